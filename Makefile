@@ -1,0 +1,64 @@
+# `make` alone tells what there is. Needs python3 (3.11 or newer) with pip and venv, gcc and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench bench-quick models readme clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+
+demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
+	@$(BIN)/python -m examples.demo $(ARGS)
+
+test: $(VENV)/.dev ## all tests (ARGS="-k word" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint, format, types, floors
+	@echo "ruff check" && $(BIN)/ruff check --quiet .
+	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
+	@echo "mypy" && $(BIN)/mypy --no-error-summary
+	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
+
+format: $(VENV)/.dev ## let ruff mend what it can
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 8 minutes)
+	@$(BIN)/python -m benchmarks.overhead $(ARGS)
+	@$(BIN)/python -m benchmarks.busy_thread $(ARGS)
+
+bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
+	@$(BIN)/python -m benchmarks.overhead --quick
+	@$(BIN)/python -m benchmarks.busy_thread --quick
+
+models: $(VENV)/.models ## make the example models again
+	@$(BIN)/python -m examples.models.make_models $(ARGS)
+
+readme: $(VENV)/.dev ## the README's tables from benchmarks/results
+	@$(BIN)/python -m benchmarks.readme_tables
+
+clean: ## remove the environment, the caches and what was built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf benchmarks/.cache .gl
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment; each stamp adds what its targets need. A change of pyproject.toml installs again.
+$(VENV)/.made:
+	@echo "making $(VENV)" && $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	@echo "installing trtasync[cpu,demo] into $(VENV)" && $(INSTALL) ".[cpu,demo]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	@echo "installing trtasync[test,check,bench] into $(VENV)" && $(INSTALL) ".[test,check,bench]"
+	@touch $@
+
+$(VENV)/.models: $(VENV)/.made pyproject.toml
+	@echo "installing trtasync[models] into $(VENV)" && $(INSTALL) ".[models]"
+	@touch $@

@@ -1,0 +1,117 @@
+"""What the engine itself costs: 64 closed-loop callers, 12 KB rows, a model of a few microseconds.
+
+`python -m benchmarks.overhead` takes about three minutes, `--quick` half a minute. Every system
+runs in a fresh process; see `benchmarks/README.md` for how to read the result.
+"""
+
+import argparse
+import sys
+from typing import Any
+
+from benchmarks.report import Spread, cell_name, write
+from benchmarks.rounds import (
+    Ratio,
+    foreign_cores,
+    ratios,
+    samples,
+    seconds_needed,
+    show,
+    show_ratios,
+    summarize,
+    take,
+)
+from benchmarks.systems import CLASSES, COLUMNS, MAX_BATCH_SIZE, SYSTEMS
+from benchmarks.worker import Plan, finish, start
+
+CALLERS = 64
+RATIO_FIGURES = (("requests_per_second", "64"), ("cpu_us", "64"), ("p50_us", "64"), ("p50_us", "1"))
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.overhead", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="at 64 callers, per sample")
+    parser.add_argument("--warm-up", type=float, default=0.3, help="seconds before each sample")
+    parser.add_argument("--idle", type=float, default=10.0, help="seconds of the idle check")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing written")
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
+    parser.add_argument(
+        "--loops",
+        nargs="+",
+        choices=["asyncio", "uvloop", "trio"],
+        default=["asyncio", "trio"] if sys.platform == "win32" else ["asyncio", "uvloop", "trio"],
+    )
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.seconds, options.warm_up, options.idle = 3, 0.3, 0.1, 2.0
+    everything = options.systems == list(SYSTEMS) and set(options.loops) >= {"asyncio", "uvloop"}
+    options.no_write |= options.quick or not everything
+    return options
+
+
+def cells(options: argparse.Namespace) -> dict[str, Plan]:
+    """Every system on every loop it knows (trio: only this project's engine)."""
+    seconds = {CALLERS: options.seconds, 1: options.seconds / 3}
+    return {
+        cell_name(system, loop): Plan(system, loop, seconds, options.warm_up)
+        for system in options.systems
+        for loop in options.loops
+        if loop != "trio" or system == "trtasync"
+    }
+
+
+def wanted_ratios(names: list[str]) -> list[Ratio]:
+    """trtasync over the yardstick and over async-batcher at its best, loop by loop."""
+    return [
+        Ratio(cell_name("trtasync", loop), over, figure, callers)
+        for system in ("slab", "async-batcher-best")
+        for loop in ("asyncio", "uvloop")
+        for over in [cell_name(system, loop)]
+        for figure, callers in RATIO_FIGURES
+        if over in names and cell_name("trtasync", loop) in names
+    ]
+
+
+def idle(options: argparse.Namespace) -> dict[str, Any]:
+    """CPU that an open engine uses while nobody asks anything, by loop (all at the same time)."""
+    if "trtasync" not in options.systems or options.idle <= 0:
+        return {}
+    workers = {
+        loop: start(Plan("trtasync", loop, {CALLERS: 0.0}, idle=options.idle))
+        for loop in options.loops
+    }
+    return {loop: finish(worker) for loop, worker in workers.items()}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, write."""
+    options = parse(arguments)
+    plans = cells(options)
+    about = seconds_needed(plans, options.rounds) + options.idle
+    print(f"{len(plans)} cells, {options.rounds} rounds, about {about:.0f} s", file=sys.stderr)
+    taken = take(plans, options.rounds)
+    summary = summarize(taken)
+    compared: dict[str, Spread] = ratios(taken, wanted_ratios(list(plans)))
+    resting = idle(options)
+    show(summary)
+    show_ratios(compared)
+    for loop, used in resting.items():
+        print(f"idle engine on {loop}: {used['cpu_seconds']:.4f} s CPU in {used['seconds']:.1f} s")
+    if not options.no_write:
+        parameters = {
+            "model": f"float32[n, {COLUMNS}] @ float32[{COLUMNS}, {CLASSES}]",
+            "callers": [CALLERS, 1],
+            "max_batch_size": MAX_BATCH_SIZE,
+            "blas_threads": 1,
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "foreign_cores": foreign_cores(taken),
+        }
+        found = {"cells": summary, "ratios": compared, "idle": resting}
+        print(write("overhead", parameters, samples(taken), found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The README's tables, made from `benchmarks/results/*.json`.
+
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`. `python -m
+benchmarks.readme_tables` writes them, `--check` only says (exit status 1) whether they differ.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import RESULTS, ROOT
+
+README = ROOT / "README.md"
+MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+SYSTEM_NAMES = {
+    "null": "no batcher, no model (bare futures)",
+    "slab": "hand-written, no features (`benchmarks/yardsticks.py`)",
+    "async-batcher": "async-batcher {async-batcher}, default",
+    "async-batcher-best": "async-batcher {async-batcher}, at its best",
+    "trtasync": "**trtasync**",
+}
+DISTURBANCE_NAMES = {
+    "none": "nothing",
+    "thread": "a computing Python thread",
+    "coroutine": "a coroutine computing 2 ms at a time",
+}
+
+Result = Mapping[str, Any]
+
+
+def overhead(result: Result) -> str:
+    """Requests per second, CPU and latency of every system and loop, then the ratios."""
+    cells = result["summary"]["cells"]
+    lines = [
+        "| | loop | requests/s (min .. max) | CPU µs/request | p50 µs | p99 µs "
+        "| p50 µs, 1 caller |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for cell, by_callers in cells.items():
+        system, loop = cell.split("/")
+        many, one = by_callers["64"], by_callers["1"]
+        name = SYSTEM_NAMES[system].format_map(result["versions"])
+        lines.append(
+            f"| {name} | {loop} | {_rate(many)} | {_median(many, 'cpu_us')} | "
+            f"{_median(many, 'p50_us')} | {_median(many, 'p99_us')} | {_median(one, 'p50_us')} |"
+        )
+    return "\n".join([*lines, "", *_overhead_notes(result), "", source(result)])
+
+
+def _overhead_notes(result: Result) -> list[str]:
+    summary = result["summary"]
+    notes = []
+    for system, name in (("slab", "the hand-written one"), ("async-batcher-best", "async-batcher")):
+        found = {
+            loop: summary["ratios"].get(
+                f"trtasync/{loop} : {system}/{loop}, requests_per_second at 64"
+            )
+            for loop in ("asyncio", "uvloop")
+        }
+        shown = [f"{_times(ratio)} ({loop})" for loop, ratio in found.items() if ratio]
+        if shown:
+            notes.append(f"Requests/s of trtasync against {name}: {', '.join(shown)}.")
+    if summary["idle"]:
+        worst = max(used["cores"] for used in summary["idle"].values())
+        notes.append(f"An open engine that nobody asks uses {worst * 100:.2g} % of a core.")
+    return [" ".join(notes)]
+
+
+def busy_thread(result: Result) -> str:
+    """Both systems beside each disturbance."""
+    cells = result["summary"]["cells"]
+    lines = [
+        "| beside | switch interval | | requests/s (min .. max) | p50 ms | p99 ms "
+        "| p50 ms, 1 caller |",
+        "|---|---:|---|---:|---:|---:|---:|",
+    ]
+    for cell, by_callers in cells.items():
+        system, condition = cell.split("/")
+        disturb, interval = condition.split(", ")
+        many, one = by_callers["64"], by_callers["1"]
+        name = "**trtasync**" if system == "trtasync" else "hand-written"
+        lines.append(
+            f"| {DISTURBANCE_NAMES[disturb]} | {interval} | {name} | {_rate(many)} | "
+            f"{_milli(many, 'p50_us')} | {_milli(many, 'p99_us')} | {_milli(one, 'p50_us')} |"
+        )
+    return "\n".join([*lines, "", source(result)])
+
+
+TABLES: dict[str, Callable[[Result], str]] = {"overhead": overhead, "busy_thread": busy_thread}
+
+
+def source(result: Result) -> str:
+    """Where and when a table's figures come from, as one line."""
+    hardware, versions = result["hardware"], result["versions"]
+    parameters = result["parameters"]
+    commit = (result["commit"] or "no commit")[:10] + (", changed" if result["dirty"] else "")
+    foreign = parameters["foreign_cores"]
+    busy = ""
+    if foreign:
+        median, most = foreign["median"], foreign["max"]
+        busy = f"; other processes used {median:.2g} cores meanwhile (at most {most:.2g})"
+    return (
+        f"<sub>Median of {parameters['rounds']} interleaved rounds, {result['date']}, {commit}; "
+        f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, "
+        f"{hardware['system']}; Python {versions['python']}, NumPy {versions['numpy']}{busy}. "
+        f"`benchmarks/results/{result['name']}.json`</sub>"
+    )
+
+
+def _median(figures: Mapping[str, Any], figure: str) -> str:
+    value = float(figures[figure]["median"])
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _milli(figures: Mapping[str, Any], figure: str) -> str:
+    return f"{float(figures[figure]['median']) / 1000:.3g}"
+
+
+def _rate(figures: Mapping[str, Any]) -> str:
+    rate = figures["requests_per_second"]
+    median, low, high = (_short(float(rate[key])) for key in ("median", "min", "max"))
+    return f"{median} ({low} .. {high})"
+
+
+def _short(rate: float) -> str:
+    return f"{rate:.3g}" if rate < 1000 else f"{float(f'{rate:.3g}') / 1000:,.4g} k"
+
+
+def _times(ratio: Mapping[str, float]) -> str:
+    return f"{ratio['median']:.2f}× [{ratio['min']:.2f} .. {ratio['max']:.2f}]"
+
+
+def regenerated(text: str, results: Path = RESULTS) -> str:
+    """`text` with every marked table made again.
+
+    Raises:
+        ValueError: a marked table is unknown, or its results file is missing.
+    """
+
+    def table(match: re.Match[str]) -> str:
+        name = match["name"]
+        path = results / f"{name}.json"
+        if name not in TABLES or not path.exists():
+            raise ValueError(f"table:{name}: no such table or no {path.name} in {results.name}/")
+        return f"{match[1]}{TABLES[name](json.loads(path.read_text()))}\n{match[3]}"
+
+    return MARKED.sub(table, text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the tables, or with `--check` compare them; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="benchmarks.readme_tables", description=__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, exit 1 on a difference"
+    )
+    parser.add_argument("--readme", type=Path, default=README)
+    options = parser.parse_args(arguments)
+    text = options.readme.read_text(encoding="utf-8")
+    try:
+        fresh = regenerated(text)
+    except ValueError as error:
+        print(f"{options.readme.name}: {error}", file=sys.stderr)
+        return 1
+    if fresh == text:
+        return 0
+    if options.check:
+        print(f"{options.readme.name}: tables differ; run `make readme`", file=sys.stderr)
+        return 1
+    options.readme.write_text(fresh, encoding="utf-8")
+    print(f"{options.readme.name}: tables written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""One sample in one fresh process: `python -m benchmarks.worker '<plan as JSON>'`.
+
+Prints a JSON object: for a load, one sample per number of callers; for `idle`, the CPU used.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.load import Sample, busy_coroutine, busy_thread, check_many, closed_loop, run_on
+from benchmarks.report import ROOT
+from benchmarks.systems import SYSTEMS
+
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one worker process does.
+
+    Attributes:
+        system: a key of `benchmarks.systems.SYSTEMS`.
+        loop: asyncio, uvloop or trio.
+        seconds: length of each sample, by its number of callers.
+        warm_up: seconds of the same load before each sample, not counted.
+        disturb: "none", "thread" or "coroutine": what computes beside the engine.
+        switch_interval: seconds, for `sys.setswitchinterval`; None leaves the default.
+        idle: seconds to sit open and idle instead of any load.
+    """
+
+    system: str
+    loop: str
+    seconds: dict[int, float]
+    warm_up: float = 0.3
+    disturb: str = "none"
+    switch_interval: float | None = None
+    idle: float = 0.0
+
+
+def start(plan: Plan) -> subprocess.Popen[str]:
+    """Start a worker, with one BLAS thread; `finish` gives what it found."""
+    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(asdict(plan))]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True
+    )
+
+
+def finish(worker: subprocess.Popen[str]) -> Any:
+    """Wait for a worker and give its answer.
+
+    Raises:
+        RuntimeError: the worker failed; what it said is on stderr.
+    """
+    answer, _ = worker.communicate()
+    if worker.returncode:
+        raise RuntimeError(f"{worker.args!r} ended with status {worker.returncode}")
+    return json.loads(answer)
+
+
+async def _load(plan: Plan) -> dict[int, Sample]:
+    samples: dict[int, Sample] = {}
+    async with AsyncExitStack() as stack:
+        infer = await stack.enter_async_context(SYSTEMS[plan.system]())
+        await check_many(plan.loop, infer, max(plan.seconds))
+        if plan.disturb == "thread":
+            stack.enter_context(busy_thread())
+        elif plan.disturb == "coroutine":
+            await stack.enter_async_context(busy_coroutine(plan.loop))
+        for callers, seconds in plan.seconds.items():
+            await closed_loop(plan.loop, infer, callers, plan.warm_up)
+            samples[callers] = await closed_loop(plan.loop, infer, callers, seconds)
+    return samples
+
+
+async def _idle(plan: Plan) -> dict[str, float]:
+    import anyio
+
+    async with SYSTEMS[plan.system]() as infer:
+        await check_many(plan.loop, infer, 64)
+        await anyio.sleep(0.5)
+        wall, cpu = time.perf_counter(), time.process_time()
+        await anyio.sleep(plan.idle)
+        cpu = time.process_time() - cpu
+        wall = time.perf_counter() - wall
+    return {"seconds": wall, "cpu_seconds": cpu, "cores": cpu / wall}
+
+
+def main() -> None:
+    """Do what the plan on the command line says."""
+    given = json.loads(sys.argv[1])
+    given["seconds"] = {int(callers): seconds for callers, seconds in given["seconds"].items()}
+    plan = Plan(**given)
+    if plan.switch_interval is not None:
+        sys.setswitchinterval(plan.switch_interval)
+    work = _idle if plan.idle else _load
+
+    async def run() -> Any:
+        return await work(plan)
+
+    print(json.dumps(run_on(plan.loop, run)))
+
+
+if __name__ == "__main__":
+    main()

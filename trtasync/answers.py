@@ -1,0 +1,61 @@
+"""From the outputs of a batch to the answers of its requests."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trtasync.requests import Array, Form
+
+SHARED_ROW_BYTES = 1024
+"""Rows up to this size are handed out as views of one copy of the batch's output: a row kept for
+long keeps max_batch_size such rows alive at most. Larger rows are copied one by one."""
+
+
+def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
+    """The first `rows` rows of an output, as arrays of their own.
+
+    Args:
+        output: rows first.
+        rows: how many are wanted.
+        lent: the output's memory will be written again.
+    """
+    if output.ndim == 1:
+        return [output[row : row + 1].copy().reshape(()) for row in range(rows)]
+    if rows == 1 and not lent:
+        return [output[0]]
+    if output.nbytes <= SHARED_ROW_BYTES * len(output):
+        return list(output[:rows].copy() if lent else output[:rows])
+    return [output[row].copy() for row in range(rows)]
+
+
+def take(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
+    """Copies of rows `start` to `start + rows` of every output."""
+    return [output[start : start + rows].copy() for output in outputs]
+
+
+def join(pieces: Sequence[Sequence[Array]]) -> list[Array]:
+    """One list of outputs from those of the pieces of a split request, in order."""
+    return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
+
+def shape_answer(form: Form, names: Sequence[str], outputs: Sequence[Array]) -> Any:
+    """Give the outputs of one request the form its caller expects.
+
+    Args:
+        form: of the request.
+        names: of the outputs.
+        outputs: the request's own rows of every output.
+
+    Returns:
+        an array for a single output when a single array was given, else a dict by output name.
+    """
+    shaped = []
+    for index, output in enumerate(outputs):
+        cut = form.cuts.get(index)
+        if cut is not None:
+            output = output[(slice(None), *cut)].copy()
+        shaped.append(output[0, ...] if form.sample else output)
+    if form.single and len(shaped) == 1:
+        return shaped[0]
+    return dict(zip(names, shaped, strict=True))

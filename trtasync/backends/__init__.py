@@ -1,0 +1,104 @@
+"""The seam between the engine and what runs a model.
+
+A backend is one opened model. It has lanes (on a GPU: CUDA streams with their execution contexts;
+on a CPU: worker threads), and every lane runs batches that were formed in slots. The protocols say
+the types; the promises that types cannot say are the tests of `tests/backend_contract.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from trtasync.requests import Array, Layout
+from trtasync.slots import WriteRow
+from trtasync.tensors import ModelSpec
+
+
+class Times(NamedTuple):
+    """Seconds one batch spent in each stage on its lane (0.0 where a stage does not exist)."""
+
+    copy_in: float
+    compute: float
+    copy_out: float
+
+
+class Slot(Protocol):
+    """The memory of one batch; see `trtasync.slots.HostSlot`, which most backends use."""
+
+    lane: int | None
+    outputs: list[Array]
+
+    def bind(self, layout: Layout) -> WriteRow:
+        """Turn the empty slot to a layout and give what stages rows into it."""
+
+    def move(self, source: int, target: int, count: int) -> None:
+        """Move `count` staged rows from `source` down to `target`."""
+
+    def pad(self, rows: int, run_rows: int) -> None:
+        """Make rows `rows` to `run_rows` valid inputs whose outputs nobody reads."""
+
+
+class Lane(Protocol):
+    """One queue of work. Touched by one thread at a time: the loop's, or its own worker's."""
+
+    device: int
+    """Lanes of one device share it: the policy's 'idle' is said of a device."""
+    depth: int
+    """Batches that may be in flight at once."""
+    asynchronous: bool
+    """Work goes on by itself after `launch` (a GPU), so `ready` can be polled. Otherwise the run
+    happens inside `wait`, in the thread that calls it."""
+
+    def launch(self, slot: Slot, rows: int) -> None:
+        """Start a batch: the slot's first `rows` rows. Returns at once.
+
+        Raises:
+            InferenceError: the batch was refused; the lane is usable.
+            DeviceLost: the lane is not usable any more.
+        """
+
+    def ready(self, slot: Slot) -> bool:
+        """True when `wait` would not block. Asked only of asynchronous lanes."""
+
+    def wait(self, slot: Slot) -> Times:
+        """Block until the slot's batch is done; its outputs are in `slot.outputs` then.
+
+        Raises:
+            InferenceError: the batch failed; the lane is usable.
+            DeviceLost: the lane is not usable any more.
+        """
+
+    def close(self) -> None:
+        """Free what the lane holds. Called once, when nothing is in flight on it."""
+
+
+class Backend(Protocol):
+    """One opened model."""
+
+    name: str
+    spec: ModelSpec
+    lends_outputs: bool
+    """`Slot.outputs` is memory of the slot (copied before the slot is used again), not fresh."""
+    default_batch_size: int
+    """`max_batch_size` when the user gives none."""
+    largest_batch_size: int | None
+    """What the model allows at most; None is any size."""
+    default_streams: int
+    """Lanes when the user gives no `streams`."""
+
+    def admit(self, layout: Layout) -> None:
+        """Refuse (InvalidInput) a row shape that the model's profiles do not allow."""
+
+    def open(self, streams: int, max_batch_size: int) -> Sequence["OpenLane"]:
+        """Make the lanes and their slots. Called once, off the event loop."""
+
+    def close(self) -> None:
+        """Free the model. Called once, after every lane was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLane:
+    """A lane and the slots it brings along."""
+
+    lane: Lane
+    slots: Sequence[Slot]

@@ -1,0 +1,245 @@
+"""The embedded default: ONNX Runtime's CPU provider. One session, N lanes, batches in slots.
+
+Facts behind the choices (all measured, see docs/onnxruntime.md):
+one session is shared by all lanes, because further sessions add their weights and gain nothing;
+spinning worker threads are switched off, because they burn a core beside an idle engine;
+telemetry is switched off, because it starts a thread and opens a database at import.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from trtasync.backends import Lane, OpenLane, Slot, Times
+from trtasync.errors import BackendUnavailable, InferenceError, PlanError
+from trtasync.requests import Array, Layout
+from trtasync.slots import HostSlot, Views
+from trtasync.tensors import ModelSpec, TensorSpec
+
+log = logging.getLogger("trtasync")
+
+DEFAULT_BATCH_SIZE = 8
+"""Batching gains little for convolutions on a CPU and lengthens every caller's wait."""
+
+SLOTS_PER_LANE = 2
+"""One running, one forming."""
+
+MAX_BINDINGS = 256
+"""Bindings kept per slot and layout (one per batch size)."""
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(bool)": "bool",
+    **{
+        f"tensor({kind}{bits})": f"{kind}{bits}"
+        for kind in ("int", "uint")
+        for bits in (8, 16, 32, 64)
+    },
+}
+
+
+def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
+    """Open an ONNX model.
+
+    Args:
+        path: the file; external weights are found beside it.
+        threads: threads per run, the calling one included.
+
+    Raises:
+        BackendUnavailable: onnxruntime is not installed.
+        PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
+    """
+    runtime = _import_runtime()
+    if not path.is_file():
+        raise PlanError(f"{path} is no file; give the path of an .onnx model.")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # errors come as exceptions; do not print them as well
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = runtime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the runtime's exceptions share no base class
+        raise PlanError(f"ONNX Runtime cannot read {path}: {error}") from error
+    inputs = [_spec(node, "input") for node in session.get_inputs()]
+    outputs = [_spec(node, "output") for node in session.get_outputs()]
+    return OnnxRuntimeBackend(session, ModelSpec.from_tensors(inputs, outputs))
+
+
+def _import_runtime() -> Any:
+    """Import onnxruntime with its telemetry off: the variable counts at the first import only."""
+    name = "ORT_DISABLE_TELEMETRY"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"the CPU backend needs onnxruntime: pip install 'trtasync[cpu]' ({error})."
+        ) from error
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+    onnxruntime.disable_telemetry_events()  # when somebody else had imported it already
+    return onnxruntime
+
+
+def _spec(node: Any, role: str) -> TensorSpec:
+    dtype = _DTYPES.get(node.type)
+    if dtype is None:
+        raise PlanError(
+            f"{role} '{node.name}' is a {node.type}; only numeric and bool tensors can be batched "
+            "on the CPU backend. Convert it inside the model (a classifier exported by skl2onnx: "
+            "zipmap=False), or leave it out of the graph's outputs."
+        )
+    return TensorSpec(node.name, np.dtype(dtype), tuple(dim or None for dim in node.shape))
+
+
+class OnnxRuntimeBackend:
+    """One session; see `trtasync.backends.Backend`."""
+
+    name = "onnxruntime"
+    default_batch_size = DEFAULT_BATCH_SIZE
+    largest_batch_size = None
+    default_streams = 1
+
+    def __init__(self, session: Any, spec: ModelSpec):
+        self.spec = spec
+        self._session = session
+        row_axes = [output.shape[1:] for output in spec.outputs]
+        self._static = spec.batched and all(
+            output.shape and all(isinstance(dim, int) for dim in axes)
+            for output, axes in zip(spec.outputs, row_axes, strict=True)
+        )
+        self.lends_outputs = self._static
+
+    def admit(self, layout: Layout) -> None:
+        """Any shape that fits the specs may run."""
+
+    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
+        """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
+        if self._static:
+            return [self._open_bound(max_batch_size) for _ in range(streams)]
+        return [self._open_fresh(max_batch_size) for _ in range(streams)]
+
+    def _open_bound(self, capacity: int) -> OpenLane:
+        slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
+        return OpenLane(_BoundLane(self._session, self.spec), slots)
+
+    def _open_fresh(self, capacity: int) -> OpenLane:
+        slots = [HostSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
+        return OpenLane(_FreshLane(self._session, self.spec), slots)
+
+    def close(self) -> None:
+        """Drop the session; its memory goes with the last lane."""
+        self._session = None
+
+
+class _CpuLane:
+    """The run happens in `wait`, in the calling thread, with the GIL released."""
+
+    device = 0
+    depth = 1
+    asynchronous = False
+
+    def __init__(self, session: Any, spec: ModelSpec):
+        self._session = session
+        self._spec = spec
+        self._rows = 0
+
+    def launch(self, slot: Slot, rows: int) -> None:
+        self._rows = rows
+
+    def ready(self, slot: Slot) -> bool:
+        return False
+
+    def wait(self, slot: Slot) -> Times:
+        begin = perf_counter()
+        try:
+            self._run(slot, self._rows)
+        except Exception as error:  # the runtime's exceptions share no base class
+            raise InferenceError(f"ONNX Runtime failed on this request: {error}") from error
+        return Times(0.0, perf_counter() - begin, 0.0)
+
+    def _run(self, slot: Any, rows: int) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._session = None
+
+
+class _BoundSlot(HostSlot):
+    """A slot with output buffers, for models whose output rows have a fixed shape."""
+
+    def __init__(self, spec: ModelSpec, capacity: int):
+        super().__init__(spec, capacity)
+        self.results = []
+        for output in spec.outputs:
+            shape = (capacity, *(int(dim or 0) for dim in output.shape[1:]))
+            size = int(np.prod(shape)) * output.dtype.itemsize
+            self.results.append(self.allocate(size).view(output.dtype).reshape(shape))
+
+
+class _BoundLane(_CpuLane):
+    """Runs over slot memory in place: inputs and outputs are bound once per batch size."""
+
+    def _run(self, slot: Any, rows: int) -> None:
+        cache = slot.views.cache
+        bound = cache.get(rows)
+        if bound is None:
+            if len(cache) >= MAX_BINDINGS:
+                cache.clear()
+            bound = cache[rows] = self._bind(slot, rows)
+        binding, slot.outputs = bound
+        self._session.run_with_iobinding(binding)
+
+    def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
+        binding = self._session.io_binding()
+        views = slot.views
+        assert views is not None
+        for spec, array in zip(self._spec.inputs, views.inputs, strict=True):
+            part = array[:rows]
+            binding.bind_input(spec.name, "cpu", 0, spec.dtype.type, part.shape, part.ctypes.data)
+        outputs = [array[:rows] for array in slot.results]
+        for spec, part in zip(self._spec.outputs, outputs, strict=True):
+            binding.bind_output(spec.name, "cpu", 0, spec.dtype.type, part.shape, part.ctypes.data)
+        return binding, outputs
+
+
+class _FreshLane(_CpuLane):
+    """For outputs of dynamic shape, and models without a batch axis: the runtime allocates them."""
+
+    def __init__(self, session: Any, spec: ModelSpec):
+        super().__init__(session, spec)
+        self._outputs = [output.name for output in spec.outputs]
+
+    def _run(self, slot: Any, rows: int) -> None:
+        feed = slot.views.cache.get(rows)
+        if feed is None:
+            feed = slot.views.cache[rows] = self._feed(slot.views, rows)
+        results = self._session.run(self._outputs, feed)
+        slot.outputs = results if self._spec.batched else [array[np.newaxis] for array in results]
+
+    def _feed(self, views: Views, rows: int) -> dict[str, Array]:
+        if len(views.cache) >= MAX_BINDINGS:
+            views.cache.clear()
+        return {
+            spec.name: array[:rows] if self._spec.batched else array[0]
+            for spec, array in zip(self._spec.inputs, views.inputs, strict=True)
+        }
+
+
+def _is_lane(lane: _CpuLane) -> Lane:
+    return lane  # mypy checks the protocol here

@@ -1,0 +1,511 @@
+"""When which rows run where: the one place that decides.
+
+The engine tells it what happens (`submit`, `withdraw`, `finished`, `lane_died`) and asks it what to
+do (`next_batch`, until that returns None; then again at `wake_at`). Rows that found a place in a
+slot outside the fast path of `submit` are listed in `placements` until the engine has staged them.
+"""
+
+import heapq
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from trtasync.batching.waiting import AGEING, urgency
+from trtasync.batching.work import Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
+from trtasync.errors import QueueFull
+
+TRUST = 1.0
+"""Seconds for which a measured batch time may leave requests uncomputed. Past that one batch is
+let through and measured: a single slow run must not condemn every request that follows."""
+
+GRACE = 0.02
+"""Seconds after its deadline at which a request left uncomputed is looked at again: its caller's
+scope has ended by then, or its deadline was moved and it is computed after all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyOptions:
+    """How batches are formed.
+
+    Attributes:
+        max_batch_size: rows of the largest batch.
+        batch_sizes: the only sizes run, ascending (padded up to); empty for any size.
+        max_queue_size: rows that may wait.
+        max_queue_delay: seconds; above 0 selects Triton's rule instead of the work-conserving one.
+        preferred_batch_size: with `max_queue_delay`, sizes that need not wait; empty for the largest.
+        lead: seconds before the predicted end of a running batch at which the next may be
+            enqueued behind it, on lanes that take several.
+    """
+
+    max_batch_size: int
+    batch_sizes: tuple[int, ...] = ()
+    max_queue_size: int = 4096
+    max_queue_delay: float = 0.0
+    preferred_batch_size: tuple[int, ...] = ()
+    lead: float = 0.0
+
+
+class Policy:
+    """The state of one engine's queue, slots and lanes.
+
+    Attributes:
+        queued: rows waiting or forming.
+        in_flight: rows running.
+        left_out: requests left uncomputed so far because they could not make their deadline.
+        wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
+        placements: entries to be staged in their `batch` at their `row`, oldest first.
+    """
+
+    def __init__(
+        self,
+        options: PolicyOptions,
+        lanes: Sequence[LaneState],
+        slots: Sequence[SlotLike],
+        abandoned: Callable[[Batch], Sequence[Entry]] = lambda batch: (),
+    ):
+        """Args:
+            options: how batches are formed.
+            lanes: all lanes, by index.
+            slots: all slots.
+            abandoned: asked when a batch is about to be launched: which of its entries has nobody
+                waiting any more, though `withdraw` was not called yet.
+        """
+        self._options = options
+        self._abandoned = abandoned
+        self._capacity = options.max_batch_size
+        self._limit = options.max_queue_size
+        self._lanes = lanes
+        self._busy = {lane.device: 0 for lane in lanes}
+        self._free: dict[int | None, list[SlotLike]] = {}
+        for slot in slots:
+            self._free.setdefault(slot.lane, []).append(slot)
+        self._forming: list[Batch] = []
+        self._hungry: list[tuple[float, float, int, Group]] = []
+        self._parked: list[tuple[float, int, Ticket]] = []
+        self._serial = count(1)
+        self._served = 0.0
+        self.queued = 0
+        self.in_flight = 0
+        self.left_out = 0
+        self.wake_at = math.inf
+        self.placements: list[Entry] = []
+
+    # -- what happened ---------------------------------------------------------------------------
+
+    def submit(self, ticket: Ticket) -> Batch | None:
+        """Let a request in.
+
+        Returns:
+            the batch in which it has its row, if it could be staged whole at once: the caller
+            stages it. Otherwise None: it waits, or its parts are in `placements`.
+
+        Raises:
+            QueueFull: when `max_queue_size` rows would be exceeded; nothing has changed then.
+        """
+        rows = ticket.rows
+        if self.queued + rows > self._limit:
+            raise QueueFull(self._full(rows))
+        self.queued += rows
+        batch = ticket.group.forming
+        if batch is not None and batch.size + rows <= self._capacity:
+            # Batch.add, written out: this is the path of nearly every request.
+            ticket.batch = batch
+            ticket.row = batch.size
+            batch.entries.append(ticket)
+            batch.size += rows
+            if ticket.deadline < batch.deadline:
+                batch.deadline = ticket.deadline
+            if ticket.level < batch.level:
+                batch.level = ticket.level
+            return batch
+        return self._place(ticket)
+
+    def park(self, ticket: Ticket, now: float) -> None:
+        """Keep a request uncomputed until its caller's scope ends (see GRACE)."""
+        self.left_out += 1
+        ticket.gone = True
+        ticket.parked = True
+        due = max(ticket.deadline, now) + GRACE
+        heapq.heappush(self._parked, (due, next(self._serial), ticket))
+
+    def withdraw(self, ticket: Ticket, now: float) -> None:
+        """Nobody waits for this request any more. Rows that are not running are never computed."""
+        ticket.parked = False
+        if ticket.gone:
+            return
+        ticket.gone = True
+        if ticket.batch is not None:
+            self._vacate(ticket, now)
+            return
+        if ticket.placed < ticket.rows:
+            self.queued -= ticket.rows - ticket.placed
+            ticket.group.waiting.withdraw(ticket)
+        for part in ticket.parts or ():
+            if part.gone:
+                continue
+            part.gone = True
+            if part.batch is None:
+                self.queued -= part.rows
+                ticket.group.waiting.withdraw(part)
+            else:
+                self._vacate(part, now)
+
+    def finished(self, batch: Batch, now: float, seconds: float | None) -> None:
+        """A batch is done, its answers are out and its slot can be used again.
+
+        Args:
+            batch: as `next_batch` returned it.
+            now: the time.
+            seconds: how long it ran; None when that says nothing (it failed).
+        """
+        lane = self._lanes[batch.lane]
+        lane.running.remove(batch)
+        self._busy[lane.device] -= 1
+        self.in_flight -= batch.size
+        if seconds is not None:
+            batch.group.cost.learn(batch.run_rows, seconds, now)
+        if lane.alive or batch.slot.lane is None:
+            self._free.setdefault(batch.slot.lane, []).append(batch.slot)
+            if self._hungry:
+                self._grant(now)
+
+    def lane_died(self, index: int, now: float) -> bool:
+        """A lane cannot be used again; what was forming for it is formed elsewhere.
+
+        Returns:
+            False when no lane is left.
+        """
+        lane = self._lanes[index]
+        lane.alive = False
+        self._free.pop(index, None)
+        for batch in [batch for batch in self._forming if batch.slot.lane == index]:
+            self._drop_forming(batch)
+            for entry in batch.entries:
+                if not entry.gone:
+                    entry.batch = None
+                    self._wait(batch.group, entry)
+        self._grant(now)
+        return any(lane.alive for lane in self._lanes)
+
+    def drain(self) -> list[Ticket]:
+        """Take out every request that is not running (for an abort)."""
+        entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
+        groups = {entry[3] for entry in self._hungry} | {batch.group for batch in self._forming}
+        for group in groups:
+            entries += group.waiting.drain()
+            group.hungry = 0
+        for batch in list(self._forming):
+            entries += [entry for entry in batch.entries if not entry.gone]
+            self._drop_forming(batch)
+            self._free.setdefault(batch.slot.lane, []).append(batch.slot)
+        self._hungry.clear()
+        self._parked.clear()
+        self.placements.clear()
+        self.queued = 0
+        self.wake_at = math.inf
+        tickets = [entry.whole if isinstance(entry, Part) else entry for entry in entries]
+        for ticket in tickets:
+            ticket.gone, ticket.parked = True, False
+            for part in ticket.parts or ():
+                part.gone = True
+        return list(dict.fromkeys(tickets))
+
+    def unanswered(self) -> int:
+        """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
+        entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
+        batches = [*self._forming, *(batch for lane in self._lanes for batch in lane.running)]
+        entries += [entry for batch in batches for entry in batch.entries if not entry.gone]
+        for group in {entry[3] for entry in self._hungry}:
+            entries += group.waiting.tickets()
+        return len({id(entry.whole if isinstance(entry, Part) else entry) for entry in entries})
+
+    # -- what to do ------------------------------------------------------------------------------
+
+    def next_batch(self, now: float) -> Batch | None:
+        """The batch to launch now, or None until something happens or `wake_at` comes.
+
+        The caller makes the batch's `moves`, then stages `placements`, then launches it on lane
+        `batch.lane` with `batch.run_rows` rows.
+        """
+        self.wake_at = math.inf
+        if self._parked:
+            self._unpark(now)
+        while self._forming:
+            choice = self._choose(now)
+            if choice is None:
+                return None
+            if self._close(*choice, now):
+                return choice[0]
+        return None
+
+    def _choose(self, now: float) -> tuple[Batch, LaneState] | None:
+        """Of the batches that should go now the one of the best priority, then of the group that
+        was served least."""
+        ripe = []
+        for batch in self._forming:
+            lane = self._lane_for(batch, now)
+            if lane is not None and self._ripe(batch, lane, now):
+                ripe.append((batch, lane))
+        if len(ripe) > 1:
+            return min(ripe, key=_precedence)
+        return ripe[0] if ripe else None
+
+    def _lane_for(self, batch: Batch, now: float) -> LaneState | None:
+        home = batch.slot.lane
+        if home is not None:
+            lane = self._lanes[home]
+            return lane if lane.free else None
+        free = [
+            lane for lane in self._lanes if len(lane.running) < lane.depth and lane.alive
+        ]
+        if len(free) > 1:
+            return min(free, key=lambda lane: (len(lane.running), lane.ends_at(now), lane.index))
+        return free[0] if free else None
+
+    def _ripe(self, batch: Batch, lane: LaneState, now: float) -> bool:
+        """Should it go now? If not, `wake_at` knows when that may change by itself."""
+        options = self._options
+        rows = batch.rows
+        if batch.size >= self._capacity:
+            return True
+        if options.max_queue_delay > 0.0:
+            if rows >= min(options.preferred_batch_size, default=self._capacity):
+                return True
+            return self._due(batch.arrival + options.max_queue_delay, now)
+        if not self._busy[lane.device]:
+            return True
+        cost = batch.group.cost
+        if rows >= min(cost.knee, self._capacity):
+            return True
+        if self._due(batch.deadline - cost.seconds(rows), now):
+            return True
+        return bool(lane.running) and self._due(lane.ends_at(now) - options.lead, now)
+
+    def _due(self, when: float, now: float) -> bool:
+        if when <= now:
+            return True
+        self.wake_at = min(self.wake_at, when)
+        return False
+
+    def _close(self, batch: Batch, lane: LaneState, now: float) -> bool:
+        """Make a batch ready for launch; False if nothing was left of it."""
+        group = batch.group
+        for entry in self._abandoned(batch):
+            self.withdraw(entry.whole if isinstance(entry, Part) else entry, now)
+        if not batch.rows:
+            return False
+        seconds = group.cost.seconds(self.run_rows(batch.rows))
+        if batch.deadline < math.inf:
+            self._leave_out(batch, lane.ends_at(now) + seconds, now)
+            if not batch.rows:
+                return False
+        if batch.gone:
+            batch.compact()
+        if group.waiting.rows and batch.size < self._capacity:
+            self._fill(batch, now)
+        self._drop_forming(batch)
+        batch.running = True
+        batch.lane = lane.index
+        batch.started = now
+        batch.run_rows = self.run_rows(batch.size)
+        lane.running.append(batch)
+        self._busy[lane.device] += 1
+        self.queued -= batch.size
+        self.in_flight += batch.size
+        group.served = max(group.served, self._served) + seconds
+        self._served = group.served - seconds
+        return True
+
+    def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
+        """Take out what cannot be done by its deadline if the batch ends at `finish`."""
+        if batch.deadline >= finish:
+            return
+        if not batch.group.cost.fresh(self.run_rows(batch.rows), now - TRUST):
+            return
+        for entry in batch.entries:
+            if not entry.gone and entry.deadline < finish:
+                self._doom(entry.whole if isinstance(entry, Part) else entry, now)
+
+    def _doom(self, ticket: Ticket, now: float) -> None:
+        self.withdraw(ticket, now)
+        ticket.group.waiting.sweep()
+        self.park(ticket, now)
+
+    def _unpark(self, now: float) -> None:
+        while self._parked:
+            due, _, ticket = self._parked[0]
+            if ticket.parked and due > now:
+                self.wake_at = due
+                return
+            heapq.heappop(self._parked)
+            if ticket.parked:
+                self._readmit(ticket)
+
+    def _readmit(self, ticket: Ticket) -> None:
+        ticket.parked = ticket.gone = False
+        ticket.deadline = math.inf
+        ticket.batch, ticket.parts, ticket.placed = None, None, 0
+        self.queued += ticket.rows
+        batch = self._place(ticket)
+        if batch is not None:
+            self.placements.append(ticket)
+
+    def run_rows(self, rows: int) -> int:
+        """The allowed batch size for so many rows."""
+        sizes = self._options.batch_sizes
+        return sizes[bisect_left(sizes, rows)] if sizes else rows
+
+    # -- places in slots -------------------------------------------------------------------------
+
+    def _place(self, ticket: Ticket) -> Batch | None:
+        """Stage a request in the forming batch and in fresh slots; what is left over waits."""
+        group = ticket.group
+        while ticket.placed < ticket.rows:
+            batch = group.forming
+            if batch is None or batch.size >= self._capacity:
+                batch = None if group.waiting.rows else self._open(group)
+            if batch is None:
+                self._wait(group, ticket)
+                return None
+            if self._stage(batch, ticket):
+                return batch
+        return None
+
+    def _stage(self, batch: Batch, ticket: Ticket) -> bool:
+        """Give a request the next rows of a batch; True if that was the whole of it."""
+        room = self._capacity - batch.size
+        if not ticket.placed and ticket.rows <= room:
+            batch.add(ticket)
+            return True
+        part = Part(ticket, ticket.placed, min(room, ticket.rows - ticket.placed))
+        if ticket.parts is None:
+            ticket.parts = []
+        ticket.parts.append(part)
+        ticket.placed += part.rows
+        batch.add(part)
+        self.placements.append(part)
+        return False
+
+    def _open(self, group: Group) -> Batch | None:
+        slot = self._take_slot()
+        if slot is None:
+            return None
+        batch = Batch(group, slot)
+        group.forming = batch
+        self._forming.append(batch)
+        return batch
+
+    def _take_slot(self) -> SlotLike | None:
+        pool = self._free.get(None)
+        if pool:
+            return pool.pop()
+        homes = [lane for lane in self._lanes if lane.alive and self._free.get(lane.index)]
+        if not homes:
+            return None
+        forming = [batch.slot.lane for batch in self._forming]
+        lane = min(homes, key=lambda it: (len(it.running) + forming.count(it.index), it.index))
+        return self._free[lane.index].pop()
+
+    def _wait(self, group: Group, entry: Entry) -> None:
+        group.waiting.push(entry)
+        if group.waiting.head() is entry:
+            self._join_hungry(group)
+
+    def _join_hungry(self, group: Group) -> None:
+        head = group.waiting.head()
+        if head is None:
+            group.hungry = 0
+            return
+        group.served = max(group.served, self._served)
+        group.hungry = next(self._serial)
+        entry = (_band(head.level, head.arrival), group.served, group.hungry, group)
+        heapq.heappush(self._hungry, entry)
+
+    def _grant(self, now: float) -> None:
+        """Give free slots to the groups that wait for one."""
+        while self._hungry:
+            _, _, serial, group = self._hungry[0]
+            if group.hungry != serial or group.waiting.head() is None:
+                heapq.heappop(self._hungry)  # it has a better place by now, or nothing waits
+                continue
+            batch = self._open(group)
+            if batch is None:
+                return
+            heapq.heappop(self._hungry)
+            self._fill(batch, now)
+            if not batch.size:
+                self._release(batch, now)
+            self._join_hungry(group)
+
+    def _fill(self, batch: Batch, now: float) -> None:
+        """Stage what waits, most urgent first, until the batch is full."""
+        waiting = batch.group.waiting
+        while batch.size < self._capacity and (entry := waiting.head()) is not None:
+            if isinstance(entry, Part):
+                if batch.size + entry.rows > self._capacity:
+                    return
+                batch.add(waiting.pop())
+                self.placements.append(entry)
+                continue
+            before = entry.placed
+            if self._hopeless(entry, now):
+                self._doom(entry, now)
+            elif self._stage(batch, entry):
+                self.placements.append(waiting.pop())
+            else:
+                waiting.took(entry.placed - before)
+                if entry.placed == entry.rows:
+                    waiting.pop()
+
+    def _hopeless(self, ticket: Ticket, now: float) -> bool:
+        if ticket.deadline == math.inf:
+            return False
+        cost = ticket.group.cost
+        rows = self.run_rows(min(self._capacity, ticket.group.waiting.rows))
+        return ticket.deadline < now + cost.seconds(rows) and cost.fresh(rows, now - TRUST)
+
+    def _vacate(self, entry: Entry, now: float) -> None:
+        batch = entry.batch
+        assert batch is not None
+        if batch.running:
+            return
+        batch.gone += entry.rows
+        self.queued -= entry.rows
+        if batch.gone == batch.size:
+            self._release(batch, now)
+
+    def _release(self, batch: Batch, now: float) -> None:
+        """Give back the slot of a batch that nobody waits for any more."""
+        self._drop_forming(batch)
+        batch.clear()
+        self._free.setdefault(batch.slot.lane, []).append(batch.slot)
+        if self._hungry:
+            self._grant(now)
+
+    def _drop_forming(self, batch: Batch) -> None:
+        self._forming.remove(batch)
+        if batch.group.forming is batch:
+            batch.group.forming = None
+
+    def _full(self, rows: int) -> str:
+        if rows > self._limit:
+            return (
+                f"a request of {rows} rows never fits max_queue_size={self._limit}; "
+                "send it in smaller requests or raise max_queue_size."
+            )
+        return (
+            f"{self.queued} rows are waiting and {rows} more would exceed "
+            f"max_queue_size={self._limit}; retry later, shed load, or raise max_queue_size."
+        )
+
+
+def _precedence(choice: tuple[Batch, LaneState]) -> tuple[float, float]:
+    batch = choice[0]
+    return _band(batch.level, batch.arrival), batch.group.served
+
+
+def _band(level: int, arrival: float) -> float:
+    """Strict priority with ageing, coarsely: a level is worth AGEING seconds of waiting."""
+    return urgency(level, arrival, math.inf) // AGEING

@@ -1,0 +1,228 @@
+"""What the policy moves about: tickets, the batches they are in, the groups they belong to."""
+
+import math
+from typing import Any, Protocol
+
+from trtasync.batching.cost import CostCurve
+from trtasync.batching.waiting import WaitingLine
+
+LEVELS = 9
+DEFAULT_LEVEL = 5
+
+
+class SlotLike(Protocol):
+    """All the policy knows of a slot: which lane it is bound to (None: any)."""
+
+    lane: int | None
+
+
+class Ticket:
+    """One request: `rows` rows of a group, to be computed together or in parts.
+
+    Attributes:
+        group: the requests it may share a batch with.
+        rows: rows of the batch axis.
+        level: priority, 1 (first) to 9 (last).
+        deadline: when its caller gives up (the policy's clock; inf for never).
+        arrival: when it came.
+        batch: the batch it is staged in whole, or None.
+        row: its first row there.
+        parts: its pieces, when it was split over batches.
+        placed: rows staged so far, when it was split.
+        gone: withdrawn: nobody wants the answer any more, or it was left uncomputed.
+        parked: left uncomputed because it cannot make its deadline; its caller still waits.
+    """
+
+    # One is made per request: what few tickets need is a class attribute until it is set.
+    __slots__ = ("__dict__", "arrival", "batch", "deadline", "group", "level", "row", "rows")
+
+    parts: "list[Part] | None" = None
+    placed = 0
+    gone = False
+    parked = False
+
+    def __init__(
+        self,
+        group: "Group",
+        rows: int = 1,
+        level: int = DEFAULT_LEVEL,
+        deadline: float = math.inf,
+        arrival: float = 0.0,
+    ):
+        self.group = group
+        self.rows = rows
+        self.level = level
+        self.deadline = deadline
+        self.arrival = arrival
+        self.batch: Batch | None = None
+        self.row = 0
+
+
+class Part:
+    """A piece of a split ticket: its rows `offset` to `offset + rows`, staged in one batch."""
+
+    __slots__ = ("batch", "deadline", "gone", "offset", "placed", "row", "rows", "whole")
+
+    def __init__(self, whole: Ticket, offset: int, rows: int):
+        self.whole = whole
+        self.offset = offset
+        self.rows = rows
+        self.deadline = whole.deadline
+        self.batch: Batch | None = None
+        self.row = 0
+        self.placed = 0
+        self.gone = False
+
+    @property
+    def arrival(self) -> float:
+        """When the whole request came."""
+        return self.whole.arrival
+
+    @property
+    def level(self) -> int:
+        """The whole request's priority."""
+        return self.whole.level
+
+
+Entry = Ticket | Part
+
+
+class Batch:
+    """Rows of one group in one slot: first forming, then running.
+
+    Attributes:
+        group: whose rows.
+        slot: where they lie.
+        write: what stages rows there (set by the engine when the first row comes).
+        entries: in row order; may hold withdrawn ones until the batch is closed.
+        size: rows staged, withdrawn ones included: the next free row.
+        gone: of these, rows withdrawn.
+        level: the best priority in it.
+        arrival: of its first row.
+        deadline: the earliest in it.
+        plain: left to the engine: every request in it has the simplest form.
+        run_rows: rows to run (`size`, padded up to an allowed batch size), once launched.
+        moves: (source, target, count) row moves to make before the launch.
+        lane: index of the lane it runs on, once launched.
+        started: when it was launched.
+    """
+
+    __slots__ = (
+        "arrival",
+        "deadline",
+        "entries",
+        "gone",
+        "group",
+        "lane",
+        "level",
+        "moves",
+        "plain",
+        "run_rows",
+        "running",
+        "size",
+        "slot",
+        "started",
+        "write",
+    )
+
+    def __init__(self, group: "Group", slot: Any):
+        self.group = group
+        self.slot = slot
+        self.write: Any = None
+        self.plain = True
+        self.moves: list[tuple[int, int, int]] = []
+        self.lane = -1
+        self.run_rows = 0
+        self.running = False
+        self.started = 0.0
+        self.clear()
+
+    def clear(self) -> None:
+        """Take every row out."""
+        self.entries: list[Any] = []
+        self.size = 0
+        self.gone = 0
+        self.level = LEVELS
+        self.arrival = math.inf
+        self.deadline = math.inf
+
+    @property
+    def rows(self) -> int:
+        """Rows somebody waits for."""
+        return self.size - self.gone
+
+    def add(self, entry: Entry) -> None:
+        """Stage an entry at the next free row; there must be room."""
+        entry.batch = self
+        entry.row = self.size
+        self.entries.append(entry)
+        self.size += entry.rows
+        self.level = min(self.level, entry.level)
+        self.arrival = min(self.arrival, entry.arrival)
+        self.deadline = min(self.deadline, entry.deadline)
+
+    def compact(self) -> None:
+        """Close up over withdrawn rows, noting the moves that the slot has to make."""
+        kept = [entry for entry in self.entries if not entry.gone]
+        self.clear()
+        for entry in kept:
+            if entry.row != self.size:
+                self.moves.append((entry.row, self.size, entry.rows))
+            self.add(entry)
+
+
+class Group:
+    """Requests that can share a batch: one row shape.
+
+    Attributes:
+        layout: what the engine knows the shape by; the policy never looks.
+        cost: learned t(batch).
+        forming: its batch with room, or None.
+        waiting: requests for which no slot was free.
+        served: device seconds it was given, for fairness between groups.
+        hungry: serial of its current place among the groups that wait for a slot; 0 if it has none.
+    """
+
+    __slots__ = ("cost", "forming", "hungry", "layout", "served", "waiting")
+
+    def __init__(self, layout: Any = None):
+        self.layout = layout
+        self.cost = CostCurve()
+        self.forming: Batch | None = None
+        self.waiting = WaitingLine()
+        self.served = 0.0
+        self.hungry = 0
+
+
+class LaneState:
+    """What the policy keeps of a lane.
+
+    Attributes:
+        index: which.
+        device: which device it shares.
+        depth: batches it takes at once.
+        running: batches in flight on it, in order.
+        alive: False once it died.
+    """
+
+    __slots__ = ("alive", "depth", "device", "index", "running")
+
+    def __init__(self, index: int, device: int = 0, depth: int = 1):
+        self.index = index
+        self.device = device
+        self.depth = depth
+        self.running: list[Batch] = []
+        self.alive = True
+
+    @property
+    def free(self) -> bool:
+        """It takes another batch."""
+        return self.alive and len(self.running) < self.depth
+
+    def ends_at(self, now: float) -> float:
+        """When its last batch is predicted to be done (now, when it is idle)."""
+        end = now
+        for index, batch in enumerate(self.running):
+            start = batch.started if index == 0 else max(end, batch.started)
+            end = start + batch.group.cost.seconds(batch.run_rows)
+        return max(now, end)

@@ -1,0 +1,66 @@
+"""Every exception of trtasync, one tree.
+
+TrtasyncError
+├── InvalidInput        (also ValueError)    an array, a name or an argument is not acceptable
+├── QueueFull                                the bounded queue has no room for this request
+├── EngineClosed                             the engine is closing or closed
+├── WrongLoop           (also RuntimeError)  used from another event loop, thread or process
+├── BackendUnavailable                       what the backend needs is not on this machine
+├── PlanError                                a model or plan cannot be read or cannot be batched
+├── InferenceError                           the model failed on this request
+└── DeviceLost                               a lane or device died and cannot be used again
+"""
+
+__all__ = [
+    "BackendUnavailable",
+    "DeviceLost",
+    "EngineClosed",
+    "InferenceError",
+    "InvalidInput",
+    "PlanError",
+    "QueueFull",
+    "TrtasyncError",
+    "WrongLoop",
+]
+
+
+class TrtasyncError(Exception):
+    """The root: `except TrtasyncError` catches everything this library raises on purpose."""
+
+
+class InvalidInput(TrtasyncError, ValueError):
+    """An array, a name or an argument is not acceptable. Nothing was queued; nobody else notices."""
+
+
+class QueueFull(TrtasyncError):
+    """`max_queue_size` rows are waiting already. Raised at once: back off, shed load, or retry later."""
+
+
+class EngineClosed(TrtasyncError):
+    """The engine is closing or closed, or was aborted while this request was waiting."""
+
+
+class WrongLoop(TrtasyncError, RuntimeError):
+    """An engine belongs to the event loop, thread and process that opened it; this is another one."""
+
+
+class BackendUnavailable(TrtasyncError):
+    """The backend's package, driver or device is missing; the message says what to install."""
+
+
+class PlanError(TrtasyncError):
+    """The model file cannot be read, or its inputs and outputs cannot be batched."""
+
+
+class InferenceError(TrtasyncError):
+    """The model failed on this request. Its neighbours in the batch were run again without it.
+
+    `__cause__` holds the runtime's own exception. Recoverable: the engine goes on.
+    """
+
+
+class DeviceLost(TrtasyncError):
+    """A lane or its device died under this request. Not recoverable for that lane.
+
+    The engine goes on with the lanes it has left; when none is left every `infer` raises this.
+    """

@@ -1,0 +1,201 @@
+"""What an engine counts: cheap to add to, frozen when looked at."""
+
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+_STEPS = 10
+_LOWEST = -6
+_BOUNDS = tuple(10.0 ** (_LOWEST + step / _STEPS) for step in range(8 * _STEPS + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSummary:
+    """Times of one kind, in seconds.
+
+    Attributes:
+        count: how many were measured.
+        total: their sum.
+        bounds: upper edges of the histogram's buckets, ten to the decade from 1 us to 100 s.
+        counts: per bucket; the last one holds what is longer than the last edge.
+    """
+
+    count: int
+    total: float
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        """Seconds; nan when nothing was measured."""
+        return self.total / self.count if self.count else math.nan
+
+    def quantile(self, q: float) -> float:
+        """The upper edge of the bucket that holds quantile `q` (0 to 1): true within 26 %.
+
+        Returns nan when nothing was measured, inf past the last edge.
+        """
+        if not self.count:
+            return math.nan
+        rank, seen = q * self.count, 0
+        for bound, number in zip((*self.bounds, math.inf), self.counts, strict=True):
+            seen += number
+            if number and seen >= rank:
+                return bound
+        return math.inf  # pragma: no cover - the counts add up to count
+
+
+class TimeHistogram:
+    """Times of one kind, being counted."""
+
+    __slots__ = ("_counts", "_total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_BOUNDS) + 1)
+        self._total = 0.0
+
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Count `seconds`, `times` times."""
+        self._counts[bisect_left(_BOUNDS, seconds)] += times
+        self._total += seconds * times
+
+    def snapshot(self) -> TimeSummary:
+        """A frozen copy."""
+        return TimeSummary(sum(self._counts), self._total, _BOUNDS, tuple(self._counts))
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatistics:
+    """One lane.
+
+    Attributes:
+        alive: False once its device or worker died.
+        running: batches in flight on it now.
+        batches: batches it finished.
+        on_loop: of these, run on the event loop without a thread hop.
+    """
+
+    alive: bool
+    running: int
+    batches: int
+    on_loop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A frozen picture of an engine. Rows are counted where it says rows, requests elsewhere.
+
+    Attributes:
+        queued: rows waiting or forming a batch.
+        in_flight: rows running.
+        requests: requests accepted so far.
+        answered: requests answered.
+        failed: requests that got an InferenceError or DeviceLost.
+        cancelled: requests whose caller was cancelled before the answer.
+        rejected: requests refused with QueueFull.
+        left_out: requests not computed because they could not make their caller's deadline.
+        rows: rows computed (Triton: inference_count).
+        batches: batches computed (Triton: execution_count).
+        padded_rows: rows computed only to fill up to an allowed batch size.
+        retried: batches that failed and were run again in halves.
+        batch_sizes: rows in a batch -> how often.
+        latency: from `infer` to its answer, per request.
+        queue: from `infer` to the launch of its batch, per request.
+        stage: copying one row into its slot, sampled: the first row of a batch.
+        copy_in: host to device, per batch (0 on a CPU).
+        compute: the model's run, per batch.
+        copy_out: device to host, per batch (0 on a CPU).
+        lanes: one entry per lane.
+    """
+
+    queued: int
+    in_flight: int
+    requests: int
+    answered: int
+    failed: int
+    cancelled: int
+    rejected: int
+    left_out: int
+    rows: int
+    batches: int
+    padded_rows: int
+    retried: int
+    batch_sizes: Mapping[int, int]
+    latency: TimeSummary
+    queue: TimeSummary
+    stage: TimeSummary
+    copy_in: TimeSummary
+    compute: TimeSummary
+    copy_out: TimeSummary
+    lanes: tuple[LaneStatistics, ...]
+
+
+class Meter:
+    """The running counts behind `Statistics`. The engine adds to them, once a batch."""
+
+    __slots__ = (
+        "answered",
+        "batch_sizes",
+        "cancelled",
+        "compute",
+        "copy_in",
+        "copy_out",
+        "failed",
+        "latency",
+        "padded_rows",
+        "queue",
+        "rejected",
+        "retried",
+        "stage",
+    )
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.failed = 0
+        self.cancelled = 0
+        self.rejected = 0
+        self.padded_rows = 0
+        self.retried = 0
+        self.batch_sizes: Counter[int] = Counter()
+        self.latency = TimeHistogram()
+        self.queue = TimeHistogram()
+        self.stage = TimeHistogram()
+        self.copy_in = TimeHistogram()
+        self.compute = TimeHistogram()
+        self.copy_out = TimeHistogram()
+
+    def snapshot(
+        self,
+        queued: int,
+        in_flight: int,
+        waiting: int,
+        left_out: int,
+        lanes: tuple[LaneStatistics, ...],
+    ) -> Statistics:
+        """Freeze the counts, with what only the engine knows (waiting: requests not yet ended)."""
+        sizes = dict(sorted(self.batch_sizes.items()))
+        return Statistics(
+            queued=queued,
+            in_flight=in_flight,
+            requests=self.answered + self.failed + self.cancelled + waiting,
+            answered=self.answered,
+            failed=self.failed,
+            cancelled=self.cancelled,
+            rejected=self.rejected,
+            left_out=left_out,
+            rows=sum(size * times for size, times in sizes.items()),
+            batches=sum(sizes.values()),
+            padded_rows=self.padded_rows,
+            retried=self.retried,
+            batch_sizes=MappingProxyType(sizes),
+            latency=self.latency.snapshot(),
+            queue=self.queue.snapshot(),
+            stage=self.stage.snapshot(),
+            copy_in=self.copy_in.snapshot(),
+            compute=self.compute.snapshot(),
+            copy_out=self.copy_out.snapshot(),
+            lanes=lanes,
+        )

@@ -1,0 +1,238 @@
+"""The front door: arguments checked, backend chosen, model loaded off the loop, engine handed out."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from trtasync.backends import Backend, OpenLane
+from trtasync.batching import PolicyOptions
+from trtasync.engine import Engine
+from trtasync.errors import BackendUnavailable, InvalidInput, PlanError
+from trtasync.loops import in_thread
+from trtasync.tensors import Pad
+
+log = logging.getLogger("trtasync")
+
+BackendName = Literal["auto", "tensorrt", "onnxruntime"]
+
+_PLAN_SUFFIXES = {".plan", ".engine"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What `open_engine` was asked for."""
+
+    model: Any
+    backend: str
+    devices: Sequence[int] | None
+    streams: int | None
+    threads: int | None
+    max_batch_size: int | None
+    batch_sizes: Sequence[int] | None
+    max_queue_delay: float
+    preferred_batch_size: Sequence[int] | None
+    max_queue_size: int
+    padding: Mapping[str, Pad] = field(default_factory=dict)
+    loop_budget: float
+
+
+@asynccontextmanager
+async def open_engine(
+    model: str | os.PathLike[str] | Backend,
+    *,
+    backend: BackendName = "auto",
+    devices: Sequence[int] | None = None,
+    streams: int | None = None,
+    max_batch_size: int | None = None,
+    batch_sizes: Sequence[int] | None = None,
+    max_queue_delay: float = 0.0,
+    preferred_batch_size: Sequence[int] | None = None,
+    max_queue_size: int = 4096,
+    padding: Mapping[str, Pad] | None = None,
+    threads: int | None = None,
+    loop_budget: float = 0.001,
+) -> AsyncIterator[Engine]:
+    """Open a model and give an `Engine` for the length of an `async with`.
+
+    Leaving the block drains the engine (everything accepted is answered); leaving it by an
+    exception aborts it. Both leave no thread behind.
+
+    Args:
+        model: path of an `.onnx` file, or an object that implements `trtasync.backends.Backend`.
+        backend: "onnxruntime", "tensorrt", or "auto": what suits the file and this machine.
+        devices: GPU indices; must be None on the CPU.
+        streams: lanes, each running its own batches. Default: 1 on the CPU.
+        max_batch_size: rows of the largest batch. Default: 8 on the CPU, where large batches help
+            few models and delay every caller; the largest profile of a plan.
+        batch_sizes: the only batch sizes run; smaller batches are padded up. Default: any size.
+        max_queue_delay: seconds. 0 (default): a batch goes as soon as the device can use it. Above
+            0: Triton's rule instead: a batch waits for a preferred size or for this long, even on
+            an idle device.
+        preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
+        max_queue_size: rows that may wait; more raise `QueueFull`.
+        padding: input name -> `Pad`, so that different lengths share a batch.
+        threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
+        loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter is
+            not worth a thread hop; 0 keeps every run off the loop.
+
+    Raises:
+        InvalidInput: an argument makes no sense.
+        BackendUnavailable: the backend's package, driver or device is missing.
+        PlanError: the model cannot be read or batched.
+    """
+    request = _Request(
+        model=model,
+        backend=backend,
+        devices=devices,
+        streams=streams,
+        threads=threads,
+        max_batch_size=max_batch_size,
+        batch_sizes=batch_sizes,
+        max_queue_delay=max_queue_delay,
+        preferred_batch_size=preferred_batch_size,
+        max_queue_size=max_queue_size,
+        padding=dict(padding or {}),
+        loop_budget=loop_budget,
+    )
+    _check(request)
+    opened = await in_thread(lambda: _open(request), undo=_Opened.close)
+    try:
+        engine = Engine(
+            opened.backend, opened.lanes, opened.options, request.padding, request.loop_budget
+        )
+    except BaseException:
+        await in_thread(opened.close)
+        raise
+    try:
+        yield engine
+    except BaseException:
+        await engine.aclose(drain=False)
+        raise
+    await engine.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A loaded model with its lanes, not yet owned by an engine."""
+
+    backend: Backend
+    lanes: Sequence[OpenLane]
+    options: PolicyOptions
+
+    def close(self) -> None:
+        for lane in reversed(self.lanes):
+            lane.lane.close()
+        self.backend.close()
+
+
+def _open(request: _Request) -> _Opened:
+    """Load the model and make its lanes; runs in a thread."""
+    backend = _load(request)
+    try:
+        options = _options(request, backend)
+        streams = request.streams or backend.default_streams
+        return _Opened(backend, backend.open(streams, options.max_batch_size), options)
+    except BaseException:
+        backend.close()
+        raise
+
+
+def _load(request: _Request) -> Backend:
+    if not isinstance(request.model, (str, os.PathLike)):
+        return request.model  # type: ignore[no-any-return]
+    path = Path(request.model)
+    chosen = request.backend
+    if chosen == "auto":
+        chosen = "tensorrt" if path.suffix in _PLAN_SUFFIXES else "onnxruntime"
+        log.info("%s: backend 'auto' chose '%s' (by the file's suffix)", path.name, chosen)
+    if chosen == "tensorrt":
+        raise BackendUnavailable(
+            f"{path.name} needs the TensorRT backend, which this version of trtasync does not "
+            "have yet; open the .onnx model it was built from on the CPU backend instead."
+        )
+    if path.suffix in _PLAN_SUFFIXES:
+        raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
+    if request.devices is not None:
+        raise InvalidInput(f"the CPU backend has no devices to choose; got {request.devices!r}.")
+    from trtasync.backends.onnxruntime import load
+
+    threads = request.threads or max(1, _cores() // (request.streams or 1))
+    return load(path, threads)
+
+
+def _cores() -> int:
+    """Cores this process may use (a container's share, not the machine's)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _options(request: _Request, backend: Backend) -> PolicyOptions:
+    """Resolve batch sizes against what the model allows."""
+    spec = backend.spec
+    sizes = tuple(sorted(set(request.batch_sizes or ())))
+    largest = request.max_batch_size or (sizes[-1] if sizes else backend.default_batch_size)
+    if spec.fixed_batch is not None:
+        _demand_fixed(request, spec.fixed_batch)
+        largest, sizes = spec.fixed_batch, (spec.fixed_batch,)
+    elif not spec.batched:
+        log.warning(
+            "%s: the tensors have no common batch axis, so every request runs alone", backend.name
+        )
+        largest, sizes = 1, ()
+    elif backend.largest_batch_size is not None and largest > backend.largest_batch_size:
+        raise InvalidInput(
+            f"max_batch_size={largest}, but the plan allows at most {backend.largest_batch_size}."
+        )
+    if sizes and sizes[-1] != largest:
+        raise InvalidInput(
+            f"the largest of batch_sizes={list(sizes)} must be max_batch_size={largest}."
+        )
+    return PolicyOptions(
+        max_batch_size=largest,
+        batch_sizes=sizes,
+        max_queue_size=request.max_queue_size,
+        max_queue_delay=request.max_queue_delay,
+        preferred_batch_size=tuple(request.preferred_batch_size or ()),
+    )
+
+
+def _demand_fixed(request: _Request, fixed: int) -> None:
+    asked = {*(request.batch_sizes or ()), request.max_batch_size or fixed}
+    if asked != {fixed}:
+        raise InvalidInput(
+            f"the model's batch axis is fixed at {fixed}; max_batch_size and batch_sizes cannot "
+            f"be {sorted(asked - {fixed})}. Export it with a dynamic batch axis to batch freely."
+        )
+
+
+def _check(request: _Request) -> None:
+    if request.backend not in ("auto", "tensorrt", "onnxruntime"):
+        raise InvalidInput(
+            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {request.backend!r}."
+        )
+    for name in ("streams", "threads", "max_batch_size", "max_queue_size"):
+        _demand_positive(name, getattr(request, name))
+    for name in ("batch_sizes", "preferred_batch_size"):
+        for size in getattr(request, name) or ():
+            _demand_positive(f"every number in {name}", size)
+    for name in ("max_queue_delay", "loop_budget"):
+        seconds = getattr(request, name)
+        if not isinstance(seconds, (int, float)) or not seconds >= 0:
+            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
+    if request.preferred_batch_size and not request.max_queue_delay:
+        raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
+    for name, pad in request.padding.items():
+        if not isinstance(pad, Pad):
+            raise InvalidInput(f"padding[{name!r}] must be a trtasync.Pad, not {pad!r}.")
+
+
+def _demand_positive(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidInput(f"{name} must be a whole number of at least 1, not {value!r}.")

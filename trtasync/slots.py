@@ -1,0 +1,175 @@
+"""Slots: the host memory in which a batch is formed, row by row, as requests are submitted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from trtasync.requests import Array, Layout
+from trtasync.tensors import ModelSpec
+
+GIL_COPY_BYTES = 64 * 1024
+"""Rows up to this size are copied by memoryview assignment, which keeps the GIL.
+
+numpy releases it for any copy of more than a few hundred elements, and a thread that releases the
+GIL beside a busy one waits a whole switch interval (5 ms) to get it back: a factor of 30 to 150 in
+requests/s. Larger rows take longer than such a hand-over is worth guarding against.
+"""
+
+MAX_LAYOUTS = 64
+"""Layouts whose views a slot remembers."""
+
+WriteRow = Callable[[int, int, Any], None]
+"""write(row, count, arrays): put `count` rows at `row`; arrays as `RequestReader.read` gives."""
+
+
+class Views:
+    """One layout's arrays in a slot.
+
+    Attributes:
+        layout: whose.
+        inputs: per input, an array of (capacity, *row shape) on the slot's memory.
+        write: stages rows.
+        cache: room for what a backend derives from these views (bindings, graphs), by its own keys.
+    """
+
+    __slots__ = ("cache", "inputs", "layout", "write")
+
+    def __init__(self, layout: Layout, inputs: list[Array]):
+        self.layout = layout
+        self.inputs = inputs
+        self.write = _writer(layout, inputs)
+        self.cache: dict[Any, Any] = {}
+
+
+class HostSlot:
+    """The input buffers of one batch, viewed through the layout of the group that forms in it.
+
+    A slot belongs to one batch at a time, from the first row staged until the answers are out.
+
+    Attributes:
+        lane: index of the only lane that may run it, or None for any.
+        views: of the current layout.
+        outputs: what the last run produced, one array per output, rows first.
+    """
+
+    def __init__(self, spec: ModelSpec, capacity: int, lane: int | None = None):
+        """Args:
+            spec: the model.
+            capacity: rows (max_batch_size).
+            lane: index of the lane that owns it, None when any lane of the backend can run it.
+        """
+        self._spec = spec
+        self._capacity = capacity
+        self._buffers = [self.allocate(0) for _ in spec.inputs]
+        self._known: dict[Layout, Views] = {}
+        self.lane = lane
+        self.views: Views | None = None
+        self.outputs: list[Array] = []
+
+    def allocate(self, size: int) -> Array:
+        """`size` bytes as uint8, 64-byte aligned (AVX-512 loads; ONNX Runtime's own choice)."""
+        raw = np.empty(size + 64, np.uint8)
+        start = -raw.ctypes.data % 64
+        return raw[start : start + size]
+
+    def bind(self, layout: Layout) -> WriteRow:
+        """Turn the (empty) slot to a layout; returns what stages rows into it."""
+        views = self._known.get(layout)
+        if views is None:
+            views = self._known[layout] = self._view(layout)
+        self.views = views
+        return views.write
+
+    def _view(self, layout: Layout) -> Views:
+        if len(self._known) >= MAX_LAYOUTS:
+            self._known.clear()
+        arrays = []
+        for index, (spec, shape) in enumerate(
+            zip(self._spec.inputs, layout.shapes, strict=True)
+        ):
+            full = (self._capacity, *shape)
+            size = int(np.prod(full, dtype=np.int64)) * spec.dtype.itemsize
+            if size > self._buffers[index].size:
+                self._known.clear()  # the views on the smaller buffer would keep it alive
+                self._buffers[index] = self.allocate(size)
+            arrays.append(self._buffers[index][:size].view(spec.dtype).reshape(full))
+        return Views(layout, arrays)
+
+    def move(self, source: int, target: int, count: int) -> None:
+        """Move staged rows down over rows that were withdrawn (the ranges may overlap)."""
+        assert self.views is not None
+        for array in self.views.inputs:
+            array[target : target + count] = array[source : source + count]
+
+    def pad(self, rows: int, run_rows: int) -> None:
+        """Fill up to `run_rows` with copies of the last row.
+
+        Never with what an earlier batch left there: that may be the very row that failed it.
+        """
+        assert self.views is not None
+        for array in self.views.inputs:
+            array[rows:run_rows] = array[rows - 1]
+
+
+def _writer(layout: Layout, inputs: list[Array]) -> WriteRow:
+    writers = [
+        _input_writer(array, fill) for array, fill in zip(inputs, layout.fills, strict=True)
+    ]
+    if len(writers) == 1:
+        return writers[0]
+
+    def write(row: int, count: int, arrays: Any) -> None:
+        for write_one, array in zip(writers, arrays, strict=True):
+            write_one(row, count, array)
+
+    return write
+
+
+def _input_writer(array: Array, fill: tuple[int, float] | None) -> WriteRow:
+    if fill is not None:
+        return _padding_writer(array, *fill)
+    row_bytes = array.nbytes // max(1, len(array))
+    if 0 < row_bytes <= GIL_COPY_BYTES:
+        return _flat_writer(array)
+    return _array_writer(array)
+
+
+def _flat_writer(array: Array) -> WriteRow:
+    flat = memoryview(array.reshape(-1))
+    size = array[0].size
+    rows = [flat[start : start + size] for start in range(0, array.size, size)]
+
+    def write(row: int, count: int, source: Array) -> None:
+        source = source.reshape(-1)
+        if count == 1:
+            rows[row][:] = source  # type: ignore[assignment]  # any buffer of this format will do
+        else:
+            flat[row * size : (row + count) * size] = source  # type: ignore[assignment]
+
+    def write_vector(row: int, count: int, source: Array) -> None:
+        try:
+            rows[row][:] = source  # type: ignore[assignment]
+        except (ValueError, NotImplementedError):  # not one row of the same shape
+            write(row, count, source)
+
+    return write_vector if array.ndim == 2 else write
+
+
+def _array_writer(array: Array) -> WriteRow:
+    def write(row: int, count: int, source: Array) -> None:
+        target = array[row : row + count]
+        target[...] = source.reshape(target.shape)
+
+    return write
+
+
+def _padding_writer(array: Array, axis: int, value: float) -> WriteRow:
+    def write(row: int, count: int, source: Array) -> None:
+        target = np.moveaxis(array[row : row + count], axis + 1, 0)
+        rows = source if source.ndim == array.ndim else source[np.newaxis]
+        length = rows.shape[axis + 1]
+        target[:length] = np.moveaxis(rows, axis + 1, 0)
+        target[length:] = value
+
+    return write

@@ -1,0 +1,134 @@
+"""What a model takes and gives: tensor specs, padding rules, the batch axis."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trtasync.errors import InvalidInput, PlanError
+
+Dim = int | str | None
+"""One axis of a spec: an int is fixed, a str is a named dynamic axis, None an unnamed one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of a model.
+
+    Attributes:
+        name: the tensor's name in the model.
+        dtype: numpy dtype (native byte order; bfloat16 and fp8 are `ml_dtypes` types).
+        shape: the axes, batch axis included: int = fixed, str = named dynamic, None = unnamed.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[Dim, ...]
+
+    def __post_init__(self) -> None:
+        # By its type: numpy's own object of that dtype, which `array.dtype is spec.dtype` finds.
+        object.__setattr__(self, "dtype", np.dtype(np.dtype(self.dtype).type))
+        object.__setattr__(self, "shape", tuple(self.shape))
+
+    def __str__(self) -> str:
+        axes = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
+        return f"{self.name}: {self.dtype}[{axes}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where padding shows in one output, and how long the true part of it is.
+
+    Attributes:
+        axis: the output's axis, counted with the batch axis (negative counts from the end).
+        length: from the input's true length to the output's (both in elements of their axis).
+    """
+
+    axis: int
+    length: Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """Pad one dynamic axis of an input up to a bucket, so that different lengths share a batch.
+
+    Give `multiple_of` or `sizes`. Outputs are cut back to the true length: those whose axis has the
+    same name as the padded axis by themselves, others when `outputs` says how, e.g.
+    `outputs={"probs": Cut(axis=1, length=lambda width: width - 7)}`.
+
+    Args:
+        axis: the input's axis, counted with the batch axis (negative counts from the end); not 0.
+        multiple_of: pad to the next multiple of this many elements.
+        sizes: pad to the next of these lengths; a longer input is refused.
+        value: what the padding holds.
+        outputs: output name -> `Cut`, for outputs that do not name the padded axis.
+
+    Raises:
+        InvalidInput: on an impossible combination.
+    """
+
+    axis: int
+    multiple_of: int | None = None
+    sizes: Sequence[int] | None = None
+    value: float = 0
+    outputs: Mapping[str, Cut] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.multiple_of is None) == (self.sizes is None):
+            raise InvalidInput("Pad needs exactly one of multiple_of= and sizes=.")
+        if self.multiple_of is not None and self.multiple_of < 1:
+            raise InvalidInput(f"Pad(multiple_of=...) must be at least 1, not {self.multiple_of}.")
+        if self.sizes is not None:
+            if not self.sizes or min(self.sizes) < 1:
+                raise InvalidInput(f"Pad(sizes=...) needs positive lengths, not {self.sizes!r}.")
+            object.__setattr__(self, "sizes", tuple(sorted(set(self.sizes))))
+        if self.axis == 0:
+            raise InvalidInput("Pad(axis=0) is the batch axis; the engine pads that by itself.")
+
+    def length(self, true: int) -> int | None:
+        """The padded length for a true length, or None when it is longer than every size."""
+        if self.multiple_of is not None:
+            return max(1, -(-true // self.multiple_of)) * self.multiple_of
+        return next((size for size in self.sizes or () if size >= true), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The inputs and outputs of a model and what its first axis means.
+
+    Attributes:
+        inputs: in the model's order.
+        outputs: in the model's order.
+        batched: axis 0 of every tensor is the batch axis; otherwise a request runs alone.
+        fixed_batch: the one batch size the model accepts, or None when the axis is dynamic.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batched: bool
+    fixed_batch: int | None = None
+
+    @classmethod
+    def from_tensors(
+        cls, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+    ) -> "ModelSpec":
+        """Find the batch axis: axis 0 of every tensor, all dynamic or all the same number.
+
+        Outputs of unknown rank (shape ()) are let through and checked when they arrive.
+
+        Raises:
+            PlanError: when there is no input or no output.
+        """
+        if not inputs or not outputs:
+            raise PlanError(f"a model needs inputs and outputs; this has {inputs} and {outputs}.")
+        heads = [spec.shape[0] if spec.shape else 0 for spec in inputs]
+        tails = [spec.shape[0] for spec in outputs if spec.shape]
+        names = {head for head in heads if isinstance(head, str)}
+        dynamic = all(not isinstance(head, int) for head in heads) and len(names) <= 1
+        if dynamic and not any(isinstance(tail, int) for tail in tails):
+            return cls(tuple(inputs), tuple(outputs), batched=True)
+        fixed = heads[0]
+        if isinstance(fixed, int) and fixed > 0 and {*heads, *tails} == {fixed}:
+            return cls(tuple(inputs), tuple(outputs), batched=True, fixed_batch=fixed)
+        return cls(tuple(inputs), tuple(outputs), batched=False)

@@ -1,0 +1,276 @@
+"""Public fakes: models without files, and a backend that does what a test tells it.
+
+`FunctionBackend` runs a numpy function, for tests and benchmarks of everything around a model.
+`ScriptedBackend` holds, fails or loses batches on command and remembers every row it computed.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from trtasync.backends import OpenLane, Slot, Times
+from trtasync.errors import DeviceLost, InferenceError
+from trtasync.requests import Array, Layout
+from trtasync.slots import HostSlot
+from trtasync.tensors import ModelSpec, TensorSpec
+
+__all__ = ["FunctionBackend", "Gate", "ScriptedBackend"]
+
+Function = Callable[..., Any]
+
+
+class FunctionBackend:
+    """A numpy function as a model: `function(*inputs)` with rows first gives the output(s).
+
+    The function gets views of slot memory and must return fresh arrays, one row per input row.
+    """
+
+    name = "function"
+    lends_outputs = False
+    largest_batch_size: int | None = None
+    default_batch_size = 8
+    default_streams = 1
+
+    def __init__(
+        self,
+        function: Function,
+        *,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        slots_per_lane: int = 2,
+    ):
+        """Args:
+            function: gets one array per input and returns one array, or a sequence of them.
+            inputs: the specs, batch axis first.
+            outputs: the specs, batch axis first.
+            slots_per_lane: batches that can form or run at once, per lane.
+        """
+        self.spec = ModelSpec.from_tensors(inputs, outputs)
+        self._function = function
+        self._slots_per_lane = slots_per_lane
+        self.closed = 0
+
+    def admit(self, layout: Layout) -> None:
+        """Every shape that fits the specs is welcome."""
+
+    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
+        """See `trtasync.backends.Backend.open`."""
+        return [
+            OpenLane(
+                self._lane(index),
+                [HostSlot(self.spec, max_batch_size) for _ in range(self._slots_per_lane)],
+            )
+            for index in range(streams)
+        ]
+
+    def _lane(self, index: int) -> "FunctionLane":
+        return FunctionLane(self._function, self.spec.batched)
+
+    def close(self) -> None:
+        """Count the call, so that a test can see it."""
+        self.closed += 1
+
+
+class FunctionLane:
+    """A lane that calls a function in `wait`."""
+
+    device = 0
+    depth = 1
+    asynchronous = False
+
+    def __init__(self, function: Function, batched: bool = True):
+        self._function = function
+        self._batched = batched
+        self._rows = 0
+        self.closed = 0
+
+    def launch(self, slot: Slot, rows: int) -> None:
+        """Remember how many rows to run."""
+        self._rows = rows
+
+    def ready(self, slot: Slot) -> bool:
+        """Never by itself: the work is done in `wait`."""
+        return False
+
+    def wait(self, slot: Any) -> Times:
+        """Call the function."""
+        begin = perf_counter()
+        try:
+            slot.outputs = self._call(slot.views.inputs)
+        except (InferenceError, DeviceLost):
+            raise
+        except Exception as error:
+            raise InferenceError(f"the model function failed: {error!r}") from error
+        return Times(0.0, perf_counter() - begin, 0.0)
+
+    def _call(self, inputs: Sequence[Array]) -> list[Array]:
+        if self._batched:
+            result = self._function(*[array[: self._rows] for array in inputs])
+        else:
+            result = self._function(*[array[0] for array in inputs])
+        outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+        return outputs if self._batched else [np.asarray(output)[np.newaxis] for output in outputs]
+
+    def close(self) -> None:
+        """Count the call, so that a test can see it."""
+        self.closed += 1
+
+
+class Gate:
+    """Holds batches until a test lets them through. Thread-safe; open to begin with."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._passes: float = float("inf")
+        self.arrived = 0
+        """Batches that came to the gate so far."""
+
+    def shut(self) -> None:
+        """Let nobody through."""
+        with self._condition:
+            self._passes = 0
+
+    def let(self, batches: float = float("inf")) -> None:
+        """Let so many more batches through."""
+        with self._condition:
+            self._passes += batches
+            self._condition.notify_all()
+
+    def __call__(self) -> None:
+        """Pass, or wait to be let through."""
+        with self._condition:
+            self.arrived += 1
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: self._passes > 0)
+            self._passes -= 1
+
+    def wait_arrived(self, batches: int, timeout: float = 30.0) -> bool:
+        """Block (in a thread of the test) until so many batches have come; False on timeout."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self.arrived >= batches, timeout)
+
+
+class ScriptedBackend(FunctionBackend):
+    """A model whose runs a test holds, fails or loses.
+
+    Attributes:
+        gate: every run passes it.
+        computed: the first input of every run so far, copied: exactly the rows that were computed.
+        bad: a run holding a row (of the first input) for which this is true fails.
+        lose: while true, a run loses its lane (DeviceLost).
+        die: while true, a run kills its worker thread.
+    """
+
+    name = "scripted"
+
+    def __init__(
+        self,
+        function: Function = lambda x: x,
+        *,
+        inputs: Sequence[TensorSpec] = (TensorSpec("x", np.dtype("float32"), ("N", 4)),),
+        outputs: Sequence[TensorSpec] = (TensorSpec("y", np.dtype("float32"), ("N", 4)),),
+        slots_per_lane: int = 2,
+        asynchronous: bool = False,
+        depth: int = 1,
+        owned_slots: bool = False,
+    ):
+        """Args:
+            function: as for `FunctionBackend`; its output is copied.
+            inputs: the specs.
+            outputs: the specs.
+            slots_per_lane: batches that can form or run at once, per lane.
+            asynchronous: lanes go on by themselves after `launch`, like a GPU's.
+            depth: batches in flight per lane.
+            owned_slots: slots belong to their lane, like a GPU's, not to all.
+        """
+        super().__init__(function, inputs=inputs, outputs=outputs, slots_per_lane=slots_per_lane)
+        self._run_function = function
+        self._asynchronous = asynchronous
+        self._depth = depth
+        self._owned = owned_slots
+        self.gate = Gate()
+        self.computed: list[Array] = []
+        self.bad: Callable[[Array], bool] = lambda row: False
+        self.lose = False
+        self.die = False
+        self.lanes: list[FunctionLane] = []
+
+    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
+        """See `trtasync.backends.Backend.open`."""
+        opened = super().open(streams, max_batch_size)
+        for index, lane in enumerate(opened):
+            for slot in lane.slots:
+                slot.lane = index if self._owned else None
+        return opened
+
+    def _lane(self, index: int) -> FunctionLane:
+        kind = _AsynchronousLane if self._asynchronous else FunctionLane
+        lane = kind(self._scripted, self.spec.batched)
+        lane.depth = self._depth
+        self.lanes.append(lane)
+        return lane
+
+    def _scripted(self, *inputs: Array) -> Any:
+        self.gate()
+        if self.die:
+            raise SystemExit("the script says that the thread dies")
+        if self.lose:
+            raise DeviceLost("the script says that the device is lost")
+        self.computed.append(inputs[0].copy())
+        if any(self.bad(row) for row in inputs[0]):
+            raise InferenceError("the script says that a row of this batch is bad")
+        result = self._run_function(*inputs)
+        outputs = result if isinstance(result, (list, tuple)) else [result]
+        return [np.array(output) for output in outputs]
+
+
+class _AsynchronousLane(FunctionLane):
+    """Runs each launched batch in a thread of its own, in order: a CUDA stream without a GPU."""
+
+    asynchronous = True
+
+    def __init__(self, function: Function, batched: bool = True):
+        super().__init__(function, batched)
+        self._done: dict[int, threading.Event] = {}
+        self._results: dict[int, Any] = {}
+        self._tail: threading.Thread | None = None
+
+    def launch(self, slot: Any, rows: int) -> None:
+        """Start the batch behind what was launched before."""
+        event = self._done[id(slot)] = threading.Event()
+        before, inputs = self._tail, [array[:rows] for array in slot.views.inputs]
+
+        def work() -> None:
+            if before is not None:
+                before.join()
+            try:
+                result = self._function(*inputs)
+                self._results[id(slot)] = list(result)
+            except BaseException as error:
+                self._results[id(slot)] = error
+            event.set()
+
+        self._tail = threading.Thread(target=work, name="trtasync fake stream", daemon=True)
+        self._tail.start()
+
+    def ready(self, slot: Slot) -> bool:
+        """True when the batch is done."""
+        return self._done[id(slot)].is_set()
+
+    def wait(self, slot: Slot) -> Times:
+        """Wait for the batch."""
+        self._done.pop(id(slot)).wait()
+        result = self._results.pop(id(slot))
+        if isinstance(result, BaseException):
+            raise result
+        slot.outputs = result
+        return Times(0.0, 0.0, 0.0)
+
+    def close(self) -> None:
+        """Join the last thread."""
+        super().close()
+        if self._tail is not None:
+            self._tail.join()
