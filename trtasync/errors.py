@@ -29,11 +29,11 @@ class TrtasyncError(Exception):
 
 
 class InvalidInput(TrtasyncError, ValueError):
-    """An array, a name or an argument is not acceptable. Nothing was queued; nobody else notices."""
+    """An array, a name or an argument is not acceptable. Nothing was queued."""
 
 
 class QueueFull(TrtasyncError):
-    """`max_queue_size` rows are waiting already. Raised at once: back off, shed load, or retry later."""
+    """`max_queue_size` rows are waiting. Raised at once: back off, shed load, or retry later."""
 
 
 class EngineClosed(TrtasyncError):
@@ -41,7 +41,7 @@ class EngineClosed(TrtasyncError):
 
 
 class WrongLoop(TrtasyncError, RuntimeError):
-    """An engine belongs to the event loop, thread and process that opened it; this is another one."""
+    """An engine belongs to the event loop, thread and process that opened it, not to this one."""
 
 
 class BackendUnavailable(TrtasyncError):

@@ -1,4 +1,4 @@
-"""The front door: arguments checked, backend chosen, model loaded off the loop, engine handed out."""
+"""The front door: arguments checked, backend chosen, model loaded off the loop, engine made."""
 
 import logging
 import os
@@ -76,8 +76,8 @@ async def open_engine(
         max_queue_size: rows that may wait; more raise `QueueFull`.
         padding: input name -> `Pad`, so that different lengths share a batch.
         threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
-        loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter is
-            not worth a thread hop; 0 keeps every run off the loop.
+        loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
+            is not worth a thread hop; 0 keeps every run off the loop.
 
     Raises:
         InvalidInput: an argument makes no sense.

@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 MAX_FORMS = 4096
-"""Forms kept at most; past that they are forgotten and found again (free dimensions are endless)."""
+"""Forms kept at most; past that they are forgotten and found again: shapes can be endless."""
 
 
 class Layout:
@@ -109,7 +109,7 @@ class RequestReader:
         """
         single = False
         if isinstance(inputs, Mapping):
-            values = self._by_name(inputs)
+            values: Sequence[Any] = self._by_name(inputs)
         elif isinstance(inputs, (list, tuple)):
             values = self._in_order(inputs)
         else:
@@ -161,7 +161,7 @@ class RequestReader:
         padded = tuple(map(_padded, self._spec.inputs, lengths, self._pads))
         group = self._groups.get(padded)
         if group is None:
-            fills = tuple(pad and (pad.axis, pad.value) for pad in self._pads)
+            fills = tuple(None if pad is None else (pad.axis, pad.value) for pad in self._pads)
             group = self._make_group(Layout(padded, fills))
             self._groups[padded] = group
         return Form(group, rows, sample, single, self._cuts(lengths, padded))
@@ -194,7 +194,9 @@ class RequestReader:
     def _check_dims(self, lengths: tuple[Shape, ...]) -> None:
         named: dict[str, tuple[int, str]] = {}
         for spec, shape in zip(self._spec.inputs, lengths, strict=True):
-            for axis, (want, got) in enumerate(zip(_row_axes(self._spec, spec), shape, strict=True)):
+            for axis, (want, got) in enumerate(
+                zip(_row_axes(self._spec, spec), shape, strict=True)
+            ):
                 if isinstance(want, int) and want != got:
                     raise InvalidInput(
                         f"input {spec} got rows of shape {shape}: "
@@ -244,9 +246,7 @@ class _SamplePad:
             )
         return (*shape[: self.axis], length, *shape[self.axis + 1 :])
 
-    def targets(
-        self, model: ModelSpec, spec: TensorSpec, true: int
-    ) -> list[tuple[int, int, int]]:
+    def targets(self, model: ModelSpec, spec: TensorSpec, true: int) -> list[tuple[int, int, int]]:
         """(output index, axis within a row, true length) of every output the padding shows in."""
         found = []
         for index, output in enumerate(model.outputs):

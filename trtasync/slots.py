@@ -1,7 +1,7 @@
 """Slots: the host memory in which a batch is formed, row by row, as requests are submitted."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -55,9 +55,9 @@ class HostSlot:
 
     def __init__(self, spec: ModelSpec, capacity: int, lane: int | None = None):
         """Args:
-            spec: the model.
-            capacity: rows (max_batch_size).
-            lane: index of the lane that owns it, None when any lane of the backend can run it.
+        spec: the model.
+        capacity: rows (max_batch_size).
+        lane: index of the lane that owns it, None when any lane of the backend can run it.
         """
         self._spec = spec
         self._capacity = capacity
@@ -85,9 +85,7 @@ class HostSlot:
         if len(self._known) >= MAX_LAYOUTS:
             self._known.clear()
         arrays = []
-        for index, (spec, shape) in enumerate(
-            zip(self._spec.inputs, layout.shapes, strict=True)
-        ):
+        for index, (spec, shape) in enumerate(zip(self._spec.inputs, layout.shapes, strict=True)):
             full = (self._capacity, *shape)
             size = int(np.prod(full, dtype=np.int64)) * spec.dtype.itemsize
             if size > self._buffers[index].size:
@@ -113,9 +111,7 @@ class HostSlot:
 
 
 def _writer(layout: Layout, inputs: list[Array]) -> WriteRow:
-    writers = [
-        _input_writer(array, fill) for array, fill in zip(inputs, layout.fills, strict=True)
-    ]
+    writers = [_input_writer(array, fill) for array, fill in zip(inputs, layout.fills, strict=True)]
     if len(writers) == 1:
         return writers[0]
 
@@ -136,20 +132,20 @@ def _input_writer(array: Array, fill: tuple[int, float] | None) -> WriteRow:
 
 
 def _flat_writer(array: Array) -> WriteRow:
-    flat = memoryview(array.reshape(-1))
+    flat = memoryview(cast(Any, array.reshape(-1)))
     size = array[0].size
     rows = [flat[start : start + size] for start in range(0, array.size, size)]
 
-    def write(row: int, count: int, source: Array) -> None:
+    def write(row: int, count: int, source: Any) -> None:
         source = source.reshape(-1)
         if count == 1:
-            rows[row][:] = source  # type: ignore[assignment]  # any buffer of this format will do
+            rows[row][:] = source
         else:
-            flat[row * size : (row + count) * size] = source  # type: ignore[assignment]
+            flat[row * size : (row + count) * size] = source
 
-    def write_vector(row: int, count: int, source: Array) -> None:
+    def write_vector(row: int, count: int, source: Any) -> None:
         try:
-            rows[row][:] = source  # type: ignore[assignment]
+            rows[row][:] = source
         except (ValueError, NotImplementedError):  # not one row of the same shape
             write(row, count, source)
 

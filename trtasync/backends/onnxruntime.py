@@ -66,9 +66,7 @@ def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
     options.log_severity_level = 4  # errors come as exceptions; do not print them as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = runtime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no base class
         raise PlanError(f"ONNX Runtime cannot read {path}: {error}") from error
     inputs = [_spec(node, "input") for node in session.get_inputs()]
@@ -112,7 +110,7 @@ class OnnxRuntimeBackend:
 
     name = "onnxruntime"
     default_batch_size = DEFAULT_BATCH_SIZE
-    largest_batch_size = None
+    largest_batch_size: int | None = None
     default_streams = 1
 
     def __init__(self, session: Any, spec: ModelSpec):

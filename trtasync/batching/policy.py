@@ -66,11 +66,11 @@ class Policy:
         abandoned: Callable[[Batch], Sequence[Entry]] = lambda batch: (),
     ):
         """Args:
-            options: how batches are formed.
-            lanes: all lanes, by index.
-            slots: all slots.
-            abandoned: asked when a batch is about to be launched: which of its entries has nobody
-                waiting any more, though `withdraw` was not called yet.
+        options: how batches are formed.
+        lanes: all lanes, by index.
+        slots: all slots.
+        abandoned: asked when a batch is about to be launched: which of its entries has nobody
+            waiting any more, though `withdraw` was not called yet.
         """
         self._options = options
         self._abandoned = abandoned
@@ -257,9 +257,7 @@ class Policy:
         if home is not None:
             lane = self._lanes[home]
             return lane if lane.free else None
-        free = [
-            lane for lane in self._lanes if len(lane.running) < lane.depth and lane.alive
-        ]
+        free = [lane for lane in self._lanes if len(lane.running) < lane.depth and lane.alive]
         if len(free) > 1:
             return min(free, key=lambda lane: (len(lane.running), lane.ends_at(now), lane.index))
         return free[0] if free else None

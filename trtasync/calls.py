@@ -1,0 +1,69 @@
+"""A request on its way through the engine: what the policy sees of it, its arrays, its caller."""
+
+from typing import Any, cast
+
+from trtasync.answers import join
+from trtasync.batching import Part, Ticket
+from trtasync.errors import InferenceError, TrtasyncError
+from trtasync.loops import Future
+from trtasync.requests import Array, Form
+
+
+class Call(Ticket):
+    """A request on its way: a ticket with its arrays and its caller's future."""
+
+    __slots__ = ("arrays", "form", "future")
+
+    pieces: dict[int, list[Array]] | None = None
+
+    def __init__(
+        self,
+        form: Form,
+        arrays: Any,
+        future: Future,
+        level: int,
+        deadline: float,
+        arrival: float,
+    ):
+        # Ticket.__init__ written out: one is made per request.
+        self.group = form.group
+        self.rows = form.rows
+        self.level = level
+        self.deadline = deadline
+        self.arrival = arrival
+        self.batch = None
+        self.form = form
+        self.arrays = arrays
+        self.future = future
+
+    def rows_of(self, part: Any) -> Any:
+        """The arrays of one part of a split request."""
+        rows = slice(part.offset, part.offset + part.rows)
+        if isinstance(self.arrays, tuple):
+            return tuple(array[rows] for array in self.arrays)
+        return self.arrays[rows]
+
+    def collect(self, offset: int, outputs: list[Array]) -> list[Array] | None:
+        """Keep the outputs of a part; all of them, joined, once the last one is here."""
+        if self.pieces is None:
+            self.pieces = {}
+        self.pieces[offset] = outputs
+        if sum(len(piece[0]) for piece in self.pieces.values()) < self.rows:
+            return None
+        return join([piece for _, piece in sorted(self.pieces.items())])
+
+
+def call_of(entry: Any) -> Call:
+    """The request that an entry of a batch is, or is a part of."""
+    return cast(Call, entry.whole if type(entry) is Part else entry)
+
+
+def own_error(cause: BaseException) -> TrtasyncError:
+    """A new exception for one caller: one object shared by many would collect all tracebacks."""
+    if isinstance(cause, TrtasyncError):
+        error: TrtasyncError = type(cause)(*cause.args)
+        error.__cause__ = cause.__cause__
+    else:
+        error = InferenceError(f"the model failed on this request: {cause}")
+        error.__cause__ = cause
+    return error

@@ -1,0 +1,407 @@
+"""From decisions to actions: batches are launched, completed, retried and failed here.
+
+Every event (a request, a completion, the alarm, closing) ends in `Dispatcher.pump`, which asks the
+policy what to do and does it. There is no other way from a decision to an action.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from trtasync.answers import plain_rows, shape_answer, take
+from trtasync.backends import Backend, OpenLane, Times
+from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
+from trtasync.calls import Call, call_of, own_error
+from trtasync.errors import DeviceLost, EngineClosed, TrtasyncError
+from trtasync.lanes import LaneThread, Outcome, failed, finish, run, run_in_halves
+from trtasync.loops import Future, InvalidStateError, current_loop
+from trtasync.metrics import LaneStatistics, Meter, Statistics
+from trtasync.requests import Array
+from trtasync.slots import WriteRow
+
+log = logging.getLogger("trtasync")
+
+
+class _Worker:
+    """A lane with its thread and its counts."""
+
+    __slots__ = ("batches", "lane", "on_loop", "thread")
+
+    def __init__(self, lane: OpenLane, name: str, died: Callable[[BaseException], None]):
+        self.lane = lane.lane
+        self.thread = LaneThread(name, died)
+        self.batches = 0
+        self.on_loop = 0
+
+
+class Dispatcher:
+    """Owns the queue, the lanes and the bell of one engine. Lives on the event loop's thread.
+
+    Attributes:
+        policy: decides.
+        loop: the event loop.
+        refusal: what `infer` raises from now on, as (class, message); None while all is well.
+        stamp: the time stamp of this loop iteration's requests; 0.0 before the first.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        lanes: Sequence[OpenLane],
+        options: PolicyOptions,
+        loop_budget: float,
+    ):
+        """Args:
+        backend: the opened model.
+        lanes: its lanes, by index.
+        options: how batches are formed.
+        loop_budget: seconds a run may take on the event loop.
+        """
+        self._backend = backend
+        self._names = [spec.name for spec in backend.spec.outputs]
+        self._one_output = len(self._names) == 1
+        self._lent = backend.lends_outputs
+        self._loop_budget = loop_budget
+        # Runs that are shorter still may follow one another without a turn of the loop between.
+        self._pass_budget = loop_budget / 4
+        self._states = [
+            LaneState(index, lane.lane.device, lane.lane.depth) for index, lane in enumerate(lanes)
+        ]
+        self._workers = [
+            _Worker(lane, f"trtasync lane {index}", partial(self._thread_died, index))
+            for index, lane in enumerate(lanes)
+        ]
+        slots = [slot for lane in lanes for slot in lane.slots]
+        self.policy = Policy(options, self._states, slots, self._abandoned)
+        self.meter = Meter()
+        self.loop = current_loop(self.pump)
+        self._now = self.loop.now
+        self.refusal: tuple[type[TrtasyncError], str] | None = None
+        self.stamp = 0.0
+        self._notes: deque[tuple[Batch, Outcome]] = deque()
+        self._deaths: deque[tuple[int, BaseException]] = deque()
+        self._polled: list[tuple[Batch, float]] = []
+        self._idle: Future | None = None
+        self._broken = False
+
+    # -- a request comes or goes -----------------------------------------------------------------
+
+    def tick(self) -> float:
+        """Requests of one loop iteration share one time stamp and one ring of the bell."""
+        self.stamp = now = self._now()
+        self.loop.ring()
+        return now
+
+    def stage_first(self, batch: Batch, call: Call) -> None:
+        """Turn the slot of a new batch to its layout and stage the batch's first request."""
+        write = self._bind(batch)
+        begin = perf_counter()
+        write(call.row, call.rows, call.arrays)
+        self.meter.stage.add((perf_counter() - begin) / call.rows)
+        batch.plain = batch.plain and call.form.plain
+
+    def _bind(self, batch: Batch) -> WriteRow:
+        batch.write = write = batch.slot.bind(batch.group.layout)
+        return write  # type: ignore[no-any-return]
+
+    def stage_placements(self) -> None:
+        """Stage what the policy found a place for outside `submit`."""
+        placements = self.policy.placements
+        for entry in placements:
+            batch = entry.batch
+            if entry.gone or batch is None:
+                continue
+            write = batch.write or self._bind(batch)
+            call = call_of(entry)
+            if entry is call:
+                batch.plain = batch.plain and call.form.plain
+                write(entry.row, entry.rows, call.arrays)
+            else:
+                batch.plain = False
+                write(entry.row, entry.rows, call.rows_of(entry))
+        placements.clear()
+
+    def abandon(self, call: Call) -> None:
+        """The caller was cancelled: the request leaves the queue, or its answer will be dropped."""
+        if call.future.done() and not call.future.cancelled():
+            return  # it had its answer, and its task was cancelled before it woke up
+        self.meter.cancelled += 1
+        self.policy.withdraw(call, self._now())
+        self.stage_placements()
+        self.loop.ring()
+
+    def _abandoned(self, batch: Batch) -> list[Any]:
+        """Entries whose caller was cancelled in this loop iteration and has not run yet."""
+        if batch.plain:
+            return [call for call in batch.entries if call.future.done()]
+        return [entry for entry in batch.entries if call_of(entry).future.done()]
+
+    def statistics(self) -> Statistics:
+        """A frozen picture."""
+        policy = self.policy
+        lanes = tuple(
+            LaneStatistics(state.alive, len(state.running), worker.batches, worker.on_loop)
+            for state, worker in zip(self._states, self._workers, strict=True)
+        )
+        return self.meter.snapshot(
+            policy.queued, policy.in_flight, policy.unanswered(), policy.left_out, lanes
+        )
+
+    # -- the one door ----------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """The one door: take in what finished, launch what should go, set the alarm."""
+        self.stamp = 0.0
+        try:
+            if self._notes or self._deaths or self._polled:
+                self._collect()
+            policy = self.policy
+            begin = now = self._now()
+            while (batch := policy.next_batch(now)) is not None:
+                ran_here = self._launch(batch)
+                now = self._now()
+                if ran_here and now - begin > self._pass_budget:
+                    # Enough run on the loop: others get their turn before the next batch.
+                    if policy.queued:
+                        self.loop.ring()
+                    break
+            self.loop.alarm(policy.wake_at)
+            if self._idle is not None and not self._idle.done() and self.is_idle():
+                self._idle.set_result(None)
+        except Exception as error:
+            self._break(error)
+
+    def _collect(self) -> None:
+        """Take in what finished or died elsewhere since the last time."""
+        while self._notes:
+            self._complete(*self._notes.popleft())
+        while self._deaths:
+            self._lane_died(*self._deaths.popleft())
+        if self._polled:
+            self._poll()
+
+    def _launch(self, batch: Batch) -> bool:
+        """Start a batch; True if it was run to its end right here, on the loop."""
+        slot, rows = batch.slot, batch.run_rows
+        for move in batch.moves:
+            slot.move(*move)
+        if self.policy.placements:
+            self.stage_placements()
+        if rows > batch.size:
+            slot.pad(batch.size, rows)
+        worker = self._workers[batch.lane]
+        lane = worker.lane
+        if lane.asynchronous:
+            self._launch_asynchronous(batch, worker)
+            return False
+        if self._on_loop(batch):
+            worker.on_loop += 1
+            self._complete(batch, run(lane, slot, rows))
+            return True
+        self._in_thread(batch, partial(run, lane, slot, rows))
+        return False
+
+    def _launch_asynchronous(self, batch: Batch, worker: _Worker) -> None:
+        begin = perf_counter()
+        try:
+            worker.lane.launch(batch.slot, batch.run_rows)
+        except Exception as error:
+            self._complete(batch, failed(error))
+            return
+        if self._on_loop(batch):
+            worker.on_loop += 1
+            self._polled.append((batch, begin))
+            self.loop.ring()
+        else:
+            self._in_thread(batch, partial(finish, worker.lane, batch.slot, batch.run_rows, begin))
+
+    def _on_loop(self, batch: Batch) -> bool:
+        """Short enough, by what was measured, to do without a thread."""
+        bound = batch.group.cost.bound(batch.run_rows)
+        return bound is not None and bound <= self._loop_budget
+
+    def _poll(self) -> None:
+        still = []
+        for batch, begin in self._polled:
+            lane = self._workers[batch.lane].lane
+            if lane.ready(batch.slot):
+                self._complete(batch, finish(lane, batch.slot, batch.run_rows, begin))
+            else:
+                still.append((batch, begin))
+        self._polled = still
+        if still:
+            self.loop.ring()
+
+    def _in_thread(self, batch: Batch, work: Callable[[], Outcome]) -> None:
+        def job() -> None:
+            self._notes.append((batch, work()))
+            self.loop.ring_from_thread()
+
+        self._workers[batch.lane].thread.put(job)
+
+    def _thread_died(self, index: int, error: BaseException) -> None:
+        """Called by a lane's thread as its last act."""
+        self._deaths.append((index, error))
+        self.loop.ring_from_thread()
+
+    # -- a batch ends ----------------------------------------------------------------------------
+
+    def _complete(self, batch: Batch, outcome: Outcome) -> None:
+        if outcome.error is None:
+            now = self._now()
+            if outcome.pieces:
+                self._answer_pieces(batch, outcome)
+            else:
+                self._answer(batch, batch.slot.outputs)
+            self._count(batch, outcome.times, now)
+        elif outcome.lost or len(batch.entries) == 1:
+            self._fail_batch(batch, outcome.error)
+        else:
+            self.meter.retried += 1
+            self._retry(batch)
+            return
+        self._workers[batch.lane].batches += 1
+        measured = outcome.seconds if outcome.times is not None else None
+        self.policy.finished(batch, self._now(), measured)
+        batch.entries = []  # they point back at the batch: a cycle would wait for the collector
+        if outcome.lost:
+            self._lane_died(batch.lane, outcome.error)
+        if self.policy.placements:
+            self.stage_placements()
+
+    def _retry(self, batch: Batch) -> None:
+        """One bad row must not take its neighbours along: run the batch again in halves."""
+        counts = [entry.rows for entry in batch.entries]
+        lane = self._workers[batch.lane].lane
+        self._in_thread(
+            batch, partial(run_in_halves, lane, batch.slot, counts, self.policy.run_rows)
+        )
+
+    def _answer(self, batch: Batch, outputs: list[Array]) -> None:
+        if batch.plain and self._one_output:
+            rows = plain_rows(outputs[0], batch.size, self._lent)
+            missed = 0
+            for call, row in zip(batch.entries, rows, strict=True):
+                try:
+                    call.future.set_result(row)
+                except InvalidStateError:  # cancelled meanwhile; asking first costs every request
+                    missed += 1
+            self.meter.answered += len(rows) - missed
+            return
+        for entry in batch.entries:
+            if not entry.gone:
+                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+
+    def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
+        call = call_of(entry)
+        if entry is not call:
+            whole = call.collect(entry.offset, outputs)
+            if whole is None:
+                return
+            outputs = whole
+        if not call.future.done():
+            self.meter.answered += 1
+            call.future.set_result(shape_answer(call.form, self._names, outputs))
+
+    def _answer_pieces(self, batch: Batch, outcome: Outcome) -> None:
+        for entry, piece in zip(batch.entries, outcome.pieces, strict=True):
+            if isinstance(piece, Exception):
+                self._fail(call_of(entry), piece)
+            elif not entry.gone:
+                self._answer_entry(entry, piece)
+
+    def _count(self, batch: Batch, times: Times | None, now: float) -> None:
+        meter = self.meter
+        meter.batch_sizes[batch.size] += 1
+        meter.padded_rows += batch.run_rows - batch.size
+        if times is not None:
+            meter.compute.add(times.compute)
+            if times.copy_in or times.copy_out:
+                meter.copy_in.add(times.copy_in)
+                meter.copy_out.add(times.copy_out)
+        entries = batch.entries
+        first, last = entries[0].arrival, entries[-1].arrival
+        if first == last:
+            meter.latency.add(now - first, len(entries))
+            meter.queue.add(batch.started - first, len(entries))
+        else:
+            for entry in entries:
+                meter.latency.add(now - entry.arrival)
+                meter.queue.add(batch.started - entry.arrival)
+
+    def _fail_batch(self, batch: Batch, error: Exception) -> None:
+        for entry in batch.entries:
+            self._fail(call_of(entry), error)
+
+    def _fail(self, call: Any, cause: BaseException) -> None:
+        """Fail one request, with an exception of its own."""
+        if call.future.done():
+            return
+        self.meter.failed += 1
+        call.future.set_exception(own_error(cause))
+        self.policy.withdraw(call, self._now())
+
+    # -- the end of a lane, of the engine --------------------------------------------------------
+
+    def _lane_died(self, index: int, cause: BaseException | None) -> None:
+        """Fail what was running on a lane and go on with the others, if there are any."""
+        state = self._states[index]
+        if not state.alive:
+            return
+        log.error("lane %d of %r is dead: %s", index, self._backend.name, cause)
+        lost = DeviceLost(f"lane {index} died: {cause}; the engine goes on with the others.")
+        lost.__cause__ = cause
+        for batch in list(state.running):
+            self._fail_batch(batch, lost)
+            self.policy.finished(batch, self._now(), None)
+        self._polled = [item for item in self._polled if item[0].lane != index]
+        if not self.policy.lane_died(index, self._now()):
+            message = f"no lane is left: {cause}; close this engine and open another one."
+            self.refuse(DeviceLost, message)
+            self.fail_waiting(DeviceLost(message))
+        self.stage_placements()
+
+    def _break(self, error: BaseException) -> None:
+        """A bug in here must not leave callers waiting for ever."""
+        message = f"internal error in trtasync, please report it: {error!r}"
+        log.critical(message, exc_info=error)
+        self._broken = True
+        self.refuse(TrtasyncError, message)
+        failure = TrtasyncError(message)
+        for batch in [batch for state in self._states for batch in state.running]:
+            self._fail_batch(batch, failure)
+        self.fail_waiting(failure)
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def refuse(self, kind: type[TrtasyncError], message: str) -> None:
+        """From now on `infer` raises this. Closing is overruled by worse news only."""
+        if self.refusal is None or self.refusal[0] is EngineClosed:
+            self.refusal = (kind, message)
+
+    def fail_waiting(self, error: TrtasyncError) -> None:
+        """Fail every request that is not running."""
+        for call in self.policy.drain():
+            self._fail(call, error)
+
+    async def wait_idle(self) -> None:
+        """Until everything accepted has its answer and nothing is running."""
+        if not self.is_idle():
+            self._idle = self.loop.future()
+            self.loop.ring()
+            await self._idle
+
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
+        return self._broken or not (self.policy.in_flight or self.policy.unanswered())
+
+    def teardown(self) -> None:
+        """Join the threads and free the lanes and the model; in a thread, when idle."""
+        for worker in self._workers:
+            worker.thread.join()
+        for worker in reversed(self._workers):
+            worker.lane.close()
+        self._backend.close()

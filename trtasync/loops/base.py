@@ -1,0 +1,58 @@
+"""What the engine needs of an event loop, and of a future."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+from trtasync.errors import WrongLoop
+
+InvalidStateError = asyncio.InvalidStateError
+"""Raised by a future that is done already."""
+
+
+class Future(Protocol):
+    """An answer to come: set once by the engine, awaited once by its caller."""
+
+    def done(self) -> bool:
+        """It has an answer, or its caller was cancelled."""
+
+    def cancelled(self) -> bool:
+        """Its caller was cancelled before an answer came."""
+
+    def set_result(self, result: Any, /) -> None:
+        """Answer. Raises InvalidStateError when done."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Fail. Raises InvalidStateError when done."""
+
+    def __await__(self) -> Generator[Any, None, Any]: ...
+
+
+class EventLoop(Protocol):
+    """See the module's docstring. All but `ring_from_thread` are for the loop's own thread."""
+
+    future: Callable[[], Future]
+    now: Callable[[], float]
+    deadline: Callable[[], float]
+    """The calling task's effective deadline: inf for none, -inf when it is cancelled already.
+    Raises WrongLoop when the caller runs in another loop or thread."""
+
+    def ring(self) -> None:
+        """Run the callback once, after what is ready now."""
+
+    def alarm(self, when: float) -> None:
+        """Ring at a time, instead of at the one set before; inf for never."""
+
+    def ring_from_thread(self) -> None:
+        """`ring`, from any thread. Never blocks; does nothing when the loop is gone."""
+
+    def close(self) -> None:
+        """Ring no more."""
+
+
+def wrong_loop() -> WrongLoop:
+    """The error for a caller that this loop does not run."""
+    return WrongLoop(
+        "this engine was opened in another event loop or thread. An engine belongs to the loop "
+        "that opened it: open one per loop, or hand requests over with a blocking portal."
+    )

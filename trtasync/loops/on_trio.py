@@ -1,0 +1,126 @@
+"""The engine's event loop on trio: a system task is its bell."""
+
+import math
+from collections.abc import Callable, Generator
+from typing import Any
+
+import trio
+
+from trtasync.loops.base import Future, InvalidStateError, wrong_loop
+
+
+class TrioLoop:
+    """See `EventLoop`."""
+
+    def __init__(self, callback: Callable[[], None]):
+        self._callback = callback
+        self._rung = False
+        self._parked = False
+        self._closed = False
+        self._when = math.inf
+        self._scope: trio.CancelScope | None = None
+        self._token = trio.lowlevel.current_trio_token()
+        self.now = trio.current_time
+        self.deadline = self._deadline
+        self.future: Callable[[], Future] = _TrioFuture
+        self._task = trio.lowlevel.spawn_system_task(self._serve, name="trtasync bell")
+
+    def _deadline(self) -> float:
+        try:
+            if trio.lowlevel.current_trio_token() is self._token:
+                return trio.current_effective_deadline()
+        except RuntimeError:
+            pass
+        raise wrong_loop()
+
+    def ring(self) -> None:
+        self._rung = True
+        if self._parked:
+            self._parked = False
+            trio.lowlevel.reschedule(self._task)
+
+    def alarm(self, when: float) -> None:
+        self._when = when
+        if self._parked and self._scope is not None:
+            self._scope.deadline = when
+
+    def ring_from_thread(self) -> None:
+        try:
+            self._token.run_sync_soon(self.ring, idempotent=True)
+        except trio.RunFinishedError:
+            self._closed = True
+
+    def close(self) -> None:
+        self._closed = True
+        self.ring()
+
+    async def _serve(self) -> None:
+        while not self._closed:
+            if self._rung:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            else:
+                await self._park()
+            if self._closed:
+                return
+            self._rung = False
+            self._callback()
+
+    async def _park(self) -> None:
+        with trio.CancelScope(deadline=self._when) as self._scope:
+            self._parked = True
+            await trio.lowlevel.wait_task_rescheduled(self._unpark)
+        if self._scope.cancelled_caught:
+            self._when = math.inf
+
+    def _unpark(self, _: Any) -> trio.lowlevel.Abort:
+        self._parked = False
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class _TrioFuture:
+    """What asyncio.Future is to asyncio, as far as the engine needs it."""
+
+    __slots__ = ("_cancelled", "_done", "_error", "_result", "_task")
+
+    def __init__(self) -> None:
+        self._done = False
+        self._cancelled = False
+        self._task: Any = None
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def done(self) -> bool:
+        return self._done
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def set_result(self, result: Any, /) -> None:
+        self._result = result
+        self._wake()
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        self._error = exception
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._done:
+            raise InvalidStateError
+        self._done = True
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+
+    def _abort(self, _: Any) -> Any:
+        self._done = self._cancelled = True
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        lowlevel = trio.lowlevel
+        if self._done:
+            yield from lowlevel.checkpoint().__await__()
+        else:
+            self._task = lowlevel.current_task()
+            yield from lowlevel.wait_task_rescheduled(self._abort).__await__()
+        if self._error is not None:
+            raise self._error
+        return self._result

@@ -1,0 +1,79 @@
+"""Work in a thread of its own, for what blocks and happens once: loading, closing."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from trtasync.loops.base import Future
+from trtasync.loops.choice import current_loop
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:
+    """Run `work` in a thread of its own that is gone afterwards, and wait for it.
+
+    Unlike `anyio.to_thread.run_sync` it leaves no idle worker behind and loses nothing: when the
+    waiting task is cancelled the work is waited for all the same, and its result is undone.
+
+    Args:
+        work: what to do; it must not touch the loop.
+        undo: gets the result when nobody is left to take it (called in the same kind of thread).
+
+    Raises:
+        whatever `work` raises; the cancellation, after the work has ended.
+    """
+    outcome: list[tuple[bool, Any]] = []
+    waiting: list[Future] = []
+
+    def wake() -> None:
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    bell = current_loop(wake)
+
+    def run() -> None:
+        try:
+            outcome.append((True, work()))
+        except BaseException as error:
+            outcome.append((False, error))
+        bell.ring_from_thread()
+
+    thread = threading.Thread(target=run, name="trtasync open/close", daemon=True)
+
+    async def ended() -> None:
+        waiting[:] = [bell.future()]
+        if not outcome:
+            await waiting[0]
+
+    cancelled: BaseException | None = None
+    thread.start()
+    try:
+        await ended()
+    except BaseException as error:
+        cancelled = error
+        # From here on the shield holds AnyIO off; a bare task.cancel() pierces it, once a call.
+        with anyio.CancelScope(shield=True):
+            while not outcome:
+                with suppress(BaseException):
+                    await ended()
+    finally:
+        bell.close()
+    thread.join()
+    succeeded, value = outcome[0]
+    try:
+        await anyio.lowlevel.checkpoint_if_cancelled()
+    except BaseException as error:
+        cancelled = error
+    if cancelled is not None:
+        if succeeded and undo is not None:
+            await in_thread(lambda: undo(value))
+        raise cancelled
+    if not succeeded:
+        raise value
+    return value  # type: ignore[no-any-return]
