@@ -12,29 +12,17 @@ from trtasync.requests import Array, Form
 class Call(Ticket):
     """A request on its way: a ticket with its arrays and its caller's future."""
 
-    __slots__ = ("arrays", "form", "future")
+    __slots__ = ("arrays", "future")
 
+    form: Form
     pieces: dict[int, list[Array]] | None = None
 
-    def __init__(
-        self,
-        form: Form,
-        arrays: Any,
-        future: Future,
-        level: int,
-        deadline: float,
-        arrival: float,
-    ):
-        # Ticket.__init__ written out: one is made per request.
-        self.group = form.group
-        self.rows = form.rows
-        self.level = level
-        self.deadline = deadline
-        self.arrival = arrival
-        self.batch = None
+    def __init__(self, form: Form, arrays: Any, future: Future, arrival: float):
+        # Only what every request needs: `Policy.submit` sets batch and row, urgent calls the rest.
         self.form = form
         self.arrays = arrays
         self.future = future
+        self.arrival = arrival
 
     def rows_of(self, part: Any) -> Any:
         """The arrays of one part of a split request."""

@@ -16,11 +16,11 @@ from trtasync.backends import Backend, OpenLane, Times
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of, own_error
 from trtasync.errors import DeviceLost, EngineClosed, TrtasyncError
-from trtasync.lanes import LaneThread, Outcome, failed, finish, run, run_in_halves
+from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, InvalidStateError, current_loop
 from trtasync.metrics import LaneStatistics, Meter, Statistics
 from trtasync.requests import Array
-from trtasync.slots import WriteRow
+from trtasync.slots import Views
 
 log = logging.getLogger("trtasync")
 
@@ -83,7 +83,7 @@ class Dispatcher:
         self.stamp = 0.0
         self._notes: deque[tuple[Batch, Outcome]] = deque()
         self._deaths: deque[tuple[int, BaseException]] = deque()
-        self._polled: list[tuple[Batch, float]] = []
+        self._polled: list[Batch] = []
         self._idle: Future | None = None
         self._broken = False
 
@@ -91,21 +91,23 @@ class Dispatcher:
 
     def tick(self) -> float:
         """Requests of one loop iteration share one time stamp and one ring of the bell."""
+        self.loop.check()
         self.stamp = now = self._now()
         self.loop.ring()
         return now
 
     def stage_first(self, batch: Batch, call: Call) -> None:
         """Turn the slot of a new batch to its layout and stage the batch's first request."""
-        write = self._bind(batch)
+        self._bind(batch)
         begin = perf_counter()
-        write(call.row, call.rows, call.arrays)
+        batch.write(call.row, call.rows, call.arrays)
         self.meter.stage.add((perf_counter() - begin) / call.rows)
         batch.plain = batch.plain and call.form.plain
 
-    def _bind(self, batch: Batch) -> WriteRow:
-        batch.write = write = batch.slot.bind(batch.group.layout)
-        return write  # type: ignore[no-any-return]
+    def _bind(self, batch: Batch) -> None:
+        views: Views = batch.slot.bind(batch.group.layout)
+        batch.write = views.write
+        batch.vectors = views.vectors
 
     def stage_placements(self) -> None:
         """Stage what the policy found a place for outside `submit`."""
@@ -114,14 +116,15 @@ class Dispatcher:
             batch = entry.batch
             if entry.gone or batch is None:
                 continue
-            write = batch.write or self._bind(batch)
+            if batch.write is None:
+                self._bind(batch)
             call = call_of(entry)
             if entry is call:
                 batch.plain = batch.plain and call.form.plain
-                write(entry.row, entry.rows, call.arrays)
+                batch.write(entry.row, entry.rows, call.arrays)
             else:
                 batch.plain = False
-                write(entry.row, entry.rows, call.rows_of(entry))
+                batch.write(entry.row, entry.rows, call.rows_of(entry))
         placements.clear()
 
     def abandon(self, call: Call) -> None:
@@ -205,18 +208,17 @@ class Dispatcher:
         return False
 
     def _launch_asynchronous(self, batch: Batch, worker: _Worker) -> None:
-        begin = perf_counter()
         try:
             worker.lane.launch(batch.slot, batch.run_rows)
         except Exception as error:
-            self._complete(batch, failed(error))
+            self._complete(batch, Outcome(error=error))
             return
         if self._on_loop(batch):
             worker.on_loop += 1
-            self._polled.append((batch, begin))
+            self._polled.append(batch)
             self.loop.ring()
         else:
-            self._in_thread(batch, partial(finish, worker.lane, batch.slot, batch.run_rows, begin))
+            self._in_thread(batch, partial(finish, worker.lane, batch.slot, batch.run_rows))
 
     def _on_loop(self, batch: Batch) -> bool:
         """Short enough, by what was measured, to do without a thread."""
@@ -225,12 +227,12 @@ class Dispatcher:
 
     def _poll(self) -> None:
         still = []
-        for batch, begin in self._polled:
+        for batch in self._polled:
             lane = self._workers[batch.lane].lane
             if lane.ready(batch.slot):
-                self._complete(batch, finish(lane, batch.slot, batch.run_rows, begin))
+                self._complete(batch, finish(lane, batch.slot, batch.run_rows))
             else:
-                still.append((batch, begin))
+                still.append(batch)
         self._polled = still
         if still:
             self.loop.ring()
@@ -264,8 +266,8 @@ class Dispatcher:
             self._retry(batch)
             return
         self._workers[batch.lane].batches += 1
-        measured = outcome.seconds if outcome.times is not None else None
-        self.policy.finished(batch, self._now(), measured)
+        seconds = sum(outcome.times) if outcome.times is not None else None
+        self.policy.finished(batch, self._now(), seconds)
         batch.entries = []  # they point back at the batch: a cycle would wait for the collector
         if outcome.lost:
             self._lane_died(batch.lane, outcome.error)
@@ -318,10 +320,11 @@ class Dispatcher:
         meter.batch_sizes[batch.size] += 1
         meter.padded_rows += batch.run_rows - batch.size
         if times is not None:
-            meter.compute.add(times.compute)
-            if times.copy_in or times.copy_out:
-                meter.copy_in.add(times.copy_in)
-                meter.copy_out.add(times.copy_out)
+            copy_in, compute, copy_out = times
+            meter.compute.add(compute)
+            if copy_in or copy_out:
+                meter.copy_in.add(copy_in)
+                meter.copy_out.add(copy_out)
         entries = batch.entries
         first, last = entries[0].arrival, entries[-1].arrival
         if first == last:
@@ -357,7 +360,7 @@ class Dispatcher:
         for batch in list(state.running):
             self._fail_batch(batch, lost)
             self.policy.finished(batch, self._now(), None)
-        self._polled = [item for item in self._polled if item[0].lane != index]
+        self._polled = [batch for batch in self._polled if batch.lane != index]
         if not self.policy.lane_died(index, self._now()):
             message = f"no lane is left: {cause}; close this engine and open another one."
             self.refuse(DeviceLost, message)

@@ -1,5 +1,6 @@
 """The engine: what users hold. Requests are checked, admitted and awaited here."""
 
+import math
 import os
 import warnings
 import weakref
@@ -21,6 +22,7 @@ from trtasync.requests import Layout, RequestReader
 from trtasync.tensors import Pad, TensorSpec
 
 ndarray = np.ndarray
+NEVER = math.inf
 
 _CLOSED = "the engine is closed; open another one."
 _ABORTED = "the engine was closed before this request ran."
@@ -94,7 +96,6 @@ class Engine:
         dispatcher = self._dispatcher
         if dispatcher.refusal is not None:
             raise dispatcher.refusal[0](dispatcher.refusal[1])
-        level = _level(priority) if priority else DEFAULT_LEVEL
         arrays = inputs
         if (
             type(inputs) is not ndarray
@@ -102,20 +103,24 @@ class Engine:
             or (form := self._forms.get(inputs.shape)) is None
         ):
             form, arrays = self._reader.read(inputs)
-        now = dispatcher.stamp or dispatcher.tick()
         future = self._future()
-        call = Call(form, arrays, future, level, deadline, now)
+        call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
+        urgent = priority != 0 or deadline != NEVER
+        if urgent:
+            call.level = _level(priority)
+            call.deadline = deadline
         try:
-            if deadline <= now:
-                dispatcher.policy.park(call, now)
-            elif (batch := self._submit(call)) is None:
+            if deadline <= call.arrival:
+                dispatcher.policy.park(call, call.arrival)
+            elif (batch := self._submit(call, urgent)) is None:
                 dispatcher.stage_placements()
-            elif (write := batch.write) is None:
+            elif batch.write is None:
                 dispatcher.stage_first(batch, call)
+            elif form.plain and (vectors := batch.vectors) is not None:
+                vectors[call.row][:] = arrays
             else:
-                write(call.row, form.rows, arrays)
-                if not form.plain:
-                    batch.plain = False
+                batch.write(call.row, form.rows, arrays)
+                batch.plain = batch.plain and form.plain
             return await future
         except QueueFull:
             dispatcher.meter.rejected += 1
@@ -208,8 +213,8 @@ class Engine:
 
 
 def _level(priority: object) -> int:
-    if isinstance(priority, int) and 1 <= priority <= LEVELS:
-        return priority
+    if isinstance(priority, int) and 0 <= priority <= LEVELS:
+        return priority or DEFAULT_LEVEL
     raise InvalidInput(f"priority must be 0 (default) or 1 (first) to {LEVELS}, not {priority!r}.")
 
 

@@ -3,57 +3,48 @@
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from time import perf_counter
 
 from trtasync.backends import Lane, Slot, Times
 from trtasync.errors import DeviceLost, InferenceError
 from trtasync.requests import Array
 
 
-@dataclass(slots=True)
 class Outcome:
     """How a batch ended.
 
     Attributes:
         times: per stage; None when it failed.
-        seconds: of the whole run, as its thread saw it.
         error: why the batch failed as a whole; None when it did not.
         lost: the lane cannot be used again.
         pieces: after a run in halves: per entry its outputs, or why it failed.
     """
 
-    times: Times | None = None
-    seconds: float = 0.0
-    error: Exception | None = None
-    lost: bool = False
-    pieces: list[list[Array] | Exception] = field(default_factory=list)
+    __slots__ = ("error", "lost", "pieces", "times")
+
+    def __init__(self, times: Times | None = None, error: Exception | None = None):
+        self.times = times
+        self.error = error
+        self.lost = isinstance(error, DeviceLost)
+        self.pieces: Sequence[list[Array] | Exception] = ()
 
 
 def run(lane: Lane, slot: Slot, rows: int) -> Outcome:
     """Launch a batch and wait for it. Never raises an Exception: it is in the outcome."""
-    begin = perf_counter()
     try:
         lane.launch(slot, rows)
-        return finish(lane, slot, rows, begin)
     except Exception as error:
-        return failed(error)
+        return Outcome(error=error)
+    return finish(lane, slot, rows)
 
 
-def finish(lane: Lane, slot: Slot, rows: int, begin: float) -> Outcome:
-    """Wait for a launched batch; `begin` is when it was launched (perf_counter)."""
+def finish(lane: Lane, slot: Slot, rows: int) -> Outcome:
+    """Wait for a launched batch."""
     try:
         times = lane.wait(slot)
-        seconds = perf_counter() - begin
         check_outputs(slot.outputs, rows)
     except Exception as error:
-        return failed(error)
-    return Outcome(times=times, seconds=seconds)
-
-
-def failed(error: Exception) -> Outcome:
-    """The outcome of a batch that raised."""
-    return Outcome(error=error, lost=isinstance(error, DeviceLost))
+        return Outcome(error=error)
+    return Outcome(times)
 
 
 def check_outputs(outputs: Sequence[Array], rows: int) -> None:
@@ -88,6 +79,7 @@ def run_in_halves(
     for count in counts:
         starts.append(starts[-1] + count)
     outcome = Outcome()
+    pieces: list[list[Array] | Exception] = []
 
     def attempt(low: int, high: int, at: int) -> None:
         rows = starts[high] - starts[low]
@@ -95,21 +87,17 @@ def run_in_halves(
             slot.move(at, 0, rows)
         if padded(rows) > rows:
             slot.pad(rows, padded(rows))
-        result = failed(DeviceLost("the lane died")) if outcome.lost else None
-        result = result or run(lane, slot, padded(rows))
-        if result.lost:
-            outcome.lost = True
+        if outcome.lost:
+            result = Outcome(error=DeviceLost("the lane died under a neighbour of this request."))
+        else:
+            result = run(lane, slot, padded(rows))
+            outcome.lost = result.lost
         if result.error is None:
-            outcome.pieces += [
-                [output[start : start + count].copy() for output in slot.outputs]
-                for start, count in zip(
-                    (start - starts[low] for start in starts[low:high]),
-                    counts[low:high],
-                    strict=True,
-                )
-            ]
+            for index in range(low, high):
+                start = starts[index] - starts[low]
+                pieces.append([out[start : start + counts[index]].copy() for out in slot.outputs])
         elif high - low == 1 or outcome.lost:
-            outcome.pieces += [result.error] * (high - low)
+            pieces.extend([result.error] * (high - low))
         else:
             halve(low, high)
 
@@ -119,6 +107,7 @@ def run_in_halves(
         attempt(middle, high, starts[middle] - starts[low])
 
     halve(0, len(counts))
+    outcome.pieces = pieces
     return outcome
 
 

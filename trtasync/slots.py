@@ -30,15 +30,18 @@ class Views:
         layout: whose.
         inputs: per input, an array of (capacity, *row shape) on the slot's memory.
         write: stages rows.
+        vectors: per row, its memory, where a plain request (one row of a single, one-dimensional
+            input) can be assigned to it as it is; None for other layouts.
         cache: room for what a backend derives from these views (bindings, graphs), by its own keys.
     """
 
-    __slots__ = ("cache", "inputs", "layout", "write")
+    __slots__ = ("cache", "inputs", "layout", "vectors", "write")
 
     def __init__(self, layout: Layout, inputs: list[Array]):
         self.layout = layout
         self.inputs = inputs
         self.write = _writer(layout, inputs)
+        self.vectors = _vectors(layout, inputs)
         self.cache: dict[Any, Any] = {}
 
 
@@ -73,13 +76,13 @@ class HostSlot:
         start = -raw.ctypes.data % 64
         return raw[start : start + size]
 
-    def bind(self, layout: Layout) -> WriteRow:
-        """Turn the (empty) slot to a layout; returns what stages rows into it."""
+    def bind(self, layout: Layout) -> Views:
+        """Turn the (empty) slot to a layout; returns its views, which stage rows."""
         views = self._known.get(layout)
         if views is None:
             views = self._known[layout] = self._view(layout)
         self.views = views
-        return views.write
+        return views
 
     def _view(self, layout: Layout) -> Views:
         if len(self._known) >= MAX_LAYOUTS:
@@ -125,31 +128,29 @@ def _writer(layout: Layout, inputs: list[Array]) -> WriteRow:
 def _input_writer(array: Array, fill: tuple[int, float] | None) -> WriteRow:
     if fill is not None:
         return _padding_writer(array, *fill)
-    row_bytes = array.nbytes // max(1, len(array))
-    if 0 < row_bytes <= GIL_COPY_BYTES:
-        return _flat_writer(array)
-    return _array_writer(array)
+    return _flat_writer(array) if _is_small(array) else _array_writer(array)
+
+
+def _is_small(array: Array) -> bool:
+    return 0 < array.nbytes // max(1, len(array)) <= GIL_COPY_BYTES
+
+
+def _vectors(layout: Layout, inputs: list[Array]) -> list[memoryview] | None:
+    if len(inputs) > 1 or layout.fills[0] is not None:
+        return None
+    if inputs[0].ndim != 2 or not _is_small(inputs[0]):
+        return None
+    return [memoryview(cast(Any, row)) for row in inputs[0]]
 
 
 def _flat_writer(array: Array) -> WriteRow:
     flat = memoryview(cast(Any, array.reshape(-1)))
     size = array[0].size
-    rows = [flat[start : start + size] for start in range(0, array.size, size)]
 
     def write(row: int, count: int, source: Any) -> None:
-        source = source.reshape(-1)
-        if count == 1:
-            rows[row][:] = source
-        else:
-            flat[row * size : (row + count) * size] = source
+        flat[row * size : (row + count) * size] = source.reshape(-1)
 
-    def write_vector(row: int, count: int, source: Any) -> None:
-        try:
-            rows[row][:] = source
-        except (ValueError, NotImplementedError):  # not one row of the same shape
-            write(row, count, source)
-
-    return write_vector if array.ndim == 2 else write
+    return write
 
 
 def _array_writer(array: Array) -> WriteRow:

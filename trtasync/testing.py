@@ -104,7 +104,7 @@ class FunctionLane:
             raise
         except Exception as error:
             raise InferenceError(f"the model function failed: {error!r}") from error
-        return Times(0.0, perf_counter() - begin, 0.0)
+        return 0.0, perf_counter() - begin, 0.0
 
     def _call(self, inputs: Sequence[Array]) -> list[Array]:
         if self._batched:
@@ -236,6 +236,7 @@ class _AsynchronousLane(FunctionLane):
         super().__init__(function, batched)
         self._done: dict[int, threading.Event] = {}
         self._results: dict[int, Any] = {}
+        self._seconds: dict[int, float] = {}
         self._tail: threading.Thread | None = None
 
     def launch(self, slot: Any, rows: int) -> None:
@@ -246,11 +247,13 @@ class _AsynchronousLane(FunctionLane):
         def work() -> None:
             if before is not None:
                 before.join()
+            begin = perf_counter()
             try:
                 result = self._function(*inputs)
                 self._results[id(slot)] = list(result)
             except BaseException as error:
                 self._results[id(slot)] = error
+            self._seconds[id(slot)] = perf_counter() - begin
             event.set()
 
         self._tail = threading.Thread(target=work, name="trtasync fake stream", daemon=True)
@@ -265,9 +268,10 @@ class _AsynchronousLane(FunctionLane):
         self._done.pop(id(slot)).wait()
         result = self._results.pop(id(slot))
         if isinstance(result, BaseException):
+            del self._seconds[id(slot)]
             raise result
         slot.outputs = result
-        return Times(0.0, 0.0, 0.0)
+        return 0.0, self._seconds.pop(id(slot)), 0.0
 
     def close(self) -> None:
         """Join the last thread."""

@@ -7,19 +7,15 @@ the types; the promises that types cannot say are the tests of `tests/backend_co
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from trtasync.requests import Array, Layout
-from trtasync.slots import WriteRow
+from trtasync.slots import Views
 from trtasync.tensors import ModelSpec
 
-
-class Times(NamedTuple):
-    """Seconds one batch spent in each stage on its lane (0.0 where a stage does not exist)."""
-
-    copy_in: float
-    compute: float
-    copy_out: float
+Times = tuple[float, float, float]
+"""Seconds one batch spent on its lane: copy in, compute, copy out (0.0 where there is no such
+stage). A bare tuple: one is made per batch."""
 
 
 class Slot(Protocol):
@@ -28,8 +24,8 @@ class Slot(Protocol):
     lane: int | None
     outputs: list[Array]
 
-    def bind(self, layout: Layout) -> WriteRow:
-        """Turn the empty slot to a layout and give what stages rows into it."""
+    def bind(self, layout: Layout) -> Views:
+        """Turn the empty slot to a layout and give the views that stage rows into it."""
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move `count` staged rows from `source` down to `target`."""

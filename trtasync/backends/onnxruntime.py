@@ -169,7 +169,7 @@ class _CpuLane:
             self._run(slot, self._rows)
         except Exception as error:  # the runtime's exceptions share no base class
             raise InferenceError(f"ONNX Runtime failed on this request: {error}") from error
-        return Times(0.0, perf_counter() - begin, 0.0)
+        return 0.0, perf_counter() - begin, 0.0
 
     def _run(self, slot: Any, rows: int) -> None:
         raise NotImplementedError

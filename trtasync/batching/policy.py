@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from trtasync.batching.waiting import AGEING, urgency
-from trtasync.batching.work import Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
+from trtasync.batching.work import DEFAULT_LEVEL, Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
 from trtasync.errors import QueueFull
 
 TRUST = 1.0
@@ -94,8 +94,12 @@ class Policy:
 
     # -- what happened ---------------------------------------------------------------------------
 
-    def submit(self, ticket: Ticket) -> Batch | None:
+    def submit(self, ticket: Ticket, urgent: bool = True) -> Batch | None:
         """Let a request in.
+
+        Args:
+            ticket: the request.
+            urgent: it has a deadline or a priority of its own; only then are they looked at here.
 
         Returns:
             the batch in which it has its row, if it could be staged whole at once: the caller
@@ -104,22 +108,23 @@ class Policy:
         Raises:
             QueueFull: when `max_queue_size` rows would be exceeded; nothing has changed then.
         """
-        rows = ticket.rows
+        form = ticket.form
+        rows = form.rows
         if self.queued + rows > self._limit:
             raise QueueFull(self._full(rows))
         self.queued += rows
-        batch = ticket.group.forming
+        batch: Batch | None = form.group.forming
         if batch is not None and batch.size + rows <= self._capacity:
             # Batch.add, written out: this is the path of nearly every request.
             ticket.batch = batch
             ticket.row = batch.size
             batch.entries.append(ticket)
             batch.size += rows
-            if ticket.deadline < batch.deadline:
-                batch.deadline = ticket.deadline
-            if ticket.level < batch.level:
-                batch.level = ticket.level
+            if urgent or batch.level > DEFAULT_LEVEL:
+                batch.deadline = min(batch.deadline, ticket.deadline)
+                batch.level = min(batch.level, ticket.level)
             return batch
+        ticket.batch = None
         return self._place(ticket)
 
     def park(self, ticket: Ticket, now: float) -> None:

@@ -16,12 +16,28 @@ class SlotLike(Protocol):
     lane: int | None
 
 
+class FormLike(Protocol):
+    """What the policy reads of a request's form."""
+
+    group: Any
+    rows: int
+
+
+class Form:
+    """A group and a number of rows."""
+
+    __slots__ = ("group", "rows")
+
+    def __init__(self, group: "Group", rows: int):
+        self.group = group
+        self.rows = rows
+
+
 class Ticket:
     """One request: `rows` rows of a group, to be computed together or in parts.
 
     Attributes:
-        group: the requests it may share a batch with.
-        rows: rows of the batch axis.
+        form: its group and its number of rows.
         level: priority, 1 (first) to 9 (last).
         deadline: when its caller gives up (the policy's clock; inf for never).
         arrival: when it came.
@@ -33,9 +49,12 @@ class Ticket:
         parked: left uncomputed because it cannot make its deadline; its caller still waits.
     """
 
-    # One is made per request: what few tickets need is a class attribute until it is set.
-    __slots__ = ("__dict__", "arrival", "batch", "deadline", "group", "level", "row", "rows")
+    # One is made per request: what few tickets need is a class attribute until it is set, and
+    # group and rows are read through the form, which requests of one shape share.
+    __slots__ = ("__dict__", "arrival", "batch", "form", "row")
 
+    level = DEFAULT_LEVEL
+    deadline = math.inf
     parts: "list[Part] | None" = None
     placed = 0
     gone = False
@@ -49,13 +68,23 @@ class Ticket:
         deadline: float = math.inf,
         arrival: float = 0.0,
     ):
-        self.group = group
-        self.rows = rows
+        self.form: FormLike = Form(group, rows)
         self.level = level
         self.deadline = deadline
         self.arrival = arrival
         self.batch: Batch | None = None
         self.row = 0
+
+    @property
+    def group(self) -> "Group":
+        """The requests it may share a batch with."""
+        group: Group = self.form.group
+        return group
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch axis."""
+        return self.form.rows
 
 
 class Part:
@@ -93,7 +122,8 @@ class Batch:
     Attributes:
         group: whose rows.
         slot: where they lie.
-        write: what stages rows there (set by the engine when the first row comes).
+        write: what stages rows there (set by the engine when the first row comes, like `vectors`).
+        vectors: per row, where a plain request is assigned to, if it can be.
         entries: in row order; may hold withdrawn ones until the batch is closed.
         size: rows staged, withdrawn ones included: the next free row.
         gone: of these, rows withdrawn.
@@ -122,6 +152,7 @@ class Batch:
         "size",
         "slot",
         "started",
+        "vectors",
         "write",
     )
 
@@ -129,6 +160,7 @@ class Batch:
         self.group = group
         self.slot = slot
         self.write: Any = None
+        self.vectors: Any = None
         self.plain = True
         self.moves: list[tuple[int, int, int]] = []
         self.lane = -1

@@ -37,6 +37,10 @@ class EventLoop(Protocol):
     """The calling task's effective deadline: inf for none, -inf when it is cancelled already.
     Raises WrongLoop when the caller runs in another loop or thread."""
 
+    def check(self) -> None:
+        """Raise WrongLoop unless a task of this loop is calling; `deadline` may see the thread
+        only, because it runs once a request and this once a loop iteration."""
+
     def ring(self) -> None:
         """Run the callback once, after what is ready now."""
 

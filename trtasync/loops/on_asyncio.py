@@ -29,12 +29,14 @@ def _deadline_reader(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
     def deadline() -> float:
         # Thread and task together say that this is the right loop. `get_running_loop` would say it
-        # too, but calls getpid every time.
-        task = current_task(loop)
-        if task is None or get_ident() != thread:
+        # too, but calls getpid every time. Without scopes the task is left to `EventLoop.check`.
+        if get_ident() != thread:
             raise wrong_loop()
         if not scopes:
             return never  # no task of this program has a scope
+        task = current_task(loop)
+        if task is None:
+            raise wrong_loop()
         state = scopes.get(ref(task))
         return never if state is None or state.cancel_scope is None else effective()
 
@@ -79,6 +81,10 @@ class AsyncioLoop:
         # uvloop's clock is the same one rounded down to a millisecond, read once an iteration.
         same_clock = abs(self._loop.time() - time.monotonic()) < 0.1
         self.now = time.monotonic if same_clock else self._loop.time
+
+    def check(self) -> None:
+        if asyncio.current_task(self._loop) is None:
+            raise wrong_loop()
 
     def ring(self) -> None:
         if not self._rung and not self._closed:

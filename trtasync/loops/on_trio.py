@@ -33,6 +33,9 @@ class TrioLoop:
             pass
         raise wrong_loop()
 
+    def check(self) -> None:
+        self._deadline()
+
     def ring(self) -> None:
         self._rung = True
         if self._parked:
