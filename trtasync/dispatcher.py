@@ -25,6 +25,11 @@ from trtasync.slots import Views
 log = logging.getLogger("trtasync")
 
 
+WORTH_A_HOP = 150e-6
+"""Seconds from which a run gains by its own thread when another lane has work to do meanwhile.
+Shorter runs were faster one after another on the loop (benchmarks/results/thread_hop.json)."""
+
+
 class _Worker:
     """A lane with its thread and its counts."""
 
@@ -200,7 +205,7 @@ class Dispatcher:
         if lane.asynchronous:
             self._launch_asynchronous(batch, worker)
             return False
-        if self._on_loop(batch):
+        if self._is_short(batch) and not self._is_worth_a_hop(batch):
             worker.on_loop += 1
             self._complete(batch, run(lane, slot, rows))
             return True
@@ -213,17 +218,27 @@ class Dispatcher:
         except Exception as error:
             self._complete(batch, Outcome(error=error))
             return
-        if self._on_loop(batch):
+        if self._is_short(batch):
             worker.on_loop += 1
             self._polled.append(batch)
             self.loop.ring()
         else:
             self._in_thread(batch, partial(finish, worker.lane, batch.slot, batch.run_rows))
 
-    def _on_loop(self, batch: Batch) -> bool:
-        """Short enough, by what was measured, to do without a thread."""
+    def _is_short(self, batch: Batch) -> bool:
+        """By what was measured it keeps the loop busy no longer than the user allows."""
         bound = batch.group.cost.bound(batch.run_rows)
         return bound is not None and bound <= self._loop_budget
+
+    def _is_worth_a_hop(self, batch: Batch) -> bool:
+        """Another lane could run the next batch meanwhile, and that gains more than the hop costs.
+
+        With one lane, or nothing else to run, a thread never gained anything; with two lanes and
+        more work the runs' length decides (benchmarks/results/thread_hop.json).
+        """
+        if len(self._workers) == 1 or not self.policy.queued:
+            return False
+        return batch.group.cost.seconds(batch.run_rows) > WORTH_A_HOP
 
     def _poll(self) -> None:
         still = []
@@ -252,6 +267,8 @@ class Dispatcher:
     # -- a batch ends ----------------------------------------------------------------------------
 
     def _complete(self, batch: Batch, outcome: Outcome) -> None:
+        if not self._states[batch.lane].alive:
+            return  # a straggler: its requests failed when the lane died
         if outcome.error is None:
             now = self._now()
             if outcome.pieces:

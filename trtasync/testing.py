@@ -25,7 +25,7 @@ Function = Callable[..., Any]
 class FunctionBackend:
     """A numpy function as a model: `function(*inputs)` with rows first gives the output(s).
 
-    The function gets views of slot memory and must return fresh arrays, one row per input row.
+    The function gets views of slot memory; what it returns is copied unless it owns its memory.
     """
 
     name = "function"
@@ -111,7 +111,8 @@ class FunctionLane:
             result = self._function(*[array[: self._rows] for array in inputs])
         else:
             result = self._function(*[array[0] for array in inputs])
-        outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+        results = result if isinstance(result, (list, tuple)) else [result]
+        outputs = [out if out.base is None else out.copy() for out in results]
         return outputs if self._batched else [np.asarray(output)[np.newaxis] for output in outputs]
 
     def close(self) -> None:
