@@ -48,7 +48,9 @@ class CostCurve:
             known.samples += 1
             known.at = now
         else:
-            known.seconds += GAIN * (min(seconds, OUTLIER * known.seconds) - known.seconds)
+            # a time too short for the clock (0.0) bounds nothing
+            counted = min(seconds, OUTLIER * known.seconds or seconds)
+            known.seconds += GAIN * (counted - known.seconds)
             known.at = now
         self._knee = 0
 
@@ -80,7 +82,7 @@ class CostCurve:
 
     @property
     def knee(self) -> int:
-        """The smallest known size whose time per row is nearly the best; 1 when nothing is known."""
+        """The smallest known size whose time per row is nearly the best; 1 if nothing is known."""
         if not self._knee:
             best = min(known.seconds / size for size, known in self._estimates.items())
             self._knee = min(

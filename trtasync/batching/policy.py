@@ -12,13 +12,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from trtasync.batching.waiting import AGEING, urgency
-from trtasync.batching.work import DEFAULT_LEVEL, Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
+from trtasync.batching.waiting import urgency
+from trtasync.batching.work import (
+    DEFAULT_LEVEL,
+    Batch,
+    Entry,
+    Group,
+    LaneState,
+    Part,
+    SlotLike,
+    Ticket,
+)
 from trtasync.errors import QueueFull
 
 TRUST = 1.0
 """Seconds for which a measured batch time may leave requests uncomputed. Past that one batch is
 let through and measured: a single slow run must not condemn every request that follows."""
+
+HASTE = 0.002
+"""Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
+late and runs vary, and a request for which it went too late would be left out of it."""
 
 GRACE = 0.02
 """Seconds after its deadline at which a request left uncomputed is looked at again: its caller's
@@ -33,8 +46,9 @@ class PolicyOptions:
         max_batch_size: rows of the largest batch.
         batch_sizes: the only sizes run, ascending (padded up to); empty for any size.
         max_queue_size: rows that may wait.
-        max_queue_delay: seconds; above 0 selects Triton's rule instead of the work-conserving one.
-        preferred_batch_size: with `max_queue_delay`, sizes that need not wait; empty for the largest.
+        max_queue_delay: seconds; above 0 selects Triton's rule, not the work-conserving one.
+        preferred_batch_size: with `max_queue_delay`, sizes that need not wait; empty for the
+            largest.
         lead: seconds before the predicted end of a running batch at which the next may be
             enqueued behind it, on lanes that take several.
     """
@@ -78,14 +92,14 @@ class Policy:
         self._limit = options.max_queue_size
         self._lanes = lanes
         self._busy = {lane.device: 0 for lane in lanes}
+        self._bound = any(slot.lane is not None for slot in slots)
         self._free: dict[int | None, list[SlotLike]] = {}
         for slot in slots:
             self._free.setdefault(slot.lane, []).append(slot)
         self._forming: list[Batch] = []
-        self._hungry: list[tuple[float, float, int, Group]] = []
+        self._hungry: list[tuple[float, int, Group]] = []
         self._parked: list[tuple[float, int, Ticket]] = []
         self._serial = count(1)
-        self._served = 0.0
         self.queued = 0
         self.in_flight = 0
         self.left_out = 0
@@ -134,6 +148,7 @@ class Policy:
         ticket.parked = True
         due = max(ticket.deadline, now) + GRACE
         heapq.heappush(self._parked, (due, next(self._serial), ticket))
+        self.wake_at = min(self.wake_at, due)
 
     def withdraw(self, ticket: Ticket, now: float) -> None:
         """Nobody waits for this request any more. Rows that are not running are never computed."""
@@ -186,18 +201,14 @@ class Policy:
         lane.alive = False
         self._free.pop(index, None)
         for batch in [batch for batch in self._forming if batch.slot.lane == index]:
-            self._drop_forming(batch)
-            for entry in batch.entries:
-                if not entry.gone:
-                    entry.batch = None
-                    self._wait(batch.group, entry)
+            self._form_anew(batch)
         self._grant(now)
         return any(lane.alive for lane in self._lanes)
 
     def drain(self) -> list[Ticket]:
         """Take out every request that is not running (for an abort)."""
         entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
-        groups = {entry[3] for entry in self._hungry} | {batch.group for batch in self._forming}
+        groups = {entry[2] for entry in self._hungry} | {batch.group for batch in self._forming}
         for group in groups:
             entries += group.waiting.drain()
             group.hungry = 0
@@ -222,7 +233,7 @@ class Policy:
         entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
         batches = [*self._forming, *(batch for lane in self._lanes for batch in lane.running)]
         entries += [entry for batch in batches for entry in batch.entries if not entry.gone]
-        for group in {entry[3] for entry in self._hungry}:
+        for group in {entry[2] for entry in self._hungry}:
             entries += group.waiting.tickets()
         return len({id(entry.whole if isinstance(entry, Part) else entry) for entry in entries})
 
@@ -238,6 +249,8 @@ class Policy:
         if self._parked:
             self._unpark(now)
         while self._forming:
+            if self._bound and len(self._busy) > 1:
+                self._spread(now)
             choice = self._choose(now)
             if choice is None:
                 return None
@@ -245,17 +258,46 @@ class Policy:
                 return choice[0]
         return None
 
+    def _spread(self, now: float) -> None:
+        """What forms in a slot of a busy device is formed anew on a device that is idle."""
+        homes = [
+            (batch, self._lanes[batch.slot.lane])
+            for batch in self._forming
+            if batch.slot.lane is not None
+        ]
+        spoken_for = {lane.device for _, lane in homes}
+        idle = {
+            lane.device
+            for lane in self._lanes
+            if lane.alive and self._free.get(lane.index) and not self._busy[lane.device]
+        }
+        stuck = sorted(
+            (choice for choice in homes if self._busy[choice[1].device]), key=_precedence
+        )
+        for (batch, _), _ in zip(stuck, idle - spoken_for, strict=False):
+            self._form_anew(batch)
+            self._free.setdefault(batch.slot.lane, []).append(batch.slot)
+            self._grant(now)
+
     def _choose(self, now: float) -> tuple[Batch, LaneState] | None:
-        """Of the batches that should go now the one of the best priority, then of the group that
-        was served least."""
-        ripe = []
+        """Of the batches that should go now the most urgent one: between shapes the oldest first,
+        like inside one.
+
+        A batch that would still grow goes before its time when it comes before a ripe one of the
+        same device: ripe ones may follow one another for ever and keep a rare shape waiting.
+        """
+        ripe: list[tuple[Batch, LaneState]] = []
+        growing: list[tuple[Batch, LaneState]] = []
         for batch in self._forming:
             lane = self._lane_for(batch, now)
-            if lane is not None and self._ripe(batch, lane, now):
-                ripe.append((batch, lane))
-        if len(ripe) > 1:
-            return min(ripe, key=_precedence)
-        return ripe[0] if ripe else None
+            if lane is not None:
+                (ripe if self._ripe(batch, lane, now) else growing).append((batch, lane))
+        if not ripe:
+            return None
+        if growing and self._options.max_queue_delay == 0.0:
+            devices = {lane.device for _, lane in ripe}
+            ripe += [choice for choice in growing if choice[1].device in devices]
+        return min(ripe, key=_precedence) if len(ripe) > 1 else ripe[0]
 
     def _lane_for(self, batch: Batch, now: float) -> LaneState | None:
         home = batch.slot.lane
@@ -264,8 +306,12 @@ class Policy:
             return lane if lane.free else None
         free = [lane for lane in self._lanes if len(lane.running) < lane.depth and lane.alive]
         if len(free) > 1:
-            return min(free, key=lambda lane: (len(lane.running), lane.ends_at(now), lane.index))
+            return min(free, key=lambda lane: self._load(lane, now))
         return free[0] if free else None
+
+    def _load(self, lane: LaneState, now: float) -> tuple[int, int, float, int]:
+        """Which lane to take, the least: of the idlest device the one that is done first."""
+        return self._busy[lane.device], len(lane.running), lane.ends_at(now), lane.index
 
     def _ripe(self, batch: Batch, lane: LaneState, now: float) -> bool:
         """Should it go now? If not, `wake_at` knows when that may change by itself."""
@@ -273,16 +319,17 @@ class Policy:
         rows = batch.rows
         if batch.size >= self._capacity:
             return True
+        cost = batch.group.cost
+        latest = batch.deadline - cost.seconds(self.run_rows(rows)) - HASTE
         if options.max_queue_delay > 0.0:
             if rows >= min(options.preferred_batch_size, default=self._capacity):
                 return True
-            return self._due(batch.arrival + options.max_queue_delay, now)
+            return self._due(min(batch.arrival + options.max_queue_delay, latest), now)
         if not self._busy[lane.device]:
             return True
-        cost = batch.group.cost
         if rows >= min(cost.knee, self._capacity):
             return True
-        if self._due(batch.deadline - cost.seconds(rows), now):
+        if self._due(latest, now):
             return True
         return bool(lane.running) and self._due(lane.ends_at(now) - options.lead, now)
 
@@ -299,8 +346,8 @@ class Policy:
             self.withdraw(entry.whole if isinstance(entry, Part) else entry, now)
         if not batch.rows:
             return False
-        seconds = group.cost.seconds(self.run_rows(batch.rows))
         if batch.deadline < math.inf:
+            seconds = group.cost.seconds(self.run_rows(batch.rows))
             self._leave_out(batch, lane.ends_at(now) + seconds, now)
             if not batch.rows:
                 return False
@@ -317,8 +364,6 @@ class Policy:
         self._busy[lane.device] += 1
         self.queued -= batch.size
         self.in_flight += batch.size
-        group.served = max(group.served, self._served) + seconds
-        self._served = group.served - seconds
         return True
 
     def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
@@ -333,7 +378,6 @@ class Policy:
 
     def _doom(self, ticket: Ticket, now: float) -> None:
         self.withdraw(ticket, now)
-        ticket.group.waiting.sweep()
         self.park(ticket, now)
 
     def _unpark(self, now: float) -> None:
@@ -347,6 +391,7 @@ class Policy:
                 self._readmit(ticket)
 
     def _readmit(self, ticket: Ticket) -> None:
+        ticket.group.waiting.sweep()  # it must not come back to life there too
         ticket.parked = ticket.gone = False
         ticket.deadline = math.inf
         ticket.batch, ticket.parts, ticket.placed = None, None, 0
@@ -404,12 +449,18 @@ class Policy:
         pool = self._free.get(None)
         if pool:
             return pool.pop()
-        homes = [lane for lane in self._lanes if lane.alive and self._free.get(lane.index)]
-        if not homes:
+        open_lanes = [lane for lane in self._lanes if lane.alive and self._free.get(lane.index)]
+        if not open_lanes:
             return None
-        forming = [batch.slot.lane for batch in self._forming]
-        lane = min(homes, key=lambda it: (len(it.running) + forming.count(it.index), it.index))
-        return self._free[lane.index].pop()
+        homes = [batch.slot.lane for batch in self._forming]
+        lanes = [self._lanes[home] for home in homes if home is not None]
+        devices = [lane.device for lane in lanes]
+
+        def load(lane: LaneState) -> tuple[int, int, int]:
+            on_device = self._busy[lane.device] + devices.count(lane.device)
+            return on_device, len(lane.running) + lanes.count(lane), lane.index
+
+        return self._free[min(open_lanes, key=load).index].pop()
 
     def _wait(self, group: Group, entry: Entry) -> None:
         group.waiting.push(entry)
@@ -421,15 +472,14 @@ class Policy:
         if head is None:
             group.hungry = 0
             return
-        group.served = max(group.served, self._served)
         group.hungry = next(self._serial)
-        entry = (_band(head.level, head.arrival), group.served, group.hungry, group)
-        heapq.heappush(self._hungry, entry)
+        key = urgency(head.level, head.arrival, head.deadline)
+        heapq.heappush(self._hungry, (key, group.hungry, group))
 
     def _grant(self, now: float) -> None:
         """Give free slots to the groups that wait for one."""
         while self._hungry:
-            _, _, serial, group = self._hungry[0]
+            _, serial, group = self._hungry[0]
             if group.hungry != serial or group.waiting.head() is None:
                 heapq.heappop(self._hungry)  # it has a better place by now, or nothing waits
                 continue
@@ -463,8 +513,8 @@ class Policy:
                     waiting.pop()
 
     def _hopeless(self, ticket: Ticket, now: float) -> bool:
-        if ticket.deadline == math.inf:
-            return False
+        if ticket.deadline == math.inf or ticket.placed:
+            return False  # it has no deadline, or rows of it are on their way
         cost = ticket.group.cost
         rows = self.run_rows(min(self._capacity, ticket.group.waiting.rows))
         return ticket.deadline < now + cost.seconds(rows) and cost.fresh(rows, now - TRUST)
@@ -487,6 +537,15 @@ class Policy:
         if self._hungry:
             self._grant(now)
 
+    def _form_anew(self, batch: Batch) -> None:
+        """What was forming waits for another slot."""
+        self._drop_forming(batch)
+        for entry in batch.entries:
+            if not entry.gone:
+                entry.batch = None
+                self._wait(batch.group, entry)
+        batch.clear()
+
     def _drop_forming(self, batch: Batch) -> None:
         self._forming.remove(batch)
         if batch.group.forming is batch:
@@ -504,11 +563,6 @@ class Policy:
         )
 
 
-def _precedence(choice: tuple[Batch, LaneState]) -> tuple[float, float]:
+def _precedence(choice: tuple[Batch, LaneState]) -> float:
     batch = choice[0]
-    return _band(batch.level, batch.arrival), batch.group.served
-
-
-def _band(level: int, arrival: float) -> float:
-    """Strict priority with ageing, coarsely: a level is worth AGEING seconds of waiting."""
-    return urgency(level, arrival, math.inf) // AGEING
+    return urgency(batch.level, batch.arrival, batch.deadline)

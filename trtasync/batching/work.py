@@ -211,18 +211,16 @@ class Group:
         cost: learned t(batch).
         forming: its batch with room, or None.
         waiting: requests for which no slot was free.
-        served: device seconds it was given, for fairness between groups.
         hungry: serial of its current place among the groups that wait for a slot; 0 if it has none.
     """
 
-    __slots__ = ("cost", "forming", "hungry", "layout", "served", "waiting")
+    __slots__ = ("cost", "forming", "hungry", "layout", "waiting")
 
     def __init__(self, layout: Any = None):
         self.layout = layout
         self.cost = CostCurve()
         self.forming: Batch | None = None
         self.waiting = WaitingLine()
-        self.served = 0.0
         self.hungry = 0
 
 

@@ -1,0 +1,1 @@
+"""Examples of trtasync. Each runs by itself: `python -m examples.hello`."""

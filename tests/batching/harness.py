@@ -1,0 +1,210 @@
+"""The engine's part played in virtual time: stages rows, launches and ends batches, checks each."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from trtasync.batching import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
+from trtasync.batching.work import DEFAULT_LEVEL, Entry
+
+MS = 0.001
+
+
+def whole(entry: Entry) -> Ticket:
+    """The request that an entry is, or is a part of."""
+    return entry.whole if isinstance(entry, Part) else entry
+
+
+def linear(rows: int) -> float:
+    """t(b) = 1.0 + 0.1 b ms."""
+    return (1.0 + 0.1 * rows) * MS
+
+
+class Slot:
+    """Remembers which row of which request lies in which of its rows."""
+
+    def __init__(self, lane: int | None = None):
+        self.lane = lane
+        self.held: dict[int, tuple[Ticket, int]] = {}
+
+    def write(self, entry: Entry) -> None:
+        """Stage an entry where the policy put it."""
+        offset = entry.offset if isinstance(entry, Part) else 0
+        for index in range(entry.rows):
+            self.held[entry.row + index] = (whole(entry), offset + index)
+
+    def move(self, source: int, target: int, count: int) -> None:
+        """Move rows down; what was never written there stays unwritten."""
+        for index in range(count):
+            row = self.held.get(source + index)
+            if row is None:
+                self.held.pop(target + index, None)
+            else:
+                self.held[target + index] = row
+
+
+class Desk:
+    """A policy with lanes and slots, used exactly as the engine uses it.
+
+    Attributes:
+        now: the time; tests set it.
+        running: batches in flight, in order of launch.
+        answered: requests all of whose rows were computed.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_batch_size: int = 4,
+        lanes: Sequence[LaneState] | int = 1,
+        homes: Sequence[int | None] = (None, None, None),
+        batch_sizes: tuple[int, ...] = (),
+        max_queue_size: int = 4096,
+        max_queue_delay: float = 0.0,
+        preferred_batch_size: tuple[int, ...] = (),
+        lead: float = 0.0,
+        abandoned: Callable[[Batch], Sequence[Entry]] = lambda batch: (),
+    ):
+        """Args:
+        lanes: the lanes, or how many of depth 1 on one device.
+        homes: per slot, the lane it is bound to.
+        """
+        self.lanes = [LaneState(i) for i in range(lanes)] if isinstance(lanes, int) else lanes
+        self.slots = [Slot(home) for home in homes]
+        self.capacity = max_batch_size
+        options = PolicyOptions(
+            max_batch_size=max_batch_size,
+            batch_sizes=batch_sizes,
+            max_queue_size=max_queue_size,
+            max_queue_delay=max_queue_delay,
+            preferred_batch_size=preferred_batch_size,
+            lead=lead,
+        )
+        self.policy = Policy(options, self.lanes, self.slots, abandoned)
+        self.now = 0.0
+        self.running: list[Batch] = []
+        self.answered: list[Ticket] = []
+        self._computed: set[Part] = set()
+
+    def submit(
+        self,
+        group: Group,
+        rows: int = 1,
+        *,
+        level: int = DEFAULT_LEVEL,
+        deadline: float = math.inf,
+    ) -> Ticket:
+        """Let a request in and stage what found a place. `deadline` is in policy time."""
+        ticket = Ticket(group, rows, level, deadline, self.now)
+        batch = self.policy.submit(ticket)
+        if batch is None:
+            self.stage()
+        else:
+            assert ticket.batch is batch
+            batch.slot.write(ticket)
+        return ticket
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """The caller gave up."""
+        self.policy.withdraw(ticket, self.now)
+        self.stage()
+
+    def stage(self) -> None:
+        """Stage the placements."""
+        for entry in self.policy.placements:
+            if not entry.gone and entry.batch is not None:
+                entry.batch.slot.write(entry)
+        self.policy.placements.clear()
+
+    def launch(self, at: float | None = None) -> list[Batch]:
+        """Everything that goes now."""
+        if at is not None:
+            self.now = at
+        batches = []
+        while (batch := self.policy.next_batch(self.now)) is not None:
+            for move in batch.moves:
+                batch.slot.move(*move)
+            self.stage()
+            self._check(batch)
+            self.running.append(batch)
+            batches.append(batch)
+        return batches
+
+    def finish(self, batch: Batch, at: float | None = None, *, failed: bool = False) -> None:
+        """A batch ends; it took since its launch."""
+        if at is not None:
+            self.now = at
+        self.running.remove(batch)
+        for entry in batch.entries:
+            if failed:
+                self.policy.withdraw(whole(entry), self.now)
+            elif not entry.gone:
+                self._compute(entry)
+        seconds = None if failed else self.now - batch.started
+        self.policy.finished(batch, self.now, seconds)
+        batch.entries = []
+        self.stage()
+
+    def lane_died(self, index: int) -> bool:
+        """A lane dies: what ran there fails, the rest goes on; False when none is left."""
+        for batch in list(self.lanes[index].running):
+            self.finish(batch, failed=True)
+        alive = self.policy.lane_died(index, self.now)
+        self.stage()
+        return alive
+
+    def run(self, batch_seconds: Callable[[int], float] = linear) -> None:
+        """Go on until nothing is left to do, every batch taking its time."""
+        for _ in range(10_000):
+            self.launch()
+            if self.running:
+                ends = [batch.started + batch_seconds(batch.run_rows) for batch in self.running]
+                first = min(range(len(ends)), key=ends.__getitem__)
+                if ends[first] <= self.policy.wake_at:
+                    self.finish(self.running[first], max(self.now, ends[first]))
+                    continue
+            if self.policy.wake_at == math.inf:
+                return
+            self.now = max(self.now, self.policy.wake_at)
+        raise AssertionError("it never comes to rest")
+
+    def teach(self, group: Group, *sizes: int, seconds: Callable[[int], float] = linear) -> None:
+        """Let the group's cost curve know t(b) of these sizes."""
+        for size in sizes:
+            group.cost.learn(size, seconds(size), self.now)
+
+    def _compute(self, entry: Entry) -> None:
+        ticket = whole(entry)
+        if isinstance(entry, Ticket):
+            self.answered.append(ticket)
+            return
+        assert entry not in self._computed
+        self._computed.add(entry)
+        parts = ticket.parts or []
+        if ticket.placed < ticket.rows or not self._computed.issuperset(parts):
+            return
+        spans = sorted((part.offset, part.offset + part.rows) for part in parts)
+        starts, ends = [first for first, _ in spans], [end for _, end in spans]
+        assert starts == [0, *ends[:-1]]
+        assert ends[-1] == ticket.rows
+        self.answered.append(ticket)
+
+    def _check(self, batch: Batch) -> None:
+        lane = self.lanes[batch.lane]
+        assert lane.alive
+        assert batch in lane.running
+        assert len(lane.running) <= lane.depth
+        assert batch.slot.lane in (None, batch.lane)
+        assert all(other.slot is not batch.slot for other in self.running)
+        assert 0 < batch.size <= batch.run_rows <= self.capacity
+        assert batch.started == self.now
+        row = 0
+        for entry in batch.entries:
+            assert not entry.gone
+            assert entry.batch is batch
+            assert whole(entry).group is batch.group
+            assert entry.row == row
+            offset = entry.offset if isinstance(entry, Part) else 0
+            for index in range(entry.rows):
+                assert batch.slot.held[row + index] == (whole(entry), offset + index)
+            row += entry.rows
+        assert row == batch.size

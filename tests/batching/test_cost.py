@@ -1,0 +1,137 @@
+"""The learned cost curve."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trtasync.batching import CostCurve
+from trtasync.batching.cost import GAIN, KNEE_SLACK, OUTLIER, WARMING, bucket
+
+
+def learned(*samples: tuple[int, float]) -> CostCurve:
+    """A curve that has seen each (rows, seconds) often enough to trust it."""
+    curve = CostCurve()
+    for rows, seconds in samples:
+        for _ in range(WARMING):
+            curve.learn(rows, seconds, 0.0)
+    return curve
+
+
+@given(st.integers(1, 1 << 20))
+def test_bucket_is_the_power_of_two_at_or_above(rows: int) -> None:
+    size = bucket(rows)
+    assert size & (size - 1) == 0
+    assert size >= rows > size // 2
+
+
+def test_nothing_known() -> None:
+    curve = CostCurve()
+    assert curve.seconds(8) == 0.0
+    assert curve.bound(8) is None
+    assert curve.knee == 1
+    assert not curve.fresh(8, -math.inf)
+
+
+def test_first_slow_run_is_forgotten() -> None:
+    curve = CostCurve()
+    curve.learn(4, 2.5, 0.0)  # allocates, compiles
+    assert curve.seconds(4) == 2.5
+    curve.learn(4, 0.011, 0.0)
+    assert curve.seconds(4) == 0.011
+    curve.learn(4, 0.010, 0.0)
+    assert curve.seconds(4) == 0.010
+
+
+def test_one_outlier_is_bounded_and_forgotten() -> None:
+    curve = learned((4, 0.010))
+    curve.learn(4, 60.0, 0.0)
+    assert curve.seconds(4) <= 0.010 * (1 + GAIN * (OUTLIER - 1))
+    for _ in range(10):
+        curve.learn(4, 0.010, 0.0)
+    assert curve.seconds(4) == pytest.approx(0.010, rel=0.05)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 2.0, 10.0])
+def test_drift_is_followed_within_a_few_batches(factor: float) -> None:
+    curve = learned((4, 0.010))
+    for _ in range(15):
+        curve.learn(4, 0.010 * factor, 0.0)
+    assert curve.seconds(4) == pytest.approx(0.010 * factor, rel=0.15)
+
+
+def test_a_time_too_short_for_the_clock_is_left_again() -> None:
+    curve = learned((4, 0.0))
+    for _ in range(15):
+        curve.learn(4, 0.010, 0.0)
+    assert curve.seconds(4) == pytest.approx(0.010, rel=0.15)
+
+
+@given(
+    st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=30),
+    st.integers(1, 64),
+)
+def test_estimate_stays_within_what_was_seen(samples: list[float], rows: int) -> None:
+    curve = CostCurve()
+    for seconds in samples:
+        curve.learn(rows, seconds, 0.0)
+    low, high = min(samples), max(samples)
+    assert low * (1 - 1e-9) <= curve.seconds(rows) <= high * (1 + 1e-9)
+    assert curve.bound(rows) == curve.seconds(rows)
+
+
+def test_sizes_of_one_bucket_are_learned_together() -> None:
+    curve = learned((5, 0.010))
+    assert curve.seconds(8) == curve.seconds(6) == 0.010
+
+
+def test_seconds_never_guesses_upwards_and_bound_never_downwards() -> None:
+    curve = learned((4, 0.010), (16, 0.030))
+    assert curve.seconds(8) == 0.010
+    assert curve.bound(8) == 0.030
+    assert curve.seconds(2) == 0.0
+    assert curve.bound(2) == 0.010
+    assert curve.seconds(64) == 0.030
+    assert curve.bound(64) is None
+
+
+def test_fresh_is_about_this_size_and_its_last_sample() -> None:
+    curve = CostCurve()
+    curve.learn(4, 0.010, 5.0)
+    assert curve.fresh(4, 5.0)
+    assert curve.fresh(3, 5.0)
+    assert not curve.fresh(4, 5.1)
+    assert not curve.fresh(2, 0.0)
+    assert not curve.fresh(8, 0.0)
+    for time in (6.0, 7.0, 8.0, 9.0):
+        curve.learn(4, 0.010, time)
+        assert curve.fresh(4, time)
+
+
+def test_knee_is_the_smallest_size_that_is_nearly_as_good_as_the_best() -> None:
+    # per row: 1.1, 0.6, 0.35, 0.225, 0.1625, 0.13125 ms
+    curve = learned(*((size, 1.0 + 0.1 * size) for size in (1, 2, 4, 8, 16, 32)))
+    assert curve.knee == 32
+    # with a small fixed part the knee comes early: 0.2, 0.15, 0.125, 0.1125, 0.10625
+    curve = learned(*((size, 0.1 + 0.1 * size) for size in (1, 2, 4, 8, 16)))
+    assert curve.knee == 8
+    assert 0.1125 / 0.10625 < KNEE_SLACK < 0.125 / 0.10625
+
+
+def test_knee_follows_new_samples() -> None:
+    curve = learned((1, 1.0))
+    assert curve.knee == 1
+    curve.learn(8, 1.0, 0.0)
+    assert curve.knee == 8
+    for _ in range(60):
+        curve.learn(8, 100.0, 0.0)
+    assert curve.knee == 1
+
+
+@given(st.dictionaries(st.sampled_from([1, 2, 4, 8, 16, 32]), st.floats(1e-6, 1.0), min_size=1))
+def test_knee_by_definition(times: dict[int, float]) -> None:
+    curve = learned(*times.items())
+    best = min(seconds / size for size, seconds in times.items())
+    good = [size for size, seconds in times.items() if seconds / size <= KNEE_SLACK * best]
+    assert curve.knee == min(good)
