@@ -132,6 +132,8 @@ def _input_writer(array: Array, fill: tuple[int, float] | None) -> WriteRow:
 
 
 def _is_small(array: Array) -> bool:
+    if array.dtype.isbuiltin != 1:
+        return False  # numpy exports no buffer of types it does not know itself (bfloat16, fp8)
     return 0 < array.nbytes // max(1, len(array)) <= GIL_COPY_BYTES
 
 

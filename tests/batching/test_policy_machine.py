@@ -18,7 +18,7 @@ from trtasync.batching import Batch, Group, LaneState, Part, Ticket
 from trtasync.batching.work import LEVELS, Entry
 from trtasync.errors import QueueFull
 
-QUEUE = 40
+QUEUE = 60
 COSTS = (0.5 * MS, 2 * MS, 9 * MS)
 """Per group: t(b) = this * (1 + b / 8)."""
 
@@ -343,7 +343,6 @@ class PolicyMachine(RuleBasedStateMachine):
         usable = [slot for slot in self.desk.slots if slot.lane is None or lanes[slot.lane].alive]
         fresh = Group()
         for _ in usable:
-            assert self.desk.policy.queued + self.desk.capacity <= QUEUE or self.desk.launch()
             self.desk.submit(fresh, self.desk.capacity)
         assert fresh.waiting.rows == 0
         if usable:

@@ -64,7 +64,7 @@ class Simulation:
         now, arrival = 0.0, chance.expovariate(self.rate)
         while arrival < seconds or policy.queued or policy.in_flight:
             speed = 1.0 if len(work) < 2 else BESIDE
-            first = min(work, key=work.__getitem__, default=None)
+            first = min(work, key=work.__getitem__) if work else None
             end = now + work[first] / speed if first is not None else math.inf
             coming = arrival if arrival < seconds else math.inf
             then = max(now, min(end, coming, policy.wake_at))
@@ -81,8 +81,8 @@ class Simulation:
                 policy.placements.clear()
                 self.arrived += 1
                 arrival += chance.expovariate(self.rate)
-            while (batch := policy.next_batch(now)) is not None:
-                work[batch] = self.cost(batch.group.layout, batch.run_rows)
+            while (ready := policy.next_batch(now)) is not None:
+                work[ready] = self.cost(ready.group.layout, ready.run_rows)
             policy.placements.clear()
         return self
 
@@ -183,21 +183,29 @@ def test_rows_over_many_groups() -> None:
     assert max(means) < 2 * fmean(result.all_waits)
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_a_rare_group_beside_one_that_asks_for_more_than_everything(lanes: int) -> None:
-    result = Simulation(rate=1.4 * CAPACITY, lanes=lanes, shares=(0.999, 0.001)).run(2)
+@pytest.mark.parametrize(("lanes", "load"), [(1, 0.9), (2, 1.0)])
+def test_a_rare_group_beside_one_that_keeps_the_device_busy(lanes: int, load: float) -> None:
+    result = Simulation(rate=load * CAPACITY, lanes=lanes, shares=(0.998, 0.002)).run(4)
     common, rare = result.waits
-    assert len(rare) >= 10
-    assert max(rare) < 6 * linear(LARGEST) / BESIDE
-    assert max(common) > 100 * MS
+    assert len(rare) >= 30
+    # its few rows never reach a knee, and the device is hardly ever idle
+    assert max(rare) < 3 * linear(LARGEST) / BESIDE
+    assert fmean(rare) < 2 * fmean(common)
 
 
-def test_a_costly_group_in_excess_leaves_a_cheap_one_its_half() -> None:
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_in_excess_every_group_waits_its_turn(lanes: int) -> None:
+    result = Simulation(rate=1.4 * CAPACITY, lanes=lanes, shares=(0.9, 0.09, 0.01)).run(2)
+    means = [fmean(waits) for waits in result.waits]
+    assert min(means) > 50 * MS
+    assert max(means) < 1.25 * min(means)
+
+
+def test_a_costly_group_is_served_in_its_turn_too() -> None:
     def cost(group: int, rows: int) -> float:
         return (10 if group else 1) * linear(rows)
 
-    # the costly one asks for three devices, the cheap one for a quarter
-    result = Simulation(rate=0.55 * CAPACITY, shares=(0.45, 0.55), cost=cost).run(2)
+    result = Simulation(rate=1000, shares=(0.8, 0.2), cost=cost).run(4)
     cheap, costly = result.waits
-    assert fmean(cheap) < 50 * MS
-    assert fmean(costly) > 500 * MS
+    assert fmean(cheap) < fmean(costly) < 3 * cost(1, 16)
+    assert max(cheap) < 3 * cost(1, 32)
