@@ -117,7 +117,10 @@ class Engine:
             elif batch.write is None:
                 dispatcher.stage_first(batch, call)
             elif form.plain and (vectors := batch.vectors) is not None:
-                vectors[call.row][:] = arrays
+                try:
+                    vectors[call.row][:] = arrays
+                except ValueError:  # unaligned memory
+                    batch.write(call.row, 1, arrays)
             else:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain

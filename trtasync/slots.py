@@ -149,8 +149,13 @@ def _flat_writer(array: Array) -> WriteRow:
     flat = memoryview(cast(Any, array.reshape(-1)))
     size = array[0].size
 
+    by_numpy = _array_writer(array)
+
     def write(row: int, count: int, source: Any) -> None:
-        flat[row * size : (row + count) * size] = source.reshape(-1)
+        try:
+            flat[row * size : (row + count) * size] = source.reshape(-1)
+        except ValueError:  # unaligned memory, e.g. of a message: its buffer format is another one
+            by_numpy(row, count, source)
 
     return write
 

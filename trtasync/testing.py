@@ -110,7 +110,7 @@ class FunctionLane:
         if self._batched:
             result = self._function(*[array[: self._rows] for array in inputs])
         else:
-            result = self._function(*[array[0] for array in inputs])
+            result = self._function(*[array[0, ...] for array in inputs])
         results = result if isinstance(result, (list, tuple)) else [result]
         outputs = [out if out.base is None else out.copy() for out in results]
         return outputs if self._batched else [np.asarray(output)[np.newaxis] for output in outputs]

@@ -95,7 +95,8 @@ class Desk:
     ) -> Ticket:
         """Let a request in and stage what found a place. `deadline` is in policy time."""
         ticket = Ticket(group, rows, level, deadline, self.now)
-        batch = self.policy.submit(ticket)
+        urgent = level != DEFAULT_LEVEL or deadline < math.inf
+        batch = self.policy.submit(ticket, urgent)
         if batch is None:
             self.stage()
         else:

@@ -222,7 +222,7 @@ def test_a_batch_in_an_owned_slot_moves_to_a_device_that_falls_idle() -> None:
     (third,) = desk.launch()
     assert third.lane == 1
     assert third.entries == [waiting[0], waiting[2]]
-    assert desk.policy.queued == 0
+    assert (desk.policy.queued, group.waiting.rows) == (0, 0)
 
 
 def test_pooled_slots_go_to_whatever_lane_is_free() -> None:
@@ -538,6 +538,25 @@ def test_with_many_shapes_nobody_waits_much_longer_than_a_round() -> None:
     assert longest < 1.5 * 64 * alone
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("spare", [1, 2, 6])
+def test_between_groups_the_oldest_goes_first(lanes: int, spare: int) -> None:
+    groups = [Group() for _ in range(5)]
+    desk = Desk(max_batch_size=2, lanes=lanes, homes=(None,) * (lanes + spare))
+    tickets = []
+    for step in range(40):
+        desk.now = 0.1 * MS * step
+        # the last group in excess, the others now and then
+        tickets += [desk.submit(groups[4]), desk.submit(groups[step % 7 % 5])]
+    desk.run()
+    place = {ticket: index for index, ticket in enumerate(desk.answered)}
+    assert len(place) == len(tickets)
+    for index, ticket in enumerate(tickets):
+        # a later one goes before only in the rest of a batch that had its slot already
+        overtaken = sum(place[later] < place[ticket] for later in tickets[index + 1 :])
+        assert overtaken <= 2 * (lanes + spare)
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("lanes", [1, 2, 3])
 @pytest.mark.parametrize("homes", [None, "owned"])
@@ -721,6 +740,19 @@ def test_a_split_request_is_left_out_as_a_whole() -> None:
     assert (desk.policy.queued, group.waiting.rows, desk.policy.left_out) == (0, 0, 1)
 
 
+def test_a_request_that_has_run_in_part_is_not_left_out() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=4, homes=(None,))
+    desk.teach(group, *SIZES)
+    big = desk.submit(group, 9, deadline=3 * MS)
+    for _ in range(3):  # the last part ends after the deadline
+        (batch,) = desk.launch()
+        desk.finish(batch, desk.now + linear(batch.size))
+    assert desk.now > big.deadline
+    assert desk.answered == [big]
+    assert desk.policy.left_out == 0
+
+
 def test_the_rest_of_a_begun_request_is_not_left_out_of_the_very_batch_it_is_in() -> None:
     group = Group()
     desk = Desk(max_batch_size=8, homes=(None,))
@@ -803,6 +835,22 @@ def test_readmitted_from_the_queue_it_waits_once() -> None:
     assert sorted(map(id, desk.answered[1:])) == sorted(map(id, [first, *behind]))
 
 
+def test_readmitted_while_its_rest_still_stood_in_the_queue() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=4, homes=(None,))
+    desk.teach(group, *SIZES)
+    big = desk.submit(group, 9, deadline=0.5 * MS)  # five rows of it wait ...
+    others = [desk.submit(group, 4, level=1) for _ in range(4)]  # ... behind these
+    (batch,) = desk.launch()
+    assert batch.entries == others[:1]
+    assert big.parked
+    desk.launch(at=0.5 * MS + GRACE)
+    assert not big.parked
+    assert (len(group.waiting), group.waiting.rows) == (4, 21)
+    desk.run()
+    assert desk.answered == [*others, big]
+
+
 def test_withdrawn_while_left_out() -> None:
     group = Group()
     desk = Desk(max_batch_size=4)
@@ -848,6 +896,7 @@ def test_what_formed_for_a_dead_lane_is_formed_elsewhere() -> None:
     desk.finish(running, 1.4 * MS)
     (moved,) = desk.launch()
     assert (moved.lane, moved.entries) == (1, [tickets[0], tickets[2]])
+    assert group.waiting.rows == 0
 
 
 def test_a_pooled_slot_outlives_the_lane_that_ran_it() -> None:
@@ -866,14 +915,15 @@ def test_a_pooled_slot_outlives_the_lane_that_ran_it() -> None:
 def test_parts_of_a_split_request_move_with_their_lane() -> None:
     group = Group()
     desk = Desk(max_batch_size=4, lanes=2, homes=(0, 1))
-    big = desk.submit(group, 10)
-    (first,) = desk.launch()[:1]
-    desk.lanes[1].running  # noqa: B018
-    assert desk.policy.queued == 2
-    assert desk.lane_died(1 - first.lane) is True
+    one = desk.submit(group)
+    big = desk.submit(group, 5)  # three rows for lane 0, two for lane 1
+    assert desk.lane_died(0)
+    assert (group.waiting.rows, desk.policy.queued) == (4, 6)
+    (batch,) = desk.launch()
+    # the part of three rows does not fit beside the others; parts are not split again
+    assert batch.size == 3
     desk.run()
-    assert desk.policy.unanswered() == 0
-    assert big.gone  # a part of it was lost with its lane
+    assert desk.answered == [one, big]
 
 
 def test_the_last_lane_dies() -> None:
@@ -922,6 +972,7 @@ def test_drain_takes_the_rest_of_a_request_that_runs_in_part() -> None:
     big = desk.submit(group, 6)
     (batch,) = desk.launch()
     assert desk.policy.drain() == [big]
+    assert desk.policy.unanswered() == 0
     desk.finish(batch, 1 * MS)
     assert desk.answered == []
     assert desk.policy.unanswered() == 0

@@ -352,5 +352,5 @@ class PolicyMachine(RuleBasedStateMachine):
 
 TestPolicy = PolicyMachine.TestCase
 TestPolicy.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, derandomize=True
+    max_examples=300, stateful_step_count=60, deadline=None, derandomize=True
 )

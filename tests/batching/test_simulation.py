@@ -196,9 +196,10 @@ def test_a_rare_group_beside_one_that_keeps_the_device_busy(lanes: int, load: fl
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_in_excess_every_group_waits_its_turn(lanes: int) -> None:
     result = Simulation(rate=1.4 * CAPACITY, lanes=lanes, shares=(0.9, 0.09, 0.01)).run(2)
-    means = [fmean(waits) for waits in result.waits]
-    assert min(means) > 50 * MS
-    assert max(means) < 1.25 * min(means)
+    common, *others = [fmean(waits) for waits in result.waits]
+    assert common > 100 * MS
+    # a rare one wins a little: its next rows find room where its first one got a slot
+    assert all(common / 2 < other <= common for other in others)
 
 
 def test_a_costly_group_is_served_in_its_turn_too() -> None:

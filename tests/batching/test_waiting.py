@@ -44,6 +44,13 @@ def test_same_instant_keeps_the_order_of_arrival() -> None:
     assert order(*(ticket() for _ in range(20))) == list(range(20))
 
 
+def test_plain_traffic_stays_out_of_the_heap() -> None:
+    line = WaitingLine()
+    for step in range(20):
+        line.push(ticket(arrival=float(step // 5)))
+    assert line._heap == []
+
+
 def test_strict_priority() -> None:
     levels = [5, 9, 1, 5, 2, 1]
     assert order(*(ticket(level=level) for level in levels)) == [2, 5, 4, 0, 3, 1]

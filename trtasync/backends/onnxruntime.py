@@ -234,7 +234,7 @@ class _FreshLane(_CpuLane):
         if len(views.cache) >= MAX_BINDINGS:
             views.cache.clear()
         return {
-            spec.name: array[:rows] if self._spec.batched else array[0]
+            spec.name: array[:rows] if self._spec.batched else array[0, ...]
             for spec, array in zip(self._spec.inputs, views.inputs, strict=True)
         }
 

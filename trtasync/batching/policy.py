@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from trtasync.batching.places import Places
 from trtasync.batching.waiting import urgency
 from trtasync.batching.work import (
     DEFAULT_LEVEL,
     Batch,
     Entry,
-    Group,
     LaneState,
     Part,
     SlotLike,
@@ -93,18 +93,14 @@ class Policy:
         self._lanes = lanes
         self._busy = {lane.device: 0 for lane in lanes}
         self._bound = any(slot.lane is not None for slot in slots)
-        self._free: dict[int | None, list[SlotLike]] = {}
-        for slot in slots:
-            self._free.setdefault(slot.lane, []).append(slot)
-        self._forming: list[Batch] = []
-        self._hungry: list[tuple[float, int, Group]] = []
+        self._places = Places(self._capacity, lanes, slots, self._busy, self._turn_away)
+        self.placements = self._places.placements
         self._parked: list[tuple[float, int, Ticket]] = []
         self._serial = count(1)
         self.queued = 0
         self.in_flight = 0
         self.left_out = 0
         self.wake_at = math.inf
-        self.placements: list[Entry] = []
 
     # -- what happened ---------------------------------------------------------------------------
 
@@ -139,7 +135,7 @@ class Policy:
                 batch.level = min(batch.level, ticket.level)
             return batch
         ticket.batch = None
-        return self._place(ticket)
+        return self._places.place(ticket)
 
     def park(self, ticket: Ticket, now: float) -> None:
         """Keep a request uncomputed until its caller's scope ends (see GRACE)."""
@@ -187,9 +183,7 @@ class Policy:
         if seconds is not None:
             batch.group.cost.learn(batch.run_rows, seconds, now)
         if lane.alive or batch.slot.lane is None:
-            self._free.setdefault(batch.slot.lane, []).append(batch.slot)
-            if self._hungry:
-                self._grant(now)
+            self._places.give_back(batch.slot, now)
 
     def lane_died(self, index: int, now: float) -> bool:
         """A lane cannot be used again; what was forming for it is formed elsewhere.
@@ -199,26 +193,15 @@ class Policy:
         """
         lane = self._lanes[index]
         lane.alive = False
-        self._free.pop(index, None)
-        for batch in [batch for batch in self._forming if batch.slot.lane == index]:
-            self._form_anew(batch)
-        self._grant(now)
+        self._places.forget_lane(index)
+        self._places.grant(now)
         return any(lane.alive for lane in self._lanes)
 
     def drain(self) -> list[Ticket]:
         """Take out every request that is not running (for an abort)."""
         entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
-        groups = {entry[2] for entry in self._hungry} | {batch.group for batch in self._forming}
-        for group in groups:
-            entries += group.waiting.drain()
-            group.hungry = 0
-        for batch in list(self._forming):
-            entries += [entry for entry in batch.entries if not entry.gone]
-            self._drop_forming(batch)
-            self._free.setdefault(batch.slot.lane, []).append(batch.slot)
-        self._hungry.clear()
+        entries += self._places.clear()
         self._parked.clear()
-        self.placements.clear()
         self.queued = 0
         self.wake_at = math.inf
         tickets = [entry.whole if isinstance(entry, Part) else entry for entry in entries]
@@ -231,9 +214,12 @@ class Policy:
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
         entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
-        batches = [*self._forming, *(batch for lane in self._lanes for batch in lane.running)]
+        batches = [
+            *self._places.forming,
+            *(batch for lane in self._lanes for batch in lane.running),
+        ]
         entries += [entry for batch in batches for entry in batch.entries if not entry.gone]
-        for group in {entry[2] for entry in self._hungry}:
+        for group in self._places.waiting():
             entries += group.waiting.tickets()
         return len({id(entry.whole if isinstance(entry, Part) else entry) for entry in entries})
 
@@ -248,7 +234,8 @@ class Policy:
         self.wake_at = math.inf
         if self._parked:
             self._unpark(now)
-        while self._forming:
+        places = self._places
+        while places.forming:
             if self._bound and len(self._busy) > 1:
                 self._spread(now)
             choice = self._choose(now)
@@ -262,22 +249,21 @@ class Policy:
         """What forms in a slot of a busy device is formed anew on a device that is idle."""
         homes = [
             (batch, self._lanes[batch.slot.lane])
-            for batch in self._forming
+            for batch in self._places.forming
             if batch.slot.lane is not None
         ]
         spoken_for = {lane.device for _, lane in homes}
         idle = {
             lane.device
             for lane in self._lanes
-            if lane.alive and self._free.get(lane.index) and not self._busy[lane.device]
+            if lane.alive and self._places.has_free(lane) and not self._busy[lane.device]
         }
         stuck = sorted(
             (choice for choice in homes if self._busy[choice[1].device]), key=_precedence
         )
         for (batch, _), _ in zip(stuck, idle - spoken_for, strict=False):
-            self._form_anew(batch)
-            self._free.setdefault(batch.slot.lane, []).append(batch.slot)
-            self._grant(now)
+            self._places.form_anew(batch)
+            self._places.give_back(batch.slot, now)
 
     def _choose(self, now: float) -> tuple[Batch, LaneState] | None:
         """Of the batches that should go now the most urgent one: between shapes the oldest first,
@@ -288,7 +274,7 @@ class Policy:
         """
         ripe: list[tuple[Batch, LaneState]] = []
         growing: list[tuple[Batch, LaneState]] = []
-        for batch in self._forming:
+        for batch in self._places.forming:
             lane = self._lane_for(batch, now)
             if lane is not None:
                 (ripe if self._ripe(batch, lane, now) else growing).append((batch, lane))
@@ -354,8 +340,8 @@ class Policy:
         if batch.gone:
             batch.compact()
         if group.waiting.rows and batch.size < self._capacity:
-            self._fill(batch, now)
-        self._drop_forming(batch)
+            self._places.fill(batch, now)
+        self._places.drop(batch)
         batch.running = True
         batch.lane = lane.index
         batch.started = now
@@ -367,14 +353,21 @@ class Policy:
         return True
 
     def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
-        """Take out what cannot be done by its deadline if the batch ends at `finish`."""
+        """Take out what cannot be done by its deadline if the batch ends at `finish`.
+
+        A request of which a part has run stays: it could not be taken in again as a whole.
+        """
         if batch.deadline >= finish:
             return
         if not batch.group.cost.fresh(self.run_rows(batch.rows), now - TRUST):
             return
         for entry in batch.entries:
-            if not entry.gone and entry.deadline < finish:
-                self._doom(entry.whole if isinstance(entry, Part) else entry, now)
+            if entry.gone or entry.deadline >= finish:
+                continue
+            if not isinstance(entry, Part):
+                self._doom(entry, now)
+            elif not entry.whole.begun:
+                self._doom(entry.whole, now)
 
     def _doom(self, ticket: Ticket, now: float) -> None:
         self.withdraw(ticket, now)
@@ -396,7 +389,7 @@ class Policy:
         ticket.deadline = math.inf
         ticket.batch, ticket.parts, ticket.placed = None, None, 0
         self.queued += ticket.rows
-        batch = self._place(ticket)
+        batch = self._places.place(ticket)
         if batch is not None:
             self.placements.append(ticket)
 
@@ -405,119 +398,16 @@ class Policy:
         sizes = self._options.batch_sizes
         return sizes[bisect_left(sizes, rows)] if sizes else rows
 
-    # -- places in slots -------------------------------------------------------------------------
-
-    def _place(self, ticket: Ticket) -> Batch | None:
-        """Stage a request in the forming batch and in fresh slots; what is left over waits."""
-        group = ticket.group
-        while ticket.placed < ticket.rows:
-            batch = group.forming
-            if batch is None or batch.size >= self._capacity:
-                batch = None if group.waiting.rows else self._open(group)
-            if batch is None:
-                self._wait(group, ticket)
-                return None
-            if self._stage(batch, ticket):
-                return batch
-        return None
-
-    def _stage(self, batch: Batch, ticket: Ticket) -> bool:
-        """Give a request the next rows of a batch; True if that was the whole of it."""
-        room = self._capacity - batch.size
-        if not ticket.placed and ticket.rows <= room:
-            batch.add(ticket)
-            return True
-        part = Part(ticket, ticket.placed, min(room, ticket.rows - ticket.placed))
-        if ticket.parts is None:
-            ticket.parts = []
-        ticket.parts.append(part)
-        ticket.placed += part.rows
-        batch.add(part)
-        self.placements.append(part)
-        return False
-
-    def _open(self, group: Group) -> Batch | None:
-        slot = self._take_slot()
-        if slot is None:
-            return None
-        batch = Batch(group, slot)
-        group.forming = batch
-        self._forming.append(batch)
-        return batch
-
-    def _take_slot(self) -> SlotLike | None:
-        pool = self._free.get(None)
-        if pool:
-            return pool.pop()
-        open_lanes = [lane for lane in self._lanes if lane.alive and self._free.get(lane.index)]
-        if not open_lanes:
-            return None
-        homes = [batch.slot.lane for batch in self._forming]
-        lanes = [self._lanes[home] for home in homes if home is not None]
-        devices = [lane.device for lane in lanes]
-
-        def load(lane: LaneState) -> tuple[int, int, int]:
-            on_device = self._busy[lane.device] + devices.count(lane.device)
-            return on_device, len(lane.running) + lanes.count(lane), lane.index
-
-        return self._free[min(open_lanes, key=load).index].pop()
-
-    def _wait(self, group: Group, entry: Entry) -> None:
-        group.waiting.push(entry)
-        if group.waiting.head() is entry:
-            self._join_hungry(group)
-
-    def _join_hungry(self, group: Group) -> None:
-        head = group.waiting.head()
-        if head is None:
-            group.hungry = 0
-            return
-        group.hungry = next(self._serial)
-        key = urgency(head.level, head.arrival, head.deadline)
-        heapq.heappush(self._hungry, (key, group.hungry, group))
-
-    def _grant(self, now: float) -> None:
-        """Give free slots to the groups that wait for one."""
-        while self._hungry:
-            _, serial, group = self._hungry[0]
-            if group.hungry != serial or group.waiting.head() is None:
-                heapq.heappop(self._hungry)  # it has a better place by now, or nothing waits
-                continue
-            batch = self._open(group)
-            if batch is None:
-                return
-            heapq.heappop(self._hungry)
-            self._fill(batch, now)
-            if not batch.size:
-                self._release(batch, now)
-            self._join_hungry(group)
-
-    def _fill(self, batch: Batch, now: float) -> None:
-        """Stage what waits, most urgent first, until the batch is full."""
-        waiting = batch.group.waiting
-        while batch.size < self._capacity and (entry := waiting.head()) is not None:
-            if isinstance(entry, Part):
-                if batch.size + entry.rows > self._capacity:
-                    return
-                batch.add(waiting.pop())
-                self.placements.append(entry)
-                continue
-            before = entry.placed
-            if self._hopeless(entry, now):
-                self._doom(entry, now)
-            elif self._stage(batch, entry):
-                self.placements.append(waiting.pop())
-            else:
-                waiting.took(entry.placed - before)
-                if entry.placed == entry.rows:
-                    waiting.pop()
-
-    def _hopeless(self, ticket: Ticket, now: float) -> bool:
+    def _turn_away(self, ticket: Ticket, now: float) -> bool:
+        """Park a waiting request that cannot make its deadline any more."""
         if ticket.deadline == math.inf or ticket.placed:
             return False  # it has no deadline, or rows of it are on their way
         cost = ticket.group.cost
         rows = self.run_rows(min(self._capacity, ticket.group.waiting.rows))
-        return ticket.deadline < now + cost.seconds(rows) and cost.fresh(rows, now - TRUST)
+        if ticket.deadline >= now + cost.seconds(rows) or not cost.fresh(rows, now - TRUST):
+            return False
+        self._doom(ticket, now)
+        return True
 
     def _vacate(self, entry: Entry, now: float) -> None:
         batch = entry.batch
@@ -527,29 +417,7 @@ class Policy:
         batch.gone += entry.rows
         self.queued -= entry.rows
         if batch.gone == batch.size:
-            self._release(batch, now)
-
-    def _release(self, batch: Batch, now: float) -> None:
-        """Give back the slot of a batch that nobody waits for any more."""
-        self._drop_forming(batch)
-        batch.clear()
-        self._free.setdefault(batch.slot.lane, []).append(batch.slot)
-        if self._hungry:
-            self._grant(now)
-
-    def _form_anew(self, batch: Batch) -> None:
-        """What was forming waits for another slot."""
-        self._drop_forming(batch)
-        for entry in batch.entries:
-            if not entry.gone:
-                entry.batch = None
-                self._wait(batch.group, entry)
-        batch.clear()
-
-    def _drop_forming(self, batch: Batch) -> None:
-        self._forming.remove(batch)
-        if batch.group.forming is batch:
-            batch.group.forming = None
+            self._places.release(batch, now)
 
     def _full(self, rows: int) -> str:
         if rows > self._limit:

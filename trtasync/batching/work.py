@@ -86,6 +86,11 @@ class Ticket:
         """Rows of the batch axis."""
         return self.form.rows
 
+    @property
+    def begun(self) -> bool:
+        """A part of it runs or has run."""
+        return any(part.batch is not None and part.batch.running for part in self.parts or ())
+
 
 class Part:
     """A piece of a split ticket: its rows `offset` to `offset + rows`, staged in one batch."""

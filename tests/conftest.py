@@ -1,0 +1,55 @@
+"""Fixtures for all tests: every loop the engine runs on, and nothing left behind by any test."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("trtasync", deadline=None, derandomize=True, database=None)
+settings.load_profile("trtasync")
+
+LOOPS = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    pytest.param(("trio", {}), id="trio"),
+]
+
+
+@pytest.fixture(params=LOOPS, scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """The loop an async test runs on, as AnyIO's plugin wants it: (name, options)."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test leaves no thread of the library, no open file and no file beside the code."""
+    files, entries = _open_files(), _entries(request.config.rootpath)
+    yield
+    threads = [thread.name for thread in threading.enumerate() if "trtasync" in thread.name]
+    assert not threads
+    assert not _open_files() - files
+    assert not _entries(request.config.rootpath) - entries
+
+
+def _open_files() -> set[str]:
+    """Regular files this process has open (a loop's sockets and pipes are its own affair)."""
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return set()
+    paths = set()
+    for link in folder.iterdir():
+        try:
+            paths.add(os.readlink(link))
+        except OSError:
+            continue  # the descriptor of this very listing
+    return {path for path in paths if Path(path).is_file()}
+
+
+def _entries(root: Path) -> set[str]:
+    """What lies in the repository's root, caches of tools aside."""
+    return {path.name for path in root.iterdir() if not path.name.startswith(".")}

@@ -1,0 +1,158 @@
+"""What test modules share: arrays, callers that can be cancelled, waiting without sleeping."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+import numpy.typing as npt
+from anyio.abc import TaskGroup
+
+from trtasync import Engine, Statistics, TensorSpec, TrtasyncError
+from trtasync.backends import OpenLane
+from trtasync.testing import ScriptedBackend
+
+Array = npt.NDArray[Any]
+
+MODELS = Path(__file__).parents[1] / "examples" / "models"
+PATIENCE = 20.0
+"""Seconds after which a condition is taken to be never true."""
+
+
+def tensor(name: str, *shape: int | str | None, dtype: Any = np.float32) -> TensorSpec:
+    """A spec in one line."""
+    return TensorSpec(name, np.dtype(dtype), shape)
+
+
+def row(value: float, width: int = 4) -> Array:
+    """One row of the scripted model: four times the same number."""
+    return np.full(width, value, np.float32)
+
+
+def rows(values: Sequence[float], width: int = 4) -> Array:
+    """Rows of the scripted model, batch axis first."""
+    return np.stack([row(value, width) for value in values])
+
+
+def same(answer: Any, expected: Any) -> bool:
+    """The same numbers, bit by bit, in the same shape and dtype."""
+    answer, expected = np.asarray(answer), np.asarray(expected)
+    return bool(
+        answer.shape == expected.shape
+        and answer.dtype == expected.dtype
+        and answer.tobytes() == expected.tobytes()
+    )
+
+
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Let others run until the condition is true."""
+    with anyio.fail_after(seconds):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
+class Caller:
+    """A task that waits for one answer.
+
+    Attributes:
+        scope: cancels it.
+        began: the request was handed in.
+        done: the task has ended.
+        answer: what came, if anything came.
+        error: the library's exception, if one came.
+    """
+
+    def __init__(self, deadline: float = math.inf) -> None:
+        self.scope = anyio.CancelScope(deadline=deadline)
+        self.began = False
+        self.done = False
+        self.answer: Any = None
+        self.error: TrtasyncError | None = None
+
+    async def run(self, engine: Engine, inputs: Any, priority: int = 0) -> None:
+        """Ask and wait; never raises the library's exceptions."""
+        try:
+            with self.scope:
+                try:
+                    self.began = True
+                    self.answer = await engine.infer(inputs, priority=priority)
+                except TrtasyncError as error:
+                    self.error = error
+        finally:
+            self.done = True
+
+    @property
+    def cancelled(self) -> bool:
+        """The scope was cancelled (or ran out) and took the task along."""
+        return self.scope.cancelled_caught
+
+
+def start(
+    tasks: TaskGroup,
+    engine: Engine,
+    inputs: Any,
+    *,
+    priority: int = 0,
+    deadline: float = math.inf,
+) -> Caller:
+    """Start a caller; its request is handed in when its task gets its turn."""
+    caller = Caller(deadline)
+    tasks.start_soon(caller.run, engine, inputs, priority)
+    return caller
+
+
+async def submit(
+    tasks: TaskGroup,
+    engine: Engine,
+    inputs: Any,
+    *,
+    priority: int = 0,
+    deadline: float = math.inf,
+) -> Caller:
+    """Start a caller and return when its request was handed in (trio starts tasks in any order)."""
+    caller = start(tasks, engine, inputs, priority=priority, deadline=deadline)
+    await until(lambda: caller.began)
+    return caller
+
+
+async def submit_all(tasks: TaskGroup, engine: Engine, values: Sequence[float]) -> list[Caller]:
+    """One caller per value, each with one row of the scripted model, handed in in this order."""
+    return [await submit(tasks, engine, row(value)) for value in values]
+
+
+async def hold(tasks: TaskGroup, engine: Engine, backend: ScriptedBackend) -> Caller:
+    """Shut the gate and occupy the (idle) engine's lane with one row of -1."""
+    backend.gate.shut()
+    arrived = backend.gate.arrived
+    blocker = await submit(tasks, engine, row(-1))
+    await until(lambda: backend.gate.arrived > arrived)
+    return blocker
+
+
+async def ended(*callers: Caller) -> None:
+    """Wait until these tasks have ended."""
+    await until(lambda: all(caller.done for caller in callers))
+
+
+def computed(backend: ScriptedBackend) -> list[float]:
+    """The first number of every row that was computed, in order."""
+    return [float(line[0]) for batch in backend.computed for line in batch]
+
+
+def check_at_rest(engine: Engine) -> Statistics:
+    """Nothing waits, forms or runs, every slot of a living lane is back, and the counts add up."""
+    statistics = engine.statistics()
+    assert (statistics.queued, statistics.in_flight) == (0, 0)
+    ends = statistics.answered + statistics.failed + statistics.cancelled
+    assert statistics.requests == ends
+    assert all(lane.running == 0 for lane in statistics.lanes)
+    return statistics
+
+
+def slots_out(engine: Engine, opened: Sequence[OpenLane]) -> int:
+    """Slots that are not free: looks inside, because a slot lost for good shows nowhere else."""
+    free = engine._dispatcher.policy._free
+    return sum(len(lane.slots) for lane in opened) - sum(map(len, free.values()))

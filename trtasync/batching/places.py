@@ -1,0 +1,205 @@
+"""Where rows lie and wait: slots, the batches forming in them, the groups that wait for one."""
+
+import heapq
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from trtasync.batching.waiting import urgency
+from trtasync.batching.work import Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
+
+
+class Places:
+    """Gives requests their rows.
+
+    Attributes:
+        forming: batches in slots, not launched yet.
+        placements: entries to be staged in their `batch` at their `row`, oldest first.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        lanes: Sequence[LaneState],
+        slots: Sequence[SlotLike],
+        busy: dict[int, int],
+        turn_away: Callable[[Ticket, float], bool],
+    ):
+        """Args:
+        capacity: rows of a slot.
+        lanes: all lanes, by index.
+        slots: all slots, all free.
+        busy: batches in flight per device; kept by the owner.
+        turn_away: asked before a waiting request is staged: True when it was disposed of instead.
+        """
+        self._capacity = capacity
+        self._lanes = lanes
+        self._busy = busy
+        self._turn_away = turn_away
+        self._free: dict[int | None, list[SlotLike]] = {}
+        for slot in slots:
+            self._free.setdefault(slot.lane, []).append(slot)
+        self._hungry: list[tuple[float, int, Group]] = []
+        self._serial = count(1)
+        self.forming: list[Batch] = []
+        self.placements: list[Entry] = []
+
+    def has_free(self, lane: LaneState) -> bool:
+        """A slot bound to this lane is free."""
+        return bool(self._free.get(lane.index))
+
+    def waiting(self) -> list[Group]:
+        """Groups with requests that wait for a slot."""
+        return list(dict.fromkeys(entry[2] for entry in self._hungry))
+
+    def give_back(self, slot: SlotLike, now: float) -> None:
+        """A slot is free again; it goes to whoever waits for one."""
+        self._free.setdefault(slot.lane, []).append(slot)
+        if self._hungry:
+            self.grant(now)
+
+    def forget_lane(self, index: int) -> None:
+        """A lane died, and the slots bound to it with it; what formed there waits for another."""
+        self._free.pop(index, None)
+        for batch in [batch for batch in self.forming if batch.slot.lane == index]:
+            self.form_anew(batch)
+
+    def clear(self) -> list[Entry]:
+        """Take everything out that waits or forms."""
+        entries: list[Entry] = []
+        groups = dict.fromkeys([*self.waiting(), *(batch.group for batch in self.forming)])
+        for group in groups:
+            entries += group.waiting.drain()
+            group.hungry = 0
+        for batch in list(self.forming):
+            entries += [entry for entry in batch.entries if not entry.gone]
+            self.drop(batch)
+            self._free.setdefault(batch.slot.lane, []).append(batch.slot)
+        self._hungry.clear()
+        self.placements.clear()
+        return entries
+
+    def place(self, ticket: Ticket) -> Batch | None:
+        """Stage a request in the forming batch and in fresh slots; what is left over waits."""
+        group = ticket.group
+        while ticket.placed < ticket.rows:
+            batch = group.forming
+            if batch is None or batch.size >= self._capacity:
+                batch = None if group.waiting.rows else self._open(group)
+            if batch is None:
+                self._wait(group, ticket)
+                return None
+            if self._stage(batch, ticket):
+                return batch
+        return None
+
+    def _stage(self, batch: Batch, ticket: Ticket) -> bool:
+        """Give a request the next rows of a batch; True if that was the whole of it."""
+        room = self._capacity - batch.size
+        if not ticket.placed and ticket.rows <= room:
+            batch.add(ticket)
+            return True
+        part = Part(ticket, ticket.placed, min(room, ticket.rows - ticket.placed))
+        if ticket.parts is None:
+            ticket.parts = []
+        ticket.parts.append(part)
+        ticket.placed += part.rows
+        batch.add(part)
+        self.placements.append(part)
+        return False
+
+    def _open(self, group: Group) -> Batch | None:
+        slot = self._take_slot()
+        if slot is None:
+            return None
+        batch = Batch(group, slot)
+        group.forming = batch
+        self.forming.append(batch)
+        return batch
+
+    def _take_slot(self) -> SlotLike | None:
+        pool = self._free.get(None)
+        if pool:
+            return pool.pop()
+        open_lanes = [lane for lane in self._lanes if lane.alive and self._free.get(lane.index)]
+        if not open_lanes:
+            return None
+        homes = [batch.slot.lane for batch in self.forming]
+        lanes = [self._lanes[home] for home in homes if home is not None]
+        devices = [lane.device for lane in lanes]
+
+        def load(lane: LaneState) -> tuple[int, int, int]:
+            on_device = self._busy[lane.device] + devices.count(lane.device)
+            return on_device, len(lane.running) + lanes.count(lane), lane.index
+
+        return self._free[min(open_lanes, key=load).index].pop()
+
+    def _wait(self, group: Group, entry: Entry) -> None:
+        group.waiting.push(entry)
+        if group.waiting.head() is entry:
+            self._join_hungry(group)
+
+    def _join_hungry(self, group: Group) -> None:
+        head = group.waiting.head()
+        if head is None:
+            group.hungry = 0
+            return
+        group.hungry = next(self._serial)
+        key = urgency(head.level, head.arrival, head.deadline)
+        heapq.heappush(self._hungry, (key, group.hungry, group))
+
+    def grant(self, now: float) -> None:
+        """Give free slots to the groups that wait for one."""
+        while self._hungry:
+            _, serial, group = self._hungry[0]
+            if group.hungry != serial or group.waiting.head() is None:
+                heapq.heappop(self._hungry)  # it has a better place by now, or nothing waits
+                continue
+            batch = self._open(group)
+            if batch is None:
+                return
+            heapq.heappop(self._hungry)
+            self.fill(batch, now)
+            if not batch.size:
+                self.release(batch, now)
+            self._join_hungry(group)
+
+    def fill(self, batch: Batch, now: float) -> None:
+        """Stage what waits, most urgent first, until the batch is full."""
+        waiting = batch.group.waiting
+        while batch.size < self._capacity and (entry := waiting.head()) is not None:
+            if isinstance(entry, Part):
+                if batch.size + entry.rows > self._capacity:
+                    return
+                batch.add(waiting.pop())
+                self.placements.append(entry)
+                continue
+            before = entry.placed
+            if self._turn_away(entry, now):
+                continue
+            if self._stage(batch, entry):
+                self.placements.append(waiting.pop())
+            else:
+                waiting.took(entry.placed - before)
+                if entry.placed == entry.rows:
+                    waiting.pop()
+
+    def release(self, batch: Batch, now: float) -> None:
+        """Give back the slot of a batch that nobody waits for any more."""
+        self.drop(batch)
+        batch.clear()
+        self.give_back(batch.slot, now)
+
+    def form_anew(self, batch: Batch) -> None:
+        """What was forming waits for another slot."""
+        self.drop(batch)
+        for entry in batch.entries:
+            if not entry.gone:
+                entry.batch = None
+                self._wait(batch.group, entry)
+        batch.clear()
+
+    def drop(self, batch: Batch) -> None:
+        """A batch is not forming any more."""
+        self.forming.remove(batch)
+        if batch.group.forming is batch:
+            batch.group.forming = None
