@@ -380,7 +380,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--hidden", type=int, default=3072, help="units of the MLP's hidden layers; 0: no MLP"
     )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load, a small MLP")
     options = parser.parse_args(arguments)
+    if options.quick:
+        options.seconds, options.hidden = 0.3, 256
     return demo(Console(), options.seconds, options.hidden)
 
 

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from anyio.abc import TaskGroup
 
 from trtasync import Engine, Statistics, TensorSpec, TrtasyncError
-from trtasync.backends import OpenLane
 from trtasync.testing import ScriptedBackend
 
 Array = npt.NDArray[Any]
@@ -143,16 +142,10 @@ def computed(backend: ScriptedBackend) -> list[float]:
 
 
 def check_at_rest(engine: Engine) -> Statistics:
-    """Nothing waits, forms or runs, every slot of a living lane is back, and the counts add up."""
+    """Nothing waits, forms or runs, and the counts add up."""
     statistics = engine.statistics()
     assert (statistics.queued, statistics.in_flight) == (0, 0)
     ends = statistics.answered + statistics.failed + statistics.cancelled
     assert statistics.requests == ends
     assert all(lane.running == 0 for lane in statistics.lanes)
     return statistics
-
-
-def slots_out(engine: Engine, opened: Sequence[OpenLane]) -> int:
-    """Slots that are not free: looks inside, because a slot lost for good shows nowhere else."""
-    free = engine._dispatcher.policy._free
-    return sum(len(lane.slots) for lane in opened) - sum(map(len, free.values()))

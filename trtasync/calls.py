@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from trtasync.answers import join
 from trtasync.batching import Part, Ticket
-from trtasync.errors import InferenceError, TrtasyncError
+from trtasync.errors import DeviceLost, InferenceError, TrtasyncError
 from trtasync.loops import Future
 from trtasync.requests import Array, Form
 
@@ -48,10 +48,14 @@ def call_of(entry: Any) -> Call:
 
 def own_error(cause: BaseException) -> TrtasyncError:
     """A new exception for one caller: one object shared by many would collect all tracebacks."""
-    if isinstance(cause, TrtasyncError):
-        error: TrtasyncError = type(cause)(*cause.args)
+    if not isinstance(cause, TrtasyncError):
+        error: TrtasyncError = InferenceError(f"the model failed on this request: {cause}")
+        error.__cause__ = cause
+        return error
+    try:
+        error = type(cause)(*cause.args)
         error.__cause__ = cause.__cause__
-    else:
-        error = InferenceError(f"the model failed on this request: {cause}")
+    except TypeError:  # a backend's own class, whose args are not those it is made from
+        error = (DeviceLost if isinstance(cause, DeviceLost) else InferenceError)(str(cause))
         error.__cause__ = cause
     return error

@@ -67,7 +67,7 @@ class FunctionBackend:
         ]
 
     def _lane(self, index: int) -> "FunctionLane":
-        return FunctionLane(self._function, self.spec.batched)
+        return FunctionLane(self._function, self.spec)
 
     def close(self) -> None:
         """Count the call, so that a test can see it."""
@@ -81,9 +81,10 @@ class FunctionLane:
     depth = 1
     asynchronous = False
 
-    def __init__(self, function: Function, batched: bool = True):
+    def __init__(self, function: Function, spec: ModelSpec):
         self._function = function
-        self._batched = batched
+        self._batched = spec.batched
+        self._expected = len(spec.outputs)
         self._rows = 0
         self.closed = 0
 
@@ -112,6 +113,8 @@ class FunctionLane:
         else:
             result = self._function(*[array[0, ...] for array in inputs])
         results = result if isinstance(result, (list, tuple)) else [result]
+        if len(results) != self._expected:
+            raise InferenceError(f"{len(results)} values for {self._expected} outputs.")
         outputs = [out if out.base is None else out.copy() for out in results]
         return outputs if self._batched else [np.asarray(output)[np.newaxis] for output in outputs]
 
@@ -209,7 +212,7 @@ class ScriptedBackend(FunctionBackend):
 
     def _lane(self, index: int) -> FunctionLane:
         kind = _AsynchronousLane if self._asynchronous else FunctionLane
-        lane = kind(self._scripted, self.spec.batched)
+        lane = kind(self._scripted, self.spec)
         lane.depth = self._depth
         self.lanes.append(lane)
         return lane
@@ -233,8 +236,8 @@ class _AsynchronousLane(FunctionLane):
 
     asynchronous = True
 
-    def __init__(self, function: Function, batched: bool = True):
-        super().__init__(function, batched)
+    def __init__(self, function: Function, spec: ModelSpec):
+        super().__init__(function, spec)
         self._done: dict[int, threading.Event] = {}
         self._results: dict[int, Any] = {}
         self._seconds: dict[int, float] = {}
