@@ -43,7 +43,7 @@ readme: $(VENV)/.dev ## the README's tables from benchmarks/results
 
 clean: ## remove the environment, the caches and what was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf benchmarks/.cache .gl
+	rm -rf benchmarks/.cache examples/.cache .gl
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment; each stamp adds what its targets need. A change of pyproject.toml installs again.

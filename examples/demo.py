@@ -170,7 +170,7 @@ def line_ways(digits: Sequence[Line]) -> list[Way]:
     rows: list[tuple[str, Opener, Sequence[Any], list[Array], int]] = [
         ("one by one", open_plain, images, alone, 1),
         (f"{CALLERS} at once", open_plain, images, alone, CALLERS),
-        (f"{CALLERS}, padded widths", open_padded, pairs, alone_twin, CALLERS),
+        (f"{CALLERS}, padded", open_padded, pairs, alone_twin, CALLERS),
     ]
     return [
         Way(name=name, open=opener, requests=asked, expected=told, callers=callers, burst=2000)
@@ -189,11 +189,12 @@ def show_lines(console: Console, digits: Sequence[Line], answers: Mapping[int, A
     fitting = [i for i, line in enumerate(digits) if 40 <= line.image.shape[-1] <= room]
     wrong = [i for i in fitting if decode(answers[i]) != digits[i].text]
     right = [i for i in fitting if i not in set(wrong)]
-    table = Table.grid(padding=(0, 2, 1, 0))
+    table = Table.grid(padding=(0, 2, 0, 0))
     for index in [*islice(right, SHOWN - 1), *islice(wrong, 1)]:
         line, read = digits[index], decode(answers[index])
         said = Text(f"read  {read}\ntruth {line.text}\n")
         said.append(*(("right", "green") if read == line.text else ("wrong", "bold red")))
+        said.append("\n\n")
         drawn = picture(line.image, color=color)
         table.add_row(Text.from_ansi(drawn) if color else Text(drawn), said)
     console.print(table)
@@ -278,7 +279,7 @@ def speed_table(title: str, ways: Sequence[Way], found: Sequence[Measured]) -> T
     """Requests per second, speed-up, batches and latencies."""
     table = _table(title)
     table.add_column("", no_wrap=True)
-    for head in ("requests/s", "speed-up", "rows/batch", "p50 ms", "p99 ms", "all equal"):
+    for head in ("requests/s", "speed-up", "rows/batch", "p50 ms", "p99 ms", "equal"):
         table.add_column(head, justify="right", no_wrap=True)
     for way, it in zip(ways, found, strict=True):
         table.add_row(
@@ -339,7 +340,9 @@ def demo(console: Console, seconds: float, hidden: int) -> int:
     stage = Stage(console, seconds)
     ways = line_ways(digits)
     found = stage.run(ways)
-    console.print(f"[bold]{len(digits)} lines of handwritten digits[/], for example:\n")
+    console.print(
+        f"[bold]{len(digits)} lines of handwritten digits[/], for example:\n", highlight=False
+    )
     show_lines(console, digits, found[1].answers)
     characters, whole = accuracy(digits, found[1].answers)
     console.print(

@@ -11,11 +11,11 @@ from pathlib import Path
 import anyio
 import httpx
 import numpy as np
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 import trtasync
-from examples.digit_lines import decode, lines
+from examples.digit_lines import WINDOW, decode, lines
 
 MODEL = Path(__file__).parent / "models" / "digits_line.onnx"
 HEIGHT = 8
@@ -35,8 +35,11 @@ app = FastAPI(lifespan=lifespan)
 @app.post("/read")
 async def read(request: Request) -> dict[str, str]:
     """Read a line of digits: the body is float32 [8, W], row-major, little-endian."""
-    pixels = np.frombuffer(await request.body(), "<f4")
-    image = pixels.reshape(1, HEIGHT, -1)
+    body = await request.body()
+    width, rest = divmod(len(body), 4 * HEIGHT)
+    if rest or width < WINDOW:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"no float32 [8, W >= 8] in {len(body)} bytes")
+    image = np.frombuffer(body, "<f4").reshape(1, HEIGHT, width)
     with anyio.fail_after(1):
         return {"text": decode(await request.app.state.engine.infer(image))}
 
@@ -53,16 +56,16 @@ async def late(request: Request, error: TimeoutError) -> JSONResponse:
     return _problem(HTTPStatus.GATEWAY_TIMEOUT, error)
 
 
-@app.exception_handler(ValueError)
-async def bad(request: Request, error: ValueError) -> JSONResponse:
-    """`InvalidInput` is a ValueError, and so is what numpy says of a body of the wrong size."""
-    return _problem(HTTPStatus.BAD_REQUEST, error)
+@app.exception_handler(trtasync.InvalidInput)
+async def bad(request: Request, error: trtasync.InvalidInput) -> JSONResponse:
+    """The engine says what it was given, and what it takes."""
+    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, error)
 
 
 def _problem(
     status: HTTPStatus, error: Exception, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    return JSONResponse({"error": str(error)}, status, headers)
+    return JSONResponse({"detail": str(error)}, status, headers)
 
 
 async def main() -> None:

@@ -5,7 +5,7 @@ Give a `Case` to every function of `PROMISES`. A backend of your own can be test
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ class _Opened:
         self.reader = RequestReader(self.backend.spec, {}, lambda layout: layout)
         self.lanes: Sequence[OpenLane] = self.backend.open(STREAMS, CAPACITY)
 
-    def __enter__(self) -> "_Opened":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,8 @@
 """What test modules share: arrays, callers that can be cancelled, waiting without sleeping."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from anyio.abc import TaskGroup
 
-from trtasync import Engine, Statistics, TensorSpec, TrtasyncError
+from trtasync import Engine, Statistics, TensorSpec, TrtasyncError, open_engine
 from trtasync.testing import ScriptedBackend
 
 Array = npt.NDArray[Any]
@@ -19,6 +20,8 @@ Array = npt.NDArray[Any]
 MODELS = Path(__file__).parents[1] / "examples" / "models"
 PATIENCE = 20.0
 """Seconds after which a condition is taken to be never true."""
+TURNS, PAUSE = 20, 0.0005
+"""Turns of the loop before a condition is looked at with pauses only, of so many seconds."""
 
 
 def tensor(name: str, *shape: int | str | None, dtype: Any = np.float32) -> TensorSpec:
@@ -47,10 +50,29 @@ def same(answer: Any, expected: Any) -> bool:
 
 
 async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Let others run until the condition is true."""
+    """Let others run until the condition is true.
+
+    Some turns of the loop first; then with pauses, or the spinning loop would starve the threads
+    that it waits for (each would get the GIL every 5 ms only).
+    """
     with anyio.fail_after(seconds):
-        while not condition():
+        for _ in range(TURNS):
+            if condition():
+                return
             await anyio.lowlevel.checkpoint()
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await anyio.sleep(PAUSE)
+
+
+@asynccontextmanager
+async def opened(backend: ScriptedBackend, **options: Any) -> AsyncIterator[Engine]:
+    """`open_engine` with all runs off the loop; a failing test opens the gate it has shut."""
+    async with open_engine(backend, **{"loop_budget": 0.0, **options}) as engine:
+        try:
+            yield engine
+        except BaseException:
+            backend.gate.let()
+            raise
 
 
 class Caller:

@@ -19,6 +19,7 @@ from tests.helpers import (
     computed,
     ended,
     hold,
+    opened,
     row,
     rows,
     same,
@@ -91,13 +92,13 @@ async def test_one_array_for_a_model_of_several_outputs_gives_a_dict() -> None:
 
 
 async def test_rows_of_numbers() -> None:
-    backend = FunctionBackend(
-        np.negative, inputs=[tensor("x", "N")], outputs=[tensor("y", "N")]
-    )
+    backend = FunctionBackend(np.negative, inputs=[tensor("x", "N")], outputs=[tensor("y", "N")])
     async with open_engine(backend) as engine:
         for _ in range(2):
             assert same(await engine.infer(np.float32(3)), np.float32(-3))
-            assert same(await engine.infer(np.array([3, 4], np.float32)), np.float32([-3, -4]))
+            assert same(
+                await engine.infer(np.array([3, 4], np.float32)), np.array([-3, -4], np.float32)
+            )
 
 
 async def test_the_specs_can_be_read() -> None:
@@ -139,7 +140,7 @@ async def test_memory_of_every_kind_is_read_right(order: str, samples: bool) -> 
 
 async def test_answers_share_no_memory_with_each_other_or_the_engine() -> None:
     backend = ScriptedBackend()
-    async with open_engine(backend, loop_budget=0.0) as engine, anyio.create_task_group() as tasks:
+    async with opened(backend) as engine, anyio.create_task_group() as tasks:
         await hold(tasks, engine, backend)
         callers = await submit_all(tasks, engine, range(1, 4))
         backend.gate.let()
@@ -169,7 +170,7 @@ async def test_a_request_larger_than_a_batch_is_split_and_rejoined(
 async def test_split_requests_share_batches_and_do_not_mix() -> None:
     backend = ScriptedBackend(lambda x: -x)
     async with (
-        open_engine(backend, max_batch_size=4, loop_budget=0.0) as engine,
+        opened(backend, max_batch_size=4) as engine,
         anyio.create_task_group() as tasks,
     ):
         await hold(tasks, engine, backend)
@@ -208,7 +209,7 @@ async def test_padded_rows_of_split_requests_are_cut_back() -> None:
 async def test_better_priorities_are_computed_first() -> None:
     backend = ScriptedBackend(slots_per_lane=1)
     async with (
-        open_engine(backend, max_batch_size=1, loop_budget=0.0) as engine,
+        opened(backend, max_batch_size=1) as engine,
         anyio.create_task_group() as tasks,
     ):
         await hold(tasks, engine, backend)
@@ -221,7 +222,7 @@ async def test_better_priorities_are_computed_first() -> None:
 async def test_earlier_deadlines_are_computed_first_within_a_priority() -> None:
     backend = ScriptedBackend(slots_per_lane=1)
     async with (
-        open_engine(backend, max_batch_size=1, loop_budget=0.0) as engine,
+        opened(backend, max_batch_size=1) as engine,
         anyio.create_task_group() as tasks,
     ):
         await hold(tasks, engine, backend)
@@ -237,7 +238,7 @@ async def test_earlier_deadlines_are_computed_first_within_a_priority() -> None:
 async def test_requests_of_one_shape_come_in_order() -> None:
     backend = ScriptedBackend()
     async with (
-        open_engine(backend, max_batch_size=3, loop_budget=0.0) as engine,
+        opened(backend, max_batch_size=3) as engine,
         anyio.create_task_group() as tasks,
     ):
         await hold(tasks, engine, backend)
@@ -257,7 +258,7 @@ async def test_impossible_priorities_are_refused(priority: Any) -> None:
 
 async def test_bad_input_harms_nobody() -> None:
     backend = ScriptedBackend()
-    async with open_engine(backend, loop_budget=0.0) as engine:
+    async with opened(backend) as engine:
         async with anyio.create_task_group() as tasks:
             await hold(tasks, engine, backend)
             first = await submit(tasks, engine, row(1))
@@ -275,7 +276,7 @@ async def test_bad_input_harms_nobody() -> None:
 
 async def test_an_idle_engine_runs_at_once_and_a_busy_one_gathers() -> None:
     backend = ScriptedBackend()
-    async with open_engine(backend, loop_budget=0.0) as engine, anyio.create_task_group() as tasks:
+    async with opened(backend) as engine, anyio.create_task_group() as tasks:
         await hold(tasks, engine, backend)
         await submit_all(tasks, engine, range(5))
         backend.gate.let()
@@ -317,7 +318,7 @@ async def test_other_shapes_form_other_batches() -> None:
     backend = ScriptedBackend(
         inputs=[tensor("x", "N", "W")], outputs=[tensor("y", "N", "W")], slots_per_lane=3
     )
-    async with open_engine(backend, loop_budget=0.0) as engine:
+    async with opened(backend) as engine:
         async with anyio.create_task_group() as tasks:
             await hold(tasks, engine, backend)
             callers = [await submit(tasks, engine, row(n, 3 + n % 2)) for n in range(6)]
@@ -330,7 +331,7 @@ async def test_other_shapes_form_other_batches() -> None:
 async def test_batch_sizes_are_kept_to_by_padding() -> None:
     backend = ScriptedBackend()
     async with (
-        open_engine(backend, batch_sizes=[2, 6], loop_budget=0.0) as engine,
+        opened(backend, batch_sizes=[2, 6]) as engine,
         anyio.create_task_group() as tasks,
     ):
         await hold(tasks, engine, backend)
@@ -344,9 +345,7 @@ async def test_batch_sizes_are_kept_to_by_padding() -> None:
 
 async def test_a_full_queue_refuses_at_once_and_recovers() -> None:
     backend = ScriptedBackend()
-    async with open_engine(
-        backend, max_queue_size=5, max_batch_size=2, loop_budget=0.0
-    ) as engine:
+    async with opened(backend, max_queue_size=5, max_batch_size=2) as engine:
         async with anyio.create_task_group() as tasks:
             await hold(tasks, engine, backend)
             accepted = await submit_all(tasks, engine, range(4))
@@ -417,7 +416,7 @@ async def test_an_asynchronous_lane_is_polled_when_short_and_waited_for_when_not
 @pytest.mark.parametrize("owned", [False, True])
 async def test_several_lanes_run_at_once(asynchronous: bool, owned: bool) -> None:
     backend = ScriptedBackend(asynchronous=asynchronous, owned_slots=owned)
-    async with open_engine(backend, streams=3, max_batch_size=1, loop_budget=0.0) as engine:
+    async with opened(backend, streams=3, max_batch_size=1) as engine:
         async with anyio.create_task_group() as tasks:
             backend.gate.shut()
             callers = await submit_all(tasks, engine, range(5))
@@ -434,9 +433,7 @@ async def test_several_lanes_run_at_once(asynchronous: bool, owned: bool) -> Non
 async def test_statistics_count_every_request_once() -> None:
     backend = ScriptedBackend(slots_per_lane=2)
     backend.bad = lambda values: bool(values[0] == 3)
-    async with open_engine(
-        backend, max_batch_size=4, max_queue_size=12, loop_budget=0.0
-    ) as engine:
+    async with opened(backend, max_batch_size=4, max_queue_size=12) as engine:
         async with anyio.create_task_group() as tasks:
             await hold(tasks, engine, backend)
             callers = await submit_all(tasks, engine, [1, 2, 3])
@@ -555,7 +552,7 @@ class _Broken(ScriptedBackend):
     def _raise(self, *_: object) -> None:
         raise RuntimeError("this part is broken")
 
-    def _forget(self, lane: FunctionLane, slot: Any) -> Times:
+    def _forget(self, lane: Any, slot: Any) -> Times:
         times = FunctionLane.wait(lane, slot)
         slot.outputs = []
         return times
@@ -568,7 +565,7 @@ async def test_a_bug_fails_callers_and_hangs_nobody(
 ) -> None:
     backend = _Broken()
     backend.broken = broken
-    async with open_engine(backend, batch_sizes=[4], loop_budget=loop_budget) as engine:
+    async with opened(backend, batch_sizes=[4], loop_budget=loop_budget) as engine:
         async with anyio.create_task_group() as tasks:
             backend.gate.shut()
             first = await submit(tasks, engine, rows([1, 2, 3, 4]))
@@ -600,9 +597,7 @@ async def test_a_bug_fails_callers_and_hangs_nobody(
     ],
 )
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_many_callers_each_get_their_own(
-    options: dict[str, Any], asynchronous: bool
-) -> None:
+async def test_many_callers_each_get_their_own(options: dict[str, Any], asynchronous: bool) -> None:
     backend = ScriptedBackend(
         lambda x: x * np.float32(2), asynchronous=asynchronous, depth=2 if asynchronous else 1
     )

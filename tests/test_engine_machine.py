@@ -92,7 +92,9 @@ class Play:
         number = float(len(self.callers) + 1) * (-1 if step.bad else 1)
         shape = (step.width,) if step.rows == 0 else (step.rows, step.width)
         offsets = np.arange(max(1, step.rows), dtype=np.float32)[:, np.newaxis] / 16
-        inputs = np.broadcast_to(number + np.sign(number) * offsets, (max(1, step.rows), step.width))
+        inputs = np.broadcast_to(
+            number + np.sign(number) * offsets, (max(1, step.rows), step.width)
+        )
         inputs = inputs.reshape(shape).astype(np.float32)
         caller = start(self.tasks, self.engine, inputs, priority=step.priority)
         self.callers.append((step, inputs, caller))
@@ -105,7 +107,9 @@ class Play:
                 assert not step.bad
                 assert same(caller.answer, inputs)
             elif caller.error is not None:
-                assert isinstance(caller.error, QueueFull if not step.bad else (InferenceError, QueueFull))
+                assert isinstance(
+                    caller.error, QueueFull if not step.bad else (InferenceError, QueueFull)
+                )
             else:
                 assert caller.cancelled
         seen = check_at_rest(self.engine)

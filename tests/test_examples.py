@@ -17,7 +17,7 @@ PROMISED = {
         r"in time: \[2\.\]\ntoo late: True - .*: True\n"
         r".*the others got \[6\.0, 8\.0\]\n.*as number [1-6]\nrefused: a request of 65 rows"
     ),
-    "fastapi_app": r"64 clients, 5\d lines read.*\na bad body: \{\"error\":\"cannot reshape",
+    "fastapi_app": r"64 clients, 5\d lines read.*\na bad body: \{\"detail\":\"no float32",
     "live_statistics": r"rows per batch +│ [1-9]",
     "blocking": r"8\d of 100 lines read",
     "own_model": r"five rows: \[0 1 2 3 4\] \[0\. 0\. 0\. 0\. 0\.\]\none row: 3 0\.0",

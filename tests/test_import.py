@@ -27,7 +27,8 @@ from trtasync.testing import FunctionBackend
 x = trtasync.TensorSpec("x", np.dtype("float32"), ("N", 3))
 
 async def main():
-    async with trtasync.open_engine(FunctionBackend(np.negative, inputs=[x], outputs=[x])) as engine:
+    backend = FunctionBackend(np.negative, inputs=[x], outputs=[x])
+    async with trtasync.open_engine(backend) as engine:
         print((await engine.infer(np.arange(3, dtype=np.float32))).tolist())
     try:
         async with trtasync.open_engine({str(ROOT / "examples/models/gather.onnx")!r}):

@@ -71,7 +71,9 @@ ROUNDING = 3e-7
 @pytest.mark.anyio
 @pytest.mark.parametrize("loop_budget", [0.0, 0.05])
 @pytest.mark.parametrize("streams", [1, 2, 3])
-async def test_pairs_batched_are_pairs_alone_up_to_rounding(streams: int, loop_budget: float) -> None:
+async def test_pairs_batched_are_pairs_alone_up_to_rounding(
+    streams: int, loop_budget: float
+) -> None:
     rng = np.random.default_rng(0)
     pairs = [tuple(rng.random((2, 64), np.float32)) for _ in range(100)]
     single = Alone("digits_pair.onnx")
@@ -187,9 +189,7 @@ def make(tmp_path: Path) -> Make:
     ) -> Path:
         tensors = [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()]
         graph = helper.make_graph(nodes, "test", inputs, outputs, tensors)
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
-        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
         path = tmp_path / "model.onnx"
         path.write_bytes(model.SerializeToString())
         return path
@@ -261,9 +261,7 @@ async def test_a_scalar_input_means_that_requests_run_alone(make: Make) -> None:
 
 @pytest.mark.anyio
 async def test_an_input_of_unknown_rank_takes_scalars_and_says_why(make: Make) -> None:
-    path = make(
-        [node("Neg", ["x"], ["y"])], [value("x", FLOAT, None)], [value("y", FLOAT, None)]
-    )
+    path = make([node("Neg", ["x"], ["y"])], [value("x", FLOAT, None)], [value("y", FLOAT, None)])
     async with open_engine(path) as engine:
         assert same(await engine.infer(np.float32(2)), np.float32(-2))
         with pytest.raises(InvalidInput, match="declares no rank"):
@@ -326,7 +324,9 @@ async def test_several_outputs_and_every_numeric_type(make: Make) -> None:
         [value(f"{name}_out", kind, ["N", 2]) for name, (kind, _) in kinds.items()],
     )
     async with open_engine(path) as engine:
-        inputs = {name: np.array([[0, 1], [1, 0]]).astype(dtype) for name, (_, dtype) in kinds.items()}
+        inputs: dict[str, Array] = {
+            name: np.array([[0, 1], [1, 0]]).astype(dtype) for name, (_, dtype) in kinds.items()
+        }
         answer = await engine.infer(inputs)
         assert list(answer) == [f"{name}_out" for name in kinds]
         for name, array in inputs.items():

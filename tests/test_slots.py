@@ -97,7 +97,8 @@ def requests(draw: st.DrawFn) -> tuple[Any, Shapes, list[tuple[bool, int, int, i
     """A dtype, the shape of a row, and requests as (sample, rows, memory order, seed)."""
     dtype = draw(dtypes)
     shape = draw(st.one_of(shapes, large_shapes))
-    left, entries = CAPACITY, []
+    left = CAPACITY
+    entries: list[tuple[bool, int, int, int]] = []
     while left and len(entries) < 4:
         sample = draw(st.booleans())
         count = 1 if sample else draw(st.integers(1, left))

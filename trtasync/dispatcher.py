@@ -375,6 +375,9 @@ class Dispatcher:
         lost = DeviceLost(f"lane {index} died: {cause}; the engine goes on with the others.")
         lost.__cause__ = cause
         for batch in list(state.running):
+            # It may run on and write its outputs when nobody expects them: the slot, if it is one
+            # that all lanes share, goes with the lane.
+            batch.slot.lane = index
             self._fail_batch(batch, lost)
             self.policy.finished(batch, self._now(), None)
         self._polled = [batch for batch in self._polled if batch.lane != index]
@@ -417,6 +420,11 @@ class Dispatcher:
     def is_idle(self) -> bool:
         """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
         return self._broken or not (self.policy.in_flight or self.policy.unanswered())
+
+    def let_go(self) -> None:
+        """Let the threads of an engine that nobody closed end by themselves."""
+        for worker in self._workers:
+            worker.thread.stop()
 
     def teardown(self) -> None:
         """Join the threads and free the lanes and the model; in a thread, when idle."""

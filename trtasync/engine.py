@@ -170,16 +170,17 @@ class Engine:
     async def _end(self, closers: list[Future]) -> None:
         """Wait for what is running, then give everything back. Not to be interrupted."""
         dispatcher = self._dispatcher
+        cancellation = anyio.get_cancelled_exc_class()
         cancelled: BaseException | None = None
         with anyio.CancelScope(shield=True):
             while not dispatcher.is_idle():
                 try:
                     await dispatcher.wait_idle()
-                except BaseException as error:
+                except cancellation as error:
                     cancelled = error
             try:
                 await in_thread(dispatcher.teardown)
-            except BaseException as error:
+            except cancellation as error:
                 cancelled = error
         dispatcher.loop.close()
         self._is_closed = True
@@ -212,6 +213,7 @@ class Engine:
 
     def __del__(self) -> None:
         if not getattr(self, "_is_closed", True):
+            self._dispatcher.let_go()
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
 
 

@@ -81,16 +81,23 @@ def run_in_halves(
     outcome = Outcome()
     pieces: list[list[Array] | Exception] = []
 
+    def run_padded(rows: int) -> Outcome:
+        if padded(rows) == rows:
+            return run(lane, slot, rows)
+        behind = slot.save(rows, padded(rows))  # the padding lies where later ranges still wait
+        slot.pad(rows, padded(rows))
+        result = run(lane, slot, padded(rows))
+        slot.restore(rows, behind)
+        return result
+
     def attempt(low: int, high: int, at: int) -> None:
         rows = starts[high] - starts[low]
         if at:
             slot.move(at, 0, rows)
-        if padded(rows) > rows:
-            slot.pad(rows, padded(rows))
         if outcome.lost:
             result = Outcome(error=DeviceLost("the lane died under a neighbour of this request."))
         else:
-            result = run(lane, slot, padded(rows))
+            result = run_padded(rows)
             outcome.lost = result.lost
         if result.error is None:
             for index in range(low, high):
@@ -139,9 +146,13 @@ class LaneThread:
         except BaseException as error:
             self._died(error)
 
+    def stop(self) -> None:
+        """Let the thread end after its jobs."""
+        self._jobs.put(None)
+
     def join(self) -> None:
         """Let the thread end after its jobs and wait until it has."""
         if self._thread is not None:
-            self._jobs.put(None)
+            self.stop()
             self._thread.join()
             self._thread = None

@@ -103,6 +103,17 @@ class HostSlot:
         for array in self.views.inputs:
             array[target : target + count] = array[source : source + count]
 
+    def save(self, start: int, stop: int) -> list[Array]:
+        """Copies of rows `start` to `stop` of every input, for `restore`."""
+        assert self.views is not None
+        return [array[start:stop].copy() for array in self.views.inputs]
+
+    def restore(self, start: int, saved: list[Array]) -> None:
+        """Put saved rows back."""
+        assert self.views is not None
+        for array, rows in zip(self.views.inputs, saved, strict=True):
+            array[start : start + len(rows)] = rows
+
     def pad(self, rows: int, run_rows: int) -> None:
         """Fill up to `run_rows` with copies of the last row.
 

@@ -30,6 +30,12 @@ class Slot(Protocol):
     def move(self, source: int, target: int, count: int) -> None:
         """Move `count` staged rows from `source` down to `target`."""
 
+    def save(self, start: int, stop: int) -> list[Array]:
+        """Copies of rows `start` to `stop`, for `restore`."""
+
+    def restore(self, start: int, saved: list[Array]) -> None:
+        """Put saved rows back from row `start`."""
+
     def pad(self, rows: int, run_rows: int) -> None:
         """Make rows `rows` to `run_rows` valid inputs whose outputs nobody reads."""
 

@@ -51,16 +51,17 @@ async def in_thread(work: Callable[[], T], undo: Callable[[T], None] | None = No
         if not outcome:
             await waiting[0]
 
+    cancellation = anyio.get_cancelled_exc_class()
     cancelled: BaseException | None = None
     thread.start()
     try:
         await ended()
-    except BaseException as error:
+    except cancellation as error:
         cancelled = error
         # From here on the shield holds AnyIO off; a bare task.cancel() pierces it, once a call.
         with anyio.CancelScope(shield=True):
             while not outcome:
-                with suppress(BaseException):
+                with suppress(cancellation):
                     await ended()
     finally:
         bell.close()
@@ -68,7 +69,7 @@ async def in_thread(work: Callable[[], T], undo: Callable[[T], None] | None = No
     succeeded, value = outcome[0]
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()
-    except BaseException as error:
+    except cancellation as error:
         cancelled = error
     if cancelled is not None:
         if succeeded and undo is not None:
