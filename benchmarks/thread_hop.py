@@ -1,4 +1,4 @@
-"""When a thread is worth its hop: runs of several lengths on the loop, in lane threads, and by rule.
+"""When a thread is worth its hop: runs of several lengths on the loop, in threads, and by rule.
 
 The model computes for a given time with the GIL released (a matrix product) and adds one. For every
 length, number of callers and number of lanes the same load goes through an engine that may run

@@ -149,8 +149,7 @@ def test_cancelled_after_the_answer_came() -> None:
         backend = ScriptedBackend()
         async with open_engine(backend, loop_budget=0.0) as engine:
             task = asyncio.create_task(engine.infer(row(1)))
-            while engine.statistics().answered == 0:
-                await asyncio.sleep(0)
+            await until(lambda: engine.statistics().answered == 1)
             task.cancel()
             await asyncio.wait([task])
             seen = check_at_rest(engine)

@@ -34,11 +34,15 @@ async def test_leaving_the_block_answers_everything_accepted(streams: int) -> No
         ) as engine:
             await hold(tasks, engine, backend)
             callers = await submit_all(tasks, engine, range(9))
-            tasks.start_soon(anyio.to_thread.run_sync, backend.gate.let)
+            tasks.start_soon(_let, backend)
         await ended(*callers)
     assert [caller.answer[0] for caller in callers] == list(range(9))
     assert check_at_rest(engine).answered == 10
     assert closed_once(backend)
+
+
+async def _let(backend: ScriptedBackend) -> None:
+    backend.gate.let()
 
 
 async def test_an_abort_fails_what_waits_and_answers_what_runs() -> None:
@@ -76,6 +80,18 @@ async def test_nothing_new_is_taken_while_draining() -> None:
     assert same(running.answer, row(-1))
     with pytest.raises(EngineClosed):
         await engine.infer(row(1))
+
+
+async def test_a_drain_does_not_wait_for_company() -> None:
+    async with (
+        open_engine(ScriptedBackend(), max_queue_delay=1000.0) as engine,
+        anyio.create_task_group() as tasks,
+    ):
+        callers = await submit_all(tasks, engine, range(3))
+        with anyio.fail_after(20):
+            await engine.aclose()
+        await ended(*callers)
+    assert [caller.answer[0] for caller in callers] == [0, 1, 2]
 
 
 async def test_closing_many_times_at_once() -> None:
@@ -135,7 +151,7 @@ async def test_an_exception_in_the_block_is_that_exception() -> None:
     backend = ScriptedBackend()
     failure = LookupError("mine")
     async with anyio.create_task_group() as tasks:
-        with pytest.raises(LookupError) as caught:
+        with pytest.raises(LookupError) as caught:  # noqa: PT012  # the block is what is tested
             async with open_engine(backend, max_batch_size=1, loop_budget=0.0) as engine:
                 await hold(tasks, engine, backend)
                 waiting = await submit_all(tasks, engine, range(2))
@@ -275,11 +291,13 @@ def test_an_engine_nobody_closed_warns_and_lets_its_threads_go() -> None:
 
     kept: list[object] = []
     loop = asyncio.new_event_loop()
-    with pytest.warns(ResourceWarning, match="unclosed <trtasync.Engine"):
-        loop.run_until_complete(main())
-        loop.close()
+    loop.run_until_complete(main())
+    loop.close()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         kept.clear()
         gc.collect()
+    assert ["unclosed <trtasync.Engine scripted" in str(seen.message) for seen in caught] == [True]
     for thread in threading.enumerate():
         if "trtasync" in thread.name:
             thread.join(20)

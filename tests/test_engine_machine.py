@@ -1,7 +1,7 @@
 """The whole engine against a plain list of what should come back, on asyncio and trio.
 
-Hypothesis writes a script (requests of any size, shape and priority, cancellations, batches let through
-or made to fail); the script is played on a real loop with a real lane thread behind a gate.
+Hypothesis writes a script (requests of any size, shape and priority, cancellations, batches let
+through or made to fail); it is played on a real loop with a real lane thread behind a gate.
 """
 
 from dataclasses import dataclass, field

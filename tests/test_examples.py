@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
+
+import trtasync
+from examples import fastapi_app
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +54,37 @@ def test_every_example_is_tested() -> None:
     helpers = {"__init__", "digit_lines", "demo"}
     found = {path.stem for path in (ROOT / "examples").glob("*.py")}
     assert found - helpers == set(PROMISED)
+
+
+class Refusing:
+    """An engine that refuses everything."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    async def infer(self, image: object) -> object:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (trtasync.QueueFull("64 rows are waiting"), 503),
+        (TimeoutError("late"), 504),
+        (trtasync.InvalidInput("not that"), 422),
+    ],
+)
+@pytest.mark.anyio
+async def test_the_app_says_what_is_wrong(
+    error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fastapi_app.app.state, "engine", Refusing(error), raising=False)
+    transport = httpx.ASGITransport(fastapi_app.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        line = np.zeros((8, 30), "<f4").tobytes()
+        answer = await client.post("/read", content=line)
+        assert (answer.status_code, answer.json()) == (status, {"detail": str(error)})
+        assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
 
 
 @pytest.mark.timeout(120)

@@ -67,10 +67,12 @@ async def test_a_split_request_with_a_bad_row_fails_once() -> None:
 async def test_everyone_gets_an_exception_of_his_own() -> None:
     backend = ScriptedBackend()
     backend.bad = negative
-    async with open_engine(backend, max_batch_size=4) as engine:
-        async with anyio.create_task_group() as tasks:
-            callers = [start(tasks, engine, row(-1 - index)) for index in range(4)]
-            await ended(*callers)
+    async with (
+        open_engine(backend, max_batch_size=4) as engine,
+        anyio.create_task_group() as tasks,
+    ):
+        callers = [start(tasks, engine, row(-1 - index)) for index in range(4)]
+        await ended(*callers)
     errors = [caller.error for caller in callers]
     assert all(isinstance(error, InferenceError) for error in errors)
     assert len({id(error) for error in errors}) == 4

@@ -1,4 +1,4 @@
-"""What still runs on a dead lane must not touch what others do afterwards."""
+"""Lanes that die in the middle of more than one thing: neighbours stay right, reasons are told."""
 
 import threading
 import time
@@ -8,7 +8,18 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.helpers import PATIENCE, Array, row, same, submit, until
+from tests.helpers import (
+    PATIENCE,
+    Array,
+    check_at_rest,
+    hold,
+    opened,
+    row,
+    same,
+    submit,
+    submit_all,
+    until,
+)
 from trtasync import DeviceLost, open_engine
 from trtasync.testing import ScriptedBackend
 
@@ -64,3 +75,25 @@ async def test_a_straggler_does_not_write_into_somebody_else_s_answer(owned: boo
         assert isinstance(straggler.error, DeviceLost)
         assert same(neighbour.answer, row(10 * NEIGHBOUR))
         assert same(later.answer, row(10 * LATER))
+
+
+async def test_a_lane_lost_while_a_batch_is_run_again_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backend = ScriptedBackend()
+
+    def spoil(values: Array) -> bool:
+        backend.lose = True  # from the next run on
+        return True
+
+    async with opened(backend) as engine:
+        async with anyio.create_task_group() as tasks:
+            await hold(tasks, engine, backend)
+            backend.bad = lambda values: bool(values[0] > 0) and spoil(values)
+            callers = await submit_all(tasks, engine, [1, 2, 3])
+            backend.gate.let()
+        assert [type(caller.error) for caller in callers] == [DeviceLost] * 3
+        with pytest.raises(DeviceLost, match="the script says that the device is lost"):
+            await engine.infer(row(1))
+        assert "None" not in caplog.text
+        check_at_rest(engine)

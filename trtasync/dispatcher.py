@@ -272,6 +272,7 @@ class Dispatcher:
         if outcome.error is None:
             now = self._now()
             if outcome.pieces:
+                self._states[batch.lane].held = False
                 self._answer_pieces(batch, outcome)
             else:
                 self._answer(batch, batch.slot.outputs)
@@ -287,12 +288,14 @@ class Dispatcher:
         self.policy.finished(batch, self._now(), seconds)
         batch.entries = []  # they point back at the batch: a cycle would wait for the collector
         if outcome.lost:
-            self._lane_died(batch.lane, outcome.error)
+            lost = (piece for piece in outcome.pieces if isinstance(piece, DeviceLost))
+            self._lane_died(batch.lane, outcome.error or next(lost, None))
         if self.policy.placements:
             self.stage_placements()
 
     def _retry(self, batch: Batch) -> None:
         """One bad row must not take its neighbours along: run the batch again in halves."""
+        self._states[batch.lane].held = True
         counts = [entry.rows for entry in batch.entries]
         lane = self._workers[batch.lane].lane
         self._in_thread(

@@ -5,7 +5,8 @@ import os
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 import anyio
 import numpy as np
@@ -154,6 +155,7 @@ class Engine:
             return
         self._closers = []
         dispatcher.refuse(EngineClosed, _CLOSED)
+        dispatcher.policy.draining = True
         try:
             if drain:
                 await dispatcher.wait_idle()
@@ -218,8 +220,10 @@ class Engine:
 
 
 def _level(priority: object) -> int:
-    if isinstance(priority, int) and 0 <= priority <= LEVELS:
-        return priority or DEFAULT_LEVEL
+    if isinstance(priority, SupportsIndex) and not isinstance(priority, bool):
+        level = index(priority)
+        if 0 <= level <= LEVELS:
+            return level or DEFAULT_LEVEL
     raise InvalidInput(f"priority must be 0 (default) or 1 (first) to {LEVELS}, not {priority!r}.")
 
 

@@ -102,8 +102,8 @@ class Statistics:
         padded_rows: rows computed only to fill up to an allowed batch size.
         retried: batches that failed and were run again in halves.
         batch_sizes: rows in a batch -> how often.
-        latency: from `infer` to its answer, per request.
-        queue: from `infer` to the launch of its batch, per request.
+        latency: from `infer` to the end of its batch, per request and part of a split request.
+        queue: from `infer` to the launch of its batch, likewise.
         stage: copying one row into its slot, sampled: the first row of a batch.
         copy_in: host to device, per batch (0 on a CPU).
         compute: the model's run, per batch.

@@ -1,12 +1,13 @@
 """The front door: arguments checked, backend chosen, model loaded off the loop, engine made."""
 
 import logging
+import math
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from trtasync.backends import Backend, OpenLane
 from trtasync.batching import PolicyOptions
@@ -95,7 +96,7 @@ async def open_engine(
         max_queue_delay=max_queue_delay,
         preferred_batch_size=preferred_batch_size,
         max_queue_size=max_queue_size,
-        padding=dict(padding or {}),
+        padding=padding or {},
         loop_budget=loop_budget,
     )
     _check(request)
@@ -143,7 +144,12 @@ def _open(request: _Request) -> _Opened:
 
 def _load(request: _Request) -> Backend:
     if not isinstance(request.model, (str, os.PathLike)):
-        return request.model  # type: ignore[no-any-return]
+        if not all(hasattr(request.model, name) for name in ("spec", "admit", "open", "close")):
+            raise InvalidInput(
+                "the model must be the path of an .onnx file or implement "
+                f"trtasync.backends.Backend, not {request.model!r}."
+            )
+        return cast(Backend, request.model)
     path = Path(request.model)
     chosen = request.backend
     if chosen == "auto":
@@ -192,12 +198,17 @@ def _options(request: _Request, backend: Backend) -> PolicyOptions:
         raise InvalidInput(
             f"the largest of batch_sizes={list(sizes)} must be max_batch_size={largest}."
         )
+    preferred = tuple(request.preferred_batch_size or ())
+    if preferred and max(preferred) > largest:
+        raise InvalidInput(
+            f"preferred_batch_size={list(preferred)} goes beyond max_batch_size={largest}."
+        )
     return PolicyOptions(
         max_batch_size=largest,
         batch_sizes=sizes,
         max_queue_size=request.max_queue_size,
         max_queue_delay=request.max_queue_delay,
-        preferred_batch_size=tuple(request.preferred_batch_size or ()),
+        preferred_batch_size=preferred,
     )
 
 
@@ -218,14 +229,20 @@ def _check(request: _Request) -> None:
     for name in ("streams", "threads", "max_batch_size", "max_queue_size"):
         _demand_positive(name, getattr(request, name))
     for name in ("batch_sizes", "preferred_batch_size"):
-        for size in getattr(request, name) or ():
+        sizes = getattr(request, name)
+        if sizes is not None and not isinstance(sizes, Sequence):
+            raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.")
+        for size in sizes or ():
             _demand_positive(f"every number in {name}", size)
     for name in ("max_queue_delay", "loop_budget"):
         seconds = getattr(request, name)
-        if not isinstance(seconds, (int, float)) or not seconds >= 0:
+        number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if not number or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
     if request.preferred_batch_size and not request.max_queue_delay:
         raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
+    if not isinstance(request.padding, Mapping):
+        raise InvalidInput(f"padding must map input names to Pads, not {request.padding!r}.")
     for name, pad in request.padding.items():
         if not isinstance(pad, Pad):
             raise InvalidInput(f"padding[{name!r}] must be a trtasync.Pad, not {pad!r}.")

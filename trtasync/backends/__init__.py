@@ -41,7 +41,12 @@ class Slot(Protocol):
 
 
 class Lane(Protocol):
-    """One queue of work. Touched by one thread at a time: the loop's, or its own worker's."""
+    """One queue of work.
+
+    `launch` and `ready` are called by the event loop's thread, `wait` by it or the lane's worker.
+    While the worker runs a failed batch again, it alone calls `launch`. On a lane of depth 1 no two
+    calls ever overlap; on a deeper one `wait` may overlap the `launch` of another batch.
+    """
 
     device: int
     """Lanes of one device share it: the policy's 'idle' is said of a device."""

@@ -70,6 +70,7 @@ class Policy:
         left_out: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
+        draining: nothing new will come, so no batch waits for company (`max_queue_delay`).
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Policy:
         self.in_flight = 0
         self.left_out = 0
         self.wake_at = math.inf
+        self.draining = False
 
     # -- what happened ---------------------------------------------------------------------------
 
@@ -290,7 +292,7 @@ class Policy:
         if home is not None:
             lane = self._lanes[home]
             return lane if lane.free else None
-        free = [lane for lane in self._lanes if len(lane.running) < lane.depth and lane.alive]
+        free = [lane for lane in self._lanes if lane.free]
         if len(free) > 1:
             return min(free, key=lambda lane: self._load(lane, now))
         return free[0] if free else None
@@ -307,7 +309,7 @@ class Policy:
             return True
         cost = batch.group.cost
         latest = batch.deadline - cost.seconds(self.run_rows(rows)) - HASTE
-        if options.max_queue_delay > 0.0:
+        if options.max_queue_delay > 0.0 and not self.draining:
             if rows >= min(options.preferred_batch_size, default=self._capacity):
                 return True
             return self._due(min(batch.arrival + options.max_queue_delay, latest), now)

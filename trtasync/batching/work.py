@@ -238,9 +238,10 @@ class LaneState:
         depth: batches it takes at once.
         running: batches in flight on it, in order.
         alive: False once it died.
+        held: nothing may be launched on it for now: its worker thread runs a batch again in halves.
     """
 
-    __slots__ = ("alive", "depth", "device", "index", "running")
+    __slots__ = ("alive", "depth", "device", "held", "index", "running")
 
     def __init__(self, index: int, device: int = 0, depth: int = 1):
         self.index = index
@@ -248,11 +249,12 @@ class LaneState:
         self.depth = depth
         self.running: list[Batch] = []
         self.alive = True
+        self.held = False
 
     @property
     def free(self) -> bool:
         """It takes another batch."""
-        return self.alive and len(self.running) < self.depth
+        return self.alive and not self.held and len(self.running) < self.depth
 
     def ends_at(self, now: float) -> float:
         """When its last batch is predicted to be done (now, when it is idle)."""
