@@ -45,7 +45,7 @@ async def test_a_bad_argument_says_what_it_should_be(arguments: dict[str, Any], 
 
 @pytest.mark.parametrize("model", [None, 3, b"model.onnx", object()])
 async def test_a_model_that_is_none(model: Any) -> None:
-    with pytest.raises(InvalidInput, match="path of an .onnx file"):
+    with pytest.raises(InvalidInput, match="path of an"):
         async with open_engine(model):
             pytest.fail("it was opened")
 
@@ -66,7 +66,7 @@ async def test_tensorrt_is_not_there_yet_and_says_so(name: str, backend: Any) ->
 
 
 async def test_a_plan_is_no_onnx_model() -> None:
-    with pytest.raises(PlanError, match="needs the .onnx model"):
+    with pytest.raises(PlanError, match="ONNX Runtime needs"):
         async with open_engine("m.plan", backend="onnxruntime"):
             pytest.fail("it was opened")
 

@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 
 from trtasync.backends import Backend, OpenLane
-from trtasync.batching import Group, PolicyOptions
+from trtasync.batching import Batch, Group, PolicyOptions
 from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
 from trtasync.calls import Call
 from trtasync.dispatcher import Dispatcher
@@ -106,14 +106,12 @@ class Engine:
             form, arrays = self._reader.read(inputs)
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
-        urgent = priority != 0 or deadline != NEVER
-        if urgent:
-            call.level = _level(priority)
-            call.deadline = deadline
         try:
-            if deadline <= call.arrival:
-                dispatcher.policy.park(call, call.arrival)
-            elif (batch := self._submit(call, urgent)) is None:
+            if priority != 0 or deadline is not NEVER:
+                batch = self._submit_urgent(call, _level(priority), deadline)
+            else:
+                batch = self._submit(call, False)
+            if batch is None:
                 dispatcher.stage_placements()
             elif batch.write is None:
                 dispatcher.stage_first(batch, call)
@@ -134,6 +132,15 @@ class Engine:
         except BaseException:
             dispatcher.abandon(call)
             raise
+
+    def _submit_urgent(self, call: Call, level: int, deadline: float) -> Batch | None:
+        """Let a request in that has a priority or a deadline of its own."""
+        call.level = level
+        call.deadline = deadline
+        if deadline <= call.arrival:
+            self._dispatcher.policy.park(call, call.arrival)
+            return None
+        return self._submit(call)
 
     def statistics(self) -> Statistics:
         """A frozen picture of what the engine has done and is doing; any time, even closed."""

@@ -104,7 +104,7 @@ class Statistics:
         batch_sizes: rows in a batch -> how often.
         latency: from `infer` to the end of its batch, per request and part of a split request.
         queue: from `infer` to the launch of its batch, likewise.
-        stage: copying one row into its slot, sampled: the first row of a batch.
+        stage: copying one row into its slot, sampled: the first row of every eighth batch.
         copy_in: host to device, per batch (0 on a CPU).
         compute: the model's run, per batch.
         copy_out: device to host, per batch (0 on a CPU).

@@ -274,9 +274,14 @@ class Policy:
         A batch that would still grow goes before its time when it comes before a ripe one of the
         same device: ripe ones may follow one another for ever and keep a rare shape waiting.
         """
+        forming = self._places.forming
+        if len(forming) == 1:  # one shape, which is what most engines see
+            lane = self._lane_for(forming[0], now)
+            ripe_alone = lane is not None and self._ripe(forming[0], lane, now)
+            return (forming[0], lane) if ripe_alone and lane is not None else None
         ripe: list[tuple[Batch, LaneState]] = []
         growing: list[tuple[Batch, LaneState]] = []
-        for batch in self._places.forming:
+        for batch in forming:
             lane = self._lane_for(batch, now)
             if lane is not None:
                 (ripe if self._ripe(batch, lane, now) else growing).append((batch, lane))
@@ -291,6 +296,9 @@ class Policy:
         home = batch.slot.lane
         if home is not None:
             lane = self._lanes[home]
+            return lane if lane.free else None
+        if len(self._lanes) == 1:
+            lane = self._lanes[0]
             return lane if lane.free else None
         free = [lane for lane in self._lanes if lane.free]
         if len(free) > 1:
