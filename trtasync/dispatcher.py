@@ -28,7 +28,7 @@ log = logging.getLogger("trtasync")
 STAGE_SAMPLE = 8
 """Of so many batches one has the staging of its first row timed."""
 
-WORTH_A_HOP = 150e-6
+WORTH_A_HOP = 300e-6
 """Seconds from which a run gains by its own thread when another lane has work to do meanwhile.
 Shorter runs were faster one after another on the loop (benchmarks/results/thread_hop.json)."""
 
