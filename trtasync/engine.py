@@ -113,13 +113,13 @@ class Engine:
                 batch = self._submit(call, False)
             if batch is None:
                 dispatcher.stage_placements()
-            elif batch.write is None:
-                dispatcher.stage_first(batch, call)
-            elif form.plain and (vectors := batch.vectors) is not None:
+            elif (vectors := batch.vectors) is not None and form.plain:
                 try:
                     vectors[call.row][:] = arrays
                 except ValueError:  # unaligned memory
                     batch.write(call.row, 1, arrays)
+            elif batch.write is None:
+                dispatcher.stage_first(batch, call)
             else:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain

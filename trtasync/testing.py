@@ -110,6 +110,8 @@ class FunctionLane:
     def _call(self, inputs: Sequence[Array]) -> list[Array]:
         if self._batched:
             result = self._function(*[array[: self._rows] for array in inputs])
+            if type(result) is np.ndarray and result.base is None and self._expected == 1:
+                return [result]
         else:
             result = self._function(*[array[0, ...] for array in inputs])
         results = result if isinstance(result, (list, tuple)) else [result]

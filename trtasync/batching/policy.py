@@ -122,16 +122,17 @@ class Policy:
         """
         form = ticket.form
         rows = form.rows
-        if self.queued + rows > self._limit:
+        queued = self.queued + rows
+        if queued > self._limit:
             raise QueueFull(self._full(rows))
-        self.queued += rows
+        self.queued = queued
         batch: Batch | None = form.group.forming
-        if batch is not None and batch.size + rows <= self._capacity:
+        if batch is not None and (size := batch.size + rows) <= self._capacity:
             # Batch.add, written out: this is the path of nearly every request.
             ticket.batch = batch
             ticket.row = batch.size
             batch.entries.append(ticket)
-            batch.size += rows
+            batch.size = size
             if urgent or batch.level > DEFAULT_LEVEL:
                 batch.deadline = min(batch.deadline, ticket.deadline)
                 batch.level = min(batch.level, ticket.level)

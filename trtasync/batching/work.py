@@ -172,11 +172,16 @@ class Batch:
         self.run_rows = 0
         self.running = False
         self.started = 0.0
-        self.clear()
+        self.entries: list[Any] = []
+        self.size = 0
+        self.gone = 0
+        self.level = LEVELS
+        self.arrival = math.inf
+        self.deadline = math.inf
 
     def clear(self) -> None:
         """Take every row out."""
-        self.entries: list[Any] = []
+        self.entries = []
         self.size = 0
         self.gone = 0
         self.level = LEVELS
