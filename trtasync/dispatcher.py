@@ -17,7 +17,7 @@ from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of, own_error
 from trtasync.errors import DeviceLost, EngineClosed, TrtasyncError
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
-from trtasync.loops import Future, InvalidStateError, current_loop
+from trtasync.loops import Future, current_loop
 from trtasync.metrics import LaneStatistics, Meter, Statistics
 from trtasync.requests import Array
 from trtasync.slots import Views
@@ -314,11 +314,11 @@ class Dispatcher:
     def _answer(self, batch: Batch, outputs: list[Array]) -> None:
         if batch.plain and self._one_output:
             rows = plain_rows(outputs[0], batch.size, self._lent)
-            missed = 0
+            missed, done_error = 0, self.loop.done_error
             for call, row in zip(batch.entries, rows, strict=True):
                 try:
                     call.future.set_result(row)
-                except InvalidStateError:  # cancelled meanwhile; asking first costs every request
+                except done_error:  # cancelled meanwhile; asking first costs every request
                     missed += 1
             self.meter.answered += len(rows) - missed
             return

@@ -6,8 +6,8 @@ the same bell for other threads. AnyIO offers all but the bell; its event costs 
 where a bare asyncio future costs 0.3 to 1, so both loops are spoken to directly, here only.
 """
 
-from trtasync.loops.base import EventLoop, Future, InvalidStateError
+from trtasync.loops.base import EventLoop, Future
 from trtasync.loops.choice import current_loop
 from trtasync.loops.threads import in_thread
 
-__all__ = ["EventLoop", "Future", "InvalidStateError", "current_loop", "in_thread"]
+__all__ = ["EventLoop", "Future", "current_loop", "in_thread"]

@@ -1,13 +1,9 @@
 """What the engine needs of an event loop, and of a future."""
 
-import asyncio
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from trtasync.errors import WrongLoop
-
-InvalidStateError = asyncio.InvalidStateError
-"""Raised by a future that is done already."""
 
 
 class Future(Protocol):
@@ -20,10 +16,10 @@ class Future(Protocol):
         """Its caller was cancelled before an answer came."""
 
     def set_result(self, result: Any, /) -> None:
-        """Answer. Raises InvalidStateError when done."""
+        """Answer. Raises the loop's `done_error` when done."""
 
     def set_exception(self, exception: BaseException, /) -> None:
-        """Fail. Raises InvalidStateError when done."""
+        """Fail. Raises the loop's `done_error` when done."""
 
     def __await__(self) -> Generator[Any, None, Any]: ...
 
@@ -32,6 +28,9 @@ class EventLoop(Protocol):
     """See the module's docstring. All but `ring_from_thread` are for the loop's own thread."""
 
     future: Callable[[], Future]
+    done_error: type[Exception]
+    """What a future raises that is done already (asyncio's own class: importing asyncio takes a
+    third of `import trtasync`, so that is left to the loop)."""
     now: Callable[[], float]
     deadline: Callable[[], float]
     """The calling task's effective deadline: inf for none, -inf when it is cancelled already.

@@ -89,6 +89,8 @@ def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
 class AsyncioLoop:
     """See `EventLoop`."""
 
+    done_error: type[Exception] = asyncio.InvalidStateError
+
     def __init__(self, callback: Callable[[], None]):
         self._loop = asyncio.get_running_loop()
         self._callback = callback

@@ -6,11 +6,17 @@ from typing import Any
 
 import trio
 
-from trtasync.loops.base import Future, InvalidStateError, wrong_loop
+from trtasync.loops.base import Future, wrong_loop
+
+
+class AlreadyDone(Exception):
+    """A future was answered twice, or after its caller was cancelled."""
 
 
 class TrioLoop:
     """See `EventLoop`."""
+
+    done_error: type[Exception] = AlreadyDone
 
     def __init__(self, callback: Callable[[], None]):
         self._callback = callback
@@ -108,7 +114,7 @@ class _TrioFuture:
 
     def _wake(self) -> None:
         if self._done:
-            raise InvalidStateError
+            raise AlreadyDone
         self._done = True
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)
