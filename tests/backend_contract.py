@@ -44,7 +44,7 @@ class _Opened:
         self.case = case
         self.backend = case.make()
         self.reader = RequestReader(self.backend.spec, {}, lambda layout: layout)
-        self.lanes: Sequence[OpenLane] = self.backend.open(STREAMS, CAPACITY)
+        self.lanes: Sequence[OpenLane] = self.backend.open(STREAMS, CAPACITY, ())
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +134,7 @@ def promises_times(case: Case) -> None:
         opened.fill(slot, [1, 2])
         lane.lane.launch(slot, 2)
         times = lane.lane.wait(slot)
+        assert times is not None
         assert len(times) == 3
         assert min(times) >= 0 < times[1]
 

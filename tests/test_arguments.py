@@ -59,8 +59,8 @@ async def test_devices_belong_to_gpus() -> None:
 @pytest.mark.parametrize(
     ("name", "backend"), [("m.plan", "auto"), ("m.engine", "auto"), ("m.onnx", "tensorrt")]
 )
-async def test_tensorrt_is_not_there_yet_and_says_so(name: str, backend: Any) -> None:
-    with pytest.raises(BackendUnavailable, match="TensorRT backend"):
+async def test_without_a_gpu_tensorrt_says_what_it_needs(name: str, backend: Any) -> None:
+    with pytest.raises(BackendUnavailable, match="TensorRT backend needs"):
         async with open_engine(name, backend=backend):
             pytest.fail("it was opened")
 
@@ -69,6 +69,14 @@ async def test_a_plan_is_no_onnx_model() -> None:
     with pytest.raises(PlanError, match="ONNX Runtime needs"):
         async with open_engine("m.plan", backend="onnxruntime"):
             pytest.fail("it was opened")
+
+
+async def test_a_priority_that_cannot_be_compared_loses_nothing() -> None:
+    async with open_engine(ScriptedBackend()) as engine:
+        with pytest.raises(ValueError, match="ambiguous"):
+            await engine.infer(row(1), priority=np.zeros(2))  # type: ignore[arg-type]  # the point
+        assert same(await engine.infer(row(2)), row(2))
+        assert engine.statistics().requests == 1
 
 
 @pytest.mark.parametrize("priority", [-1, 10, 1.5, "1", True, None])

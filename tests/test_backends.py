@@ -102,7 +102,7 @@ def test_backend(case: Case, promise: Callable[[Case], None]) -> None:
 
 
 def _lane(backend: ScriptedBackend) -> tuple[Any, Any]:
-    (opened,) = backend.open(1, 4)
+    (opened,) = backend.open(1, 4, ())
     slot = opened.slots[0]
     views = slot.bind(Layout(((4,),), (None,)))
     views.write(0, 1, row(1))
@@ -159,7 +159,7 @@ def test_the_gate_holds_batches_and_lets_as_many_through_as_told() -> None:
 
 def test_closing_is_counted() -> None:
     backend = _scripted()
-    (opened,) = backend.open(1, 4)
+    (opened,) = backend.open(1, 4, ())
     assert (backend.closed, backend.lanes[0].closed) == (0, 0)
     opened.lane.close()
     backend.close()
@@ -168,7 +168,7 @@ def test_closing_is_counted() -> None:
 
 def test_a_failing_function_is_an_inference_error_with_its_cause() -> None:
     backend = FunctionBackend(_fussy, inputs=[X], outputs=[Y])
-    (opened,) = backend.open(1, 2)
+    (opened,) = backend.open(1, 2, ())
     slot = opened.slots[0]
     slot.bind(Layout(((4,),), (None,))).write(0, 1, row(-1))
     opened.lane.launch(slot, 1)

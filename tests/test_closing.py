@@ -147,6 +147,29 @@ async def _cancel_then_open(
     backend.gate.let()
 
 
+async def test_a_lane_that_does_not_close_keeps_nothing_else_open() -> None:
+    class Stuck(ScriptedBackend):
+        def open(
+            self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+        ) -> Sequence[OpenLane]:
+            lanes = super().open(streams, max_batch_size, batch_sizes)
+            vars(lanes[1].lane)["close"] = self.refuse
+            return lanes
+
+        def refuse(self) -> None:
+            raise OSError("it does not close")
+
+    backend = Stuck()
+    manager = open_engine(backend, streams=3)
+    engine = await manager.__aenter__()
+    await engine.infer(row(1))
+    with pytest.raises(OSError, match="does not close"):
+        await manager.__aexit__(None, None, None)
+    assert [lane.closed for lane in backend.lanes] == [1, 0, 1]
+    assert backend.closed == 1
+    await engine.aclose()  # a second time is fine, and does not hang
+
+
 async def test_an_exception_in_the_block_is_that_exception() -> None:
     backend = ScriptedBackend()
     failure = LookupError("mine")
@@ -171,10 +194,12 @@ class SlowToOpen(ScriptedBackend):
         self.opening = threading.Event()
         self.go_on = threading.Event()
 
-    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
         self.opening.set()
         assert self.go_on.wait(20)
-        return super().open(streams, max_batch_size)
+        return super().open(streams, max_batch_size, batch_sizes)
 
 
 async def _open(backend: ScriptedBackend) -> None:
@@ -193,12 +218,13 @@ async def test_closing_while_opening() -> None:
 
 
 async def test_a_failure_while_opening_closes_the_model() -> None:
-    backend = ScriptedBackend()
+    class Refusing(ScriptedBackend):
+        def open(
+            self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+        ) -> Sequence[OpenLane]:
+            raise LookupError("no lanes")
 
-    def fail(streams: int, max_batch_size: int) -> Sequence[OpenLane]:
-        raise LookupError("no lanes")
-
-    backend.open = fail  # type: ignore[method-assign]
+    backend = Refusing()
     with pytest.raises(LookupError, match="no lanes"):
         async with open_engine(backend):
             pytest.fail("it never opened")

@@ -462,7 +462,7 @@ async def test_statistics_count_every_request_once() -> None:
         assert during.requests == 5  # a picture does not change
         assert after.latency.total >= after.queue.total
         with pytest.raises(TypeError):
-            after.batch_sizes[1] = 2  # type: ignore[index]
+            after.batch_sizes[1] = 2  # type: ignore[index]  # it is read-only
     assert engine.statistics() == after
 
 
@@ -539,8 +539,10 @@ class _Broken(ScriptedBackend):
 
     broken = ""
 
-    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
-        lanes = super().open(streams, max_batch_size)
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
+        lanes = super().open(streams, max_batch_size, batch_sizes)
         for lane in lanes:
             if self.broken == "outputs":
                 vars(lane.lane)["wait"] = partial(self._forget, lane.lane)

@@ -12,6 +12,7 @@ import trtasync.testing
 
 PUBLIC = [
     "BackendUnavailable",
+    "CudaError",
     "Cut",
     "DeviceLost",
     "Engine",
@@ -45,6 +46,9 @@ OPTIONS = [
     "padding",
     "threads",
     "loop_budget",
+    "graphs",
+    "copy_threads",
+    "inline_bytes",
 ]
 
 

@@ -3,6 +3,7 @@
 from trtasync.engine import Engine
 from trtasync.errors import (
     BackendUnavailable,
+    CudaError,
     DeviceLost,
     EngineClosed,
     InferenceError,
@@ -18,6 +19,7 @@ from trtasync.tensors import Cut, Pad, TensorSpec
 
 __all__ = [
     "BackendUnavailable",
+    "CudaError",
     "Cut",
     "DeviceLost",
     "Engine",

@@ -7,6 +7,7 @@ policy what to do and does it. There is no other way from a decision to an actio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -15,7 +16,7 @@ from trtasync.answers import plain_rows, shape_answer, take
 from trtasync.backends import Backend, OpenLane, Times
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of, own_error
-from trtasync.errors import DeviceLost, EngineClosed, TrtasyncError
+from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
 from trtasync.metrics import LaneStatistics, Meter, Statistics
@@ -92,6 +93,7 @@ class Dispatcher:
         self._notes: deque[tuple[Batch, Outcome]] = deque()
         self._deaths: deque[tuple[int, BaseException]] = deque()
         self._polled: list[Batch] = []
+        self._staging: list[Batch] = []
         self._idle: Future | None = None
         self._broken = False
         self._opened = -1
@@ -173,7 +175,7 @@ class Dispatcher:
         """The one door: take in what finished, launch what should go, set the alarm."""
         self.stamp = 0.0
         try:
-            if self._notes or self._deaths or self._polled:
+            if self._notes or self._deaths or self._polled or self._staging:
                 self._collect()
             policy = self.policy
             begin = now = self._now()
@@ -197,6 +199,10 @@ class Dispatcher:
             self._complete(*self._notes.popleft())
         while self._deaths:
             self._lane_died(*self._deaths.popleft())
+        if self._staging:
+            waiting, self._staging = self._staging, []
+            for batch in waiting:
+                self._launch_staged(batch)
         if self._polled:
             self._poll()
 
@@ -209,6 +215,18 @@ class Dispatcher:
             self.stage_placements()
         if rows > batch.size:
             slot.pad(batch.size, rows)
+        return self._launch_staged(batch)
+
+    def _launch_staged(self, batch: Batch) -> bool:
+        """Start a batch once all its rows are in its slot."""
+        slot, rows = batch.slot, batch.run_rows
+        try:
+            if not slot.staged(self.loop.ring_from_thread):
+                self._staging.append(batch)
+                return False
+        except Exception as error:  # rows are missing: it must not be run again either
+            self._end_failed(batch, InferenceError(f"a row could not be staged: {error!r}"))
+            return False
         worker = self._workers[batch.lane]
         lane = worker.lane
         if lane.asynchronous:
@@ -302,6 +320,11 @@ class Dispatcher:
         if self.policy.placements:
             self.stage_placements()
 
+    def _end_failed(self, batch: Batch, error: Exception) -> None:
+        self._fail_batch(batch, error)
+        self.policy.finished(batch, self._now(), None)
+        batch.entries = []
+
     def _retry(self, batch: Batch) -> None:
         """One bad row must not take its neighbours along: run the batch again in halves."""
         self._states[batch.lane].held = True
@@ -393,6 +416,7 @@ class Dispatcher:
             self._fail_batch(batch, lost)
             self.policy.finished(batch, self._now(), None)
         self._polled = [batch for batch in self._polled if batch.lane != index]
+        self._staging = [batch for batch in self._staging if batch.lane != index]
         if not self.policy.lane_died(index, self._now()):
             message = f"no lane is left: {cause}; close this engine and open another one."
             self.refuse(DeviceLost, message)
@@ -439,9 +463,13 @@ class Dispatcher:
             worker.thread.stop()
 
     def teardown(self) -> None:
-        """Join the threads and free the lanes and the model; in a thread, when idle."""
-        for worker in self._workers:
-            worker.thread.join()
-        for worker in reversed(self._workers):
-            worker.lane.close()
-        self._backend.close()
+        """Join the threads and free the lanes and the model; in a thread, when idle.
+
+        What fails to close does not keep the rest open; the first failure is raised at the end.
+        """
+        with ExitStack() as closing:  # unwinds in reverse order
+            closing.callback(self._backend.close)
+            for worker in self._workers:
+                closing.callback(worker.lane.close)
+            for worker in self._workers:
+                closing.callback(worker.thread.join)

@@ -97,6 +97,7 @@ class Engine:
         dispatcher = self._dispatcher
         if dispatcher.refusal is not None:
             raise dispatcher.refusal[0](dispatcher.refusal[1])
+        level = DEFAULT_LEVEL if priority == 0 else _level(priority)
         arrays = inputs
         if (
             type(inputs) is not ndarray
@@ -107,8 +108,8 @@ class Engine:
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
         try:
-            if priority != 0 or deadline is not NEVER:
-                batch = self._submit_urgent(call, _level(priority), deadline)
+            if level != DEFAULT_LEVEL or deadline is not NEVER:
+                batch = self._submit_urgent(call, level, deadline)
             else:
                 batch = self._submit(call, False)
             if batch is None:
@@ -180,25 +181,25 @@ class Engine:
         """Wait for what is running, then give everything back. Not to be interrupted."""
         dispatcher = self._dispatcher
         cancellation = anyio.get_cancelled_exc_class()
-        cancelled: BaseException | None = None
+        problem: BaseException | None = None
         with anyio.CancelScope(shield=True):
             while not dispatcher.is_idle():
                 try:
                     await dispatcher.wait_idle()
                 except cancellation as error:
-                    cancelled = error
+                    problem = error
             try:
                 await in_thread(dispatcher.teardown)
-            except cancellation as error:
-                cancelled = error
+            except (cancellation, Exception) as error:  # others who close must not wait for ever
+                problem = error
         dispatcher.loop.close()
         self._is_closed = True
         _engines.discard(self)
         for future in closers:
             if not future.done():
                 future.set_result(None)
-        if cancelled is not None:
-            raise cancelled
+        if problem is not None:
+            raise problem
 
     def _new_group(self, layout: Layout) -> Group:
         self._backend.admit(layout)

@@ -7,12 +7,14 @@ TrtasyncError
 ├── WrongLoop           (also RuntimeError)  used from another event loop, thread or process
 ├── BackendUnavailable                       what the backend needs is not on this machine
 ├── PlanError                                a model or plan cannot be read or cannot be batched
+├── CudaError                                CUDA refused a call; the device is usable
 ├── InferenceError                           the model failed on this request
 └── DeviceLost                               a lane or device died and cannot be used again
 """
 
 __all__ = [
     "BackendUnavailable",
+    "CudaError",
     "DeviceLost",
     "EngineClosed",
     "InferenceError",
@@ -50,6 +52,10 @@ class BackendUnavailable(TrtasyncError):
 
 class PlanError(TrtasyncError):
     """The model file cannot be read, or its inputs and outputs cannot be batched."""
+
+
+class CudaError(TrtasyncError):
+    """CUDA refused a call (out of memory, a wrong argument). The device itself is usable."""
 
 
 class InferenceError(TrtasyncError):

@@ -21,6 +21,11 @@ log = logging.getLogger("trtasync")
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
 _PLAN_SUFFIXES = {".plan", ".engine"}
+_BACKEND_NAMES = ("spec", "admit", "default_batch_sizes", "open", "close")
+
+LEAD = 0.0005
+"""Seconds before the predicted end of a batch at which the next is enqueued behind it on the same
+stream: late enough to let it grow, early enough to leave no gap (alarms ring late)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,9 @@ class _Request:
     max_queue_size: int
     padding: Mapping[str, Pad] = field(default_factory=dict)
     loop_budget: float
+    graphs: bool
+    copy_threads: int | None
+    inline_bytes: int | None
 
 
 @asynccontextmanager
@@ -56,6 +64,9 @@ async def open_engine(
     padding: Mapping[str, Pad] | None = None,
     threads: int | None = None,
     loop_budget: float = 0.001,
+    graphs: bool = True,
+    copy_threads: int | None = None,
+    inline_bytes: int | None = None,
 ) -> AsyncIterator[Engine]:
     """Open a model and give an `Engine` for the length of an `async with`.
 
@@ -63,13 +74,16 @@ async def open_engine(
     exception aborts it. Both leave no thread behind.
 
     Args:
-        model: path of an `.onnx` file, or an object that implements `trtasync.backends.Backend`.
+        model: path of an `.onnx` file or of a TensorRT plan (`.plan`, `.engine`), or an object that
+            implements `trtasync.backends.Backend`.
         backend: "onnxruntime", "tensorrt", or "auto": what suits the file and this machine.
-        devices: GPU indices; must be None on the CPU.
-        streams: lanes, each running its own batches. Default: 1 on the CPU.
+        devices: GPU indices, default [0]; must be None on the CPU.
+        streams: lanes, each running its own batches; on a GPU a CUDA stream each, so many on every
+            device. Default: 1 on the CPU, 2 on a GPU.
         max_batch_size: rows of the largest batch. Default: 8 on the CPU, where large batches help
             few models and delay every caller; the largest profile of a plan.
-        batch_sizes: the only batch sizes run; smaller batches are padded up. Default: any size.
+        batch_sizes: the only batch sizes run; smaller batches are padded up. Default: any size on
+            the CPU; 1, 2, 4 ... max_batch_size on a GPU, each with its own execution context.
         max_queue_delay: seconds. 0 (default): a batch goes as soon as the device can use it. Above
             0: Triton's rule instead: a batch waits for a preferred size or for this long, even on
             an idle device.
@@ -79,6 +93,11 @@ async def open_engine(
         threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
         loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
             is not worth a thread hop; 0 keeps every run off the loop.
+        graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
+        copy_threads: on a GPU, threads that copy large requests into pinned memory, for all lanes
+            together. Default: a quarter of the cores, 4 at most.
+        inline_bytes: on a GPU, requests up to this size are copied by the event loop itself.
+            Default: 64 KiB.
 
     Raises:
         InvalidInput: an argument makes no sense.
@@ -98,6 +117,9 @@ async def open_engine(
         max_queue_size=max_queue_size,
         padding=padding or {},
         loop_budget=loop_budget,
+        graphs=graphs,
+        copy_threads=copy_threads,
+        inline_bytes=inline_bytes,
     )
     _check(request)
     opened = await in_thread(lambda: _open(request), undo=_Opened.close)
@@ -136,7 +158,8 @@ def _open(request: _Request) -> _Opened:
     try:
         options = _options(request, backend)
         streams = request.streams or backend.default_streams
-        return _Opened(backend, backend.open(streams, options.max_batch_size), options)
+        lanes = backend.open(streams, options.max_batch_size, options.batch_sizes)
+        return _Opened(backend, lanes, options)
     except BaseException:
         backend.close()
         raise
@@ -144,9 +167,9 @@ def _open(request: _Request) -> _Opened:
 
 def _load(request: _Request) -> Backend:
     if not isinstance(request.model, (str, os.PathLike)):
-        if not all(hasattr(request.model, name) for name in ("spec", "admit", "open", "close")):
+        if not all(hasattr(request.model, name) for name in _BACKEND_NAMES):
             raise InvalidInput(
-                "the model must be the path of an .onnx file or implement "
+                "the model must be the path of an .onnx file or of a plan, or implement "
                 f"trtasync.backends.Backend, not {request.model!r}."
             )
         return cast(Backend, request.model)
@@ -156,10 +179,7 @@ def _load(request: _Request) -> Backend:
         chosen = "tensorrt" if path.suffix in _PLAN_SUFFIXES else "onnxruntime"
         log.info("%s: backend 'auto' chose '%s' (by the file's suffix)", path.name, chosen)
     if chosen == "tensorrt":
-        raise BackendUnavailable(
-            f"{path.name} needs the TensorRT backend, which this version of trtasync does not "
-            "have yet; open the .onnx model it was built from on the CPU backend instead."
-        )
+        return _load_plan(request, path)
     if path.suffix in _PLAN_SUFFIXES:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
     if request.devices is not None:
@@ -168,6 +188,29 @@ def _load(request: _Request) -> Backend:
 
     threads = request.threads or max(1, _cores() // (request.streams or 1))
     return load(path, threads)
+
+
+def _load_plan(request: _Request, path: Path) -> Backend:
+    from trtasync.backends import tensorrt
+    from trtasync.cuda import driver_report
+
+    if path.suffix == ".onnx":
+        problem = driver_report()
+        raise BackendUnavailable(
+            problem
+            or f"{path.name} must be built into a plan first, which this version of trtasync does "
+            "not do yet: build it with trtexec --onnx=... --saveEngine=... and open the plan."
+        )
+    return tensorrt.load(
+        path,
+        tensorrt.TensorRTOptions(
+            devices=(0,) if request.devices is None else tuple(request.devices),
+            graphs=request.graphs,
+            copy_threads=request.copy_threads,
+            inline_bytes=request.inline_bytes,
+            padding=request.padding,
+        ),
+    )
 
 
 def _cores() -> int:
@@ -198,6 +241,8 @@ def _options(request: _Request, backend: Backend) -> PolicyOptions:
         raise InvalidInput(
             f"the largest of batch_sizes={list(sizes)} must be max_batch_size={largest}."
         )
+    if not sizes and spec.batched:
+        sizes = backend.default_batch_sizes(largest)
     preferred = tuple(request.preferred_batch_size or ())
     if preferred and max(preferred) > largest:
         raise InvalidInput(
@@ -209,6 +254,7 @@ def _options(request: _Request, backend: Backend) -> PolicyOptions:
         max_queue_size=request.max_queue_size,
         max_queue_delay=request.max_queue_delay,
         preferred_batch_size=preferred,
+        lead=LEAD,
     )
 
 
@@ -226,7 +272,7 @@ def _check(request: _Request) -> None:
         raise InvalidInput(
             f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {request.backend!r}."
         )
-    for name in ("streams", "threads", "max_batch_size", "max_queue_size"):
+    for name in ("streams", "threads", "copy_threads", "max_batch_size", "max_queue_size"):
         _demand_positive(name, getattr(request, name))
     for name in ("batch_sizes", "preferred_batch_size"):
         sizes = getattr(request, name)
@@ -239,6 +285,7 @@ def _check(request: _Request) -> None:
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
+    _check_devices(request)
     if request.preferred_batch_size and not request.max_queue_delay:
         raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
     if not isinstance(request.padding, Mapping):
@@ -246,6 +293,20 @@ def _check(request: _Request) -> None:
     for name, pad in request.padding.items():
         if not isinstance(pad, Pad):
             raise InvalidInput(f"padding[{name!r}] must be a trtasync.Pad, not {pad!r}.")
+
+
+def _check_devices(request: _Request) -> None:
+    devices: Any = request.devices
+    if devices is not None:
+        whole = isinstance(devices, Sequence) and all(
+            isinstance(index, int) and not isinstance(index, bool) and index >= 0
+            for index in devices
+        )
+        if not whole or not devices or len(set(devices)) != len(devices):
+            raise InvalidInput(f"devices must be a list of different GPU numbers, not {devices!r}.")
+    size: Any = request.inline_bytes
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+        raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
 
 
 def _demand_positive(name: str, value: object) -> None:

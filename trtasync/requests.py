@@ -24,15 +24,23 @@ class Layout:
     """The shape of one row of a batch: what all requests of a group have in common.
 
     Attributes:
-        shapes: per input, the (padded) shape of one row, without the batch axis.
+        shapes: per input (shape tensors left out), the (padded) shape of one row, without the batch
+            axis.
         fills: per input, (axis within the row, value) where it is padded, else None.
+        values: per shape tensor, its values.
     """
 
-    __slots__ = ("fills", "shapes")
+    __slots__ = ("fills", "shapes", "values")
 
-    def __init__(self, shapes: tuple[Shape, ...], fills: tuple[tuple[int, float] | None, ...]):
+    def __init__(
+        self,
+        shapes: tuple[Shape, ...],
+        fills: tuple[tuple[int, float] | None, ...],
+        values: tuple[Shape, ...] = (),
+    ):
         self.shapes = shapes
         self.fills = fills
+        self.values = values
 
     def __repr__(self) -> str:
         return f"Layout({', '.join(map(str, self.shapes))})"
@@ -81,18 +89,20 @@ class RequestReader:
             InvalidInput: when a padding rule names no dynamic axis of an input.
         """
         self._spec = spec
-        self._pads = [_sample_pad(spec, tensor, padding) for tensor in spec.inputs]
-        unknown = set(padding) - {tensor.name for tensor in spec.inputs}
+        self._row_inputs = spec.row_inputs
+        self._shape_tensors = [at for at, tensor in enumerate(spec.inputs) if tensor.host]
+        self._pads = [_sample_pad(spec, tensor, padding) for tensor in self._row_inputs]
+        unknown = set(padding) - {tensor.name for tensor in self._row_inputs}
         if unknown:
             raise InvalidInput(
                 f"padding= names {sorted(unknown)}, which are no inputs; "
                 f"the inputs are {[tensor.name for tensor in spec.inputs]}."
             )
         self._make_group = make_group
-        self._groups: dict[tuple[Shape, ...], Any] = {}
+        self._groups: dict[Any, Any] = {}
         self.arrays: dict[Shape, Form] = {}
         """Forms of requests that were one bare array, by its shape: the hot path looks here."""
-        self._named: dict[tuple[Shape, ...], Form] = {}
+        self._named: dict[Any, Form] = {}
         self.dtype = spec.inputs[0].dtype
 
     def read(self, inputs: Any) -> tuple[Form, Any]:
@@ -117,16 +127,35 @@ class RequestReader:
             values = self._in_order((inputs,))
         specs = self._spec.inputs
         arrays = tuple(map(_as_array, specs, values))
+        held: tuple[Shape, ...] = ()
+        if self._shape_tensors:
+            arrays, held = self._take_shape_tensors(arrays)
         shapes = tuple(array.shape for array in arrays)
         forms: dict[Any, Form] = self.arrays if single else self._named
-        key: Any = shapes[0] if single else shapes
+        key: Any = shapes[0] if single else (shapes, held) if held else shapes
         form = forms.get(key)
         if form is None:
-            form = self._new_form(shapes, single)
+            form = self._new_form(shapes, held, single)
             if len(forms) >= MAX_FORMS:
                 self._forget()
             forms[key] = form
         return form, (arrays[0] if len(arrays) == 1 else arrays)
+
+    def _take_shape_tensors(
+        self, arrays: tuple[Array, ...]
+    ) -> tuple[tuple[Array, ...], tuple[Shape, ...]]:
+        """(the arrays that rows are staged from, the values of the shape tensors)."""
+        values = []
+        for at in self._shape_tensors:
+            spec, array = self._spec.inputs[at], arrays[at]
+            if not _fits(spec, array.shape):
+                raise InvalidInput(
+                    f"shape tensor {spec} got shape {array.shape}; it has no batch axis, because "
+                    "its values apply to the whole batch."
+                )
+            values.append(tuple(int(value) for value in array.ravel()))
+        rest = tuple(array for at, array in enumerate(arrays) if at not in self._shape_tensors)
+        return rest, tuple(values)
 
     def _forget(self) -> None:
         self.arrays.clear()
@@ -153,22 +182,22 @@ class RequestReader:
             )
         return inputs
 
-    def _new_form(self, shapes: tuple[Shape, ...], single: bool) -> Form:
+    def _new_form(self, shapes: tuple[Shape, ...], held: tuple[Shape, ...], single: bool) -> Form:
         sample, rows = self._rows(shapes)
         strip = self._spec.batched and not sample
         lengths = tuple(shape[1:] for shape in shapes) if strip else shapes
         self._check_dims(lengths)
-        padded = tuple(map(_padded, self._spec.inputs, lengths, self._pads))
-        group = self._groups.get(padded)
+        padded = tuple(map(_padded, self._row_inputs, lengths, self._pads))
+        group = self._groups.get((padded, held))
         if group is None:
             fills = tuple(None if pad is None else (pad.axis, pad.value) for pad in self._pads)
-            group = self._make_group(Layout(padded, fills))
-            self._groups[padded] = group
+            group = self._make_group(Layout(padded, fills, held))
+            self._groups[padded, held] = group
         return Form(group, rows, sample, single, self._cuts(lengths, padded))
 
     def _rows(self, shapes: tuple[Shape, ...]) -> tuple[bool, int]:
         """(the batch axis was left out, rows), judged by rank."""
-        specs = self._spec.inputs
+        specs = self._row_inputs
         missing = [len(spec.shape) - len(shape) for spec, shape in zip(specs, shapes, strict=True)]
         allowed = (0, 1) if self._spec.batched else (0,)
         for spec, shape, short in zip(specs, shapes, missing, strict=True):
@@ -193,7 +222,7 @@ class RequestReader:
 
     def _check_dims(self, lengths: tuple[Shape, ...]) -> None:
         named: dict[str, tuple[int, str]] = {}
-        for spec, shape in zip(self._spec.inputs, lengths, strict=True):
+        for spec, shape in zip(self._row_inputs, lengths, strict=True):
             for axis, (want, got) in enumerate(
                 zip(_row_axes(self._spec, spec), shape, strict=True)
             ):
@@ -215,7 +244,7 @@ class RequestReader:
     ) -> dict[int, tuple[slice, ...]]:
         cuts: dict[int, list[slice]] = {}
         for spec, true, full, pad in zip(
-            self._spec.inputs, lengths, padded, self._pads, strict=True
+            self._row_inputs, lengths, padded, self._pads, strict=True
         ):
             if pad is None or true[pad.axis] == full[pad.axis]:
                 continue
@@ -311,6 +340,12 @@ def _as_array(spec: TensorSpec, value: Any) -> Array:
     # Other byte orders hold the same numbers; equal types under another name (longlong) share
     # the bytes but not the buffer format, which the memoryview copy compares.
     return array.astype(spec.dtype) if not array.dtype.isnative else array.view(spec.dtype)
+
+
+def _fits(spec: TensorSpec, shape: Shape) -> bool:
+    return len(shape) == len(spec.shape) and all(
+        dim == length for dim, length in zip(spec.shape, shape, strict=True) if isinstance(dim, int)
+    )
 
 
 def _rank_help(spec: TensorSpec, allowed: tuple[int, ...]) -> str:

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 
 from trtasync.requests import Array, Layout
+from trtasync.staging import Copies
 from trtasync.tensors import ModelSpec
 
 GIL_COPY_BYTES = 64 * 1024
@@ -37,10 +38,10 @@ class Views:
 
     __slots__ = ("cache", "inputs", "layout", "vectors", "write")
 
-    def __init__(self, layout: Layout, inputs: list[Array]):
+    def __init__(self, layout: Layout, inputs: list[Array], copies: Copies | None = None):
         self.layout = layout
         self.inputs = inputs
-        self.write = _writer(layout, inputs)
+        self.write = _writer(layout, inputs, copies)
         self.vectors = _vectors(layout, inputs)
         self.cache: dict[Any, Any] = {}
 
@@ -62,10 +63,11 @@ class HostSlot:
         capacity: rows (max_batch_size).
         lane: index of the lane that owns it, None when any lane of the backend can run it.
         """
-        self._spec = spec
+        self._inputs = spec.row_inputs
         self._capacity = capacity
-        self._buffers = [self.allocate(0) for _ in spec.inputs]
+        self._buffers = [self.allocate(0) for _ in spec.row_inputs]
         self._known: dict[Layout, Views] = {}
+        self.copies: Copies | None = None
         self.lane = lane
         self.views: Views | None = None
         self.outputs: list[Array] = []
@@ -78,28 +80,38 @@ class HostSlot:
 
     def bind(self, layout: Layout) -> Views:
         """Turn the (empty) slot to a layout; returns its views, which stage rows."""
+        self._settle()  # rows of callers who left may still be on their way
         views = self._known.get(layout)
         if views is None:
             views = self._known[layout] = self._view(layout)
         self.views = views
         return views
 
+    def staged(self, ring: Callable[[], None]) -> bool:
+        """True when every row written is there; otherwise `ring` is called (by any thread) then."""
+        return self.copies is None or self.copies.done(ring)
+
+    def _settle(self) -> None:
+        if self.copies is not None:
+            self.copies.wait()
+
     def _view(self, layout: Layout) -> Views:
         if len(self._known) >= MAX_LAYOUTS:
             self._known.clear()
         arrays = []
-        for index, (spec, shape) in enumerate(zip(self._spec.inputs, layout.shapes, strict=True)):
+        for index, (spec, shape) in enumerate(zip(self._inputs, layout.shapes, strict=True)):
             full = (self._capacity, *shape)
             size = int(np.prod(full, dtype=np.int64)) * spec.dtype.itemsize
             if size > self._buffers[index].size:
                 self._known.clear()  # the views on the smaller buffer would keep it alive
                 self._buffers[index] = self.allocate(size)
             arrays.append(self._buffers[index][:size].view(spec.dtype).reshape(full))
-        return Views(layout, arrays)
+        return Views(layout, arrays, self.copies)
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move staged rows down over rows that were withdrawn (the ranges may overlap)."""
         assert self.views is not None
+        self._settle()
         for array in self.views.inputs:
             array[target : target + count] = array[source : source + count]
 
@@ -124,8 +136,13 @@ class HostSlot:
             array[rows:run_rows] = array[rows - 1]
 
 
-def _writer(layout: Layout, inputs: list[Array]) -> WriteRow:
+def _writer(layout: Layout, inputs: list[Array], copies: Copies | None) -> WriteRow:
     writers = [_input_writer(array, fill) for array, fill in zip(inputs, layout.fills, strict=True)]
+    if copies is not None:
+        writers = [
+            copies.wrap(write, array.nbytes // max(1, len(array)))
+            for write, array in zip(writers, inputs, strict=True)
+        ]
     if len(writers) == 1:
         return writers[0]
 

@@ -20,11 +20,14 @@ class TensorSpec:
         name: the tensor's name in the model.
         dtype: numpy dtype (native byte order; bfloat16 and fp8 are `ml_dtypes` types).
         shape: the axes, batch axis included: int = fixed, str = named dynamic, None = unnamed.
+        host: a shape tensor of TensorRT: small, without a batch axis; its *values* shape the whole
+            batch, so only requests with equal ones share a batch.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[Dim, ...]
+    host: bool = False
 
     def __post_init__(self) -> None:
         # By its type: numpy's own object of that dtype, which `array.dtype is spec.dtype` finds.
@@ -109,6 +112,11 @@ class ModelSpec:
     batched: bool
     fixed_batch: int | None = None
 
+    @property
+    def row_inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs that requests bring rows of: all but shape tensors."""
+        return tuple(spec for spec in self.inputs if not spec.host)
+
     @classmethod
     def from_tensors(
         cls, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
@@ -122,7 +130,9 @@ class ModelSpec:
         """
         if not inputs or not outputs:
             raise PlanError(f"a model needs inputs and outputs; this has {inputs} and {outputs}.")
-        heads = [spec.shape[0] if spec.shape else 0 for spec in inputs]
+        heads = [spec.shape[0] if spec.shape else 0 for spec in inputs if not spec.host]
+        if not heads:
+            return cls(tuple(inputs), tuple(outputs), batched=False)
         tails = [spec.shape[0] for spec in outputs if spec.shape]
         names = {head for head in heads if isinstance(head, str)}
         dynamic = all(not isinstance(head, int) for head in heads) and len(names) <= 1

@@ -56,7 +56,13 @@ class FunctionBackend:
     def admit(self, layout: Layout) -> None:
         """Every shape that fits the specs is welcome."""
 
-    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """Any size runs."""
+        return ()
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
         """See `trtasync.backends.Backend.open`."""
         return [
             OpenLane(
@@ -204,9 +210,11 @@ class ScriptedBackend(FunctionBackend):
         self.die = False
         self.lanes: list[FunctionLane] = []
 
-    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
         """See `trtasync.backends.Backend.open`."""
-        opened = super().open(streams, max_batch_size)
+        opened = super().open(streams, max_batch_size, batch_sizes)
         for index, lane in enumerate(opened):
             for slot in lane.slots:
                 slot.lane = index if self._owned else None

@@ -16,7 +16,7 @@ SIZES = (1, 2, 4, 8, 16, 32)
 
 def busy_desk(group: Group, **settings: object) -> tuple[Desk, Batch]:
     """Capacity 32, two lanes, knee 32; one lane runs a batch of one row since 0.0."""
-    desk = Desk(max_batch_size=32, **{"lanes": 2, **settings})  # type: ignore[arg-type]
+    desk = Desk(max_batch_size=32, **{"lanes": 2, **settings})  # type: ignore[arg-type]  # any of its options
     desk.teach(group, *SIZES)
     desk.submit(group)
     (batch,) = desk.launch()

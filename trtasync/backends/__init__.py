@@ -5,7 +5,7 @@ on a CPU: worker threads), and every lane runs batches that were formed in slots
 the types; the promises that types cannot say are the tests of `tests/backend_contract.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,9 @@ class Slot(Protocol):
 
     def bind(self, layout: Layout) -> Views:
         """Turn the empty slot to a layout and give the views that stage rows into it."""
+
+    def staged(self, ring: Callable[[], None]) -> bool:
+        """True when every row written is there; otherwise `ring` is called (by any thread) then."""
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move `count` staged rows from `source` down to `target`."""
@@ -67,8 +70,10 @@ class Lane(Protocol):
     def ready(self, slot: Slot) -> bool:
         """True when `wait` would not block. Asked only of asynchronous lanes."""
 
-    def wait(self, slot: Slot) -> Times:
+    def wait(self, slot: Slot) -> Times | None:
         """Block until the slot's batch is done; its outputs are in `slot.outputs` then.
+
+        Returns its times, or None when this batch was not measured.
 
         Raises:
             InferenceError: the batch failed; the lane is usable.
@@ -93,11 +98,22 @@ class Backend(Protocol):
     default_streams: int
     """Lanes when the user gives no `streams`."""
 
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """The only batch sizes run when the user gives none; () for any size up to `largest`."""
+
     def admit(self, layout: Layout) -> None:
         """Refuse (InvalidInput) a row shape that the model's profiles do not allow."""
 
-    def open(self, streams: int, max_batch_size: int) -> Sequence["OpenLane"]:
-        """Make the lanes and their slots. Called once, off the event loop."""
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
+    ) -> Sequence["OpenLane"]:
+        """Make the lanes and their slots. Called once, off the event loop.
+
+        Args:
+            streams: lanes (per device).
+            max_batch_size: rows of a slot.
+            batch_sizes: the only sizes that will be run; () for any.
+        """
 
     def close(self) -> None:
         """Free the model. Called once, after every lane was closed."""

@@ -126,7 +126,13 @@ class OnnxRuntimeBackend:
     def admit(self, layout: Layout) -> None:
         """Any shape that fits the specs may run."""
 
-    def open(self, streams: int, max_batch_size: int) -> Sequence[OpenLane]:
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """Any size runs."""
+        return ()
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
         """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
         if self._static:
             return [self._open_bound(max_batch_size) for _ in range(streams)]

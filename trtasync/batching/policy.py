@@ -328,7 +328,11 @@ class Policy:
             return True
         if self._due(latest, now):
             return True
-        return bool(lane.running) and self._due(lane.ends_at(now) - options.lead, now)
+        if not lane.running:
+            return False
+        # never so early that a batch gets no time to grow beside one that is shorter than the lead
+        lead = min(options.lead, cost.seconds(self.run_rows(rows)) / 4)
+        return self._due(lane.ends_at(now) - lead, now)
 
     def _due(self, when: float, now: float) -> bool:
         if when <= now:

@@ -1,0 +1,227 @@
+"""A plan opened on one or several GPUs; see `trtasync.backends.Backend`."""
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtasync.backends import OpenLane
+from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
+from trtasync.backends.tensorrt.library import Library, library
+from trtasync.backends.tensorrt.plans import Plan, Range, Shape, deserialize, read_plan
+from trtasync.cuda import Device, find_device
+from trtasync.errors import InvalidInput, PlanError, TrtasyncError
+from trtasync.requests import Layout
+from trtasync.staging import CopyThreads, default_threads
+from trtasync.tensors import Pad
+
+log = logging.getLogger("trtasync")
+
+DEFAULT_STREAMS = 2
+"""Two hide copies and launch gaps; more gain a few per cent and cost memory (h200 measurements)."""
+
+INLINE_BYTES = 64 * 1024
+"""Requests up to this size are copied by the event loop itself."""
+
+GRAPH_COPY_BYTES = 32 * 1024
+"""Rows (in and out together) up to this size are copied inside the CUDA graph."""
+
+MAX_WARM_LAYOUTS = 32
+"""Row shapes kept warm at most; each has a context per batch size and lane."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRTOptions:
+    """How a plan is run.
+
+    Attributes:
+        devices: GPU indices.
+        graphs: capture CUDA graphs at warm-up.
+        copy_threads: threads that stage large requests, for all lanes together; None for a default.
+        inline_bytes: requests up to this size are staged by the event loop itself; None for a
+            default.
+        padding: input name -> rule; its sizes are kept warm.
+    """
+
+    devices: Sequence[int] = (0,)
+    graphs: bool = True
+    copy_threads: int | None = None
+    inline_bytes: int | None = None
+    padding: Mapping[str, Pad]
+
+
+def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
+    """Open a plan on every device it is wanted on. In a thread: it takes seconds.
+
+    Raises:
+        BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
+        InvalidInput: there is no such device.
+        PlanError: the plan cannot be read, run or batched.
+    """
+    devices = [find_device(index) for index in options.devices]
+    if not path.is_file():
+        raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
+    lib = library()  # only now: without a GPU, making its objects can kill the process
+    runtime = lib.trt.Runtime(lib.logger)
+    engines = [deserialize(lib, runtime, path, device) for device in devices]
+    plan = read_plan(lib, engines[0])
+    log.info("%s: TensorRT %s on %s", path, lib.version, ", ".join(d.name for d in devices))
+    return TensorRTBackend(lib, runtime, plan, list(zip(devices, engines, strict=True)), options)
+
+
+class TensorRTBackend:
+    """One plan, one engine per device, N lanes on each."""
+
+    name = "tensorrt"
+    lends_outputs = True
+    default_streams = DEFAULT_STREAMS
+
+    def __init__(
+        self,
+        lib: Library,
+        runtime: object,
+        plan: Plan,
+        engines: list[tuple[Device, CudaEngine]],
+        options: TensorRTOptions,
+    ):
+        """For `load`."""
+        self.spec = plan.spec
+        self._lib = lib
+        self._runtime: object | None = runtime  # engines live no longer than it
+        self._plan = plan
+        self._engines = engines
+        self._options = options
+        self._sizes: tuple[int, ...] = ()
+        threads = options.copy_threads
+        self._threads = CopyThreads(default_threads() if threads is None else threads)
+        self.largest_batch_size = plan.largest_batch
+        self.default_batch_size = plan.largest_batch or 1
+
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """Powers of two from the smallest batch of the plan to `largest`, and that."""
+        least = self._plan.smallest_batch
+        powers = [1 << bit for bit in range(largest.bit_length()) if least < 1 << bit < largest]
+        return tuple(sorted({min(least, largest), *powers, largest}))
+
+    def admit(self, layout: Layout) -> None:
+        """Refuse row shapes for which some batch size has no optimization profile.
+
+        Raises:
+            InvalidInput: naming the input and what the profiles allow.
+        """
+        for rows in self._sizes:
+            if self._plan.profile_for(self._plan.numbers(layout, rows)) is None:
+                raise InvalidInput(self._refusal(layout, rows))
+
+    def _refusal(self, layout: Layout, rows: int) -> str:
+        numbers = self._plan.numbers(layout, rows)
+        for index, (spec, number) in enumerate(zip(self.spec.inputs, numbers, strict=True)):
+            ranges = [profile.ranges[index] for profile in self._plan.profiles]
+            if not any(range_.allows(number) for range_ in ranges):
+                kind = "the values" if spec.host else "a batch of shape"
+                return (
+                    f"input {spec} would need {kind} {number}, which no optimization profile of "
+                    f"the plan allows: {_ranges(ranges)}. Pad or crop it, lower max_batch_size, "
+                    "or build the plan with a wider profile."
+                )
+        return (
+            f"no single optimization profile of the plan allows the shapes {numbers} together; "
+            "build it with one that does."
+        )
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
+    ) -> Sequence[OpenLane]:
+        """`streams` lanes on every device, warmed up one after another."""
+        self._sizes = tuple(batch_sizes) or (max_batch_size,)
+        self._check_sizes()
+        inline, options = self._options.inline_bytes, self._options
+        lane_options = LaneOptions(
+            capacity=max_batch_size,
+            batch_sizes=self._sizes,
+            layouts=tuple(self._warm_layouts()),
+            graphs=options.graphs,
+            graph_copy_bytes=GRAPH_COPY_BYTES,
+            inline_bytes=INLINE_BYTES if inline is None else inline,
+        )
+        lanes: list[TensorRTLane] = []
+        many = len(self._engines) > 1
+        try:
+            for device, engine in self._engines:
+                for _ in range(streams):
+                    lane = TensorRTLane(
+                        len(lanes),
+                        self._lib,
+                        engine,
+                        self._plan,
+                        device,
+                        lane_options,
+                        self._threads,
+                        many,
+                    )
+                    lanes.append(lane)
+        except BaseException:
+            for lane in reversed(lanes):
+                lane.close()
+            raise
+        return [OpenLane(lane, lane.slots) for lane in lanes]
+
+    def _check_sizes(self) -> None:
+        least = self._plan.smallest_batch
+        if self._plan.spec.batched and self._sizes[0] < least:
+            raise InvalidInput(
+                f"batch_sizes={list(self._sizes)}, but the plan's profiles begin at batches of "
+                f"{least}."
+            )
+
+    def _warm_layouts(self) -> list[Layout]:
+        """The row shapes whose contexts and graphs are made at once: fixed ones, the sizes that
+        `padding` gives, and what each profile was tuned for."""
+        if any(spec.host for spec in self.spec.inputs):
+            return []  # the values of shape tensors are not known before a request brings them
+        found: dict[tuple[Shape, ...], Layout] = {}
+        for profile in self._plan.profiles:
+            choices = [
+                self._row_shapes(index, range_) for index, range_ in enumerate(profile.ranges)
+            ]
+            for shapes in itertools.product(*choices):
+                fills = tuple(None for _ in shapes)
+                found.setdefault(shapes, Layout(shapes, fills))
+        layouts = list(found.values())
+        if len(layouts) > MAX_WARM_LAYOUTS:
+            log.warning(
+                "%d row shapes would have to be kept warm; %d are", len(layouts), MAX_WARM_LAYOUTS
+            )
+        return layouts[:MAX_WARM_LAYOUTS]
+
+    def _row_shapes(self, index: int, range_: Range) -> list[Shape]:
+        spec = self.spec.inputs[index]
+        best = range_.best[1:] if self.spec.batched else range_.best
+        pad = self._options.padding.get(spec.name)
+        if pad is None or not pad.sizes:
+            return [best]
+        axis = (pad.axis if pad.axis >= 0 else pad.axis + len(spec.shape)) - self.spec.batched
+        head = len(range_.best) - len(best)
+        fitting = [
+            size
+            for size in pad.sizes
+            if range_.least[axis + head] <= size <= range_.most[axis + head]
+        ]
+        return [(*best[:axis], size, *best[axis + 1 :]) for size in fitting] or [best]
+
+    def close(self) -> None:
+        """End the copy threads and free the engines, then the runtime they came from."""
+        self._threads.close()
+        while self._engines:
+            device, _ = self._engines.pop()
+            try:
+                device.enter()
+            except TrtasyncError as error:
+                log.warning("%s", error)
+        self._runtime = None
+
+
+def _ranges(ranges: Sequence[Range]) -> str:
+    return "; ".join(f"{r.least} to {r.most}" for r in dict.fromkeys(ranges))

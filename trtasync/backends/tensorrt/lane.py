@@ -1,0 +1,341 @@
+"""One CUDA stream with its execution contexts, its memory, its graphs and its slots."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from trtasync.backends import Times
+from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.launches import Copy, Growing, Launch, Staged, WholeGraph
+from trtasync.backends.tensorrt.library import Library
+from trtasync.backends.tensorrt.memory import LaneMemory, measure
+from trtasync.backends.tensorrt.plans import Plan, Shape
+from trtasync.backends.tensorrt.slots import PinnedSlot
+from trtasync.cuda import CaptureFailed, Device, Graph, Stream, capture
+from trtasync.errors import DeviceLost, InferenceError, PlanError
+from trtasync.requests import Array, Layout
+from trtasync.staging import Copies, CopyThreads
+
+log = logging.getLogger("trtasync")
+
+DEPTH = 2
+"""Batches enqueued on one stream: the second closes the gap behind the first (6 to 10 %)."""
+
+SLOTS = 3
+"""Two in flight, one forming."""
+
+MAX_PREPARED = 256
+"""Launches outside the warm shapes that a slot remembers per layout."""
+
+Key = tuple[tuple[Shape, ...], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneOptions:
+    """What the lanes of a backend have in common.
+
+    Attributes:
+        capacity: rows of a slot.
+        batch_sizes: what is run, ascending.
+        layouts: kept warm, for every batch size.
+        graphs: capture CUDA graphs.
+        graph_copy_bytes: rows (in and out together) up to this size are copied inside the graph.
+        inline_bytes: requests up to this size are staged by the caller itself.
+    """
+
+    capacity: int
+    batch_sizes: tuple[int, ...]
+    layouts: tuple[Layout, ...]
+    graphs: bool
+    graph_copy_bytes: int
+    inline_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Warm:
+    """A context that is set to one shape for good, and the graph of its network, if any."""
+
+    context: Context
+    graph: Graph | None
+
+
+class TensorRTLane:
+    """See `trtasync.backends.Lane`. Everything on it happens in the order of its stream."""
+
+    depth = DEPTH
+    asynchronous = True
+
+    def __init__(
+        self,
+        index: int,
+        lib: Library,
+        engine: CudaEngine,
+        plan: Plan,
+        device: Device,
+        options: LaneOptions,
+        threads: CopyThreads,
+        many_devices: bool,
+    ):
+        """Make everything, run and capture every warm shape once. In a thread: it takes seconds.
+
+        Raises:
+            PlanError: the plan does not run.
+            CudaError: not enough memory.
+        """
+        self.device = device.index
+        self._index = index
+        self._lib = lib
+        self._engine = engine
+        self._plan = plan
+        self._gpu = device
+        self._options = options
+        self._threads = threads
+        self._enter = device.enter if many_devices else device.enter_once
+        self._stream: Stream | None = None
+        self._contexts: dict[int, Context] = {}
+        self._memory: LaneMemory | None = None
+        self.slots: list[PinnedSlot] = []
+        self._warm: dict[Key, _Warm] = {}
+        self._graphs: list[Graph] = []
+        self._prepared: dict[tuple[int, Key], Launch] = {}
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    # -- opening ---------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._gpu.enter()
+        self._stream = self.stream = Stream(self._gpu)
+        for profile in self._plan.profiles:
+            self._contexts[profile.index] = self._context(profile.index)
+        sizes = measure(self._plan, self._engine, self._contexts, self._options.capacity)
+        self._sizes = sizes
+        self._memory = LaneMemory(self._lib, self._plan, self._gpu, self.stream, sizes)
+        self._addresses = self._memory.addresses
+        for context in self._contexts.values():
+            self._bind(context)
+        for _ in range(SLOTS):
+            copies = Copies(self._threads, self._options.inline_bytes)
+            slot = PinnedSlot(
+                self._plan.spec,
+                self._options.capacity,
+                self._index,
+                self._gpu,
+                (sizes.inputs, sizes.outputs),
+                copies,
+            )
+            self.slots.append(slot)
+        self.stream.synchronize()
+        for layout in self._options.layouts:
+            for rows in self._options.batch_sizes:
+                self._warm_up(layout, rows)
+
+    def _context(self, profile: int) -> Context:
+        return Context(
+            self._lib,
+            self._engine,
+            self._plan,
+            self._plan.profiles[profile],
+            self._gpu,
+            self.stream,
+        )
+
+    def _bind(self, context: Context) -> None:
+        memory = self._memory
+        assert memory is not None
+        context.bind(memory.addresses, memory.arena, memory.growing)
+
+    def _warm_up(self, layout: Layout, rows: int) -> None:
+        """Give a shape its own context, run it once (the first run allocates), capture it."""
+        numbers = self._plan.numbers(layout, rows)
+        profile = self._plan.profile_for(numbers)
+        if profile is None:
+            return  # `admit` refuses such requests
+        context = self._context(profile.index)
+        self._bind(context)
+        try:
+            context.shape(numbers)
+            context.enqueue(self.stream.handle)
+            self.stream.synchronize()
+        except InferenceError as error:
+            raise PlanError(f"the plan does not run a batch of {rows} rows: {error}") from error
+        key = (numbers, rows)
+        copies_inside = self._copies_inside(layout, context)
+        self._warm[key] = _Warm(context, None)
+        if not self._options.graphs or self._sizes.dynamic or layout.values:
+            return
+        try:
+            if copies_inside:
+                self._capture_slots(layout, rows, key, context)
+            else:
+                graph = self._capture(lambda: context.enqueue(self.stream.handle))
+                self._warm[key] = _Warm(context, graph)
+        except CaptureFailed as error:
+            log.warning(
+                "lane %d: no CUDA graph for a batch of %d rows, which is enqueued plainly instead; "
+                "%s",
+                self._index,
+                rows,
+                error,
+            )
+
+    def _capture(self, work: Callable[[], None]) -> Graph:
+        graph = capture(self._gpu, self.stream, work)
+        self._graphs.append(graph)
+        return graph
+
+    def _copies_inside(self, layout: Layout, context: Context) -> bool:
+        row_bytes = sum(
+            math.prod(shape) * spec.dtype.itemsize
+            for spec, shape in zip(self._plan.spec.row_inputs, layout.shapes, strict=True)
+        )
+        for spec, shape in zip(self._plan.spec.outputs, context.shapes, strict=True):
+            row_bytes += math.prod(self._row(shape)) * spec.dtype.itemsize if shape else 0
+        return row_bytes <= self._options.graph_copy_bytes
+
+    def _capture_slots(self, layout: Layout, rows: int, key: Key, context: Context) -> None:
+        for slot in self.slots:
+            slot.bind(layout)
+            launch = self._staged(slot, layout, rows, context, key, None)
+            graph = self._capture(lambda at=slot, run=launch: run.record(at, rows))  # type: ignore[misc]  # early binding
+            self._prepared[id(slot), key] = WholeGraph(
+                self._gpu, self.stream.handle, graph, context, launch.outputs
+            )
+
+    # -- launching -------------------------------------------------------------------------------
+
+    def launch(self, slot: Any, rows: int) -> None:
+        """Copy in, run, copy out, record the event: enqueued, not waited for."""
+        launch = slot.views.cache.get(rows)
+        if launch is None:
+            launch = self._find(slot, rows)
+        self._enter()
+        filled, slot.filled, slot.stages = slot.filled or rows, 0, 0
+        self._threads.in_flight.add(slot)
+        try:
+            launch.enqueue(slot, filled)
+            slot.done.record(self.stream.handle)
+        except DeviceLost:
+            self._threads.in_flight.discard(slot)
+            raise
+        except Exception:
+            # A part of it may be on the stream, and reads the slot: it must not be used meanwhile.
+            self.stream.synchronize()
+            self._threads.in_flight.discard(slot)
+            raise
+        slot.outputs = launch.outputs
+
+    def _find(self, slot: PinnedSlot, rows: int) -> Launch:
+        """The launch of this shape: captured at warm-up, or made now and remembered."""
+        views = slot.views
+        assert views is not None
+        numbers = self._plan.numbers(views.layout, rows)
+        key = (numbers, rows)
+        launch = self._prepared.get((id(slot), key))
+        if launch is None:
+            warm = self._warm.get(key)
+            if warm is not None:
+                launch = self._staged(slot, views.layout, rows, warm.context, key, warm.graph)
+            else:
+                launch = self._cold(slot, views.layout, rows, key)
+        if len(views.cache) >= MAX_PREPARED:
+            views.cache.clear()
+        views.cache[rows] = launch
+        return launch
+
+    def _cold(self, slot: PinnedSlot, layout: Layout, rows: int, key: Key) -> Launch:
+        profile = self._plan.profile_for(key[0])
+        if profile is None:
+            raise InferenceError(f"no optimization profile of the plan allows the shapes {key[0]}.")
+        return self._staged(slot, layout, rows, self._contexts[profile.index], key, None)
+
+    def _staged(
+        self,
+        slot: PinnedSlot,
+        layout: Layout,
+        rows: int,
+        context: Context,
+        key: Key,
+        graph: Graph | None,
+    ) -> Staged:
+        shapes = context.shape(key[0])
+        views = slot.views
+        assert views is not None
+        copies_in = [
+            Copy(self._addresses[spec.name], array.ctypes.data, _row_bytes(array))
+            for spec, array in zip(self._plan.spec.row_inputs, views.inputs, strict=True)
+        ]
+        outputs, copies_out = [], []
+        for index, (spec, shape) in enumerate(zip(self._plan.spec.outputs, shapes, strict=True)):
+            full = (rows, *self._row(shape)) if shape is not None else (1, 0)
+            if shape is not None and self._plan.spec.batched and shape[:1] != (rows,):
+                raise InferenceError(
+                    f"output '{spec.name}' has shape {shape} for a batch of {rows} rows: its first "
+                    "axis is not the batch axis, so its rows cannot be told apart."
+                )
+            view = slot.result(index, math.prod(full) * spec.dtype.itemsize)
+            array = view.view(spec.dtype).reshape(full)
+            outputs.append(array)
+            if shape is not None:
+                address = self._addresses[spec.name]
+                copies_out.append(Copy(address, array.ctypes.data, _row_bytes(array)))
+        kind = Growing if self._sizes.dynamic else Staged
+        return kind(
+            self._gpu,
+            self.stream.handle,
+            context,
+            key[0],
+            (copies_in, copies_out),
+            graph,
+            outputs,
+        )
+
+    def _row(self, shape: Shape) -> Shape:
+        return shape[1:] if self._plan.spec.batched else shape
+
+    # -- finishing -------------------------------------------------------------------------------
+
+    def ready(self, slot: Any) -> bool:
+        """Ask the event; keeps the GIL."""
+        try:
+            return bool(slot.done.fired())
+        except Exception:
+            return True  # `wait` raises it
+
+    def wait(self, slot: Any) -> Times | None:
+        """Sleep in `cudaEventSynchronize`, unless the event has fired already."""
+        try:
+            if not slot.done.fired():
+                self._gpu.enter_once()
+                slot.done.synchronize()
+            times: Times | None = slot.times()
+        finally:
+            self._threads.in_flight.discard(slot)
+        return times
+
+    def close(self) -> None:
+        """Wait for the stream and free everything, last made first."""
+        self._gpu.enter()
+        if self._stream is not None and not self._gpu.lost:
+            self._stream.synchronize()
+        for graph in reversed(self._graphs):
+            graph.close()
+        for slot in reversed(self.slots):
+            slot.close()
+        # contexts go before the memory they were given; launches hold on to them
+        for made in (self._graphs, self.slots, self._prepared, self._warm, self._contexts):
+            made.clear()
+        if self._memory is not None:
+            self._memory.close()
+        if self._stream is not None:
+            self._stream.close()
+
+
+def _row_bytes(array: Array) -> int:
+    return array.nbytes // max(1, len(array))

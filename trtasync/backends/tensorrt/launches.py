@@ -1,0 +1,161 @@
+"""How one batch size of one layout runs in one slot: prepared once, launched per batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.plans import Shape
+from trtasync.backends.tensorrt.slots import PinnedSlot
+from trtasync.cuda import Device, Graph
+from trtasync.requests import Array
+
+ALWAYS_MEASURED, MEASURED_EVERY = 8, 16
+"""The first batches are all measured, so that the engine knows its times; later every 16th: the
+two event records and the reading of them cost a tenth of a small batch's launch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One tensor's way between a slot and the device.
+
+    Attributes:
+        device: address.
+        host: address.
+        row_bytes: bytes of one row.
+    """
+
+    device: int
+    host: int
+    row_bytes: int
+
+
+class Launch(Protocol):
+    """What the lane calls per batch."""
+
+    outputs: list[Array]
+
+    def enqueue(self, slot: PinnedSlot, rows: int) -> None:
+        """Put a batch on the lane's stream, all but the event that says it is done.
+
+        Args:
+            slot: holding it; its `stages` are set.
+            rows: those that are real.
+        """
+
+
+class WholeGraph:
+    """Copy in, network and copy out as one graph launch: for small rows.
+
+    The copies have the size of the batch bucket: a few padding rows cost less than two more calls.
+    """
+
+    def __init__(
+        self, device: Device, stream: int, graph: Graph, context: Context, outputs: list[Array]
+    ):
+        """context: whose work the graph replays; kept alive."""
+        self.outputs = outputs
+        self._context = context
+        self._device = device
+        self._launch = device.fast.graph_launch
+        self._graph = graph.handle
+        self._stream = stream
+        self._runs = 0
+
+    def enqueue(self, slot: PinnedSlot, rows: int) -> None:
+        self._runs = runs = self._runs + 1
+        if runs <= ALWAYS_MEASURED or not runs % MEASURED_EVERY:
+            slot.begin.record(self._stream)
+            slot.stages = 1
+        code = self._launch(self._graph, self._stream)
+        if code:
+            self._device.check(code, "cuGraphLaunch")
+
+
+class Staged:
+    """Copies at their true size around the network, which is a graph or enqueued plainly."""
+
+    def __init__(
+        self,
+        device: Device,
+        stream: int,
+        context: Context,
+        numbers: tuple[Shape, ...],
+        copies: tuple[Sequence[Copy], Sequence[Copy]],
+        graph: Graph | None,
+        outputs: list[Array],
+    ):
+        """Args:
+        device: where.
+        stream: the lane's.
+        context: which network; its shapes are set here when they differ.
+        numbers: its input shapes.
+        copies: in and out.
+        graph: of the network alone, if there is one.
+        outputs: views of the slot.
+        """
+        self.outputs = outputs
+        self._device = device
+        self._stream = stream
+        self._context = context
+        self._numbers = numbers
+        self._in, self._out = copies
+        self._graph = graph
+
+    def enqueue(self, slot: PinnedSlot, rows: int) -> None:
+        stream = self._stream
+        slot.begin.record(stream)
+        self._copy_in(slot, rows)
+        slot.copied.record(stream)
+        self._run()
+        slot.computed.record(stream)
+        slot.stages = 3
+        self._copy_out(slot, rows)
+
+    def record(self, slot: PinnedSlot, rows: int) -> None:
+        """The same without the events: for a capture."""
+        self._copy_in(slot, rows)
+        self._run()
+        self._copy_out(slot, rows)
+
+    def _copy_in(self, slot: PinnedSlot, rows: int) -> None:
+        call, check, stream = self._device.fast.copy_in, self._device.check, self._stream
+        for copy in self._in:
+            size = copy.row_bytes * rows
+            if size and (code := call(copy.device, copy.host, size, stream)):
+                check(code, "copying a batch in")
+
+    def _run(self) -> None:
+        if self._graph is not None:
+            code = self._device.fast.graph_launch(self._graph.handle, self._stream)
+            if code:
+                self._device.check(code, "cuGraphLaunch")
+            return
+        self._context.shape(self._numbers)
+        self._context.enqueue(self._stream)
+
+    def _copy_out(self, slot: PinnedSlot, rows: int) -> None:
+        call, check, stream = self._device.fast.copy_out, self._device.check, self._stream
+        for copy in self._out:
+            size = copy.row_bytes * rows
+            if size and (code := call(copy.host, copy.device, size, stream)):
+                check(code, "copying a batch out")
+
+
+class Growing(Staged):
+    """Like `Staged`, for outputs whose size is known only once the network is enqueued."""
+
+    def _copy_out(self, slot: PinnedSlot, rows: int) -> None:
+        super()._copy_out(slot, rows)
+        call, check, stream = self._device.fast.copy_out, self._device.check, self._stream
+        for index, growing in self._context.growing.items():
+            known = self.outputs[index]
+            count = 1
+            for dim in growing.shape:
+                count *= dim
+            size = count * known.dtype.itemsize
+            host = slot.result(index, size)
+            if size and (code := call(host.ctypes.data, growing.address, size, stream)):
+                check(code, "copying a batch out")
+            view = host.view(known.dtype).reshape(growing.shape)
+            self.outputs[index] = view[None]

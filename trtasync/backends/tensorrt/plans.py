@@ -1,0 +1,214 @@
+"""A plan file and what its engine says of itself."""
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtasync.backends.tensorrt.api import CudaEngine, Dims
+from trtasync.backends.tensorrt.dtypes import numpy_dtype
+from trtasync.backends.tensorrt.library import Library
+from trtasync.cuda import Device
+from trtasync.errors import PlanError
+from trtasync.requests import Layout
+from trtasync.tensors import ModelSpec, TensorSpec
+
+Shape = tuple[int, ...]
+LINEAR = "kLINEAR"
+"""In the description of a plain row-major format; the lean runtime has no TensorFormat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """[min, opt, max] of one input in one profile: shapes, or the values of a shape tensor."""
+
+    least: Shape
+    best: Shape
+    most: Shape
+
+    def allows(self, shape: Shape) -> bool:
+        """Every number lies within."""
+        return len(shape) == len(self.least) and all(
+            low <= number <= high
+            for low, number, high in zip(self.least, shape, self.most, strict=True)
+        )
+
+    def distance(self, shape: Shape) -> int:
+        """How far from what the profile was tuned for: Triton's measure for the choice."""
+        return sum(abs(number - best) for number, best in zip(shape, self.best, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One optimization profile.
+
+    Attributes:
+        index: TensorRT's number of it.
+        ranges: per input, in order: of its shape, or of its values (shape tensors).
+    """
+
+    index: int
+    ranges: tuple[Range, ...]
+
+    def allows(self, numbers: Sequence[Shape]) -> bool:
+        """`numbers`: per input its shape, or its values (shape tensors)."""
+        return all(range_.allows(shape) for range_, shape in zip(self.ranges, numbers, strict=True))
+
+    def distance(self, numbers: Sequence[Shape]) -> int:
+        """See `Range.distance`."""
+        return sum(
+            range_.distance(shape) for range_, shape in zip(self.ranges, numbers, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every engine of a plan has in common, whatever its device.
+
+    Attributes:
+        spec: inputs (shape tensors are marked `host`) and outputs.
+        profiles: by index.
+        aliases: output name -> the input whose memory it shares.
+        smallest_batch: rows that some profile takes at least.
+        largest_batch: rows that some profile takes at most; None when nothing is batched.
+    """
+
+    spec: ModelSpec
+    profiles: tuple[Profile, ...]
+    aliases: dict[str, str]
+    smallest_batch: int
+    largest_batch: int | None
+
+    def numbers(self, layout: Layout, rows: int) -> tuple[Shape, ...]:
+        """Per input what the profiles speak of, for a batch of `rows` rows of a layout."""
+        shapes, values = iter(layout.shapes), iter(layout.values)
+        head = (rows,) if self.spec.batched else ()
+        return tuple(
+            next(values) if spec.host else (*head, *next(shapes)) for spec in self.spec.inputs
+        )
+
+    def profile_for(self, numbers: Sequence[Shape]) -> Profile | None:
+        """The fitting profile that was tuned for the nearest shape, or None."""
+        fitting = [profile for profile in self.profiles if profile.allows(numbers)]
+        return min(fitting, key=lambda profile: profile.distance(numbers)) if fitting else None
+
+
+def deserialize(lib: Library, runtime: Any, path: Path, device: Device) -> CudaEngine:
+    """Make an engine on a device from a plan file, which is mapped and not read into memory.
+
+    Raises:
+        PlanError: with TensorRT's own words, and with the versions where they can be told.
+    """
+    mark = lib.journal.mark()
+    device.enter()
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as plan:
+            engine: CudaEngine | None = runtime.deserialize_cuda_engine(plan)
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{path} cannot be read: {error}.") from error
+    except Exception as error:  # what the bindings raise is not documented
+        raise PlanError(
+            f"TensorRT cannot read {path}: {error}. {lib.journal.since(mark)}"
+        ) from error
+    if engine is None:
+        raise PlanError(
+            f"TensorRT {lib.version} cannot read {path} on {device.name} (compute capability "
+            f"{device.capability[0]}.{device.capability[1]}): {lib.journal.since(mark)}. "
+            "A plan runs on the TensorRT version and the GPU model it was built "
+            "for; build it again here, or build it version and hardware compatible."
+        )
+    return engine
+
+
+def read_plan(lib: Library, engine: CudaEngine) -> Plan:
+    """Specs, profiles and batch axis of an engine.
+
+    Raises:
+        PlanError: it has tensors that cannot be staged or batched.
+    """
+    trt = lib.trt
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    modes = {name: engine.get_tensor_mode(name) for name in names}
+    inputs = [_spec(lib, engine, n) for n in names if modes[n] == trt.TensorIOMode.INPUT]
+    outputs = [_spec(lib, engine, n) for n in names if modes[n] == trt.TensorIOMode.OUTPUT]
+    for output in outputs:
+        if output.host:
+            raise PlanError(
+                f"output '{output.name}' is a shape tensor in host memory, which belongs to the "
+                "whole batch and to no request; leave it out of the network's outputs."
+            )
+    spec = _model_spec(inputs, outputs)
+    profiles = tuple(
+        Profile(index, tuple(_range(engine, tensor, index) for tensor in inputs))
+        for index in range(engine.num_optimization_profiles)
+    )
+    least, most = _batch_range(spec, profiles)
+    return Plan(spec, profiles, _aliases(engine, outputs), least, most)
+
+
+def _spec(lib: Library, engine: CudaEngine, name: str) -> TensorSpec:
+    description = engine.get_tensor_format_desc(name)
+    if LINEAR not in description:
+        raise PlanError(
+            f"tensor '{name}' has the format {description!r}; only linear (row-major) inputs and "
+            "outputs can be batched. Build the plan without reformatted I/O (allowed_formats)."
+        )
+    dtype = numpy_dtype(lib.trt, engine.get_tensor_dtype(name), name)
+    shape = tuple(None if dim < 0 else dim for dim in as_tuple(engine.get_tensor_shape(name)))
+    host = engine.get_tensor_location(name) == lib.trt.TensorLocation.HOST
+    return TensorSpec(name, dtype, shape, host=host)
+
+
+def as_tuple(dims: Dims) -> Shape:
+    """A shape as Python ints. `Dims` themselves are slow and cannot be compared."""
+    return tuple(int(dim) for dim in dims)
+
+
+def _model_spec(inputs: list[TensorSpec], outputs: list[TensorSpec]) -> ModelSpec:
+    spec = ModelSpec.from_tensors(inputs, outputs)
+    if spec.batched and not all(output.shape for output in outputs):
+        return ModelSpec(spec.inputs, spec.outputs, batched=False)  # a scalar belongs to no row
+    return spec
+
+
+def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Range:
+    if tensor.host:
+        # by position, and in this order: the bindings' parameter names are swapped
+        found = engine.get_tensor_profile_values(profile, tensor.name)
+        least, best, most = (tuple(int(value) for value in values) for values in found)
+    else:
+        dims = engine.get_tensor_profile_shape(tensor.name, profile)
+        least, best, most = (as_tuple(shape) for shape in dims)
+    return Range(least, best, most)
+
+
+def _batch_range(spec: ModelSpec, profiles: Sequence[Profile]) -> tuple[int, int | None]:
+    if not spec.batched:
+        return 1, None
+    for profile in profiles:
+        heads = {
+            tensor.name: (range_.least[0], range_.most[0])
+            for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
+            if not tensor.host
+        }
+        if len(set(heads.values())) > 1:
+            raise PlanError(
+                f"profile {profile.index} allows different ranges on the first axes of the inputs "
+                f"({heads}), so they are not one batch axis. Build the plan with the same range "
+                "for all of them, or with a fixed first axis where it is no batch axis."
+            )
+    first = [
+        range_
+        for profile in profiles
+        for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
+        if not tensor.host
+    ]
+    return min(range_.least[0] for range_ in first), max(range_.most[0] for range_ in first)
+
+
+def _aliases(engine: CudaEngine, outputs: Sequence[TensorSpec]) -> dict[str, str]:
+    if not hasattr(engine, "get_aliased_input_tensor"):  # before 10.15
+        return {}
+    found = {spec.name: engine.get_aliased_input_tensor(spec.name) for spec in outputs}
+    return {output: source for output, source in found.items() if source}

@@ -1,0 +1,98 @@
+"""Slots in pinned memory: what the copy engine reads the rows from and writes the answers to."""
+
+from collections.abc import Sequence
+
+from trtasync.backends import Times
+from trtasync.cuda import Device, Event, PinnedBuffer, aligned
+from trtasync.requests import Array
+from trtasync.slots import HostSlot
+from trtasync.staging import Copies
+from trtasync.tensors import ModelSpec
+
+
+class PinnedSlot(HostSlot):
+    """The host memory of one batch of one lane, and the events that tell how far it is.
+
+    All of it is allocated at once at the largest size that the plan allows, so that a running
+    engine allocates nothing. It starts zeroed, and only rows that were checked are ever written, so
+    what lies behind a batch's rows is always a valid input: padding needs no copy.
+
+    Attributes:
+        filled: rows of the batch that somebody waits for; the rest is padding.
+        done: fires when the batch and its copies are done.
+        begin, copied, computed: stage boundaries, of batches that are measured.
+        stages: how many of them were recorded for this batch: 0 (not measured), 1 or 3.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        capacity: int,
+        lane: int,
+        device: Device,
+        sizes: tuple[Sequence[int], Sequence[int]],
+        copies: Copies,
+    ):
+        """Args:
+        spec: the model.
+        capacity: rows.
+        lane: index of the lane that owns it.
+        device: whose pinned memory it is.
+        sizes: bytes per input (shape tensors left out) and per output.
+        copies: how large rows come here.
+        """
+        super().__init__(spec, capacity, lane)
+        inputs, outputs = sizes
+        self._device = device
+        self._memory = PinnedBuffer(device, sum(map(aligned, (*inputs, *outputs))))
+        regions, start = [], 0
+        for size in (*inputs, *outputs):
+            regions.append(self._memory.array[start : start + size])
+            start += aligned(size)
+        self._buffers = regions[: len(inputs)]
+        self._results = regions[len(inputs) :]
+        self._grown: dict[int, PinnedBuffer] = {}
+        self.copies = copies
+        self.filled = 0
+        self.stages = 0
+        self.done = Event(device, blocking=True, timing=True)
+        self.begin, self.copied, self.computed = (Event(device, timing=True) for _ in range(3))
+
+    def pad(self, rows: int, run_rows: int) -> None:
+        """Only remember how many rows are real: those behind them are valid already."""
+        self.filled = rows
+
+    def result(self, index: int, size: int) -> Array:
+        """`size` bytes for an output; grown where its size depends on data. The slot is idle."""
+        region = self._results[index]
+        if size > region.size:
+            grown = PinnedBuffer(self._device, 2 * size)
+            if index in self._grown:
+                self._grown[index].close()
+            self._grown[index] = grown
+            region = self._results[index] = grown.array
+        return region[:size]
+
+    def times(self) -> Times | None:
+        """How long the stages of the finished batch took; None when it was not measured."""
+        if self.stages == 0:
+            return None
+        if self.stages == 1:
+            return 0.0, self.done.seconds_since(self.begin), 0.0
+        return (
+            self.copied.seconds_since(self.begin),
+            self.computed.seconds_since(self.copied),
+            self.done.seconds_since(self.computed),
+        )
+
+    def close(self) -> None:
+        """Free everything. Nothing may be in flight on the device."""
+        self._settle()  # copies for callers who left may still be writing
+        self._known.clear()
+        self.views = None
+        self.outputs = []
+        for event in (self.computed, self.copied, self.begin, self.done):
+            event.close()
+        for grown in self._grown.values():
+            grown.close()
+        self._memory.close()

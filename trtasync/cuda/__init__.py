@@ -1,0 +1,27 @@
+"""CUDA as this library uses it: checked objects, each with one owner, closed in reverse order.
+
+Nothing here is freed in `__del__`: freeing waits for the device, and the collector runs in any
+thread. No object is made before `find_device` has said that a device and a new enough driver exist.
+"""
+
+from trtasync.cuda.calls import CaptureFailed
+from trtasync.cuda.device import Device, driver_report, find_device
+from trtasync.cuda.graphs import Graph, capture
+from trtasync.cuda.memory import ALIGNMENT, CopyList, DeviceBuffer, PinnedBuffer, aligned
+from trtasync.cuda.streams import Event, Stream
+
+__all__ = [
+    "ALIGNMENT",
+    "CaptureFailed",
+    "CopyList",
+    "Device",
+    "DeviceBuffer",
+    "Event",
+    "Graph",
+    "PinnedBuffer",
+    "Stream",
+    "aligned",
+    "capture",
+    "driver_report",
+    "find_device",
+]
