@@ -1,5 +1,6 @@
 """A request on its way through the engine: what the policy sees of it, its arrays, its caller."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from trtasync.answers import join
@@ -16,6 +17,8 @@ class Call(Ticket):
 
     form: Form
     pieces: dict[int, list[Array]] | None = None
+    on_device: Sequence[Any] | None = None
+    """Device arrays that the answer is written to, when it stays on the device."""
 
     def __init__(self, form: Form, arrays: Any, future: Future, arrival: float):
         # Only what every request needs: `Policy.submit` sets batch and row, urgent calls the rest.

@@ -34,6 +34,10 @@ WORTH_A_HOP = 300e-6
 Shorter runs were faster one after another on the loop (benchmarks/results/thread_hop.json)."""
 
 
+SPIN = 100e-6
+"""Seconds for which the loop stays with batches that are predicted to end by then."""
+
+
 class _Worker:
     """A lane with its thread and its counts."""
 
@@ -76,6 +80,7 @@ class Dispatcher:
         self._loop_budget = loop_budget
         # Runs that are shorter still may follow one another without a turn of the loop between.
         self._pass_budget = loop_budget / 4
+        self._spin_budget = min(SPIN, loop_budget)
         self._states = [
             LaneState(index, lane.lane.device, lane.lane.depth) for index, lane in enumerate(lanes)
         ]
@@ -120,6 +125,18 @@ class Dispatcher:
             self.meter.stage.add((perf_counter() - begin) / form.rows)
         batch.plain = batch.plain and call.form.plain
 
+    def stage(self, batch: Batch, entry: Any) -> None:
+        """Stage an entry that has its row in a batch."""
+        if batch.write is None:
+            self._bind(batch)
+        call = call_of(entry)
+        whole = entry is call
+        batch.plain = batch.plain and whole and call.form.plain and call.on_device is None
+        batch.write(entry.row, entry.rows, call.arrays if whole else call.rows_of(entry))
+        if call.on_device is not None:
+            offset = 0 if whole else entry.offset
+            batch.slot.keep_on_device(entry.row, entry.rows, call.on_device, offset)
+
     def _bind(self, batch: Batch) -> None:
         views: Views = batch.slot.bind(batch.group.layout)
         batch.write = views.write
@@ -130,17 +147,8 @@ class Dispatcher:
         placements = self.policy.placements
         for entry in placements:
             batch = entry.batch
-            if entry.gone or batch is None:
-                continue
-            if batch.write is None:
-                self._bind(batch)
-            call = call_of(entry)
-            if entry is call:
-                batch.plain = batch.plain and call.form.plain
-                batch.write(entry.row, entry.rows, call.arrays)
-            else:
-                batch.plain = False
-                batch.write(entry.row, entry.rows, call.rows_of(entry))
+            if not entry.gone and batch is not None:
+                self.stage(batch, entry)
         placements.clear()
 
     def abandon(self, call: Call) -> None:
@@ -177,21 +185,42 @@ class Dispatcher:
         try:
             if self._notes or self._deaths or self._polled or self._staging:
                 self._collect()
-            policy = self.policy
-            begin = now = self._now()
-            while (batch := policy.next_batch(now)) is not None:
-                ran_here = self._launch(batch)
-                now = self._now()
-                if ran_here and now - begin > self._pass_budget:
-                    # Enough run on the loop: others get their turn before the next batch.
-                    if policy.queued:
-                        self.loop.ring()
-                    break
-            self.loop.alarm(policy.wake_at)
+            begin = self._now()
+            self._launch_all(begin)
+            while self._polled and self._spin(begin):
+                self._launch_all(begin)
+            self.loop.alarm(self.policy.wake_at)
             if self._idle is not None and not self._idle.done() and self.is_idle():
                 self._idle.set_result(None)
         except Exception as error:
             self._break(error)
+
+    def _launch_all(self, begin: float) -> None:
+        """Launch what should go."""
+        policy = self.policy
+        now = self._now()
+        while (batch := policy.next_batch(now)) is not None:
+            ran_here = self._launch(batch)
+            now = self._now()
+            if ran_here and now - begin > self._pass_budget:
+                # Enough run on the loop: others get their turn before the next batch.
+                if policy.queued:
+                    self.loop.ring()
+                break
+
+    def _spin(self, begin: float) -> bool:
+        """Stay with a batch that is about to end; True if some batch ended.
+
+        A turn of the loop takes as long as a small batch does on a GPU, and lets go of the GIL:
+        beside a thread that computes in Python that is 5 ms.
+        """
+        batch = self._polled[0]
+        end = batch.started + batch.group.cost.seconds(batch.run_rows)
+        limit = begin + self._spin_budget
+        while end < limit and self._now() < limit:
+            if self._poll():
+                return True
+        return False
 
     def _collect(self) -> None:
         """Take in what finished or died elsewhere since the last time."""
@@ -267,17 +296,18 @@ class Dispatcher:
             return False
         return batch.group.cost.seconds(batch.run_rows) > WORTH_A_HOP
 
-    def _poll(self) -> None:
-        still = []
-        for batch in self._polled:
+    def _poll(self) -> bool:
+        """Complete the polled batches that are done; True if there were any."""
+        polled, self._polled = self._polled, []
+        for batch in polled:
             lane = self._workers[batch.lane].lane
             if lane.ready(batch.slot):
                 self._complete(batch, finish(lane, batch.slot, batch.run_rows))
-            else:
-                still.append(batch)
-        self._polled = still
-        if still:
+            elif self._states[batch.lane].alive:
+                self._polled.append(batch)
+        if self._polled:
             self.loop.ring()
+        return len(self._polled) < len(polled)
 
     def _in_thread(self, batch: Batch, work: Callable[[], Outcome]) -> None:
         def job() -> None:
@@ -358,6 +388,8 @@ class Dispatcher:
             outputs = whole
         if not call.future.done():
             self.meter.answered += 1
+            if call.on_device is not None:
+                outputs = list(call.on_device)
             call.future.set_result(shape_answer(call.form, self._names, outputs))
 
     def _answer_pieces(self, batch: Batch, outcome: Outcome) -> None:

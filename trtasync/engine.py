@@ -19,7 +19,7 @@ from trtasync.dispatcher import Dispatcher
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError, WrongLoop
 from trtasync.loops import Future, in_thread
 from trtasync.metrics import Statistics
-from trtasync.requests import Layout, RequestReader
+from trtasync.requests import Form, Layout, RequestReader
 from trtasync.tensors import Pad, TensorSpec
 
 ndarray = np.ndarray
@@ -45,7 +45,7 @@ class Engine:
     ):
         """Not for users: `open_engine` checks the arguments and loads the model first."""
         self._backend = backend
-        self._reader = RequestReader(backend.spec, padding, self._new_group)
+        self._reader = RequestReader(backend.spec, padding, self._new_group, backend.adopt)
         self._dispatcher = Dispatcher(backend, lanes, options, loop_budget)
         self._closers: list[Future] | None = None
         self._is_closed = False
@@ -67,7 +67,7 @@ class Engine:
         """The model's outputs, in order."""
         return self._backend.spec.outputs
 
-    async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
+    async def infer(self, inputs: Any, *, priority: int = 0, outputs: str = "host") -> Any:
         """Run the model on one request, in a batch with whatever else is waiting.
 
         The caller's effective deadline (`anyio.fail_after`, `anyio.move_on_after`) orders the
@@ -77,8 +77,13 @@ class Engine:
             inputs: an array; a sequence of arrays in input order; or a mapping by input name.
                 An array of the spec's rank brings rows (batch axis first), one of a rank less is
                 one row. Not to be written to until the answer is here.
+                On the TensorRT backend arrays in the memory of its GPU are taken too, if they speak
+                DLPack or the CUDA array interface: they are copied there, after the work that was
+                enqueued to make them.
             priority: 1 (first) to 9 (last); 0 is the default, 5. A request that waits gains a
                 level every 10 s.
+            outputs: "host", or "device" on the TensorRT backend: arrays in the GPU's memory that
+                speak DLPack and the CUDA array interface, and keep it until they are let go.
 
         Returns:
             one array for a model of one output when one array was given, otherwise a dict by output
@@ -105,6 +110,8 @@ class Engine:
             or (form := self._forms.get(inputs.shape)) is None
         ):
             form, arrays = self._reader.read(inputs)
+        if outputs != "host":
+            return await self._infer_on_device(form, arrays, level, deadline, outputs)
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
         try:
@@ -117,7 +124,7 @@ class Engine:
             elif (vectors := batch.vectors) is not None and form.plain:
                 try:
                     vectors[call.row][:] = arrays
-                except ValueError:  # unaligned memory
+                except (ValueError, TypeError):  # unaligned memory; an array on a device
                     batch.write(call.row, 1, arrays)
             elif batch.write is None:
                 dispatcher.stage_first(batch, call)
@@ -125,6 +132,34 @@ class Engine:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain
             return await future
+        except QueueFull:
+            dispatcher.meter.rejected += 1
+            raise
+        except TrtasyncError:
+            raise
+        except BaseException:
+            dispatcher.abandon(call)
+            raise
+
+    async def _infer_on_device(
+        self, form: Form, arrays: Any, level: int, deadline: float, outputs: str
+    ) -> Any:
+        """`infer`, for an answer that stays on the device."""
+        if outputs != "device":
+            raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
+        if form.cuts:
+            raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
+        dispatcher = self._dispatcher
+        on_device = self._backend.device_outputs(form.group.layout, form.rows)
+        call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
+        call.on_device = on_device
+        try:
+            batch = self._submit_urgent(call, level, deadline)
+            if batch is None:
+                dispatcher.stage_placements()
+            else:
+                dispatcher.stage(batch, call)
+            return await call.future
         except QueueFull:
             dispatcher.meter.rejected += 1
             raise

@@ -14,10 +14,19 @@ from trtasync.errors import InvalidInput
 from trtasync.tensors import Dim, ModelSpec, Pad, TensorSpec
 
 Array = npt.NDArray[Any]
+Adopt = Callable[[TensorSpec, Any], Any]
+"""From a spec and a value to something that slots can stage (with shape and dtype), or None."""
 Shape = tuple[int, ...]
+
+_DLPACK_CPU = 1
+"""`kDLCPU` of dlpack.h."""
 
 MAX_FORMS = 4096
 """Forms kept at most; past that they are forgotten and found again: shapes can be endless."""
+
+
+def nothing(spec: TensorSpec, value: Any) -> None:
+    """Take nothing over: for backends whose memory is the host's."""
 
 
 class Layout:
@@ -79,11 +88,13 @@ class RequestReader:
         spec: ModelSpec,
         padding: Mapping[str, Pad],
         make_group: Callable[[Layout], Any],
+        adopt: Adopt = nothing,
     ):
         """Args:
             spec: the model's inputs and outputs.
             padding: input name -> padding rule.
             make_group: called once per new layout; may raise InvalidInput to refuse it.
+            adopt: takes arrays over that lie on a device of the backend.
 
         Raises:
             InvalidInput: when a padding rule names no dynamic axis of an input.
@@ -99,6 +110,7 @@ class RequestReader:
                 f"the inputs are {[tensor.name for tensor in spec.inputs]}."
             )
         self._make_group = make_group
+        self._adopt = adopt
         self._groups: dict[Any, Any] = {}
         self.arrays: dict[Shape, Form] = {}
         """Forms of requests that were one bare array, by its shape: the hot path looks here."""
@@ -126,7 +138,7 @@ class RequestReader:
             single = True
             values = self._in_order((inputs,))
         specs = self._spec.inputs
-        arrays = tuple(map(_as_array, specs, values))
+        arrays = tuple(map(self._as_array, specs, values))
         held: tuple[Shape, ...] = ()
         if self._shape_tensors:
             arrays, held = self._take_shape_tensors(arrays)
@@ -140,6 +152,22 @@ class RequestReader:
                 self._forget()
             forms[key] = form
         return form, (arrays[0] if len(arrays) == 1 else arrays)
+
+    def _as_array(self, spec: TensorSpec, value: Any) -> Any:
+        """The value as it will be staged: never a silent cast."""
+        if type(value) is np.ndarray:
+            return _as_host_array(spec, value)
+        if not spec.host and not any(pad is not None for pad in self._pads):
+            taken = self._adopt(spec, value)
+            if taken is not None:
+                return taken
+        if _is_on_device(value):
+            raise InvalidInput(
+                f"input {spec} got an array in the memory of a GPU, which is taken only by the "
+                "TensorRT backend, for inputs without padding=; give a host array: x.cpu().numpy() "
+                "in torch, x.get() in CuPy."
+            )
+        return _as_host_array(spec, value)
 
     def _take_shape_tensors(
         self, arrays: tuple[Array, ...]
@@ -317,7 +345,14 @@ def _row_axes(model: ModelSpec, spec: TensorSpec) -> tuple[Dim, ...]:
     return spec.shape[1:] if model.batched else spec.shape
 
 
-def _as_array(spec: TensorSpec, value: Any) -> Array:
+def _is_on_device(value: Any) -> bool:
+    if hasattr(value, "__dlpack_device__"):
+        kind, _ = value.__dlpack_device__()
+        return int(kind) != _DLPACK_CPU
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def _as_host_array(spec: TensorSpec, value: Any) -> Array:
     """The value as a native-endian array of exactly the spec's dtype; never a silent cast."""
     if type(value) is np.ndarray and value.dtype is spec.dtype:
         return value

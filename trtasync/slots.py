@@ -1,6 +1,6 @@
 """Slots: the host memory in which a batch is formed, row by row, as requests are submitted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -30,18 +30,20 @@ class Views:
     Attributes:
         layout: whose.
         inputs: per input, an array of (capacity, *row shape) on the slot's memory.
-        write: stages rows.
+        writers: per input, stages rows of it.
+        write: stages rows of all of them.
         vectors: per row, its memory, where a plain request (one row of a single, one-dimensional
             input) can be assigned to it as it is; None for other layouts.
         cache: room for what a backend derives from these views (bindings, graphs), by its own keys.
     """
 
-    __slots__ = ("cache", "inputs", "layout", "vectors", "write")
+    __slots__ = ("cache", "inputs", "layout", "vectors", "write", "writers")
 
     def __init__(self, layout: Layout, inputs: list[Array], copies: Copies | None = None):
         self.layout = layout
         self.inputs = inputs
-        self.write = _writer(layout, inputs, copies)
+        self.writers = _writers(layout, inputs, copies)
+        self.write = _writer(self.writers)
         self.vectors = _vectors(layout, inputs)
         self.cache: dict[Any, Any] = {}
 
@@ -108,6 +110,10 @@ class HostSlot:
             arrays.append(self._buffers[index][:size].view(spec.dtype).reshape(full))
         return Views(layout, arrays, self.copies)
 
+    def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
+        """Host memory has no such outputs: `Backend.device_outputs` refuses them before."""
+        raise NotImplementedError
+
     def move(self, source: int, target: int, count: int) -> None:
         """Move staged rows down over rows that were withdrawn (the ranges may overlap)."""
         assert self.views is not None
@@ -136,13 +142,17 @@ class HostSlot:
             array[rows:run_rows] = array[rows - 1]
 
 
-def _writer(layout: Layout, inputs: list[Array], copies: Copies | None) -> WriteRow:
+def _writers(layout: Layout, inputs: list[Array], copies: Copies | None) -> list[WriteRow]:
     writers = [_input_writer(array, fill) for array, fill in zip(inputs, layout.fills, strict=True)]
     if copies is not None:
         writers = [
             copies.wrap(write, array.nbytes // max(1, len(array)))
             for write, array in zip(writers, inputs, strict=True)
         ]
+    return writers
+
+
+def _writer(writers: list[WriteRow]) -> WriteRow:
     if len(writers) == 1:
         return writers[0]
 

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 Write = Callable[[int, int, Any], None]
@@ -37,16 +38,18 @@ class CopyThreads:
         """
         self._wanted = threads
         self._threads: list[threading.Thread] = []
-        self._jobs: queue.SimpleQueue[tuple[Copies, Write, int, int, Any] | None] = (
-            queue.SimpleQueue()
-        )
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closed = False
         self.in_flight: set[Any] = set()
 
-    def put(self, job: "tuple[Copies, Write, int, int, Any]") -> None:
-        """Let a thread do a copy."""
+    def put(self, job: Callable[[], None]) -> bool:
+        """Let a thread do something; False when they have ended. A job must not raise."""
+        if self._closed:
+            return False
         if not self._threads:
             self._start()
         self._jobs.put(job)
+        return True
 
     def _start(self) -> None:
         for index in range(self._wanted):
@@ -57,17 +60,12 @@ class CopyThreads:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            copies, write, row, count, source = job
-            problem: Exception | None = None
-            try:
-                write(row, count, source)
-            except Exception as error:
-                problem = error
-            del job, source, write  # an idle thread must not keep the last caller's array alive
-            copies.finish(problem)
+            job()
+            del job  # an idle thread must not keep the last caller's array alive
 
     def close(self) -> None:
         """Let the threads end after what they were given, and wait for them."""
+        self._closed = True
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -101,12 +99,16 @@ class Copies:
                 write(row, count, source)
             else:
                 self._started += 1
-                threads.put((self, write, row, count, source))
+                threads.put(partial(self._copy, write, row, count, source))
 
         return write_or_hand_over
 
-    def finish(self, problem: Exception | None) -> None:
-        """One copy is done. Called by a copy thread."""
+    def _copy(self, write: Write, row: int, count: int, source: Any) -> None:
+        problem: Exception | None = None
+        try:
+            write(row, count, source)
+        except Exception as error:
+            problem = error
         with self._condition:
             self._finished += 1
             self._problem = self._problem or problem

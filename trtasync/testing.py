@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trtasync.backends import OpenLane, Slot, Times
+from trtasync.backends import HostMemoryBackend, OpenLane, Slot, Times
 from trtasync.errors import DeviceLost, InferenceError
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot
@@ -22,7 +22,7 @@ __all__ = ["FunctionBackend", "Gate", "ScriptedBackend"]
 Function = Callable[..., Any]
 
 
-class FunctionBackend:
+class FunctionBackend(HostMemoryBackend):
     """A numpy function as a model: `function(*inputs)` with rows first gives the output(s).
 
     The function gets views of slot memory; what it returns is copied unless it owns its memory.
@@ -55,10 +55,6 @@ class FunctionBackend:
 
     def admit(self, layout: Layout) -> None:
         """Every shape that fits the specs is welcome."""
-
-    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Any size runs."""
-        return ()
 
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()

@@ -7,11 +7,12 @@ the types; the promises that types cannot say are the tests of `tests/backend_co
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from trtasync.errors import InvalidInput
 from trtasync.requests import Array, Layout
 from trtasync.slots import Views
-from trtasync.tensors import ModelSpec
+from trtasync.tensors import ModelSpec, TensorSpec
 
 Times = tuple[float, float, float]
 """Seconds one batch spent on its lane: copy in, compute, copy out (0.0 where there is no such
@@ -29,6 +30,10 @@ class Slot(Protocol):
 
     def staged(self, ring: Callable[[], None]) -> bool:
         """True when every row written is there; otherwise `ring` is called (by any thread) then."""
+
+    def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
+        """The outputs of rows `row` to `row + rows` go to rows `offset` on of these device arrays
+        (of `Backend.device_outputs`) too. Only for backends that make such."""
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move `count` staged rows from `source` down to `target`."""
@@ -104,6 +109,15 @@ class Backend(Protocol):
     def admit(self, layout: Layout) -> None:
         """Refuse (InvalidInput) a row shape that the model's profiles do not allow."""
 
+    def adopt(self, spec: TensorSpec, value: Any) -> Any:
+        """An array on a device of this backend as what its slots can stage; None for any other."""
+
+    def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
+        """Device arrays for a request's answer, one per output; raises InvalidInput if it cannot.
+
+        They are handed to `Slot.keep_on_device` for every batch that holds rows of the request.
+        """
+
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
     ) -> Sequence["OpenLane"]:
@@ -117,6 +131,24 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free the model. Called once, after every lane was closed."""
+
+
+class HostMemoryBackend:
+    """What backends have in common whose models run on host memory."""
+
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """Any size runs."""
+        return ()
+
+    def adopt(self, spec: TensorSpec, value: Any) -> Any:
+        """Host arrays only."""
+        return None
+
+    def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
+        """Raises InvalidInput: answers are in host memory."""
+        raise InvalidInput(
+            "outputs='device' needs a GPU; this engine runs on the CPU, leave outputs= out."
+        )
 
 
 @dataclass(frozen=True, slots=True)

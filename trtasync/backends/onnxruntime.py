@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from trtasync.backends import Lane, OpenLane, Slot, Times
+from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.errors import BackendUnavailable, InferenceError, PlanError
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
@@ -105,7 +105,7 @@ def _spec(node: Any, role: str) -> TensorSpec:
     return TensorSpec(node.name, np.dtype(dtype), tuple(dim or None for dim in node.shape))
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(HostMemoryBackend):
     """One session; see `trtasync.backends.Backend`."""
 
     name = "onnxruntime"
@@ -125,10 +125,6 @@ class OnnxRuntimeBackend:
 
     def admit(self, layout: Layout) -> None:
         """Any shape that fits the specs may run."""
-
-    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Any size runs."""
-        return ()
 
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()

@@ -4,6 +4,7 @@ Nothing here is freed in `__del__`: freeing waits for the device, and the collec
 thread. No object is made before `find_device` has said that a device and a new enough driver exist.
 """
 
+from trtasync.cuda.arrays import DeviceArray, DeviceInput, Intake, OutputPool
 from trtasync.cuda.calls import CaptureFailed
 from trtasync.cuda.device import Device, driver_report, find_device
 from trtasync.cuda.graphs import Graph, capture
@@ -15,9 +16,13 @@ __all__ = [
     "CaptureFailed",
     "CopyList",
     "Device",
+    "DeviceArray",
     "DeviceBuffer",
+    "DeviceInput",
     "Event",
     "Graph",
+    "Intake",
+    "OutputPool",
     "PinnedBuffer",
     "Stream",
     "aligned",

@@ -26,9 +26,10 @@ class Device:
         fast: the calls of the hot path, which keep the GIL.
     """
 
-    def __init__(self, index: int, module: Any):
+    def __init__(self, index: int, module: Any, alone: bool):
         """For `find_device`, which has checked that the device exists."""
         self.index = index
+        self._alone = alone  # then no code of this process can choose another one
         self.runtime = module
         self.lost = ""
         self._local = threading.local()
@@ -44,10 +45,15 @@ class Device:
         self.check(int(self.runtime.cudaSetDevice(self.index)[0]), "cudaSetDevice")
         self._local.entered = True
 
-    def enter_once(self) -> None:
-        """`enter`, in a thread of this library, where nobody else changes the current device."""
-        if not getattr(self._local, "entered", False):
+    def enter_again(self) -> None:
+        """`enter`, as cheaply as can be: next to nothing where there is only one device."""
+        if not (self._alone and getattr(self._local, "entered", False)):
             self.enter()
+
+    def enter_to_free(self) -> None:
+        """`enter`, without an error when the device is lost: there is nothing to free on it."""
+        if int(self.runtime.cudaSetDevice(self.index)[0]) in STICKY:
+            self.lost = self.lost or "it was lost"
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the runtime and check its code; returns what else it gave.
@@ -102,7 +108,7 @@ def find_device(index: int) -> Device:
         raise BackendUnavailable(problem)
     if index >= count:
         raise InvalidInput(f"devices= names GPU {index}; this machine has {count} (0 is first).")
-    return Device(index, module)
+    return Device(index, module, alone=count == 1)
 
 
 def driver_report() -> str:

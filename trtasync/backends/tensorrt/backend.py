@@ -2,20 +2,22 @@
 
 import itertools
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trtasync.backends import OpenLane
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library
 from trtasync.backends.tensorrt.plans import Plan, Range, Shape, deserialize, read_plan
-from trtasync.cuda import Device, find_device
-from trtasync.errors import InvalidInput, PlanError, TrtasyncError
+from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, find_device
+from trtasync.errors import InvalidInput, PlanError
 from trtasync.requests import Layout
 from trtasync.staging import CopyThreads, default_threads
-from trtasync.tensors import Pad
+from trtasync.tensors import Pad, TensorSpec
 
 log = logging.getLogger("trtasync")
 
@@ -96,6 +98,10 @@ class TensorRTBackend:
         self._sizes: tuple[int, ...] = ()
         threads = options.copy_threads
         self._threads = CopyThreads(default_threads() if threads is None else threads)
+        devices = [device for device, _ in engines]
+        self._intake = Intake(devices)
+        self._pool = OutputPool(devices[0], self._threads.put)
+        self._lanes: Sequence[TensorRTLane] = ()
         self.largest_batch_size = plan.largest_batch
         self.default_batch_size = plan.largest_batch or 1
 
@@ -114,6 +120,35 @@ class TensorRTBackend:
         for rows in self._sizes:
             if self._plan.profile_for(self._plan.numbers(layout, rows)) is None:
                 raise InvalidInput(self._refusal(layout, rows))
+
+    def adopt(self, spec: TensorSpec, value: Any) -> Any:
+        """See `Backend.adopt`: anything with DLPack or the CUDA array interface."""
+        return self._intake.adopt(spec, value)
+
+    def device_outputs(self, layout: Layout, rows: int) -> Sequence[DeviceArray]:
+        """See `Backend.device_outputs`. On the first device: which lane will run is not known yet.
+
+        Raises:
+            InvalidInput: the outputs' size depends on data, or there are several devices.
+        """
+        if len(self._engines) > 1:
+            raise InvalidInput(
+                "outputs='device' needs an engine on one GPU; this one runs on "
+                f"{[device.index for device, _ in self._engines]}."
+            )
+        shapes = self._lanes[0].output_rows(layout)
+        arrays = []
+        for spec, row in zip(self.spec.outputs, shapes, strict=True):
+            if row is None:
+                raise InvalidInput(
+                    f"outputs='device': the size of output {spec} depends on data; leave it out."
+                )
+            shape = (rows, *row)
+            size = math.prod(shape) * spec.dtype.itemsize
+            lease = self._pool.take(size)
+            device = self._engines[0][0].index
+            arrays.append(DeviceArray(lease.address, shape, spec.dtype, device, lease))
+        return arrays
 
     def _refusal(self, layout: Layout, rows: int) -> str:
         numbers = self._plan.numbers(layout, rows)
@@ -147,7 +182,6 @@ class TensorRTBackend:
             inline_bytes=INLINE_BYTES if inline is None else inline,
         )
         lanes: list[TensorRTLane] = []
-        many = len(self._engines) > 1
         try:
             for device, engine in self._engines:
                 for _ in range(streams):
@@ -159,13 +193,13 @@ class TensorRTBackend:
                         device,
                         lane_options,
                         self._threads,
-                        many,
                     )
                     lanes.append(lane)
         except BaseException:
             for lane in reversed(lanes):
                 lane.close()
             raise
+        self._lanes = lanes
         return [OpenLane(lane, lane.slots) for lane in lanes]
 
     def _check_sizes(self) -> None:
@@ -214,12 +248,13 @@ class TensorRTBackend:
     def close(self) -> None:
         """End the copy threads and free the engines, then the runtime they came from."""
         self._threads.close()
+        self._lanes = ()
+        self._engines[0][0].enter_to_free()
+        self._pool.close()
+        self._intake.close()
         while self._engines:
             device, _ = self._engines.pop()
-            try:
-                device.enter()
-            except TrtasyncError as error:
-                log.warning("%s", error)
+            device.enter_to_free()
         self._runtime = None
 
 

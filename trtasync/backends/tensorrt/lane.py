@@ -77,7 +77,6 @@ class TensorRTLane:
         device: Device,
         options: LaneOptions,
         threads: CopyThreads,
-        many_devices: bool,
     ):
         """Make everything, run and capture every warm shape once. In a thread: it takes seconds.
 
@@ -93,7 +92,6 @@ class TensorRTLane:
         self._gpu = device
         self._options = options
         self._threads = threads
-        self._enter = device.enter if many_devices else device.enter_once
         self._stream: Stream | None = None
         self._contexts: dict[int, Context] = {}
         self._memory: LaneMemory | None = None
@@ -215,7 +213,9 @@ class TensorRTLane:
         launch = slot.views.cache.get(rows)
         if launch is None:
             launch = self._find(slot, rows)
-        self._enter()
+        if slot.device_rows or slot.device_outputs:
+            launch = self._with_copies_apart(slot, rows, launch)
+        self._gpu.enter_again()
         filled, slot.filled, slot.stages = slot.filled or rows, 0, 0
         self._threads.in_flight.add(slot)
         try:
@@ -248,6 +248,33 @@ class TensorRTLane:
             views.cache.clear()
         views.cache[rows] = launch
         return launch
+
+    def output_rows(self, layout: Layout) -> list[Shape | None]:
+        """Per output the shape of one row of this layout; None where it depends on data."""
+        rows = self._options.batch_sizes[0]
+        numbers = self._plan.numbers(layout, rows)
+        warm = self._warm.get((numbers, rows))
+        if warm is not None:
+            shapes = warm.context.shape(numbers)
+        else:
+            profile = self._plan.profile_for(numbers)
+            shapes = [] if profile is None else self._contexts[profile.index].shape(numbers)
+        return [None if shape is None else self._row(shape) for shape in shapes]
+
+    def _with_copies_apart(self, slot: PinnedSlot, rows: int, launch: Launch) -> Launch:
+        """For a batch with rows from or for device memory, which no captured copy knows of."""
+        if not isinstance(launch, WholeGraph):
+            return launch
+        views = slot.views
+        assert views is not None
+        apart: Launch | None = views.cache.get(("apart", rows))
+        if apart is None:
+            key = (self._plan.numbers(views.layout, rows), rows)
+            apart = self._staged(
+                slot, views.layout, rows, self._warm[key].context, key, self._warm[key].graph
+            )
+            views.cache["apart", rows] = apart
+        return apart
 
     def _cold(self, slot: PinnedSlot, layout: Layout, rows: int, key: Key) -> Launch:
         profile = self._plan.profile_for(key[0])
@@ -312,7 +339,7 @@ class TensorRTLane:
         """Sleep in `cudaEventSynchronize`, unless the event has fired already."""
         try:
             if not slot.done.fired():
-                self._gpu.enter_once()
+                self._gpu.enter_again()
                 slot.done.synchronize()
             times: Times | None = slot.times()
         finally:
@@ -321,7 +348,7 @@ class TensorRTLane:
 
     def close(self) -> None:
         """Wait for the stream and free everything, last made first."""
-        self._gpu.enter()
+        self._gpu.enter_to_free()
         if self._stream is not None and not self._gpu.lost:
             self._stream.synchronize()
         for graph in reversed(self._graphs):

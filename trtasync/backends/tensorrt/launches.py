@@ -7,7 +7,7 @@ from typing import Protocol
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.plans import Shape
 from trtasync.backends.tensorrt.slots import PinnedSlot
-from trtasync.cuda import Device, Graph
+from trtasync.cuda import CopyList, Device, Graph
 from trtasync.requests import Array
 
 ALWAYS_MEASURED, MEASURED_EVERY = 8, 16
@@ -124,6 +124,27 @@ class Staged:
             size = copy.row_bytes * rows
             if size and (code := call(copy.device, copy.host, size, stream)):
                 check(code, "copying a batch in")
+        if slot.device_rows:
+            self._take_device_rows(slot)
+
+    def _take_device_rows(self, slot: PinnedSlot) -> None:
+        """Rows that callers brought in device memory, over what came from the host in their place;
+        not before whatever makes them has run."""
+        module, copies = self._device.runtime, []
+        for index, row, _, array in slot.device_rows:
+            self._device.call(module.cudaStreamWaitEvent, self._stream, array.ready.handle, 0)
+            target = self._in[index]
+            copies.append((target.device + row * target.row_bytes, array.address, array.nbytes))
+        CopyList(self._device, copies).enqueue(self._stream)
+
+    def _leave_on_device(self, slot: PinnedSlot) -> None:
+        """Answers that stay in device memory."""
+        copies = [
+            (array.address, source.device + row * source.row_bytes, rows * source.row_bytes)
+            for row, rows, arrays in slot.device_outputs
+            for source, array in zip(self._out, arrays, strict=True)
+        ]
+        CopyList(self._device, copies).enqueue(self._stream)
 
     def _run(self) -> None:
         if self._graph is not None:
@@ -140,6 +161,8 @@ class Staged:
             size = copy.row_bytes * rows
             if size and (code := call(copy.host, copy.device, size, stream)):
                 check(code, "copying a batch out")
+        if slot.device_outputs:
+            self._leave_on_device(slot)
 
 
 class Growing(Staged):

@@ -1,11 +1,12 @@
 """Slots in pinned memory: what the copy engine reads the rows from and writes the answers to."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from trtasync.backends import Times
-from trtasync.cuda import Device, Event, PinnedBuffer, aligned
-from trtasync.requests import Array
-from trtasync.slots import HostSlot
+from trtasync.cuda import Device, DeviceArray, DeviceInput, Event, PinnedBuffer, aligned
+from trtasync.requests import Array, Layout
+from trtasync.slots import HostSlot, Views, WriteRow
 from trtasync.staging import Copies
 from trtasync.tensors import ModelSpec
 
@@ -18,6 +19,8 @@ class PinnedSlot(HostSlot):
     what lies behind a batch's rows is always a valid input: padding needs no copy.
 
     Attributes:
+        device_rows: (input, row, rows, array) of what callers brought in device memory.
+        device_outputs: (row, rows, arrays) of the answers that stay there.
         filled: rows of the batch that somebody waits for; the rest is padding.
         done: fires when the batch and its copies are done.
         begin, copied, computed: stage boundaries, of batches that are measured.
@@ -53,10 +56,62 @@ class PinnedSlot(HostSlot):
         self._results = regions[len(inputs) :]
         self._grown: dict[int, PinnedBuffer] = {}
         self.copies = copies
+        self.device_rows: list[tuple[int, int, int, DeviceInput]] = []
+        self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
         self.filled = 0
         self.stages = 0
         self.done = Event(device, blocking=True, timing=True)
         self.begin, self.copied, self.computed = (Event(device, timing=True) for _ in range(3))
+
+    def bind(self, layout: Layout) -> Views:
+        """See `HostSlot.bind`; lets go of the device arrays of the batch before."""
+        self.device_rows.clear()
+        self.device_outputs.clear()
+        return super().bind(layout)
+
+    def _view(self, layout: Layout) -> Views:
+        views = super()._view(layout)
+        views.write = self._writer(views.writers)
+        return views
+
+    def _writer(self, writers: Sequence[WriteRow]) -> WriteRow:
+        if len(writers) == 1:
+            write_host = writers[0]
+
+            def write_one(row: int, count: int, array: Any) -> None:
+                if type(array) is DeviceInput:
+                    self.device_rows.append((0, row, count, array))
+                else:
+                    write_host(row, count, array)
+
+            return write_one
+
+        def write(row: int, count: int, arrays: Any) -> None:
+            for index, (write_host, array) in enumerate(zip(writers, arrays, strict=True)):
+                if type(array) is DeviceInput:
+                    self.device_rows.append((index, row, count, array))
+                else:
+                    write_host(row, count, array)
+
+        return write
+
+    def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
+        """See `Slot.keep_on_device`."""
+        self.device_outputs.append((row, rows, [array[offset : offset + rows] for array in arrays]))
+
+    def move(self, source: int, target: int, count: int) -> None:
+        """See `HostSlot.move`; what is noted of rows moves with them."""
+        super().move(source, target, count)
+        self.device_rows = [
+            (index, row - source + target, rows, array)
+            for index, row, rows, array in self.device_rows
+            if source <= row < source + count
+        ] + [entry for entry in self.device_rows if not target <= entry[1] < source + count]
+        self.device_outputs = [
+            (row - source + target, rows, arrays)
+            for row, rows, arrays in self.device_outputs
+            if source <= row < source + count
+        ] + [entry for entry in self.device_outputs if not target <= entry[0] < source + count]
 
     def pad(self, rows: int, run_rows: int) -> None:
         """Only remember how many rows are real: those behind them are valid already."""
