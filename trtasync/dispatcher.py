@@ -12,15 +12,14 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from trtasync.answers import plain_rows, shape_answer, take
-from trtasync.backends import Backend, OpenLane, Times
+from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
-from trtasync.calls import Call, call_of, own_error
+from trtasync.calls import Call, call_of
+from trtasync.delivery import Delivery
 from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
-from trtasync.metrics import LaneStatistics, Meter, Statistics
-from trtasync.requests import Array
+from trtasync.metrics import LaneStatistics, Statistics
 from trtasync.slots import Views
 
 log = logging.getLogger("trtasync")
@@ -74,9 +73,6 @@ class Dispatcher:
         loop_budget: seconds a run may take on the event loop.
         """
         self._backend = backend
-        self._names = [spec.name for spec in backend.spec.outputs]
-        self._one_output = len(self._names) == 1
-        self._lent = backend.lends_outputs
         self._loop_budget = loop_budget
         # Runs that are shorter still may follow one another without a turn of the loop between.
         self._pass_budget = loop_budget / 4
@@ -90,9 +86,13 @@ class Dispatcher:
         ]
         slots = [slot for lane in lanes for slot in lane.slots]
         self.policy = Policy(options, self._states, slots, self._abandoned)
-        self.meter = Meter()
         self.loop = current_loop(self.pump)
         self._now = self.loop.now
+        names = [spec.name for spec in backend.spec.outputs]
+        self._delivery = Delivery(
+            names, backend.lends_outputs, self.loop.done_error, self._withdraw
+        )
+        self.meter = self._delivery.meter
         self.refusal: tuple[type[TrtasyncError], str] | None = None
         self.stamp = 0.0
         self._notes: deque[tuple[Batch, Outcome]] = deque()
@@ -159,6 +159,9 @@ class Dispatcher:
         self.policy.withdraw(call, self._now())
         self.stage_placements()
         self.loop.ring()
+
+    def _withdraw(self, call: Call) -> None:
+        self.policy.withdraw(call, self._now())
 
     def _abandoned(self, batch: Batch) -> list[Any]:
         """Entries whose caller was cancelled in this loop iteration and has not run yet."""
@@ -330,12 +333,12 @@ class Dispatcher:
             now = self._now()
             if outcome.pieces:
                 self._states[batch.lane].held = False
-                self._answer_pieces(batch, outcome)
+                self._delivery.answer_pieces(batch, outcome.pieces)
             else:
-                self._answer(batch, batch.slot.outputs)
-            self._count(batch, outcome.times, now)
+                self._delivery.answer(batch, batch.slot.outputs)
+            self._delivery.count(batch, outcome.times, now)
         elif outcome.lost or len(batch.entries) == 1:
-            self._fail_batch(batch, outcome.error)
+            self._delivery.fail_batch(batch, outcome.error)
         else:
             self.meter.retried += 1
             self._retry(batch)
@@ -351,7 +354,7 @@ class Dispatcher:
             self.stage_placements()
 
     def _end_failed(self, batch: Batch, error: Exception) -> None:
-        self._fail_batch(batch, error)
+        self._delivery.fail_batch(batch, error)
         self.policy.finished(batch, self._now(), None)
         batch.entries = []
 
@@ -363,73 +366,6 @@ class Dispatcher:
         self._in_thread(
             batch, partial(run_in_halves, lane, batch.slot, counts, self.policy.run_rows)
         )
-
-    def _answer(self, batch: Batch, outputs: list[Array]) -> None:
-        if batch.plain and self._one_output:
-            rows = plain_rows(outputs[0], batch.size, self._lent)
-            missed, done_error = 0, self.loop.done_error
-            for call, row in zip(batch.entries, rows, strict=True):
-                try:
-                    call.future.set_result(row)
-                except done_error:  # cancelled meanwhile; asking first costs every request
-                    missed += 1
-            self.meter.answered += len(rows) - missed
-            return
-        for entry in batch.entries:
-            if not entry.gone:
-                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
-
-    def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
-        call = call_of(entry)
-        if entry is not call:
-            whole = call.collect(entry.offset, outputs)
-            if whole is None:
-                return
-            outputs = whole
-        if not call.future.done():
-            self.meter.answered += 1
-            if call.on_device is not None:
-                outputs = list(call.on_device)
-            call.future.set_result(shape_answer(call.form, self._names, outputs))
-
-    def _answer_pieces(self, batch: Batch, outcome: Outcome) -> None:
-        for entry, piece in zip(batch.entries, outcome.pieces, strict=True):
-            if isinstance(piece, Exception):
-                self._fail(call_of(entry), piece)
-            elif not entry.gone:
-                self._answer_entry(entry, piece)
-
-    def _count(self, batch: Batch, times: Times | None, now: float) -> None:
-        meter = self.meter
-        meter.batch_sizes[batch.size] += 1
-        meter.padded_rows += batch.run_rows - batch.size
-        if times is not None:
-            copy_in, compute, copy_out = times
-            meter.compute.add(compute)
-            if copy_in or copy_out:
-                meter.copy_in.add(copy_in)
-                meter.copy_out.add(copy_out)
-        entries = batch.entries
-        first, last = entries[0].arrival, entries[-1].arrival
-        if first == last:
-            meter.latency.add(now - first, len(entries))
-            meter.queue.add(batch.started - first, len(entries))
-        else:
-            for entry in entries:
-                meter.latency.add(now - entry.arrival)
-                meter.queue.add(batch.started - entry.arrival)
-
-    def _fail_batch(self, batch: Batch, error: Exception) -> None:
-        for entry in batch.entries:
-            self._fail(call_of(entry), error)
-
-    def _fail(self, call: Any, cause: BaseException) -> None:
-        """Fail one request, with an exception of its own."""
-        if call.future.done():
-            return
-        self.meter.failed += 1
-        call.future.set_exception(own_error(cause))
-        self.policy.withdraw(call, self._now())
 
     # -- the end of a lane, of the engine --------------------------------------------------------
 
@@ -445,7 +381,7 @@ class Dispatcher:
             # It may run on and write its outputs when nobody expects them: the slot, if it is one
             # that all lanes share, goes with the lane.
             batch.slot.lane = index
-            self._fail_batch(batch, lost)
+            self._delivery.fail_batch(batch, lost)
             self.policy.finished(batch, self._now(), None)
         self._polled = [batch for batch in self._polled if batch.lane != index]
         self._staging = [batch for batch in self._staging if batch.lane != index]
@@ -463,7 +399,7 @@ class Dispatcher:
         self.refuse(TrtasyncError, message)
         failure = TrtasyncError(message)
         for batch in [batch for state in self._states for batch in state.running]:
-            self._fail_batch(batch, failure)
+            self._delivery.fail_batch(batch, failure)
         self.fail_waiting(failure)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
@@ -476,7 +412,7 @@ class Dispatcher:
     def fail_waiting(self, error: TrtasyncError) -> None:
         """Fail every request that is not running."""
         for call in self.policy.drain():
-            self._fail(call, error)
+            self._delivery.fail(call, error)
 
     async def wait_idle(self) -> None:
         """Until everything accepted has its answer and nothing is running."""

@@ -1,0 +1,110 @@
+"""The end of a batch, for its callers: rows become answers, failures become exceptions."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trtasync.answers import plain_rows, shape_answer, take
+from trtasync.backends import Times
+from trtasync.batching import Batch
+from trtasync.calls import call_of, own_error
+from trtasync.metrics import Meter
+from trtasync.requests import Array
+
+
+class Delivery:
+    """Hands out what batches gave, and counts it.
+
+    Attributes:
+        meter: what was counted.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        lent: bool,
+        done_error: type[Exception],
+        withdraw: Callable[[Any], None],
+    ):
+        """Args:
+        names: of the outputs.
+        lent: outputs are memory of the slot, which will be written again.
+        done_error: what a future raises that is done already.
+        withdraw: takes the rest of a failed request out of the queue.
+        """
+        self.meter = Meter()
+        self._names = names
+        self._one_output = len(names) == 1
+        self._lent = lent
+        self._done_error = done_error
+        self._withdraw = withdraw
+
+    def answer(self, batch: Batch, outputs: list[Array]) -> None:
+        """Answer everybody in a batch that went well."""
+        if batch.plain and self._one_output:
+            rows = plain_rows(outputs[0], batch.size, self._lent)
+            missed, done_error = 0, self._done_error
+            for call, row in zip(batch.entries, rows, strict=True):
+                try:
+                    call.future.set_result(row)
+                except done_error:  # cancelled meanwhile; asking first costs every request
+                    missed += 1
+            self.meter.answered += len(rows) - missed
+            return
+        for entry in batch.entries:
+            if not entry.gone:
+                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+
+    def answer_pieces(self, batch: Batch, pieces: Sequence[list[Array] | Exception]) -> None:
+        """Answer or fail everybody in a batch that was run again in halves."""
+        for entry, piece in zip(batch.entries, pieces, strict=True):
+            if isinstance(piece, Exception):
+                self.fail(call_of(entry), piece)
+            elif not entry.gone:
+                self._answer_entry(entry, piece)
+
+    def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
+        call = call_of(entry)
+        if entry is not call:
+            whole = call.collect(entry.offset, outputs)
+            if whole is None:
+                return
+            outputs = whole
+        if not call.future.done():
+            self.meter.answered += 1
+            if call.on_device is not None:
+                outputs = list(call.on_device)
+            call.future.set_result(shape_answer(call.form, self._names, outputs))
+
+    def fail_batch(self, batch: Batch, error: Exception) -> None:
+        """Fail everybody in a batch."""
+        for entry in batch.entries:
+            self.fail(call_of(entry), error)
+
+    def fail(self, call: Any, cause: BaseException) -> None:
+        """Fail one request, with an exception of its own."""
+        if call.future.done():
+            return
+        self.meter.failed += 1
+        call.future.set_exception(own_error(cause))
+        self._withdraw(call)
+
+    def count(self, batch: Batch, times: Times | None, now: float) -> None:
+        """Count a batch that went well. `times`: None when it was not measured."""
+        meter = self.meter
+        meter.batch_sizes[batch.size] += 1
+        meter.padded_rows += batch.run_rows - batch.size
+        if times is not None:
+            copy_in, compute, copy_out = times
+            meter.compute.add(compute)
+            if copy_in or copy_out:
+                meter.copy_in.add(copy_in)
+                meter.copy_out.add(copy_out)
+        entries = batch.entries
+        first, last = entries[0].arrival, entries[-1].arrival
+        if first == last:
+            meter.latency.add(now - first, len(entries))
+            meter.queue.add(batch.started - first, len(entries))
+        else:
+            for entry in entries:
+                meter.latency.add(now - entry.arrival)
+                meter.queue.add(batch.started - entry.arrival)
