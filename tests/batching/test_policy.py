@@ -6,7 +6,8 @@ import pytest
 
 from tests.batching.harness import MS, Desk, Slot, linear
 from trtasync.batching import Batch, Group, LaneState, Policy, PolicyOptions, Ticket
-from trtasync.batching.policy import GRACE, HASTE, TRUST
+from trtasync.batching.parked import GRACE
+from trtasync.batching.policy import HASTE, TRUST
 from trtasync.batching.waiting import AGEING
 from trtasync.batching.work import Entry
 from trtasync.errors import QueueFull

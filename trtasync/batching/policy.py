@@ -5,13 +5,12 @@ do (`next_batch`, until that returns None; then again at `wake_at`). Rows that f
 slot outside the fast path of `submit` are listed in `placements` until the engine has staged them.
 """
 
-import heapq
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
+from trtasync.batching.parked import Parked
 from trtasync.batching.places import Places
 from trtasync.batching.waiting import urgency
 from trtasync.batching.work import (
@@ -32,10 +31,6 @@ let through and measured: a single slow run must not condemn every request that 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
 late and runs vary, and a request for which it went too late would be left out of it."""
-
-GRACE = 0.02
-"""Seconds after its deadline at which a request left uncomputed is looked at again: its caller's
-scope has ended by then, or its deadline was moved and it is computed after all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +91,7 @@ class Policy:
         self._bound = any(slot.lane is not None for slot in slots)
         self._places = Places(self._capacity, lanes, slots, self._busy, self._turn_away)
         self.placements = self._places.placements
-        self._parked: list[tuple[float, int, Ticket]] = []
-        self._serial = count(1)
+        self._parked = Parked()
         self.queued = 0
         self.in_flight = 0
         self.left_out = 0
@@ -141,13 +135,9 @@ class Policy:
         return self._places.place(ticket)
 
     def park(self, ticket: Ticket, now: float) -> None:
-        """Keep a request uncomputed until its caller's scope ends (see GRACE)."""
+        """Keep a request uncomputed until its caller's scope ends (see `Parked`)."""
         self.left_out += 1
-        ticket.gone = True
-        ticket.parked = True
-        due = max(ticket.deadline, now) + GRACE
-        heapq.heappush(self._parked, (due, next(self._serial), ticket))
-        self.wake_at = min(self.wake_at, due)
+        self.wake_at = min(self.wake_at, self._parked.add(ticket, now))
 
     def withdraw(self, ticket: Ticket, now: float) -> None:
         """Nobody waits for this request any more. Rows that are not running are never computed."""
@@ -202,7 +192,7 @@ class Policy:
 
     def drain(self) -> list[Ticket]:
         """Take out every request that is not running (for an abort)."""
-        entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
+        entries: list[Entry] = [*self._parked.tickets()]
         entries += self._places.clear()
         self._parked.clear()
         self.queued = 0
@@ -216,7 +206,7 @@ class Policy:
 
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
-        entries: list[Entry] = [ticket for _, _, ticket in self._parked if ticket.parked]
+        entries: list[Entry] = [*self._parked.tickets()]
         batches = [
             *self._places.forming,
             *(batch for lane in self._lanes for batch in lane.running),
@@ -389,14 +379,9 @@ class Policy:
         self.park(ticket, now)
 
     def _unpark(self, now: float) -> None:
-        while self._parked:
-            due, _, ticket = self._parked[0]
-            if ticket.parked and due > now:
-                self.wake_at = due
-                return
-            heapq.heappop(self._parked)
-            if ticket.parked:
-                self._readmit(ticket)
+        while (ticket := self._parked.pop_due(now)) is not None:
+            self._readmit(ticket)
+        self.wake_at = min(self.wake_at, self._parked.next_due)
 
     def _readmit(self, ticket: Ticket) -> None:
         ticket.group.waiting.sweep()  # it must not come back to life there too
