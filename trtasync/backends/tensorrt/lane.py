@@ -338,8 +338,8 @@ class TensorRTLane:
     def wait(self, slot: Any) -> Times | None:
         """Sleep in `cudaEventSynchronize`, unless the event has fired already."""
         try:
+            self._gpu.enter_again()
             if not slot.done.fired():
-                self._gpu.enter_again()
                 slot.done.synchronize()
             times: Times | None = slot.times()
         finally:

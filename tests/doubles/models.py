@@ -1,0 +1,132 @@
+"""How a test declares a model for the double of TensorRT, and the plans made of it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+MAGIC = b"ftrt-double\n"
+
+Shape = tuple[int, ...]
+Range = tuple[Shape, Shape, Shape]
+Kernel = Callable[[Any, int], bool]
+"""kernel(context, stream) -> accepted. Puts the network's work on the stream."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output.
+
+    Attributes:
+        name: of the tensor.
+        dtype: numpy's.
+        shape: -1 where dynamic.
+        profiles: inputs: (min, opt, max) shapes, or values (host), per optimization profile.
+        host: it is a shape tensor.
+        infer: outputs: from the input shapes (and values) by name to its shape; by default every -1
+            is the same axis of the first input.
+        data_dependent: outputs: its size is known when it was computed only.
+        alias_of: outputs: the input whose memory it shares.
+        format: how TensorRT describes its layout.
+    """
+
+    name: str
+    dtype: Any
+    shape: Shape
+    profiles: Sequence[Range] = ()
+    host: bool = False
+    infer: Callable[[dict[str, Shape]], Shape] | None = None
+    data_dependent: bool = False
+    alias_of: str = ""
+    format: str = "Row major linear format (kLINEAR)"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and what its engine says of itself.
+
+    Attributes:
+        name: it is registered under this name, which its plan holds.
+        inputs: in order.
+        outputs: in order.
+        kernel: what an enqueue does.
+        activation_bytes: of one context.
+        capturable: an enqueue inside a stream capture is accepted.
+        version: of the TensorRT that "built" the plan.
+        capability: of the GPU it was built for.
+        largest: output name -> upper bound in bytes of a data-dependent output; unknown without.
+    """
+
+    name: str
+    inputs: Sequence[Tensor]
+    outputs: Sequence[Tensor]
+    kernel: Kernel
+    activation_bytes: int = 1024
+    capturable: bool = True
+    version: str = "11.4.0"
+    capability: str = "9.0"
+    largest: dict[str, int] = field(default_factory=dict)
+
+    def tensor(self, name: str) -> Tensor | None:
+        """By name."""
+        found = [tensor for tensor in (*self.inputs, *self.outputs) if tensor.name == name]
+        return found[0] if found else None
+
+
+_models: dict[str, Model] = {}
+
+
+def plan(model: Model) -> bytes:
+    """A plan file's content."""
+    _models[model.name] = model
+    head = {"model": model.name, "version": model.version, "capability": model.capability}
+    return MAGIC + json.dumps(head).encode() + b"\n" + bytes(64)
+
+
+def read_plan(data: bytes) -> tuple[Model | None, str]:
+    """(the model, why not) of a plan's bytes, in TensorRT's own style."""
+    if not data.startswith(MAGIC) or not data.endswith(b"\n" + bytes(64)):
+        return None, (
+            "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion "
+            "magicTagRead == kMAGIC_TAG failed.Magic tag does not match)"
+        )
+    head = json.loads(data[len(MAGIC) :].split(b"\n")[0])
+    if head["version"] != "11.4.0":
+        return None, (
+            "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file "
+            "is not compatible with this version of TensorRT, expecting library version 11.4.0 got "
+            f"{head['version']}, please rebuild.)"
+        )
+    if head["capability"] != "9.0":
+        return None, (
+            "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file "
+            f"is generated on an incompatible device, expecting compute 9.0 got compute "
+            f"{head['capability']}, please rebuild.)"
+        )
+    return _models[head["model"]], ""
+
+
+def host_kernel(function: Callable[..., Any], seconds: float = 1e-5) -> Kernel:
+    """A kernel from a numpy function of all inputs (in order) to the output(s).
+
+    Its inputs are read when the stream gets to it, not when it is enqueued. It also fills its
+    activation memory first and looks at it again at the end: a context that shares it at the same
+    time, on another stream, makes the answers wrong.
+    """
+    from tests.doubles import kernels
+
+    return kernels.HostKernel(function, seconds)
+
+
+def elementwise(
+    function: Callable[[Any], Any], width: int = 4, most: int = 8, **more: Any
+) -> Model:
+    """float32 x[n, width] -> y[n, width], one profile of 1 to `most` rows."""
+    name = more.pop("name", "elementwise")
+    ranges = [((1, width), (most, width), (most, width))]
+    x = Tensor("x", np.float32, (-1, width), ranges)
+    y = Tensor("y", np.float32, (-1, width))
+    kernel = more.pop("kernel", None) or host_kernel(function)
+    return Model(name, [x], [y], kernel, **more)
