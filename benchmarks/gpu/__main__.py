@@ -1,0 +1,56 @@
+"""All GPU benchmarks, each part in a process of its own: `python -m benchmarks.gpu`, 7 minutes."""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.gpu.results import ROUNDS, SECONDS
+from benchmarks.report import ROOT
+
+PARTS = ("tiny", "memory", "busy", "resnet")
+PATIENCE = 420
+"""Seconds for one part."""
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.gpu", description=__doc__)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="per sample, about")
+    parser.add_argument("--out", type=Path, default=None, help="a folder for copies of the results")
+    options = parser.parse_args(arguments)
+    options.parts = options.only.split(",")
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    return options
+
+
+def run(part: str, options: argparse.Namespace) -> bool:
+    """Run a part; False when it failed, which the others need not suffer from."""
+    command = [sys.executable, "-m", f"benchmarks.gpu.{part}"]
+    command += ["--rounds", str(options.rounds), "--seconds", str(options.seconds)]
+    if options.out is not None:
+        command += ["--out", str(options.out.resolve())]
+    print(f"== {part}", flush=True)
+    began = time.monotonic()
+    try:
+        status = subprocess.run(command, cwd=ROOT, timeout=PATIENCE, check=False).returncode
+    except subprocess.TimeoutExpired:
+        status = -1
+    print(f"== {part}: status {status}, {time.monotonic() - began:.0f} s\n", flush=True)
+    return status == 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """All parts wanted; 1 when one failed."""
+    options = parse(arguments)
+    passed = [run(part, options) for part in options.parts]
+    return int(not all(passed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Memory: does a million requests take any, and what do seven batch sizes take over one?
+
+`python -m benchmarks.gpu.memory`.
+"""
+
+import asyncio
+import gc
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.gpu.clients import Infer, Sample
+from benchmarks.gpu.results import parse, save
+from benchmarks.gpu.systems import ours
+from benchmarks.gpu.works import CLIENTS, Work, tiny_work
+from benchmarks.load import run_on
+from tests.gpu.hardware import (
+    Array,
+    Ledger,
+    enter,
+    free_bytes,
+    missing,
+    resident_bytes,
+    synchronize,
+    watched,
+)
+from tests.gpu.kernels import tiny
+from tests.gpu.plans import BUCKETS, tiny_plan, use_double
+
+REQUESTS, WARM_UP = 1_000_000, 100_000
+STREAMS = 2
+ACTIVATIONS = 256 << 20
+MARKS = 4
+"""Looks at the memory on the way."""
+
+
+def taken(ledger: Ledger) -> Sample:
+    """All that is in use now, in bytes."""
+    return {
+        "device_free": free_bytes(),
+        "device_allocated": ledger.held("device"),
+        "pinned_allocated": ledger.held("pinned"),
+        "resident": resident_bytes(),
+    }
+
+
+async def _ask(infer: Infer, rows: Sequence[Array], requests: int) -> None:
+    numbers = itertools.count()
+
+    async def client(row: Array) -> None:
+        while next(numbers) < requests:
+            await infer(row)
+
+    async with asyncio.TaskGroup() as group:
+        for row in rows:
+            group.create_task(client(row))
+
+
+async def a_million(work: Work) -> dict[str, Any]:
+    """Memory after the warm-up and at marks on the way to a million requests."""
+    rows, marks = work.rows(), []
+    with watched() as ledger:
+        async with ours(work, STREAMS) as engine:
+            await _ask(engine.infer, rows, WARM_UP)
+            gc.collect()
+            marks.append(taken(ledger))
+            began = time.perf_counter()
+            for _ in range(MARKS):
+                await _ask(engine.infer, rows, (REQUESTS - WARM_UP) // MARKS)
+                gc.collect()
+                marks.append(taken(ledger))
+            passed = time.perf_counter() - began
+            answered = engine.statistics().answered
+        left = taken(ledger)
+    first, last = marks[0], marks[-1]
+    return {
+        "answered": answered,
+        "requests_per_second": (REQUESTS - WARM_UP) / passed,
+        "growth": {name: last[name] - first[name] for name in first},
+        "left_after_closing": {
+            name: left[name] for name in ("device_allocated", "pinned_allocated")
+        },
+        "marks": marks,
+    }
+
+
+async def buckets(sizes: Sequence[int], activation_bytes: int) -> Sample:
+    """What an engine with these batch sizes takes, whose model wants so much scratch memory."""
+    plan = tiny_plan(tiny(), activation_bytes=activation_bytes)
+    work = tiny_work()
+    work = Work(work.name, plan, work.kernel, work.row, work.dtype, work.answer, work.near)
+    synchronize()
+    before = free_bytes()
+    with watched() as ledger:
+        async with ours(work, STREAMS, batch_sizes=list(sizes)) as engine:
+            await engine.infer(work.rows(1)[0])
+            return {
+                "batch_sizes": list(sizes),
+                "streams": STREAMS,
+                "activation_bytes": activation_bytes,
+                "device_taken": before - free_bytes(),
+                "device_allocated": ledger.held("device"),
+                "pinned_allocated": ledger.held("pinned"),
+            }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, write."""
+    options = parse("memory", __doc__, list(arguments) if arguments is not None else None)
+    use_double()
+    enter()
+    tiny()  # its weights and its code are not the engine's
+    loop = "asyncio" if missing("uvloop") else "uvloop"
+    run_on("asyncio", lambda: buckets(BUCKETS, 1 << 20))  # the driver's own caches, once
+    few = run_on("asyncio", lambda: buckets(BUCKETS[-1:], ACTIVATIONS))
+    many = run_on("asyncio", lambda: buckets(BUCKETS, ACTIVATIONS))
+    million = run_on(loop, lambda: a_million(tiny_work()))
+    summary = {
+        "million": {name: value for name, value in million.items() if name != "marks"},
+        "buckets": [few, many],
+        "seven_over_one": many["device_taken"] / few["device_taken"],
+    }
+    print(f"a million requests: {million['requests_per_second']:,.0f}/s on {loop}")
+    for name, size in million["growth"].items():
+        print(f"  {name:20} {size:+14,} bytes")
+    for each in (few, many):
+        print(f"{len(each['batch_sizes'])} batch sizes: {each['device_taken'] / 2**20:,.0f} MiB")
+    print(f"seven over one: {summary['seven_over_one']:.3f}")
+    parameters = {
+        "requests": REQUESTS,
+        "warm_up": WARM_UP,
+        "clients": CLIENTS,
+        "loop": loop,
+        "streams": STREAMS,
+    }
+    save("memory", parameters, million["marks"], summary, options.out)
+
+
+if __name__ == "__main__":
+    main()

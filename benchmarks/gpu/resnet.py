@@ -1,0 +1,175 @@
+"""ResNet-50 on one to four streams: the engine, the ceiling and design A, in rounds of one run.
+
+256 clients, each with an array of its own in ordinary memory. `python -m benchmarks.gpu.resnet`.
+"""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from benchmarks.gpu.ceiling import Ceiling
+from benchmarks.gpu.clients import Sample, check, closed_loop
+from benchmarks.gpu.design_a import PlainCall
+from benchmarks.gpu.results import Table, parse, save, show_ratios
+from benchmarks.gpu.systems import design_a, ours
+from benchmarks.gpu.works import CLIENTS, Work, resnet_work
+from benchmarks.gpu.yardsticks import Lane, reference
+from benchmarks.load import run_on
+from benchmarks.report import cell_name
+from tests.gpu.hardware import Array, enter, new_stream
+from tests.gpu.plans import use_double
+from tests.gpu.resnet import ResNet50
+
+STREAMS = (1, 2, 3, 4)
+DTYPES = ("float32", "uint8")
+LOOP = "asyncio"
+WARM_UP = 0.4
+
+Measure = Callable[[], Awaitable[Sample]]
+
+
+class Group:
+    """One input type: its yardsticks, made once, and the engine opened per number of streams."""
+
+    def __init__(self, work: Work, rounds: int, seconds: float, table: Table):
+        """Args:
+        work: the model with this input type.
+        rounds: samples of every cell.
+        seconds: of each.
+        table: where they go.
+        """
+        self.work = work
+        self.rounds = rounds
+        self.seconds = seconds
+        self.table = table
+        self.rows = work.rows()
+        self.expected = reference(work, self.rows)
+        self.ceiling = Ceiling(work, max(STREAMS), self.rows)
+        self.lanes = [Lane(work, new_stream()) for _ in STREAMS]
+        self.order = random.Random(1)
+
+    async def many(self, streams: int) -> None:
+        """256 clients on so many streams."""
+        work, name = self.work, f"{self.work.dtype}/{streams}"
+        async with ours(work, streams) as engine, design_a(self.lanes[:streams]) as batcher:
+            for infer in (engine.infer, batcher.infer):
+                await check(work, infer, self.rows, self.expected)
+
+            async def ceiling() -> Sample:
+                return self.ceiling.run(streams, self.seconds)
+
+            cells: dict[str, Measure] = {
+                cell_name("ceiling", name): ceiling,
+                cell_name("A", name): lambda: self._load(batcher.infer, self.rows),
+                cell_name("trtasync", name): lambda: self._load(engine.infer, self.rows),
+            }
+            await self._rounds(cells)
+            _show_engine(engine)
+
+    async def one(self) -> None:
+        """One client, against a plain call that has no batcher at all."""
+        work, name = self.work, f"{self.work.dtype}/one client"
+        plain = {how: PlainCall(work, new_stream(), how == "spinning") for how in PLAIN}
+        async with ours(work, 1) as engine, design_a(self.lanes[:1]) as batcher:
+
+            def calling(how: str) -> Measure:
+                async def call() -> Sample:
+                    return plain[how].run(self.rows, self.seconds / 2)
+
+                return call
+
+            cells: dict[str, Measure] = {
+                cell_name(f"plain {how}", name): calling(how) for how in PLAIN
+            }
+            cells[cell_name("A", name)] = lambda: self._load(batcher.infer, self.rows[:1])
+            cells[cell_name("trtasync", name)] = lambda: self._load(engine.infer, self.rows[:1])
+            await self._rounds(cells)
+        for each in plain.values():
+            each.close()
+
+    async def _load(self, infer: Callable[[Array], Awaitable[Array]], rows: list[Array]) -> Sample:
+        await closed_loop(infer, rows, WARM_UP)
+        return await closed_loop(infer, rows, self.seconds if len(rows) > 1 else self.seconds / 2)
+
+    async def _rounds(self, cells: dict[str, Measure]) -> None:
+        names = list(cells)
+        for _ in range(self.rounds):
+            self.order.shuffle(names)
+            for name in names:
+                self.table.add(name, await cells[name]())
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.ceiling.close()
+        for lane in self.lanes:
+            lane.close()
+
+
+PLAIN = ("sleeping", "spinning")
+
+
+def _show_engine(engine: Any) -> None:
+    seen = engine.statistics()
+    sizes = dict(seen.batch_sizes)
+    print(
+        f"    batches {sizes}, padded rows {seen.padded_rows}; mean ms: stage "
+        f"{seen.stage.mean * 1e3:.3f}, in {seen.copy_in.mean * 1e3:.3f}, compute "
+        f"{seen.compute.mean * 1e3:.3f}, out {seen.copy_out.mean * 1e3:.3f}",
+        flush=True,
+    )
+
+
+def wanted_ratios() -> list[tuple[str, str, str]]:
+    """The engine over the yardsticks of the same round."""
+    rate = [
+        (cell_name("trtasync", name), cell_name(over, name), "requests_per_second")
+        for dtype in DTYPES
+        for name in [f"{dtype}/{streams}" for streams in STREAMS]
+        for over in ("ceiling", "A")
+    ]
+    latency = [
+        (cell_name("trtasync", name), cell_name(over, name), "p50_us")
+        for name in [f"{dtype}/one client" for dtype in DTYPES]
+        for over in ("plain sleeping", "plain spinning", "A")
+    ]
+    return rate + latency
+
+
+def measure(work: Work, rounds: int, seconds: float, table: Table) -> None:
+    """All cells of one input type."""
+    group = Group(work, rounds, seconds, table)
+    for streams in STREAMS:
+        run_on(LOOP, lambda streams=streams: group.many(streams))  # type: ignore[misc]
+    run_on(LOOP, group.one)
+    group.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, write."""
+    options = parse("resnet", __doc__, list(arguments) if arguments is not None else None)
+    use_double()
+    enter()
+    model, table, began = ResNet50(), Table(), time.monotonic()
+    for dtype in DTYPES:
+        measure(resnet_work(model, dtype), options.rounds, options.seconds, table)
+        print(f"{dtype}: {time.monotonic() - began:.0f} s", flush=True)
+    model.close()
+    found = table.ratios(wanted_ratios())
+    table.show()
+    show_ratios(found)
+    parameters = {
+        "model": "ResNet-50, half precision, channels last, random weights",
+        "fused_convolutions": model.fused,
+        "clients": CLIENTS,
+        "loop": LOOP,
+        "streams": list(STREAMS),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+    }
+    summary = {"cells": table.summary(), "ratios": found}
+    save("resnet", parameters, table.samples(), summary, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What runs here needs a GPU; elsewhere it is collected and skipped, with the reason."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from tests.gpu.hardware import enter, missing, why_not
+from tests.gpu.plans import double
+
+
+@pytest.fixture(params=[pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio")])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """One loop: what is tested here lies below the loops, and trio is not on every GPU machine."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def gpu() -> None:
+    """Skip without a GPU."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    enter()
+
+
+@pytest.fixture
+def tensorrt(gpu: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`import tensorrt` gives the double, whose kernels are real ones here."""
+    module = double()
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    # tests without a GPU leave it asking their own world of streams
+    monkeypatch.setattr(module, "_capturing", lambda stream: False)
+    return module
+
+
+@pytest.fixture(scope="session")
+def torch(gpu: None) -> Any:
+    """The module; skips where it is missing."""
+    return _needed("torch")
+
+
+@pytest.fixture(scope="session")
+def cupy(gpu: None) -> Any:
+    """The module; skips where it is missing."""
+    return _needed("cupy")
+
+
+def _needed(name: str) -> Any:
+    reason = missing(name)
+    if reason:
+        pytest.skip(reason)
+    return sys.modules[name]
