@@ -197,6 +197,8 @@ class Dispatcher:
             self._launch_all(begin)
             while self._polled and self._spin(begin):
                 self._launch_all(begin)
+            if self._polled:
+                self.loop.ring()
             self.loop.alarm(self.policy.wake_at)
             if self._idle is not None and not self._idle.done() and self.is_idle():
                 self._idle.set_result(None)
@@ -208,6 +210,8 @@ class Dispatcher:
         device runs it while the next one is staged."""
         try:
             self._launch_all(self._now())
+            if self._polled:
+                self.loop.ring()
         except Exception as error:
             self._break(error)
 
@@ -293,7 +297,6 @@ class Dispatcher:
         if self._is_short(batch):
             worker.on_loop += 1
             self._polled.append(batch)
-            self.loop.ring()
         else:
             self._in_thread(batch, partial(finish, worker.lane, batch.slot, batch.run_rows))
 
@@ -321,8 +324,6 @@ class Dispatcher:
                 self._complete(batch, finish(lane, batch.slot, batch.run_rows))
             elif self._states[batch.lane].alive:
                 self._polled.append(batch)
-        if self._polled:
-            self.loop.ring()
         return len(self._polled) < len(polled)
 
     def _in_thread(self, batch: Batch, work: Callable[[], Outcome]) -> None:

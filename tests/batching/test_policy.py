@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.batching.harness import MS, Desk, Slot, linear
-from trtasync.batching import Batch, Group, LaneState, Policy, PolicyOptions, Ticket
+from trtasync.batching import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
 from trtasync.batching.parked import GRACE
 from trtasync.batching.policy import HASTE, TRUST
 from trtasync.batching.waiting import AGEING
@@ -997,3 +997,15 @@ def test_the_policy_needs_nothing_of_a_slot_but_its_lane() -> None:
     assert policy.next_batch(0.0) is batch
     policy.finished(batch, 1.0, 1.0)
     assert policy.in_flight == 0
+
+
+def test_a_batch_with_a_part_in_it_is_not_plain_even_before_it_is_staged() -> None:
+    # The engine asks a plain batch's entries for their futures, which parts do not have.
+    whole = Ticket(Group(), rows=3)
+    batch = Batch(whole.group, slot=None)
+    assert batch.plain
+    batch.add(Part(whole, 0, 2))
+    assert not batch.plain
+    batch.entries[0].gone = True
+    batch.compact()
+    assert not batch.plain

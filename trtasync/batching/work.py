@@ -135,7 +135,8 @@ class Batch:
         level: the best priority in it.
         arrival: of its first row.
         deadline: the earliest in it.
-        plain: left to the engine: every request in it has the simplest form.
+        plain: every request in it has the simplest form; the engine clears it, and every part of a
+            split request does.
         run_rows: rows to run (`size`, padded up to an allowed batch size), once launched.
         moves: (source, target, count) row moves to make before the launch.
         lane: index of the lane it runs on, once launched.
@@ -195,6 +196,8 @@ class Batch:
 
     def add(self, entry: Entry) -> None:
         """Stage an entry at the next free row; there must be room."""
+        if type(entry) is Part:
+            self.plain = False
         entry.batch = self
         entry.row = self.size
         self.entries.append(entry)

@@ -12,8 +12,9 @@ from trtasync.errors import BackendUnavailable
 
 log = logging.getLogger("trtasync.tensorrt")
 
-MODULES = ("tensorrt", "tensorrt_lean", "tensorrt_bindings")
-"""Tried in this order. The lean runtime runs version-compatible plans only."""
+MODULES = ("tensorrt", "tensorrt_lean", "tensorrt_bindings", "tensorrt_lean_bindings")
+"""Tried in this order: the packages, then the bindings alone (beside a TensorRT of the system). The
+lean runtime runs version-compatible plans only."""
 
 LINES_KEPT = 64
 
