@@ -5,7 +5,6 @@ policy what to do and does it. There is no other way from a decision to an actio
 """
 
 import logging
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -58,7 +57,6 @@ class Dispatcher:
         loop: the event loop.
         refusal: what `infer` raises from now on, as (class, message); None while all is well.
         stamp: the time stamp of this loop iteration's requests; 0.0 before the first.
-        full: rows from which `launch_full` is called; inf when it would gain nothing.
     """
 
     def __init__(
@@ -95,9 +93,6 @@ class Dispatcher:
             names, backend.lends_outputs, self.loop.done_error, self._withdraw
         )
         self.meter = self._delivery.meter
-        # Only lanes that work by themselves: others would run the batch inside `infer`.
-        by_themselves = all(lane.lane.asynchronous for lane in lanes)
-        self.full = options.max_batch_size if by_themselves else math.inf
         self.refusal: tuple[type[TrtasyncError], str] | None = None
         self.stamp = 0.0
         self._notes: deque[tuple[Batch, Outcome]] = deque()
@@ -202,16 +197,6 @@ class Dispatcher:
             self.loop.alarm(self.policy.wake_at)
             if self._idle is not None and not self._idle.done() and self.is_idle():
                 self._idle.set_result(None)
-        except Exception as error:
-            self._break(error)
-
-    def launch_full(self) -> None:
-        """A batch is full and gains nothing by waiting for the end of the loop's iteration: the
-        device runs it while the next one is staged."""
-        try:
-            self._launch_all(self._now())
-            if self._polled:
-                self.loop.ring()
         except Exception as error:
             self._break(error)
 

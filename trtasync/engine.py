@@ -55,7 +55,6 @@ class Engine:
         self._submit = self._dispatcher.policy.submit
         self._deadline = self._dispatcher.loop.deadline
         self._future = self._dispatcher.loop.future
-        self._full = self._dispatcher.full
         _engines.add(self)
 
     @property
@@ -132,8 +131,6 @@ class Engine:
             else:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain
-            if batch is not None and batch.size >= self._full:
-                dispatcher.launch_full()
             return await future
         except QueueFull:
             dispatcher.meter.rejected += 1

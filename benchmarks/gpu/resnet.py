@@ -21,8 +21,11 @@ from tests.gpu.hardware import Array, enter, new_stream
 from tests.gpu.plans import use_double
 from tests.gpu.resnet import ResNet50
 
-STREAMS = (1, 2, 3, 4)
+STREAMS = 4
+"""At most."""
 DTYPES = ("float32", "uint8")
+KINDS = {"": (1, 2, 3, 4), "fused ": (3,)}
+"""Name -> streams. Fused convolutions are twice as fast, so the host has half the time per row."""
 LOOP = "asyncio"
 WARM_UP = 0.4
 
@@ -32,26 +35,28 @@ Measure = Callable[[], Awaitable[Sample]]
 class Group:
     """One input type: its yardsticks, made once, and the engine opened per number of streams."""
 
-    def __init__(self, work: Work, rounds: int, seconds: float, table: Table):
+    def __init__(self, kind: str, work: Work, rounds: int, seconds: float, table: Table):
         """Args:
+        kind: of `KINDS`.
         work: the model with this input type.
         rounds: samples of every cell.
         seconds: of each.
         table: where they go.
         """
+        self.name = f"{kind}{work.dtype}"
         self.work = work
         self.rounds = rounds
         self.seconds = seconds
         self.table = table
         self.rows = work.rows()
         self.expected = reference(work, self.rows)
-        self.ceiling = Ceiling(work, max(STREAMS), self.rows)
-        self.lanes = [Lane(work, new_stream()) for _ in STREAMS]
+        self.ceiling = Ceiling(work, STREAMS, self.rows)
+        self.lanes = [Lane(work, new_stream()) for _ in range(STREAMS)]
         self.order = random.Random(1)
 
     async def many(self, streams: int) -> None:
         """256 clients on so many streams."""
-        work, name = self.work, f"{self.work.dtype}/{streams}"
+        work, name = self.work, f"{self.name}/{streams}"
         async with ours(work, streams) as engine, design_a(self.lanes[:streams]) as batcher:
             for infer in (engine.infer, batcher.infer):
                 await check(work, infer, self.rows, self.expected)
@@ -69,7 +74,7 @@ class Group:
 
     async def one(self) -> None:
         """One client, against a plain call that has no batcher at all."""
-        work, name = self.work, f"{self.work.dtype}/one client"
+        work, name = self.work, f"{self.name}/one client"
         plain = {how: PlainCall(work, new_stream(), how == "spinning") for how in PLAIN}
         async with ours(work, 1) as engine, design_a(self.lanes[:1]) as batcher:
 
@@ -124,22 +129,23 @@ def wanted_ratios() -> list[tuple[str, str, str]]:
     """The engine over the yardsticks of the same round."""
     rate = [
         (cell_name("trtasync", name), cell_name(over, name), "requests_per_second")
+        for kind, numbers in KINDS.items()
         for dtype in DTYPES
-        for name in [f"{dtype}/{streams}" for streams in STREAMS]
+        for name in [f"{kind}{dtype}/{streams}" for streams in numbers]
         for over in ("ceiling", "A")
     ]
     latency = [
         (cell_name("trtasync", name), cell_name(over, name), "p50_us")
-        for name in [f"{dtype}/one client" for dtype in DTYPES]
+        for name in [f"{kind}{dtype}/one client" for kind in KINDS for dtype in DTYPES]
         for over in ("plain sleeping", "plain spinning", "A")
     ]
     return rate + latency
 
 
-def measure(work: Work, rounds: int, seconds: float, table: Table) -> None:
+def measure(kind: str, work: Work, rounds: int, seconds: float, table: Table) -> None:
     """All cells of one input type."""
-    group = Group(work, rounds, seconds, table)
-    for streams in STREAMS:
+    group = Group(kind, work, rounds, seconds, table)
+    for streams in KINDS[kind]:
         run_on(LOOP, lambda streams=streams: group.many(streams))  # type: ignore[misc]
     run_on(LOOP, group.one)
     group.close()
@@ -150,20 +156,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("resnet", __doc__, list(arguments) if arguments is not None else None)
     use_double()
     enter()
-    model, table, began = ResNet50(), Table(), time.monotonic()
-    for dtype in DTYPES:
-        measure(resnet_work(model, dtype), options.rounds, options.seconds, table)
-        print(f"{dtype}: {time.monotonic() - began:.0f} s", flush=True)
-    model.close()
+    table, began = Table(), time.monotonic()
+    for kind in KINDS:
+        model = ResNet50(fuse=bool(kind))
+        for dtype in DTYPES:
+            measure(kind, resnet_work(model, dtype), options.rounds, options.seconds, table)
+            print(f"{kind}{dtype}: {time.monotonic() - began:.0f} s", flush=True)
+        model.close()
     found = table.ratios(wanted_ratios())
     table.show()
     show_ratios(found)
     parameters = {
         "model": "ResNet-50, half precision, channels last, random weights",
-        "fused_convolutions": model.fused,
         "clients": CLIENTS,
         "loop": LOOP,
-        "streams": list(STREAMS),
+        "streams": {kind or "plain": list(streams) for kind, streams in KINDS.items()},
         "rounds": options.rounds,
         "seconds": options.seconds,
     }

@@ -92,8 +92,13 @@ class ResNet50:
             inference compiler would have it; False where this torch refused that.
     """
 
-    def __init__(self) -> None:
-        """The model is made now; graphs at the first enqueue of each set of addresses."""
+    def __init__(self, fuse: bool = True) -> None:
+        """The model is made now; graphs at the first enqueue of each set of addresses.
+
+        Args:
+            fuse: use cuDNN's fused convolutions, which are twice as fast, where they agree.
+        """
+        self._fuse = fuse
         self._builder = ThreadPoolExecutor(1, "graph-builder", enter)
         self._graphs = _PerContext()
         self._warm: set[Any] = set()
@@ -146,7 +151,8 @@ class ResNet50:
         self._scale = (1 / (255 * deviation)).half()
         self._shift = (-mean / deviation).half()
         self._run: Callable[[Any], Any] = model
-        self._try_fused(model)
+        if self._fuse:
+            self._try_fused(model)
 
     def _try_fused(self, model: Any) -> None:
         torch = load("torch")

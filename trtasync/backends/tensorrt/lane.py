@@ -24,8 +24,9 @@ log = logging.getLogger("trtasync")
 DEPTH = 2
 """Batches enqueued on one stream: the second closes the gap behind the first (6 to 10 %)."""
 
-SLOTS = 3
-"""Two in flight, one forming."""
+SLOTS = 4
+"""Two in flight, two forming: with three, 256 callers of a small model on one stream had to stage a
+quarter of their rows late (160 000 requests/s instead of 188 000 on an H200)."""
 
 MAX_PREPARED = 256
 """Launches outside the warm shapes that a slot remembers per layout."""
