@@ -69,6 +69,7 @@ class Delivery:
             if whole is None:
                 return
             outputs = whole
+            call.parts = None  # they point back at it: its memory would wait for the collector
         if not call.future.done():
             self.meter.answered += 1
             if call.on_device is not None:
@@ -87,6 +88,7 @@ class Delivery:
         self.meter.failed += 1
         call.future.set_exception(own_error(cause))
         self._withdraw(call)
+        call.parts = None
 
     def count(self, batch: Batch, times: Times | None, now: float) -> None:
         """Count a batch that went well. `times`: None when it was not measured."""

@@ -145,11 +145,16 @@ class Dispatcher:
     def stage_placements(self) -> None:
         """Stage what the policy found a place for outside `submit`."""
         placements = self.policy.placements
-        for entry in placements:
-            batch = entry.batch
-            if not entry.gone and batch is not None:
-                self.stage(batch, entry)
+        waiting = placements[:]
         placements.clear()
+        for entry in waiting:
+            batch = entry.batch
+            if entry.gone or batch is None:
+                continue
+            try:
+                self.stage(batch, entry)
+            except Exception as error:  # one caller's array must not stop the others
+                self._delivery.fail(call_of(entry), error)
 
     def abandon(self, call: Call) -> None:
         """The caller was cancelled: the request leaves the queue, or its answer will be dropped."""
@@ -157,6 +162,7 @@ class Dispatcher:
             return  # it had its answer, and its task was cancelled before it woke up
         self.meter.cancelled += 1
         self.policy.withdraw(call, self._now())
+        call.parts = None
         self.stage_placements()
         self.loop.ring()
 
@@ -219,12 +225,14 @@ class Dispatcher:
         A turn of the loop takes as long as a small batch does on a GPU, and lets go of the GIL:
         beside a thread that computes in Python that is 5 ms.
         """
-        batch = self._polled[0]
-        end = batch.started + batch.group.cost.seconds(batch.run_rows)
+        lane = self._states[self._polled[0].lane]
         limit = begin + self._spin_budget
-        while end < limit and self._now() < limit:
+        now = self._now()
+        # ends_at is never in the past: an overdue batch is not waited for in here
+        while now < limit and lane.ends_at(begin) < limit:
             if self._poll():
                 return True
+            now = self._now()
         return False
 
     def _collect(self) -> None:
@@ -236,15 +244,19 @@ class Dispatcher:
         if self._staging:
             waiting, self._staging = self._staging, []
             for batch in waiting:
-                self._launch_staged(batch)
+                if self._states[batch.lane].held:
+                    self._staging.append(batch)  # its lane's worker runs another one again
+                else:
+                    self._launch_staged(batch)
         if self._polled:
             self._poll()
 
     def _launch(self, batch: Batch) -> bool:
         """Start a batch; True if it was run to its end right here, on the loop."""
         slot, rows = batch.slot, batch.run_rows
-        for move in batch.moves:
-            slot.move(*move)
+        if batch.write is not None:  # otherwise nothing was staged yet
+            for move in batch.moves:
+                slot.move(*move)
         if self.policy.placements:
             self.stage_placements()
         if rows > batch.size:
@@ -331,7 +343,7 @@ class Dispatcher:
         if outcome.error is None:
             now = self._now()
             if outcome.pieces:
-                self._states[batch.lane].held = False
+                self._states[batch.lane].held -= 1
                 self._delivery.answer_pieces(batch, outcome.pieces)
             else:
                 self._delivery.answer(batch, batch.slot.outputs)
@@ -343,6 +355,7 @@ class Dispatcher:
             self._retry(batch)
             return
         self._workers[batch.lane].batches += 1
+        batch.slot.let_go()
         seconds = sum(outcome.times) if outcome.times is not None else None
         self.policy.finished(batch, self._now(), seconds)
         batch.entries = []  # they point back at the batch: a cycle would wait for the collector
@@ -354,12 +367,13 @@ class Dispatcher:
 
     def _end_failed(self, batch: Batch, error: Exception) -> None:
         self._delivery.fail_batch(batch, error)
+        batch.slot.let_go()
         self.policy.finished(batch, self._now(), None)
         batch.entries = []
 
     def _retry(self, batch: Batch) -> None:
         """One bad row must not take its neighbours along: run the batch again in halves."""
-        self._states[batch.lane].held = True
+        self._states[batch.lane].held += 1
         counts = [entry.rows for entry in batch.entries]
         lane = self._workers[batch.lane].lane
         self._in_thread(
@@ -381,6 +395,7 @@ class Dispatcher:
             # that all lanes share, goes with the lane.
             batch.slot.lane = index
             self._delivery.fail_batch(batch, lost)
+            batch.slot.let_go()
             self.policy.finished(batch, self._now(), None)
         self._polled = [batch for batch in self._polled if batch.lane != index]
         self._staging = [batch for batch in self._staging if batch.lane != index]

@@ -168,6 +168,8 @@ class Engine:
         except BaseException:
             dispatcher.abandon(call)
             raise
+        finally:
+            call.on_device = None  # a split request and its parts are a cycle; memory goes at once
 
     def _submit_urgent(self, call: Call, level: int, deadline: float) -> Batch | None:
         """Let a request in that has a priority or a deadline of its own."""

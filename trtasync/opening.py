@@ -4,7 +4,7 @@ import logging
 import math
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -147,9 +147,10 @@ class _Opened:
     options: PolicyOptions
 
     def close(self) -> None:
-        for lane in reversed(self.lanes):
-            lane.lane.close()
-        self.backend.close()
+        with ExitStack() as closing:  # unwinds in reverse order
+            closing.callback(self.backend.close)
+            for lane in self.lanes:
+                closing.callback(lane.lane.close)
 
 
 def _open(request: _Request) -> _Opened:

@@ -18,8 +18,8 @@ Adopt = Callable[[TensorSpec, Any], Any]
 """From a spec and a value to something that slots can stage (with shape and dtype), or None."""
 Shape = tuple[int, ...]
 
-_DLPACK_CPU = 1
-"""`kDLCPU` of dlpack.h."""
+_DLPACK_HOST = (1, 3)
+"""`kDLCPU` and `kDLCUDAHost` (pinned host memory) of dlpack.h."""
 
 MAX_FORMS = 4096
 """Forms kept at most; past that they are forgotten and found again: shapes can be endless."""
@@ -348,7 +348,7 @@ def _row_axes(model: ModelSpec, spec: TensorSpec) -> tuple[Dim, ...]:
 def _is_on_device(value: Any) -> bool:
     if hasattr(value, "__dlpack_device__"):
         kind, _ = value.__dlpack_device__()
-        return int(kind) != _DLPACK_CPU
+        return int(kind) not in _DLPACK_HOST
     return hasattr(value, "__cuda_array_interface__")
 
 

@@ -93,6 +93,9 @@ class HostSlot:
         """True when every row written is there; otherwise `ring` is called (by any thread) then."""
         return self.copies is None or self.copies.done(ring)
 
+    def let_go(self) -> None:
+        """The batch has ended: forget what callers brought or take along. Rows hold nothing."""
+
     def _settle(self) -> None:
         if self.copies is not None:
             self.copies.wait()

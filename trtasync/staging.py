@@ -5,6 +5,7 @@ the GIL in such copies, so a few threads reach what the memory bus gives (on an 
 with one, 30 GB/s with four). Small rows are copied inline: the hand-over would cost more.
 """
 
+import logging
 import os
 import queue
 import threading
@@ -13,6 +14,11 @@ from functools import partial
 from typing import Any
 
 Write = Callable[[int, int, Any], None]
+
+log = logging.getLogger("trtasync")
+
+MOST_INLINE = 4 << 20
+"""Bytes up to which the first row for an idle device is copied by its caller: half a ms or so."""
 
 MOST_THREADS = 4
 """More gained nothing: four fill the memory bus (measured on an H200's host)."""
@@ -40,16 +46,21 @@ class CopyThreads:
         self._threads: list[threading.Thread] = []
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
+        self._lock = threading.RLock()  # the collector may let memory go while it is held
         self.in_flight: set[Any] = set()
 
     def put(self, job: Callable[[], None]) -> bool:
-        """Let a thread do something; False when they have ended. A job must not raise."""
-        if self._closed:
-            return False
-        if not self._threads:
-            self._start()
-        self._jobs.put(job)
-        return True
+        """Let a thread do something; False when they have ended or cannot be started."""
+        with self._lock:  # memory is let go in any thread, also while this is closed in another
+            if self._closed:
+                return False
+            if not self._threads:
+                try:
+                    self._start()
+                except RuntimeError:  # "can't start new thread"
+                    return False
+            self._jobs.put(job)
+            return True
 
     def _start(self) -> None:
         for index in range(self._wanted):
@@ -60,12 +71,16 @@ class CopyThreads:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            try:
+                job()
+            except Exception:  # the next job must not wait for ever
+                log.exception("a job of a copy thread failed")
             del job  # an idle thread must not keep the last caller's array alive
 
     def close(self) -> None:
         """Let the threads end after what they were given, and wait for them."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -92,14 +107,23 @@ class Copies:
     def wrap(self, write: Write, row_bytes: int) -> Write:
         """A writer that copies small requests at once and lets a thread copy large ones."""
         inline_bytes, threads = self._inline_bytes, self._threads
+        top = 0  # the row behind the last one that was handed to a thread
 
         def write_or_hand_over(row: int, count: int, source: Any) -> None:
+            nonlocal top
+            if row < top:  # it changes hands: its last owner's copy must not come later
+                self.wait()
+                top = row
             alone = row == 0 and not threads.in_flight
-            if count * row_bytes <= inline_bytes or (alone and count == 1):
+            size = count * row_bytes
+            if size <= inline_bytes or (alone and count == 1 and size <= MOST_INLINE):
                 write(row, count, source)
-            else:
-                self._started += 1
-                threads.put(partial(self._copy, write, row, count, source))
+                return
+            self._started += 1
+            top = max(top, row + count)
+            if not threads.put(partial(self._copy, write, row, count, source)):
+                self._started -= 1
+                write(row, count, source)
 
         return write_or_hand_over
 
@@ -139,3 +163,4 @@ class Copies:
         if self._finished != self._started:
             with self._condition:
                 self._condition.wait_for(lambda: self._finished == self._started)
+        self._problem = None  # of rows that nobody waits for any more

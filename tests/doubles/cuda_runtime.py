@@ -139,6 +139,19 @@ def cudaFree(devPtr: int) -> None:  # noqa: N802, N803
     current().free(devPtr, pinned=False)
 
 
+class _PointerAttributes:
+    def __init__(self, device: int):
+        self.device = device
+
+
+@_call
+def cudaPointerGetAttributes(ptr: int) -> _PointerAttributes:  # noqa: N802
+    for block in list(current().allocations.values()):
+        if block.address <= int(ptr) < block.address + block.size:
+            return _PointerAttributes(block.device)
+    raise Refused("cudaErrorInvalidValue")
+
+
 def _enqueue_copy(target: int, source: int, size: int, stream: Stream) -> None:
     world = current()
 

@@ -38,7 +38,7 @@ class HostKernel:
         }
 
         def run() -> None:
-            mark = id(found) & 0xFF
+            mark = found.handle >> 4 & 0xFF
             scratch = view(arena, (model.activation_bytes,), np.uint8)
             world.check_range(arena, model.activation_bytes, "the activation memory")
             scratch[:] = mark

@@ -31,6 +31,9 @@ class Slot(Protocol):
     def staged(self, ring: Callable[[], None]) -> bool:
         """True when every row written is there; otherwise `ring` is called (by any thread) then."""
 
+    def let_go(self) -> None:
+        """The batch has ended and its answers are out: forget arrays of callers."""
+
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """The outputs of rows `row` to `row + rows` go to rows `offset` on of these device arrays
         (of `Backend.device_outputs`) too. Only for backends that make such."""

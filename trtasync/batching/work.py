@@ -246,7 +246,7 @@ class LaneState:
         depth: batches it takes at once.
         running: batches in flight on it, in order.
         alive: False once it died.
-        held: nothing may be launched on it for now: its worker thread runs a batch again in halves.
+        held: batches its worker thread runs again in halves; nothing is launched meanwhile.
     """
 
     __slots__ = ("alive", "depth", "device", "held", "index", "running")
@@ -257,7 +257,7 @@ class LaneState:
         self.depth = depth
         self.running: list[Batch] = []
         self.alive = True
-        self.held = False
+        self.held = 0
 
     @property
     def free(self) -> bool:

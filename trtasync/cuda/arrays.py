@@ -1,5 +1,7 @@
 """Arrays in device memory: those that callers bring, and those that they get."""
 
+import logging
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -10,8 +12,10 @@ from trtasync.cuda import dlpack
 from trtasync.cuda.device import Device
 from trtasync.cuda.memory import DeviceBuffer
 from trtasync.cuda.streams import Event, Stream
-from trtasync.errors import InvalidInput
+from trtasync.errors import CudaError, InvalidInput
 from trtasync.tensors import TensorSpec
+
+log = logging.getLogger("trtasync")
 
 _LEGACY_STREAM = 1
 """`cudaStreamLegacy`: where a producer that names no stream is taken to have worked."""
@@ -73,7 +77,7 @@ class Intake:
         """
         self._devices = {device.index: device for device in devices}
         self._streams: dict[int, Stream] = {}
-        self._spare: list[Event] = []
+        self._spare: dict[int, list[Event]] = {device.index: [] for device in devices}
         self._made: list[Event] = []
 
     def adopt(self, spec: TensorSpec, value: Any) -> DeviceInput | None:
@@ -89,11 +93,17 @@ class Intake:
             device = self._device(spec, int(index))
             device.enter()
             stream = self._stream(device)
-            capsule = value.__dlpack__(stream=stream.handle)
+            try:
+                capsule = value.__dlpack__(stream=stream.handle)
+            except Exception as error:  # e.g. torch refuses tensors that require gradients
+                raise InvalidInput(
+                    f"input {spec} got {type(value).__name__}, which cannot be handed over: {error}"
+                ) from error
             address, shape, strides, code, _ = dlpack.read(capsule)
             if code != dlpack.dtype_code(spec.dtype):
                 raise _wrong_dtype(spec, getattr(value, "dtype", f"DLPack type {code}"))
-            _demand_contiguous(spec, shape, strides)
+            size = spec.dtype.itemsize
+            _demand_contiguous(spec, shape, strides and tuple(stride * size for stride in strides))
             ready = self._event(device)
             ready.record(stream.handle)
             return DeviceInput(address, shape, spec.dtype, ready, _Held(capsule, self, ready))
@@ -103,21 +113,23 @@ class Intake:
 
     def _from_interface(self, spec: TensorSpec, value: Any) -> DeviceInput:
         interface = value.__cuda_array_interface__
-        device = next(iter(self._devices.values()))  # the interface does not name one
+        first = next(iter(self._devices.values()))
+        first.enter()
+        address = int(interface["data"][0])
+        # the interface does not name the device
+        index = int(first.call(first.runtime.cudaPointerGetAttributes, address).device)
+        device = self._device(spec, index)
         device.enter()
         if np.dtype(interface["typestr"]) != spec.dtype:
             raise _wrong_dtype(spec, np.dtype(interface["typestr"]))
         shape = tuple(interface["shape"])
-        strides = interface.get("strides")
-        if strides is not None:
-            strides = tuple(stride // spec.dtype.itemsize for stride in strides)
-        _demand_contiguous(spec, shape, strides)
+        _demand_contiguous(spec, shape, interface.get("strides"))
         ready = self._event(device)
         # version 3: None promises that nothing has to be waited for; older ones say nothing
         stream = interface.get("stream", _LEGACY_STREAM)
         ready.record(self._stream(device).handle if stream is None else int(stream))
         held = _Held(value, self, ready)
-        return DeviceInput(int(interface["data"][0]), shape, spec.dtype, ready, held)
+        return DeviceInput(address, shape, spec.dtype, ready, held)
 
     def _device(self, spec: TensorSpec, index: int) -> Device:
         device = self._devices.get(index)
@@ -135,24 +147,27 @@ class Intake:
         return stream
 
     def _event(self, device: Device) -> Event:
-        if len(self._devices) == 1 and self._spare:
-            return self._spare.pop()
+        spare = self._spare[device.index]
+        if spare:
+            return spare.pop()
         event = Event(device)
         self._made.append(event)
         return event
 
     def give_back(self, event: Event) -> None:
         """An input is done with its event; from any thread."""
-        self._spare.append(event)
+        self._spare[event.device.index].append(event)
 
     def close(self) -> None:
         """Free streams and events. Nothing may be in flight."""
         for event in self._made:
             event.close()
-        for stream in self._streams.values():
+        for index, stream in self._streams.items():
+            self._devices[index].enter_to_free()
             stream.close()
         self._made.clear()
-        self._spare.clear()
+        for spare in self._spare.values():
+            spare.clear()
         self._streams.clear()
 
 
@@ -171,7 +186,8 @@ class _Held:
 def _demand_contiguous(
     spec: TensorSpec, shape: tuple[int, ...], strides: tuple[int, ...] | None
 ) -> None:
-    expected = 1
+    """`strides` are in bytes; None is row-major."""
+    expected = spec.dtype.itemsize
     for length, stride in zip(reversed(shape), reversed(strides or ()), strict=False):
         if length > 1 and stride != expected:
             raise InvalidInput(
@@ -241,7 +257,11 @@ class DeviceArray:
 
     def __getitem__(self, index: Any) -> "DeviceArray":
         """One row (`array[3]`) or some (`array[1:3]`): a view."""
-        first = index[0] if isinstance(index, tuple) else index
+        first = index
+        if isinstance(index, tuple):
+            first = index[0] if index else ...
+            if len(index) > 2 or index[1:] not in ((), (...,)):
+                raise IndexError("a device array is indexed by its first axis only.")
         row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
         if isinstance(first, slice):
             start, stop, step = first.indices(self.shape[0])
@@ -277,11 +297,16 @@ class OutputPool:
         self._free: dict[int, list[DeviceBuffer]] = {}
         self._released: list[DeviceBuffer] = []
         self._closed = False
+        self._lock = threading.RLock()  # the collector may let memory go while it is held
 
     def take(self, size: int) -> "Lease":
         """Memory of this many bytes, given back when the lease is gone."""
-        spare = self._free.get(size)
-        return Lease(self, spare.pop() if spare else DeviceBuffer(self._device, size))
+        with self._lock:
+            spare = self._free.get(size)
+            if spare:
+                return Lease(self, spare.pop())
+        self._device.enter_again()
+        return Lease(self, DeviceBuffer(self._device, size))
 
     def release(self, buffer: DeviceBuffer) -> None:
         """From any thread."""
@@ -290,31 +315,47 @@ class OutputPool:
             self._reclaim()
 
     def _reclaim(self) -> None:
-        released = []
+        released: list[DeviceBuffer] = []
         with suppress(IndexError):  # another thread may be at it too
             while True:
                 released.append(self._released.pop())
         if not released:
             return
-        device = self._device
-        device.enter_to_free()
-        if not device.lost:
-            device.call(device.runtime.cudaDeviceSynchronize)
+        self._device.enter_to_free()
+        if not self._rest():
+            self._released += released  # with the next release then
+            return
         for buffer in released:
-            spare = self._free.setdefault(buffer.size, [])
-            if self._closed or sum(map(len, self._free.values())) >= self.SPARE:
+            if not self._keep(buffer):
                 buffer.close()
-            else:
-                spare.append(buffer)
+
+    def _rest(self) -> bool:
+        """Wait until the device is done with what it had to do; False if it could not be asked."""
+        device = self._device
+        if not device.lost:
+            try:
+                device.call(device.runtime.cudaDeviceSynchronize)
+            except CudaError as error:  # another engine is capturing
+                log.debug("%s", error)
+                return self._closed  # freeing waits for the device by itself
+        return True
+
+    def _keep(self, buffer: DeviceBuffer) -> bool:
+        with self._lock:
+            if self._closed or sum(map(len, self._free.values())) >= self.SPARE:
+                return False
+            self._free.setdefault(buffer.size, []).append(buffer)
+            return True
 
     def close(self) -> None:
         """Free what is not in use; what is, goes when it is released."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            spare = [buffer for buffers in self._free.values() for buffer in buffers]
+            self._free.clear()
         self._reclaim()
-        for spare in self._free.values():
-            for buffer in spare:
-                buffer.close()
-        self._free.clear()
+        for buffer in spare:
+            buffer.close()
 
 
 class Lease:

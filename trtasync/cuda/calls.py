@@ -7,9 +7,7 @@ from trtasync.errors import BackendUnavailable, CudaError, DeviceLost, TrtasyncE
 NOT_READY = 600
 """cudaErrorNotReady, equal to CUDA_ERROR_NOT_READY: an event has not fired yet; no error."""
 
-STICKY = frozenset(
-    (214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 720, 721, 911, 912, 999)
-)
+STICKY = frozenset((214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 911, 999))
 """Errors after which the context is gone for this process (ECC, NVLink, illegal address, launch
 failure ...): "the process must be terminated and relaunched", in the words of the runtime API."""
 

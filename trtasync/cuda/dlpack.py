@@ -5,7 +5,6 @@ named "dltensor" until its consumer takes it over; who keeps the capsule itself 
 """
 
 import ctypes
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,22 +81,31 @@ def read(capsule: Any) -> tuple[int, tuple[int, ...], tuple[int, ...] | None, tu
 
 
 _exports: dict[int, tuple[Any, ...]] = {}
-_lock = threading.Lock()
+"""By address: what each consumer's memory needs. Single dictionary operations need no lock."""
 
 
-def _forget(managed: int) -> None:
-    with _lock:
-        export = _exports.pop(managed, None)
-    del export  # outside the lock: it may be the last reference to the memory
+def _forget(managed: int, exports: dict[int, tuple[Any, ...]] = _exports) -> None:
+    exports.pop(managed, None)
 
 
-def _destroyed(capsule: int) -> None:
-    if _is_valid(capsule, _NAME):  # nobody took it over
-        _forget(_pointer_of(capsule, _NAME))
+def _destroyed(
+    capsule: int,
+    name: bytes = _NAME,
+    is_valid: Any = _is_valid,
+    pointer_of: Any = _pointer_of,
+    forget: Any = _forget,
+) -> None:
+    if is_valid(capsule, name):  # nobody took it over
+        forget(pointer_of(capsule, name))
 
 
 _delete = _Deleter(_forget)
 _destroy = _Destructor(_destroyed)
+
+# Consumers may let go when the interpreter is being taken down and this module is gone: what they
+# call then must still be there, so it is never freed, and finds all it needs in its defaults.
+for _immortal in (_exports, _forget, _destroyed, _delete, _destroy):
+    _api.Py_IncRef(ctypes.py_object(_immortal))
 
 
 def export(
@@ -116,6 +124,5 @@ def export(
     managed.tensor.strides = None  # row-major
     managed.deleter = ctypes.cast(_delete, ctypes.c_void_p).value
     at = ctypes.addressof(managed)
-    with _lock:
-        _exports[at] = (managed, sizes, owner)
+    _exports[at] = (managed, sizes, owner)
     return _new(at, _NAME, _destroy)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from trtasync.cuda.calls import CaptureFailed
 from trtasync.cuda.device import Device
 from trtasync.cuda.streams import Stream
-from trtasync.errors import DeviceLost
+from trtasync.errors import CudaError, DeviceLost
 
 
 class Graph:
@@ -40,7 +40,10 @@ def capture(device: Device, stream: Stream, work: Callable[[], None]) -> Graph:
     """
     module = device.runtime
     mode = module.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-    device.call(module.cudaStreamBeginCapture, stream.handle, mode)
+    try:
+        device.call(module.cudaStreamBeginCapture, stream.handle, mode)
+    except CudaError as error:
+        raise CaptureFailed(str(error)) from error
     problem: Exception | None = None
     try:
         work()
@@ -64,5 +67,9 @@ def capture(device: Device, stream: Stream, work: Callable[[], None]) -> Graph:
             raise problem
         raise CaptureFailed(str(problem)) from problem
     graph = Graph(device, handle)
-    device.call(module.cudaGraphUpload, handle, stream.handle)
+    try:
+        device.call(module.cudaGraphUpload, handle, stream.handle)
+    except CudaError as error:
+        graph.close()
+        raise CaptureFailed(str(error)) from error
     return graph

@@ -32,7 +32,11 @@ class Stream:
 
 
 class Event:
-    """A point in a stream that can be asked for, waited for and, with `timing`, measured."""
+    """A point in a stream that can be asked for, waited for and, with `timing`, measured.
+
+    Attributes:
+        device: where.
+    """
 
     def __init__(self, device: Device, *, blocking: bool = False, timing: bool = False):
         """Args:
@@ -40,7 +44,7 @@ class Event:
         blocking: `synchronize` sleeps instead of burning a core.
         timing: `seconds_since` can be asked.
         """
-        self._device = device
+        self.device = device
         module = device.runtime
         flags = int(module.cudaEventBlockingSync) if blocking else int(module.cudaEventDefault)
         if not timing:
@@ -53,7 +57,7 @@ class Event:
         """Put the event on a stream, behind what is enqueued there."""
         code = self._record(self.handle, stream)
         if code:
-            self._device.check(code, "cuEventRecord")
+            self.device.check(code, "cuEventRecord")
 
     def fired(self) -> bool:
         """Everything before it has run. Keeps the GIL.
@@ -65,21 +69,21 @@ class Event:
         if code == NOT_READY:
             return False
         if code:
-            self._device.check(code, "cuEventQuery")
+            self.device.check(code, "cuEventQuery")
         return True
 
     def synchronize(self) -> None:
         """Wait until it has fired; releases the GIL."""
-        self._device.call(self._device.runtime.cudaEventSynchronize, self.handle)
+        self.device.call(self.device.runtime.cudaEventSynchronize, self.handle)
 
     def seconds_since(self, earlier: "Event") -> float:
         """Seconds between two events that have both fired."""
-        module = self._device.runtime
-        milliseconds = self._device.call(module.cudaEventElapsedTime, earlier.handle, self.handle)
+        module = self.device.runtime
+        milliseconds = self.device.call(module.cudaEventElapsedTime, earlier.handle, self.handle)
         return float(milliseconds) * 1e-3
 
     def close(self) -> None:
         """Destroy it."""
         if self.handle:
-            self._device.free(self._device.runtime.cudaEventDestroy, self.handle)
+            self.device.free(self.device.runtime.cudaEventDestroy, self.handle)
             self.handle = 0

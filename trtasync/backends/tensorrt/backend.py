@@ -4,16 +4,18 @@ import itertools
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trtasync.backends import OpenLane
 from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library
 from trtasync.backends.tensorrt.plans import Plan, Range, Shape, deserialize, read_plan
-from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, find_device
+from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.requests import Layout
 from trtasync.staging import CopyThreads, default_threads
@@ -29,6 +31,9 @@ INLINE_BYTES = 64 * 1024
 
 GRAPH_COPY_BYTES = 32 * 1024
 """Rows (in and out together) up to this size are copied inside the CUDA graph."""
+
+MAX_KNOWN_ROWS = 1024
+"""Row shapes whose output shapes are remembered for answers that stay on the device."""
 
 MAX_WARM_LAYOUTS = 32
 """Row shapes kept warm at most; each has a context per batch size and lane."""
@@ -101,7 +106,8 @@ class TensorRTBackend:
         devices = [device for device, _ in engines]
         self._intake = Intake(devices)
         self._pool = OutputPool(devices[0], self._threads.put)
-        self._lanes: Sequence[TensorRTLane] = ()
+        self._rows_known: dict[tuple[Shape, ...], list[Shape | None]] = {}
+        self._asking: Stream | None = None
         self.largest_batch_size = plan.largest_batch
         self.default_batch_size = plan.largest_batch or 1
 
@@ -136,7 +142,7 @@ class TensorRTBackend:
                 "outputs='device' needs an engine on one GPU; this one runs on "
                 f"{[device.index for device, _ in self._engines]}."
             )
-        shapes = self._lanes[0].output_rows(layout)
+        shapes = self._output_rows(layout)
         arrays = []
         for spec, row in zip(self.spec.outputs, shapes, strict=True):
             if row is None:
@@ -149,6 +155,30 @@ class TensorRTBackend:
             device = self._engines[0][0].index
             arrays.append(DeviceArray(lease.address, shape, spec.dtype, device, lease))
         return arrays
+
+    def _output_rows(self, layout: Layout) -> list[Shape | None]:
+        """Per output the shape of one row of this layout; None where it depends on data.
+
+        Asked of contexts that nothing else uses: those of the lanes may be at work.
+        """
+        rows = self._sizes[0]
+        numbers = self._plan.numbers(layout, rows)
+        known = self._rows_known.get(numbers)
+        if known is None:
+            profile = self._plan.profile_for(numbers)
+            assert profile is not None  # `admit` has looked
+            device, engine = self._engines[0]
+            device.enter_again()
+            if self._asking is None:
+                self._asking = Stream(device)
+            context = Context(self._lib, engine, self._plan, profile, device, self._asking)
+            cut = int(self.spec.batched)
+            shapes = context.shape(numbers)
+            known = [None if shape is None else shape[cut:] for shape in shapes]
+            if len(self._rows_known) >= MAX_KNOWN_ROWS:
+                self._rows_known.clear()
+            self._rows_known[numbers] = known
+        return known
 
     def _refusal(self, layout: Layout, rows: int) -> str:
         numbers = self._plan.numbers(layout, rows)
@@ -196,10 +226,10 @@ class TensorRTBackend:
                     )
                     lanes.append(lane)
         except BaseException:
-            for lane in reversed(lanes):
-                lane.close()
+            with ExitStack() as closing:
+                for lane in lanes:
+                    closing.callback(lane.close)
             raise
-        self._lanes = lanes
         return [OpenLane(lane, lane.slots) for lane in lanes]
 
     def _check_sizes(self) -> None:
@@ -247,11 +277,16 @@ class TensorRTBackend:
 
     def close(self) -> None:
         """End the copy threads and free the engines, then the runtime they came from."""
-        self._threads.close()
-        self._lanes = ()
-        self._engines[0][0].enter_to_free()
-        self._pool.close()
-        self._intake.close()
+        with ExitStack() as closing:  # unwinds in reverse order
+            closing.callback(self._free_engines)
+            closing.callback(self._intake.close)
+            closing.callback(self._pool.close)
+            closing.callback(self._engines[0][0].enter_to_free)
+            if self._asking is not None:
+                closing.callback(self._asking.close)
+            closing.callback(self._threads.close)
+
+    def _free_engines(self) -> None:
         while self._engines:
             device, _ = self._engines.pop()
             device.enter_to_free()

@@ -156,3 +156,16 @@ def max_numbers(plan: Plan, profile: Profile, rows: int) -> tuple[Shape, ...]:
             most = (min(rows, most[0]), *most[1:])
         numbers.append(most)
     return tuple(numbers)
+
+
+def corners(plan: Plan, profile: Profile, rows: int) -> list[tuple[Shape, ...]]:
+    """`max_numbers`, with each input in turn (its batch axis apart) at its smallest."""
+    most = max_numbers(plan, profile, rows)
+    found = []
+    for at, (spec, range_) in enumerate(zip(plan.spec.inputs, profile.ranges, strict=True)):
+        least = range_.least
+        if plan.spec.batched and not spec.host:
+            least = (most[at][0], *least[1:])
+        if least != most[at]:
+            found.append((*most[:at], least, *most[at + 1 :]))
+    return found

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,7 @@ class TensorRTLane:
         self.device = device.index
         self._index = index
         self._lib = lib
-        self._engine = engine
+        self._engine: CudaEngine | None = engine
         self._plan = plan
         self._gpu = device
         self._options = options
@@ -113,6 +114,7 @@ class TensorRTLane:
         self._stream = self.stream = Stream(self._gpu)
         for profile in self._plan.profiles:
             self._contexts[profile.index] = self._context(profile.index)
+        assert self._engine is not None
         sizes = measure(self._plan, self._engine, self._contexts, self._options.capacity)
         self._sizes = sizes
         self._memory = LaneMemory(self._lib, self._plan, self._gpu, self.stream, sizes)
@@ -136,6 +138,7 @@ class TensorRTLane:
                 self._warm_up(layout, rows)
 
     def _context(self, profile: int) -> Context:
+        assert self._engine is not None
         return Context(
             self._lib,
             self._engine,
@@ -211,16 +214,17 @@ class TensorRTLane:
 
     def launch(self, slot: Any, rows: int) -> None:
         """Copy in, run, copy out, record the event: enqueued, not waited for."""
+        filled, slot.filled, slot.stages = slot.filled or rows, 0, 0
+        self._gpu.enter_again()
         launch = slot.views.cache.get(rows)
         if launch is None:
             launch = self._find(slot, rows)
         if slot.device_rows or slot.device_outputs:
             launch = self._with_copies_apart(slot, rows, launch)
-        self._gpu.enter_again()
-        filled, slot.filled, slot.stages = slot.filled or rows, 0, 0
         self._threads.in_flight.add(slot)
         try:
             launch.enqueue(slot, filled)
+            slot.padded_from = 0
             slot.done.record(self.stream.handle)
         except DeviceLost:
             self._threads.in_flight.discard(slot)
@@ -249,18 +253,6 @@ class TensorRTLane:
             views.cache.clear()
         views.cache[rows] = launch
         return launch
-
-    def output_rows(self, layout: Layout) -> list[Shape | None]:
-        """Per output the shape of one row of this layout; None where it depends on data."""
-        rows = self._options.batch_sizes[0]
-        numbers = self._plan.numbers(layout, rows)
-        warm = self._warm.get((numbers, rows))
-        if warm is not None:
-            shapes = warm.context.shape(numbers)
-        else:
-            profile = self._plan.profile_for(numbers)
-            shapes = [] if profile is None else self._contexts[profile.index].shape(numbers)
-        return [None if shape is None else self._row(shape) for shape in shapes]
 
     def _with_copies_apart(self, slot: PinnedSlot, rows: int, launch: Launch) -> Launch:
         """For a batch with rows from or for device memory, which no captured copy knows of."""
@@ -307,7 +299,14 @@ class TensorRTLane:
                     f"output '{spec.name}' has shape {shape} for a batch of {rows} rows: its first "
                     "axis is not the batch axis, so its rows cannot be told apart."
                 )
-            view = slot.result(index, math.prod(full) * spec.dtype.itemsize)
+            size = math.prod(full) * spec.dtype.itemsize
+            if shape is not None and size > self._sizes.outputs[index]:
+                raise InferenceError(
+                    f"output '{spec.name}' has shape {shape} here, {size} bytes, more than at the "
+                    f"largest inputs of the profiles ({self._sizes.outputs[index]} bytes), which "
+                    "is all that was allocated; ask with values that make it smaller."
+                )
+            view = slot.result(index, size)
             array = view.view(spec.dtype).reshape(full)
             outputs.append(array)
             if shape is not None:
@@ -348,21 +347,30 @@ class TensorRTLane:
         return times
 
     def close(self) -> None:
-        """Wait for the stream and free everything, last made first."""
+        """Wait for the stream and free everything, last made first.
+
+        What cannot be freed does not keep the rest; the first failure is raised at the end.
+        """
         self._gpu.enter_to_free()
-        if self._stream is not None and not self._gpu.lost:
-            self._stream.synchronize()
-        for graph in reversed(self._graphs):
-            graph.close()
-        for slot in reversed(self.slots):
-            slot.close()
-        # contexts go before the memory they were given; launches hold on to them
+        with ExitStack() as closing:  # unwinds in reverse order
+            if self._stream is not None:
+                closing.callback(self._stream.close)
+            if self._memory is not None:
+                closing.callback(self._memory.close)
+            closing.callback(self._forget)  # contexts go before the memory they were given
+            for slot in self.slots:
+                closing.callback(slot.close)
+            for graph in self._graphs:
+                closing.callback(graph.close)
+            if self._stream is not None and not self._gpu.lost:
+                closing.callback(self._stream.synchronize)
+
+    def _forget(self) -> None:
+        """Let go of what holds TensorRT's objects: they free the device's memory as they go."""
         for made in (self._graphs, self.slots, self._prepared, self._warm, self._contexts):
             made.clear()
-        if self._memory is not None:
-            self._memory.close()
-        if self._stream is not None:
-            self._stream.close()
+        self._engine = None
+        self._threads.in_flight.clear()
 
 
 def _row_bytes(array: Array) -> int:

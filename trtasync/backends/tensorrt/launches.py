@@ -125,23 +125,38 @@ class Staged:
             if size and (code := call(copy.device, copy.host, size, stream)):
                 check(code, "copying a batch in")
         if slot.device_rows:
-            self._take_device_rows(slot)
+            self._take_device_rows(slot, rows)
 
-    def _take_device_rows(self, slot: PinnedSlot) -> None:
+    def _take_device_rows(self, slot: PinnedSlot, rows: int) -> None:
         """Rows that callers brought in device memory, over what came from the host in their place;
         not before whatever makes them has run."""
         module, copies = self._device.runtime, []
         for index, row, _, array in slot.device_rows:
+            if row >= rows:
+                continue  # its caller left, and nobody has its place
             self._device.call(module.cudaStreamWaitEvent, self._stream, array.ready.handle, 0)
             target = self._in[index]
             copies.append((target.device + row * target.row_bytes, array.address, array.nbytes))
         CopyList(self._device, copies).enqueue(self._stream)
+        if slot.padded_from:
+            self._repeat_last_row(slot.padded_from, rows)
 
-    def _leave_on_device(self, slot: PinnedSlot) -> None:
+    def _repeat_last_row(self, real: int, rows: int) -> None:
+        """The host's padding repeats what it has in the last row's place, not a device array."""
+        copies = [
+            (copy.device + row * copy.row_bytes, copy.device + (real - 1) * copy.row_bytes, size)
+            for copy in self._in
+            if (size := copy.row_bytes)
+            for row in range(real, rows)
+        ]
+        CopyList(self._device, copies).enqueue(self._stream)
+
+    def _leave_on_device(self, slot: PinnedSlot, rows: int) -> None:
         """Answers that stay in device memory."""
         copies = [
-            (array.address, source.device + row * source.row_bytes, rows * source.row_bytes)
-            for row, rows, arrays in slot.device_outputs
+            (array.address, source.device + row * source.row_bytes, count * source.row_bytes)
+            for row, count, arrays in slot.device_outputs
+            if row < rows
             for source, array in zip(self._out, arrays, strict=True)
         ]
         CopyList(self._device, copies).enqueue(self._stream)
@@ -162,7 +177,7 @@ class Staged:
             if size and (code := call(copy.host, copy.device, size, stream)):
                 check(code, "copying a batch out")
         if slot.device_outputs:
-            self._leave_on_device(slot)
+            self._leave_on_device(slot, rows)
 
 
 class Growing(Staged):

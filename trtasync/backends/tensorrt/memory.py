@@ -1,14 +1,14 @@
 """The device memory of one lane: one place per tensor, one activation arena."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trtasync.backends.tensorrt.api import CudaEngine
-from trtasync.backends.tensorrt.contexts import Context, max_numbers
+from trtasync.backends.tensorrt.contexts import Context, corners, max_numbers
 from trtasync.backends.tensorrt.library import Library
 from trtasync.backends.tensorrt.outputs import GrowingOutput
-from trtasync.backends.tensorrt.plans import Plan
+from trtasync.backends.tensorrt.plans import Plan, Shape
 from trtasync.cuda import Device, DeviceBuffer, Stream, aligned
 from trtasync.errors import PlanError
 
@@ -47,19 +47,16 @@ def measure(
     for profile in plan.profiles:
         if plan.spec.batched and profile.ranges[_first_row_input(plan)].least[0] > capacity:
             continue  # made for larger batches than this engine forms
-        numbers = max_numbers(plan, profile, capacity)
-        context = contexts[profile.index]
-        rows = [n for spec, n in zip(plan.spec.inputs, numbers, strict=True) if not spec.host]
+        most = max_numbers(plan, profile, capacity)
+        rows = [n for spec, n in zip(plan.spec.inputs, most, strict=True) if not spec.host]
         for index, (spec, shape) in enumerate(zip(plan.spec.row_inputs, rows, strict=True)):
             inputs[index] = max(inputs[index], math.prod(shape) * spec.dtype.itemsize)
-        for index, shape_ in enumerate(context.shape(numbers)):
-            spec = plan.spec.outputs[index]
-            if shape_ is None:
-                dynamic.add(index)
-                size = context.max_output_bytes(spec.name)
-            else:
-                size = math.prod(shape_) * spec.dtype.itemsize
-            outputs[index] = max(outputs[index], size)
+        # an output may also grow as an input, or a value such as a stride, becomes smaller
+        for numbers in (*corners(plan, profile, capacity), most):
+            for index, size, known in _outputs_at(plan, contexts[profile.index], numbers):
+                outputs[index] = max(outputs[index], size)
+                if not known:
+                    dynamic.add(index)
     if plan.spec.batched and dynamic:
         names = [plan.spec.outputs[index].name for index in sorted(dynamic)]
         raise PlanError(
@@ -71,6 +68,18 @@ def measure(
         engine.get_device_memory_size_for_profile_v2(profile.index) for profile in plan.profiles
     )
     return Sizes(tuple(inputs), tuple(outputs), frozenset(dynamic), activation)
+
+
+def _outputs_at(
+    plan: Plan, context: Context, numbers: tuple[Shape, ...]
+) -> Iterator[tuple[int, int, bool]]:
+    """(index, bytes, the size does not depend on data) of every output at these shapes."""
+    for index, shape in enumerate(context.shape(numbers)):
+        spec = plan.spec.outputs[index]
+        if shape is None:
+            yield index, context.max_output_bytes(spec.name), False
+        else:
+            yield index, math.prod(shape) * spec.dtype.itemsize, True
 
 
 def _first_row_input(plan: Plan) -> int:

@@ -15,13 +15,16 @@ class PinnedSlot(HostSlot):
     """The host memory of one batch of one lane, and the events that tell how far it is.
 
     All of it is allocated at once at the largest size that the plan allows, so that a running
-    engine allocates nothing. It starts zeroed, and only rows that were checked are ever written, so
-    what lies behind a batch's rows is always a valid input: padding needs no copy.
+    engine allocates nothing. It starts zeroed, and only rows that were checked are ever written. So
+    with one input of one fixed shape what lies behind a batch's rows is always a valid row, and
+    padding needs no copy; otherwise the last row is repeated, because pieces of rows of another
+    shape, or of different requests, need not go together.
 
     Attributes:
         device_rows: (input, row, rows, array) of what callers brought in device memory.
         device_outputs: (row, rows, arrays) of the answers that stay there.
-        filled: rows of the batch that somebody waits for; the rest is padding.
+        filled: rows to be copied: those that somebody waits for, and padding that repeats them.
+        padded_from: the first row of such padding; 0 when there is none.
         done: fires when the batch and its copies are done.
         begin, copied, computed: stage boundaries, of batches that are measured.
         stages: how many of them were recorded for this batch: 0 (not measured), 1 or 3.
@@ -47,6 +50,7 @@ class PinnedSlot(HostSlot):
         super().__init__(spec, capacity, lane)
         inputs, outputs = sizes
         self._device = device
+        self._events: list[Event] = []
         self._memory = PinnedBuffer(device, sum(map(aligned, (*inputs, *outputs))))
         regions, start = [], 0
         for size in (*inputs, *outputs):
@@ -58,16 +62,32 @@ class PinnedSlot(HostSlot):
         self.copies = copies
         self.device_rows: list[tuple[int, int, int, DeviceInput]] = []
         self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
-        self.filled = 0
+        self.filled = self.padded_from = 0
+        shapes = [tensor.shape[spec.batched :] for tensor in spec.row_inputs]
+        self._repeats = len(shapes) > 1 or any(None in shape for shape in shapes)
         self.stages = 0
-        self.done = Event(device, blocking=True, timing=True)
-        self.begin, self.copied, self.computed = (Event(device, timing=True) for _ in range(3))
+        try:
+            self.done = self._event(blocking=True)
+            self.begin, self.copied, self.computed = (self._event() for _ in range(3))
+        except BaseException:
+            self.close()
+            raise
+
+    def _event(self, blocking: bool = False) -> Event:
+        event = Event(self._device, blocking=blocking, timing=True)
+        self._events.append(event)
+        return event
 
     def bind(self, layout: Layout) -> Views:
-        """See `HostSlot.bind`; lets go of the device arrays of the batch before."""
+        """See `HostSlot.bind`; a batch that was given up may have left something here."""
+        self.let_go()
+        self.filled = self.padded_from = 0
+        return super().bind(layout)
+
+    def let_go(self) -> None:
+        """Their memory is the callers' own again."""
         self.device_rows.clear()
         self.device_outputs.clear()
-        return super().bind(layout)
 
     def _view(self, layout: Layout) -> Views:
         views = super()._view(layout)
@@ -79,6 +99,8 @@ class PinnedSlot(HostSlot):
             write_host = writers[0]
 
             def write_one(row: int, count: int, array: Any) -> None:
+                if self.device_rows or self.device_outputs:
+                    self._take_over(row, count)
                 if type(array) is DeviceInput:
                     self.device_rows.append((0, row, count, array))
                 else:
@@ -87,6 +109,8 @@ class PinnedSlot(HostSlot):
             return write_one
 
         def write(row: int, count: int, arrays: Any) -> None:
+            if self.device_rows or self.device_outputs:
+                self._take_over(row, count)
             for index, (write_host, array) in enumerate(zip(writers, arrays, strict=True)):
                 if type(array) is DeviceInput:
                     self.device_rows.append((index, row, count, array))
@@ -94,6 +118,15 @@ class PinnedSlot(HostSlot):
                     write_host(row, count, array)
 
         return write
+
+    def _take_over(self, row: int, count: int) -> None:
+        """Rows change hands: forget what was noted for those who had them and left."""
+        self.device_rows = [
+            entry for entry in self.device_rows if not _overlap(entry[1], entry[2], row, count)
+        ]
+        self.device_outputs = [
+            entry for entry in self.device_outputs if not _overlap(entry[0], entry[1], row, count)
+        ]
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """See `Slot.keep_on_device`."""
@@ -114,8 +147,12 @@ class PinnedSlot(HostSlot):
         ] + [entry for entry in self.device_outputs if not target <= entry[0] < source + count]
 
     def pad(self, rows: int, run_rows: int) -> None:
-        """Only remember how many rows are real: those behind them are valid already."""
-        self.filled = rows
+        """Make the rows behind the real ones valid; remember how many have to be copied."""
+        if self._repeats:
+            super().pad(rows, run_rows)
+            self.padded_from, self.filled = rows, run_rows
+        else:
+            self.filled = rows
 
     def result(self, index: int, size: int) -> Array:
         """`size` bytes for an output; grown where its size depends on data. The slot is idle."""
@@ -143,11 +180,16 @@ class PinnedSlot(HostSlot):
     def close(self) -> None:
         """Free everything. Nothing may be in flight on the device."""
         self._settle()  # copies for callers who left may still be writing
+        self.let_go()
         self._known.clear()
         self.views = None
         self.outputs = []
-        for event in (self.computed, self.copied, self.begin, self.done):
+        for event in reversed(self._events):
             event.close()
         for grown in self._grown.values():
             grown.close()
         self._memory.close()
+
+
+def _overlap(row: int, rows: int, other: int, others: int) -> bool:
+    return row < other + others and other < row + rows
