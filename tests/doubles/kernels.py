@@ -2,12 +2,16 @@
 
 import ctypes
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from tests.doubles import world as worlds
+from tests.doubles.streams import Refused, Stream
+
+_marks = count(1)
 
 
 def view(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -28,69 +32,93 @@ class HostKernel:
     def __call__(self, context: Any, stream: int) -> bool:
         """Enqueue; what the context is set to now counts, whatever is set later."""
         world = worlds.current()
-        addresses, shapes = dict(context._addresses), dict(context._shapes)
-        model, (arena, _) = context._model, context._device_memory
-        found = world.streams[stream]
-        values = {
-            tensor.name: view(addresses[tensor.name], shapes[tensor.name], tensor.dtype).copy()
-            for tensor in model.inputs
-            if tensor.host
-        }
-
-        def run() -> None:
-            mark = found.handle >> 4 & 0xFF
-            scratch = view(arena, (model.activation_bytes,), np.uint8)
-            world.check_range(arena, model.activation_bytes, "the activation memory")
-            scratch[:] = mark
-            found.clock += self._seconds
-            results = self._results(model, addresses, shapes, values)
-            spoiled = bool((scratch != mark).any())
-            for tensor, result in zip(model.outputs, results, strict=True):
-                if not tensor.data_dependent:
-                    self._write(world, addresses[tensor.name], result, spoiled)
-
-        if any(tensor.data_dependent for tensor in model.outputs):
-            return self._run_growing(context, world, found, run)
-        world.enqueue(found, run)
+        world.check_thread("execute_async_v3")
+        try:
+            found = world.stream_of(stream)
+            job = _Job(world, self._function, context)
+            if world.broken or not (job.grown or self._grow(context, world, found, job)):
+                return False
+            with world.condition:
+                world.enqueue(found, job.begin, self._seconds)
+                world.enqueue(found, job.end)
+        except Refused:
+            return False
         return True
 
-    def _results(
-        self, model: Any, addresses: Any, shapes: Any, values: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        inputs = [
-            values[tensor.name]
-            if tensor.host
-            else view(addresses[tensor.name], shapes[tensor.name], tensor.dtype)
-            for tensor in model.inputs
-        ]
-        result = self._function(*inputs)
-        return result if isinstance(result, tuple) else (result,)
-
-    def _write(self, world: Any, address: int, result: Any, spoiled: bool) -> None:
-        array = np.ascontiguousarray(result)
-        world.check_range(address, array.nbytes, "a kernel's output")
-        target = view(address, array.shape, array.dtype)
-        target[...] = array
-        if spoiled:
-            target.view(np.uint8)[...] ^= 0x55
-
-    def _run_growing(self, context: Any, world: Any, found: Any, run: Callable[[], None]) -> bool:
-        """Data-dependent outputs: this double has to run up to here before it knows their size."""
-        world.wait_stream(found)
-        model = context._model
-        results = self._results(model, dict(context._addresses), dict(context._shapes), {})
-        for tensor, result in zip(model.outputs, results, strict=True):
+    def _grow(self, context: Any, world: worlds.World, stream: Stream, job: "_Job") -> bool:
+        """Outputs that depend on data: the stream has to get here before their size is known."""
+        world.wait_stream(stream)
+        for tensor, array in zip(job.model.outputs, job.compute(), strict=True):
             if tensor.data_dependent:
-                array = np.ascontiguousarray(result)
-                address = context._ask_allocator(
-                    tensor.name, max(1, array.nbytes), int(found.handle)
-                )
+                address = context._ask_allocator(tensor.name, max(1, array.nbytes), stream.handle)
                 if not address:
                     return False
+                job.addresses[tensor.name] = address
                 context._tell_shape(tensor.name, array.shape)
-                world.enqueue(
-                    found,
-                    lambda at=address, what=array: self._write(world, at, what, False),
-                )
-        world.enqueue(found, run)
         return True
+
+
+class _Job:
+    """One enqueue.
+
+    Attributes:
+        addresses: of every tensor.
+        grown: every output has an address.
+    """
+
+    def __init__(self, world: worlds.World, function: Callable[..., Any], context: Any):
+        self.model = context._model
+        self.addresses: dict[str, int] = dict(context._addresses)
+        self.grown = not any(tensor.data_dependent for tensor in self.model.outputs)
+        self._world = world
+        self._function = function
+        self._shapes: dict[str, tuple[int, ...]] = dict(context._shapes)
+        self._arena = context._device_memory[0]
+        self._size = self.model.activation(context._profile)
+        self._mark = 0
+        self._values = {
+            tensor.name: self._view(tensor).copy() for tensor in self.model.inputs if tensor.host
+        }
+
+    def _view(self, tensor: Any) -> Any:
+        return view(self.addresses[tensor.name], self._shapes[tensor.name], tensor.dtype)
+
+    def begin(self) -> None:
+        """Use the activation memory."""
+        self._mark = next(_marks) & 0xFF
+        if self._world.check_range(self._arena, self._size, "the activation memory"):
+            view(self._arena, (self._size,), np.uint8)[:] = self._mark
+
+    def end(self) -> None:
+        """Compute and write; garbage if somebody else was in the activation memory."""
+        results = self.compute()
+        spoiled = self._is_spoiled()  # not before: whoever came while it computed counts too
+        for tensor, array in zip(self.model.outputs, results, strict=True):
+            address = self.addresses[tensor.name]
+            if self._world.check_range(address, array.nbytes, f"output '{tensor.name}'"):
+                target = view(address, array.shape, array.dtype)
+                target[...] = array
+                if spoiled:
+                    target.reshape(-1).view(np.uint8)[...] ^= 0x55
+
+    def _is_spoiled(self) -> bool:
+        if not self._size:
+            return False
+        if self._world.find(self._arena, self._size) is None:
+            return True  # noted by `begin`, or freed since
+        return bool((view(self._arena, (self._size,), np.uint8) != self._mark).any())
+
+    def compute(self) -> Sequence[Any]:
+        """The outputs, of what the inputs are now."""
+        result = self._function(*map(self._input, self.model.inputs))
+        results = result if isinstance(result, tuple) else (result,)
+        return [np.ascontiguousarray(array) for array in results]
+
+    def _input(self, tensor: Any) -> Any:
+        if tensor.host:
+            return self._values[tensor.name]
+        shape, kind = self._shapes[tensor.name], np.dtype(tensor.dtype)
+        size = math.prod(shape) * kind.itemsize
+        if self._world.check_range(self.addresses[tensor.name], size, f"input '{tensor.name}'"):
+            return self._view(tensor)
+        return np.full(size, worlds.FREED, np.uint8).view(kind).reshape(shape)

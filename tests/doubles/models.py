@@ -29,7 +29,7 @@ class Tensor:
             is the same axis of the first input.
         data_dependent: outputs: its size is known when it was computed only.
         alias_of: outputs: the input whose memory it shares.
-        format: how TensorRT describes its layout.
+        format: how TensorRT describes its layout; row-major where empty.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Tensor:
     infer: Callable[[dict[str, Shape]], Shape] | None = None
     data_dependent: bool = False
     alias_of: str = ""
-    format: str = "Row major linear format (kLINEAR)"
+    format: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Model:
         inputs: in order.
         outputs: in order.
         kernel: what an enqueue does.
-        activation_bytes: of one context.
+        activation_bytes: of one context; or a function of the profile's index.
         capturable: an enqueue inside a stream capture is accepted.
         version: of the TensorRT that "built" the plan.
         capability: of the GPU it was built for.
@@ -63,7 +63,7 @@ class Model:
     inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
     kernel: Kernel
-    activation_bytes: int = 1024
+    activation_bytes: int | Callable[[int], int] = 1024
     capturable: bool = True
     version: str = "11.4.0"
     capability: str = "9.0"
@@ -73,6 +73,16 @@ class Model:
         """By name."""
         found = [tensor for tensor in (*self.inputs, *self.outputs) if tensor.name == name]
         return found[0] if found else None
+
+    def activation(self, profile: int) -> int:
+        """Bytes of activation memory of one context on a profile."""
+        size = self.activation_bytes
+        return size if isinstance(size, int) else size(profile)
+
+    @property
+    def profile_count(self) -> int:
+        """At least one."""
+        return max(1, *(len(tensor.profiles) for tensor in self.inputs), 1)
 
 
 _models: dict[str, Model] = {}
@@ -87,12 +97,12 @@ def plan(model: Model) -> bytes:
 
 def read_plan(data: bytes) -> tuple[Model | None, str]:
     """(the model, why not) of a plan's bytes, in TensorRT's own style."""
-    if not data.startswith(MAGIC) or not data.endswith(b"\n" + bytes(64)):
+    head = _head(data)
+    if head is None:
         return None, (
             "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion "
             "magicTagRead == kMAGIC_TAG failed.Magic tag does not match)"
         )
-    head = json.loads(data[len(MAGIC) :].split(b"\n")[0])
     if head["version"] != "11.4.0":
         return None, (
             "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file "
@@ -108,12 +118,27 @@ def read_plan(data: bytes) -> tuple[Model | None, str]:
     return _models[head["model"]], ""
 
 
+def _head(data: bytes) -> dict[str, str] | None:
+    if not data.startswith(MAGIC) or not data.endswith(b"\n" + bytes(64)):
+        return None
+    try:
+        head = json.loads(data[len(MAGIC) : -65])
+    except ValueError:
+        return None
+    return head if isinstance(head, dict) and head.get("model") in _models else None
+
+
 def host_kernel(function: Callable[..., Any], seconds: float = 1e-5) -> Kernel:
     """A kernel from a numpy function of all inputs (in order) to the output(s).
 
-    Its inputs are read when the stream gets to it, not when it is enqueued. It also fills its
-    activation memory first and looks at it again at the end: a context that shares it at the same
-    time, on another stream, makes the answers wrong.
+    It is two operations of its stream. The first fills the activation memory; the second reads the
+    inputs (then, not when it is enqueued), looks at the activation memory again and writes the
+    outputs. A context that shares that memory at the same time, on another stream, makes the
+    answers wrong.
+
+    Args:
+        function: shape tensors come as what they were at the enqueue.
+        seconds: of the stream's pretended time.
     """
     from tests.doubles import kernels
 

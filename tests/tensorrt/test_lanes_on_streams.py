@@ -165,7 +165,6 @@ async def test_a_shape_that_comes_again_is_not_set_again(tmp_path: Path) -> None
 
 
 async def test_outputs_that_grow_as_the_input_shrinks_have_room(tmp_path: Path) -> None:
-    # BUG: LaneMemory is measured at the largest inputs only; these outputs are largest at the least
     x = tensor("x", (-1, -1), ((1, 1), (4, 1), (4, 32)))
     y = tensor("y", (-1, -1), infer=lambda shapes: (shapes["x"][0], 33 - shapes["x"][1]))
 

@@ -1,0 +1,107 @@
+"""Enums and base classes of the double of `tensorrt`."""
+
+import enum
+from typing import Any
+
+
+class DataType(enum.Enum):
+    """As in TensorRT."""
+
+    FLOAT = 0
+    HALF = 1
+    INT8 = 2
+    INT32 = 3
+    BOOL = 4
+    UINT8 = 5
+    FP8 = 6
+    BF16 = 7
+    INT64 = 8
+    INT4 = 9
+
+
+DTYPES = {
+    "float32": DataType.FLOAT,
+    "float16": DataType.HALF,
+    "int8": DataType.INT8,
+    "int32": DataType.INT32,
+    "bool": DataType.BOOL,
+    "uint8": DataType.UINT8,
+    "float8_e4m3fn": DataType.FP8,
+    "bfloat16": DataType.BF16,
+    "int64": DataType.INT64,
+    "int4": DataType.INT4,
+}
+WORDS = {DataType.FLOAT: "FP32", DataType.HALF: "FP16"}
+"""In `get_tensor_format_desc`; the others are called as they are."""
+
+
+class TensorIOMode(enum.Enum):
+    """As in TensorRT."""
+
+    NONE = 0
+    INPUT = 1
+    OUTPUT = 2
+
+
+class TensorLocation(enum.Enum):
+    """As in TensorRT."""
+
+    DEVICE = 0
+    HOST = 1
+
+
+class TensorFormat(enum.Enum):
+    """As in TensorRT, of which these are some."""
+
+    LINEAR = 0
+    CHW2 = 1
+    HWC8 = 2
+    CHW4 = 3
+
+
+class ExecutionContextAllocationStrategy(enum.Enum):
+    """As in TensorRT."""
+
+    STATIC = 0
+    ON_PROFILE_CHANGE = 1
+    USER_MANAGED = 2
+
+
+class ILogger:
+    """To be subclassed."""
+
+    class Severity(enum.Enum):
+        """As in TensorRT."""
+
+        INTERNAL_ERROR = 0
+        ERROR = 1
+        WARNING = 2
+        INFO = 3
+        VERBOSE = 4
+
+    def __init__(self) -> None:
+        self._made = True
+
+    def log(self, severity: Any, msg: str) -> None:
+        """Overridden."""
+        raise NotImplementedError
+
+
+class IOutputAllocator:
+    """To be subclassed."""
+
+    def __init__(self) -> None:
+        self._made = True
+
+
+class Logging:
+    """Says why something is refused, to the logger that the runtime was given."""
+
+    _logger: Any
+
+    def _refuse(self, words: str) -> bool:
+        try:
+            self._logger.log(ILogger.Severity.ERROR, words)
+        except Exception as error:  # the bindings print it and go on
+            print(f"[ERROR] Exception caught in log(): {error}")  # noqa: T201
+        return False
