@@ -8,10 +8,14 @@ import pytest
 
 import trtasync
 import trtasync.backends
+import trtasync.build
 import trtasync.testing
 
 PUBLIC = [
     "BackendUnavailable",
+    "BuildError",
+    "BuildProgress",
+    "BuilderConfig",
     "CudaError",
     "Cut",
     "DeviceLost",
@@ -21,13 +25,17 @@ PUBLIC = [
     "InvalidInput",
     "LaneStatistics",
     "Pad",
+    "Plan",
     "PlanError",
+    "Profile",
     "QueueFull",
+    "Shapes",
     "Statistics",
     "TensorSpec",
     "TimeSummary",
     "TrtasyncError",
     "WrongLoop",
+    "build_plan",
     "open_engine",
 ]
 
@@ -49,6 +57,10 @@ OPTIONS = [
     "graphs",
     "copy_threads",
     "inline_bytes",
+    "profiles",
+    "builder_config",
+    "cache",
+    "engine_host_code_allowed",
 ]
 
 
@@ -72,7 +84,7 @@ def test_methods_of_engine_are_pinned() -> None:
     assert public == ["aclose", "infer", "inputs", "outputs", "statistics"]
 
 
-@pytest.mark.parametrize("module", [trtasync, trtasync.testing, trtasync.backends])
+@pytest.mark.parametrize("module", [trtasync, trtasync.testing, trtasync.backends, trtasync.build])
 def test_everything_public_has_a_docstring(module: Any) -> None:
     names = getattr(module, "__all__", None) or [
         name for name, value in vars(module).items() if _is_from(value, module)

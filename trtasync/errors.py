@@ -7,6 +7,7 @@ TrtasyncError
 ├── WrongLoop           (also RuntimeError)  used from another event loop, thread or process
 ├── BackendUnavailable                       what the backend needs is not on this machine
 ├── PlanError                                a model or plan cannot be read or cannot be batched
+│   └── BuildError                           a model could not be built into a plan
 ├── CudaError                                CUDA refused a call; the device is usable
 ├── InferenceError                           the model failed on this request
 └── DeviceLost                               a lane or device died and cannot be used again
@@ -14,6 +15,7 @@ TrtasyncError
 
 __all__ = [
     "BackendUnavailable",
+    "BuildError",
     "CudaError",
     "DeviceLost",
     "EngineClosed",
@@ -52,6 +54,10 @@ class BackendUnavailable(TrtasyncError):
 
 class PlanError(TrtasyncError):
     """The model file cannot be read, or its inputs and outputs cannot be batched."""
+
+
+class BuildError(PlanError):
+    """A model could not be built into a plan, or the plan not be kept. Nothing is left behind."""
 
 
 class CudaError(TrtasyncError):

@@ -3,50 +3,31 @@
 import logging
 import math
 import os
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from trtasync.backends import Backend, OpenLane
 from trtasync.batching import PolicyOptions
 from trtasync.engine import Engine
-from trtasync.errors import BackendUnavailable, InvalidInput, PlanError
+from trtasync.errors import InvalidInput
+from trtasync.loading import EngineOptions, load
 from trtasync.loops import in_thread
+from trtasync.profiles import Profile, read_profiles
 from trtasync.tensors import Pad
+
+if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
+    from trtasync.build import BuilderConfig
 
 log = logging.getLogger("trtasync")
 
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
-_PLAN_SUFFIXES = {".plan", ".engine"}
-_BACKEND_NAMES = ("spec", "admit", "default_batch_sizes", "open", "close")
-
 LEAD = 0.0005
 """Seconds before the predicted end of a batch at which the next is enqueued behind it on the same
 stream: late enough to let it grow, early enough to leave no gap (alarms ring late)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """What `open_engine` was asked for."""
-
-    model: Any
-    backend: str
-    devices: Sequence[int] | None
-    streams: int | None
-    threads: int | None
-    max_batch_size: int | None
-    batch_sizes: Sequence[int] | None
-    max_queue_delay: float
-    preferred_batch_size: Sequence[int] | None
-    max_queue_size: int
-    padding: Mapping[str, Pad] = field(default_factory=dict)
-    loop_budget: float
-    graphs: bool
-    copy_threads: int | None
-    inline_bytes: int | None
 
 
 @asynccontextmanager
@@ -67,6 +48,10 @@ async def open_engine(
     graphs: bool = True,
     copy_threads: int | None = None,
     inline_bytes: int | None = None,
+    profiles: Profile | str | Sequence[Profile | str] | None = None,
+    builder_config: "BuilderConfig | None" = None,
+    cache: bool | str | os.PathLike[str] = True,
+    engine_host_code_allowed: bool = False,
 ) -> AsyncIterator[Engine]:
     """Open a model and give an `Engine` for the length of an `async with`.
 
@@ -74,8 +59,9 @@ async def open_engine(
     exception aborts it. Both leave no thread behind.
 
     Args:
-        model: path of an `.onnx` file or of a TensorRT plan (`.plan`, `.engine`), or an object that
-            implements `trtasync.backends.Backend`.
+        model: path of an `.onnx` file or of a TensorRT plan (`.plan`, `.engine`), a `Plan`, or an
+            object that implements `trtasync.backends.Backend`. On a GPU an `.onnx` file is built
+            into a plan first, which takes minutes, and kept for the next time.
         backend: "onnxruntime", "tensorrt", or "auto": what suits the file and this machine.
         devices: GPU indices, default [0]; must be None on the CPU.
         streams: lanes, each running its own batches; on a GPU a CUDA stream each, so many on every
@@ -98,13 +84,19 @@ async def open_engine(
             together. Default: a quarter of the cores, 4 at most.
         inline_bytes: on a GPU, requests up to this size are copied by the event loop itself.
             Default: 64 KiB.
+        profiles: for an `.onnx` file on a GPU: optimization profiles; see `build_plan`. Derived
+            from the model and `max_batch_size` by default. Unused on the CPU.
+        builder_config: for an `.onnx` file on a GPU: how its plan is built.
+        cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
+        engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
+            you trust; those built here are trusted anyway.
 
     Raises:
         InvalidInput: an argument makes no sense.
         BackendUnavailable: the backend's package, driver or device is missing.
         PlanError: the model cannot be read or batched.
     """
-    request = _Request(
+    options = EngineOptions(
         model=model,
         backend=backend,
         devices=devices,
@@ -120,12 +112,17 @@ async def open_engine(
         graphs=graphs,
         copy_threads=copy_threads,
         inline_bytes=inline_bytes,
+        profiles=read_profiles(profiles),
+        builder_config=builder_config,
+        cache=cache,
+        engine_host_code_allowed=engine_host_code_allowed,
     )
-    _check(request)
-    opened = await in_thread(lambda: _open(request), undo=_Opened.close)
+    _check(options)
+    stop = threading.Event()
+    opened = await in_thread(lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.set)
     try:
         engine = Engine(
-            opened.backend, opened.lanes, opened.options, request.padding, request.loop_budget
+            opened.backend, opened.lanes, opened.policy, options.padding, options.loop_budget
         )
     except BaseException:
         await in_thread(opened.close)
@@ -144,7 +141,7 @@ class _Opened:
 
     backend: Backend
     lanes: Sequence[OpenLane]
-    options: PolicyOptions
+    policy: PolicyOptions
 
     def close(self) -> None:
         with ExitStack() as closing:  # unwinds in reverse order
@@ -153,81 +150,26 @@ class _Opened:
                 closing.callback(lane.lane.close)
 
 
-def _open(request: _Request) -> _Opened:
+def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
-    backend = _load(request)
+    backend = load(options, stop)
     try:
-        options = _options(request, backend)
-        streams = request.streams or backend.default_streams
-        lanes = backend.open(streams, options.max_batch_size, options.batch_sizes)
-        return _Opened(backend, lanes, options)
+        policy = _policy_options(options, backend)
+        streams = options.streams or backend.default_streams
+        lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
+        return _Opened(backend, lanes, policy)
     except BaseException:
         backend.close()
         raise
 
 
-def _load(request: _Request) -> Backend:
-    if not isinstance(request.model, (str, os.PathLike)):
-        if not all(hasattr(request.model, name) for name in _BACKEND_NAMES):
-            raise InvalidInput(
-                "the model must be the path of an .onnx file or of a plan, or implement "
-                f"trtasync.backends.Backend, not {request.model!r}."
-            )
-        return cast(Backend, request.model)
-    path = Path(request.model)
-    chosen = request.backend
-    if chosen == "auto":
-        chosen = "tensorrt" if path.suffix in _PLAN_SUFFIXES else "onnxruntime"
-        log.info("%s: backend 'auto' chose '%s' (by the file's suffix)", path.name, chosen)
-    if chosen == "tensorrt":
-        return _load_plan(request, path)
-    if path.suffix in _PLAN_SUFFIXES:
-        raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
-    if request.devices is not None:
-        raise InvalidInput(f"the CPU backend has no devices to choose; got {request.devices!r}.")
-    from trtasync.backends.onnxruntime import load
-
-    threads = request.threads or max(1, _cores() // (request.streams or 1))
-    return load(path, threads)
-
-
-def _load_plan(request: _Request, path: Path) -> Backend:
-    from trtasync.backends import tensorrt
-    from trtasync.cuda import driver_report
-
-    if path.suffix == ".onnx":
-        problem = driver_report()
-        raise BackendUnavailable(
-            problem
-            or f"{path.name} must be built into a plan first, which this version of trtasync does "
-            "not do yet: build it with trtexec --onnx=... --saveEngine=... and open the plan."
-        )
-    return tensorrt.load(
-        path,
-        tensorrt.TensorRTOptions(
-            devices=(0,) if request.devices is None else tuple(request.devices),
-            graphs=request.graphs,
-            copy_threads=request.copy_threads,
-            inline_bytes=request.inline_bytes,
-            padding=request.padding,
-        ),
-    )
-
-
-def _cores() -> int:
-    """Cores this process may use (a container's share, not the machine's)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _options(request: _Request, backend: Backend) -> PolicyOptions:
+def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
     """Resolve batch sizes against what the model allows."""
     spec = backend.spec
-    sizes = tuple(sorted(set(request.batch_sizes or ())))
-    largest = request.max_batch_size or (sizes[-1] if sizes else backend.default_batch_size)
+    sizes = tuple(sorted(set(options.batch_sizes or ())))
+    largest = options.max_batch_size or (sizes[-1] if sizes else backend.default_batch_size)
     if spec.fixed_batch is not None:
-        _demand_fixed(request, spec.fixed_batch)
+        _demand_fixed(options, spec.fixed_batch)
         largest, sizes = spec.fixed_batch, (spec.fixed_batch,)
     elif not spec.batched:
         log.warning(
@@ -244,7 +186,7 @@ def _options(request: _Request, backend: Backend) -> PolicyOptions:
         )
     if not sizes and spec.batched:
         sizes = backend.default_batch_sizes(largest)
-    preferred = tuple(request.preferred_batch_size or ())
+    preferred = tuple(options.preferred_batch_size or ())
     if preferred and max(preferred) > largest:
         raise InvalidInput(
             f"preferred_batch_size={list(preferred)} goes beyond max_batch_size={largest}."
@@ -252,15 +194,15 @@ def _options(request: _Request, backend: Backend) -> PolicyOptions:
     return PolicyOptions(
         max_batch_size=largest,
         batch_sizes=sizes,
-        max_queue_size=request.max_queue_size,
-        max_queue_delay=request.max_queue_delay,
+        max_queue_size=options.max_queue_size,
+        max_queue_delay=options.max_queue_delay,
         preferred_batch_size=preferred,
         lead=LEAD,
     )
 
 
-def _demand_fixed(request: _Request, fixed: int) -> None:
-    asked = {*(request.batch_sizes or ()), request.max_batch_size or fixed}
+def _demand_fixed(options: EngineOptions, fixed: int) -> None:
+    asked = {*(options.batch_sizes or ()), options.max_batch_size or fixed}
     if asked != {fixed}:
         raise InvalidInput(
             f"the model's batch axis is fixed at {fixed}; max_batch_size and batch_sizes cannot "
@@ -268,36 +210,41 @@ def _demand_fixed(request: _Request, fixed: int) -> None:
         )
 
 
-def _check(request: _Request) -> None:
-    if request.backend not in ("auto", "tensorrt", "onnxruntime"):
+def _check(options: EngineOptions) -> None:
+    if options.backend not in ("auto", "tensorrt", "onnxruntime"):
         raise InvalidInput(
-            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {request.backend!r}."
+            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}."
         )
     for name in ("streams", "threads", "copy_threads", "max_batch_size", "max_queue_size"):
-        _demand_positive(name, getattr(request, name))
+        _demand_positive(name, getattr(options, name))
     for name in ("batch_sizes", "preferred_batch_size"):
-        sizes = getattr(request, name)
+        sizes = getattr(options, name)
         if sizes is not None and not isinstance(sizes, Sequence):
             raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.")
         for size in sizes or ():
             _demand_positive(f"every number in {name}", size)
     for name in ("max_queue_delay", "loop_budget"):
-        seconds = getattr(request, name)
+        seconds = getattr(options, name)
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
-    _check_devices(request)
-    if request.preferred_batch_size and not request.max_queue_delay:
+    _check_devices(options)
+    if options.is_plan and (options.profiles or options.builder_config is not None):
+        raise InvalidInput(
+            "profiles and builder_config belong to a model that is built; "
+            f"{os.fspath(options.model)} is a plan already."
+        )
+    if options.preferred_batch_size and not options.max_queue_delay:
         raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
-    if not isinstance(request.padding, Mapping):
-        raise InvalidInput(f"padding must map input names to Pads, not {request.padding!r}.")
-    for name, pad in request.padding.items():
+    if not isinstance(options.padding, Mapping):
+        raise InvalidInput(f"padding must map input names to Pads, not {options.padding!r}.")
+    for name, pad in options.padding.items():
         if not isinstance(pad, Pad):
             raise InvalidInput(f"padding[{name!r}] must be a trtasync.Pad, not {pad!r}.")
 
 
-def _check_devices(request: _Request) -> None:
-    devices: Any = request.devices
+def _check_devices(options: EngineOptions) -> None:
+    devices: Any = options.devices
     if devices is not None:
         whole = isinstance(devices, Sequence) and all(
             isinstance(index, int) and not isinstance(index, bool) and index >= 0
@@ -305,7 +252,7 @@ def _check_devices(request: _Request) -> None:
         )
         if not whole or not devices or len(set(devices)) != len(devices):
             raise InvalidInput(f"devices must be a list of different GPU numbers, not {devices!r}.")
-    size: Any = request.inline_bytes
+    size: Any = options.inline_bytes
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
 

@@ -22,6 +22,7 @@ class Device:
         index: CUDA's number of it.
         name: as the driver calls it, e.g. "NVIDIA H200".
         capability: compute capability, e.g. (9, 0).
+        processors: streaming multiprocessors, fewer on a part of a GPU (MIG) of the same name.
         lost: why it cannot be used again by this process; "" while it can.
         fast: the calls of the hot path, which keep the GIL.
     """
@@ -38,6 +39,7 @@ class Device:
         name = properties.name
         self.name = name.decode().rstrip("\0") if isinstance(name, bytes) else str(name)
         self.capability = (int(properties.major), int(properties.minor))
+        self.processors = int(properties.multiProcessorCount)
         self.fast: FastCalls = fast_calls(module)
 
     def enter(self) -> None:
@@ -89,6 +91,10 @@ class Device:
     def free_bytes(self) -> int:
         """Bytes of device memory that nobody has allocated."""
         return int(self.call(self.runtime.cudaMemGetInfo)[0])
+
+    def driver(self) -> str:
+        """The CUDA version that the driver speaks, e.g. "13.0"."""
+        return _dotted(_version(self.runtime.cudaDriverGetVersion()))
 
     def __repr__(self) -> str:
         return f"<Device {self.index}: {self.name}>"

@@ -14,7 +14,11 @@ from trtasync.loops.choice import current_loop
 T = TypeVar("T")
 
 
-async def in_thread(work: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:
+async def in_thread(
+    work: Callable[[], T],
+    undo: Callable[[T], None] | None = None,
+    interrupt: Callable[[], None] | None = None,
+) -> T:
     """Run `work` in a thread of its own that is gone afterwards, and wait for it.
 
     Unlike `anyio.to_thread.run_sync` it leaves no idle worker behind and loses nothing: when the
@@ -23,6 +27,7 @@ async def in_thread(work: Callable[[], T], undo: Callable[[T], None] | None = No
     Args:
         work: what to do; it must not touch the loop.
         undo: gets the result when nobody is left to take it (called in the same kind of thread).
+        interrupt: called on the loop when the waiting task is cancelled, to make the work end soon.
 
     Raises:
         whatever `work` raises; the cancellation, after the work has ended.
@@ -58,6 +63,8 @@ async def in_thread(work: Callable[[], T], undo: Callable[[T], None] | None = No
         await ended()
     except cancellation as error:
         cancelled = error
+        if interrupt is not None:
+            interrupt()
         # From here on the shield holds AnyIO off; a bare task.cancel() pierces it, once a call.
         with anyio.CancelScope(shield=True):
             while not outcome:

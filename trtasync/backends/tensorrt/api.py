@@ -43,7 +43,12 @@ class CudaEngine(Protocol):
     num_io_tensors: int
     num_optimization_profiles: int
     num_aux_streams: int
+    num_layers: int
     device_memory_size_v2: int
+    refittable: bool
+    profiling_verbosity: Any
+    hardware_compatibility_level: Any
+    streamable_weights_size: int
 
     def get_tensor_name(self, index: int) -> str: ...
     def get_tensor_mode(self, name: str) -> Any: ...
@@ -63,8 +68,18 @@ class CudaEngine(Protocol):
         """None on failure, with a log line. Releases the GIL."""
 
     @only_some
+    def create_engine_inspector(self) -> "EngineInspector | None":
+        """Not in the lean runtime."""
+
+    @only_some
     def get_aliased_input_tensor(self, name: str) -> str:
         """The input that this output shares its memory with; "" for none. Since 10.15."""
+
+
+class EngineInspector(Protocol):
+    """What a plan says of its layers; how much, was chosen when it was built."""
+
+    def get_engine_information(self, format: Any) -> str: ...
 
 
 class ExecutionContext(Protocol):
@@ -150,7 +165,14 @@ class Locations(Protocol):
 class AllocationStrategies(Protocol):
     """`ExecutionContextAllocationStrategy`."""
 
+    STATIC: Any
     USER_MANAGED: Any
+
+
+class InformationFormats(Protocol):
+    """`LayerInformationFormat`. Not in the lean runtime."""
+
+    JSON: Any
 
 
 class TensorRT(Protocol):
@@ -166,6 +188,11 @@ class TensorRT(Protocol):
 
     def Runtime(self, logger: Any) -> Runtime: ...  # noqa: N802 - TensorRT's own name
 
+    @property
+    @only_some
+    def LayerInformationFormat(self) -> InformationFormats:  # noqa: N802 - TensorRT's own name
+        """Not in the lean runtime."""
+
     @only_some
     def init_libnvinfer_plugins(self, logger: Any, namespace: str) -> bool:
         """Not in the lean runtime."""
@@ -174,6 +201,7 @@ class TensorRT(Protocol):
 GENUINE_NAMES = {
     Runtime: "Runtime",
     CudaEngine: "ICudaEngine",
+    EngineInspector: "EngineInspector",
     ExecutionContext: "IExecutionContext",
     LoggerBase: "ILogger",
     SeverityLevels: "ILogger.Severity",
@@ -181,6 +209,7 @@ GENUINE_NAMES = {
     DataTypes: "DataType",
     IoModes: "TensorIOMode",
     Locations: "TensorLocation",
+    InformationFormats: "LayerInformationFormat",
     AllocationStrategies: "ExecutionContextAllocationStrategy",
     Dims: "Dims",
     TensorRT: "",

@@ -13,10 +13,11 @@ from trtasync.backends import OpenLane
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
-from trtasync.backends.tensorrt.library import Library, library
-from trtasync.backends.tensorrt.plans import Plan, Range, Shape, deserialize, read_plan
+from trtasync.backends.tensorrt.library import Library, library, make_runtime
+from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
 from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
+from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Layout
 from trtasync.staging import CopyThreads, default_threads
 from trtasync.tensors import Pad, TensorSpec
@@ -50,6 +51,7 @@ class TensorRTOptions:
         inline_bytes: requests up to this size are staged by the event loop itself; None for a
             default.
         padding: input name -> rule; its sizes are kept warm.
+        engine_host_code_allowed: run the code that version-compatible plans carry.
     """
 
     devices: Sequence[int] = (0,)
@@ -57,6 +59,7 @@ class TensorRTOptions:
     copy_threads: int | None = None
     inline_bytes: int | None = None
     padding: Mapping[str, Pad]
+    engine_host_code_allowed: bool = False
 
 
 def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
@@ -71,7 +74,7 @@ def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
     if not path.is_file():
         raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
     lib = library()  # only now: without a GPU, making its objects can kill the process
-    runtime = lib.trt.Runtime(lib.logger)
+    runtime = make_runtime(lib, options.engine_host_code_allowed)
     engines = [deserialize(lib, runtime, path, device) for device in devices]
     plan = read_plan(lib, engines[0])
     log.info("%s: TensorRT %s on %s", path, lib.version, ", ".join(d.name for d in devices))
@@ -89,7 +92,7 @@ class TensorRTBackend:
         self,
         lib: Library,
         runtime: object,
-        plan: Plan,
+        plan: PlanSpec,
         engines: list[tuple[Device, CudaEngine]],
         options: TensorRTOptions,
     ):
@@ -260,18 +263,16 @@ class TensorRTBackend:
             )
         return layouts[:MAX_WARM_LAYOUTS]
 
-    def _row_shapes(self, index: int, range_: Range) -> list[Shape]:
+    def _row_shapes(self, index: int, range_: Shapes) -> list[Shape]:
         spec = self.spec.inputs[index]
-        best = range_.best[1:] if self.spec.batched else range_.best
+        best = range_.opt[1:] if self.spec.batched else range_.opt
         pad = self._options.padding.get(spec.name)
         if pad is None or not pad.sizes:
             return [best]
         axis = (pad.axis if pad.axis >= 0 else pad.axis + len(spec.shape)) - self.spec.batched
-        head = len(range_.best) - len(best)
+        head = len(range_.opt) - len(best)
         fitting = [
-            size
-            for size in pad.sizes
-            if range_.least[axis + head] <= size <= range_.most[axis + head]
+            size for size in pad.sizes if range_.min[axis + head] <= size <= range_.max[axis + head]
         ]
         return [(*best[:axis], size, *best[axis + 1 :]) for size in fitting] or [best]
 
@@ -293,5 +294,5 @@ class TensorRTBackend:
         self._runtime = None
 
 
-def _ranges(ranges: Sequence[Range]) -> str:
-    return "; ".join(f"{r.least} to {r.most}" for r in dict.fromkeys(ranges))
+def _ranges(ranges: Sequence[Shapes]) -> str:
+    return "; ".join(f"{r.min} to {r.max}" for r in dict.fromkeys(ranges))

@@ -8,9 +8,10 @@ import numpy as np
 from trtasync.backends.tensorrt.api import CudaEngine, ExecutionContext
 from trtasync.backends.tensorrt.library import Library
 from trtasync.backends.tensorrt.outputs import GrowingOutput
-from trtasync.backends.tensorrt.plans import Plan, Profile, Shape, as_tuple
+from trtasync.backends.tensorrt.plans import PlanProfile, PlanSpec, as_tuple
 from trtasync.cuda import Device, DeviceBuffer, Stream
 from trtasync.errors import InferenceError, PlanError
+from trtasync.profiles import Shape
 from trtasync.requests import Array
 
 OutputShape = Shape | None
@@ -30,8 +31,8 @@ class Context:
         self,
         lib: Library,
         engine: CudaEngine,
-        plan: Plan,
-        profile: Profile,
+        plan: PlanSpec,
+        profile: PlanProfile,
         device: Device,
         stream: Stream,
     ):
@@ -52,7 +53,7 @@ class Context:
         self._choose(profile, stream)
         self._bind_shape_tensors(profile)
 
-    def _choose(self, profile: Profile, stream: Stream) -> None:
+    def _choose(self, profile: PlanProfile, stream: Stream) -> None:
         """Before any shape is set. The copies it may enqueue are waited for: once, at warm-up."""
         mark = self._lib.journal.mark()
         try:
@@ -63,11 +64,11 @@ class Context:
             raise self._refused(PlanError, f"profile {profile.index} was refused", mark)
         stream.synchronize()
 
-    def _bind_shape_tensors(self, profile: Profile) -> None:
+    def _bind_shape_tensors(self, profile: PlanProfile) -> None:
         """They stay in host memory of the context's own, and are read when it is enqueued."""
         for spec, range_ in zip(self._plan.spec.inputs, profile.ranges, strict=True):
             if spec.host:
-                array = np.array(range_.best, spec.dtype)
+                array = np.array(range_.opt, spec.dtype)
                 self._values[spec.name] = array
                 self._set_address(spec.name, array.ctypes.data)
 
@@ -147,23 +148,23 @@ class Context:
         return kind(f"{what}: {self._lib.journal.since(mark)}.")
 
 
-def max_numbers(plan: Plan, profile: Profile, rows: int) -> tuple[Shape, ...]:
+def max_numbers(plan: PlanSpec, profile: PlanProfile, rows: int) -> tuple[Shape, ...]:
     """The largest input shapes (and values) of a profile, with at most `rows` rows."""
     numbers: list[Any] = []
     for spec, range_ in zip(plan.spec.inputs, profile.ranges, strict=True):
-        most = range_.most
+        most = range_.max
         if plan.spec.batched and not spec.host:
             most = (min(rows, most[0]), *most[1:])
         numbers.append(most)
     return tuple(numbers)
 
 
-def corners(plan: Plan, profile: Profile, rows: int) -> list[tuple[Shape, ...]]:
+def corners(plan: PlanSpec, profile: PlanProfile, rows: int) -> list[tuple[Shape, ...]]:
     """`max_numbers`, with each input in turn (its batch axis apart) at its smallest."""
     most = max_numbers(plan, profile, rows)
     found = []
     for at, (spec, range_) in enumerate(zip(plan.spec.inputs, profile.ranges, strict=True)):
-        least = range_.least
+        least = range_.min
         if plan.spec.batched and not spec.host:
             least = (most[at][0], *least[1:])
         if least != most[at]:

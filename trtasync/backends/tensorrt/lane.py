@@ -13,10 +13,11 @@ from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.launches import Copy, Growing, Launch, Staged, WholeGraph
 from trtasync.backends.tensorrt.library import Library
 from trtasync.backends.tensorrt.memory import LaneMemory, measure
-from trtasync.backends.tensorrt.plans import Plan, Shape
+from trtasync.backends.tensorrt.plans import PlanSpec
 from trtasync.backends.tensorrt.slots import PinnedSlot
 from trtasync.cuda import CaptureFailed, Device, Graph, Stream, capture
 from trtasync.errors import DeviceLost, InferenceError, PlanError
+from trtasync.profiles import Shape
 from trtasync.requests import Array, Layout
 from trtasync.staging import Copies, CopyThreads
 
@@ -75,7 +76,7 @@ class TensorRTLane:
         index: int,
         lib: Library,
         engine: CudaEngine,
-        plan: Plan,
+        plan: PlanSpec,
         device: Device,
         options: LaneOptions,
         threads: CopyThreads,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trtasync.backends.tensorrt.contexts import Context
-from trtasync.backends.tensorrt.plans import Shape
 from trtasync.backends.tensorrt.slots import PinnedSlot
 from trtasync.cuda import CopyList, Device, Graph
+from trtasync.profiles import Shape
 from trtasync.requests import Array
 
 ALWAYS_MEASURED, MEASURED_EVERY = 8, 16

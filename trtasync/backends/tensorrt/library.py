@@ -7,7 +7,7 @@ from collections import deque
 from functools import cache
 from typing import Any, cast
 
-from trtasync.backends.tensorrt.api import TensorRT
+from trtasync.backends.tensorrt.api import Runtime, TensorRT
 from trtasync.errors import BackendUnavailable
 
 log = logging.getLogger("trtasync.tensorrt")
@@ -118,3 +118,21 @@ def library() -> Library:
         "or 'trtasync[cu12]' (driver R535 or newer). Its libraries come from NVIDIA's own package "
         f"index. ({'; '.join(problems)})"
     )
+
+
+def make_runtime(lib: Library, engine_host_code_allowed: bool) -> Runtime:
+    """What deserializes plans, on the current device.
+
+    Raises:
+        BackendUnavailable: TensorRT made none, with its own words.
+    """
+    mark = lib.journal.mark()
+    try:
+        runtime = lib.trt.Runtime(lib.logger)
+    except Exception as error:  # pybind11 raises TypeError where C++ gives null
+        raise BackendUnavailable(
+            f"TensorRT {lib.version} made no runtime: {error}. {lib.journal.since(mark)}."
+        ) from error
+    if engine_host_code_allowed:
+        runtime.engine_host_code_allowed = True
+    return runtime

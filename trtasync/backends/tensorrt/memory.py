@@ -8,9 +8,10 @@ from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context, corners, max_numbers
 from trtasync.backends.tensorrt.library import Library
 from trtasync.backends.tensorrt.outputs import GrowingOutput
-from trtasync.backends.tensorrt.plans import Plan, Shape
+from trtasync.backends.tensorrt.plans import PlanSpec
 from trtasync.cuda import Device, DeviceBuffer, Stream, aligned
 from trtasync.errors import PlanError
+from trtasync.profiles import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Sizes:
 
 
 def measure(
-    plan: Plan, engine: CudaEngine, contexts: Mapping[int, Context], capacity: int
+    plan: PlanSpec, engine: CudaEngine, contexts: Mapping[int, Context], capacity: int
 ) -> Sizes:
     """Ask one context per profile for its largest shapes.
 
@@ -45,7 +46,7 @@ def measure(
     outputs = [0] * len(plan.spec.outputs)
     dynamic = set()
     for profile in plan.profiles:
-        if plan.spec.batched and profile.ranges[_first_row_input(plan)].least[0] > capacity:
+        if plan.spec.batched and profile.ranges[_first_row_input(plan)].min[0] > capacity:
             continue  # made for larger batches than this engine forms
         most = max_numbers(plan, profile, capacity)
         rows = [n for spec, n in zip(plan.spec.inputs, most, strict=True) if not spec.host]
@@ -71,7 +72,7 @@ def measure(
 
 
 def _outputs_at(
-    plan: Plan, context: Context, numbers: tuple[Shape, ...]
+    plan: PlanSpec, context: Context, numbers: tuple[Shape, ...]
 ) -> Iterator[tuple[int, int, bool]]:
     """(index, bytes, the size does not depend on data) of every output at these shapes."""
     for index, shape in enumerate(context.shape(numbers)):
@@ -82,7 +83,7 @@ def _outputs_at(
             yield index, math.prod(shape) * spec.dtype.itemsize, True
 
 
-def _first_row_input(plan: Plan) -> int:
+def _first_row_input(plan: PlanSpec) -> int:
     return next(index for index, spec in enumerate(plan.spec.inputs) if not spec.host)
 
 
@@ -98,7 +99,7 @@ class LaneMemory:
         growing: memory of the outputs whose size depends on data.
     """
 
-    def __init__(self, lib: Library, plan: Plan, device: Device, stream: Stream, sizes: Sizes):
+    def __init__(self, lib: Library, plan: PlanSpec, device: Device, stream: Stream, sizes: Sizes):
         """Raises CudaError when the device has not so much memory."""
         self._closables: list[DeviceBuffer | GrowingOutput] = []
         self.addresses: dict[str, int] = {}
@@ -110,7 +111,7 @@ class LaneMemory:
             raise
 
     def _allocate(
-        self, lib: Library, plan: Plan, device: Device, stream: Stream, sizes: Sizes
+        self, lib: Library, plan: PlanSpec, device: Device, stream: Stream, sizes: Sizes
     ) -> None:
         wanted = {
             spec.name: size for spec, size in zip(plan.spec.row_inputs, sizes.inputs, strict=True)

@@ -6,42 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trtasync.backends.tensorrt.api import CudaEngine, Dims
+from trtasync.backends.tensorrt.api import CudaEngine, Dims, Runtime
 from trtasync.backends.tensorrt.dtypes import numpy_dtype
 from trtasync.backends.tensorrt.library import Library
 from trtasync.cuda import Device
 from trtasync.errors import PlanError
+from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Layout
 from trtasync.tensors import ModelSpec, TensorSpec
 
-Shape = tuple[int, ...]
 LINEAR = "kLINEAR"
 """In the description of a plain row-major format; the lean runtime has no TensorFormat."""
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """[min, opt, max] of one input in one profile: shapes, or the values of a shape tensor."""
-
-    least: Shape
-    best: Shape
-    most: Shape
-
-    def allows(self, shape: Shape) -> bool:
-        """Every number lies within."""
-        return len(shape) == len(self.least) and all(
-            low <= number <= high
-            for low, number, high in zip(self.least, shape, self.most, strict=True)
-        )
-
-    def distance(self, shape: Shape) -> int:
-        """How far from what the profile was tuned for: Triton's measure for the choice."""
-        return sum(abs(number - best) for number, best in zip(shape, self.best, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """One optimization profile.
+class PlanProfile:
+    """One optimization profile of a plan.
 
     Attributes:
         index: TensorRT's number of it.
@@ -49,21 +29,21 @@ class Profile:
     """
 
     index: int
-    ranges: tuple[Range, ...]
+    ranges: tuple[Shapes, ...]
 
     def allows(self, numbers: Sequence[Shape]) -> bool:
         """`numbers`: per input its shape, or its values (shape tensors)."""
         return all(range_.allows(shape) for range_, shape in zip(self.ranges, numbers, strict=True))
 
     def distance(self, numbers: Sequence[Shape]) -> int:
-        """See `Range.distance`."""
+        """See `Shapes.distance`."""
         return sum(
             range_.distance(shape) for range_, shape in zip(self.ranges, numbers, strict=True)
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlanSpec:
     """What every engine of a plan has in common, whatever its device.
 
     Attributes:
@@ -75,7 +55,7 @@ class Plan:
     """
 
     spec: ModelSpec
-    profiles: tuple[Profile, ...]
+    profiles: tuple[PlanProfile, ...]
     aliases: dict[str, str]
     smallest_batch: int
     largest_batch: int | None
@@ -88,40 +68,49 @@ class Plan:
             next(values) if spec.host else (*head, *next(shapes)) for spec in self.spec.inputs
         )
 
-    def profile_for(self, numbers: Sequence[Shape]) -> Profile | None:
+    def profile_for(self, numbers: Sequence[Shape]) -> PlanProfile | None:
         """The fitting profile that was tuned for the nearest shape, or None."""
         fitting = [profile for profile in self.profiles if profile.allows(numbers)]
         return min(fitting, key=lambda profile: profile.distance(numbers)) if fitting else None
 
 
-def deserialize(lib: Library, runtime: Any, path: Path, device: Device) -> CudaEngine:
+def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> CudaEngine:
     """Make an engine on a device from a plan file, which is mapped and not read into memory.
 
     Raises:
         PlanError: with TensorRT's own words, and with the versions where they can be told.
     """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as plan:
+            return deserialize_bytes(lib, runtime, plan, device, str(path))
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{path} cannot be read: {error}.") from error
+
+
+def deserialize_bytes(
+    lib: Library, runtime: Runtime, plan: Any, device: Device, name: str = "the plan"
+) -> CudaEngine:
+    """The same from a buffer; `name` is what messages call it."""
     mark = lib.journal.mark()
     device.enter()
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as plan:
-            engine: CudaEngine | None = runtime.deserialize_cuda_engine(plan)
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{path} cannot be read: {error}.") from error
+        engine = runtime.deserialize_cuda_engine(plan)
     except Exception as error:  # what the bindings raise is not documented
         raise PlanError(
-            f"TensorRT cannot read {path}: {error}. {lib.journal.since(mark)}"
+            f"TensorRT cannot read {name}: {error}. {lib.journal.since(mark)}"
         ) from error
     if engine is None:
         raise PlanError(
-            f"TensorRT {lib.version} cannot read {path} on {device.name} (compute capability "
+            f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
             f"{device.capability[0]}.{device.capability[1]}): {lib.journal.since(mark)}. "
             "A plan runs on the TensorRT version and the GPU model it was built "
-            "for; build it again here, or build it version and hardware compatible."
+            "for; build it again here, or build it version and hardware compatible. A version "
+            "compatible plan takes engine_host_code_allowed=True, if you trust it."
         )
     return engine
 
 
-def read_plan(lib: Library, engine: CudaEngine) -> Plan:
+def read_plan(lib: Library, engine: CudaEngine) -> PlanSpec:
     """Specs, profiles and batch axis of an engine.
 
     Raises:
@@ -140,11 +129,11 @@ def read_plan(lib: Library, engine: CudaEngine) -> Plan:
             )
     spec = _model_spec(inputs, outputs)
     profiles = tuple(
-        Profile(index, tuple(_range(engine, tensor, index) for tensor in inputs))
+        PlanProfile(index, tuple(_range(engine, tensor, index) for tensor in inputs))
         for index in range(engine.num_optimization_profiles)
     )
     least, most = _batch_range(spec, profiles)
-    return Plan(spec, profiles, _aliases(engine, outputs), least, most)
+    return PlanSpec(spec, profiles, _aliases(engine, outputs), least, most)
 
 
 def _spec(lib: Library, engine: CudaEngine, name: str) -> TensorSpec:
@@ -172,7 +161,7 @@ def _model_spec(inputs: list[TensorSpec], outputs: list[TensorSpec]) -> ModelSpe
     return spec
 
 
-def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Range:
+def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Shapes:
     if tensor.host:
         # by position, and in this order: the bindings' parameter names are swapped
         found = engine.get_tensor_profile_values(profile, tensor.name)
@@ -180,15 +169,15 @@ def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Range:
     else:
         dims = engine.get_tensor_profile_shape(tensor.name, profile)
         least, best, most = (as_tuple(shape) for shape in dims)
-    return Range(least, best, most)
+    return Shapes(least, best, most)
 
 
-def _batch_range(spec: ModelSpec, profiles: Sequence[Profile]) -> tuple[int, int | None]:
+def _batch_range(spec: ModelSpec, profiles: Sequence[PlanProfile]) -> tuple[int, int | None]:
     if not spec.batched:
         return 1, None
     for profile in profiles:
         heads = {
-            tensor.name: (range_.least[0], range_.most[0])
+            tensor.name: (range_.min[0], range_.max[0])
             for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
             if not tensor.host
         }
@@ -204,7 +193,7 @@ def _batch_range(spec: ModelSpec, profiles: Sequence[Profile]) -> tuple[int, int
         for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
         if not tensor.host
     ]
-    return min(range_.least[0] for range_ in first), max(range_.most[0] for range_ in first)
+    return min(range_.min[0] for range_ in first), max(range_.max[0] for range_ in first)
 
 
 def _aliases(engine: CudaEngine, outputs: Sequence[TensorSpec]) -> dict[str, str]:

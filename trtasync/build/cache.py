@@ -1,0 +1,167 @@
+"""Plans kept on disk by the content of what they were built from.
+
+An entry is two files: `KEY.plan`, and `KEY.json` with the plan's size and SHA-256, which is written
+last. A reader takes no lock: an entry that is not whole does not agree with its own checksum.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtasync.build.files import make_folder, remove_unfinished, write_atomically
+from trtasync.build.locks import locked
+from trtasync.errors import BackendUnavailable, InvalidInput
+
+log = logging.getLogger("trtasync")
+
+FORMAT = 1
+"""Part of every key: another number forgets all plans that were kept."""
+
+CacheChoice = bool | str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A plan that is kept and whole.
+
+    Attributes:
+        path: of the plan.
+        facts: what it was built from, as in its key.
+        seconds: its build took.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    seconds: float
+
+
+def cache_folder(choice: CacheChoice) -> Path | None:
+    """Where plans are kept: a given folder, the user's cache folder (True), or nowhere (False).
+
+    The environment variable TRTASYNC_CACHE_DIR stands for the user's cache folder.
+
+    Raises:
+        InvalidInput: it is neither a bool nor a path.
+        BackendUnavailable: the platformdirs package is not installed.
+    """
+    if choice is False:
+        return None
+    if choice is not True:
+        if not isinstance(choice, (str, os.PathLike)):
+            raise InvalidInput(f"cache must be True, False or a folder's path, not {choice!r}.")
+        return Path(choice)
+    if named := os.environ.get("TRTASYNC_CACHE_DIR"):
+        return Path(named)
+    try:
+        from platformdirs import user_cache_path
+    except ImportError as error:
+        raise BackendUnavailable(
+            "keeping plans needs the platformdirs package: pip install 'trtasync[build]' "
+            f"({error})."
+        ) from error
+    folder: Path = user_cache_path("trtasync", appauthor=False)
+    return folder
+
+
+def key_of(facts: Mapping[str, Any]) -> str:
+    """SHA-256 of all that makes one plan differ from another."""
+    text = json.dumps({"format": FORMAT, **facts}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class PlanCache:
+    """The plans in a folder, shared by any number of processes.
+
+    Attributes:
+        folder: where; made when something is kept.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._plans = folder / "plans"
+
+    @property
+    def timing(self) -> Path:
+        """The folder of timing caches."""
+        return self.folder / "timing"
+
+    def plan_path(self, key: str) -> Path:
+        """Where the plan of this key lies, if it is there."""
+        return self._plans / f"{key}.plan"
+
+    def find(self, key: str) -> Entry | None:
+        """The entry of a key, if it is there and whole."""
+        plan, note = self.plan_path(key), self._note_path(key)
+        try:
+            facts = json.loads(note.read_bytes())
+            wanted, size = facts["sha256"], facts["bytes"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s: unreadable (%s); the plan is built again", note, error)
+            return None
+        found = _checksum(plan)
+        if found != (size, wanted):
+            log.warning("%s: corrupt or incomplete; the plan is built again", plan)
+            return None
+        return Entry(plan, facts.get("facts", {}), float(facts.get("seconds", 0.0)))
+
+    @contextmanager
+    def writing(self, key: str, stop: threading.Event) -> Iterator[None]:
+        """Be the only one who builds this key.
+
+        Raises:
+            BuildError: the folder cannot be written.
+            Stopped: `stop` was set while somebody else was building.
+        """
+        make_folder(self._plans)
+        make_folder(self.timing)
+        plan = self.plan_path(key)
+        with locked(plan, stop):
+            remove_unfinished(plan)
+            remove_unfinished(self._note_path(key))
+            yield
+
+    def keep(self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float) -> Entry:
+        """Add a plan; only within `writing`.
+
+        Raises:
+            BuildError: it cannot be written. What was there before stays or is gone, never torn.
+        """
+        path = self.plan_path(key)
+        view = memoryview(plan)
+        note = {
+            "sha256": hashlib.sha256(view).hexdigest(),
+            "bytes": view.nbytes,
+            "seconds": seconds,
+            "facts": dict(facts),
+        }
+        write_atomically(path, view)
+        write_atomically(self._note_path(key), json.dumps(note, indent=1).encode())
+        return Entry(path, facts, seconds)
+
+    def drop(self, key: str) -> None:
+        """Forget an entry that turned out to be of no use."""
+        for path in (self._note_path(key), self.plan_path(key)):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _note_path(self, key: str) -> Path:
+        return self._plans / f"{key}.json"
+
+
+def _checksum(path: Path) -> tuple[int, str]:
+    """(size, SHA-256) of a file; (-1, "") of one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return file.tell(), digest
+    except OSError:
+        return -1, ""

@@ -1,0 +1,89 @@
+"""Files that are there as a whole or not at all."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from trtasync.errors import BuildError
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+
+
+def write_atomically(path: Path, data: Any) -> None:
+    """Put a buffer into a file: under another name, synced, then renamed.
+
+    Raises:
+        BuildError: no permission, no space, no such folder. Nothing is left behind.
+    """
+    _replace(path, lambda file: file.write(memoryview(data)))
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """The same with the content of a file."""
+    with source.open("rb") as content:
+        _replace(path, lambda file: shutil.copyfileobj(content, file, 1 << 20))
+
+
+def _replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with unfinished.open("xb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename last; not every system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_unfinished(path: Path) -> None:
+    """What writers of `path` left behind that were killed. Only while nobody else writes it."""
+    with suppress(OSError):
+        for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
+            unfinished.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        BuildError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> BuildError:
+    """Why, and what to do about it."""
+    if error.errno in _FULL:
+        remedy = f"Free some space on the disk of {path.parent}, or choose another folder"
+    else:
+        remedy = f"Make {path.parent} writable for this user, or choose another folder"
+    return BuildError(
+        f"{path} cannot be written: {error.strerror or error}. {remedy} (output=, cache=, or the "
+        "environment variable TRTASYNC_CACHE_DIR)."
+    )

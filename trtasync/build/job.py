@@ -1,0 +1,161 @@
+"""One build from beginning to end, in one thread: read, look up, build, keep, copy."""
+
+import logging
+import platform
+import threading
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from trtasync.build import config as configs
+from trtasync.build.api import HostMemory
+from trtasync.build.cache import Entry, key_of
+from trtasync.build.files import copy_atomically, make_folder, write_atomically
+from trtasync.build.locks import Stopped
+from trtasync.build.order import Built, Order
+from trtasync.build.phases import Phases, require_builder
+from trtasync.build.progress import Watch, make_monitor
+from trtasync.build.sources import FunctionModel, OnnxModel, read_source
+from trtasync.build.timing import TimingCacheFile, timing_file
+from trtasync.errors import BuildError
+
+log = logging.getLogger("trtasync")
+
+
+class Job:
+    """Carries out an order."""
+
+    def __init__(self, order: Order, stop: threading.Event):
+        """Args:
+        order: what to do.
+        stop: set to have it end at its next step, with `Stopped`.
+        """
+        self._order = order
+        self._stop = stop
+
+    def run(self) -> Built:
+        """Everything; blocks for as long as the build takes.
+
+        Raises:
+            Stopped: `stop` was set; nothing is left behind.
+            BuildError, InvalidInput, BackendUnavailable: see `build_plan`.
+        """
+        order = self._order
+        phases = Phases(order.device)
+        require_builder(phases.library)
+        configs.check(order.config, phases.trt)
+        model = read_source(order.source, order.cache_key)
+        self._go_on()
+        facts = self._facts(phases, model)
+        # a calibrator's data is nothing that a key could hold, unless the user names it
+        known = model.digest is not None and (
+            order.config.calibrator is None or order.cache_key is not None
+        )
+        if order.cache is None or not known:
+            return self._without_cache(phases, model, facts)
+        key = key_of(facts)
+        entry = order.cache.find(key)
+        if entry is None:
+            with order.cache.writing(key, self._stop):
+                entry = order.cache.find(key)  # somebody else may have built it meanwhile
+                if entry is None:
+                    plan, seconds = self._build(phases, model)
+                    entry = order.cache.keep(key, plan, facts, seconds)
+                    return self._delivered(entry, key, cached=False)
+        log.info("%s: plan %s... taken from the cache", model.name, key[:12])
+        return self._delivered(entry, key, cached=True)
+
+    def _delivered(self, entry: Entry, key: str, cached: bool) -> Built:
+        path = entry.path
+        if self._order.output is not None:
+            self._go_on()
+            make_folder(self._order.output.parent)
+            copy_atomically(path, self._order.output)
+            path = self._order.output
+        return Built(path, key, cached, entry.seconds, entry.facts)
+
+    def _without_cache(
+        self, phases: Phases, model: OnnxModel | FunctionModel, facts: Mapping[str, Any]
+    ) -> Built:
+        output = self._order.output
+        if output is None:
+            raise BuildError(
+                f"the plan of {model.name} has nowhere to go: give output=, or let it be cached"
+                f"{'' if self._order.cache is None else ' by naming it with cache_key='}."
+            )
+        make_folder(output.parent)
+        plan, seconds = self._build(phases, model)
+        write_atomically(output, plan)
+        return Built(output, "", False, seconds, facts)
+
+    def _facts(self, phases: Phases, model: OnnxModel | FunctionModel) -> dict[str, Any]:
+        order, device = self._order, phases.device
+        return {
+            "model": model.digest,
+            "tensorrt": phases.version,
+            "gpu": device.name,
+            "capability": _capability(phases),
+            "processors": device.processors,
+            "driver": device.driver(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "profiles": [str(profile) for profile in order.profiles],
+            "max_batch_size": order.max_batch_size,
+            "config": order.config.facts(),
+        }
+
+    def _build(self, phases: Phases, model: OnnxModel | FunctionModel) -> tuple[HostMemory, float]:
+        """The plan, and the seconds it took."""
+        order = self._order
+        self._go_on()
+        log.info(
+            "%s: building a plan with TensorRT %s for %s; this can take minutes",
+            model.name,
+            phases.version,
+            phases.device.name,
+        )
+        began = perf_counter()
+        watch = Watch(order.progress, self._stop)
+        builder = phases.builder()
+        target = phases.config(builder, order.config)
+        network = phases.network_of(builder, model, not order.config.weak)
+        phases.add_profiles(builder, network, target, order.profiles, order.max_batch_size)
+        timing = self._timing(phases)
+        if timing is not None:
+            timing.load_into(target)
+        target.progress_monitor = make_monitor(phases.trt, watch)
+        self._go_on()
+        try:
+            plan = phases.serialize(builder, network, target)
+        except BuildError:
+            self._explain(watch)
+            raise
+        self._explain(watch)
+        if timing is not None:
+            timing.save_from(target)
+        seconds = perf_counter() - began
+        log.info("%s: built in %.1f s", model.name, seconds)
+        return plan, seconds
+
+    def _timing(self, phases: Phases) -> TimingCacheFile | None:
+        cache = self._order.cache
+        if cache is None or not self._order.config.timing_cache:
+            return None
+        make_folder(cache.timing)
+        device = phases.device
+        return TimingCacheFile(
+            timing_file(cache.timing, phases.version, device.name, _capability(phases))
+        )
+
+    def _explain(self, watch: Watch) -> None:
+        """Why a build has ended before its time, if not by TensorRT's own will."""
+        if watch.error is not None:
+            raise watch.error
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+
+def _capability(phases: Phases) -> str:
+    return ".".join(map(str, phases.device.capability))

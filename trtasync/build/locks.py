@@ -1,0 +1,52 @@
+"""Locks between processes, by the `filelock` package; a killed owner's lock is free at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trtasync.build.files import cannot_write
+from trtasync.errors import BackendUnavailable
+
+_PATIENCE = 0.2
+"""Seconds between two looks at whether the wait was called off."""
+
+
+class Stopped(Exception):
+    """The work was called off by whoever wanted it."""
+
+
+@contextmanager
+def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
+    """Be the only one, of all threads and processes, that writes `path`.
+
+    The lock is a file beside it, which stays: removing it would let two in.
+
+    Args:
+        path: what is to be written.
+        stop: set to give up waiting.
+
+    Raises:
+        Stopped: because `stop` was set.
+        BuildError: the folder cannot be written.
+    """
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"keeping plans needs the filelock package: pip install 'trtasync[build]' ({error})."
+        ) from error
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    while True:
+        try:
+            lock.acquire(timeout=_PATIENCE)
+            break
+        except Timeout:
+            if stop is not None and stop.is_set():
+                raise Stopped from None
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,190 @@
+"""What an ONNX file says of itself, read with the `onnx` package; no GPU is needed."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trtasync.errors import BackendUnavailable, BuildError, PlanError
+from trtasync.tensors import Dim, ModelSpec, TensorSpec
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    """An ONNX model that could be read.
+
+    Attributes:
+        path: the file.
+        data: its bytes.
+        model: the `onnx.ModelProto`, external weights not loaded.
+        external: the files that hold its other weights, sorted.
+    """
+
+    path: Path
+    data: bytes
+    model: Any
+    external: tuple[Path, ...]
+
+    def digest(self) -> str:
+        """SHA-256 of the file and of all its external files, by their names."""
+        total = hashlib.sha256(self.data)
+        for path in self.external:
+            total.update(str(path.relative_to(self.path.parent)).encode())
+            with _opened(path) as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()
+
+    def spec(self) -> ModelSpec:
+        """Its inputs and outputs, symbolic axes by name.
+
+        Raises:
+            PlanError: an input or output is no tensor of a known shape rank or type.
+        """
+        graph = self.model.graph
+        initialized = {tensor.name for tensor in graph.initializer}
+        inputs = [_tensor(value) for value in graph.input if value.name not in initialized]
+        return ModelSpec.from_tensors(inputs, [_tensor(value) for value in graph.output])
+
+    def opsets(self) -> dict[str, int]:
+        """Domain -> version; the domain of ONNX itself is called "ai.onnx"."""
+        return {each.domain or "ai.onnx": each.version for each in self.model.opset_import}
+
+    def operators(self) -> dict[str, int]:
+        """Operator -> how many nodes of the graph (subgraphs included), the most frequent first."""
+        return dict(Counter(node.op_type for node in _nodes(self.model.graph)).most_common())
+
+    def weight_bytes(self) -> int:
+        """Of all initializers, external ones included."""
+        return sum(map(_bytes_of, self.model.graph.initializer))
+
+
+def read_onnx(path: Path) -> OnnxFile:
+    """Read a model, and find the files beside it that hold its weights.
+
+    Raises:
+        BackendUnavailable: the `onnx` package is not installed.
+        BuildError: it is no file, not ONNX, truncated, or an external file is missing.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise BackendUnavailable(
+            "reading an ONNX model needs the onnx package: pip install 'trtasync[build]' "
+            f"({error})."
+        ) from error
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise _not_onnx(path, str(error) or "its encoding is broken") from error
+    if not model.graph.node and not model.graph.output:
+        raise _not_onnx(path, "it holds no graph")
+    if not model.opset_import:
+        raise _not_onnx(path, "it names no operator set")
+    return OnnxFile(path, data, model, _external_files(path, model))
+
+
+def _not_onnx(path: Path, why: str) -> BuildError:
+    return BuildError(
+        f"{path} is no ONNX model, or it is truncated: {why}. Export it again, or compare its size "
+        "with the original's."
+    )
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _external_files(path: Path, model: Any) -> tuple[Path, ...]:
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    folder = path.parent
+    names = {
+        ExternalDataInfo(tensor).location
+        for tensor in _tensors(model.graph)
+        if uses_external_data(tensor)
+    }
+    files = []
+    for name in sorted(names):
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise BuildError(
+                f"{path} wants weights from {name}, which is not beside it; for safety only files "
+                "in the model's own folder are read. Save the model again with its weights there."
+            )
+        if not file.is_file():
+            raise BuildError(
+                f"{path} keeps weights in {name}, which is missing from {folder}; copy it there."
+            )
+        files.append(file)
+    return tuple(files)
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for subgraph in _subgraphs(attribute):
+                yield from _nodes(subgraph)
+
+
+def _subgraphs(attribute: Any) -> Iterator[Any]:
+    if attribute.HasField("g"):
+        yield attribute.g
+    yield from attribute.graphs
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Every tensor stored in a graph, its subgraphs' and attributes' included."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for subgraph in _subgraphs(attribute):
+                yield from _tensors(subgraph)
+
+
+def _bytes_of(tensor: Any) -> int:
+    from onnx import helper
+
+    count = int(np.prod(tuple(tensor.dims), dtype=np.int64))
+    return count * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def _tensor(value: Any) -> TensorSpec:
+    from onnx import helper
+
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        raise PlanError(
+            f"'{value.name}' is a {kind or 'value of no type'}; only tensors can be run."
+        )
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        raise PlanError(f"tensor '{value.name}' has no shape; run ONNX's shape inference first.")
+    try:
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except KeyError:
+        raise PlanError(f"tensor '{value.name}' has the unknown type {tensor.elem_type}.") from None
+    return TensorSpec(value.name, dtype, tuple(map(_dim, tensor.shape.dim)))
+
+
+def _dim(dim: Any) -> Dim:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value)
+    return dim.dim_param or None

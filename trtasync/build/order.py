@@ -1,0 +1,46 @@
+"""What a build is given and what comes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtasync.build.cache import PlanCache
+from trtasync.build.config import BuilderConfig
+from trtasync.build.progress import ProgressCallback
+from trtasync.build.sources import Source
+from trtasync.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be built; see `build_plan`."""
+
+    source: Source
+    profiles: tuple[Profile, ...]
+    max_batch_size: int | None
+    config: BuilderConfig
+    output: Path | None
+    cache: PlanCache | None
+    cache_key: str | None
+    device: int
+    progress: ProgressCallback | None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of an order.
+
+    Attributes:
+        path: of the plan.
+        key: of the cache's entry; "" when nothing identifies the network.
+        cached: no build was needed.
+        seconds: the build took, now or when the entry was made.
+        facts: what the plan was built from and for.
+    """
+
+    path: Path
+    key: str
+    cached: bool
+    seconds: float
+    facts: Mapping[str, Any]

@@ -1,0 +1,162 @@
+"""`build_plan`: from a model to a plan file, awaited."""
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtasync.build.cache import CacheChoice, PlanCache, cache_folder
+from trtasync.build.config import BuilderConfig
+from trtasync.build.order import Built, Order
+from trtasync.build.progress import ProgressCallback
+from trtasync.build.sources import Source, check_source
+from trtasync.errors import InvalidInput
+from trtasync.loops import in_thread
+from trtasync.profiles import Profile, read_profiles
+
+Profiles = Profile | str | Sequence[Profile | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A serialized plan in a file. `open_engine(plan)` takes it as it is.
+
+    Attributes:
+        path: the file.
+        key: of its entry in the cache; "" when it is not kept there.
+        cached: it was taken from the cache; nothing was built.
+        seconds: its build took, now or back then.
+        tensorrt: version it was built with.
+        gpu: name of the GPU it was built on.
+    """
+
+    path: Path
+    key: str
+    cached: bool
+    seconds: float
+    tensorrt: str
+    gpu: str
+
+    def __fspath__(self) -> str:
+        """The file's path, for `open` and the like."""
+        return os.fspath(self.path)
+
+
+async def build_plan(
+    source: Source,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    profiles: Profiles | None = None,
+    max_batch_size: int | None = None,
+    config: BuilderConfig | None = None,
+    cache: CacheChoice = True,
+    cache_key: str | None = None,
+    device: int = 0,
+    progress: ProgressCallback | None = None,
+) -> Plan:
+    """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
+
+    It runs in a thread of its own. When the awaiting task is cancelled the build stops at its next
+    step and leaves no file behind.
+
+    Args:
+        source: path of an `.onnx` file (external weights beside it), or a function
+            `define(network)` that uses TensorRT's own calls. What the function returns is kept
+            until the plan is built: TensorRT does not copy numpy weights.
+        output: where to put the plan. Default: in the cache only.
+        profiles: optimization profiles, as `Profile` or in trtexec's text form. Inputs left out,
+            and all of them by default, are derived from the model and `max_batch_size`.
+        max_batch_size: rows of the largest batch of derived profiles. Default: 32.
+        config: how to build; see `BuilderConfig`.
+        cache: keep plans in the user's cache folder (True), in a given folder, or not (False).
+        cache_key: what identifies the network, for a function or a calibrator that nobody can look
+            into: without one these are not cached. Added to a file's own content.
+        device: index of the GPU to build for.
+        progress: called with every `BuildProgress`, in the building threads, one at a time. It
+            must be quick. What it raises stops the build and comes out here.
+
+    Raises:
+        InvalidInput: an argument makes no sense for this model, TensorRT or GPU.
+        BackendUnavailable: no GPU, or no TensorRT that can build.
+        BuildError: the model cannot be read or built, or the plan cannot be written.
+    """
+    from trtasync.build.job import Job  # brings in TensorRT's side, which `import trtasync` leaves
+
+    stop = threading.Event()
+    order = make_order(
+        source,
+        output=output,
+        profiles=profiles,
+        max_batch_size=max_batch_size,
+        config=config,
+        cache=cache,
+        cache_key=cache_key,
+        device=device,
+        progress=progress,
+    )
+    built = await in_thread(Job(order, stop).run, interrupt=stop.set)
+    return as_plan(built)
+
+
+def make_order(
+    source: Any,
+    *,
+    output: Any = None,
+    profiles: Any = None,
+    max_batch_size: Any = None,
+    config: Any = None,
+    cache: Any = True,
+    cache_key: Any = None,
+    device: Any = 0,
+    progress: Any = None,
+) -> Order:
+    """Check what can be checked without TensorRT; see `build_plan`.
+
+    Raises:
+        InvalidInput: an argument makes no sense.
+    """
+    check_source(source)
+    if config is not None and not isinstance(config, BuilderConfig):
+        raise InvalidInput(f"config must be a trtasync.BuilderConfig, not {config!r}.")
+    _demand_whole("max_batch_size", max_batch_size, 1)
+    _demand_whole("device", device, 0)
+    _demand("cache_key", cache_key, "a string", isinstance(cache_key, str))
+    _demand("progress", progress, "a function", callable(progress))
+    _demand("output", output, "a path", isinstance(output, (str, os.PathLike)))
+    folder = cache_folder(cache)
+    return Order(
+        source=source,
+        profiles=read_profiles(profiles),
+        max_batch_size=max_batch_size,
+        config=config or BuilderConfig(),
+        output=None if output is None else Path(output),
+        cache=None if folder is None else PlanCache(folder),
+        cache_key=cache_key,
+        device=device,
+        progress=progress,
+    )
+
+
+def _demand_whole(name: str, value: Any, least: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    _demand(name, value, f"a whole number from {least} on", whole)
+
+
+def _demand(name: str, value: Any, wanted: str, holds: bool) -> None:
+    if value is not None and not holds:
+        raise InvalidInput(f"{name} must be {wanted}, not {value!r}.")
+
+
+def as_plan(built: Built) -> Plan:
+    """What users get of it."""
+    facts = built.facts
+    return Plan(
+        path=built.path,
+        key=built.key,
+        cached=built.cached,
+        seconds=built.seconds,
+        tensorrt=str(facts.get("tensorrt", "")),
+        gpu=str(facts.get("gpu", "")),
+    )

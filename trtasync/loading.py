@@ -1,0 +1,170 @@
+"""Which backend suits a model and this machine, and the model loaded by it. In a thread."""
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from trtasync.backends import Backend
+from trtasync.errors import BackendUnavailable, InvalidInput, PlanError
+from trtasync.profiles import Profile
+from trtasync.tensors import Pad
+
+if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
+    from trtasync.build import BuilderConfig
+
+log = logging.getLogger("trtasync")
+
+PLAN_SUFFIXES = {".plan", ".engine"}
+_BACKEND_NAMES = ("spec", "admit", "default_batch_sizes", "open", "close")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What `open_engine` was asked for; see there."""
+
+    model: Any
+    backend: str
+    devices: Sequence[int] | None
+    streams: int | None
+    threads: int | None
+    max_batch_size: int | None
+    batch_sizes: Sequence[int] | None
+    max_queue_delay: float
+    preferred_batch_size: Sequence[int] | None
+    max_queue_size: int
+    padding: Mapping[str, Pad]
+    loop_budget: float
+    graphs: bool
+    copy_threads: int | None
+    inline_bytes: int | None
+    profiles: tuple[Profile, ...]
+    builder_config: "BuilderConfig | None"
+    cache: Any
+    engine_host_code_allowed: bool
+
+    @property
+    def is_plan(self) -> bool:
+        """The model is a serialized plan, by its suffix."""
+        return isinstance(self.model, (str, os.PathLike)) and (
+            Path(self.model).suffix in PLAN_SUFFIXES
+        )
+
+
+def load(options: EngineOptions, stop: threading.Event) -> Backend:
+    """The model on the backend it is to run on.
+
+    Args:
+        options: what the user wants.
+        stop: set to end a build at its next step; whatever comes of it then is nobody's.
+
+    Raises:
+        InvalidInput, BackendUnavailable, PlanError: see `open_engine`.
+    """
+    if not isinstance(options.model, (str, os.PathLike)):
+        if not all(hasattr(options.model, name) for name in _BACKEND_NAMES):
+            raise InvalidInput(
+                "the model must be the path of an .onnx file or of a plan, or implement "
+                f"trtasync.backends.Backend, not {options.model!r}."
+            )
+        return cast(Backend, options.model)
+    path = Path(options.model)
+    chosen = options.backend
+    if chosen == "auto":
+        chosen = _choose(path, options)
+    if chosen == "tensorrt":
+        return _load_plan(path, options) if options.is_plan else _build(path, options, stop)
+    if options.is_plan:
+        raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
+    if options.devices is not None:
+        raise InvalidInput(f"the CPU backend has no devices to choose; got {options.devices!r}.")
+    from trtasync.backends.onnxruntime import load as load_onnx
+
+    return load_onnx(path, options.threads or max(1, cores() // (options.streams or 1)))
+
+
+def _choose(path: Path, options: EngineOptions) -> str:
+    """TensorRT for plans, and for models where it can build them; else the CPU."""
+    if options.is_plan:
+        return "tensorrt"
+    if problem := _why_not_tensorrt():
+        log.info("%s: on the CPU (%s)", path.name, problem)
+        return "onnxruntime"
+    return "tensorrt"
+
+
+def _why_not_tensorrt() -> str:
+    """Why no plan can be built here; "" if it can."""
+    from trtasync.cuda import driver_report
+
+    if problem := driver_report():
+        return problem
+    from trtasync.backends.tensorrt.library import library
+    from trtasync.build.phases import require_builder
+
+    try:
+        require_builder(library())
+    except BackendUnavailable as error:
+        log.warning("there is a GPU, but it cannot be used: %s", error)
+        return str(error)
+    return ""
+
+
+def _load_plan(path: Path, options: EngineOptions, host_code: bool = False) -> Backend:
+    from trtasync.backends import tensorrt
+
+    return tensorrt.load(
+        path,
+        tensorrt.TensorRTOptions(
+            devices=_devices(options),
+            graphs=options.graphs,
+            copy_threads=options.copy_threads,
+            inline_bytes=options.inline_bytes,
+            padding=options.padding,
+            engine_host_code_allowed=host_code or options.engine_host_code_allowed,
+        ),
+    )
+
+
+def _devices(options: EngineOptions) -> tuple[int, ...]:
+    return (0,) if options.devices is None else tuple(options.devices)
+
+
+def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend:
+    """Build the model into a plan for the first of the devices, or find it in the cache."""
+    from trtasync.build.job import Job
+    from trtasync.build.plan import make_order
+
+    with tempfile.TemporaryDirectory(prefix="trtasync-") as folder:
+        order = make_order(
+            path,
+            output=Path(folder) / "model.plan" if options.cache is False else None,
+            profiles=options.profiles,
+            max_batch_size=options.max_batch_size or max(options.batch_sizes or (), default=None),
+            config=options.builder_config,
+            cache=options.cache,
+            device=_devices(options)[0],
+        )
+        host_code = order.config.version_compatible  # we built it: its code is to be trusted
+        built = Job(order, stop).run()
+        try:
+            return _load_plan(built.path, options, host_code)
+        except PlanError as error:
+            if order.cache is None or not built.cached:
+                raise
+            # built under circumstances that its key does not tell apart, or damaged before it
+            # was kept: one more try costs a build, no more
+            log.warning("%s: the plan in the cache is of no use: %s", path.name, error)
+            order.cache.drop(built.key)
+            return _load_plan(Job(order, stop).run().path, options, host_code)
+
+
+def cores() -> int:
+    """Cores this process may use (a container's share, not the machine's)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
