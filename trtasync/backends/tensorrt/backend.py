@@ -116,9 +116,7 @@ class TensorRTBackend:
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
         """Powers of two from the smallest batch of the plan to `largest`, and that."""
-        least = self._plan.smallest_batch
-        powers = [1 << bit for bit in range(largest.bit_length()) if least < 1 << bit < largest]
-        return tuple(sorted({min(least, largest), *powers, largest}))
+        return self._plan.default_batch_sizes(largest)
 
     def admit(self, layout: Layout) -> None:
         """Refuse row shapes for which some batch size has no optimization profile.

@@ -68,6 +68,12 @@ class PlanSpec:
             next(values) if spec.host else (*head, *next(shapes)) for spec in self.spec.inputs
         )
 
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """Powers of two from the smallest batch to `largest`, and that."""
+        least = self.smallest_batch
+        powers = [1 << bit for bit in range(largest.bit_length()) if least < 1 << bit < largest]
+        return tuple(sorted({min(least, largest), *powers, largest}))
+
     def profile_for(self, numbers: Sequence[Shape]) -> PlanProfile | None:
         """The fitting profile that was tuned for the nearest shape, or None."""
         fitting = [profile for profile in self.profiles if profile.allows(numbers)]

@@ -1,0 +1,18 @@
+"""`trtasync` and `python -m trtasync`."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; its packages come with the extra `cli`."""
+    try:
+        from trtasync.cli import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("typer", "rich"):
+            raise
+        sys.exit(f"trtasync: the command line needs pip install 'trtasync[cli]' ({error}).")
+    app(prog_name="trtasync")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The command line, on typer and rich."""
+
+from typing import Annotated
+
+import typer
+
+from trtasync import __version__
+from trtasync.cli.build import build
+from trtasync.cli.inspect import inspect
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # `failures` prints one line, or with --debug a traceback
+    help="Asynchronous batch inference on TensorRT. Exit codes: 0 done, 1 unexpected, 2 wrong "
+    "arguments, 3 no GPU or package, 4 the model or plan, 5 CUDA, 130 interrupted.",
+)
+app.command()(build)
+app.command()(inspect)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """What holds for every command."""

@@ -1,0 +1,65 @@
+"""A build's progress as rich's bars: one per running phase, indented below its parent."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
+
+from trtasync.build import BuildProgress
+
+
+class BuildBars:
+    """A context manager, and the callback for `build_plan`. Called in the building threads."""
+
+    def __init__(self, console: Console, shown: bool):
+        """Args:
+        console: where to draw.
+        shown: False draws nothing.
+        """
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Elapsed(),
+            console=console,
+            disable=not shown,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._depths: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, news: BuildProgress) -> None:
+        """Draw a piece of news."""
+        if news.finished:
+            self._end(news.phase)
+            return
+        task = self._tasks.get(news.phase)
+        if task is None:
+            task = self._begin(news)
+        self._progress.update(task, completed=news.step, total=news.steps)
+
+    def _begin(self, news: BuildProgress) -> TaskID:
+        depth = self._depths.get(news.parent, 0) + 1 if news.parent is not None else 0
+        self._depths[news.phase] = depth
+        task = self._progress.add_task("  " * depth + news.phase, total=news.steps)
+        self._tasks[news.phase] = task
+        return task
+
+    def _end(self, phase: str) -> None:
+        task = self._tasks.pop(phase, None)
+        if task is not None:
+            self._progress.remove_task(task)

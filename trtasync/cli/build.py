@@ -1,0 +1,214 @@
+"""`trtasync build`."""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import anyio
+import typer
+from rich.console import Console
+
+from trtasync.build import BuilderConfig, Plan, Profile, build_plan
+from trtasync.cli.bars import BuildBars
+from trtasync.cli.failures import failures
+from trtasync.cli.sizes import parse_size, written_size
+from trtasync.errors import InvalidInput
+
+SHAPES, TUNING, PLAN, CACHE = "Shapes", "Tuning", "The plan", "Where it goes"
+
+
+def build(
+    model: Annotated[
+        str, typer.Argument(help="An .onnx file, or module:function that defines a network.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The plan's file.", rich_help_panel=CACHE),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Optimization profile name:MIN/OPT/MAX,...; may be given several times. "
+            "Example: x:1x3x224x224/16x3x224x224/64x3x224x224",
+            rich_help_panel=SHAPES,
+        ),
+    ] = None,
+    min_shapes: Annotated[
+        str | None, typer.Option(help="As trtexec's --minShapes.", rich_help_panel=SHAPES)
+    ] = None,
+    opt_shapes: Annotated[
+        str | None, typer.Option(help="As trtexec's --optShapes.", rich_help_panel=SHAPES)
+    ] = None,
+    max_shapes: Annotated[
+        str | None, typer.Option(help="As trtexec's --maxShapes.", rich_help_panel=SHAPES)
+    ] = None,
+    max_batch_size: Annotated[
+        int | None,
+        typer.Option(help="Rows, for profiles that are derived.", rich_help_panel=SHAPES),
+    ] = None,
+    workspace: Annotated[
+        str | None, typer.Option(help="Scratch memory, e.g. 4GiB.", rich_help_panel=TUNING)
+    ] = None,
+    builder_optimization_level: Annotated[
+        int | None, typer.Option(help="0 to 5.", rich_help_panel=TUNING)
+    ] = None,
+    tf32: Annotated[bool, typer.Option(rich_help_panel=TUNING)] = True,
+    sparse_weights: Annotated[
+        bool, typer.Option("--sparse-weights", rich_help_panel=TUNING)
+    ] = False,
+    max_aux_streams: Annotated[
+        int, typer.Option(help="TensorRT's own streams.", rich_help_panel=TUNING)
+    ] = 0,
+    tactic_source: Annotated[
+        list[str] | None, typer.Option(help="May be given several times.", rich_help_panel=TUNING)
+    ] = None,
+    avg_timing_iterations: Annotated[int | None, typer.Option(rich_help_panel=TUNING)] = None,
+    max_num_tactics: Annotated[int | None, typer.Option(rich_help_panel=TUNING)] = None,
+    tiling_optimization_level: Annotated[
+        Literal["none", "fast", "moderate", "full"] | None, typer.Option(rich_help_panel=TUNING)
+    ] = None,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="TensorRT 10 only.", rich_help_panel=TUNING)
+    ] = False,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="TensorRT 10 only.", rich_help_panel=TUNING)
+    ] = False,
+    refit: Annotated[bool, typer.Option("--refit", rich_help_panel=PLAN)] = False,
+    strip_plan: Annotated[bool, typer.Option("--strip-plan", rich_help_panel=PLAN)] = False,
+    version_compatible: Annotated[
+        bool, typer.Option("--version-compatible", rich_help_panel=PLAN)
+    ] = False,
+    exclude_lean_runtime: Annotated[
+        bool, typer.Option("--exclude-lean-runtime", rich_help_panel=PLAN)
+    ] = False,
+    hardware_compatibility_level: Annotated[
+        Literal["none", "ampere_plus", "same_compute_capability"],
+        typer.Option(rich_help_panel=PLAN),
+    ] = "none",
+    profiling_verbosity: Annotated[
+        Literal["layer_names_only", "detailed", "none"], typer.Option(rich_help_panel=PLAN)
+    ] = "layer_names_only",
+    weight_streaming: Annotated[
+        bool, typer.Option("--weight-streaming", rich_help_panel=PLAN)
+    ] = False,
+    flag: Annotated[
+        list[str] | None,
+        typer.Option(help="Further tensorrt.BuilderFlag names.", rich_help_panel=PLAN),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep plans here. Default: TRTASYNC_CACHE_DIR, or the user's cache folder.",
+            rich_help_panel=CACHE,
+        ),
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option(help="Keep the plan, or use a kept one.", rich_help_panel=CACHE)
+    ] = True,
+    cache_key: Annotated[
+        str | None,
+        typer.Option(help="What identifies a network function.", rich_help_panel=CACHE),
+    ] = None,
+    timing_cache: Annotated[
+        bool, typer.Option(help="Keep measured tactics.", rich_help_panel=CACHE)
+    ] = True,
+    device: Annotated[int, typer.Option(help="GPU index.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Build a model into a TensorRT plan, or take it from the cache."""
+    with failures(debug):
+        if not cache and output is None:
+            raise InvalidInput("--no-cache needs --output: the plan has nowhere to go.")
+        config = BuilderConfig(
+            workspace=None if workspace is None else parse_size(workspace),
+            builder_optimization_level=builder_optimization_level,
+            tf32=tf32,
+            sparse_weights=sparse_weights,
+            refit=refit,
+            strip_plan=strip_plan,
+            version_compatible=version_compatible,
+            exclude_lean_runtime=exclude_lean_runtime,
+            hardware_compatibility_level=hardware_compatibility_level,
+            max_aux_streams=max_aux_streams,
+            tactic_sources=tactic_source or None,
+            avg_timing_iterations=avg_timing_iterations,
+            max_num_tactics=max_num_tactics,
+            tiling_optimization_level=tiling_optimization_level,
+            profiling_verbosity=profiling_verbosity,
+            weight_streaming=weight_streaming,
+            timing_cache=timing_cache,
+            fp16=fp16,
+            bf16=bf16,
+            flags=flag or (),
+        )
+        options = {
+            "output": output,
+            "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
+            "max_batch_size": max_batch_size,
+            "config": config,
+            "cache": (cache_dir or True) if cache else False,
+            "cache_key": cache_key,
+            "device": device,
+        }
+        plan = _run(_source(model), options, shown=not (quiet or as_json))
+        _show(plan, as_json)
+
+
+def _run(source: Any, options: dict[str, Any], shown: bool) -> Plan:
+    with BuildBars(Console(stderr=True), shown) as bars:
+
+        async def main() -> Plan:
+            return await build_plan(source, progress=bars, **options)
+
+        return anyio.run(main)
+
+
+def _profiles(texts: list[str], three: tuple[str | None, ...]) -> list[Profile]:
+    found = [Profile.parse(text) for text in texts]
+    given = [text for text in three if text is not None]
+    if given and len(given) != 3:
+        raise InvalidInput("--min-shapes, --opt-shapes and --max-shapes belong together.")
+    if given:
+        found.append(Profile.parse_three(*given))
+    return found
+
+
+def _source(model: str) -> Any:
+    """A path, or the function that `module:function` names."""
+    module, colon, name = model.rpartition(":")
+    if not colon or Path(model).exists() or os.sep in model or not module:
+        return model
+    sys.path.insert(0, os.getcwd())  # as `python -m` does
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise InvalidInput(f"{model}: no such file, and no such module ({error}).") from error
+    if not callable(found):
+        raise InvalidInput(f"{model}: the module {module} has no function {name}.")
+    return found
+
+
+def _show(plan: Plan, as_json: bool) -> None:
+    size = plan.path.stat().st_size
+    if as_json:
+        facts = {
+            "path": str(plan.path),
+            "bytes": size,
+            "key": plan.key,
+            "cached": plan.cached,
+            "seconds": plan.seconds,
+            "tensorrt": plan.tensorrt,
+            "gpu": plan.gpu,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    how = "taken from the cache, built in" if plan.cached else "built in"
+    typer.echo(
+        f"{plan.path}: {written_size(size)}, {how} {plan.seconds:.1f} s "
+        f"with TensorRT {plan.tensorrt} for {plan.gpu}"
+    )

@@ -1,0 +1,47 @@
+"""Errors on the command line: one line with a remedy, and an exit code that scripts can tell."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from trtasync.errors import BackendUnavailable, InvalidInput, PlanError, TrtasyncError
+
+UNEXPECTED, ARGUMENTS, UNAVAILABLE, MODEL, OTHER, INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+_CODES: list[tuple[type[BaseException], int]] = [
+    (InvalidInput, ARGUMENTS),
+    (BackendUnavailable, UNAVAILABLE),
+    (PlanError, MODEL),
+    (TrtasyncError, OTHER),
+    (KeyboardInterrupt, INTERRUPTED),
+]
+
+
+@contextmanager
+def failures(debug: bool) -> Iterator[None]:
+    """Turn what goes wrong inside into a line on stderr and an exit code.
+
+    Args:
+        debug: let it through with its traceback instead.
+    """
+    try:
+        yield
+    except (typer.Exit, SystemExit):
+        raise
+    except BaseException as error:
+        if debug:
+            raise
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), UNEXPECTED)
+        print(f"trtasync: {_line(error, code)}", file=sys.stderr)  # noqa: T201 - the one output
+        raise typer.Exit(code) from error
+
+
+def _line(error: BaseException, code: int) -> str:
+    if code == INTERRUPTED:
+        return "interrupted; nothing was written."
+    words = " ".join(str(error).split())
+    if code == UNEXPECTED:
+        return f"{type(error).__name__}: {words} (unexpected; --debug shows where)"
+    return words

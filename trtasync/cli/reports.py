@@ -1,0 +1,133 @@
+"""Reports as tables."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from trtasync.cli.sizes import written_size
+from trtasync.inspection import OnnxReport, PlanReport, TensorReport
+
+OPERATORS_SHOWN = 8
+
+
+def show_onnx(console: Console, report: OnnxReport, layers: bool) -> None:
+    """Print what an ONNX model holds; `layers` lists every operator."""
+    shown = len(report.operators) if layers else OPERATORS_SHOWN
+    operators = [f"{name} x {count}" for name, count in list(report.operators.items())[:shown]]
+    if len(report.operators) > shown:
+        operators.append(f"{len(report.operators) - shown} more (--layers)")
+    facts = [
+        ("file", f"{report.file}, {written_size(report.bytes)}"),
+        *(("external", f"{n}, {written_size(size)}") for n, size in report.external.items()),
+        ("producer", report.producer or "not named"),
+        ("ONNX", f"IR {report.ir_version}, {_versions(report)}"),
+        ("weights", written_size(report.weight_bytes)),
+        ("nodes", f"{report.nodes}: {', '.join(operators)}"),
+        ("batching", _batching(report.batched, report.fixed_batch)),
+        ("profile", report.profile or report.profile_problem or "none needed: all is fixed"),
+    ]
+    _facts(console, facts)
+    _tensors(console, report.inputs, report.outputs)
+
+
+def _versions(report: OnnxReport) -> str:
+    return ", ".join(f"{domain} {version}" for domain, version in report.opsets.items())
+
+
+def _batching(batched: bool, fixed: int | None) -> str:
+    if fixed is not None:
+        return f"always {fixed} rows (the batch axis is fixed)"
+    return "requests share batches" if batched else "no common batch axis: requests run alone"
+
+
+def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
+    """Print what a plan holds; `layers` lists its layers."""
+    planned = report.planned
+    facts = [
+        ("file", f"{report.file}, {written_size(report.bytes)}"),
+        ("network", report.network or "not named"),
+        ("read by", f"TensorRT {report.tensorrt} on {report.gpu}"),
+        ("layers", f"{report.layer_count}, {report.verbosity}"),
+        ("aux streams", str(report.aux_streams)),
+        ("refittable", "yes" if report.refittable else "no"),
+        ("streamable", written_size(report.streamable_bytes)),
+        ("batching", _batching(report.batched, None)),
+        (
+            "planned",
+            f"{planned.streams} streams x batches of {', '.join(map(str, planned.batch_sizes))}: "
+            f"{planned.contexts} contexts, {written_size(planned.device_bytes)} on the GPU beside "
+            f"the weights, {written_size(planned.pinned_bytes)} pinned",
+        ),
+    ]
+    _facts(console, facts)
+    _tensors(console, report.inputs, report.outputs)
+    _profiles(console, report)
+    if layers:
+        _layers(console, report.layers)
+
+
+def _facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in facts:
+        table.add_row(name, Text(text))
+    console.print(table)
+
+
+def _tensors(
+    console: Console, inputs: Sequence[TensorReport], outputs: Sequence[TensorReport]
+) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "name", "dtype", "shape"):
+        table.add_column(column, overflow="fold")
+    for role, tensors in (("input", inputs), ("output", outputs)):
+        for tensor in tensors:
+            axes = ", ".join("?" if dim is None else str(dim) for dim in tensor.shape)
+            place = " (values in host memory)" if tensor.host else ""
+            table.add_row(role, Text(tensor.name), tensor.dtype, Text(f"[{axes}]{place}"))
+    console.print(table)
+
+
+def _profiles(console: Console, report: PlanReport) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("profile", "input", "min / opt / max", "memory of a context"):
+        table.add_column(column, overflow="fold")
+    for index, profile in enumerate(report.profiles):
+        size = written_size(report.context_bytes[index])
+        for line, (name, shapes) in enumerate(profile.items()):
+            first = line == 0
+            table.add_row(
+                str(index) if first else "",
+                Text(name),
+                shapes.replace("/", " / "),
+                size if first else "",
+            )
+    console.print(table)
+
+
+def _layers(console: Console, layers: Sequence[Any]) -> None:
+    if not layers:
+        console.print("The plan tells nothing of its layers; build it with detailed verbosity.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("layer", "type", "outputs"):
+        table.add_column(column, overflow="fold")
+    for layer in layers:
+        table.add_row(*map(Text, _layer(layer)))
+    console.print(table)
+
+
+def _layer(layer: Any) -> tuple[str, str, str]:
+    if not isinstance(layer, dict):
+        return str(layer), "", ""
+    outputs = [
+        f"{each.get('Name', '')} {each.get('Dimensions', '')}"
+        for each in layer.get("Outputs", ())
+        if isinstance(each, dict)
+    ]
+    return str(layer.get("Name", "")), str(layer.get("LayerType", "")), ", ".join(outputs)

@@ -1,0 +1,14 @@
+"""What a model file says of itself: an `.onnx` file on any machine, a plan where it can run."""
+
+from trtasync.inspection.onnx_report import OnnxReport, inspect_onnx
+from trtasync.inspection.plan_report import PlannedMemory, PlanReport, inspect_plan
+from trtasync.inspection.tensors import TensorReport
+
+__all__ = [
+    "OnnxReport",
+    "PlanReport",
+    "PlannedMemory",
+    "TensorReport",
+    "inspect_onnx",
+    "inspect_plan",
+]

@@ -1,0 +1,99 @@
+"""An ONNX file, read without a GPU and without running it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtasync.build.onnx_files import OnnxFile, read_onnx
+from trtasync.build.resolve import NetworkInput, complete
+from trtasync.errors import InvalidInput
+from trtasync.inspection.tensors import TensorReport, reports
+from trtasync.tensors import ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxReport:
+    """What an ONNX model holds.
+
+    Attributes:
+        file: its path.
+        bytes: its size, without external files.
+        external: file name -> bytes, of weights kept beside it.
+        producer: what wrote it.
+        ir_version: of ONNX.
+        opsets: domain -> version.
+        nodes: in the graph and its subgraphs.
+        operators: operator -> nodes, the most frequent first.
+        weight_bytes: of all initializers.
+        inputs: with their symbolic axes.
+        outputs: with their symbolic axes.
+        batched: requests can share a batch.
+        fixed_batch: the one batch size it accepts, if it is fixed.
+        profile: what `build_plan` would derive, in trtexec's form; "" where all shapes are fixed.
+        profile_problem: why it can derive none, and what to give.
+    """
+
+    file: str
+    bytes: int
+    external: Mapping[str, int]
+    producer: str
+    ir_version: int
+    opsets: Mapping[str, int]
+    nodes: int
+    operators: Mapping[str, int]
+    weight_bytes: int
+    inputs: tuple[TensorReport, ...]
+    outputs: tuple[TensorReport, ...]
+    batched: bool
+    fixed_batch: int | None
+    profile: str
+    profile_problem: str
+
+
+def inspect_onnx(path: Path, max_batch_size: int | None = None) -> OnnxReport:
+    """Read an ONNX model.
+
+    Args:
+        path: the file.
+        max_batch_size: for the profile that would be derived; None for the default.
+
+    Raises:
+        PlanError: it cannot be read, or has inputs or outputs that are no tensors.
+        BackendUnavailable: the `onnx` package is not installed.
+    """
+    file = read_onnx(path)
+    spec = file.spec()
+    operators = file.operators()
+    profile, problem = _derived(spec, max_batch_size)
+    return OnnxReport(
+        file=str(path),
+        bytes=len(file.data),
+        external={each.name: each.stat().st_size for each in file.external},
+        producer=_producer(file),
+        ir_version=file.model.ir_version,
+        opsets=file.opsets(),
+        nodes=sum(operators.values()),
+        operators=operators,
+        weight_bytes=file.weight_bytes(),
+        inputs=reports(spec.inputs),
+        outputs=reports(spec.outputs),
+        batched=spec.batched,
+        fixed_batch=spec.fixed_batch,
+        profile=profile,
+        profile_problem=problem,
+    )
+
+
+def _producer(file: OnnxFile) -> str:
+    return f"{file.model.producer_name} {file.model.producer_version}".strip()
+
+
+def _derived(spec: ModelSpec, max_batch_size: int | None) -> tuple[str, str]:
+    """(profile, problem) of what a build without profiles would do. Whether an input is a shape
+    tensor only TensorRT's parser can tell."""
+    inputs = [NetworkInput(each.name, each.shape) for each in spec.inputs]
+    try:
+        profiles = complete(inputs, (), max_batch_size)
+    except InvalidInput as error:
+        return "", str(error)
+    return ", ".join(map(str, profiles)), ""

@@ -1,0 +1,201 @@
+"""A plan, deserialized on the GPU it is for and asked; nothing is run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.lane import SLOTS
+from trtasync.backends.tensorrt.library import Library, library, make_runtime
+from trtasync.backends.tensorrt.memory import Sizes, measure
+from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
+from trtasync.cuda import Device, Stream, aligned, find_device
+from trtasync.errors import InvalidInput, PlanError
+from trtasync.inspection.tensors import TensorReport, reports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMemory:
+    """What an engine of so many lanes would take, beside the weights.
+
+    Attributes:
+        streams: lanes.
+        max_batch_size: rows.
+        batch_sizes: buckets, each with an execution context per lane.
+        contexts: execution contexts of all lanes.
+        device_bytes: inputs, outputs and one activation arena per lane.
+        pinned_bytes: of host memory, for the slots.
+    """
+
+    streams: int
+    max_batch_size: int
+    batch_sizes: tuple[int, ...]
+    contexts: int
+    device_bytes: int
+    pinned_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReport:
+    """What a plan holds.
+
+    Attributes:
+        file: its path.
+        bytes: its size.
+        tensorrt: version that has read it.
+        gpu: it was read on.
+        network: its name.
+        inputs: -1 is shown as None.
+        outputs: likewise.
+        batched: requests can share a batch.
+        profiles: input -> min/opt/max in trtexec's form, per optimization profile.
+        aux_streams: TensorRT's own streams per context.
+        refittable: its weights can be replaced.
+        streamable_bytes: weights that can stay in host memory.
+        context_bytes: activation memory of a context, per profile.
+        verbosity: how much it tells of its layers.
+        layer_count: layers after fusion.
+        layers: what it tells: objects, names, or nothing.
+        planned: memory for the lanes asked about.
+    """
+
+    file: str
+    bytes: int
+    tensorrt: str
+    gpu: str
+    network: str
+    inputs: tuple[TensorReport, ...]
+    outputs: tuple[TensorReport, ...]
+    batched: bool
+    profiles: tuple[Mapping[str, str], ...]
+    aux_streams: int
+    refittable: bool
+    streamable_bytes: int
+    context_bytes: tuple[int, ...]
+    verbosity: str
+    layer_count: int
+    layers: tuple[Any, ...]
+    planned: PlannedMemory
+
+
+def inspect_plan(
+    path: Path,
+    *,
+    device: int = 0,
+    streams: int = 2,
+    max_batch_size: int | None = None,
+    batch_sizes: Sequence[int] = (),
+    engine_host_code_allowed: bool = False,
+) -> PlanReport:
+    """Read a plan. In a thread: it takes seconds.
+
+    Args:
+        path: the file.
+        device: GPU index.
+        streams: lanes to plan memory for.
+        max_batch_size: rows to plan memory for; None for the plan's largest.
+        batch_sizes: buckets to plan for; () for the engine's default.
+        engine_host_code_allowed: run the code that a version-compatible plan carries.
+
+    Raises:
+        PlanError: it cannot be read or batched here.
+        InvalidInput: `max_batch_size` is more than the plan takes.
+        BackendUnavailable: no GPU or no TensorRT.
+    """
+    gpu = find_device(device)
+    if not path.is_file():
+        raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
+    lib = library()
+    runtime = make_runtime(lib, engine_host_code_allowed)
+    engine = deserialize(lib, runtime, path, gpu)
+    plan = read_plan(lib, engine)
+    largest = max_batch_size or max(batch_sizes, default=None) or plan.largest_batch or 1
+    if plan.largest_batch is not None and largest > plan.largest_batch:
+        raise InvalidInput(
+            f"max_batch_size={largest}, but the plan allows at most {plan.largest_batch}."
+        )
+    sizes = tuple(sorted(batch_sizes)) or plan.default_batch_sizes(largest)
+    layers = _layers(lib, engine)
+    return PlanReport(
+        file=str(path),
+        bytes=path.stat().st_size,
+        tensorrt=lib.version,
+        gpu=gpu.name,
+        network=engine.name,
+        inputs=reports(plan.spec.inputs),
+        outputs=reports(plan.spec.outputs),
+        batched=plan.spec.batched,
+        profiles=tuple(
+            {
+                spec.name: str(shapes)
+                for spec, shapes in zip(plan.spec.inputs, profile.ranges, strict=True)
+            }
+            for profile in plan.profiles
+        ),
+        aux_streams=engine.num_aux_streams,
+        refittable=engine.refittable,
+        streamable_bytes=engine.streamable_weights_size,
+        context_bytes=tuple(
+            engine.get_device_memory_size_for_profile_v2(profile.index) for profile in plan.profiles
+        ),
+        verbosity=_name(engine.profiling_verbosity),
+        layer_count=engine.num_layers,
+        layers=layers,
+        planned=_planned(plan, _measured(lib, engine, plan, gpu, largest), streams, sizes),
+    )
+
+
+def _name(member: Any) -> str:
+    return str(getattr(member, "name", member)).lower()
+
+
+def _layers(lib: Library, engine: CudaEngine) -> tuple[Any, ...]:
+    """Objects where the plan was built with detailed verbosity, else names, else nothing."""
+    if not hasattr(engine, "create_engine_inspector"):
+        return ()  # the lean runtime has no inspector
+    inspector = engine.create_engine_inspector()
+    if inspector is None or not hasattr(lib.trt, "LayerInformationFormat"):
+        return ()
+    text = inspector.get_engine_information(lib.trt.LayerInformationFormat.JSON)
+    try:
+        return tuple(json.loads(text).get("Layers", ()))
+    except (ValueError, AttributeError):
+        return ()  # a plan without such information gives no JSON
+
+
+def _measured(
+    lib: Library, engine: CudaEngine, plan: PlanSpec, device: Device, capacity: int
+) -> Sizes:
+    """Asked of a context per profile, which gets no memory."""
+    device.enter()
+    stream = Stream(device)
+    try:
+        contexts = {
+            profile.index: Context(lib, engine, plan, profile, device, stream)
+            for profile in plan.profiles
+        }
+        return measure(plan, engine, contexts, capacity)
+    finally:
+        stream.close()
+
+
+def _planned(
+    plan: PlanSpec, sizes: Sizes, streams: int, batch_sizes: tuple[int, ...]
+) -> PlannedMemory:
+    shared = {index for index, o in enumerate(plan.spec.outputs) if o.name in plan.aliases}
+    outputs = [size for index, size in enumerate(sizes.outputs) if index not in shared]
+    device = sum(map(aligned, (*sizes.inputs, *outputs))) + aligned(sizes.activation)
+    pinned = sum(map(aligned, (*sizes.inputs, *sizes.outputs)))
+    rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in plan.profiles}
+    contexts = len(plan.profiles) + len(batch_sizes) * len(rows)
+    return PlannedMemory(
+        streams=streams,
+        max_batch_size=batch_sizes[-1],
+        batch_sizes=batch_sizes,
+        contexts=streams * contexts,
+        device_bytes=streams * device,
+        pinned_bytes=streams * SLOTS * pinned,
+    )
