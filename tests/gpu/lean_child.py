@@ -7,12 +7,14 @@ import asyncio
 import importlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import trtasync
 from tests.gpu.hardware import call, load, malloc, missing, put, runtime
+from trtasync.inspection import inspect_plan
 
 MODULES = ("tensorrt_lean", "tensorrt_lean_bindings")
 """The thin package and the bindings alone, which carry everything that is needed."""
@@ -30,6 +32,24 @@ def use_lean() -> str:
             sys.modules["tensorrt_lean"] = module
             return str(module.__version__)
     raise ImportError("no lean runtime")
+
+
+async def refused_build(path: str) -> dict[str, str]:
+    """Try to build: the lean runtime cannot."""
+    try:
+        await trtasync.build_plan(path, output=f"{path}.built", cache=False)
+    except Exception as error:
+        return {"kind": type(error).__name__, "words": str(error)}
+    return {"kind": "built", "words": ""}
+
+
+def refused_inspection(path: str) -> dict[str, str]:
+    """Try to inspect the plan."""
+    try:
+        inspect_plan(Path(path))
+    except Exception as error:
+        return {"kind": type(error).__name__, "words": str(error)}
+    return {"kind": "inspected", "words": ""}
 
 
 async def refusal(path: str) -> dict[str, str]:
@@ -61,7 +81,13 @@ def main(path: str) -> dict[str, Any]:
     """Twice: the first refusal must not spoil the second."""
     version = use_lean()
     refusals = [asyncio.run(refusal(path)) for _ in range(2)]
-    return {"version": version, "refusals": refusals, "health": health()}
+    return {
+        "version": version,
+        "refusals": refusals,
+        "build": asyncio.run(refused_build(path)),
+        "inspection": refused_inspection(path),
+        "health": health(),
+    }
 
 
 if __name__ == "__main__":

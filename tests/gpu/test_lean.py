@@ -92,6 +92,18 @@ def test_a_bad_plan_is_refused_in_tensorrts_words(
     record_property("words", found["refusals"][0]["words"])
 
 
+def test_the_lean_runtime_inspects_and_says_that_it_cannot_build(tmp_path: Path) -> None:
+    plan = tmp_path / "bad.plan"
+    plan.write_bytes(MAGIC + _noise(100_000))
+    found = _open_in_a_process(plan)
+    assert found["inspection"]["kind"] == "PlanError"
+    assert "TensorRT gave no reason" not in found["inspection"]["words"]
+    assert found["build"]["kind"] == "BackendUnavailable"
+    assert "only runs plans" in found["build"]["words"]
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.plan"]
+    assert found["health"] == ""
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     """Cannot even be mapped; TensorRT is not asked."""
     plan = tmp_path / "bad.plan"

@@ -154,8 +154,8 @@ def _name(member: Any) -> str:
 
 def _layers(lib: Library, engine: CudaEngine) -> tuple[Any, ...]:
     """Objects where the plan was built with detailed verbosity, else names, else nothing."""
-    if not hasattr(engine, "create_engine_inspector"):
-        return ()  # the lean runtime has no inspector
+    if not hasattr(lib.trt, "EngineInspector") or not hasattr(engine, "create_engine_inspector"):
+        return ()  # the lean runtime has the method, but not what it returns
     inspector = engine.create_engine_inspector()
     if inspector is None or not hasattr(lib.trt, "LayerInformationFormat"):
         return ()

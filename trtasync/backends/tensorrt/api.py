@@ -69,7 +69,7 @@ class CudaEngine(Protocol):
 
     @only_some
     def create_engine_inspector(self) -> "EngineInspector | None":
-        """Not in the lean runtime."""
+        """The lean runtime 11.4 has the method, but not the class it returns."""
 
     @only_some
     def get_aliased_input_tensor(self, name: str) -> str:
@@ -170,7 +170,7 @@ class AllocationStrategies(Protocol):
 
 
 class InformationFormats(Protocol):
-    """`LayerInformationFormat`. Not in the lean runtime."""
+    """`LayerInformationFormat`."""
 
     JSON: Any
 
@@ -191,7 +191,7 @@ class TensorRT(Protocol):
     @property
     @only_some
     def LayerInformationFormat(self) -> InformationFormats:  # noqa: N802 - TensorRT's own name
-        """Not in the lean runtime."""
+        """For the inspector."""
 
     @only_some
     def init_libnvinfer_plugins(self, logger: Any, namespace: str) -> bool:
