@@ -1,5 +1,6 @@
 """Fixtures for all tests: every loop the engine runs on, and nothing left behind by any test."""
 
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from hypothesis import settings
 settings.register_profile("trtasync", deadline=None, derandomize=True, database=None)
 settings.load_profile("trtasync")
 
+_caches = itertools.count()
+
 LOOPS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
     pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
@@ -23,6 +26,19 @@ LOOPS = [
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """The loop an async test runs on, as AnyIO's plugin wants it: (name, options)."""
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def own_plan_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every test has an empty plan cache of its own, and nobody the user's; made when used."""
+    folder = tmp_path_factory.getbasetemp() / f"plan cache {next(_caches)}"
+    before = os.environ.get("TRTASYNC_CACHE_DIR")
+    os.environ["TRTASYNC_CACHE_DIR"] = str(folder)
+    yield
+    if before is None:
+        del os.environ["TRTASYNC_CACHE_DIR"]
+    else:
+        os.environ["TRTASYNC_CACHE_DIR"] = before
 
 
 @pytest.fixture(autouse=True)

@@ -36,10 +36,12 @@ class Member:
     Attributes:
         kind: "method", "property", "value" (an enum's member, a constant) or "class".
         overloads: What it takes when called, without `self`; for a class, what `__init__` takes.
+        number: Of an enum's member; None for anything else.
     """
 
     kind: str
     overloads: tuple[Overload, ...] = ()
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,4 +122,4 @@ def _owner(dump: dict[str, Any]) -> Owner:
 
 def _member(dump: dict[str, Any]) -> Member:
     overloads = (tuple(Parameter(**each) for each in one) for one in dump["overloads"])
-    return Member(dump["kind"], tuple(overloads))
+    return Member(dump["kind"], tuple(overloads), dump.get("number"))

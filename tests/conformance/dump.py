@@ -61,7 +61,12 @@ def member(owner: Any, name: str) -> dict[str, Any]:
         return {"kind": "class", "overloads": overloads_of("__init__", found.__init__)}
     if inspect.isroutine(found):
         return {"kind": "method", "overloads": overloads_of(name, found)}
-    return {"kind": "value", "overloads": []}
+    return {"kind": "value", "overloads": [], "number": number(owner, found)}
+
+
+def number(owner: Any, value: Any) -> int | None:
+    """Of a member of an enum."""
+    return int(value) if type(value) is owner and hasattr(owner, "__members__") else None
 
 
 def names_of(owner: Any) -> list[str]:

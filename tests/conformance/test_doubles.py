@@ -1,13 +1,16 @@
 """The doubles that other tests run against offer what the genuine modules do, and nothing else."""
 
 import enum
+import inspect
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.conformance.bindings import Bindings, Owner
+from tests import doubles
+from tests.conformance.apis import GENUINE_NAMES
+from tests.conformance.bindings import VERSIONS, Bindings, Owner
 from tests.conformance.doubles import (
     cuda_functions,
     cuda_inventions,
@@ -16,10 +19,8 @@ from tests.conformance.doubles import (
     read_class,
     read_module,
 )
-from tests.conformance.protocols import claims, complaints, only_some_names
-from trtasync.backends.tensorrt.api import GENUINE_NAMES, Dims
-
-ONLY_SOME = only_some_names(GENUINE_NAMES)
+from tests.conformance.protocols import CONSTRUCTED, claims, complaints
+from trtasync.backends.tensorrt.api import Dims
 
 CLASSES = {
     protocol: name for protocol, name in GENUINE_NAMES.items() if name and protocol is not Dims
@@ -67,11 +68,6 @@ def cuda_memcpy_async(dst: int, src: int, count: int, kind: int, stream: int) ->
 
 
 @pytest.fixture
-def tensorrt_double() -> ModuleType:
-    return import_module("tests.doubles.tensorrt")
-
-
-@pytest.fixture
 def cuda_double() -> ModuleType:
     return import_module("tests.doubles.cuda_runtime")
 
@@ -90,37 +86,80 @@ def inner(module: ModuleType, name: str) -> Any:
     return found
 
 
+def classes_of(module: ModuleType) -> set[str]:
+    """Names of its public classes, and of those in our lists that it has."""
+    listed = {name for name in CLASSES.values() if hasattr(module, name.split(".")[0])}
+    public = {name for name, value in vars(module).items() if inspect.isclass(value)}
+    return listed | {name for name in public if not name.startswith("_")}
+
+
 def read(module: ModuleType) -> Bindings:
     """The double, read as if it were one more version of the bindings."""
+    bases = {name for protocol, name in CLASSES.items() if is_base(protocol)}
     owners: dict[str, Owner] = {"": read_module(module)}
-    for protocol, name in CLASSES.items():
-        is_base = any(claim.name == "__call__" for claim in claims(protocol))
-        owners[name] = (read_base if is_base else read_class)(inner(module, name))
+    for name in classes_of(module):
+        owners[name] = (read_base if name in bases else read_class)(inner(module, name))
     return Bindings("double", owners)
 
 
-def test_the_double_of_tensorrt_invents_nothing(
-    tensorrt_double: ModuleType, genuine: tuple[Bindings, ...]
+def is_base(protocol: type) -> bool:
+    return any(claim.name == CONSTRUCTED for claim in claims(protocol))
+
+
+def version_of(name: str, genuine: tuple[Bindings, ...]) -> Bindings:
+    """The bindings that a surface stands for; the lean runtime's are 11.4's with less."""
+    version = doubles.surface(name).__version__
+    return next(bindings for bindings in genuine if bindings.version == version)
+
+
+@pytest.mark.parametrize("name", doubles.SURFACES)
+def test_a_double_of_tensorrt_invents_nothing(name: str, genuine: tuple[Bindings, ...]) -> None:
+    """It stands for one version, so it has nothing that others only have."""
+    double, bindings = read(doubles.surface(name)), version_of(name, genuine)
+    unknown = sorted(set(double.owners) - set(bindings.owners))
+    assert not unknown, f"TensorRT {bindings.version} has no {unknown}"
+    found = [
+        text
+        for owner, members in double.owners.items()
+        for text in inventions(owner, members, bindings, only_some=())
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_a_double_of_tensorrt_offers_all_that_we_use(
+    name: str, genuine: tuple[Bindings, ...]
 ) -> None:
-    double = read(tensorrt_double)
+    """Also what only some versions have, if this is one of them."""
+    double, bindings = read(doubles.surface(name)), version_of(name, genuine)
     found = [
         text
-        for name in CLASSES.values()
-        for bindings in genuine
-        for text in inventions(name, double.owners[name], bindings, ONLY_SOME)
-    ]
-    assert not found, "\n".join(found)
-
-
-def test_the_double_of_tensorrt_offers_all_that_we_use(tensorrt_double: ModuleType) -> None:
-    double = read(tensorrt_double)
-    found = [
-        text
-        for protocol, name in GENUINE_NAMES.items()
+        for protocol, owner in GENUINE_NAMES.items()
         if protocol is not Dims
-        for text in complaints(protocol, name, double)
+        for text in complaints(protocol, owner, double)
     ]
-    assert not found, "\n".join(found)
+    missing = [
+        f"{owner}.{claim.name}"
+        for protocol, owner in GENUINE_NAMES.items()
+        for claim in claims(protocol)
+        if not claim.everywhere and claim.name in bindings.owners[owner].members
+        if claim.name not in double.owners[owner].members
+    ]
+    assert not found + missing, "\n".join(found + missing)
+
+
+def test_the_doubles_of_the_versions_differ_as_the_versions_do(
+    genuine: tuple[Bindings, ...],
+) -> None:
+    """The numbers of enums too: a flag's bit of one version is another flag's of the other."""
+    for bindings in genuine:
+        module = doubles.surface(bindings.version)
+        for name in sorted(classes_of(module)):
+            owner = inner(module, name)
+            if issubclass(owner, enum.Enum):
+                theirs = {k: m.number for k, m in bindings.owners[name].members.items()}
+                ours = {k: int(v.value) for k, v in owner.__members__.items()}
+                assert ours == {k: theirs[k] for k in ours}, f"{name} of {bindings.version}"
 
 
 def test_the_double_of_cuda_invents_nothing(

@@ -1,11 +1,13 @@
-"""`backends/tensorrt/api.py` against the genuine bindings, and the check itself shown failing."""
+"""Both `api.py` against the genuine bindings, and the check itself shown failing."""
 
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import pytest
 
+from tests.conformance.apis import APIS, GENUINE_NAMES
 from tests.conformance.bindings import Bindings, read
 from tests.conformance.dump import written_overloads
 from tests.conformance.protocols import claims, complaints, unknown_everywhere
@@ -65,7 +67,7 @@ class Constructed(Protocol):
 def test_api_is_what_both_versions_offer(genuine: tuple[Bindings, ...]) -> None:
     found = [
         text
-        for protocol, name in api.GENUINE_NAMES.items()
+        for protocol, name in GENUINE_NAMES.items()
         for bindings in genuine
         for text in complaints(protocol, name, bindings)
     ]
@@ -75,19 +77,20 @@ def test_api_is_what_both_versions_offer(genuine: tuple[Bindings, ...]) -> None:
 def test_what_api_marks_as_only_some_exists_somewhere(genuine: tuple[Bindings, ...]) -> None:
     found = [
         text
-        for protocol, name in api.GENUINE_NAMES.items()
+        for protocol, name in GENUINE_NAMES.items()
         for text in unknown_everywhere(protocol, name, genuine)
     ]
     assert not found, "\n".join(found)
 
 
-def test_no_protocol_of_api_goes_unchecked() -> None:
+@pytest.mark.parametrize("module", APIS, ids=lambda module: module.__name__)
+def test_no_protocol_of_api_goes_unchecked(module: ModuleType) -> None:
     protocols = {
         each
-        for each in vars(api).values()
-        if isinstance(each, type) and each.__module__ == api.__name__
+        for each in vars(module).values()
+        if isinstance(each, type) and each.__module__ == module.__name__
     }
-    assert protocols == set(api.GENUINE_NAMES)
+    assert protocols == set(module.GENUINE_NAMES)
     empty = [each.__name__ for each in protocols if not claims(each)]
     assert not empty, f"nothing to check was found in {empty}"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.apis import ONLY_SOME
 from tests.conformance.bindings import Bindings
-from tests.conformance.protocols import only_some_names
 from tests.conformance.sources import attributes_in, imports_of_tensorrt, parameters_of, unguarded
-from trtasync.backends.tensorrt.api import GENUINE_NAMES
 
 ROOT = Path(__file__).parents[2]
 BACKEND = ROOT / "trtasync/backends/tensorrt"
+BUILD = ROOT / "trtasync/build"
 DOOR = BACKEND
 """Where `import tensorrt` may stand."""
 
@@ -21,6 +21,13 @@ CALLBACKS = {
     "notify_shape": ("tensor_name", "shape"),
 }
 """What TensorRT calls on a subclass of `IOutputAllocator`; the base class itself has neither."""
+
+MONITOR_CALLBACKS = {
+    "phase_start": ("phase_name", "parent_phase", "num_steps"),
+    "step_complete": ("phase_name", "step"),
+    "phase_finish": ("phase_name",),
+}
+"""What TensorRT calls on a subclass of `IProgressMonitor`."""
 
 GUARDED = """
 if hasattr(engine, "late"):
@@ -58,18 +65,17 @@ def sources_in(folder: Path) -> list[Path]:
 
 
 def of_the_backend() -> list[Path]:
-    """What is typed against the protocols; the build helpers, once there are any, included."""
-    helpers = [ROOT / "trtasync/build.py", *sources_in(ROOT / "trtasync/build")]
-    return [*sources_in(BACKEND), *(path for path in helpers if path.exists())]
+    """What is typed against the protocols."""
+    return [*sources_in(BACKEND), *sources_in(BUILD)]
 
 
 def test_what_only_some_have_is_reached_behind_hasattr() -> None:
-    names = only_some_names(GENUINE_NAMES)
-    assert names
+    assert ONLY_SOME
+    assert sources_in(BUILD), "the builder's sources were not found"
     found = {
         str(path.relative_to(ROOT)): lines
         for path in of_the_backend()
-        if (lines := unguarded(path.read_text(), names))
+        if (lines := unguarded(path.read_text(), ONLY_SOME))
     }
     assert not found, f"not every TensorRT has these; ask hasattr of the same object first: {found}"
 
@@ -120,10 +126,24 @@ def test_the_callbacks_are_as_the_bindings_describe_them(genuine: tuple[Bindings
             assert told[name] == ", ".join(parameters), f"{name} in TensorRT {bindings.version}"
 
 
+def test_the_monitors_callbacks_are_those_of_the_bindings(genuine: tuple[Bindings, ...]) -> None:
+    for bindings in genuine:
+        methods = bindings.owners["IProgressMonitor"].members
+        assert set(methods) == set(MONITOR_CALLBACKS)
+        for name, parameters in MONITOR_CALLBACKS.items():
+            (taken,) = methods[name].overloads
+            place = f"{name} in TensorRT {bindings.version}"
+            assert tuple(each.name for each in taken) == parameters, place
+
+
 def test_our_callbacks_take_what_tensorrt_passes() -> None:
-    for path in of_the_backend():
-        for name, parameters in parameters_of(path.read_text(), CALLBACKS):
-            assert parameters == CALLBACKS[name], f"{name} in {path.relative_to(ROOT)}"
+    wanted = CALLBACKS | MONITOR_CALLBACKS
+    found = {
+        (name, parameters)
+        for path in of_the_backend()
+        for name, parameters in parameters_of(path.read_text(), wanted)
+    }
+    assert found == set(wanted.items())
 
 
 def test_every_name_of_cuda_that_we_use_exists() -> None:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from tests.doubles import cuda_runtime, tensorrt, world
+from tests.doubles import (
+    cuda_runtime,
+    tensorrt,
+    tensorrt10,
+    tensorrt_lean,
+    trt_builds,
+    world,
+)
+from tests.doubles.trt_builds import Builds
 from tests.doubles.trt_context import Hooks
 from tests.doubles.world import World
 
@@ -20,10 +28,12 @@ class Installed:
     Attributes:
         world: the machine.
         trt: the module that stands for `tensorrt`.
+        builds: what is pretended about building, and what was built; see `trt_builder`.
     """
 
     world: World
     trt: Any
+    builds: Builds
 
     @property
     def context_calls(self) -> Counter[str]:
@@ -38,7 +48,14 @@ class Installed:
 
 @contextmanager
 def install(
-    devices: int = 1, driver: int = 13000, clean: bool = True, lazy: bool = False
+    devices: int = 1,
+    driver: int = 13000,
+    clean: bool = True,
+    lazy: bool = False,
+    *,
+    version: str = "11.4.0.106",
+    gpu: str = "Double GPU",
+    capability: tuple[int, int] = (9, 0),
 ) -> Iterator[Installed]:
     """Let the product import the doubles.
 
@@ -47,23 +64,30 @@ def install(
         driver: version of the driver; 0 for none.
         clean: assert at the end that no rule was broken and everything was given back.
         lazy: see `World.lazy`.
+        version: of TensorRT, see `surface`.
+        gpu: name of the GPUs.
+        capability: their compute capability.
     """
     here = World(devices, driver)
-    here.lazy = lazy
-    before = world.replace(here)
+    here.lazy, here.gpu, here.capability = lazy, gpu, capability
+    trt, builds = surface(version), Builds()
+    before, builds_before = world.replace(here), trt_builds.replace(builds)
     tensorrt._calls.clear()
     tensorrt._violations.clear()
-    hooks = Hooks.capturing, Hooks.answered
+    hooks = Hooks.capturing, Hooks.answered, Hooks.gpu
     Hooks.capturing, Hooks.answered = _is_capturing, lambda: here.answered
-    names = _modules()
+    Hooks.gpu = lambda: (here.gpu, ".".join(map(str, here.capability)))
+    names = _modules(trt)
     kept = {name: sys.modules.get(name) for name in names}
     sys.modules.update(names)
     try:
-        yield Installed(here, tensorrt)
+        yield Installed(here, trt, builds)
     finally:
+        builds.gate.release()  # a test that failed may leave a build behind
         here.close()
         world.replace(before)
-        Hooks.capturing, Hooks.answered = hooks
+        trt_builds.replace(builds_before)
+        Hooks.capturing, Hooks.answered, Hooks.gpu = hooks
         for name, module in kept.items():
             if module is None:
                 sys.modules.pop(name, None)
@@ -75,7 +99,20 @@ def install(
         assert here.leftovers() == {}, here.leftovers()
 
 
-def _modules() -> dict[str, ModuleType]:
+SURFACES: dict[str, ModuleType] = {
+    "11.4.0.106": tensorrt,
+    "10.16.1.11": tensorrt10,
+    "lean": tensorrt_lean,
+}
+
+
+def surface(version: str) -> ModuleType:
+    """The double of one version: with the names that it has, and no other. "lean" is 11.4's lean
+    runtime, which is imported as `tensorrt_lean`, where there is no `tensorrt`."""
+    return SURFACES[version]
+
+
+def _modules(trt: ModuleType) -> dict[str, Any]:
     root, bindings = ModuleType("cuda"), ModuleType("cuda.bindings")
     vars(root)["bindings"] = bindings
     vars(bindings)["runtime"] = cuda_runtime
@@ -83,7 +120,8 @@ def _modules() -> dict[str, ModuleType]:
         "cuda": root,
         "cuda.bindings": bindings,
         "cuda.bindings.runtime": cuda_runtime,
-        "tensorrt": tensorrt,
+        "tensorrt": None if trt is tensorrt_lean else trt,  # None: an ImportError
+        "tensorrt_lean": trt if trt is tensorrt_lean else None,
     }
 
 

@@ -103,14 +103,16 @@ def cudaGetDevice() -> int:
 
 
 class _Properties:
-    name = b"Double GPU"
-    major, minor = 9, 0
     multiProcessorCount = 132  # noqa: N815 - the genuine name
+
+    def __init__(self, name: str, capability: tuple[int, int]):
+        self.name = name.encode()
+        self.major, self.minor = capability
 
 
 @_call
 def cudaGetDeviceProperties(device: int) -> _Properties:
-    return _Properties()
+    return _Properties(_current().gpu, _current().capability)
 
 
 @_call

@@ -74,7 +74,7 @@ class _Job:
         self._function = function
         self._shapes: dict[str, tuple[int, ...]] = dict(context._shapes)
         self._arena = context._device_memory[0]
-        self._size = self.model.activation(context._profile)
+        self._size = context._wanted()
         self._mark = 0
         self._values = {
             tensor.name: self._view(tensor).copy() for tensor in self.model.inputs if tensor.host

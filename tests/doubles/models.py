@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,14 @@ class Model:
         version: of the TensorRT that "built" the plan.
         capability: of the GPU it was built for.
         largest: output name -> upper bound in bytes of a data-dependent output; unknown without.
+        gpu: name of the GPU it was built on; "" where that is nobody's business.
+        compatibility: name of a HardwareCompatibilityLevel.
+        version_compatible: newer TensorRT of the same major version takes it.
+        host_code: the plan holds a lean runtime, which needs `engine_host_code_allowed`.
+        layers: what the engine inspector tells of each, in full.
+        verbosity: name of the ProfilingVerbosity it was built with.
+        refittable: its weights can be replaced.
+        streamable: bytes of its weights that can be streamed.
     """
 
     name: str
@@ -68,6 +76,14 @@ class Model:
     version: str = "11.4.0"
     capability: str = "9.0"
     largest: dict[str, int] = field(default_factory=dict)
+    gpu: str = ""
+    compatibility: str = "NONE"
+    version_compatible: bool = False
+    host_code: bool = False
+    layers: Sequence[dict[str, Any]] = ()
+    verbosity: str = "LAYER_NAMES_ONLY"
+    refittable: bool = False
+    streamable: int = 0
 
     def tensor(self, name: str) -> Tensor | None:
         """By name."""
@@ -95,37 +111,18 @@ def plan(model: Model) -> bytes:
     return MAGIC + json.dumps(head).encode() + b"\n" + bytes(64)
 
 
-def read_plan(data: bytes) -> tuple[Model | None, str]:
-    """(the model, why not) of a plan's bytes, in TensorRT's own style."""
-    head = _head(data)
-    if head is None:
-        return None, (
-            "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion "
-            "magicTagRead == kMAGIC_TAG failed.Magic tag does not match)"
-        )
-    if head["version"] != "11.4.0":
-        return None, (
-            "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file "
-            "is not compatible with this version of TensorRT, expecting library version 11.4.0 got "
-            f"{head['version']}, please rebuild.)"
-        )
-    if head["capability"] != "9.0":
-        return None, (
-            "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file "
-            f"is generated on an incompatible device, expecting compute 9.0 got compute "
-            f"{head['capability']}, please rebuild.)"
-        )
-    return _models[head["model"]], ""
-
-
-def _head(data: bytes) -> dict[str, str] | None:
+def find(data: bytes) -> Model | None:
+    """The model of a plan that `plan` made in this process; None for anything else."""
     if not data.startswith(MAGIC) or not data.endswith(b"\n" + bytes(64)):
         return None
     try:
         head = json.loads(data[len(MAGIC) : -65])
     except ValueError:
         return None
-    return head if isinstance(head, dict) and head.get("model") in _models else None
+    if not isinstance(head, dict) or head.get("model") not in _models:
+        return None
+    model = _models[head["model"]]
+    return replace(model, version=head["version"], capability=head["capability"])
 
 
 def host_kernel(function: Callable[..., Any], seconds: float = 1e-5) -> Kernel:

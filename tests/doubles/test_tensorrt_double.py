@@ -49,7 +49,7 @@ class Bench:
 
     def engine(self, model: Model) -> trt.ICudaEngine:
         engine = trt.Runtime(self.log).deserialize_cuda_engine(models.plan(model))
-        assert engine is not None
+        assert isinstance(engine, trt.ICudaEngine)
         return engine
 
     def context(self, model: Model, shape: tuple[int, ...] = (2, 4)) -> trt.IExecutionContext:

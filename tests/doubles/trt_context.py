@@ -26,10 +26,12 @@ class Hooks:
     Attributes:
         capturing: is this stream being captured?
         answered: has CUDA answered a call, so that there is a driver?
+        gpu: name and compute capability of the current device.
     """
 
     capturing: Callable[[int], bool] = staticmethod(lambda stream: False)
     answered: Callable[[], bool] = staticmethod(lambda: True)
+    gpu: Callable[[], tuple[str, str]] = staticmethod(lambda: ("Double GPU", "9.0"))
 
 
 class IExecutionContext(Logging):
@@ -48,10 +50,13 @@ class IExecutionContext(Logging):
     _user: Any
     _leaving: Any
     _settled: bool
+    _own: bool
 
     @classmethod
-    def _make(cls, engine: Any) -> "IExecutionContext":
+    def _make(cls, engine: Any, own: bool) -> "IExecutionContext":
+        """`own`: its activation memory is its own affair."""
         context = cls()
+        context._own = own
         context._engine = engine
         context._model = engine._model
         context._logger = engine._logger
@@ -261,6 +266,10 @@ class IExecutionContext(Logging):
         growing = any(tensor.data_dependent for tensor in self._model.outputs)
         return bool(self._model.capturable and self._warm and not growing)
 
+    def _wanted(self) -> int:
+        """Bytes of activation memory that somebody has to give it."""
+        return 0 if self._own else self._model.activation(self._profile)
+
     def _problem(self) -> str:
         missing = self._missing()
         if missing:
@@ -277,7 +286,7 @@ class IExecutionContext(Logging):
             if source and self._addresses[source] != self._addresses[tensor.name]:
                 return f"output '{tensor.name}' must share the memory of '{source}'"
         address, size = self._device_memory
-        wanted = self._model.activation(self._profile)
+        wanted = self._wanted()
         if wanted and (not address or size < wanted):
             return f"there are {size} bytes of activation memory, and {wanted} are wanted"
         return ""

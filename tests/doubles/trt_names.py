@@ -4,7 +4,16 @@ import enum
 from typing import Any
 
 
-class DataType(enum.Enum):
+class Numbered(enum.Enum):
+    """An enum as pybind11 makes them: no number, but `int()` of it is one."""
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    __index__ = __int__
+
+
+class DataType(Numbered):
     """As in TensorRT."""
 
     FLOAT = 0
@@ -17,6 +26,8 @@ class DataType(enum.Enum):
     BF16 = 7
     INT64 = 8
     INT4 = 9
+    FP4 = 10
+    E8M0 = 11
 
 
 DTYPES = {
@@ -35,7 +46,7 @@ WORDS = {DataType.FLOAT: "FP32", DataType.HALF: "FP16"}
 """In `get_tensor_format_desc`; the others are called as they are."""
 
 
-class TensorIOMode(enum.Enum):
+class TensorIOMode(Numbered):
     """As in TensorRT."""
 
     NONE = 0
@@ -43,14 +54,14 @@ class TensorIOMode(enum.Enum):
     OUTPUT = 2
 
 
-class TensorLocation(enum.Enum):
+class TensorLocation(Numbered):
     """As in TensorRT."""
 
     DEVICE = 0
     HOST = 1
 
 
-class TensorFormat(enum.Enum):
+class TensorFormat(Numbered):
     """As in TensorRT, of which these are some."""
 
     LINEAR = 0
@@ -59,7 +70,7 @@ class TensorFormat(enum.Enum):
     CHW4 = 3
 
 
-class ExecutionContextAllocationStrategy(enum.Enum):
+class ExecutionContextAllocationStrategy(Numbered):
     """As in TensorRT."""
 
     STATIC = 0
@@ -70,7 +81,7 @@ class ExecutionContextAllocationStrategy(enum.Enum):
 class ILogger:
     """To be subclassed."""
 
-    class Severity(enum.Enum):
+    class Severity(Numbered):
         """As in TensorRT."""
 
         INTERNAL_ERROR = 0
@@ -94,14 +105,42 @@ class IOutputAllocator:
         self._made = True
 
 
+class IProgressMonitor:
+    """To be subclassed."""
+
+    def __init__(self) -> None:
+        self._made = True
+
+    def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+        """Overridden."""
+        raise NotImplementedError
+
+    def step_complete(self, phase_name: str, step: int) -> bool:
+        """Overridden."""
+        raise NotImplementedError
+
+    def phase_finish(self, phase_name: str) -> None:
+        """Overridden."""
+        raise NotImplementedError
+
+
 class Logging:
     """Says why something is refused, to the logger that the runtime was given."""
 
     _logger: Any
 
     def _refuse(self, words: str) -> bool:
+        return self._say(words, ILogger.Severity.ERROR)
+
+    def _say(self, words: str, severity: ILogger.Severity) -> bool:
         try:
-            self._logger.log(ILogger.Severity.ERROR, words)
+            self._logger.log(severity, words)
         except Exception as error:  # the bindings print it and go on
             print(f"[ERROR] Exception caught in log(): {error}")  # noqa: T201
         return False
+
+
+def demand(value: Any, kind: type) -> None:
+    """Raise what pybind11 does for an argument of a wrong type."""
+    if not isinstance(value, kind):
+        raise TypeError(f"incompatible function arguments: {value!r} is no {kind.__name__}")

@@ -42,6 +42,8 @@ class World(Memory):
         graphs: templates, by handle.
         executables: graphs that can be launched, by handle.
         last_error: name of what `cudaGetLastError` gives.
+        gpu: name of every GPU.
+        capability: their compute capability.
         answered: a call other than for versions has succeeded, so there is a driver.
     """
 
@@ -49,6 +51,8 @@ class World(Memory):
         super().__init__()
         self.devices = devices
         self.driver = driver
+        self.gpu = "Double GPU"
+        self.capability = (9, 0)
         self.calls: Counter[str] = Counter()
         self.events: dict[int, Event] = {}
         self.graphs: dict[int, list[Node]] = {}
