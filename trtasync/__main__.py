@@ -10,7 +10,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("typer", "rich"):
             raise
-        sys.exit(f"trtasync: the command line needs pip install 'trtasync[cli]' ({error}).")
+        sys.stderr.write(f"trtasync: this needs pip install 'trtasync[cli]' ({error}).\n")
+        sys.exit(3)  # as for whatever else is not installed
     app(prog_name="trtasync")
 
 

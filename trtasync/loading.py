@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
+from trtasync.backends.plan_files import is_plan
 from trtasync.errors import BackendUnavailable, InvalidInput, PlanError
 from trtasync.profiles import Profile
 from trtasync.tensors import Pad
@@ -19,7 +20,6 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
 
 log = logging.getLogger("trtasync")
 
-PLAN_SUFFIXES = {".plan", ".engine"}
 _BACKEND_NAMES = ("spec", "admit", "default_batch_sizes", "open", "close")
 
 
@@ -47,13 +47,6 @@ class EngineOptions:
     cache: Any
     engine_host_code_allowed: bool
 
-    @property
-    def is_plan(self) -> bool:
-        """The model is a serialized plan, by its suffix."""
-        return isinstance(self.model, (str, os.PathLike)) and (
-            Path(self.model).suffix in PLAN_SUFFIXES
-        )
-
 
 def load(options: EngineOptions, stop: threading.Event) -> Backend:
     """The model on the backend it is to run on.
@@ -73,12 +66,18 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
             )
         return cast(Backend, options.model)
     path = Path(options.model)
+    planned = is_plan(path)
+    if planned and (options.profiles or options.builder_config is not None):
+        raise InvalidInput(
+            "profiles and builder_config belong to a model that is built; "
+            f"{path.name} is a plan already."
+        )
     chosen = options.backend
     if chosen == "auto":
-        chosen = _choose(path, options)
+        chosen = "tensorrt" if planned else _choose(path)
     if chosen == "tensorrt":
-        return _load_plan(path, options) if options.is_plan else _build(path, options, stop)
-    if options.is_plan:
+        return _load_plan(path, options) if planned else _build(path, options, stop)
+    if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
     if options.devices is not None:
         raise InvalidInput(f"the CPU backend has no devices to choose; got {options.devices!r}.")
@@ -87,10 +86,8 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
     return load_onnx(path, options.threads or max(1, cores() // (options.streams or 1)))
 
 
-def _choose(path: Path, options: EngineOptions) -> str:
-    """TensorRT for plans, and for models where it can build them; else the CPU."""
-    if options.is_plan:
-        return "tensorrt"
+def _choose(path: Path) -> str:
+    """TensorRT where it can build the model; else the CPU."""
     if problem := _why_not_tensorrt():
         log.info("%s: on the CPU (%s)", path.name, problem)
         return "onnxruntime"

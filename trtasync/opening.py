@@ -229,11 +229,6 @@ def _check(options: EngineOptions) -> None:
         if not number or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
     _check_devices(options)
-    if options.is_plan and (options.profiles or options.builder_config is not None):
-        raise InvalidInput(
-            "profiles and builder_config belong to a model that is built; "
-            f"{os.fspath(options.model)} is a plan already."
-        )
     if options.preferred_batch_size and not options.max_queue_delay:
         raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
     if not isinstance(options.padding, Mapping):

@@ -203,6 +203,108 @@ def write_mlp(path: Path, width: int = 4096, *, hidden_layers: int = 3, seed: in
     )
 
 
+def write_resnet(
+    path: Path,
+    *,
+    stages: Sequence[int] = (3, 4, 6, 3),
+    width: int = 64,
+    size: int = 224,
+    seed: int = 0,
+) -> None:
+    """Writes a random residual network: image float32 [N, 3, size, size] -> scores [N, 1000].
+
+    By default it has the shape of ResNet-50 with its batch norms folded away: 25.5 million
+    weights, 102 MB. It means nothing; it is for load that comes mostly from convolutions.
+
+    Args:
+        path: The file to write.
+        stages: Bottleneck blocks per stage; every stage after the first halves the image.
+        width: Channels of the first stage's inner convolutions; every stage doubles them.
+        size: Rows and columns of an image.
+        seed: Of the weights.
+    """
+    network = _Residual(np.random.default_rng(seed))
+    last = network.conv("image", 3, width, 7, stride=2, name="stem")
+    last = network.add("MaxPool", [last], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    channels = width
+    for stage, blocks in enumerate(stages):
+        inner = width << stage
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            last = network.bottleneck(last, channels, inner, stride, f"s{stage}b{block}")
+            channels = 4 * inner
+    last = network.add("Flatten", [network.add("GlobalAveragePool", [last])])
+    network.weights["w_scores"] = network.random((channels, 1000), channels)
+    network.weights["b_scores"] = np.zeros(1000, np.float32)
+    network.nodes.append(_node("Gemm", [last, "w_scores", "b_scores"], "scores"))
+    _write(
+        path,
+        network.nodes,
+        network.weights,
+        inputs=[_value("image", FLOAT, ["N", 3, size, size])],
+        outputs=[_value("scores", FLOAT, ["N", 1000])],
+    )
+
+
+class _Residual:
+    """The nodes and weights of a residual network, as it grows."""
+
+    def __init__(self, rng: np.random.Generator):
+        self.nodes: list[Any] = []
+        self.weights: dict[str, npt.NDArray[Any]] = {}
+        self._rng = rng
+
+    def random(self, shape: Sequence[int], inputs: int, scale: float = 2.0) -> FloatArray:
+        """He's initial weights for so many inputs per output."""
+        deviation = np.float32(np.sqrt(scale / inputs))
+        return self._rng.standard_normal(shape, np.float32) * deviation
+
+    def add(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """One more node; the name of its output."""
+        output = f"t{len(self.nodes)}"
+        self.nodes.append(_node(kind, inputs, output, **attributes))
+        return output
+
+    def conv(
+        self,
+        source: str,
+        channels: int,
+        filters: int,
+        size: int,
+        *,
+        stride: int = 1,
+        name: str,
+        relu: bool = True,
+    ) -> str:
+        """A convolution that keeps the image's size but for its stride, and a ReLU."""
+        shape = (filters, channels, size, size)
+        # a branch that is added to another one is damped, or the sums would grow with the depth
+        weights = self.random(shape, channels * size * size, 2.0 if relu else 0.2)
+        self.weights[f"w_{name}"], self.weights[f"b_{name}"] = (
+            weights,
+            np.zeros(filters, np.float32),
+        )
+        output = self.add(
+            "Conv",
+            [source, f"w_{name}", f"b_{name}"],
+            kernel_shape=[size, size],
+            strides=[stride, stride],
+            pads=[size // 2] * 4,
+        )
+        return self.add("Relu", [output]) if relu else output
+
+    def bottleneck(self, source: str, channels: int, inner: int, stride: int, name: str) -> str:
+        """1x1, 3x3, 1x1, added to its input (or, where the shape changes, to a 1x1 of that)."""
+        branch = self.conv(source, channels, inner, 1, name=f"{name}_1")
+        branch = self.conv(branch, inner, inner, 3, stride=stride, name=f"{name}_2")
+        branch = self.conv(branch, inner, 4 * inner, 1, name=f"{name}_3", relu=False)
+        if channels != 4 * inner or stride != 1:
+            source = self.conv(
+                source, channels, 4 * inner, 1, stride=stride, name=f"{name}_0", relu=False
+            )
+        return self.add("Relu", [self.add("Add", [branch, source])])
+
+
 def _node(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> Any:
     return helper.make_node(kind, inputs, [output], name=f"{kind}_{output}", **attributes)
 

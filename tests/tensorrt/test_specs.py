@@ -268,7 +268,7 @@ async def test_a_gpu_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, models.elementwise(double))
     with (
         doubles.install(devices=2),
-        pytest.raises(InvalidInput, match="names GPU 2; this machine has 2"),
+        pytest.raises(InvalidInput, match="there is no GPU 2: this machine has 2"),
     ):
         async with open_engine(path, devices=[0, 2]):
             pass

@@ -13,8 +13,11 @@ HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"
 ProfilingVerbosity = Literal["layer_names_only", "detailed", "none"]
 TilingLevel = Literal["none", "fast", "moderate", "full"]
 
-WEAK_FLAGS = ("FP16", "BF16", "INT8", "FP8", "INT4", "FP4")
-"""Let TensorRT choose types by itself. Deprecated since 10.12 and gone in 11."""
+WEAK_FLAGS = (
+    *("FP16", "BF16", "INT8", "FP8", "INT4", "FP4"),
+    *("OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"),
+)
+"""Have TensorRT choose types by itself. Deprecated since 10.12 and gone in 11."""
 
 _WAY_OUT = (
     "types come from the network there: convert the model (python -m modelopt.onnx.autocast "

@@ -78,11 +78,7 @@ class Job:
         self, phases: Phases, model: OnnxModel | FunctionModel, facts: Mapping[str, Any]
     ) -> Built:
         output = self._order.output
-        if output is None:
-            raise BuildError(
-                f"the plan of {model.name} has nowhere to go: give output=, or let it be cached"
-                f"{'' if self._order.cache is None else ' by naming it with cache_key='}."
-            )
+        assert output is not None  # `make_order` has looked
         make_folder(output.parent)
         plan, seconds = self._build(phases, model)
         write_atomically(output, plan)

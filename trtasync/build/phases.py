@@ -27,7 +27,7 @@ from trtasync.build.onnx_files import read_onnx
 from trtasync.build.sources import FunctionModel, NetworkFunction, OnnxModel
 from trtasync.cuda import Device, find_device
 from trtasync.errors import BackendUnavailable, BuildError, PlanError
-from trtasync.profiles import Profile
+from trtasync.profiles import Profile, read_profiles
 from trtasync.tensors import Dim
 
 
@@ -180,7 +180,7 @@ class Phases:
         builder: Builder,
         network: NetworkDefinition,
         config: BuilderConfiguration,
-        profiles: Sequence[Profile] = (),
+        profiles: Profile | str | Sequence[Profile | str] = (),
         max_batch_size: int | None = None,
     ) -> list[Profile]:
         """Complete profiles for a network (see `Profile`) and give them to TensorRT, in order.
@@ -193,7 +193,7 @@ class Phases:
         """
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         completed = resolve.complete(
-            [_input(tensor) for tensor in tensors], profiles, max_batch_size
+            [_input(tensor) for tensor in tensors], read_profiles(profiles), max_batch_size
         )
         for index, profile in enumerate(completed):
             self._add(builder, config, profile, tensors, first=index == 0)

@@ -126,6 +126,13 @@ def make_order(
     _demand("progress", progress, "a function", callable(progress))
     _demand("output", output, "a path", isinstance(output, (str, os.PathLike)))
     folder = cache_folder(cache)
+    known = isinstance(source, (str, os.PathLike)) and (config is None or config.calibrator is None)
+    if output is None and (folder is None or not (known or cache_key)):
+        why = "without a cache" if folder is None else "nobody can tell two such networks apart"
+        raise InvalidInput(
+            f"the plan has nowhere to go: {why}. Say where to put it (output), or what identifies "
+            "the network in the cache (cache_key)."
+        )
     return Order(
         source=source,
         profiles=read_profiles(profiles),

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trtasync.backends.plan_files import is_plan
 from trtasync.cli.failures import failures
 from trtasync.cli.reports import show_onnx, show_plan
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.inspection import OnnxReport, PlanReport, inspect_onnx, inspect_plan
 
-PLAN_SUFFIXES = (".plan", ".engine")
 LANES = "Memory to plan for (plans only)"
 
 
@@ -46,7 +46,7 @@ def inspect(
         report: OnnxReport | PlanReport
         if file.suffix == ".onnx":
             report = inspect_onnx(file, max_batch_size)
-        elif file.suffix in PLAN_SUFFIXES:
+        elif is_plan(file):
             if any(size < 1 for size in batch_size or ()):
                 raise InvalidInput("--batch-size must be 1 or more.")
             report = inspect_plan(
@@ -58,7 +58,7 @@ def inspect(
                 engine_host_code_allowed=engine_host_code_allowed,
             )
         else:
-            raise PlanError(f"{file} is neither an .onnx file nor a .plan or .engine.")
+            raise PlanError(f"{file} is neither an .onnx file nor a TensorRT plan.")
         if as_json:
             typer.echo(json.dumps(dataclasses.asdict(report), indent=2))
         elif isinstance(report, OnnxReport):

@@ -113,7 +113,7 @@ def find_device(index: int) -> Device:
     if problem:
         raise BackendUnavailable(problem)
     if index >= count:
-        raise InvalidInput(f"devices= names GPU {index}; this machine has {count} (0 is first).")
+        raise InvalidInput(f"there is no GPU {index}: this machine has {count}, counted from 0.")
     return Device(index, module, alone=count == 1)
 
 
