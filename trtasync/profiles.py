@@ -106,7 +106,7 @@ class Profile:
     def parse(cls, text: str) -> "Profile":
         """Read `x:MIN/OPT/MAX,y:...`, where a shape is `1x3x224x224`, or `x:SHAPE` for one shape.
 
-        A name may be quoted, as in trtexec: `'input:0':1x3`.
+        A name may be quoted, as in trtexec: `'input:0':1x3`; a quote in it is then written twice.
         """
         return cls({name: _parse_shapes(name, dims) for name, dims in _specs(text)})
 
@@ -156,20 +156,25 @@ def written(shape: Sequence[int]) -> str:
 
 
 def _quoted(name: str) -> str:
-    return f"'{name}'" if set(name) & set(":,'") else name
+    plain = name == name.strip() and not set(name) & set(":,'")
+    return name if plain else "'" + name.replace("'", "''") + "'"
 
 
-_SPEC = re.compile(r"\s*(?:'([^']+)'|([^:,']+)):([^,]*)(?:,|$)")
+_SPEC = re.compile(r"\s*(?:'((?:[^']|'')+)'|([^:,']+)):([^,]*)(?:,|$)")
 
 
 def _specs(text: str) -> Iterator[tuple[str, str]]:
     """(name, what follows the colon) of each part between commas."""
-    position = 0
+    position, names = 0, set[str]()
     while position < len(text):
         found = _SPEC.match(text, position)
         if found is None:
             break
-        yield (found[1] or found[2]).strip(), found[3].strip()
+        name = found[1].replace("''", "'") if found[1] else found[2].strip()
+        if name in names:
+            raise InvalidInput(f"a profile gives each input once; {text!r} gives '{name}' twice.")
+        names.add(name)
+        yield name, found[3].strip()
         position = found.end()
     if position == 0 or position < len(text):
         raise InvalidInput(
@@ -203,7 +208,7 @@ def _dims(value: Any, what: str) -> Shape:
     try:
         dims = tuple(value)
         whole = [int(dim) for dim in dims]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInput(f"{what} must be a shape such as (1, 3), not {value!r}.") from None
     if isinstance(value, (str, bytes)) or any(
         isinstance(dim, bool) or number != dim for number, dim in zip(whole, dims, strict=True)

@@ -100,18 +100,22 @@ class PlanCache:
         """The entry of a key, if it is there and whole."""
         plan, note = self.plan_path(key), self._note_path(key)
         try:
-            facts = json.loads(note.read_bytes())
-            wanted, size = facts["sha256"], facts["bytes"]
+            known = json.loads(note.read_bytes())
+            wanted = known["bytes"], known["sha256"]
+            facts, seconds = known["facts"], float(known["seconds"])
+            owner = key_of(facts)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("%s: unreadable (%s); the plan is built again", note, error)
             return None
-        found = _checksum(plan)
-        if found != (size, wanted):
+        if owner != key:
+            log.warning("%s: of another plan; the plan is built again", note)
+            return None
+        if _checksum(plan) != wanted:
             log.warning("%s: corrupt or incomplete; the plan is built again", plan)
             return None
-        return Entry(plan, facts.get("facts", {}), float(facts.get("seconds", 0.0)))
+        return Entry(plan, facts, seconds)
 
     @contextmanager
     def writing(self, key: str, stop: threading.Event) -> Iterator[None]:
@@ -122,7 +126,6 @@ class PlanCache:
             Stopped: `stop` was set while somebody else was building.
         """
         make_folder(self._plans)
-        make_folder(self.timing)
         plan = self.plan_path(key)
         with locked(plan, stop):
             remove_unfinished(plan)

@@ -76,7 +76,7 @@ class BuilderConfig:
     version_compatible: bool = False
     exclude_lean_runtime: bool = False
     hardware_compatibility_level: HardwareCompatibility = "none"
-    max_aux_streams: int = 0
+    max_aux_streams: int | None = 0
     tactic_sources: Sequence[str] | None = None
     avg_timing_iterations: int | None = None
     max_num_tactics: int | None = None
@@ -143,7 +143,11 @@ def _is_whole(value: object) -> bool:
 
 
 def _names(option: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(name, str) for name in value):
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Sequence)
+        or not all(isinstance(name, str) for name in value)
+    ):
         raise InvalidInput(f"{option} must be a list of TensorRT's names, not {value!r}.")
     return tuple(name.upper() for name in value)
 
@@ -197,11 +201,15 @@ def apply(config: BuilderConfig, trt: "FullTensorRT", target: "BuilderConfigurat
     """Set everything but profiles, timing cache and progress on TensorRT's own object."""
     if config.workspace is not None:
         target.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, config.workspace)
-    for name in ("builder_optimization_level", "avg_timing_iterations", "max_num_tactics"):
+    for name in (
+        "builder_optimization_level",
+        "avg_timing_iterations",
+        "max_num_tactics",
+        "max_aux_streams",
+    ):
         value = getattr(config, name)
         if value is not None:
             setattr(target, name, value)
-    target.max_aux_streams = config.max_aux_streams
     levels = trt.HardwareCompatibilityLevel
     target.hardware_compatibility_level = _member(levels, config.hardware_compatibility_level)
     target.profiling_verbosity = _member(trt.ProfilingVerbosity, config.profiling_verbosity)

@@ -14,6 +14,23 @@ from trtasync.errors import BuildError
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 
 
+def check_writable(path: Path) -> None:
+    """Find out before a long build that its result could not be written. Makes the folder.
+
+    Raises:
+        BuildError: it could not.
+    """
+    make_folder(path.parent)
+    if path.is_dir():
+        raise BuildError(f"{path} cannot be written: it is a folder. Name a file in it.")
+    probe = _unfinished(path)
+    try:
+        probe.open("xb").close()
+        probe.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def write_atomically(path: Path, data: Any) -> None:
     """Put a buffer into a file: under another name, synced, then renamed.
 
@@ -30,7 +47,7 @@ def copy_atomically(source: Path, path: Path) -> None:
 
 
 def _replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    unfinished = _unfinished(path)
     try:
         with unfinished.open("xb") as file:
             fill(file)
@@ -46,6 +63,11 @@ def _replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise
+
+
+def _unfinished(path: Path) -> Path:
+    """A name for what is to become `path`."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from trtasync.build import config as configs
 from trtasync.build.api import HostMemory
 from trtasync.build.cache import Entry, key_of
-from trtasync.build.files import copy_atomically, make_folder, write_atomically
+from trtasync.build.files import check_writable, copy_atomically, write_atomically
 from trtasync.build.locks import Stopped
 from trtasync.build.order import Built, Order
 from trtasync.build.phases import Phases, require_builder
@@ -46,6 +46,8 @@ class Job:
         configs.check(order.config, phases.trt)
         model = read_source(order.source, order.cache_key)
         self._go_on()
+        if order.output is not None:
+            check_writable(order.output)
         facts = self._facts(phases, model)
         # a calibrator's data is nothing that a key could hold, unless the user names it
         known = model.digest is not None and (
@@ -69,7 +71,6 @@ class Job:
         path = entry.path
         if self._order.output is not None:
             self._go_on()
-            make_folder(self._order.output.parent)
             copy_atomically(path, self._order.output)
             path = self._order.output
         return Built(path, key, cached, entry.seconds, entry.facts)
@@ -79,7 +80,6 @@ class Job:
     ) -> Built:
         output = self._order.output
         assert output is not None  # `make_order` has looked
-        make_folder(output.parent)
         plan, seconds = self._build(phases, model)
         write_atomically(output, plan)
         return Built(output, "", False, seconds, facts)
@@ -136,7 +136,6 @@ class Job:
         cache = self._order.cache
         if cache is None or not self._order.config.timing_cache:
             return None
-        make_folder(cache.timing)
         device = phases.device
         return TimingCacheFile(
             timing_file(cache.timing, phases.version, device.name, _capability(phases))

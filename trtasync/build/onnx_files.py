@@ -60,8 +60,10 @@ class OnnxFile:
         return dict(Counter(node.op_type for node in _nodes(self.model.graph)).most_common())
 
     def weight_bytes(self) -> int:
-        """Of all initializers, external ones included."""
-        return sum(map(_bytes_of, self.model.graph.initializer))
+        """Of all initializers (subgraphs included), external ones included."""
+        return sum(
+            _bytes_of(tensor) for graph in _graphs(self.model.graph) for tensor in graph.initializer
+        )
 
 
 def read_onnx(path: Path) -> OnnxFile:
@@ -89,9 +91,18 @@ def read_onnx(path: Path) -> OnnxFile:
         raise _not_onnx(path, str(error) or "its encoding is broken") from error
     if not model.graph.node and not model.graph.output:
         raise _not_onnx(path, "it holds no graph")
-    if not model.opset_import:
+    if _lacks_operator_set(model):
         raise _not_onnx(path, "it names no operator set")
     return OnnxFile(path, data, model, _external_files(path, model))
+
+
+def _lacks_operator_set(model: Any) -> bool:
+    """Of the domains of others TensorRT's plugins need none."""
+    standard = ("", "ai.onnx")
+    known = any(each.domain in standard for each in model.opset_import)
+    return not known and (
+        not model.opset_import or any(node.domain in standard for node in _nodes(model.graph))
+    )
 
 
 def _not_onnx(path: Path, why: str) -> BuildError:
@@ -120,7 +131,7 @@ def _external_files(path: Path, model: Any) -> tuple[Path, ...]:
     files = []
     for name in sorted(names):
         file = folder / name
-        if not file.resolve().is_relative_to(folder.resolve()):
+        if Path(name).is_absolute() or not file.resolve().is_relative_to(folder.resolve()):
             raise BuildError(
                 f"{path} wants weights from {name}, which is not beside it; for safety only files "
                 "in the model's own folder are read. Save the model again with its weights there."
@@ -133,12 +144,18 @@ def _external_files(path: Path, model: Any) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and all its subgraphs."""
+    yield graph
     for node in graph.node:
-        yield node
         for attribute in node.attribute:
             for subgraph in _subgraphs(attribute):
-                yield from _nodes(subgraph)
+                yield from _graphs(subgraph)
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    for each in _graphs(graph):
+        yield from each.node
 
 
 def _subgraphs(attribute: Any) -> Iterator[Any]:
@@ -160,15 +177,11 @@ def _tensors(graph: Any) -> Iterator[Any]:
 
 
 def _bytes_of(tensor: Any) -> int:
-    from onnx import helper
-
     count = int(np.prod(tuple(tensor.dims), dtype=np.int64))
-    return count * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return count * _dtype(tensor.name, tensor.data_type).itemsize
 
 
 def _tensor(value: Any) -> TensorSpec:
-    from onnx import helper
-
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         raise PlanError(
@@ -177,11 +190,18 @@ def _tensor(value: Any) -> TensorSpec:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         raise PlanError(f"tensor '{value.name}' has no shape; run ONNX's shape inference first.")
-    try:
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    except KeyError:
-        raise PlanError(f"tensor '{value.name}' has the unknown type {tensor.elem_type}.") from None
+    dtype = _dtype(value.name, tensor.elem_type)
     return TensorSpec(value.name, dtype, tuple(map(_dim, tensor.shape.dim)))
+
+
+def _dtype(name: str, number: int) -> np.dtype[Any]:
+    from onnx import helper
+
+    try:
+        dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(number))
+    except KeyError:
+        raise PlanError(f"tensor '{name}' has the unknown type {number}.") from None
+    return dtype
 
 
 def _dim(dim: Any) -> Dim:

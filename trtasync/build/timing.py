@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from trtasync.build.api import BuilderConfiguration
-from trtasync.build.files import remove_unfinished, write_atomically
+from trtasync.build.files import make_folder, remove_unfinished, write_atomically
 from trtasync.build.locks import locked
 from trtasync.errors import BuildError
 
@@ -49,6 +49,7 @@ class TimingCacheFile:
         if learned is None:
             return
         try:
+            make_folder(self.path.parent)
             with locked(self.path):
                 remove_unfinished(self.path)
                 if self.path.exists():

@@ -24,7 +24,7 @@ class BuildBars:
             MofNCompleteColumn(),
             Elapsed(),
             console=console,
-            disable=not shown,
+            disable=not (shown and console.is_terminal),  # elsewhere it leaves an empty line
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}

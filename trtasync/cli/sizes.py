@@ -1,6 +1,7 @@
 """Bytes as people write and read them."""
 
 import re
+from fractions import Fraction
 
 from trtasync.errors import InvalidInput
 
@@ -22,7 +23,7 @@ def parse_size(text: str) -> int:
     unit = _UNITS.get(found[2].upper()) if found else None
     if found is None or unit is None:
         raise InvalidInput(f"{text!r} is no size such as 4GiB, 512MiB or a number of bytes.")
-    return int(float(found[1]) * unit)
+    return int(Fraction(found[1]) * unit)
 
 
 def written_size(size: int) -> str:

@@ -1,0 +1,26 @@
+"""Fixtures for the tests of the command line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import doubles
+from tests.build.support import VERSIONS
+from tests.doubles import Installed
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where plans are kept when a test says nothing else; tables are wide."""
+    folder = tmp_path / "default-cache"
+    monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(folder))
+    monkeypatch.setenv("COLUMNS", "400")
+    return folder
+
+
+@pytest.fixture(params=VERSIONS)
+def gpu(request: pytest.FixtureRequest) -> Iterator[Installed]:
+    """A machine with one GPU and a TensorRT that can build."""
+    with doubles.install(version=request.param) as installed:
+        yield installed
