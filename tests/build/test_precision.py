@@ -104,9 +104,10 @@ async def test_a_network_is_strongly_typed_by_default(version: str, tmp_path: An
     assert flags == [strong] if version == ELEVEN else [strong, 0]
 
 
-def test_int8_without_ranges_is_refused() -> None:
+@pytest.mark.parametrize("options", [{"int8": True}, {"flags": ["int8"]}], ids=str)
+def test_int8_without_ranges_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=r"int8=True needs a calibrator.*Q/DQ"):
-        BuilderConfig(int8=True)
+        BuilderConfig(**options)
 
 
 @pytest.mark.anyio

@@ -48,8 +48,8 @@ class BuilderConfig:
             the lean runtime. Opening it takes `engine_host_code_allowed=True`.
         exclude_lean_runtime: with `version_compatible`: do not put the runtime into the plan.
         hardware_compatibility_level: which other GPUs the plan runs on.
-        max_aux_streams: streams TensorRT may use inside one run. 0 by default: the engine's lanes
-            are the concurrency, and TensorRT's own streams would only compete with them.
+        max_aux_streams: streams TensorRT may use inside one run; None for its own choice. 0 by
+            default: the engine's lanes are the concurrency, and these would only compete with them.
         tactic_sources: names of `tensorrt.TacticSource`, the only ones used.
         avg_timing_iterations: runs a tactic's time is averaged over.
         max_num_tactics: tactics tried per layer at most.
@@ -111,10 +111,11 @@ class BuilderConfig:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _names(name, value))
-        if self.int8 and self.calibrator is None:
+        if "INT8" in self.weak and self.calibrator is None:
             raise InvalidInput(
                 "int8=True needs a calibrator (an IInt8Calibrator): without one TensorRT has no "
-                "ranges and builds float32 in silence. Or give the model Q/DQ nodes."
+                "ranges and builds float32 in silence. A model with Q/DQ nodes needs neither: "
+                "leave int8 out, and its types come from the network."
             )
         if self.exclude_lean_runtime and not self.version_compatible:
             raise InvalidInput("exclude_lean_runtime belongs to version_compatible; give both.")
@@ -170,7 +171,7 @@ def check(config: BuilderConfig, trt: "FullTensorRT") -> None:
     for name in config.tactic_sources or ():
         if not hasattr(trt.TacticSource, name):
             raise InvalidInput(_unknown(trt, "TacticSource", trt.TacticSource, name))
-    if config.calibrator is not None and not config.int8:
+    if config.calibrator is not None and "INT8" not in config.weak:
         raise InvalidInput("a calibrator belongs to int8=True; give both.")
 
 

@@ -41,8 +41,16 @@ def write_atomically(path: Path, data: Any) -> None:
 
 
 def copy_atomically(source: Path, path: Path) -> None:
-    """The same with the content of a file."""
-    with source.open("rb") as content:
+    """The same with the content of a file.
+
+    Raises:
+        BuildError: as for `write_atomically`, or the source is not there any more.
+    """
+    try:
+        content = source.open("rb")
+    except OSError as error:
+        raise BuildError(f"{source} cannot be read any more: {error.strerror or error}.") from error
+    with content:
         _replace(path, lambda file: shutil.copyfileobj(content, file, 1 << 20))
 
 

@@ -131,7 +131,8 @@ def _external_files(path: Path, model: Any) -> tuple[Path, ...]:
     files = []
     for name in sorted(names):
         file = folder / name
-        if Path(name).is_absolute() or not file.resolve().is_relative_to(folder.resolve()):
+        # by its name only: files beside the model may well be links (a download cache's)
+        if Path(name).is_absolute() or ".." in Path(name).parts:
             raise BuildError(
                 f"{path} wants weights from {name}, which is not beside it; for safety only files "
                 "in the model's own folder are read. Save the model again with its weights there."
@@ -166,14 +167,13 @@ def _subgraphs(attribute: Any) -> Iterator[Any]:
 
 def _tensors(graph: Any) -> Iterator[Any]:
     """Every tensor stored in a graph, its subgraphs' and attributes' included."""
-    yield from graph.initializer
-    for node in graph.node:
+    for each in _graphs(graph):
+        yield from each.initializer
+    for node in _nodes(graph):
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
-            for subgraph in _subgraphs(attribute):
-                yield from _tensors(subgraph)
 
 
 def _bytes_of(tensor: Any) -> int:

@@ -1,5 +1,6 @@
 """The device memory of one lane: one place per tensor, one activation arena."""
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from trtasync.backends.tensorrt.library import Library
 from trtasync.backends.tensorrt.outputs import GrowingOutput
 from trtasync.backends.tensorrt.plans import PlanSpec
 from trtasync.cuda import Device, DeviceBuffer, Stream, aligned
-from trtasync.errors import PlanError
+from trtasync.errors import InferenceError, PlanError
 from trtasync.profiles import Shape
+
+log = logging.getLogger("trtasync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,17 @@ def measure(
 def _outputs_at(
     plan: PlanSpec, context: Context, numbers: tuple[Shape, ...]
 ) -> Iterator[tuple[int, int, bool]]:
-    """(index, bytes, the size does not depend on data) of every output at these shapes."""
-    for index, shape in enumerate(context.shape(numbers)):
+    """(index, bytes, the size does not depend on data) of every output at these shapes.
+
+    Not every corner of a profile need be possible (the values of a Reshape have to fit its input):
+    such a one is passed over. What no corner has foreseen is refused when it comes.
+    """
+    try:
+        shapes = context.shape(numbers)
+    except InferenceError as error:
+        log.debug("%s", error)
+        return
+    for index, shape in enumerate(shapes):
         spec = plan.spec.outputs[index]
         if shape is None:
             yield index, context.max_output_bytes(spec.name), False
