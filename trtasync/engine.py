@@ -19,7 +19,7 @@ from trtasync.dispatcher import Dispatcher
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError, WrongLoop
 from trtasync.loops import Future, in_thread
 from trtasync.metrics import Statistics
-from trtasync.requests import Form, Layout, RequestReader
+from trtasync.requests import Array, Form, Layout, RequestReader
 from trtasync.tensors import Pad, TensorSpec
 
 ndarray = np.ndarray
@@ -66,6 +66,42 @@ class Engine:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The model's outputs, in order."""
         return self._backend.spec.outputs
+
+    def empty_input(
+        self,
+        rows: int | None = None,
+        *,
+        name: str | None = None,
+        shape: Sequence[int] | None = None,
+    ) -> Array:
+        """A numpy array for a request, in memory that the GPU fetches by itself. From any thread.
+
+        On the TensorRT backend it is pinned memory. A large request made of such arrays (or of
+        contiguous views of them) is not copied by the CPU: its rows are gathered straight into the
+        batch's device memory. On the CPU it is an ordinary array. Fill it in place: `x[...] = `,
+        `np.take(..., out=x)`, `file.readinto(x)`.
+
+        The memory is used again when the array and all its views are gone, and not before a batch
+        that reads it has ended: there is nothing to give back by hand. Do not write to it until
+        the answer is here. An array that outlives the engine keeps its memory.
+
+        Args:
+            rows: of the batch axis; None for one row without it.
+            name: of the input; may be left out where there is only one.
+            shape: of a row, without the batch axis; may be left out where it is fixed.
+
+        Returns:
+            an array of the input's dtype whose content is arbitrary.
+
+        Raises:
+            InvalidInput: there is no such input, or it takes no such shape.
+            EngineClosed: the engine is closing or closed.
+            CudaError: there is not so much memory to lock.
+        """
+        if self._closers is not None or self._is_closed:
+            raise EngineClosed(_CLOSED)
+        spec, full = self._backend.spec.input_shape(name, rows, shape)
+        return self._backend.empty_input(full, spec.dtype)
 
     async def infer(self, inputs: Any, *, priority: int = 0, outputs: str = "host") -> Any:
         """Run the model on one request, in a batch with whatever else is waiting.

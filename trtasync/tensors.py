@@ -117,6 +117,37 @@ class ModelSpec:
         """The inputs that requests bring rows of: all but shape tensors."""
         return tuple(spec for spec in self.inputs if not spec.host)
 
+    def input_shape(
+        self, name: str | None, rows: Any, row_shape: Sequence[Any] | None
+    ) -> tuple[TensorSpec, tuple[int, ...]]:
+        """The input meant, and the shape of an array for it.
+
+        Args:
+            name: of the input; may be None where there is only one.
+            rows: of the batch axis; None for one row without it.
+            row_shape: without the batch axis; may be None where it is fixed.
+
+        Raises:
+            InvalidInput: it is not clear, or not what the model takes.
+        """
+        spec = self._row_input(name)
+        if rows is not None and not self.batched:
+            raise InvalidInput("the model has no batch axis; leave rows= out.")
+        if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
+            raise InvalidInput(f"rows must be a whole number of at least 1, not {rows!r}.")
+        axes = spec.shape[1:] if self.batched else spec.shape
+        row = _row_shape(spec, axes, row_shape)
+        return spec, row if rows is None else (rows, *row)
+
+    def _row_input(self, name: str | None) -> TensorSpec:
+        known = {spec.name: spec for spec in self.row_inputs}
+        if name is None and len(known) == 1:
+            return next(iter(known.values()))
+        if name not in known:
+            asked = "say which one (name=)" if name is None else f"{name!r} is none of them"
+            raise InvalidInput(f"the model's inputs are {list(known)}; {asked}.")
+        return known[name]
+
     @classmethod
     def from_tensors(
         cls, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
@@ -142,3 +173,21 @@ class ModelSpec:
         if isinstance(fixed, int) and fixed > 0 and {*heads, *tails} == {fixed}:
             return cls(tuple(inputs), tuple(outputs), batched=True, fixed_batch=fixed)
         return cls(tuple(inputs), tuple(outputs), batched=False)
+
+
+def _row_shape(
+    spec: TensorSpec, axes: tuple[Dim, ...], given: Sequence[Any] | None
+) -> tuple[int, ...]:
+    fixed = tuple(dim for dim in axes if isinstance(dim, int))
+    if given is None:
+        if len(fixed) != len(axes):
+            raise InvalidInput(f"input {spec} has dynamic axes; give the shape of a row (shape=).")
+        return fixed
+    shape = tuple(given)
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape)
+    fits = len(shape) == len(axes) and all(
+        not isinstance(dim, int) or dim == length for dim, length in zip(axes, shape, strict=True)
+    )
+    if not whole or not fits:
+        raise InvalidInput(f"input {spec} takes no rows of shape {given!r}.")
+    return shape

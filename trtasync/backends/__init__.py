@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from trtasync.errors import InvalidInput
+from trtasync.profiles import Shape
 from trtasync.requests import Array, Layout
 from trtasync.slots import Views
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -115,6 +118,9 @@ class Backend(Protocol):
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
         """An array on a device of this backend as what its slots can stage; None for any other."""
 
+    def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        """An array for a request, in the memory that this backend reads best. From any thread."""
+
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
         """Device arrays for a request's answer, one per output; raises InvalidInput if it cannot.
 
@@ -146,6 +152,10 @@ class HostMemoryBackend:
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
         """Host arrays only."""
         return None
+
+    def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        """An ordinary array."""
+        return np.empty(shape, dtype)
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
         """Raises InvalidInput: answers are in host memory."""

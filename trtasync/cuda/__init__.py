@@ -4,11 +4,12 @@ Nothing here is freed in `__del__`: freeing waits for the device, and the collec
 thread. No object is made before `find_device` has said that a device and a new enough driver exist.
 """
 
-from trtasync.cuda.arrays import DeviceArray, DeviceInput, Intake, OutputPool
+from trtasync.cuda.arrays import DeviceArray, Intake, LentInput, OutputPool
 from trtasync.cuda.calls import CaptureFailed
 from trtasync.cuda.device import Device, driver_report, find_device
 from trtasync.cuda.graphs import Graph, capture
 from trtasync.cuda.memory import ALIGNMENT, CopyList, DeviceBuffer, PinnedBuffer, aligned
+from trtasync.cuda.pinned import PinnedPool, as_lent
 from trtasync.cuda.streams import Event, Stream
 
 __all__ = [
@@ -18,14 +19,16 @@ __all__ = [
     "Device",
     "DeviceArray",
     "DeviceBuffer",
-    "DeviceInput",
     "Event",
     "Graph",
     "Intake",
+    "LentInput",
     "OutputPool",
     "PinnedBuffer",
+    "PinnedPool",
     "Stream",
     "aligned",
+    "as_lent",
     "capture",
     "driver_report",
     "find_device",

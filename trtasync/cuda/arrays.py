@@ -21,14 +21,14 @@ _LEGACY_STREAM = 1
 """`cudaStreamLegacy`: where a producer that names no stream is taken to have worked."""
 
 
-class DeviceInput:
-    """A caller's array on a GPU, to be copied once everything that writes it has run.
+class LentInput:
+    """A caller's array that the GPU copies by itself, from device memory or our own pinned memory.
 
     Attributes:
         address: of its first byte.
         shape: of the array.
         dtype: of the array.
-        ready: fires when the producer's stream has got so far.
+        ready: fires when the producer's stream has got so far; None: it is complete already.
     """
 
     __slots__ = ("_owner", "address", "dtype", "ready", "shape")
@@ -38,7 +38,7 @@ class DeviceInput:
         address: int,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        ready: Event,
+        ready: Event | None,
         owner: object,
     ):
         self.address = address
@@ -52,11 +52,11 @@ class DeviceInput:
         """Bytes of the whole array."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
-    def __getitem__(self, rows: slice) -> "DeviceInput":
+    def __getitem__(self, rows: slice) -> "LentInput":
         """Some rows of it."""
         start, stop, _ = rows.indices(self.shape[0])
         row_bytes = self.nbytes // max(1, self.shape[0])
-        return DeviceInput(
+        return LentInput(
             self.address + start * row_bytes,
             (max(0, stop - start), *self.shape[1:]),
             self.dtype,
@@ -80,7 +80,7 @@ class Intake:
         self._spare: dict[int, list[Event]] = {device.index: [] for device in devices}
         self._made: list[Event] = []
 
-    def adopt(self, spec: TensorSpec, value: Any) -> DeviceInput | None:
+    def adopt(self, spec: TensorSpec, value: Any) -> LentInput | None:
         """A device array as an input of the engine; None for anything in host memory.
 
         Raises:
@@ -106,12 +106,12 @@ class Intake:
             _demand_contiguous(spec, shape, strides and tuple(stride * size for stride in strides))
             ready = self._event(device)
             ready.record(stream.handle)
-            return DeviceInput(address, shape, spec.dtype, ready, _Held(capsule, self, ready))
+            return LentInput(address, shape, spec.dtype, ready, _Held(capsule, self, ready))
         if hasattr(value, "__cuda_array_interface__"):
             return self._from_interface(spec, value)
         return None
 
-    def _from_interface(self, spec: TensorSpec, value: Any) -> DeviceInput:
+    def _from_interface(self, spec: TensorSpec, value: Any) -> LentInput:
         interface = value.__cuda_array_interface__
         first = next(iter(self._devices.values()))
         first.enter()
@@ -129,7 +129,7 @@ class Intake:
         stream = interface.get("stream", _LEGACY_STREAM)
         ready.record(self._stream(device).handle if stream is None else int(stream))
         held = _Held(value, self, ready)
-        return DeviceInput(address, shape, spec.dtype, ready, held)
+        return LentInput(address, shape, spec.dtype, ready, held)
 
     def _device(self, spec: TensorSpec, index: int) -> Device:
         device = self._devices.get(index)

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trtasync.backends import OpenLane
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
 from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
-from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, Stream, find_device
+from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
-from trtasync.requests import Layout
+from trtasync.requests import Array, Layout
 from trtasync.staging import CopyThreads, default_threads
 from trtasync.tensors import Pad, TensorSpec
 
@@ -109,6 +111,7 @@ class TensorRTBackend:
         devices = [device for device, _ in engines]
         self._intake = Intake(devices)
         self._pool = OutputPool(devices[0], self._threads.put)
+        self._pinned = PinnedPool(devices[0])
         self._rows_known: dict[tuple[Shape, ...], list[Shape | None]] = {}
         self._asking: Stream | None = None
         self.largest_batch_size = plan.largest_batch
@@ -131,6 +134,10 @@ class TensorRTBackend:
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
         """See `Backend.adopt`: anything with DLPack or the CUDA array interface."""
         return self._intake.adopt(spec, value)
+
+    def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        """See `Backend.empty_input`: in pinned memory."""
+        return self._pinned.empty(shape, dtype)
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[DeviceArray]:
         """See `Backend.device_outputs`. On the first device: which lane will run is not known yet.
@@ -280,6 +287,7 @@ class TensorRTBackend:
             closing.callback(self._free_engines)
             closing.callback(self._intake.close)
             closing.callback(self._pool.close)
+            closing.callback(self._pinned.close)
             closing.callback(self._engines[0][0].enter_to_free)
             if self._asking is not None:
                 closing.callback(self._asking.close)

@@ -131,6 +131,7 @@ class TensorRTLane:
                 self._gpu,
                 (sizes.inputs, sizes.outputs),
                 copies,
+                self._options.inline_bytes,
             )
             self.slots.append(slot)
         self.stream.synchronize()
@@ -220,7 +221,7 @@ class TensorRTLane:
         launch = slot.views.cache.get(rows)
         if launch is None:
             launch = self._find(slot, rows)
-        if slot.device_rows or slot.device_outputs:
+        if slot.lent_rows or slot.device_outputs:
             launch = self._with_copies_apart(slot, rows, launch)
         self._threads.in_flight.add(slot)
         try:

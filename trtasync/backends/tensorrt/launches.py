@@ -120,21 +120,24 @@ class Staged:
 
     def _copy_in(self, slot: PinnedSlot, rows: int) -> None:
         call, check, stream = self._device.fast.copy_in, self._device.check, self._stream
-        for copy in self._in:
+        for index, copy in enumerate(self._in):
             size = copy.row_bytes * rows
+            if slot.lent_rows and slot.lends_all(index, slot.padded_from or rows):
+                continue
             if size and (code := call(copy.device, copy.host, size, stream)):
                 check(code, "copying a batch in")
-        if slot.device_rows:
-            self._take_device_rows(slot, rows)
+        if slot.lent_rows:
+            self._take_lent_rows(slot, rows)
 
-    def _take_device_rows(self, slot: PinnedSlot, rows: int) -> None:
-        """Rows that callers brought in device memory, over what came from the host in their place;
-        not before whatever makes them has run."""
+    def _take_lent_rows(self, slot: PinnedSlot, rows: int) -> None:
+        """Rows that lie in device memory or in pinned memory of their own, over what came from the
+        slot in their place; not before whatever makes them has run."""
         module, copies = self._device.runtime, []
-        for index, row, _, array in slot.device_rows:
+        for index, row, _, array in slot.lent_rows:
             if row >= rows:
                 continue  # its caller left, and nobody has its place
-            self._device.call(module.cudaStreamWaitEvent, self._stream, array.ready.handle, 0)
+            if array.ready is not None:
+                self._device.call(module.cudaStreamWaitEvent, self._stream, array.ready.handle, 0)
             target = self._in[index]
             copies.append((target.device + row * target.row_bytes, array.address, array.nbytes))
         CopyList(self._device, copies).enqueue(self._stream)

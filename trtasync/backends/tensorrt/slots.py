@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trtasync.backends import Times
-from trtasync.cuda import Device, DeviceArray, DeviceInput, Event, PinnedBuffer, aligned
+from trtasync.cuda import Device, DeviceArray, Event, LentInput, PinnedBuffer, aligned, as_lent
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views, WriteRow
 from trtasync.staging import Copies
@@ -21,7 +21,8 @@ class PinnedSlot(HostSlot):
     shape, or of different requests, need not go together.
 
     Attributes:
-        device_rows: (input, row, rows, array) of what callers brought in device memory.
+        lent_rows: (input, row, rows, array) of what the GPU copies from where the callers have it:
+            device memory, or pinned memory of `Engine.empty_input`.
         device_outputs: (row, rows, arrays) of the answers that stay there.
         filled: rows to be copied: those that somebody waits for, and padding that repeats them.
         padded_from: the first row of such padding; 0 when there is none.
@@ -38,6 +39,7 @@ class PinnedSlot(HostSlot):
         device: Device,
         sizes: tuple[Sequence[int], Sequence[int]],
         copies: Copies,
+        inline_bytes: int,
     ):
         """Args:
         spec: the model.
@@ -46,6 +48,8 @@ class PinnedSlot(HostSlot):
         device: whose pinned memory it is.
         sizes: bytes per input (shape tensors left out) and per output.
         copies: how large rows come here.
+        inline_bytes: arrays up to this size are copied even if they are pinned: that takes less
+            than a copy of their own on the stream.
         """
         super().__init__(spec, capacity, lane)
         inputs, outputs = sizes
@@ -60,7 +64,8 @@ class PinnedSlot(HostSlot):
         self._results = regions[len(inputs) :]
         self._grown: dict[int, PinnedBuffer] = {}
         self.copies = copies
-        self.device_rows: list[tuple[int, int, int, DeviceInput]] = []
+        self._inline_bytes = inline_bytes
+        self.lent_rows: list[tuple[int, int, int, LentInput]] = []
         self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
         self.filled = self.padded_from = 0
         shapes = [tensor.shape[spec.batched :] for tensor in spec.row_inputs]
@@ -86,7 +91,7 @@ class PinnedSlot(HostSlot):
 
     def let_go(self) -> None:
         """Their memory is the callers' own again."""
-        self.device_rows.clear()
+        self.lent_rows.clear()
         self.device_outputs.clear()
 
     def _view(self, layout: Layout) -> Views:
@@ -95,34 +100,50 @@ class PinnedSlot(HostSlot):
         return views
 
     def _writer(self, writers: Sequence[WriteRow]) -> WriteRow:
-        if len(writers) == 1:
-            write_host = writers[0]
+        writers = [self._lending(index, write) for index, write in enumerate(writers)]
 
-            def write_one(row: int, count: int, array: Any) -> None:
-                if self.device_rows or self.device_outputs:
-                    self._take_over(row, count)
-                if type(array) is DeviceInput:
-                    self.device_rows.append((0, row, count, array))
-                else:
-                    write_host(row, count, array)
-
-            return write_one
+        def write_one(row: int, count: int, array: Any) -> None:
+            if self.lent_rows or self.device_outputs:
+                self._take_over(row, count)
+            writers[0](row, count, array)
 
         def write(row: int, count: int, arrays: Any) -> None:
-            if self.device_rows or self.device_outputs:
+            if self.lent_rows or self.device_outputs:
                 self._take_over(row, count)
-            for index, (write_host, array) in enumerate(zip(writers, arrays, strict=True)):
-                if type(array) is DeviceInput:
-                    self.device_rows.append((index, row, count, array))
-                else:
+            for write_input, array in zip(writers, arrays, strict=True):
+                write_input(row, count, array)
+
+        return write_one if len(writers) == 1 else write
+
+    def _lending(self, index: int, write_host: WriteRow) -> WriteRow:
+        """A writer that notes what the GPU can copy by itself, and copies the rest."""
+
+        # `bind` sets the views only after this, so the layout is asked for per row that is large
+        def write(row: int, count: int, array: Any) -> None:
+            if type(array) is not LentInput:
+                lent = as_lent(array) if array.nbytes > self._inline_bytes else None
+                if lent is None or not self._is_bare(index):
                     write_host(row, count, array)
+                    return
+                array = lent
+            self.lent_rows.append((index, row, count, array))
 
         return write
 
+    def _is_bare(self, index: int) -> bool:
+        """Rows of this input go in as they are, without padding."""
+        assert self.views is not None
+        return self.views.layout.fills[index] is None
+
+    def lends_all(self, index: int, rows: int) -> bool:
+        """Every one of the first rows of an input is lent, so none has to be copied from here."""
+        lent = sum(entry[2] for entry in self.lent_rows if entry[0] == index and entry[1] < rows)
+        return lent >= rows
+
     def _take_over(self, row: int, count: int) -> None:
         """Rows change hands: forget what was noted for those who had them and left."""
-        self.device_rows = [
-            entry for entry in self.device_rows if not _overlap(entry[1], entry[2], row, count)
+        self.lent_rows = [
+            entry for entry in self.lent_rows if not _overlap(entry[1], entry[2], row, count)
         ]
         self.device_outputs = [
             entry for entry in self.device_outputs if not _overlap(entry[0], entry[1], row, count)
@@ -135,11 +156,11 @@ class PinnedSlot(HostSlot):
     def move(self, source: int, target: int, count: int) -> None:
         """See `HostSlot.move`; what is noted of rows moves with them."""
         super().move(source, target, count)
-        self.device_rows = [
+        self.lent_rows = [
             (index, row - source + target, rows, array)
-            for index, row, rows, array in self.device_rows
+            for index, row, rows, array in self.lent_rows
             if source <= row < source + count
-        ] + [entry for entry in self.device_rows if not target <= entry[1] < source + count]
+        ] + [entry for entry in self.lent_rows if not target <= entry[1] < source + count]
         self.device_outputs = [
             (row - source + target, rows, arrays)
             for row, rows, arrays in self.device_outputs
