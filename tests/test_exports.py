@@ -81,7 +81,7 @@ def test_options_are_pinned() -> None:
 
 def test_methods_of_engine_are_pinned() -> None:
     public = sorted(name for name in dir(trtasync.Engine) if not name.startswith("_"))
-    assert public == ["aclose", "infer", "inputs", "outputs", "statistics"]
+    assert public == ["aclose", "empty_input", "infer", "inputs", "outputs", "statistics"]
 
 
 @pytest.mark.parametrize("module", [trtasync, trtasync.testing, trtasync.backends, trtasync.build])

@@ -1,6 +1,7 @@
 """From the outputs of a batch to the answers of its requests."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,18 +35,26 @@ def take(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
     return [output[start : start + rows].copy() for output in outputs]
 
 
+def borrow(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
+    """Views of rows `start` to `start + rows` of every output."""
+    return [output[start : start + rows] for output in outputs]
+
+
 def join(pieces: Sequence[Sequence[Array]]) -> list[Array]:
     """One list of outputs from those of the pieces of a split request, in order."""
     return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
 
-def shape_answer(form: Form, names: Sequence[str], outputs: Sequence[Array]) -> Any:
+def shape_answer(
+    form: Form, names: Sequence[str], outputs: Sequence[Array], lent: bool = False
+) -> Any:
     """Give the outputs of one request the form its caller expects.
 
     Args:
         form: of the request.
         names: of the outputs.
-        outputs: the request's own rows of every output.
+        outputs: the request's rows of every output.
+        lent: they are views, and what is cut off them is to be a view too.
 
     Returns:
         an array for a single output when a single array was given, else a dict by output name.
@@ -54,8 +63,47 @@ def shape_answer(form: Form, names: Sequence[str], outputs: Sequence[Array]) -> 
     for index, output in enumerate(outputs):
         cut = form.cuts.get(index)
         if cut is not None:
-            output = output[(slice(None), *cut)].copy()
+            output = output[(slice(None), *cut)]
+            output = output if lent else output.copy()
         shaped.append(output[0, ...] if form.sample else output)
     if form.single and len(shaped) == 1:
         return shaped[0]
     return dict(zip(names, shaped, strict=True))
+
+
+class LentAnswer:
+    """An answer that is lent: `with await engine.infer(x, copy=False) as y: ...`.
+
+    The arrays are views of the memory the batch was answered in, which waits for the block's end.
+    """
+
+    __slots__ = ("_answer", "_give_back")
+
+    def __init__(self, answer: Any, give_back: Callable[[], None]):
+        """Not for users."""
+        self._answer = answer
+        self._give_back: Callable[[], None] | None = give_back
+
+    def __enter__(self) -> Any:
+        """The answer, in the form that `infer` gives without `copy=False`."""
+        return self._answer
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the memory back: the arrays must not be looked at any more. Twice is fine."""
+        give_back, self._give_back = self._give_back, None
+        self._answer = None
+        if give_back is not None:
+            give_back()
+
+    def __del__(self) -> None:
+        if self._give_back is not None:
+            warnings.warn(
+                "an answer lent by infer(copy=False) was not given back; use it in a `with` block",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            self.release()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from trtasync.answers import join
+from trtasync.answers import LentAnswer, join
 from trtasync.batching import Part, Ticket
 from trtasync.errors import DeviceLost, InferenceError, TrtasyncError
 from trtasync.loops import Future
@@ -19,6 +19,10 @@ class Call(Ticket):
     pieces: dict[int, list[Array]] | None = None
     on_device: Sequence[Any] | None = None
     """Device arrays that the answer is written to, when it stays on the device."""
+    lend: bool = False
+    """The answer may be views of the slot's memory."""
+    lent: LentAnswer | None = None
+    """The answer, if it is such views."""
 
     def __init__(self, form: Form, arrays: Any, future: Future, arrival: float):
         # Only what every request needs: `Policy.submit` sets batch and row, urgent calls the rest.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trtasync.answers import plain_rows, shape_answer, take
+from trtasync.answers import LentAnswer, borrow, plain_rows, shape_answer, take
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
@@ -24,12 +24,14 @@ class Delivery:
         lent: bool,
         done_error: type[Exception],
         withdraw: Callable[[Any], None],
+        home: Callable[[Any], None],
     ):
         """Args:
         names: of the outputs.
         lent: outputs are memory of the slot, which will be written again.
         done_error: what a future raises that is done already.
         withdraw: takes the rest of a failed request out of the queue.
+        home: takes a slot of which the last lent answer came back. From any thread.
         """
         self.meter = Meter()
         self._names = names
@@ -37,9 +39,10 @@ class Delivery:
         self._lent = lent
         self._done_error = done_error
         self._withdraw = withdraw
+        self._home = home
 
-    def answer(self, batch: Batch, outputs: list[Array]) -> None:
-        """Answer everybody in a batch that went well."""
+    def answer(self, batch: Batch, outputs: list[Array]) -> int:
+        """Answer everybody in a batch that went well; returns how many answers are only lent."""
         if batch.plain and self._one_output:
             rows = plain_rows(outputs[0], batch.size, self._lent)
             missed, done_error = 0, self._done_error
@@ -49,10 +52,30 @@ class Delivery:
                 except done_error:  # cancelled meanwhile; asking first costs every request
                     missed += 1
             self.meter.answered += len(rows) - missed
-            return
+            return 0
+        lent: list[Any] = []
         for entry in batch.entries:
-            if not entry.gone:
+            if entry.gone:
+                continue
+            if getattr(entry, "lend", False) and not entry.future.done():  # parts are copied
+                lent.append(entry)
+            else:
                 self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+        if lent:
+            self._lend(batch, outputs, lent)
+        return len(lent) if self._lent else 0
+
+    def _lend(self, batch: Batch, outputs: list[Array], lent: Sequence[Any]) -> None:
+        """Hand out views; where the outputs are nobody's but the answers', nothing comes back."""
+        if self._lent:
+            batch.slot.lend(len(lent), self._home)
+        give_back = batch.slot.take_back if self._lent else _nothing
+        for call in lent:
+            views = borrow(outputs, call.row, call.rows)
+            answer = shape_answer(call.form, self._names, views, lent=True)
+            self.meter.answered += 1
+            call.lent = LentAnswer(answer, give_back)
+            call.future.set_result(call.lent)
 
     def answer_pieces(self, batch: Batch, pieces: Sequence[list[Array] | Exception]) -> None:
         """Answer or fail everybody in a batch that was run again in halves."""
@@ -74,7 +97,8 @@ class Delivery:
             self.meter.answered += 1
             if call.on_device is not None:
                 outputs = list(call.on_device)
-            call.future.set_result(shape_answer(call.form, self._names, outputs))
+            answer = shape_answer(call.form, self._names, outputs)
+            call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
 
     def fail_batch(self, batch: Batch, error: Exception) -> None:
         """Fail everybody in a batch."""
@@ -110,3 +134,7 @@ class Delivery:
             for entry in entries:
                 meter.latency.add(now - entry.arrival)
                 meter.queue.add(batch.started - entry.arrival)
+
+
+def _nothing() -> None:
+    """The answer's memory is its own."""

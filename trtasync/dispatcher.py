@@ -90,13 +90,18 @@ class Dispatcher:
         self._now = self.loop.now
         names = [spec.name for spec in backend.spec.outputs]
         self._delivery = Delivery(
-            names, backend.lends_outputs, self.loop.done_error, self._withdraw
+            names,
+            backend.lends_outputs,
+            self.loop.done_error,
+            self._withdraw,
+            self._came_home,
         )
         self.meter = self._delivery.meter
         self.refusal: tuple[type[TrtasyncError], str] | None = None
         self.stamp = 0.0
         self._notes: deque[tuple[Batch, Outcome]] = deque()
         self._deaths: deque[tuple[int, BaseException]] = deque()
+        self._home: deque[Any] = deque()
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
         self._idle: Future | None = None
@@ -131,7 +136,8 @@ class Dispatcher:
             self._bind(batch)
         call = call_of(entry)
         whole = entry is call
-        batch.plain = batch.plain and whole and call.form.plain and call.on_device is None
+        bare = call.form.plain and call.on_device is None and not call.lend
+        batch.plain = batch.plain and whole and bare
         batch.write(entry.row, entry.rows, call.arrays if whole else call.rows_of(entry))
         if call.on_device is not None:
             offset = 0 if whole else entry.offset
@@ -159,12 +165,19 @@ class Dispatcher:
     def abandon(self, call: Call) -> None:
         """The caller was cancelled: the request leaves the queue, or its answer will be dropped."""
         if call.future.done() and not call.future.cancelled():
+            if call.lent is not None:
+                call.lent.release()
             return  # it had its answer, and its task was cancelled before it woke up
         self.meter.cancelled += 1
         self.policy.withdraw(call, self._now())
         call.parts = None
         self.stage_placements()
         self.loop.ring()
+
+    def _came_home(self, slot: Any) -> None:
+        """Every answer lent of a slot came back. From any thread."""
+        self._home.append(slot)
+        self.loop.ring_from_thread()
 
     def _withdraw(self, call: Call) -> None:
         self.policy.withdraw(call, self._now())
@@ -192,7 +205,7 @@ class Dispatcher:
         """The one door: take in what finished, launch what should go, set the alarm."""
         self.stamp = 0.0
         try:
-            if self._notes or self._deaths or self._polled or self._staging:
+            if self._notes or self._deaths or self._polled or self._staging or self._home:
                 self._collect()
             begin = self._now()
             self._launch_all(begin)
@@ -241,6 +254,8 @@ class Dispatcher:
             self._complete(*self._notes.popleft())
         while self._deaths:
             self._lane_died(*self._deaths.popleft())
+        while self._home:
+            self.policy.returned(self._home.popleft(), self._now())
         if self._staging:
             waiting, self._staging = self._staging, []
             for batch in waiting:
@@ -340,13 +355,14 @@ class Dispatcher:
     def _complete(self, batch: Batch, outcome: Outcome) -> None:
         if not self._states[batch.lane].alive:
             return  # a straggler: its requests failed when the lane died
+        lent = 0
         if outcome.error is None:
             now = self._now()
             if outcome.pieces:
                 self._states[batch.lane].held -= 1
                 self._delivery.answer_pieces(batch, outcome.pieces)
             else:
-                self._delivery.answer(batch, batch.slot.outputs)
+                lent = self._delivery.answer(batch, batch.slot.outputs)
             self._delivery.count(batch, outcome.times, now)
         elif outcome.lost or len(batch.entries) == 1:
             self._delivery.fail_batch(batch, outcome.error)
@@ -357,7 +373,7 @@ class Dispatcher:
         self._workers[batch.lane].batches += 1
         batch.slot.let_go()
         seconds = sum(outcome.times) if outcome.times is not None else None
-        self.policy.finished(batch, self._now(), seconds)
+        self.policy.finished(batch, self._now(), seconds, lent > 0)
         batch.entries = []  # they point back at the batch: a cycle would wait for the collector
         if outcome.lost:
             lost = (piece for piece in outcome.pieces if isinstance(piece, DeviceLost))

@@ -103,7 +103,9 @@ class Engine:
         spec, full = self._backend.spec.input_shape(name, rows, shape)
         return self._backend.empty_input(full, spec.dtype)
 
-    async def infer(self, inputs: Any, *, priority: int = 0, outputs: str = "host") -> Any:
+    async def infer(
+        self, inputs: Any, *, priority: int = 0, outputs: str = "host", copy: bool = True
+    ) -> Any:
         """Run the model on one request, in a batch with whatever else is waiting.
 
         The caller's effective deadline (`anyio.fail_after`, `anyio.move_on_after`) orders the
@@ -120,6 +122,10 @@ class Engine:
                 level every 10 s.
             outputs: "host", or "device" on the TensorRT backend: arrays in the GPU's memory that
                 speak DLPack and the CUDA array interface, and keep it until they are let go.
+            copy: False to have large answers lent instead of copied: `infer` returns a context
+                manager, `with await engine.infer(x, copy=False) as y:`, and `y` is views of the
+                memory the batch was answered in, not to be looked at after the block. A lane has
+                few such memories: what is held for long holds up others.
 
         Returns:
             one array for a model of one output when one array was given, otherwise a dict by output
@@ -146,8 +152,8 @@ class Engine:
             or (form := self._forms.get(inputs.shape)) is None
         ):
             form, arrays = self._reader.read(inputs)
-        if outputs != "host":
-            return await self._infer_on_device(form, arrays, level, deadline, outputs)
+        if outputs != "host" or not copy:
+            return await self._infer_otherwise(form, arrays, level, deadline, outputs)
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
         try:
@@ -177,18 +183,17 @@ class Engine:
             dispatcher.abandon(call)
             raise
 
-    async def _infer_on_device(
+    async def _infer_otherwise(
         self, form: Form, arrays: Any, level: int, deadline: float, outputs: str
     ) -> Any:
-        """`infer`, for an answer that stays on the device."""
-        if outputs != "device":
-            raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
-        if form.cuts:
-            raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
+        """`infer`, for an answer that stays on the device or is lent."""
+        on_device = None
+        if outputs != "host":
+            on_device = self._device_outputs(form, outputs)
         dispatcher = self._dispatcher
-        on_device = self._backend.device_outputs(form.group.layout, form.rows)
         call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
         call.on_device = on_device
+        call.lend = on_device is None
         try:
             batch = self._submit_urgent(call, level, deadline)
             if batch is None:
@@ -205,7 +210,15 @@ class Engine:
             dispatcher.abandon(call)
             raise
         finally:
-            call.on_device = None  # a split request and its parts are a cycle; memory goes at once
+            # a split request and its parts are a cycle; memory goes at once
+            call.on_device = call.lent = None
+
+    def _device_outputs(self, form: Form, outputs: str) -> Sequence[Any]:
+        if outputs != "device":
+            raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
+        if form.cuts:
+            raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
+        return self._backend.device_outputs(form.group.layout, form.rows)
 
     def _submit_urgent(self, call: Call, level: int, deadline: float) -> Batch | None:
         """Let a request in that has a priority or a deadline of its own."""

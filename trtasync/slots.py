@@ -1,5 +1,6 @@
 """Slots: the host memory in which a batch is formed, row by row, as requests are submitted."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -73,6 +74,9 @@ class HostSlot:
         self.lane = lane
         self.views: Views | None = None
         self.outputs: list[Array] = []
+        self._loans = 0
+        self._home: Callable[[HostSlot], None] | None = None
+        self._lock = threading.Lock()
 
     def allocate(self, size: int) -> Array:
         """`size` bytes as uint8, 64-byte aligned (AVX-512 loads; ONNX Runtime's own choice)."""
@@ -116,6 +120,23 @@ class HostSlot:
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """Host memory has no such outputs: `Backend.device_outputs` refuses them before."""
         raise NotImplementedError
+
+    def lend(self, count: int, home: "Callable[[HostSlot], None]") -> None:
+        """So many answers are views of `outputs`: the slot is not free before all came back.
+
+        Args:
+            count: answers.
+            home: called when the last one has come back, by whoever brings it.
+        """
+        self._loans, self._home = count, home
+
+    def take_back(self) -> None:
+        """One lent answer is not looked at any more. From any thread."""
+        with self._lock:
+            self._loans -= 1
+            home = self._home if self._loans == 0 else None
+        if home is not None:
+            home(self)
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move staged rows down over rows that were withdrawn (the ranges may overlap)."""

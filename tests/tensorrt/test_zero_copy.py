@@ -124,7 +124,7 @@ async def test_it_can_be_written_like_a_file(tmp_path: Path) -> None:
     async with engine_on(tmp_path, wide(), **OPTIONS) as (engine, _):
         content = np.arange(WIDTH, dtype=np.float32)
         x = engine.empty_input()
-        assert io.BytesIO(content.tobytes()).readinto(x) == ROW
+        assert io.BytesIO(content.tobytes()).readinto(x.data) == ROW
         assert same(await engine.infer(x), double(content))
         del x
 

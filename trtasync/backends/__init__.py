@@ -41,6 +41,12 @@ class Slot(Protocol):
         """The outputs of rows `row` to `row + rows` go to rows `offset` on of these device arrays
         (of `Backend.device_outputs`) too. Only for backends that make such."""
 
+    def lend(self, count: int, home: Callable[[Any], None]) -> None:
+        """So many answers are views of `outputs`; `home(slot)` is called when all came back."""
+
+    def take_back(self) -> None:
+        """One of them came back. From any thread."""
+
     def move(self, source: int, target: int, count: int) -> None:
         """Move `count` staged rows from `source` down to `target`."""
 

@@ -161,13 +161,14 @@ class Policy:
             else:
                 self._vacate(part, now)
 
-    def finished(self, batch: Batch, now: float, seconds: float | None) -> None:
+    def finished(self, batch: Batch, now: float, seconds: float | None, lent: bool = False) -> None:
         """A batch is done, its answers are out and its slot can be used again.
 
         Args:
             batch: as `next_batch` returned it.
             now: the time.
             seconds: how long it ran; None when that says nothing (it failed).
+            lent: not its slot: that comes with `returned`.
         """
         lane = self._lanes[batch.lane]
         lane.running.remove(batch)
@@ -175,8 +176,13 @@ class Policy:
         self.in_flight -= batch.size
         if seconds is not None:
             batch.group.cost.learn(batch.run_rows, seconds, now)
-        if lane.alive or batch.slot.lane is None:
-            self._places.give_back(batch.slot, now)
+        if not lent:
+            self.returned(batch.slot, now)
+
+    def returned(self, slot: SlotLike, now: float) -> None:
+        """A slot can be used again."""
+        if slot.lane is None or self._lanes[slot.lane].alive:
+            self._places.give_back(slot, now)
 
     def lane_died(self, index: int, now: float) -> bool:
         """A lane cannot be used again; what was forming for it is formed elsewhere.

@@ -199,7 +199,21 @@ class PinnedSlot(HostSlot):
         )
 
     def close(self) -> None:
-        """Free everything. Nothing may be in flight on the device."""
+        """Free everything. Nothing may be in flight on the device.
+
+        What is lent is freed when it comes back: a view of freed memory would end the process.
+        """
+        with self._lock:
+            if self._loans:
+                self._home = lambda _: self._close_late()
+                return
+        self._free()
+
+    def _close_late(self) -> None:
+        self._device.enter_to_free()
+        self._free()
+
+    def _free(self) -> None:
         self._settle()  # copies for callers who left may still be writing
         self.let_go()
         self._known.clear()
