@@ -5,18 +5,21 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
-from trtasync.errors import BackendUnavailable, InvalidInput, PlanError
+from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build import BuilderConfig
+    from trtasync.build.job import Job
+    from trtasync.build.order import Built
 
 log = logging.getLogger("trtasync")
 
@@ -111,7 +114,8 @@ def _why_not_tensorrt() -> str:
     return ""
 
 
-def _load_plan(path: Path, options: EngineOptions, host_code: bool = False) -> Backend:
+def _load_plan(path: Path, options: EngineOptions, own: bool = False) -> Backend:
+    """`own`: we have built it ourselves, so the code it may carry is to be trusted."""
     from trtasync.backends import tensorrt
 
     return tensorrt.load(
@@ -122,7 +126,7 @@ def _load_plan(path: Path, options: EngineOptions, host_code: bool = False) -> B
             copy_threads=options.copy_threads,
             inline_bytes=options.inline_bytes,
             padding=options.padding,
-            engine_host_code_allowed=host_code or options.engine_host_code_allowed,
+            engine_host_code_allowed=own or options.engine_host_code_allowed,
         ),
     )
 
@@ -132,32 +136,76 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
 
 
 def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend:
-    """Build the model into a plan for the first of the devices, or find it in the cache."""
+    """Build the model into a plan, or find it in the cache, and open it on every device."""
     from trtasync.build.job import Job
     from trtasync.build.plan import make_order
 
-    with tempfile.TemporaryDirectory(prefix="trtasync-") as folder:
+    config = options.builder_config
+    _demand_one_kind(_devices(options))
+    if config is not None and (config.calibrator is not None or config.strip_plan):
+        raise InvalidInput(
+            "a plan that is calibrated or stripped of its weights is not for open_engine to build: "
+            "build it with build_plan(output=...), and open that."
+        )
+    with _plan_folder(options.cache is False) as folder:
         order = make_order(
             path,
-            output=Path(folder) / "model.plan" if options.cache is False else None,
+            output=None if folder is None else Path(folder) / "model.plan",
             profiles=options.profiles,
             max_batch_size=options.max_batch_size or max(options.batch_sizes or (), default=None),
-            config=options.builder_config,
+            config=config,
             cache=options.cache,
             device=_devices(options)[0],
         )
-        host_code = order.config.version_compatible  # we built it: its code is to be trusted
-        built = Job(order, stop).run()
-        try:
-            return _load_plan(built.path, options, host_code)
-        except PlanError as error:
-            if order.cache is None or not built.cached:
-                raise
-            # built under circumstances that its key does not tell apart, or damaged before it
-            # was kept: one more try costs a build, no more
-            log.warning("%s: the plan in the cache is of no use: %s", path.name, error)
-            order.cache.drop(built.key)
-            return _load_plan(Job(order, stop).run().path, options, host_code)
+        job = Job(order, stop)
+        return _open_built(job, job.run(), options)
+
+
+def _open_built(job: "Job", built: "Built", options: EngineOptions) -> Backend:
+    """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
+    from trtasync.backends.tensorrt.plans import PlanRefused
+
+    config = options.builder_config
+    carries_code = config is not None and config.version_compatible
+    if carries_code and not (built.own or options.engine_host_code_allowed):
+        raise PlanError(
+            f"{built.path} carries code, and others than this user can write there; pass "
+            "engine_host_code_allowed=True if you trust them, or choose another cache."
+        )
+    try:
+        return _load_plan(built.path, options, built.own)
+    except PlanRefused as error:
+        # A full GPU refuses good plans too, and a new build would not make room.
+        if not built.cached or not error.has_room:
+            raise
+        log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
+        anew = job.run(useless=built.checksum)
+        return _load_plan(anew.path, options, anew.own)
+
+
+def _plan_folder(wanted: bool) -> AbstractContextManager[str | None]:
+    """A folder for the plan of an engine that keeps none."""
+    if not wanted:
+        return nullcontext()
+    try:
+        return tempfile.TemporaryDirectory(prefix="trtasync-")
+    except OSError as error:
+        raise BuildError(
+            f"there is no place for the plan: {error}. Set TMPDIR, or let it be cached."
+        ) from error
+
+
+def _demand_one_kind(devices: Sequence[int]) -> None:
+    """A plan runs on one kind of GPU."""
+    from trtasync.cuda import find_device
+
+    found = [find_device(index) for index in devices]
+    kinds = {(device.name, device.capability) for device in found}
+    if len(kinds) > 1:
+        raise InvalidInput(
+            f"GPUs {list(devices)} are of different kinds ({', '.join(d.name for d in found)}), "
+            "and a plan runs on one; open an engine for each kind."
+        )
 
 
 def cores() -> int:

@@ -89,7 +89,7 @@ async def open_engine(
         builder_config: for an `.onnx` file on a GPU: how its plan is built.
         cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
-            you trust; those built here are trusted anyway.
+            you trust; those built here, or kept where only this user can write, are trusted anyway.
 
     Raises:
         InvalidInput: an argument makes no sense.
@@ -229,6 +229,12 @@ def _check(options: EngineOptions) -> None:
         if not number or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
     _check_devices(options)
+    sizes = options.batch_sizes or ()
+    if sizes and options.max_batch_size and max(sizes) != options.max_batch_size:
+        raise InvalidInput(
+            f"the largest of batch_sizes={list(sizes)} must be "
+            f"max_batch_size={options.max_batch_size}."
+        )
     if options.preferred_batch_size and not options.max_queue_delay:
         raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
     if not isinstance(options.padding, Mapping):

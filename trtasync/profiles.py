@@ -64,8 +64,10 @@ class Shapes:
         for axis, (low, best, high) in enumerate(zip(self.min, self.opt, self.max, strict=True)):
             if not low <= best <= high:
                 return f"axis {axis}: min {low} <= opt {best} <= max {high} does not hold"
-            if high > LARGEST_DIM:
-                return f"axis {axis}: {high} is more than TensorRT can count ({LARGEST_DIM})"
+            if high > LARGEST_DIM or low < -LARGEST_DIM:
+                return (
+                    f"axis {axis}: {low} to {high} is beyond what TensorRT counts ({LARGEST_DIM})"
+                )
         return ""
 
     def __str__(self) -> str:
@@ -124,7 +126,14 @@ class Profile:
         )
 
     def __str__(self) -> str:
-        return ",".join(f"{_quoted(name)}:{shapes}" for name, shapes in self.shapes.items())
+        return ",".join(f"{quoted(name)}:{shapes}" for name, shapes in self.shapes.items())
+
+    def sorted_text(self) -> str:
+        """The same text for equal profiles: inputs by name."""
+        return str(Profile(dict(sorted(self.shapes.items()))))
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.shapes.items()))
 
 
 def read_profiles(given: Any) -> tuple[Profile, ...]:
@@ -155,7 +164,7 @@ def written(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     plain = name == name.strip() and not set(name) & set(":,'")
     return name if plain else "'" + name.replace("'", "''") + "'"
 
@@ -163,8 +172,10 @@ def _quoted(name: str) -> str:
 _SPEC = re.compile(r"\s*(?:'((?:[^']|'')+)'|([^:,']+)):([^,]*)(?:,|$)")
 
 
-def _specs(text: str) -> Iterator[tuple[str, str]]:
+def _specs(text: Any) -> Iterator[tuple[str, str]]:
     """(name, what follows the colon) of each part between commas."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"a profile's text must be a string, not {text!r}.")
     position, names = 0, set[str]()
     while position < len(text):
         found = _SPEC.match(text, position)

@@ -144,7 +144,7 @@ async def test_a_note_that_cannot_be_replaced_is_an_error_in_words(
     _folder_for_a_note(plan.path, plan.path)
     with pytest.raises(Exception, match="cannot be written") as caught:
         await build_plan(GATHER)
-    words(str(caught.value), f"{plan.key}.json", "choose another folder")
+    words(str(caught.value), f"{plan.key}.json", "Choose another")
 
 
 async def test_what_killed_writers_left_behind_is_removed(gpu: Installed, own_cache: Path) -> None:

@@ -104,10 +104,17 @@ async def test_a_network_is_strongly_typed_by_default(version: str, tmp_path: An
     assert flags == [strong] if version == ELEVEN else [strong, 0]
 
 
-@pytest.mark.parametrize("options", [{"int8": True}, {"flags": ["int8"]}], ids=str)
-def test_int8_without_ranges_is_refused(options: dict[str, Any]) -> None:
+def test_int8_without_ranges_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"int8=True needs a calibrator.*Q/DQ"):
-        BuilderConfig(**options)
+        BuilderConfig(int8=True)
+
+
+@pytest.mark.parametrize(
+    ("flag", "keyword"), [("int8", "int8=True"), ("TF32", "tf32"), ("refit", "refit=True")]
+)
+def test_a_flag_that_has_a_keyword_is_given_by_it(flag: str, keyword: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{flag.upper()} has a keyword of its own, {keyword}"):
+        BuilderConfig(flags=[flag])
 
 
 @pytest.mark.anyio

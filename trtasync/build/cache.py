@@ -17,6 +17,7 @@ from typing import Any
 
 from trtasync.build.files import make_folder, remove_unfinished, write_atomically
 from trtasync.build.locks import locked
+from trtasync.build.paths import read_path
 from trtasync.errors import BackendUnavailable, InvalidInput
 
 log = logging.getLogger("trtasync")
@@ -35,11 +36,13 @@ class Entry:
         path: of the plan.
         facts: what it was built from, as in its key.
         seconds: its build took.
+        checksum: SHA-256 of the plan.
     """
 
     path: Path
     facts: Mapping[str, Any]
     seconds: float
+    checksum: str
 
 
 def cache_folder(choice: CacheChoice) -> Path | None:
@@ -48,17 +51,15 @@ def cache_folder(choice: CacheChoice) -> Path | None:
     The environment variable TRTASYNC_CACHE_DIR stands for the user's cache folder.
 
     Raises:
-        InvalidInput: it is neither a bool nor a path.
+        InvalidInput: it is neither a bool nor a path, or the user has no such folder.
         BackendUnavailable: the platformdirs package is not installed.
     """
     if choice is False:
         return None
     if choice is not True:
-        if not isinstance(choice, (str, os.PathLike)):
-            raise InvalidInput(f"cache must be True, False or a folder's path, not {choice!r}.")
-        return Path(choice)
+        return read_path("cache", choice, "True, False or a folder's path")
     if named := os.environ.get("TRTASYNC_CACHE_DIR"):
-        return Path(named)
+        return Path(named).expanduser()
     try:
         from platformdirs import user_cache_path
     except ImportError as error:
@@ -66,7 +67,13 @@ def cache_folder(choice: CacheChoice) -> Path | None:
             "keeping plans needs the platformdirs package: pip install 'trtasync[build]' "
             f"({error})."
         ) from error
-    folder: Path = user_cache_path("trtasync", appauthor=False)
+    try:
+        folder: Path = user_cache_path("trtasync", appauthor=False)
+    except RuntimeError as error:  # a user without a home, as in many containers
+        raise InvalidInput(
+            f"there is no cache folder for this user ({error}); name one by cache or the "
+            "environment variable TRTASYNC_CACHE_DIR, or keep no plans (cache=False)."
+        ) from error
     return folder
 
 
@@ -115,7 +122,7 @@ class PlanCache:
         if _checksum(plan) != wanted:
             log.warning("%s: corrupt or incomplete; the plan is built again", plan)
             return None
-        return Entry(plan, facts, seconds)
+        return Entry(plan, facts, seconds, known["sha256"])
 
     @contextmanager
     def writing(self, key: str, stop: threading.Event) -> Iterator[None]:
@@ -140,21 +147,26 @@ class PlanCache:
         """
         path = self.plan_path(key)
         view = memoryview(plan)
+        checksum = hashlib.sha256(view).hexdigest()
         note = {
-            "sha256": hashlib.sha256(view).hexdigest(),
+            "sha256": checksum,
             "bytes": view.nbytes,
             "seconds": seconds,
             "facts": dict(facts),
         }
         write_atomically(path, view)
         write_atomically(self._note_path(key), json.dumps(note, indent=1).encode())
-        return Entry(path, facts, seconds)
+        return Entry(path, facts, seconds, checksum)
 
-    def drop(self, key: str) -> None:
-        """Forget an entry that turned out to be of no use."""
-        for path in (self._note_path(key), self.plan_path(key)):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+    def is_own(self, entry: Entry) -> bool:
+        """Only this user (or root) can have written it."""
+        if not hasattr(os, "getuid"):
+            return True
+        with suppress(OSError):
+            facts = [path.stat() for path in (entry.path, self._plans, self.folder)]
+            owners = {each.st_uid for each in facts} <= {os.getuid(), 0}
+            return owners and not any(each.st_mode & 0o022 for each in facts)
+        return False
 
     def _note_path(self, key: str) -> Path:
         return self._plans / f"{key}.json"

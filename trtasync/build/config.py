@@ -26,6 +26,32 @@ _WAY_OUT = (
     "function"
 )
 
+_KEYWORDS = {
+    **{
+        name: f"{name.lower()}=True"
+        for name in (
+            *("FP16", "BF16", "INT8", "SPARSE_WEIGHTS", "REFIT", "STRIP_PLAN"),
+            *("VERSION_COMPATIBLE", "EXCLUDE_LEAN_RUNTIME", "WEIGHT_STREAMING"),
+        )
+    },
+    "TF32": "tf32",
+    "DISABLE_TIMING_CACHE": "timing_cache=False",
+}
+"""Flags that are not given by name: one way to say a thing, and one key in the cache."""
+
+_INT32, _INT64 = 2**31 - 1, 2**63 - 1
+
+_RANGES = {
+    "workspace": (1, _INT64),
+    "builder_optimization_level": (0, 5),
+    "max_aux_streams": (0, _INT32),
+    "avg_timing_iterations": (1, _INT32),
+    "max_num_tactics": (1, _INT32),
+}
+
+_NEEDED = {"BF16": (8, 0), "FP8": (8, 9), "FP4": (10, 0)}
+"""Compute capability from which a GPU has a type (CUDA C++ Programming Guide, feature table)."""
+
 _LEVELS = {
     "hardware_compatibility_level": ("none", "ampere_plus", "same_compute_capability"),
     "profiling_verbosity": ("layer_names_only", "detailed", "none"),
@@ -91,27 +117,27 @@ class BuilderConfig:
     flags: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is bool and not isinstance(value, bool):
+                raise InvalidInput(f"{field.name} must be True or False, not {value!r}.")
         for name, allowed in _LEVELS.items():
             value = getattr(self, name)
-            if value not in allowed and not (value is None and name.startswith("tiling")):
+            known = isinstance(value, str) and value in allowed
+            if not known and not (value is None and name.startswith("tiling")):
                 raise InvalidInput(f"{name} must be one of {list(allowed)}, not {value!r}.")
-        level = self.builder_optimization_level
-        if level is not None and (not _is_whole(level) or not 0 <= level <= 5):
-            raise InvalidInput(f"builder_optimization_level must be 0 to 5, not {level!r}.")
-        for name, least in (
-            ("workspace", 1),
-            ("max_aux_streams", 0),
-            ("avg_timing_iterations", 1),
-            ("max_num_tactics", 1),
-        ):
+        for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and (not _is_whole(value) or value < least):
-                raise InvalidInput(f"{name} must be a whole number from {least} on, not {value!r}.")
+            if value is not None and (not _is_whole(value) or not least <= value <= most):
+                raise InvalidInput(f"{name} must be a number of {least} to {most}, not {value!r}.")
         for name in ("flags", "tactic_sources"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _names(name, value))
-        if "INT8" in self.weak and self.calibrator is None:
+        for name in self.flags:
+            if name in _KEYWORDS:
+                raise InvalidInput(f"flags: {name} has a keyword of its own, {_KEYWORDS[name]}.")
+        if self.int8 and self.calibrator is None:
             raise InvalidInput(
                 "int8=True needs a calibrator (an IInt8Calibrator): without one TensorRT has no "
                 "ranges and builds float32 in silence. A model with Q/DQ nodes needs neither: "
@@ -124,10 +150,7 @@ class BuilderConfig:
     def weak(self) -> tuple[str, ...]:
         """Flags by which TensorRT chooses types; () for a strongly typed network."""
         chosen = [name.upper() for name in ("fp16", "bf16", "int8") if getattr(self, name)]
-        return (
-            *chosen,
-            *(name for name in self.flags if name in WEAK_FLAGS and name not in chosen),
-        )
+        return (*chosen, *(name for name in self.flags if name in WEAK_FLAGS))
 
     def facts(self) -> dict[str, Any]:
         """All that makes one plan differ from another, for the cache's key."""
@@ -171,8 +194,19 @@ def check(config: BuilderConfig, trt: "FullTensorRT") -> None:
     for name in config.tactic_sources or ():
         if not hasattr(trt.TacticSource, name):
             raise InvalidInput(_unknown(trt, "TacticSource", trt.TacticSource, name))
-    if config.calibrator is not None and "INT8" not in config.weak:
+    _check_levels(config, trt)
+    if config.calibrator is not None and not config.int8:
         raise InvalidInput("a calibrator belongs to int8=True; give both.")
+
+
+def _check_levels(config: BuilderConfig, trt: "FullTensorRT") -> None:
+    """Members and enums that came with later versions."""
+    level = config.hardware_compatibility_level.upper()
+    if not hasattr(trt.HardwareCompatibilityLevel, level):
+        owner = trt.HardwareCompatibilityLevel
+        raise InvalidInput(_unknown(trt, "HardwareCompatibilityLevel", owner, level))
+    if config.tiling_optimization_level is not None and not hasattr(trt, "TilingOptimizationLevel"):
+        raise InvalidInput(f"TensorRT {trt.__version__} has no tiling_optimization_level.")
 
 
 def _unknown(trt: "FullTensorRT", what: str, owner: Any, name: str) -> str:
@@ -180,13 +214,13 @@ def _unknown(trt: "FullTensorRT", what: str, owner: Any, name: str) -> str:
     return f"TensorRT {trt.__version__} has no {what}.{name}; it has {', '.join(known)}."
 
 
-def check_hardware(config: BuilderConfig, builder: "Builder") -> None:
+def check_hardware(config: BuilderConfig, builder: "Builder", capability: tuple[int, int]) -> None:
     """Refuse precisions that this GPU has not, rather than have TensorRT ignore them.
 
     Raises:
         InvalidInput: the GPU computes no faster in it, so TensorRT would not use it.
     """
-    slow = []
+    slow = [name.lower() for name in config.weak if capability < _NEEDED.get(name, (0, 0))]
     if "FP16" in config.weak and hasattr(builder, "platform_has_fast_fp16"):
         slow += [] if builder.platform_has_fast_fp16 else ["fp16"]
     if "INT8" in config.weak and hasattr(builder, "platform_has_fast_int8"):
@@ -210,6 +244,8 @@ def apply(config: BuilderConfig, trt: "FullTensorRT", target: "BuilderConfigurat
     ):
         value = getattr(config, name)
         if value is not None:
+            if not hasattr(target, name):
+                raise InvalidInput(f"TensorRT {trt.__version__} has no {name}; leave it out.")
             setattr(target, name, value)
     levels = trt.HardwareCompatibilityLevel
     target.hardware_compatibility_level = _member(levels, config.hardware_compatibility_level)

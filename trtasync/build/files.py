@@ -11,24 +11,38 @@ from typing import IO, Any
 
 from trtasync.errors import BuildError
 
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, source: Path | None = None) -> Path:
     """Find out before a long build that its result could not be written. Makes the folder.
 
+    Args:
+        path: the file to be.
+        source: what it is built from.
+
+    Returns:
+        where to write: `path`, or what it is a link to.
+
     Raises:
-        BuildError: it could not.
+        BuildError: it could not be written, or something else than a plan would be lost.
     """
-    make_folder(path.parent)
-    if path.is_dir():
-        raise BuildError(f"{path} cannot be written: it is a folder. Name a file in it.")
-    probe = _unfinished(path)
     try:
+        target = Path(os.path.realpath(path))
+        make_folder(target.parent)
+        if target.is_dir():
+            raise BuildError(f"{path} cannot be written: it is a folder. Name a file in it.")
+        if target.exists() and not target.is_file():
+            raise BuildError(f"{path} is no ordinary file, and would be replaced by one.")
+        if source is not None and target.exists() and target.samefile(source):
+            raise BuildError(f"{path} is the model itself; name another file for the plan.")
+        probe = _unfinished(target)
         probe.open("xb").close()
         probe.unlink()
     except OSError as error:
         raise cannot_write(path, error) from error
+    return target
 
 
 def write_atomically(path: Path, data: Any) -> None:
@@ -74,8 +88,8 @@ def _replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    """A name for what is to become `path`."""
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    """A name for what is to become `path`; short, because names may have 255 bytes at most."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -111,9 +125,11 @@ def cannot_write(path: Path, error: OSError) -> BuildError:
     """Why, and what to do about it."""
     if error.errno in _FULL:
         remedy = f"Free some space on the disk of {path.parent}, or choose another folder"
-    else:
+    elif error.errno in _FORBIDDEN:
         remedy = f"Make {path.parent} writable for this user, or choose another folder"
+    else:
+        remedy = "Choose another file or folder"
     return BuildError(
-        f"{path} cannot be written: {error.strerror or error}. {remedy} (output=, cache=, or the "
+        f"{path} cannot be written: {error.strerror or error}. {remedy} (output and cache, or the "
         "environment variable TRTASYNC_CACHE_DIR)."
     )

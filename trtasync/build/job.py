@@ -4,6 +4,7 @@ import logging
 import platform
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +16,7 @@ from trtasync.build.locks import Stopped
 from trtasync.build.order import Built, Order
 from trtasync.build.phases import Phases, require_builder
 from trtasync.build.progress import Watch, make_monitor
+from trtasync.build.resolve import DEFAULT_MAX_BATCH_SIZE
 from trtasync.build.sources import FunctionModel, OnnxModel, read_source
 from trtasync.build.timing import TimingCacheFile, timing_file
 from trtasync.errors import BuildError
@@ -32,9 +34,14 @@ class Job:
         """
         self._order = order
         self._stop = stop
+        self._output: Path | None = None
 
-    def run(self) -> Built:
+    def run(self, useless: str = "") -> Built:
         """Everything; blocks for as long as the build takes.
+
+        Args:
+            useless: checksum of a plan that was found before and could not be loaded: another one
+                is built in its place, unless somebody has done that already.
 
         Raises:
             Stopped: `stop` was set; nothing is left behind.
@@ -47,7 +54,8 @@ class Job:
         model = read_source(order.source, order.cache_key)
         self._go_on()
         if order.output is not None:
-            check_writable(order.output)
+            source = model.file.path if isinstance(model, OnnxModel) else None
+            self._output = check_writable(order.output, source)
         facts = self._facts(phases, model)
         # a calibrator's data is nothing that a key could hold, unless the user names it
         known = model.digest is not None and (
@@ -57,32 +65,32 @@ class Job:
             return self._without_cache(phases, model, facts)
         key = key_of(facts)
         entry = order.cache.find(key)
-        if entry is None:
+        if entry is None or entry.checksum == useless:
             with order.cache.writing(key, self._stop):
                 entry = order.cache.find(key)  # somebody else may have built it meanwhile
-                if entry is None:
+                if entry is None or entry.checksum == useless:
                     plan, seconds = self._build(phases, model)
                     entry = order.cache.keep(key, plan, facts, seconds)
-                    return self._delivered(entry, key, cached=False)
+                    return self._delivered(entry, key, cached=False, own=True)
         log.info("%s: plan %s... taken from the cache", model.name, key[:12])
-        return self._delivered(entry, key, cached=True)
+        return self._delivered(entry, key, cached=True, own=order.cache.is_own(entry))
 
-    def _delivered(self, entry: Entry, key: str, cached: bool) -> Built:
+    def _delivered(self, entry: Entry, key: str, cached: bool, own: bool) -> Built:
         path = entry.path
-        if self._order.output is not None:
+        if self._output is not None:
             self._go_on()
-            copy_atomically(path, self._order.output)
-            path = self._order.output
-        return Built(path, key, cached, entry.seconds, entry.facts)
+            copy_atomically(path, self._output)
+            path = self._order.output or self._output
+        return Built(path, key, cached, entry.seconds, entry.checksum, own, entry.facts)
 
     def _without_cache(
         self, phases: Phases, model: OnnxModel | FunctionModel, facts: Mapping[str, Any]
     ) -> Built:
-        output = self._order.output
+        output = self._output
         assert output is not None  # `make_order` has looked
         plan, seconds = self._build(phases, model)
         write_atomically(output, plan)
-        return Built(output, "", False, seconds, facts)
+        return Built(self._order.output or output, "", False, seconds, "", True, facts)
 
     def _facts(self, phases: Phases, model: OnnxModel | FunctionModel) -> dict[str, Any]:
         order, device = self._order, phases.device
@@ -94,8 +102,8 @@ class Job:
             "processors": device.processors,
             "driver": device.driver(),
             "platform": f"{platform.system()} {platform.machine()}",
-            "profiles": [str(profile) for profile in order.profiles],
-            "max_batch_size": order.max_batch_size,
+            "profiles": [profile.sorted_text() for profile in order.profiles],
+            "max_batch_size": order.max_batch_size or DEFAULT_MAX_BATCH_SIZE,
             "config": order.config.facts(),
         }
 
@@ -103,7 +111,8 @@ class Job:
         """The plan, and the seconds it took."""
         order = self._order
         self._go_on()
-        log.info(
+        log.log(
+            logging.WARNING if order.progress is None else logging.INFO,  # minutes of silence
             "%s: building a plan with TensorRT %s for %s; this can take minutes",
             model.name,
             phases.version,
@@ -126,6 +135,7 @@ class Job:
             self._explain(watch)
             raise
         self._explain(watch)
+        _demand_unchanged(model)
         if timing is not None:
             timing.save_from(target)
         seconds = perf_counter() - began
@@ -150,6 +160,14 @@ class Job:
     def _go_on(self) -> None:
         if self._stop.is_set():
             raise Stopped
+
+
+def _demand_unchanged(model: OnnxModel | FunctionModel) -> None:
+    """The key speaks of the weights that were hashed; TensorRT has read them later."""
+    if isinstance(model, OnnxModel) and (names := model.file.changed()):
+        raise BuildError(
+            f"{model.file.path}: {', '.join(names)} changed while the plan was built; build again."
+        )
 
 
 def _capability(phases: Phases) -> str:

@@ -1,5 +1,6 @@
 """Locks between processes, by the `filelock` package; a killed owner's lock is free at once."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from trtasync.build.files import cannot_write
 from trtasync.errors import BackendUnavailable
+
+log = logging.getLogger("trtasync")
 
 _PATIENCE = 0.2
 """Seconds between two looks at whether the wait was called off."""
@@ -37,6 +40,7 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
             f"keeping plans needs the filelock package: pip install 'trtasync[build]' ({error})."
         ) from error
     lock = FileLock(path.with_name(path.name + ".lock"))
+    told = False
     while True:
         try:
             lock.acquire(timeout=_PATIENCE)
@@ -44,6 +48,9 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
         except Timeout:
             if stop is not None and stop.is_set():
                 raise Stopped from None
+            if not told:
+                log.warning("%s: waiting for whoever is making it", path.name)
+                told = True
         except OSError as error:
             raise cannot_write(path, error) from error
     try:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 from trtasync.errors import BackendUnavailable, BuildError, PlanError
 from trtasync.tensors import Dim, ModelSpec, TensorSpec
 
-_CHUNK = 1 << 20
+Stamp = tuple[int, int, int]
+"""(inode, bytes, time of the last change) of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,14 @@ class OnnxFile:
         data: its bytes.
         model: the `onnx.ModelProto`, external weights not loaded.
         external: the files that hold its other weights, sorted.
+        stamps: what told each of them from another one when the model was read.
     """
 
     path: Path
     data: bytes
     model: Any
     external: tuple[Path, ...]
+    stamps: tuple[Stamp, ...]
 
     def digest(self) -> str:
         """SHA-256 of the file and of all its external files, by their names."""
@@ -57,13 +60,19 @@ class OnnxFile:
 
     def operators(self) -> dict[str, int]:
         """Operator -> how many nodes of the graph (subgraphs included), the most frequent first."""
-        return dict(Counter(node.op_type for node in _nodes(self.model.graph)).most_common())
+        return dict(Counter(node.op_type for node in _nodes(self.model)).most_common())
 
     def weight_bytes(self) -> int:
-        """Of all initializers (subgraphs included), external ones included."""
-        return sum(
-            _bytes_of(tensor) for graph in _graphs(self.model.graph) for tensor in graph.initializer
-        )
+        """Of all tensors stored in the model, external ones included."""
+        return sum(map(_bytes_of, _tensors(self.model)))
+
+    def changed(self) -> list[str]:
+        """External files that are not what they were when the model was read."""
+        return [
+            path.name
+            for path, stamp in zip(self.external, self.stamps, strict=True)
+            if _stamp(path) != stamp
+        ]
 
 
 def read_onnx(path: Path) -> OnnxFile:
@@ -93,7 +102,16 @@ def read_onnx(path: Path) -> OnnxFile:
         raise _not_onnx(path, "it holds no graph")
     if _lacks_operator_set(model):
         raise _not_onnx(path, "it names no operator set")
-    return OnnxFile(path, data, model, _external_files(path, model))
+    external = _external_files(path, model)
+    return OnnxFile(path, data, model, external, tuple(map(_stamp, external)))
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _lacks_operator_set(model: Any) -> bool:
@@ -101,7 +119,7 @@ def _lacks_operator_set(model: Any) -> bool:
     standard = ("", "ai.onnx")
     known = any(each.domain in standard for each in model.opset_import)
     return not known and (
-        not model.opset_import or any(node.domain in standard for node in _nodes(model.graph))
+        not model.opset_import or any(node.domain in standard for node in _nodes(model))
     )
 
 
@@ -125,7 +143,7 @@ def _external_files(path: Path, model: Any) -> tuple[Path, ...]:
     folder = path.parent
     names = {
         ExternalDataInfo(tensor).location
-        for tensor in _tensors(model.graph)
+        for tensor in _tensors(model)
         if uses_external_data(tensor)
     }
     files = []
@@ -145,17 +163,28 @@ def _external_files(path: Path, model: Any) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and all its subgraphs."""
+def _graphs(model: Any) -> Iterator[Any]:
+    """The graph and all its subgraphs, and those within the model's own functions."""
+    yield from _with_subgraphs(model.graph)
+    for function in model.functions:
+        for subgraph in _subgraphs_of(function.node):
+            yield from _with_subgraphs(subgraph)
+
+
+def _with_subgraphs(graph: Any) -> Iterator[Any]:
     yield graph
-    for node in graph.node:
+    for subgraph in _subgraphs_of(graph.node):
+        yield from _with_subgraphs(subgraph)
+
+
+def _subgraphs_of(nodes: Iterable[Any]) -> Iterator[Any]:
+    for node in nodes:
         for attribute in node.attribute:
-            for subgraph in _subgraphs(attribute):
-                yield from _graphs(subgraph)
+            yield from _subgraphs(attribute)
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
-    for each in _graphs(graph):
+def _nodes(model: Any) -> Iterator[Any]:
+    for each in (*_graphs(model), *model.functions):
         yield from each.node
 
 
@@ -165,11 +194,11 @@ def _subgraphs(attribute: Any) -> Iterator[Any]:
     yield from attribute.graphs
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor stored in a graph, its subgraphs' and attributes' included."""
-    for each in _graphs(graph):
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor stored in a model, those of subgraphs, functions and attributes included."""
+    for each in _graphs(model):
         yield from each.initializer
-    for node in _nodes(graph):
+    for node in _nodes(model):
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
@@ -206,5 +235,5 @@ def _dtype(name: str, number: int) -> np.dtype[Any]:
 
 def _dim(dim: Any) -> Dim:
     if dim.HasField("dim_value"):
-        return int(dim.dim_value)
+        return int(dim.dim_value) if dim.dim_value >= 0 else None  # some exporters write -1
     return dim.dim_param or None

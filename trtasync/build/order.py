@@ -36,6 +36,8 @@ class Built:
         key: of the cache's entry; "" when nothing identifies the network.
         cached: no build was needed.
         seconds: the build took, now or when the entry was made.
+        checksum: SHA-256 of the plan; "" when it is not kept.
+        own: built just now, or kept where only this user can write.
         facts: what the plan was built from and for.
     """
 
@@ -43,4 +45,6 @@ class Built:
     key: str
     cached: bool
     seconds: float
+    checksum: str
+    own: bool
     facts: Mapping[str, Any]

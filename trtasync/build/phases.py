@@ -3,6 +3,7 @@
 What the methods return are TensorRT's own objects: mix these calls with plain ones as you like.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -24,9 +25,10 @@ from trtasync.build.api import (
 )
 from trtasync.build.config import BuilderConfig
 from trtasync.build.onnx_files import read_onnx
+from trtasync.build.paths import read_path
 from trtasync.build.sources import FunctionModel, NetworkFunction, OnnxModel
 from trtasync.cuda import Device, find_device
-from trtasync.errors import BackendUnavailable, BuildError, PlanError
+from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile, read_profiles
 from trtasync.tensors import Dim
 
@@ -66,6 +68,7 @@ class Phases:
         self.library: Library = library()
         self.trt = cast(FullTensorRT, self.library.trt)
         self.logger = self.library.logger
+        self._calibrates = False
         self._kept: list[object] = []  # what weights lie in: TensorRT reads them while it builds
 
     @property
@@ -107,7 +110,7 @@ class Phases:
         return self.network_of(builder, FunctionModel(define, None), strongly_typed)
 
     def parse(
-        self, builder: Builder, path: str | Path, *, strongly_typed: bool = True
+        self, builder: Builder, path: str | os.PathLike[str], *, strongly_typed: bool = True
     ) -> NetworkDefinition:
         """The network of an ONNX file; external weights are found beside it.
 
@@ -116,7 +119,8 @@ class Phases:
                 of the parser, with node, operator and reason.
             BackendUnavailable: the `onnx` package is not installed.
         """
-        return self.network_of(builder, OnnxModel(read_onnx(Path(path)), ""), strongly_typed)
+        model = OnnxModel(read_onnx(read_path("path", path)), "")
+        return self.network_of(builder, model, strongly_typed)
 
     def network_of(
         self, builder: Builder, model: OnnxModel | FunctionModel, strongly_typed: bool
@@ -164,9 +168,12 @@ class Phases:
             InvalidInput: the installed TensorRT or this GPU has not what it asks for.
             BuildError: TensorRT made none.
         """
-        config = config or BuilderConfig()
+        config = BuilderConfig() if config is None else config
+        if not isinstance(config, BuilderConfig):
+            raise InvalidInput(f"config must be a trtasync.BuilderConfig, not {config!r}.")
         configs.check(config, self.trt)
-        configs.check_hardware(config, builder)
+        configs.check_hardware(config, builder, self.device.capability)
+        self._calibrates = config.calibrator is not None
         self.device.enter()
         mark = self.library.journal.mark()
         target = builder.create_builder_config()
@@ -217,14 +224,11 @@ class Phases:
                 if shapes is not None:
                     put = target.set_shape_input if tensor.is_shape_tensor else target.set_shape
                     put(tensor.name, shapes.min, shapes.opt, shapes.max)
-        except (
-            RuntimeError,
-            ValueError,
-        ) as error:  # the docs say one, the bindings raise the other
+        except (RuntimeError, ValueError) as error:  # the docs and the bindings disagree on which
             self._refuse(f"the profile {profile} was refused ({error})", mark, error)
         if config.add_optimization_profile(target) < 0:
             self._refuse(f"the profile {profile} was refused", mark)
-        if first and hasattr(config, "int8_calibrator") and config.int8_calibrator is not None:
+        if first and self._calibrates:  # to look at the config's own member is deprecated
             self._calibrate_on(config, target)
 
     def _calibrate_on(self, config: BuilderConfiguration, profile: OptimizationProfile) -> None:
@@ -267,7 +271,7 @@ class Phases:
         Raises:
             PlanError: it cannot be read, or was built for another TensorRT or GPU.
         """
-        if isinstance(plan, (str, Path)):
+        if isinstance(plan, (str, os.PathLike)):
             return deserialize(self.library, runtime, Path(plan), self.device)
         return deserialize_bytes(self.library, runtime, plan, self.device)
 

@@ -4,12 +4,14 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 from trtasync.build.cache import CacheChoice, PlanCache, cache_folder
 from trtasync.build.config import BuilderConfig
 from trtasync.build.order import Built, Order
+from trtasync.build.paths import read_path
 from trtasync.build.progress import ProgressCallback
 from trtasync.build.sources import Source, check_source
 from trtasync.errors import InvalidInput
@@ -59,7 +61,7 @@ async def build_plan(
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
 
     It runs in a thread of its own. When the awaiting task is cancelled the build stops at its next
-    step and leaves no file behind.
+    step; no file is ever left half-written.
 
     Args:
         source: path of an `.onnx` file (external weights beside it), or a function
@@ -121,10 +123,13 @@ def make_order(
     if config is not None and not isinstance(config, BuilderConfig):
         raise InvalidInput(f"config must be a trtasync.BuilderConfig, not {config!r}.")
     _demand_whole("max_batch_size", max_batch_size, 1)
+    if device is None:
+        raise InvalidInput("device must be the number of a GPU, not None.")
     _demand_whole("device", device, 0)
-    _demand("cache_key", cache_key, "a string", isinstance(cache_key, str))
-    _demand("progress", progress, "a function", callable(progress))
-    _demand("output", output, "a path", isinstance(output, (str, os.PathLike)))
+    text = isinstance(cache_key, str) and cache_key.isprintable() and bool(cache_key)
+    _demand("cache_key", cache_key, "a text", text)
+    plain = callable(progress) and not iscoroutinefunction(progress)
+    _demand("progress", progress, "a function (not a coroutine function)", plain)
     folder = cache_folder(cache)
     known = isinstance(source, (str, os.PathLike)) and (config is None or config.calibrator is None)
     if output is None and (folder is None or not (known or cache_key)):
@@ -138,7 +143,7 @@ def make_order(
         profiles=read_profiles(profiles),
         max_batch_size=max_batch_size,
         config=config or BuilderConfig(),
-        output=None if output is None else Path(output),
+        output=None if output is None else read_path("output", output),
         cache=None if folder is None else PlanCache(folder),
         cache_key=cache_key,
         device=device,

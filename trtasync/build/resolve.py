@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trtasync.errors import InvalidInput
-from trtasync.profiles import Profile, Shape, Shapes, written
+from trtasync.profiles import Profile, Shape, Shapes, quoted, written
 from trtasync.tensors import Dim
 
 DEFAULT_MAX_BATCH_SIZE = 32
@@ -58,7 +58,27 @@ def complete(
     _check_names(inputs, profiles)
     if not any(each.dynamic for each in inputs) and not profiles:
         return []
-    return [_complete(inputs, profile, max_batch_size) for profile in profiles or [Profile({})]]
+    given = profiles or [Profile({})]
+    completed = [_complete(inputs, profile, max_batch_size) for profile in given]
+    _check_batch(inputs, completed, max_batch_size)
+    return completed
+
+
+def _check_batch(
+    inputs: Sequence[NetworkInput], profiles: Sequence[Profile], max_batch_size: int | None
+) -> None:
+    """What no profile allows would be refused by the engine, after the build."""
+    heads = [
+        profile.shapes[each.name].max[0]
+        for each in inputs
+        if _has_batch_axis(each)
+        for profile in profiles
+    ]
+    if max_batch_size is not None and heads and max(heads) < max_batch_size:
+        raise InvalidInput(
+            f"max_batch_size={max_batch_size}, but the largest of the profiles takes batches of "
+            f"{max(heads)}."
+        )
 
 
 def _check_names(inputs: Sequence[NetworkInput], profiles: Sequence[Profile]) -> None:
@@ -68,7 +88,7 @@ def _check_names(inputs: Sequence[NetworkInput], profiles: Sequence[Profile]) ->
             if name not in known:
                 raise InvalidInput(
                     f"a profile names the input '{name}', but the network's inputs are "
-                    f"{', '.join(sorted(known))}."
+                    f"{', '.join(sorted(known)) or 'none'}."
                 )
 
 
@@ -128,7 +148,8 @@ def _example(each: NetworkInput, batch: tuple[int, int, int]) -> str:
         return (head, *tail)
 
     three = zip(batch, (1, 64, 256), strict=True)
-    return f"{each.name}:{'/'.join(written(shape(head, other)) for head, other in three)}"
+    shapes = "/".join(written(shape(head, other)) for head, other in three)
+    return f"{quoted(each.name)}:{shapes}"
 
 
 def _check(each: NetworkInput, given: Shapes) -> None:

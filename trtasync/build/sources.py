@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from os import PathLike
-from pathlib import Path
 from typing import Any, Protocol
 
 from trtasync.build.onnx_files import OnnxFile, read_onnx
+from trtasync.build.paths import read_path
 from trtasync.errors import InvalidInput
 
 NetworkFunction = Callable[[Any], object]
@@ -64,7 +65,9 @@ def check_source(source: Any) -> None:
     Raises:
         InvalidInput: it is neither a path nor a function.
     """
-    if not isinstance(source, (str, PathLike)) and not callable(source):
+    if isinstance(source, (str, PathLike)):
+        read_path("the model", source)
+    elif not callable(source) or iscoroutinefunction(source):
         raise InvalidInput(
             "build from the path of an .onnx file or from a function define(network), not from "
             f"{source!r}."
@@ -82,7 +85,7 @@ def read_source(source: Source, cache_key: str | None) -> OnnxModel | FunctionMo
         BuildError: the file cannot be read.
     """
     if isinstance(source, (str, PathLike)):
-        file = read_onnx(Path(source))
+        file = read_onnx(read_path("the model", source))
         return OnnxModel(file, _digest(file.digest(), cache_key))
     return FunctionModel(source, None if cache_key is None else _digest("function", cache_key))
 

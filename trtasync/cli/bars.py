@@ -19,7 +19,7 @@ class BuildBars:
         shown: False draws nothing.
         """
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             Elapsed(),

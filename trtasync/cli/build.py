@@ -186,7 +186,7 @@ def _source(model: str) -> Any:
     sys.path.insert(0, os.getcwd())  # as `python -m` does
     try:
         found = getattr(importlib.import_module(module), name, None)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the latter two for odd module names
         raise InvalidInput(f"{model}: no such file, and no such module ({error}).") from error
     if not callable(found):
         raise InvalidInput(f"{model}: the module {module} has no function {name}.")

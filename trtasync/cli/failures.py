@@ -1,5 +1,7 @@
 """Errors on the command line: one line with a remedy, and an exit code that scripts can tell."""
 
+import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +28,12 @@ def failures(debug: bool) -> Iterator[None]:
     Args:
         debug: let it through with its traceback instead.
     """
+    _log(debug)
     try:
         yield
+    except BrokenPipeError:
+        # whoever read our output has seen enough; nothing more may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (typer.Exit, SystemExit):
         raise
     except BaseException as error:
@@ -36,6 +42,14 @@ def failures(debug: bool) -> Iterator[None]:
         code = next((code for kind, code in _CODES if isinstance(error, kind)), UNEXPECTED)
         print(f"trtasync: {_line(error, code)}", file=sys.stderr)  # noqa: T201 - the one output
         raise typer.Exit(code) from error
+
+
+def _log(debug: bool) -> None:
+    """The error line repeats what TensorRT logged; with --debug the whole log is shown."""
+    if debug:
+        logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s: %(message)s")
+    else:
+        logging.getLogger("trtasync").addHandler(logging.NullHandler())
 
 
 def _line(error: BaseException, code: int) -> str:

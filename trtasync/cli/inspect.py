@@ -11,7 +11,7 @@ from rich.console import Console
 from trtasync.backends.plan_files import is_plan
 from trtasync.cli.failures import failures
 from trtasync.cli.reports import show_onnx, show_plan
-from trtasync.errors import InvalidInput, PlanError
+from trtasync.errors import PlanError
 from trtasync.inspection import OnnxReport, PlanReport, inspect_onnx, inspect_plan
 
 LANES = "Memory to plan for (plans only)"
@@ -22,10 +22,8 @@ def inspect(
     layers: Annotated[
         bool, typer.Option("--layers", help="List a plan's layers, or all of ONNX's operators.")
     ] = False,
-    streams: Annotated[int, typer.Option(min=1, help="Lanes.", rich_help_panel=LANES)] = 2,
-    max_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows.", rich_help_panel=LANES)
-    ] = None,
+    streams: Annotated[int, typer.Option(help="Lanes.", rich_help_panel=LANES)] = 2,
+    max_batch_size: Annotated[int | None, typer.Option(help="Rows.", rich_help_panel=LANES)] = None,
     batch_size: Annotated[
         list[int] | None,
         typer.Option(help="Buckets; may be given several times.", rich_help_panel=LANES),
@@ -47,8 +45,6 @@ def inspect(
         if file.suffix == ".onnx":
             report = inspect_onnx(file, max_batch_size)
         elif is_plan(file):
-            if any(size < 1 for size in batch_size or ()):
-                raise InvalidInput("--batch-size must be 1 or more.")
             report = inspect_plan(
                 file,
                 device=device,

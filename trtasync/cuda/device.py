@@ -100,7 +100,7 @@ class Device:
         return f"<Device {self.index}: {self.name}>"
 
 
-def find_device(index: int) -> Device:
+def find_device(index: Any) -> Device:
     """The GPU of this number.
 
     Raises:
@@ -108,11 +108,13 @@ def find_device(index: int) -> Device:
             says what to install and what was found.
         InvalidInput: there are GPUs, but not this one.
     """
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise InvalidInput(f"a GPU is named by its number, not by {index!r}.")
     module = runtime()
     problem, count = _survey(module)
     if problem:
         raise BackendUnavailable(problem)
-    if index >= count:
+    if not 0 <= index < count:
         raise InvalidInput(f"there is no GPU {index}: this machine has {count}, counted from 0.")
     return Device(index, module, alone=count == 1)
 

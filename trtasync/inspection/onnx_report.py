@@ -1,5 +1,6 @@
 """An ONNX file, read without a GPU and without running it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class OnnxReport:
     profile_problem: str
 
 
-def inspect_onnx(path: Path, max_batch_size: int | None = None) -> OnnxReport:
+def inspect_onnx(path: str | os.PathLike[str], max_batch_size: int | None = None) -> OnnxReport:
     """Read an ONNX model.
 
     Args:
@@ -58,10 +59,13 @@ def inspect_onnx(path: Path, max_batch_size: int | None = None) -> OnnxReport:
         max_batch_size: for the profile that would be derived; None for the default.
 
     Raises:
+        InvalidInput: `max_batch_size` is below 1.
         PlanError: it cannot be read, or has inputs or outputs that are no tensors.
         BackendUnavailable: the `onnx` package is not installed.
     """
-    file = read_onnx(path)
+    if max_batch_size is not None and max_batch_size < 1:
+        raise InvalidInput(f"max_batch_size must be 1 or more, not {max_batch_size}.")
+    file = read_onnx(Path(path))
     spec = file.spec()
     operators = file.operators()
     profile, problem = _derived(spec, max_batch_size)

@@ -1,6 +1,7 @@
 """A plan, deserialized on the GPU it is for and asked; nothing is run."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class PlanReport:
 
 
 def inspect_plan(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     device: int = 0,
     streams: int = 2,
@@ -102,9 +103,15 @@ def inspect_plan(
 
     Raises:
         PlanError: it cannot be read or batched here.
-        InvalidInput: `max_batch_size` is more than the plan takes.
+        InvalidInput: a number below 1, or `max_batch_size` is more than the plan takes.
         BackendUnavailable: no GPU or no TensorRT.
     """
+    path = Path(path)
+    sizes = tuple(sorted(set(batch_sizes)))
+    if streams < 1 or min(sizes, default=1) < 1 or (max_batch_size or 1) < 1:
+        raise InvalidInput("streams, max_batch_size and batch_sizes must be 1 or more.")
+    if sizes and max_batch_size not in (None, sizes[-1]):
+        raise InvalidInput(f"the largest of {list(sizes)} must be max_batch_size={max_batch_size}.")
     gpu = find_device(device)
     if not path.is_file():
         raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
@@ -112,12 +119,12 @@ def inspect_plan(
     runtime = make_runtime(lib, engine_host_code_allowed)
     engine = deserialize(lib, runtime, path, gpu)
     plan = read_plan(lib, engine)
-    largest = max_batch_size or max(batch_sizes, default=None) or plan.largest_batch or 1
+    largest = max_batch_size or max(sizes, default=None) or plan.largest_batch or 1
     if plan.largest_batch is not None and largest > plan.largest_batch:
         raise InvalidInput(
             f"max_batch_size={largest}, but the plan allows at most {plan.largest_batch}."
         )
-    sizes = tuple(sorted(batch_sizes)) or plan.default_batch_sizes(largest)
+    sizes = sizes or plan.default_batch_sizes(largest)
     layers = _layers(lib, engine)
     return PlanReport(
         file=str(path),

@@ -101,6 +101,10 @@ def _library(name: str, module: Any) -> Library:
     return Library(cast(TensorRT, module), name)
 
 
+_making = threading.Lock()
+"""`cache` lets two threads make one each, and TensorRT keeps the logger of one only."""
+
+
 def library() -> Library:
     """The installed TensorRT. Only after CUDA has answered: without a GPU it can kill the process.
 
@@ -110,9 +114,12 @@ def library() -> Library:
     problems = []
     for name in MODULES:
         try:
-            return _library(name, importlib.import_module(name))
+            module = importlib.import_module(name)
         except ImportError as error:
             problems.append(f"{name}: {error}")
+        else:
+            with _making:
+                return _library(name, module)
     raise BackendUnavailable(
         "the TensorRT backend needs TensorRT: pip install 'trtasync[cu13]' (driver R580 or newer) "
         "or 'trtasync[cu12]' (driver R535 or newer). Its libraries come from NVIDIA's own package "

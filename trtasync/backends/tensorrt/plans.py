@@ -80,6 +80,18 @@ class PlanSpec:
         return min(fitting, key=lambda profile: profile.distance(numbers)) if fitting else None
 
 
+class PlanRefused(PlanError):
+    """TensorRT does not take this plan here.
+
+    Attributes:
+        has_room: the device had more memory free than the plan has bytes, so that was not why.
+    """
+
+    def __init__(self, message: str, has_room: bool = True):
+        super().__init__(message)
+        self.has_room = has_room
+
+
 def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> CudaEngine:
     """Make an engine on a device from a plan file, which is mapped and not read into memory.
 
@@ -106,12 +118,13 @@ def deserialize_bytes(
             f"TensorRT cannot read {name}: {error}. {lib.journal.since(mark)}"
         ) from error
     if engine is None:
-        raise PlanError(
+        raise PlanRefused(
             f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
             f"{device.capability[0]}.{device.capability[1]}): {lib.journal.since(mark)}. "
             "A plan runs on the TensorRT version and the GPU model it was built "
             "for; build it again here, or build it version and hardware compatible. A version "
-            "compatible plan takes engine_host_code_allowed=True, if you trust it."
+            "compatible plan takes engine_host_code_allowed=True, if you trust it.",
+            has_room=device.free_bytes() > getattr(plan, "nbytes", len(plan)),
         )
     return engine
 

@@ -1,0 +1,19 @@
+"""Paths as users give them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from trtasync.errors import InvalidInput
+
+
+def read_path(name: str, given: Any, wanted: str = "a path") -> Path:
+    """A path, `~` resolved.
+
+    Raises:
+        InvalidInput: it is none, or none that a file can have.
+    """
+    text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidInput(f"{name} must be {wanted}, not {given!r}.")
+    return Path(text).expanduser()
