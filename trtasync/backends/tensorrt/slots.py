@@ -67,6 +67,7 @@ class PinnedSlot(HostSlot):
         self._inline_bytes = inline_bytes
         self.lent_rows: list[tuple[int, int, int, LentInput]] = []
         self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
+        self._noted = 0  # the row behind the last one of which something is noted in these lists
         self.filled = self.padded_from = 0
         shapes = [tensor.shape[spec.batched :] for tensor in spec.row_inputs]
         self._repeats = len(shapes) > 1 or any(None in shape for shape in shapes)
@@ -93,6 +94,7 @@ class PinnedSlot(HostSlot):
         """Their memory is the callers' own again."""
         self.lent_rows.clear()
         self.device_outputs.clear()
+        self._noted = 0
 
     def _view(self, layout: Layout) -> Views:
         views = super()._view(layout)
@@ -103,12 +105,12 @@ class PinnedSlot(HostSlot):
         writers = [self._lending(index, write) for index, write in enumerate(writers)]
 
         def write_one(row: int, count: int, array: Any) -> None:
-            if self.lent_rows or self.device_outputs:
+            if row < self._noted:
                 self._take_over(row, count)
             writers[0](row, count, array)
 
         def write(row: int, count: int, arrays: Any) -> None:
-            if self.lent_rows or self.device_outputs:
+            if row < self._noted:
                 self._take_over(row, count)
             for write_input, array in zip(writers, arrays, strict=True):
                 write_input(row, count, array)
@@ -127,6 +129,7 @@ class PinnedSlot(HostSlot):
                     return
                 array = lent
             self.lent_rows.append((index, row, count, array))
+            self._noted = max(self._noted, row + count)
 
         return write
 
@@ -151,6 +154,7 @@ class PinnedSlot(HostSlot):
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """See `Slot.keep_on_device`."""
+        self._noted = max(self._noted, row + rows)
         self.device_outputs.append((row, rows, [array[offset : offset + rows] for array in arrays]))
 
     def move(self, source: int, target: int, count: int) -> None:
