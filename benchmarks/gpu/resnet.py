@@ -35,20 +35,29 @@ Measure = Callable[[], Awaitable[Sample]]
 class Group:
     """One input type: its yardsticks, made once, and the engine opened per number of streams."""
 
-    def __init__(self, kind: str, work: Work, rounds: int, seconds: float, table: Table):
+    def __init__(
+        self,
+        kind: str,
+        work: Work,
+        rounds: int,
+        seconds: float,
+        table: Table,
+        clients: int = CLIENTS,
+    ):
         """Args:
         kind: of `KINDS`.
         work: the model with this input type.
         rounds: samples of every cell.
         seconds: of each.
         table: where they go.
+        clients: each with a row of its own.
         """
         self.name = f"{kind}{work.dtype}"
         self.work = work
         self.rounds = rounds
         self.seconds = seconds
         self.table = table
-        self.rows = work.rows()
+        self.rows = work.rows(clients)
         self.expected = reference(work, self.rows)
         self.ceiling = Ceiling(work, STREAMS, self.rows)
         self.lanes = [Lane(work, new_stream()) for _ in range(STREAMS)]

@@ -1,5 +1,5 @@
 """ResNet-50 from pinned arrays that the GPU gathers by itself, against the ceiling and ordinary
-arrays in the same rounds. 256 clients. `python -m benchmarks.gpu.zero_copy`.
+arrays in the same rounds. `python -m benchmarks.gpu.zero_copy`.
 """
 
 import time
@@ -10,7 +10,7 @@ from benchmarks.gpu.clients import Sample, check
 from benchmarks.gpu.resnet import DTYPES, LOOP, Group, Measure
 from benchmarks.gpu.results import Table, parse, save, show_ratios
 from benchmarks.gpu.systems import ours
-from benchmarks.gpu.works import CLIENTS, resnet_work
+from benchmarks.gpu.works import resnet_work
 from benchmarks.load import run_on
 from benchmarks.report import cell_name
 from tests.gpu.hardware import Array, enter
@@ -18,6 +18,8 @@ from tests.gpu.plans import use_double
 from tests.gpu.resnet import ResNet50
 
 STREAMS = (3, 4)
+CLIENTS = 640
+"""Four streams with two batches of 64 each take 512 rows, and the next batch has to form meanwhile."""
 KINDS = ("", "fused ")
 """Fused convolutions are twice as fast, so the host has half the time per row."""
 
@@ -74,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = ResNet50(fuse=bool(kind))
         for dtype in DTYPES:
             work = resnet_work(model, dtype)
-            group = ZeroCopy(kind, work, options.rounds, options.seconds, table)
+            group = ZeroCopy(kind, work, options.rounds, options.seconds, table, CLIENTS)
             for streams in STREAMS:
                 run_on(LOOP, lambda streams=streams, group=group: group.many(streams))  # type: ignore[misc]
             group.close()
