@@ -19,7 +19,7 @@ from tests.gpu.resnet import ResNet50
 
 STREAMS = (3, 4)
 CLIENTS = 640
-"""Four streams with two batches of 64 each take 512 rows, and the next batch has to form meanwhile."""
+"""Four streams with two batches of 64 each take 512 rows; the next batch forms meanwhile."""
 KINDS = ("", "fused ")
 """Fused convolutions are twice as fast, so the host has half the time per row."""
 
