@@ -20,14 +20,15 @@ from tests.doubles import Installed, models
 from tests.doubles import tensorrt as trt
 from tests.helpers import Array, row, same, until
 from tests.tensorrt.devices import Dlpack, Producer, called
-from tests.tensorrt.support import double, engine_on, lines
-from trtasync import Engine
+from tests.tensorrt.support import double, engine_on, launched, lines, write
+from trtasync import Engine, open_engine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.lane import TensorRTLane
 from trtasync.backends.tensorrt.launches import Staged
 from trtasync.backends.tensorrt.memory import LaneMemory
 from trtasync.backends.tensorrt.slots import PinnedSlot
-from trtasync.cuda import Device, Event, OutputPool
+from trtasync.batching import Policy
+from trtasync.cuda import Device, Event, OutputPool, as_lent
 from trtasync.staging import Copies, CopyThreads
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -95,6 +96,37 @@ class _Postponed:
         worker = threading.Thread(target=lambda: [job() for job in jobs])
         worker.start()
         worker.join(PATIENCE)
+
+
+async def pinned_memory_is_held_while_it_is_read(folder: Path) -> None:
+    """A caller leaves while the batch that reads its array is in flight."""
+    async with _engine(folder, inline_bytes=0, streams=1) as (engine, gpu):
+        with gpu.world.held():
+            x = engine.empty_input()
+            x[...] = row(5)
+            before, address = launched(gpu), x.ctypes.data
+            task = asyncio.ensure_future(engine.infer(x))
+            await until(lambda: launched(gpu) > before)
+            del x
+            task.cancel()
+            await asyncio.wait([task])
+            del task
+            await asyncio.sleep(0)
+            assert engine.empty_input().ctypes.data != address
+
+
+async def lent_answers_stay_as_they_are(folder: Path) -> None:
+    """A lent answer is not written over by later batches, and not freed with its engine."""
+    path = write(folder, models.elementwise(double))
+    with doubles.install() as gpu:
+        async with open_engine(path, streams=1) as engine:
+            lent = await engine.infer(row(5), copy=False)
+            for number in range(12):
+                await engine.infer(row(number))
+        with lent as answer:
+            assert gpu.world.find(answer.ctypes.data, answer.nbytes) is not None
+            assert same(answer, double(row(5)))
+            del answer
 
 
 async def rows_are_staged_before_the_launch(folder: Path) -> None:
@@ -348,7 +380,36 @@ def _bind_without_waiting(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Copies, "wait", lambda copies: None)
 
 
+def _hold_no_arrays(patch: pytest.MonkeyPatch) -> None:
+    def forgetful(array: Any) -> Any:
+        lent = as_lent(array)
+        if lent is not None:
+            lent._owner = None
+        return lent
+
+    patch.setattr("trtasync.backends.tensorrt.slots.as_lent", forgetful)
+
+
+def _use_lent_slots_again(patch: pytest.MonkeyPatch) -> None:
+    real = Policy.finished
+
+    def finished(policy: Policy, batch: Any, now: float, seconds: Any, lent: bool = False) -> None:
+        real(policy, batch, now, seconds)
+
+    patch.setattr(Policy, "finished", finished)
+
+
 RULES = {
+    "a pinned array is held by the batch that reads it": Rule(
+        _hold_no_arrays, pinned_memory_is_held_while_it_is_read
+    ),
+    "a slot is not used again while answers of it are lent": Rule(
+        _use_lent_slots_again, lent_answers_stay_as_they_are
+    ),
+    "lent answers keep their memory when the engine closes": Rule(
+        lambda patch: patch.setattr(PinnedSlot, "close", PinnedSlot._free),
+        lent_answers_stay_as_they_are,
+    ),
     "an answer waits for its event": Rule(
         _returns(Event, "fired", True), answers_wait_for_the_stream
     ),
