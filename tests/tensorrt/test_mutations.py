@@ -20,7 +20,7 @@ from tests.doubles import Installed, models
 from tests.doubles import tensorrt as trt
 from tests.helpers import Array, row, same, until
 from tests.tensorrt.devices import Dlpack, Producer, called
-from tests.tensorrt.support import double, engine_on, launched, lines, write
+from tests.tensorrt.support import double, engine_on, lines, write
 from trtasync import Engine, open_engine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.lane import TensorRTLane
@@ -28,7 +28,7 @@ from trtasync.backends.tensorrt.launches import Staged
 from trtasync.backends.tensorrt.memory import LaneMemory
 from trtasync.backends.tensorrt.slots import PinnedSlot
 from trtasync.batching import Policy
-from trtasync.cuda import Device, Event, OutputPool, as_lent
+from trtasync.cuda import Device, Event, OutputPool
 from trtasync.staging import Copies, CopyThreads
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -96,23 +96,6 @@ class _Postponed:
         worker = threading.Thread(target=lambda: [job() for job in jobs])
         worker.start()
         worker.join(PATIENCE)
-
-
-async def pinned_memory_is_held_while_it_is_read(folder: Path) -> None:
-    """A caller leaves while the batch that reads its array is in flight."""
-    async with _engine(folder, inline_bytes=0, streams=1) as (engine, gpu):
-        with gpu.world.held():
-            x = engine.empty_input()
-            x[...] = row(5)
-            before, address = launched(gpu), x.ctypes.data
-            task = asyncio.ensure_future(engine.infer(x))
-            await until(lambda: launched(gpu) > before)
-            del x
-            task.cancel()
-            await asyncio.wait([task])
-            del task
-            await asyncio.sleep(0)
-            assert engine.empty_input().ctypes.data != address
 
 
 async def lent_answers_stay_as_they_are(folder: Path) -> None:
@@ -380,16 +363,6 @@ def _bind_without_waiting(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Copies, "wait", lambda copies: None)
 
 
-def _hold_no_arrays(patch: pytest.MonkeyPatch) -> None:
-    def forgetful(array: Any) -> Any:
-        lent = as_lent(array)
-        if lent is not None:
-            lent._owner = None
-        return lent
-
-    patch.setattr("trtasync.backends.tensorrt.slots.as_lent", forgetful)
-
-
 def _use_lent_slots_again(patch: pytest.MonkeyPatch) -> None:
     real = Policy.finished
 
@@ -400,9 +373,6 @@ def _use_lent_slots_again(patch: pytest.MonkeyPatch) -> None:
 
 
 RULES = {
-    "a pinned array is held by the batch that reads it": Rule(
-        _hold_no_arrays, pinned_memory_is_held_while_it_is_read
-    ),
     "a slot is not used again while answers of it are lent": Rule(
         _use_lent_slots_again, lent_answers_stay_as_they_are
     ),
