@@ -7,7 +7,7 @@ from trtasync.answers import plain_rows, shape_answer, take
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
-from trtasync.metrics import Meter
+from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
 
@@ -110,3 +110,19 @@ class Delivery:
             for entry in entries:
                 meter.latency.add(now - entry.arrival)
                 meter.queue.add(batch.started - entry.arrival)
+
+
+def record_of(batch: Batch, times: Times | None, ended: float, delivered: float) -> BatchRecord:
+    """What a watcher is told of a batch that went well."""
+    arrivals = tuple(entry.arrival for entry in batch.entries)
+    return BatchRecord(
+        batch.lane,
+        id(batch.slot),
+        batch.size,
+        batch.run_rows,
+        arrivals,
+        batch.started,
+        ended,
+        delivered,
+        times,
+    )
