@@ -1,7 +1,7 @@
 """The benchmark behind `trtasync bench`, for use from Python: `run` gives a `Report`.
 
-    report = trtasync.bench.run("model.onnx", Settings(loads=[Closed(64), Open(2000.0)]))
-    print(report.points[0].median("requests_per_second"))
+report = trtasync.bench.run("model.onnx", Settings(loads=[Closed(64), Open(2000.0)]))
+print(report.points[0].median("requests_per_second"))
 """
 
 from trtasync.bench.inputs import Inputs

@@ -146,7 +146,10 @@ class Driver:
 
     async def _in_time(self, request: Any, due: float) -> None:
         assert self._deadline is not None
-        with anyio.fail_after(self._deadline - (self._time.clock() - due)):
+        left = self._deadline - (self._time.clock() - due)
+        if left <= 0:
+            raise TimeoutError  # gave up before the loop let it ask
+        with anyio.fail_after(left):
             await self._infer(request)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trtasync.bench.loads import demand_positive
 from trtasync.errors import InvalidInput
 from trtasync.requests import Array
 from trtasync.tensors import TensorSpec
@@ -38,8 +39,7 @@ class Inputs:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rows, int) or self.rows < 1:
-            raise InvalidInput(f"rows must be 1 or more, not {self.rows!r}.")
+        demand_positive("rows", self.rows)
 
     def make(self, specs: Sequence[TensorSpec], batched: bool) -> list[Any]:
         """Requests for `Engine.infer`, all of the same shapes.
@@ -49,9 +49,7 @@ class Inputs:
         """
         known = {spec.name for spec in specs}
         if unknown := set(self.shapes) - known:
-            raise InvalidInput(
-                f"--shape names {sorted(unknown)}; the inputs are {sorted(known)}."
-            )
+            raise InvalidInput(f"--shape names {sorted(unknown)}; the inputs are {sorted(known)}.")
         columns = self._from_file(specs, batched) if self.file else self._random(specs, batched)
         if len(specs) == 1:
             return columns[0]
@@ -82,8 +80,7 @@ class Inputs:
         if batched and len(given) == len(spec.shape):
             given = given[1:]
         fits = len(given) == len(axes) and all(
-            not isinstance(axis, int) or axis == dim
-            for axis, dim in zip(axes, given, strict=True)
+            not isinstance(axis, int) or axis == dim for axis, dim in zip(axes, given, strict=True)
         )
         if not fits:
             raise InvalidInput(f"--shape {spec.name}:{written(given)} does not fit {spec}.")
@@ -106,7 +103,7 @@ class Inputs:
         if missing:
             raise InvalidInput(f"{self.file} has no array for {missing}; it has {sorted(arrays)}.")
         columns = [self._requests(spec, arrays[spec.name], batched) for spec in specs]
-        count = min(len(column) for column in columns if column is not None)
+        count = min(map(len, columns))
         count = min(count, MOST_REQUESTS)
         if not count:
             raise InvalidInput(f"{self.file} has fewer rows than one request of {self.rows}.")

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,7 @@ class Closed:
     concurrency: int
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.concurrency, int) and not isinstance(self.concurrency, bool)
-        if not whole or self.concurrency < 1:
-            raise InvalidInput(f"a concurrency must be 1 or more, not {self.concurrency!r}.")
+        demand_positive("a concurrency", self.concurrency)
 
     @property
     def name(self) -> str:
@@ -79,6 +77,12 @@ class Open:
 
 
 Load = Closed | Open
+
+
+def demand_positive(what: str, value: Any) -> None:
+    """Raise InvalidInput unless it is a whole number above 0."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidInput(f"{what} must be a whole number of at least 1, not {value!r}.")
 
 
 def read_concurrency(text: str) -> list[Closed]:

@@ -27,6 +27,7 @@ _OF_THE_ENGINE = (
 )
 """What `open_engine` does with a backend; the others say how a model is loaded."""
 
+
 class Tap:
     """A backend that passes everything on, and remembers which lanes were opened.
 

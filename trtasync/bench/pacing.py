@@ -47,7 +47,7 @@ class Pacer:
             self._timer = -1
 
     async def until(self, when: float) -> None:
-        """Return at `when` (of `clock`), or at once if that is past; lets others run in any case."""
+        """Return at `when` (of `clock`), or at once if that is past, but let others run."""
         await anyio.lowlevel.checkpoint()
         while (left := when - perf_counter()) > 0:
             if left < SHORT:

@@ -67,7 +67,12 @@ def _curves(axes: Any, points: list[Point], report: Report) -> None:
         for point, rate in zip(chosen, rates, strict=True):
             place = (rate, point.figures["latency_p50_us"]["median"] / 1e3)
             axes.annotate(
-                point.load.name, place, (0, -12), textcoords="offset points", fontsize=7, ha="center"
+                point.load.name,
+                place,
+                (0, -12),
+                textcoords="offset points",
+                fontsize=7,
+                ha="center",
             )
     rows = int(report.parameters["rows"])
     for style, (name, rounds) in zip((":", "-."), report.yardsticks.items(), strict=False):
@@ -94,8 +99,11 @@ def _distributions(axes: Any, points: list[Point]) -> None:
             label=point.load.name,
         )
     axes.set(
-        xlabel="latency, ms", ylabel="share of requests that took longer", xscale="log",
-        yscale="log", ylim=(1e-4, 1.1),
+        xlabel="latency, ms",
+        ylabel="share of requests that took longer",
+        xscale="log",
+        yscale="log",
+        ylim=(1e-4, 1.1),
     )
     axes.set_title("latency distribution", fontsize=10)
     axes.grid(alpha=0.3, which="both", linewidth=0.5)

@@ -76,8 +76,7 @@ class Report:
         for name, rounds in self.yardsticks.items():
             found[name] = {
                 load.name: spread(
-                    sample.figures["rows_per_second"]
-                    / rounds[sample.round - 1]["rows_per_second"]
+                    sample.figures["rows_per_second"] / rounds[sample.round - 1]["rows_per_second"]
                     for sample in self.samples
                     if sample.load == load
                 )

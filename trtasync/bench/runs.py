@@ -9,7 +9,7 @@ import anyio
 
 from trtasync.bench.driving import Driver
 from trtasync.bench.inputs import Inputs
-from trtasync.bench.loads import DEFAULT_CONCURRENCY, Closed, Load, Open, distinct
+from trtasync.bench.loads import DEFAULT_CONCURRENCY, Closed, Load, Open, demand_positive, distinct
 from trtasync.bench.machine import facts
 from trtasync.bench.opened import Opened, open_tapped
 from trtasync.bench.pacing import Pacer
@@ -80,8 +80,7 @@ class Settings:
             raise InvalidInput("there is no load to apply.")
         if not self.seconds > 0 or not self.warm_up >= 0:
             raise InvalidInput("seconds must be above 0, and warm_up 0 or more.")
-        if self.rounds < 1:
-            raise InvalidInput(f"rounds must be 1 or more, not {self.rounds}.")
+        demand_positive("rounds", self.rounds)
         if self.deadline is not None and not self.deadline > 0:
             raise InvalidInput(f"the deadline must be above 0 s, not {self.deadline}.")
         if self.loop not in LOOPS:
@@ -89,7 +88,8 @@ class Settings:
         relative = [load for load in self.loads if isinstance(load, Open) and load.relative]
         if relative and not any(isinstance(load, Closed) for load in self.loads):
             raise InvalidInput(
-                "rates relative to the capacity need a closed load that measures it (--concurrency)."
+                "rates relative to the capacity need a closed load that measures it "
+                "(--concurrency)."
             )
 
 
@@ -207,9 +207,7 @@ class _Rounds:
             self._learn_capacity()
         rate = load.at(self._capacity) if isinstance(load, Open) else 0.0
         chosen = span or Span(how.warm_up, how.seconds)
-        return await take(
-            self._engine, self._driver, load, rate, chosen, number, how.inputs.rows
-        )
+        return await take(self._engine, self._driver, load, rate, chosen, number, how.inputs.rows)
 
     def _learn_capacity(self) -> None:
         """The best rate of the closed loads so far; it stays the same for all rounds."""

@@ -111,10 +111,8 @@ def _requests(pen: _Pen, batches: list[BatchRecord]) -> None:
     )
     busy: list[tuple[float, int]] = []
     for arrival, delivered, index in spans:
-        if busy and busy[0][0] <= arrival:
-            track = heapq.heappop(busy)[1]
-        else:
-            track = len(busy)
+        free = busy and busy[0][0] <= arrival
+        track = heapq.heappop(busy)[1] if free else len(busy)
         heapq.heappush(busy, (delivered, track))
         batch = batches[index]
         pen.span(REQUESTS, track, "request", arrival, delivered, batch=index, rows=batch.rows)
@@ -145,7 +143,7 @@ def _streams(pen: _Pen, batches: list[BatchRecord]) -> None:
     one ends when the engine saw the end.
     """
     free: dict[int, float] = {}
-    for index, batch in enumerate(batches):
+    for batch in batches:
         begin = min(max(batch.started, free.get(batch.lane, batch.started)), batch.ended)
         rows = {"rows": batch.rows, "padding": batch.run_rows - batch.rows}
         pen.span(STREAMS, batch.lane, f"batch of {batch.rows}", begin, batch.ended, **rows)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -67,9 +67,9 @@ class Yardsticks:
         return ceiling.measure(filled, seconds)
 
     def _trtexec(self, seconds: float) -> Figures:
-        tap = self._tap
+        tap, backend = self._tap, cast(Any, self._tap.backend)
         devices = {lane.lane.device for lane in tap.lanes}
-        streams = tap.backend.trtexec(self._layout, tap.largest, len(tap.lanes) // len(devices))
+        streams = backend.trtexec(self._layout, tap.largest, len(tap.lanes) // len(devices))
         try:
             for stream in streams:
                 ceiling.write(stream.views, stream.rows, self._requests)
@@ -80,7 +80,7 @@ class Yardsticks:
 
 
 def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -> Figures:
-    """trtexec's loop: one thread enqueues an iteration on every stream, then waits for the older."""
+    """trtexec's loop: an iteration is enqueued on every stream, then the older is waited for."""
     _rounds(streams, warm_up)
     for stream in streams:
         stream.times.clear()

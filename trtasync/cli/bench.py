@@ -193,7 +193,11 @@ def _run(model: Path, settings: Settings, options: dict[str, Any], shown: bool) 
 
 
 def _write(
-    report: Report, settings: Settings, as_json: str | None, picture: Path | None, trace: Path | None
+    report: Report,
+    settings: Settings,
+    as_json: str | None,
+    picture: Path | None,
+    trace: Path | None,
 ) -> None:
     if as_json == "-":
         sys.stdout.write(report.dumps() + "\n")

@@ -16,6 +16,9 @@ from trtasync.bench import Progress as News
 WIDEST = 40
 """Characters of the longest bar of a histogram."""
 
+LATE = 1000.0
+"""Microseconds from which the lateness of the load is worth a note."""
+
 STAGES = ("queue", "stage", "copy_in", "compute", "copy_out", "deliver")
 HEADS = ("queue", "stage", "H2D", "compute", "D2H", "deliver")
 
@@ -71,8 +74,8 @@ def show(console: Console, report: Report) -> None:
     console.print(
         Text(
             f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, "
-            f"{asked['lanes']} lane(s), batches of at most {asked['largest_batch']}, {asked['rows']} "
-            f"row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians"
+            f"{asked['lanes']} lane(s), batches of at most {asked['largest_batch']}, "
+            f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians"
         )
     )
     points = report.points
@@ -170,6 +173,12 @@ def _notes(console: Console, points: list[Point]) -> None:
             for name, text in words.items()
             if (figure := point.figures[name])["max"]
         ]
+        late = point.figures.get("late_p99_us")
+        if late is not None and late["median"] > LATE:
+            lost.append(
+                f"{late['median'] / 1e3:,.1f} ms late (p99) was the load itself: the loop had no "
+                "time to ask"
+            )
         if lost:
             console.print(Text(f"{point.load.name}: in a round {', '.join(lost)}"))
 
