@@ -21,6 +21,10 @@ from trtasync.loops import Starter, bare_tasks
 BEAT = 0.001
 """Seconds between two beats of the heart, if nobody held the loop up."""
 
+CATCH_UP = 16
+"""Requests that an open loop which has fallen behind starts per turn of the event loop. The engine
+runs about one batch a turn then, so more would be refused however fast the engine is."""
+
 Infer = Callable[[Any], Awaitable[Any]]
 
 
@@ -124,8 +128,8 @@ class Driver:
         for index, due in enumerate(schedule.tolist()):
             if time.clock() < due:
                 await time.until(due)
-            elif index % 64 == 0:
-                await anyio.lowlevel.checkpoint()  # far behind: the engine must get its turn too
+            elif index % CATCH_UP == 0:
+                await anyio.lowlevel.checkpoint()
             if seen.over:
                 break
             if seen.counting:

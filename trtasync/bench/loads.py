@@ -34,7 +34,7 @@ class Closed:
     @property
     def name(self) -> str:
         """Its name in tables and files."""
-        return f"{self.concurrency} callers"
+        return f"{self.concurrency} caller{'s' if self.concurrency > 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,10 @@ def read_concurrency(text: str) -> list[Closed]:
 def read_rates(text: str, arrivals: Arrivals) -> list[Open]:
     """From "1000,2000" (requests/s), or fractions of the measured capacity: "50%,0.9x"."""
     found = []
-    for part in _parts(text):
-        match = re.fullmatch(r"(.+?)(%|x)?", part)
-        assert match is not None  # no part is empty
-        number = read_numbers(match[1], "--rate", float)[0]
-        scale = {"%": 0.01, "x": 1.0, None: 1.0}[match[2]]
-        found.append(Open(number * scale, arrivals, relative=match[2] is not None))
+    for part in _parts(text) or [text]:
+        number = read_numbers(part.rstrip("%x"), "--rate", float)[0]
+        relative = part.endswith(("%", "x"))
+        found.append(Open(number / 100 if part.endswith("%") else number, arrivals, relative))
     return found
 
 

@@ -11,6 +11,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 """Okabe and Ito's, which colour-blind people tell apart; lines differ in style and marker too."""
 
 STYLES = ("-", "--", "-.", ":")
+FAR = 2.5
+"""Times the highest rate from which a yardstick is named, not drawn: it would squash the rest."""
+
 ENDINGS = (".png", ".svg", ".pdf")
 
 
@@ -69,18 +72,21 @@ def _curves(axes: Any, points: list[Point], report: Report) -> None:
             axes.annotate(
                 point.load.name,
                 place,
-                (0, -12),
+                (7, -3),
                 textcoords="offset points",
                 fontsize=7,
-                ha="center",
             )
     rows = int(report.parameters["rows"])
+    most = max((p.figures["requests_per_second"]["median"] for p in points), default=0.0)
     for style, (name, rounds) in zip((":", "-."), report.yardsticks.items(), strict=False):
         rate = sorted(each["rows_per_second"] for each in rounds)[len(rounds) // 2] / rows
-        axes.axvline(rate, color="#555555", linestyle=style, linewidth=1, label=name)
-    axes.set(xlabel="requests per second", ylabel="latency, ms", yscale="log", xlim=(0, None))
+        where, seen = f"{name}: {rate:,.0f}/s", rate < FAR * most
+        label = where if seen else f"{where}, far to the right"
+        axes.axvline(rate if seen else 0.0, color="#555555", ls=style, lw=float(seen), label=label)
+    axes.set(xlabel="requests per second", ylabel="latency, ms", yscale="log")
     axes.set_title("throughput and latency", fontsize=10)
-    axes.margins(y=0.12)
+    axes.margins(x=0.12, y=0.12)
+    axes.set_xlim(left=0)
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     if points:
         axes.legend(fontsize=8)
@@ -93,7 +99,7 @@ def _distributions(axes: Any, points: list[Point]) -> None:
         axes.plot(
             [value / 1e3 for value in values],
             [max(1 - quantile, 1e-5) for quantile in quantiles],
-            STYLES[index // len(COLOURS) % len(STYLES)],
+            STYLES[index % len(STYLES)],
             color=COLOURS[index % len(COLOURS)],
             drawstyle="steps-post",
             label=point.load.name,
