@@ -360,12 +360,13 @@ class Dispatcher:
             else:
                 self._delivery.answer(batch, batch.slot.outputs)
             self._delivery.count(batch, times, ended)
-            delivered = self._now()
-            self.meter.deliver.add(delivered - ended)
+            done = self._now()
+            self.meter.deliver.add(done - ended)
             if self.watcher is not None:
-                self.watcher(record_of(batch, times, ended, delivered))
+                self.watcher(record_of(batch, times, ended, done))
         elif outcome.lost or len(batch.entries) == 1:
             self._delivery.fail_batch(batch, outcome.error)
+            done = self._now()
         else:
             self.meter.retried += 1
             self._retry(batch)
@@ -377,7 +378,7 @@ class Dispatcher:
             seconds = sum(times)
             worker.measured += 1
             worker.compute += times[1]
-        self.policy.finished(batch, self._now(), seconds)
+        self.policy.finished(batch, done, seconds)
         batch.entries = []  # they point back at the batch: a cycle would wait for the collector
         if outcome.lost:
             lost = (piece for piece in outcome.pieces if isinstance(piece, DeviceLost))

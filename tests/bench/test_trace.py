@@ -66,7 +66,7 @@ def record(start: float, slot: int = 1, **more: Any) -> BatchRecord:
 
 def test_batches_enqueued_behind_one_another_do_not_overlap_on_their_stream() -> None:
     first, second = record(0.0), record(0.1, 2, times=(1.0, 1.0, 1.0))
-    check_nesting(trace([first, second, record(0.3, arrivals=(0.0, 0.3))]))
+    check_nesting(trace([first, second, record(0.3, 3, arrivals=(0.0, 0.3))]))
     assert trace([])["traceEvents"] == []
 
 
