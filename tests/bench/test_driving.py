@@ -34,7 +34,7 @@ class Hand:
 async def test_latency_counts_from_when_a_request_was_due() -> None:
     """A model that stalls stalls everybody who comes meanwhile: no coordinated omission."""
     backend, time = ScriptedBackend(), Hand()
-    due = np.arange(10) * 0.1
+    due = np.arange(0.0, 1.0, 0.1)
     async with opened(backend) as engine:
         backend.gate.shut()
 

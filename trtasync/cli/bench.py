@@ -1,8 +1,6 @@
 """`trtasync bench`."""
 
-import logging
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -186,9 +184,7 @@ def _check_files(as_json: str | None, picture: Path | None, trace: Path | None) 
 
 
 def _run(model: Path, settings: Settings, options: dict[str, Any], shown: bool) -> Report:
-    logging.getLogger("trtasync").setLevel(logging.ERROR if not shown else logging.WARNING)
-    with ExitStack() as stack:
-        bar = stack.enter_context(SampleBar(Console(stderr=True), shown))
+    with SampleBar(Console(stderr=True), shown) as bar:
         return run(model, settings, progress=bar, **options)
 
 
