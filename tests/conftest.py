@@ -63,7 +63,8 @@ def _open_files() -> set[str]:
             paths.add(os.readlink(link))
         except OSError:
             continue  # the descriptor of this very listing
-    return {path for path in paths if Path(path).is_file()}
+    # matplotlib keeps the fonts open that it has drawn with
+    return {path for path in paths if Path(path).is_file() and "/mpl-data/" not in path}
 
 
 def _entries(root: Path) -> set[str]:

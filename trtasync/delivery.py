@@ -7,7 +7,7 @@ from trtasync.answers import LentAnswer, borrow, plain_rows, shape_answer, take
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
-from trtasync.metrics import Meter
+from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
 
@@ -138,3 +138,19 @@ class Delivery:
 
 def _nothing() -> None:
     """The answer's memory is its own."""
+
+
+def record_of(batch: Batch, times: Times | None, ended: float, delivered: float) -> BatchRecord:
+    """What a watcher is told of a batch that went well."""
+    arrivals = tuple(entry.arrival for entry in batch.entries)
+    return BatchRecord(
+        batch.lane,
+        id(batch.slot),
+        batch.size,
+        batch.run_rows,
+        arrivals,
+        batch.started,
+        ended,
+        delivered,
+        times,
+    )

@@ -15,11 +15,11 @@ from typing import Any
 from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of
-from trtasync.delivery import Delivery
+from trtasync.delivery import Delivery, record_of
 from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
-from trtasync.metrics import LaneStatistics, Statistics
+from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
 from trtasync.slots import Views
 
 log = logging.getLogger("trtasync")
@@ -40,13 +40,15 @@ SPIN = 100e-6
 class _Worker:
     """A lane with its thread and its counts."""
 
-    __slots__ = ("batches", "lane", "on_loop", "thread")
+    __slots__ = ("batches", "compute", "lane", "measured", "on_loop", "thread")
 
     def __init__(self, lane: OpenLane, name: str, died: Callable[[BaseException], None]):
         self.lane = lane.lane
         self.thread = LaneThread(name, died)
         self.batches = 0
         self.on_loop = 0
+        self.measured = 0
+        self.compute = 0.0
 
 
 class Dispatcher:
@@ -57,6 +59,7 @@ class Dispatcher:
         loop: the event loop.
         refusal: what `infer` raises from now on, as (class, message); None while all is well.
         stamp: the time stamp of this loop iteration's requests; 0.0 before the first.
+        watcher: is told of every batch that went well; None, or nobody is.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Dispatcher:
         self.meter = self._delivery.meter
         self.refusal: tuple[type[TrtasyncError], str] | None = None
         self.stamp = 0.0
+        self.watcher: Callable[[BatchRecord], None] | None = None
         self._notes: deque[tuple[Batch, Outcome]] = deque()
         self._deaths: deque[tuple[int, BaseException]] = deque()
         self._home: deque[Any] = deque()
@@ -192,7 +196,14 @@ class Dispatcher:
         """A frozen picture."""
         policy = self.policy
         lanes = tuple(
-            LaneStatistics(state.alive, len(state.running), worker.batches, worker.on_loop)
+            LaneStatistics(
+                state.alive,
+                len(state.running),
+                worker.batches,
+                worker.on_loop,
+                worker.measured,
+                worker.compute,
+            )
             for state, worker in zip(self._states, self._workers, strict=True)
         )
         return self.meter.snapshot(
@@ -355,25 +366,35 @@ class Dispatcher:
     def _complete(self, batch: Batch, outcome: Outcome) -> None:
         if not self._states[batch.lane].alive:
             return  # a straggler: its requests failed when the lane died
+        worker, times = self._workers[batch.lane], outcome.times
         lent = 0
         if outcome.error is None:
-            now = self._now()
+            ended = self._now()
             if outcome.pieces:
                 self._states[batch.lane].held -= 1
                 self._delivery.answer_pieces(batch, outcome.pieces)
             else:
                 lent = self._delivery.answer(batch, batch.slot.outputs)
-            self._delivery.count(batch, outcome.times, now)
+            self._delivery.count(batch, times, ended)
+            done = self._now()
+            self.meter.deliver.add(done - ended)
+            if self.watcher is not None:
+                self.watcher(record_of(batch, times, ended, done))
         elif outcome.lost or len(batch.entries) == 1:
             self._delivery.fail_batch(batch, outcome.error)
+            done = self._now()
         else:
             self.meter.retried += 1
             self._retry(batch)
             return
-        self._workers[batch.lane].batches += 1
+        worker.batches += 1
         batch.slot.let_go()
-        seconds = sum(outcome.times) if outcome.times is not None else None
-        self.policy.finished(batch, self._now(), seconds, lent > 0)
+        seconds = None
+        if times is not None:
+            seconds = sum(times)
+            worker.measured += 1
+            worker.compute += times[1]
+        self.policy.finished(batch, done, seconds, lent > 0)
         batch.entries = []  # they point back at the batch: a cycle would wait for the collector
         if outcome.lost:
             lost = (piece for piece in outcome.pieces if isinstance(piece, DeviceLost))

@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import index
 from typing import Any, SupportsIndex
 
@@ -18,7 +18,7 @@ from trtasync.calls import Call
 from trtasync.dispatcher import Dispatcher
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError, WrongLoop
 from trtasync.loops import Future, in_thread
-from trtasync.metrics import Statistics
+from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
 from trtasync.tensors import Pad, TensorSpec
 
@@ -311,6 +311,15 @@ class Engine:
         if not getattr(self, "_is_closed", True):
             self._dispatcher.let_go()
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
+
+
+def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None:
+    """Let `watcher` be told of every batch that goes well, on the loop; None ends it.
+
+    For tools such as `trtasync bench --trace`. It must not raise and should be quick. An engine
+    that nobody watches asks once a batch whether somebody does.
+    """
+    engine._dispatcher.watcher = watcher
 
 
 def _level(priority: object) -> int:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 _STEPS = 10
 _LOWEST = -6
@@ -76,12 +77,42 @@ class LaneStatistics:
         running: batches in flight on it now.
         batches: batches it finished.
         on_loop: of these, run on the event loop without a thread hop.
+        measured: of these, batches whose times were taken (on a GPU a sample of the short ones).
+        compute: seconds that the measured ones computed, all together.
     """
 
     alive: bool
     running: int
     batches: int
     on_loop: int
+    measured: int
+    compute: float
+
+
+class BatchRecord(NamedTuple):
+    """One batch that went well, for who watches an engine. Times are the event loop's clock.
+
+    Attributes:
+        lane: index of the lane it ran on.
+        slot: tells the slot it lay in from others.
+        rows: that somebody asked for.
+        run_rows: that were run, padding included.
+        arrivals: of its requests and parts of split requests, in row order.
+        started: when it was launched.
+        ended: when its end was seen.
+        delivered: when its answers were handed out.
+        times: seconds of copy in, compute, copy out; None when they were not measured.
+    """
+
+    lane: int
+    slot: int
+    rows: int
+    run_rows: int
+    arrivals: tuple[float, ...]
+    started: float
+    ended: float
+    delivered: float
+    times: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +139,7 @@ class Statistics:
         copy_in: host to device, per batch (0 on a CPU).
         compute: the model's run, per batch.
         copy_out: device to host, per batch (0 on a CPU).
+        deliver: handing a batch's answers out, per batch.
         lanes: one entry per lane.
     """
 
@@ -130,6 +162,7 @@ class Statistics:
     copy_in: TimeSummary
     compute: TimeSummary
     copy_out: TimeSummary
+    deliver: TimeSummary
     lanes: tuple[LaneStatistics, ...]
 
 
@@ -143,6 +176,7 @@ class Meter:
         "compute",
         "copy_in",
         "copy_out",
+        "deliver",
         "failed",
         "latency",
         "padded_rows",
@@ -166,6 +200,7 @@ class Meter:
         self.copy_in = TimeHistogram()
         self.compute = TimeHistogram()
         self.copy_out = TimeHistogram()
+        self.deliver = TimeHistogram()
 
     def snapshot(
         self,
@@ -197,5 +232,6 @@ class Meter:
             copy_in=self.copy_in.snapshot(),
             compute=self.compute.snapshot(),
             copy_out=self.copy_out.snapshot(),
+            deliver=self.deliver.snapshot(),
             lanes=lanes,
         )

@@ -117,7 +117,7 @@ async def open_engine(
         cache=cache,
         engine_host_code_allowed=engine_host_code_allowed,
     )
-    _check(options)
+    check_options(options)
     stop = threading.Event()
     opened = await in_thread(lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.set)
     try:
@@ -210,7 +210,12 @@ def _demand_fixed(options: EngineOptions, fixed: int) -> None:
         )
 
 
-def _check(options: EngineOptions) -> None:
+def check_options(options: EngineOptions) -> None:
+    """Refuse what makes no sense whatever the model is.
+
+    Raises:
+        InvalidInput: naming the option.
+    """
     if options.backend not in ("auto", "tensorrt", "onnxruntime"):
         raise InvalidInput(
             f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}."

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from trtasync import __version__
+from trtasync.cli.bench import bench
 from trtasync.cli.build import build
 from trtasync.cli.inspect import inspect
 
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 app.command()(build)
 app.command()(inspect)
+app.command()(bench)
 
 
 def _print_version(wanted: bool) -> None:

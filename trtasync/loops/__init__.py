@@ -8,6 +8,7 @@ where a bare asyncio future costs 0.3 to 1, so both loops are spoken to directly
 
 from trtasync.loops.base import EventLoop, Future
 from trtasync.loops.choice import current_loop
+from trtasync.loops.tasks import Starter, bare_tasks
 from trtasync.loops.threads import in_thread
 
-__all__ = ["EventLoop", "Future", "current_loop", "in_thread"]
+__all__ = ["EventLoop", "Future", "Starter", "bare_tasks", "current_loop", "in_thread"]

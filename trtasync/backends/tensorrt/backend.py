@@ -17,6 +17,7 @@ from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
 from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
+from trtasync.backends.tensorrt.trtexec import TrtexecStream
 from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
@@ -239,6 +240,33 @@ class TensorRTBackend:
                     closing.callback(lane.close)
             raise
         return [OpenLane(lane, lane.slots) for lane in lanes]
+
+    def trtexec(self, layout: Layout, rows: int, streams: int) -> list[TrtexecStream]:
+        """So many inference streams per device, as trtexec makes them: for benchmarks. In a thread,
+        beside or without the lanes; each is to be closed."""
+        made: list[TrtexecStream] = []
+        try:
+            for device, engine in self._engines:
+                for _ in range(streams):
+                    graphs = self._options.graphs
+                    made.append(
+                        TrtexecStream(self._lib, engine, self._plan, device, layout, rows, graphs)
+                    )
+        except BaseException:
+            for each in made:
+                each.close()
+            raise
+        return made
+
+    @property
+    def gpus(self) -> list[str]:
+        """The devices' names."""
+        return [device.name for device, _ in self._engines]
+
+    @property
+    def tensorrt(self) -> str:
+        """The library's version."""
+        return self._lib.version
 
     def _check_sizes(self) -> None:
         least = self._plan.smallest_batch

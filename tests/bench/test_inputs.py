@@ -1,0 +1,75 @@
+"""What the requests hold."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers import tensor
+from trtasync import InvalidInput
+from trtasync.bench import Inputs
+from trtasync.bench.inputs import MOST_REQUESTS, random_array, read_shapes
+
+IMAGE = tensor("x", "N", 3, None, None)
+
+
+def test_one_row_comes_without_a_batch_axis_and_several_with_one() -> None:
+    for rows, shape in ((1, (4,)), (3, (3, 4))):
+        requests = Inputs(rows).make([tensor("x", "N", 4)], batched=True)
+        assert {request.shape for request in requests} == {shape}
+
+
+def test_several_inputs_come_by_name_and_the_seed_decides() -> None:
+    specs = [tensor("a", "N", 4), tensor("b", "N", 2)]
+    first, again, other = (Inputs(seed=seed).make(specs, True)[0] for seed in (1, 1, 2))
+    assert {name: array.shape for name, array in first.items()} == {"a": (4,), "b": (2,)}
+    assert np.array_equal(first["a"], again["a"])
+    assert not np.array_equal(first["a"], other["a"])
+
+
+@pytest.mark.parametrize("given", [(1, 3, 8, 6), (3, 8, 6)])
+def test_dynamic_axes_are_given(given: tuple[int, ...]) -> None:
+    assert Inputs(shapes={"x": given}).make([IMAGE], True)[0].shape == (3, 8, 6)
+
+
+@pytest.mark.parametrize("given", [{}, {"x": (3, 8)}, {"x": (1, 4, 8, 6)}, {"y": (1, 3, 8, 6)}])
+def test_a_shape_that_is_missing_or_does_not_fit_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidInput, match="--shape"):
+        Inputs(shapes=given).make([IMAGE], True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int8", "int64", "bool"])
+def test_random_numbers_suit_the_dtype(dtype: str) -> None:
+    array = random_array(np.random.default_rng(0), np.dtype(dtype), (1000,))
+    assert array.dtype == dtype
+    if dtype == "int64":
+        assert set(array.tolist()) == {0, 1}  # an index into a table of unknown size
+    if dtype == "uint8":
+        assert (array.min(), array.max()) == (0, 255)
+
+
+def test_a_file_gives_its_rows_in_turn(tmp_path: Path) -> None:
+    file = tmp_path / "rows.npz"
+    np.savez(file, x=np.arange(20, dtype=np.float32).reshape(5, 4))
+    requests = Inputs(2, file=file).make([tensor("x", "N", 4)], True)
+    assert [request[0, 0] for request in requests] == [0, 8]
+    assert len(Inputs(file=file).make([tensor("x", "N", 4)], True)) == 5
+    assert MOST_REQUESTS >= 5
+
+
+def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.npz"
+    np.savez(file, y=np.zeros((1, 4), np.float32), x=np.zeros((1, 4), np.float32))
+    for wanted, rows in (("z", 1), ("x", 2)):
+        with pytest.raises(InvalidInput, match=r"rows\.npz"):
+            Inputs(rows, file=file).make([tensor(wanted, "N", 4)], True)
+    with pytest.raises(InvalidInput, match=r"cannot be read"):
+        Inputs(file=tmp_path / "none.npz").make([tensor("x", "N", 4)], True)
+
+
+def test_shapes_are_read() -> None:
+    assert read_shapes(["x:1x3x8x6,y:2", "z:4"]) == {"x": (1, 3, 8, 6), "y": (2,), "z": (4,)}
+    for text in ("x", "x:", "x:3xn"):
+        with pytest.raises(InvalidInput, match="--shape"):
+            read_shapes([text])

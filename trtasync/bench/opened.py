@@ -1,0 +1,108 @@
+"""An engine opened as users open it, whose lanes can be driven without it while it is idle."""
+
+import inspect
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from trtasync.backends import Backend, OpenLane
+from trtasync.engine import Engine
+from trtasync.loading import EngineOptions, load
+from trtasync.loops import in_thread
+from trtasync.opening import check_options, open_engine
+from trtasync.profiles import read_profiles
+from trtasync.requests import Layout
+
+_OF_THE_ENGINE = (
+    "streams",
+    "max_batch_size",
+    "batch_sizes",
+    "max_queue_delay",
+    "preferred_batch_size",
+    "max_queue_size",
+    "padding",
+    "loop_budget",
+)
+"""What `open_engine` does with a backend; the others say how a model is loaded."""
+
+
+class Tap:
+    """A backend that passes everything on, and remembers which lanes were opened.
+
+    Attributes:
+        backend: the true one.
+        lanes: with their slots; the engine's own.
+        largest: rows of the largest batch.
+        layouts: row shapes that were asked for, in order.
+    """
+
+    def __init__(self, backend: Backend):
+        self.backend = backend
+        self.lanes: Sequence[OpenLane] = ()
+        self.largest = 0
+        self.layouts: list[Layout] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def admit(self, layout: Layout) -> None:
+        """See `Backend.admit`."""
+        self.backend.admit(layout)
+        self.layouts.append(layout)
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
+    ) -> Sequence[OpenLane]:
+        """See `Backend.open`."""
+        self.lanes = self.backend.open(streams, max_batch_size, batch_sizes)
+        self.largest = max_batch_size
+        return self.lanes
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self.backend.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open engine.
+
+    Attributes:
+        engine: to be asked.
+        tap: its lanes, for when nobody asks it.
+    """
+
+    engine: Engine
+    tap: Tap
+
+
+@asynccontextmanager
+async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Opened]:
+    """`open_engine(model, **options)`, with a tap between the engine and its backend.
+
+    Raises:
+        whatever `open_engine` raises.
+    """
+    given = _read(model, options)
+    stop = threading.Event()
+    backend = await in_thread(
+        lambda: load(given, stop), undo=lambda backend: backend.close(), interrupt=stop.set
+    )
+    tap: Any = Tap(backend)
+    chosen = {name: getattr(given, name) for name in _OF_THE_ENGINE}
+    async with open_engine(tap, **chosen) as engine:
+        yield Opened(engine, tap)
+
+
+def _read(model: Any, options: dict[str, Any]) -> EngineOptions:
+    """What `open_engine` would make of these options, checked."""
+    wanted = inspect.signature(open_engine).bind(model, **options)
+    wanted.apply_defaults()
+    complete = wanted.arguments
+    complete["profiles"] = read_profiles(complete["profiles"])
+    complete["padding"] = complete["padding"] or {}
+    given = EngineOptions(**complete)
+    check_options(given)
+    return given

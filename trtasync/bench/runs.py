@@ -1,0 +1,183 @@
+"""A whole benchmark: loads in rounds, yardsticks between them, a report at the end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from trtasync.bench.driving import Driver
+from trtasync.bench.loads import Closed, Load, Open, distinct
+from trtasync.bench.machine import facts
+from trtasync.bench.opened import Opened, open_tapped
+from trtasync.bench.pacing import Pacer
+from trtasync.bench.report import Report
+from trtasync.bench.samples import Figures, Sample, Span, take
+from trtasync.bench.settings import LOOPS, Progress, Settings
+from trtasync.bench.yardsticks import Yardsticks
+from trtasync.engine import watch
+from trtasync.errors import InvalidInput
+
+TRACE_SECONDS = 0.25
+"""Of the run that a trace is made of: a run of its own, after everything that is measured."""
+
+
+def run(
+    model: Any,
+    settings: Settings | None = None,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Report:
+    """Measure a model on an event loop of its own.
+
+    Args:
+        model: as for `open_engine`: a path, a `Plan`, or an object that implements `Backend`.
+        settings: how to measure.
+        progress: called between samples.
+        **options: those of `open_engine`.
+
+    Raises:
+        InvalidInput: an option or setting makes no sense.
+        whatever `open_engine` and `Engine.infer` raise.
+    """
+    how = settings or Settings()
+    name, loop_options = LOOPS[how.loop]
+
+    async def main() -> Report:
+        return await measure(model, how, progress or _nothing, options)
+
+    try:
+        return anyio.run(main, backend=name, backend_options=loop_options)
+    except ImportError as error:
+        if (error.name or "") not in LOOPS:
+            raise
+        raise InvalidInput(f"--loop {how.loop} needs pip install {how.loop} ({error}).") from error
+
+
+def _nothing(news: Progress) -> None:
+    """Nobody wants to know."""
+
+
+async def measure(
+    model: Any, how: Settings, progress: Callable[[Progress], None], options: dict[str, Any]
+) -> Report:
+    """`run`, on the loop that is running."""
+    async with open_tapped(model, options) as opened:
+        spec = opened.tap.spec
+        requests = how.inputs.make(opened.engine.inputs, spec.batched)
+        await opened.engine.infer(requests[0])  # what is wrong with them is said here
+        with Pacer() as pacer:
+            driver = Driver(opened.engine.infer, requests, pacer, how.deadline)
+            rounds = _Rounds(opened, driver, how, requests, progress)
+            await rounds.run()
+        return Report(
+            model=str(model) if isinstance(model, (str, Path)) else type(model).__name__,
+            backend=opened.tap.name,
+            about=facts(opened.tap.backend),
+            parameters=_parameters(how, opened, options),
+            samples=rounds.samples,
+            yardsticks=rounds.yardsticks,
+        )
+
+
+class _Rounds:
+    """Takes the samples.
+
+    Attributes:
+        samples: so far.
+        yardsticks: so far, by name.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        driver: Driver,
+        how: Settings,
+        requests: Sequence[Any],
+        progress: Callable[[Progress], None],
+    ):
+        self.samples: list[Sample] = []
+        self.yardsticks: dict[str, list[Figures]] = {}
+        self._engine = opened.engine
+        self._driver = driver
+        self._how = how
+        # closed loads first: they say what a relative rate is relative to
+        self._loads = sorted(distinct(how.loads), key=lambda load: isinstance(load, Open))
+        self._bars = Yardsticks(opened, requests) if how.compare else None
+        self._progress = progress
+        self._capacity = 0.0
+        self._step = 0
+        self._rate: float | None = None
+
+    async def run(self) -> None:
+        """All rounds, then the trace."""
+        for number in range(1, self._how.rounds + 1):
+            for load in self._loads:
+                self._tell(load.name)
+                self.samples.append(await self._take(load, number))
+                self._done(self.samples[-1].figures["requests_per_second"])
+            if number == 1:
+                self._learn_capacity()
+            for name in self._bars.names if self._bars else ():
+                self._tell(name)
+                assert self._bars is not None
+                found = await self._bars.measure(name, self._how.seconds)
+                self.yardsticks.setdefault(name, []).append(found)
+                self._done(found["rows_per_second"])
+        if self._how.trace is not None:
+            watch(self._engine, self._how.trace)
+            await self._take(self._loads[-1], 0, Span(0.0, TRACE_SECONDS))
+            watch(self._engine, None)
+
+    async def _take(self, load: Load, number: int, span: Span | None = None) -> Sample:
+        how = self._how
+        if isinstance(load, Open) and load.relative and not self._capacity:
+            self._learn_capacity()
+        rate = load.at(self._capacity) if isinstance(load, Open) else 0.0
+        chosen = span or Span(how.warm_up, how.seconds)
+        return await take(self._engine, self._driver, load, rate, chosen, number, how.inputs.rows)
+
+    def _learn_capacity(self) -> None:
+        """The best rate of the closed loads so far; it stays the same for all rounds."""
+        self._capacity = max(
+            (
+                sample.figures["requests_per_second"]
+                for sample in self.samples
+                if isinstance(sample.load, Closed)
+            ),
+            default=0.0,
+        )
+
+    def _tell(self, doing: str) -> None:
+        bars = len(self._bars.names) if self._bars else 0
+        steps = self._how.rounds * (len(self._loads) + bars)
+        self._progress(Progress(self._step, steps, doing, self._rate))
+
+    def _done(self, rate: float) -> None:
+        self._step += 1
+        self._rate = rate
+
+
+def _parameters(how: Settings, opened: Opened, options: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = how.inputs
+    return {
+        "seconds": how.seconds,
+        "warm_up": how.warm_up,
+        "rounds": how.rounds,
+        "deadline": how.deadline,
+        "loop": how.loop,
+        "rows": inputs.rows,
+        "shapes": {name: list(shape) for name, shape in inputs.shapes.items()},
+        "input": str(inputs.file) if inputs.file else f"random, seed {inputs.seed}",
+        "inputs": [str(spec) for spec in opened.engine.inputs],
+        "lanes": len(opened.tap.lanes),
+        "largest_batch": opened.tap.largest,
+        "options": {name: _plain(value) for name, value in options.items() if value is not None},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,207 @@
+"""`trtasync bench`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from trtasync.bench import Closed, Inputs, Load, Open, Recorder, Report, Settings, plot, run
+from trtasync.bench.inputs import read_shapes
+from trtasync.bench.loads import (
+    DEFAULT_CONCURRENCY,
+    read_concurrency,
+    read_numbers,
+    read_rates,
+    read_seconds,
+)
+from trtasync.bench.plot import check as check_plot
+from trtasync.cli.bench_tables import SampleBar, show
+from trtasync.cli.failures import failures
+from trtasync.errors import InvalidInput
+
+LOAD, REQUESTS, ENGINE, OUT = "The load", "The requests", "The engine", "What comes out"
+
+
+def bench(
+    model: Annotated[Path, typer.Argument(help="An .onnx, .plan or .engine file.")],
+    concurrency: Annotated[
+        str | None,
+        typer.Option(
+            "--concurrency",
+            "-c",
+            help="Closed loop: callers that wait for their answers, e.g. 1,8,64,256 (the default "
+            "without --rate).",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            help="Open loop: requests per second, e.g. 1000,2000, or shares of the capacity that "
+            "the closed loop measured: 50%,90%. Latency counts from when a request was due.",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
+    arrivals: Annotated[
+        Literal["poisson", "constant"], typer.Option(rich_help_panel=LOAD)
+    ] = "poisson",
+    seconds: Annotated[
+        float, typer.Option(help="Measured per load and round.", rich_help_panel=LOAD)
+    ] = 2.0,
+    warm_up: Annotated[
+        float, typer.Option(help="Seconds of the same load before.", rich_help_panel=LOAD)
+    ] = 0.5,
+    rounds: Annotated[
+        int, typer.Option(help="Samples of each load, interleaved.", rich_help_panel=LOAD)
+    ] = 3,
+    deadline: Annotated[
+        str | None,
+        typer.Option(help="Callers give up after, e.g. 20ms.", rich_help_panel=LOAD),
+    ] = None,
+    loop: Annotated[
+        Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=LOAD)
+    ] = "asyncio",
+    rows: Annotated[int, typer.Option(help="Per request.", rich_help_panel=REQUESTS)] = 1,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For dynamic axes, e.g. x:1x3x224x224; may be given several times.",
+            rich_help_panel=REQUESTS,
+        ),
+    ] = None,
+    input_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="An .npz with an array of rows per input; random numbers without it.",
+            rich_help_panel=REQUESTS,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of random numbers.", rich_help_panel=REQUESTS)] = 0,
+    backend: Annotated[
+        Literal["auto", "tensorrt", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
+    ] = "auto",
+    devices: Annotated[
+        str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)
+    ] = None,
+    streams: Annotated[int | None, typer.Option(help="Lanes.", rich_help_panel=ENGINE)] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads per run.", rich_help_panel=ENGINE)
+    ] = None,
+    max_batch_size: Annotated[int | None, typer.Option(rich_help_panel=ENGINE)] = None,
+    batch_sizes: Annotated[
+        str | None,
+        typer.Option(help="The only sizes run, e.g. 1,8,64.", rich_help_panel=ENGINE),
+    ] = None,
+    max_queue_delay: Annotated[
+        str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
+    ] = "0",
+    max_queue_size: Annotated[int, typer.Option(help="Rows.", rich_help_panel=ENGINE)] = 4096,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How an .onnx file is built on a GPU, as in `trtasync build`.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    graphs: Annotated[bool, typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)] = True,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Measure the ceiling, and trtexec's algorithm on a GPU, in the same run.",
+            rich_help_panel=OUT,
+        ),
+    ] = False,
+    as_json: Annotated[
+        str | None,
+        typer.Option("--json", help="Write everything here; - prints it.", rich_help_panel=OUT),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Curves, as .png, .svg or .pdf.", rich_help_panel=OUT),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="A timeline of the last load, for Perfetto.", rich_help_panel=OUT),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Measure a model's throughput and latency under load."""
+    with failures(debug):
+        settings = Settings(
+            loads=_loads(concurrency, rate, arrivals),
+            seconds=seconds,
+            warm_up=warm_up,
+            rounds=rounds,
+            inputs=Inputs(rows, read_shapes(shape or []), input_file, seed),
+            deadline=None if deadline is None else read_seconds(deadline, "--deadline"),
+            loop=loop,
+            compare=compare,
+            trace=None if trace is None else Recorder(),
+        )
+        options: dict[str, Any] = {
+            "backend": backend,
+            "devices": None if devices is None else read_numbers(devices, "--devices", int),
+            "streams": streams,
+            "threads": threads,
+            "max_batch_size": max_batch_size,
+            "batch_sizes": batch_sizes and read_numbers(batch_sizes, "--batch-sizes", int),
+            "max_queue_delay": read_seconds(max_queue_delay, "--max-queue-delay"),
+            "max_queue_size": max_queue_size,
+            "profiles": profile or None,
+            "graphs": graphs,
+        }
+        _check_files(as_json, picture, trace)
+        report = _run(model, settings, options, shown=not quiet and as_json != "-")
+        _write(report, settings, as_json, picture, trace)
+
+
+def _loads(
+    concurrency: str | None, rate: str | None, arrivals: Literal["poisson", "constant"]
+) -> list[Load]:
+    """What was asked for; relative rates alone bring the most callers along as their measure."""
+    open_loads: list[Open] = read_rates(rate, arrivals) if rate else []
+    closed: list[Closed] = read_concurrency(concurrency) if concurrency else []
+    if not closed and not open_loads:
+        closed = [Closed(number) for number in DEFAULT_CONCURRENCY]
+    elif not closed and any(load.relative for load in open_loads):
+        closed = [Closed(DEFAULT_CONCURRENCY[-1])]
+    return [*closed, *open_loads]
+
+
+def _check_files(as_json: str | None, picture: Path | None, trace: Path | None) -> None:
+    """Before minutes are spent on what could not be kept."""
+    files = [Path(as_json)] if as_json and as_json != "-" else []
+    for file in [*files, *filter(None, (picture, trace))]:
+        if not file.absolute().parent.is_dir():
+            raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
+    if picture is not None:
+        check_plot(picture)
+
+
+def _run(model: Path, settings: Settings, options: dict[str, Any], shown: bool) -> Report:
+    with SampleBar(Console(stderr=True), shown) as bar:
+        return run(model, settings, progress=bar, **options)
+
+
+def _write(
+    report: Report,
+    settings: Settings,
+    as_json: str | None,
+    picture: Path | None,
+    trace: Path | None,
+) -> None:
+    if as_json == "-":
+        sys.stdout.write(report.dumps() + "\n")
+    else:
+        show(Console(), report)
+        if as_json:
+            Path(as_json).write_text(report.dumps() + "\n")
+    if picture is not None:
+        plot(report, picture)
+    if trace is not None and settings.trace is not None:
+        settings.trace.write(trace)

@@ -1,0 +1,204 @@
+"""A benchmark's progress as a bar, and its report as tables."""
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from trtasync.bench import Point, Report
+from trtasync.bench import Progress as News
+
+WIDEST = 40
+"""Characters of the longest bar of a histogram."""
+
+LATE = 1000.0
+"""Microseconds from which the lateness of the load is worth a note."""
+
+STAGES = ("queue", "stage", "copy_in", "compute", "copy_out", "deliver")
+HEADS = ("queue", "stage", "H2D", "compute", "D2H", "deliver")
+
+
+class SampleBar:
+    """A context manager, and the callback for `run`.
+
+    It draws between samples only: drawing takes milliseconds of the loop that is measured.
+    """
+
+    def __init__(self, console: Console, shown: bool):
+        """Args:
+        console: where to draw.
+        shown: False draws nothing.
+        """
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not shown,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._progress.add_task("opening the model", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        self._progress.refresh()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, news: News) -> None:
+        """Draw a piece of news."""
+        rate = "" if news.rate is None else f" (before: {news.rate:,.0f}/s)"
+        self._progress.update(
+            self._task, completed=news.step, total=news.steps, description=f"{news.doing}{rate}"
+        )
+        self._progress.refresh()
+
+
+def show(console: Console, report: Report) -> None:
+    """Print a report."""
+    asked = report.parameters
+    console.print(
+        Text(
+            f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, "
+            f"{asked['lanes']} lane(s), batches of at most {asked['largest_batch']}, "
+            f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians"
+        )
+    )
+    points = report.points
+    _throughput(console, report, points)
+    _stages(console, points)
+    _histograms(console, points)
+    _yardsticks(console, report)
+    _notes(console, points)
+
+
+def _machine(report: Report) -> str:
+    hardware = report.about["hardware"]
+    return ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+    return table
+
+
+def _throughput(console: Console, report: Report, points: list[Point]) -> None:
+    columns: dict[str, Callable[[Point], str]] = {
+        "requests/s": lambda point: _rate(point, "requests_per_second"),
+    }
+    if report.parameters["rows"] > 1:
+        columns["rows/s"] = lambda point: _rate(point, "rows_per_second")
+    for head in ("p50", "p90", "p95", "p99", "max"):
+        columns[head] = lambda point, head=head: _time(point, f"latency_{head}_us")  # type: ignore[misc]
+    columns["CPU us/request"] = lambda point: _number(point, "cpu_us")
+    columns["busy"] = lambda point: _share(point, "busy_share")
+    columns["loop p99"] = lambda point: _time(point, "loop_delay_p99_us")
+    for name, ratios in report.ratios.items():
+        columns[f"of {name}"] = lambda point, found=ratios: (  # type: ignore[misc]
+            f"{found[point.load.name]['median']:.3f}"
+        )
+    table = _table("latency in ms", *columns)
+    for point in points:
+        table.add_row(point.load.name, *(cell(point) for cell in columns.values()))
+    console.print(table)
+
+
+def _stages(console: Console, points: list[Point]) -> None:
+    table = _table("mean ms by stage", *HEADS, "rows a batch", "padded")
+    for point in points:
+        table.add_row(
+            point.load.name,
+            *(_time(point, f"{stage}_us") for stage in STAGES),
+            _number(point, "batch_mean"),
+            _share(point, "padded_share"),
+        )
+    console.print(table)
+
+
+def _histograms(console: Console, points: list[Point]) -> None:
+    table = _table("batches by rows", "rows", "batches")
+    table.add_column("")
+    for point in points:
+        most = max(point.batch_sizes.values(), default=1)
+        for line, (size, count) in enumerate(_largest(point.batch_sizes)):
+            name = point.load.name if line == 0 else ""
+            table.add_row(name, size, f"{count:,}", "▇" * max(1, round(count / most * WIDEST)))
+    console.print(table)
+
+
+def _largest(sizes: Mapping[int, int], shown: int = 8) -> list[tuple[str, int]]:
+    """The most frequent sizes, by size, and one line for the others."""
+    chosen = sorted(sorted(sizes, key=lambda size: -sizes[size])[:shown])
+    lines = [(str(size), sizes[size]) for size in chosen]
+    if rest := sum(count for size, count in sizes.items() if size not in chosen):
+        lines.append(("other", rest))
+    return lines
+
+
+def _yardsticks(console: Console, report: Report) -> None:
+    for name, figures in report.to_json()["yardsticks"].items():
+        rate = figures["figures"]["rows_per_second"]
+        text = f"{name}: {rate['median']:,.0f} rows/s ({rate['min']:,.0f} .. {rate['max']:,.0f})"
+        console.print(Text(f"{text}, {_ABOUT[name]}"))
+
+
+_ABOUT = {
+    "ceiling": "full batches back to back on the same lanes, slots filled once, nobody asking.",
+    "trtexec": "its algorithm in this process: an upper bound that reuses inputs, no pipeline that "
+    "could serve.",
+}
+
+
+def _notes(console: Console, points: list[Point]) -> None:
+    words = {"refused": "refused (QueueFull)", "failed": "failed", "missed": "missed the deadline"}
+    for point in points:
+        lost = [
+            f"{figure['max']:,.0f} {text}"
+            for name, text in words.items()
+            if (figure := point.figures[name])["max"]
+        ]
+        late = point.figures.get("late_p99_us")
+        if late is not None and late["median"] > LATE:
+            lost.append(
+                f"{late['median'] / 1e3:,.1f} ms late (p99) was the load itself: the loop had no "
+                "time to ask"
+            )
+        if lost:
+            console.print(Text(f"{point.load.name}: in a round {', '.join(lost)}"))
+
+
+def _rate(point: Point, name: str) -> str:
+    figure = point.figures[name]
+    spread = f" ({figure['min']:,.0f} .. {figure['max']:,.0f})"
+    return f"{figure['median']:,.0f}{spread if figure['min'] != figure['max'] else ''}"
+
+
+def _time(point: Point, name: str) -> str:
+    value = point.median(name)
+    return "-" if value is None else f"{value / 1e3:.3g}"
+
+
+def _number(point: Point, name: str) -> str:
+    value = point.median(name)
+    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _share(point: Point, name: str) -> str:
+    value = point.median(name)
+    return "-" if value is None else f"{value:.0%}"
