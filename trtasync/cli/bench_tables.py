@@ -13,7 +13,7 @@ from rich.text import Text
 from trtasync.bench import Point, Report
 from trtasync.bench import Progress as News
 
-WIDEST = 40
+WIDEST = 30
 """Characters of the longest bar of a histogram."""
 
 LATE = 1000.0
@@ -80,6 +80,7 @@ def show(console: Console, report: Report) -> None:
     )
     points = report.points
     _throughput(console, report, points)
+    _latencies(console, points)
     _stages(console, points)
     _histograms(console, points)
     _yardsticks(console, report)
@@ -104,27 +105,40 @@ def _throughput(console: Console, report: Report, points: list[Point]) -> None:
     }
     if report.parameters["rows"] > 1:
         columns["rows/s"] = lambda point: _rate(point, "rows_per_second")
-    for head in ("p50", "p90", "p95", "p99", "max"):
-        columns[head] = lambda point, head=head: _time(point, f"latency_{head}_us")  # type: ignore[misc]
-    columns["CPU us/request"] = lambda point: _number(point, "cpu_us")
+    columns["CPU us each"] = lambda point: _number(point, "cpu_us")
     columns["busy"] = lambda point: _share(point, "busy_share")
-    columns["loop p99"] = lambda point: _time(point, "loop_delay_p99_us")
     for name, ratios in report.ratios.items():
         columns[f"of {name}"] = lambda point, found=ratios: (  # type: ignore[misc]
             f"{found[point.load.name]['median']:.3f}"
         )
-    table = _table("latency in ms", *columns)
+    _show_points(console, "load", columns, points)
+
+
+def _latencies(console: Console, points: list[Point]) -> None:
+    columns: dict[str, Callable[[Point], str]] = {
+        head: lambda point, head=head: _time(point, f"latency_{head}_us")  # type: ignore[misc]
+        for head in ("p50", "p90", "p95", "p99", "max")
+    }
+    columns["loop delay p99"] = lambda point: _time(point, "loop_delay_p99_us")
+    _show_points(console, "latency in ms", columns, points)
+
+
+def _show_points(
+    console: Console, title: str, columns: Mapping[str, Callable[[Point], str]], points: list[Point]
+) -> None:
+    """A line per load; tables stay below 80 columns, or a pipe would cut them."""
+    table = _table(title, *columns)
     for point in points:
         table.add_row(point.load.name, *(cell(point) for cell in columns.values()))
     console.print(table)
 
 
 def _stages(console: Console, points: list[Point]) -> None:
-    table = _table("mean ms by stage", *HEADS, "rows a batch", "padded")
+    table = _table("us by stage", *HEADS, "rows", "padded")
     for point in points:
         table.add_row(
             point.load.name,
-            *(_time(point, f"{stage}_us") for stage in STAGES),
+            *(_number(point, f"{stage}_us") for stage in STAGES),
             _number(point, "batch_mean"),
             _share(point, "padded_share"),
         )
