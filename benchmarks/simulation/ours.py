@@ -1,0 +1,70 @@
+"""trtasync's own policy, driven as `trtasync.dispatcher` drives it."""
+
+from benchmarks.simulation.scenarios import Scenario
+from benchmarks.simulation.schedulers import Launch, Request
+from trtasync.batching import Batch, Group, LaneState, Policy, PolicyOptions
+from trtasync.batching.work import Form
+
+
+class Slot:
+    """A slot of a lane."""
+
+    __slots__ = ("lane",)
+
+    def __init__(self, lane: int | None):
+        self.lane = lane
+
+
+class Ours:
+    """The engine's policy: the very code, with lanes and slots like the TensorRT backend's."""
+
+    def __init__(
+        self,
+        machine: Scenario,
+        max_queue_delay: float = 0.0,
+        preferred: tuple[int, ...] = (),
+        kind: type[Policy] = Policy,
+    ):
+        """Args:
+        machine: whose streams.
+        max_queue_delay: above 0 selects Triton's rule (dynamic_batch_scheduler.cc).
+        preferred: Triton's preferred batch sizes.
+        kind: another policy, to try it out.
+        """
+        states = [
+            LaneState(index, device, machine.depth) for index, device in enumerate(machine.lanes)
+        ]
+        options = PolicyOptions(
+            max_batch_size=machine.largest,
+            batch_sizes=machine.sizes,
+            max_queue_size=1_000_000_000,
+            max_queue_delay=max_queue_delay,
+            preferred_batch_size=preferred,
+            lead=machine.lead,
+        )
+        slots = [Slot(state.index) for state in states for _ in range(machine.slots)]
+        self.policy = kind(options, states, slots)
+        self._form = Form(Group(), 1)
+
+    @property
+    def wake_at(self) -> float:
+        return self.policy.wake_at
+
+    def submit(self, request: Request, now: float) -> None:
+        request.form = self._form
+        self.policy.submit(request, "deadline" in vars(request))
+
+    def withdraw(self, request: Request, now: float) -> None:
+        self.policy.withdraw(request, now)
+
+    def next_batch(self, now: float) -> Launch | None:
+        batch = self.policy.next_batch(now)
+        self.policy.placements.clear()  # nothing is staged here
+        if batch is None:
+            return None
+        return Launch(batch.entries, batch.run_rows, batch.lane, batch)
+
+    def finished(self, launch: Launch, now: float, seconds: float) -> None:
+        batch: Batch = launch.token
+        self.policy.finished(batch, now, seconds)
+        batch.entries = []
