@@ -110,7 +110,10 @@ def test_what_is_impossible_about_shapes_is_found(
 ) -> None:
     possible = (
         len(low) == len(best) == len(high) <= MAX_DIMS
-        and all(a <= b <= c <= LARGEST_DIM for a, b, c in zip(low, best, high, strict=True))
+        and all(
+            -LARGEST_DIM - 1 <= a <= b <= c <= LARGEST_DIM
+            for a, b, c in zip(low, best, high, strict=True)
+        )
     )  # fmt: skip
     problem = Shapes(tuple(low), tuple(best), tuple(high)).problem()
     assert (problem == "") == possible

@@ -64,7 +64,7 @@ class Shapes:
         for axis, (low, best, high) in enumerate(zip(self.min, self.opt, self.max, strict=True)):
             if not low <= best <= high:
                 return f"axis {axis}: min {low} <= opt {best} <= max {high} does not hold"
-            if high > LARGEST_DIM or low < -LARGEST_DIM:
+            if high > LARGEST_DIM or low < -LARGEST_DIM - 1:
                 return (
                     f"axis {axis}: {low} to {high} is beyond what TensorRT counts ({LARGEST_DIM})"
                 )
