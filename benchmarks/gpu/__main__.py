@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.gpu.results import ROUNDS, SECONDS
 from benchmarks.report import ROOT
 
-PARTS = ("tiny", "memory", "busy", "resnet", "zero_copy")
+PARTS = ("tiny", "memory", "busy", "resnet", "zero_copy", "streams", "arrivals")
 PATIENCE = 420
 """Seconds for one part."""
 
