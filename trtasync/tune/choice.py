@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trtasync.bench.loads import Closed, Open
-from trtasync.tune.probes import CURVE, EXPLORING, Aim, Outcome, Result
+from trtasync.tune.probes import CURVE, EXPLORING, Aim, Outcome, Result, written_rate
 from trtasync.tune.space import Config, Space
 
 TIE = 0.02
@@ -84,7 +84,9 @@ def judge(results: Sequence[Result], space: Space, aim: Aim) -> Verdict:
         by_config.setdefault(result.probe.config, []).append(result)
     rate = _throughput if aim.p99 is None else _under_goal
     found = [rate(config, each, aim) for config, each in by_config.items()]
-    order = sorted(found, key=lambda s: (-(s.score or 0.0), bool(s.failure), space.weight(s.config)))
+    order = sorted(
+        found, key=lambda s: (-(s.score or 0.0), bool(s.failure), space.weight(s.config))
+    )
     scored = [each for each in order if each.score is not None]
     contenders = [each for each in scored if each.repeated] or scored
     if not contenders:
@@ -113,7 +115,8 @@ def _throughput(config: Config, results: Sequence[Result], aim: Aim) -> Standing
 
 
 def _under_goal(config: Config, results: Sequence[Result], aim: Aim) -> Standing:
-    """The highest rate at which the median of the rounds met the goal."""
+    """The highest rate at which the median of the rounds met the goal; before the finals one of two
+    looks, because a single stall of the machine makes a p99."""
     assert aim.p99 is not None
     if failure := _failure(results):
         return Standing(config, failure=failure)
@@ -123,7 +126,8 @@ def _under_goal(config: Config, results: Sequence[Result], aim: Aim) -> Standing
     missed: list[float] = []
     for rate in rates:
         counted, repeated = _counted([each for each in kept if each.probe.load == Open(rate)])
-        p99 = statistics.median(each.p99 for each in counted)
+        typical = statistics.median if repeated else min
+        p99 = typical([each.p99 for each in counted])
         if p99 <= aim.p99:
             samples = tuple(rate for _ in counted)
             met = Standing(config, rate, samples, p99, repeated, figures=counted[-1])
@@ -178,8 +182,9 @@ def _why_nothing(aim: Aim, nearest: Nearest | None, standings: Sequence[Standing
     if nearest is not None and aim.p99 is not None:
         return (
             f"No configuration keeps the p99 within {aim.p99 * 1e3:g} ms; the nearest was "
-            f"{nearest.p99 * 1e3:.3g} ms with {nearest.config.name} at {nearest.rate:,.4g} "
-            "requests/s. Allow more time (--p99), or ask for less work per request."
+            f"{nearest.p99 * 1e3:.3g} ms with {nearest.config.name} at "
+            f"{written_rate(nearest.rate)} requests/s. Allow more time, or ask for less work per "
+            "request."
         )
     return "Too little was measured to recommend anything. Give it more time."
 

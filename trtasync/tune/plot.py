@@ -54,6 +54,16 @@ def _batches(axes: Any, report: Report) -> None:
             markersize=5,
             label=f"{streams} stream{'s' if streams > 1 else ''}",
         )
+    missed = [each for each in report.verdict.standings if each.below is not None]
+    if missed:
+        axes.plot(
+            [each.config.max_batch_size for each in missed],
+            [each.below for each in missed],
+            "v",
+            color="#999999",
+            markersize=5,
+            label="given up: missed the goal here",
+        )
     chosen = report.verdict.recommended
     if chosen is not None:
         axes.plot(
@@ -68,22 +78,25 @@ def _batches(axes: Any, report: Report) -> None:
     goal = report.settings.p99
     what = "at full load" if goal is None else f"with a p99 of at most {goal * 1e3:g} ms"
     axes.set(xlabel="max_batch_size", ylabel=f"requests per second {what}")
-    batches = sorted({batch for _, batch in best})
+    batches = sorted({*(batch for _, batch in best), *(e.config.max_batch_size for e in missed)})
     if batches:
         axes.set_xscale("log", base=2)
         axes.set_xticks(batches, list(map(str, batches)))
         axes.minorticks_off()
         axes.legend(fontsize=8)
-    axes.set_ylim(bottom=0)
     axes.margins(y=0.12)
+    axes.set_ylim(bottom=0, auto=None)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_title("throughput by batch size and streams", fontsize=10)
     axes.grid(alpha=0.3, linewidth=0.5)
 
 
 def _curve(axes: Any, report: Report) -> None:
-    """Latency over answered requests, open loads only: of these it counts from when each was due."""
+    """Latency over the rate of open loads: there it counts from when each request was due."""
+    from matplotlib.ticker import LogLocator
+
     points = [point for point in report.curve if isinstance(point.load, Open)]
-    rates = [point.requests_per_second for point in points]
+    rates = [point.load.rate for point in points if isinstance(point.load, Open)]
     for name, colour, style in (("p99", COLOURS[1], "--"), ("p50", COLOURS[0], "-")):
         seen = [(r, getattr(p, name)) for r, p in zip(rates, points, strict=True)]
         seen = [(rate, value * 1e3) for rate, value in seen if value is not None]
@@ -96,9 +109,13 @@ def _curve(axes: Any, report: Report) -> None:
         rate = full[-1].requests_per_second
         text = f"{full[-1].load.name}, closed loop"
         axes.axvline(rate, color="#555555", ls="-.", lw=1, label=text)
-    axes.set(xlabel="requests per second", ylabel="latency, ms")
+    axes.set(xlabel="requests per second offered", ylabel="latency, ms")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     if points:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
         axes.set_xlim(left=0)
         axes.legend(fontsize=8)
     chosen: Config | None = report.recommended

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from trtasync.bench.loads import Closed, Load, Open
 from trtasync.tune.space import Config
 
-EXPLORING, CURVE = 0, -1
-"""Turns of the first look at a configuration, and of the curve; those of the finals count from 1."""
+EXPLORING, CURVE, AGAIN = 0, -1, -2
+"""Turns of the first look at a configuration, of the curve, and of a second look at a rate that
+missed the goal by little; those of the finals count from 1."""
 
 STEP = 1.05
 """Rates of open loads are powers of it: one step is the finest difference that is told apart."""
@@ -115,3 +116,8 @@ def rate_at(index: int) -> Open:
 
 def _at(index: int) -> float:
     return float(f"{STEP**index:.4g}")
+
+
+def written_rate(rate: float) -> str:
+    """E.g. "12,345" or "0.456"."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"

@@ -12,10 +12,13 @@ from trtasync.tune.choice import Standing, Verdict
 from trtasync.tune.probes import Outcome, Result
 from trtasync.tune.settings import Settings
 from trtasync.tune.space import Config
-from trtasync.tune.subject import Subject
+from trtasync.tune.subject import Subject, quoted
 
 SCHEMA = 1
 """Raised when a name in the JSON changes its meaning or goes."""
+
+LINE = 50
+"""Characters of arguments that a line of code has room for."""
 
 Ended = Literal["settled", "budget", "interrupted"]
 
@@ -83,9 +86,12 @@ class Report:
         if self.options is None:
             return ""
         given = {name: value for name, value in self.options.items() if value is not None}
-        words = "".join(f", {name}={value!r}" for name, value in given.items())
+        words = [self.subject.call, *(f"{name}={quoted(value)}" for name, value in given.items())]
+        inside = ", ".join(words)
+        if len(inside) > LINE:
+            inside = "".join(f"\n    {word}," for word in words) + "\n"
         lines = ["import trtasync", "", *filter(None, [self.subject.before])]
-        opening = f"async with trtasync.open_engine({self.subject.call}{words}) as engine:"
+        opening = f"async with trtasync.open_engine({inside}) as engine:"
         return "\n".join([*lines, opening, "    ..."])
 
     @property

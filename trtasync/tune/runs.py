@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.bench.runs import on_loop
-from trtasync.tune.probes import MOST_ROWS, Aim, Outcome, Probe
+from trtasync.tune.probes import MOST_ROWS, Aim, Outcome, Probe, written_rate
 from trtasync.tune.report import Ended, Report
 from trtasync.tune.search import Search
 from trtasync.tune.settings import Progress, Settings
@@ -146,7 +146,7 @@ def _said(outcome: Outcome) -> str:
         return f"failed: {outcome.failure}"
     p99 = outcome.figures.get("tail_us")
     end = "no p99: too many without an answer" if p99 is None else f"p99 {p99 / 1e3:.3g} ms"
-    return f"{outcome.rate:,.4g}/s, {end}"
+    return f"{written_rate(outcome.rate)}/s, {end}"
 
 
 def _nothing(news: Progress) -> None:

@@ -3,12 +3,14 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 Buckets = Literal["any", "powers", "coarse", "full"]
 """Which batch sizes run: any; powers of two; every other power of two; the largest only."""
 
 BUCKETS: tuple[Buckets, ...] = get_args(Buckets)
+
+T = TypeVar("T")
 
 AXES = ("max_batch_size", "streams", "graphs", "threads", "buckets")
 """In the order in which they are looked at: what matters most comes first."""
@@ -41,7 +43,7 @@ class Config:
         words = [
             f"{self.streams} stream{'s' if self.streams > 1 else ''}",
             f"batch {self.max_batch_size}",
-            BUCKET_WORDS[self.buckets],
+            f"sizes {BUCKET_WORDS[self.buckets]}",
         ]
         if self.graphs is not None:
             words.append("graphs" if self.graphs else "no graphs")
@@ -51,10 +53,10 @@ class Config:
 
 
 BUCKET_WORDS: Mapping[Buckets, str] = {
-    "any": "any size",
-    "powers": "powers of two",
-    "coarse": "every other power",
-    "full": "full only",
+    "any": "any",
+    "powers": "powers of 2",
+    "coarse": "coarse",
+    "full": "full",
 }
 
 
@@ -107,16 +109,11 @@ class Space:
         """The configuration of this space that is nearest to one which may lie outside."""
         return self.normal(
             Config(
-                _nearest(self.streams, config.streams),
-                _nearest(self.max_batch_size, config.max_batch_size),
-                *(
-                    mine if mine in values else values[0]
-                    for values, mine in (
-                        (self.buckets, config.buckets),
-                        (self.graphs, config.graphs),
-                        (self.threads, config.threads),
-                    )
-                ),
+                streams=_nearest(self.streams, config.streams),
+                max_batch_size=_nearest(self.max_batch_size, config.max_batch_size),
+                buckets=_or_first(config.buckets, self.buckets),
+                graphs=_or_first(config.graphs, self.graphs),
+                threads=_or_first(config.threads, self.threads),
             )
         )
 
@@ -189,6 +186,10 @@ def powers_of_two(largest: int) -> tuple[int, ...]:
 
 def _nearest(values: Sequence[int], wanted: int) -> int:
     return min(values, key=lambda value: (abs(value - wanted), value))
+
+
+def _or_first(value: T, values: Sequence[T]) -> T:
+    return value if value in values else values[0]
 
 
 def _place(values: Sequence[Any], value: Any) -> int:

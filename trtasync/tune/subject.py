@@ -1,6 +1,7 @@
 """What is tuned: the model opened once, to learn what there is to choose from."""
 
 import hashlib
+import json
 import os
 import platform
 import threading
@@ -105,14 +106,14 @@ async def examine(model: Any, how: Settings, options: Mapping[str, Any]) -> Subj
 async def _examine_file(
     path: Path, how: Settings, options: dict[str, Any], given: EngineOptions
 ) -> Subject:
-    opened, call, before, digest = path, repr(str(path)), "", ""
+    opened, call, before, digest = path, quoted(str(path)), "", ""
     if not is_plan(path):
         if backend_for(path, given.backend) == "tensorrt":
             opened, before = await _build(path, how, given)
             call = "plan"
             options = {name: value for name, value in options.items() if name not in ON_ITS_WAY}
             given = read_options(opened, options)
-        elif path.is_file():
+        else:
             digest = await in_thread(lambda: _onnx_digest(path))
     stop = threading.Event()
     look = await _look(
@@ -175,8 +176,8 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         asked["cache"] = str(given.cache)
     if device:
         asked["device"] = device
-    words = "".join(f", {name}={value!r}" for name, value in asked.items())
-    return plan.path, f"plan = await trtasync.build_plan({str(path)!r}{words})"
+    words = "".join(f", {name}={quoted(value)}" for name, value in asked.items())
+    return plan.path, f"plan = await trtasync.build_plan({quoted(str(path))}{words})"
 
 
 async def _look(
@@ -247,7 +248,14 @@ def _batches(backend: Backend) -> Sequence[int]:
     return [size for size in powers_of_two(largest) if size >= least]
 
 
+def quoted(value: Any) -> str:
+    """As Python code, with the quotation marks that most people use."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
 def _onnx_digest(path: Path) -> str:
+    if not path.is_file():
+        return ""  # opening it says so in better words
     from trtasync.build.onnx_files import read_onnx
 
     return read_onnx(path).digest()  # external weights too
