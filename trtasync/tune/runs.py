@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.bench.runs import on_loop
+from trtasync.build.paths import read_path
 from trtasync.tune.probes import MOST_ROWS, Aim, Outcome, Probe, written_rate
 from trtasync.tune.report import Ended, Report
 from trtasync.tune.search import Search
@@ -134,7 +135,7 @@ def _state(subject: Subject, how: Settings) -> State:
     path: Path | None = None
     given = not isinstance(how.state, bool)
     if given:
-        path = Path(str(how.state)).expanduser()
+        path = read_path("state", how.state).absolute()
     elif how.state and subject.identity is not None:
         path = default_path(subject.name, subject.identity)
     facts = subject.identity or {"model": subject.name, "backend": subject.backend}

@@ -1,9 +1,9 @@
 """What to measure next: a pure object that is told results and asks for the next measurement.
 
 First one look at each configuration on the way to the best: all values of each axis in turn, then
-the neighbours of the best so far, until none is better. Then the finals, in rounds. Then the curve
-of the one recommended. What results cost is part of them, so the budget needs no clock, and the
-same results always lead to the same questions.
+the neighbours of the best so far, until none is better, and simpler ones for as long as they are as
+good. Then the finals, in rounds. Then the curve of the one recommended. What results cost is part
+of them, so the budget needs no clock, and the same results always lead to the same questions.
 """
 
 from collections.abc import Generator, Sequence
@@ -146,10 +146,19 @@ class Search:
             yield from self._look(fresh[0])
 
     def _fresh(self) -> list[Config]:
-        """What to look at next: neighbours of the best, or, as long as nothing ran, anything."""
-        best = self._best()
-        around = self._space.all() if best is None else self._space.neighbours(best.config)
-        return [config for config in around if config not in self._tried]
+        """What to look at next: neighbours of the best; then simpler neighbours of the simplest one
+        that is as good; as long as nothing ran, anything."""
+        verdict, space = self.verdict(), self._space
+        if verdict.best is None:
+            return self._untried(space.all())
+        if around := self._untried(space.neighbours(verdict.best.config)):
+            return around
+        least = min((each.config for each in verdict.tied), key=space.weight)
+        around = self._untried(space.neighbours(least))
+        return [config for config in around if space.weight(config) < space.weight(least)]
+
+    def _untried(self, configs: Sequence[Config]) -> list[Config]:
+        return [config for config in configs if config not in self._tried]
 
     def _exhausted(self) -> bool:
         """Finals and curve take what is left of the budget."""

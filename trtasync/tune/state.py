@@ -63,6 +63,8 @@ class State:
     def __enter__(self) -> Self:
         if self.path is None:
             return self
+        if self.path.is_dir():
+            raise InvalidInput(f"{self.path} is a folder; name a file in it (state).")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._open(self.path)
