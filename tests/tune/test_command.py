@@ -24,7 +24,7 @@ from trtasync.tune.work import Workplace
 
 ROOT = Path(__file__).parents[2]
 PAIR = str(MODELS / "digits_pair.onnx")
-QUICK = ["--seconds", "0.02", "--warm-up", "0.01", "--rounds", "1", "--budget", "20s"]
+QUICK = ["--seconds", "0.01", "--warm-up", "0.005", "--rounds", "1", "--budget", "20s"]
 SMALL = ["--streams", "1", "--max-batch", "2,4", "--buckets", "any", "--threads", "1"]
 
 
