@@ -148,7 +148,7 @@ def tune(
             tuning = Tuning(model, settings, progress=bar, **given)
             report, interrupted = _run(tuning)
         _write(report, as_json, picture)
-        _end(report, interrupted)
+        _end(report, interrupted, fresh)
 
 
 _SWITCH = {"on": True, "off": False}
@@ -199,11 +199,11 @@ def _write(report: Report, as_json: str | None, picture: Path | None) -> None:
         plot(report, picture)
 
 
-def _end(report: Report, interrupted: bool) -> None:
+def _end(report: Report, interrupted: bool, fresh: bool) -> None:
     """The exit code, with a line on stderr unless all is well."""
     if interrupted:
-        kept = "run the same command again to go on." if report.state else "nothing was kept."
-        stop(INTERRUPTED, f"interrupted; {kept}")
+        again = f"run the same command again{' without --fresh' if fresh else ''} to go on."
+        stop(INTERRUPTED, f"interrupted; {again if report.state else 'nothing was kept.'}")
     if report.recommended is None:
         goal = report.verdict.nearest is not None
         stop(GOAL_MISSED if goal else MODEL, report.verdict.why)
