@@ -24,6 +24,7 @@ from trtasync.tune import Aim, Config, Outcome, Probe, Result, Search, Space
 from trtasync.tune.choice import judge
 from trtasync.tune.probes import AGAIN, CURVE, SPAN, STEP, index_below, rate_at
 from trtasync.tune.search import SHARES, SHARES_WITH_GOAL
+from trtasync.tune.space import AXES
 
 LONG = Aim(budget=math.inf)
 GOAL = Aim(p99=0.020, budget=math.inf)
@@ -43,13 +44,14 @@ def spaces(draw: st.DrawFn) -> Space:
 
 
 @st.composite
-def unimodal(draw: st.DrawFn, space: Space) -> dict[Config, float]:
-    """A rate for every configuration: along each axis it rises to one peak and falls beyond."""
+def unimodal(draw: st.DrawFn, space: Space, least: float = 1.03) -> dict[Config, float]:
+    """A rate for every configuration: along each axis it rises to one peak and falls beyond, by
+    this factor at least from one value to the next."""
     factors: list[dict[Any, float]] = []
     for axis in ("streams", "max_batch_size", "buckets", "graphs", "threads"):
         values = getattr(space, axis)
         peak = draw(st.integers(0, len(values) - 1))
-        steps = draw(st.lists(st.floats(1.03, 3.0), min_size=len(values), max_size=len(values)))
+        steps = draw(st.lists(st.floats(least, 3.0), min_size=len(values), max_size=len(values)))
         factor = {values[peak]: 1.0}
         for way in (1, -1):
             level = 1.0
@@ -227,23 +229,49 @@ def highest(capacity: float, floor: float, goal: float) -> int | None:
     return max(met, default=None)
 
 
+FINER = 1.01
+"""From one value to the next by less than a step of the ladder."""
+
+
+@pytest.mark.parametrize("least", [STEP * 1.002, FINER])
 @settings(max_examples=25)
 @given(st.data())
-def test_under_a_goal_the_highest_rate_is_found(data: st.DataObject) -> None:
+def test_under_a_goal_the_highest_rate_is_found(least: float, data: st.DataObject) -> None:
+    """Exactly, where every step along an axis gains a step of the ladder (and what the ladder's
+    numbers are rounded by); else to within a step for each axis."""
     space = data.draw(spaces())
-    rates = data.draw(unimodal(space))
+    rates = data.draw(unimodal(space, least))
     search = Search(space, GOAL, data.draw(st.sampled_from(space.all())))
     asked = follow(search, lambda probe: queue(rates[probe.config], 0.004)(probe))
     assert len(asked) == len(set(asked)) <= most(space, GOAL)
     verdict = search.verdict()
     assert verdict.recommended is not None
+    assert verdict.recommended.score is not None
     true = {each: highest(rate, 0.004, 0.020) for each, rate in rates.items()}
     best = max(index for index in true.values() if index is not None)
-    assert verdict.recommended.score == rate_at(best).rate
+    lost = best - index_below(verdict.recommended.score)
+    assert 0 <= lost <= (len(AXES) if least == FINER else 0)
     simplest = min(
         (each for each in verdict.tied), key=lambda standing: space.weight(standing.config)
     )
     assert verdict.recommended == simplest
+
+
+def test_a_gain_finer_than_a_step_may_be_missed_under_a_goal() -> None:
+    """The limit that docs/tuning.md names: each axis gains 3 %, both together more than a step."""
+    space = Space(streams=(1, 2), max_batch_size=(4,), buckets=("any", "powers"))
+    rates = {
+        each: 0.94 * 1.03 ** ((each.streams == 2) + (each.buckets == "powers"))
+        for each in space.all()
+    }
+    search = Search(space, GOAL)
+    follow(search, lambda probe: queue(rates[probe.config], 0.004)(probe))
+    chosen = search.verdict().recommended
+    best = highest(max(rates.values()), 0.004, 0.020)
+    assert chosen is not None
+    assert chosen.score is not None
+    assert best is not None
+    assert index_below(chosen.score) == best - 1
 
 
 @settings(max_examples=50)
