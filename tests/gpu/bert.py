@@ -73,10 +73,9 @@ class Encoder:
         self._words = drawn(size.words, hidden, spread=1.0)
         self._places = drawn(size.longest, hidden, spread=0.3)
         self._norm = torch.ones(hidden, **target), torch.zeros(hidden, **target)
+        shapes = (3 * hidden, hidden), (hidden, hidden), (inner, hidden), (hidden, inner)
         self._layers = [
-            (linear(3 * hidden, hidden), linear(hidden, hidden))
-            + (linear(inner, hidden), linear(hidden, inner))
-            for _ in range(size.layers)
+            tuple(linear(out, into) for out, into in shapes) for _ in range(size.layers)
         ]
 
     def __call__(self, ids: Any, mask: Any) -> Any:

@@ -132,13 +132,13 @@ class TorchModel:
 
     def close(self) -> None:
         """End the builder's thread and give torch's spare memory back."""
-        self._builder.submit(self.trim).result()
+        self.trim()
         self._builder.shutdown()
 
     def trim(self) -> None:
         """Give the memory of graphs that are gone back to the device."""
         gc.collect()
-        load("torch").cuda.empty_cache()
+        self._builder.submit(lambda: load("torch").cuda.empty_cache()).result()
 
     def _forward_on(self, gpu: int) -> Forward:
         forward = self._forwards.get(gpu)
@@ -148,9 +148,7 @@ class TorchModel:
                 forward = self._forwards[gpu] = self.make(gpu)
         return forward
 
-    def _build(
-        self, context: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]
-    ) -> Built:
+    def _build(self, context: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Built:
         torch = load("torch")
         gpu = gpu_of(context._addresses[next(iter(inputs))])
         forward = self._forward_on(gpu)

@@ -287,7 +287,9 @@ class TensorRTBackend:
             return []  # the values of shape tensors are not known before a request brings them
         found: dict[tuple[Shape, ...], Layout] = {}
         for profile in self._plan.profiles:
-            sizes = [self._sizes_within(index, range_) for index, range_ in enumerate(profile.ranges)]
+            sizes = [
+                self._sizes_within(index, range_) for index, range_ in enumerate(profile.ranges)
+            ]
             lists = [each for each in dict.fromkeys(sizes) if each]
             for lengths in itertools.product(*lists):
                 chosen = dict(zip(lists, lengths, strict=True))
@@ -304,7 +306,7 @@ class TensorRTBackend:
         return layouts[:MAX_WARM_LAYOUTS]
 
     def _sizes_within(self, index: int, range_: Shapes) -> tuple[int, ...]:
-        """The lengths that `padding` gives an input and a profile allows; () where it gives none."""
+        """The lengths that `padding` gives an input and a profile allows; () without any."""
         pad = self._options.padding.get(self.spec.inputs[index].name)
         if pad is None or not pad.sizes:
             return ()
