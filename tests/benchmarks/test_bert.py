@@ -1,7 +1,6 @@
 """What of the benchmark of padded texts can be known without a GPU: lengths, arithmetic, and a run
 on the doubles of CUDA and TensorRT from beginning to end."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 from benchmarks.gpu import bert, schedule, texts
 from benchmarks.gpu.schedule import Run
 from benchmarks.load import run_on
-from tests import doubles
+from tests.benchmarks.support import on_doubles
 from tests.doubles import world as worlds
 from tests.doubles.kernels import view
-from tests.gpu import hardware
 from tests.gpu.bert import ANSWER, IDS, MASK, Size
 from tests.helpers import Array
 from trtasync.metrics import BatchRecord
@@ -152,24 +150,14 @@ def _sums(ids: Array, mask: Array) -> Array:
     return np.asarray(sums * np.arange(1, SMALL.hidden + 1), np.float32)
 
 
-@pytest.fixture
-def on_doubles() -> Iterator[None]:
-    """The bare CUDA calls of the yardsticks go to the double too."""
-    hardware.load.cache_clear()
-    with doubles.install():
-        yield
-    hardware.load.cache_clear()
-
-
-@pytest.mark.usefixtures("on_doubles")
 def test_a_run_on_the_doubles() -> None:
-    hardware.enter()
     setup = bert.Setup(LENGTHS, SIZES, (1, 2), clients=12, rounds=1, seconds=0.2, warm_up=0.05)
     model = FakeBert()
-    bench = bert.Bench(model, setup, [3, 5, 9, 14, 20, 32])
-    for streams in setup.streams:
-        run_on("asyncio", lambda streams=streams: bench.many(streams))  # type: ignore[misc]
-    bench.close()
+    with on_doubles():
+        bench = bert.Bench(model, setup, [3, 5, 9, 14, 20, 32])
+        for streams in setup.streams:
+            run_on("asyncio", lambda streams=streams: bench.many(streams))  # type: ignore[misc]
+        bench.close()
     assert model.trimmed == 2
     assert max(error for name, error in bench.errors.items() if "mask" not in name) == 0
     for name in ("1", "2"):

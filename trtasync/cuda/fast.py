@@ -10,6 +10,7 @@ so that they belong to the very driver it uses; where it gives none, the runtime
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 _P, _SIZE = ctypes.c_void_p, ctypes.c_size_t
@@ -35,6 +36,7 @@ class FastCalls:
         event_query: (event); 600 while it has not fired.
         copy_in: (device address, pinned host address, bytes, stream).
         copy_out: (pinned host address, device address, bytes, stream).
+        enter: makes the device current (that was so when these calls were made) in this thread.
         keeps_gil: False where the runtime's functions had to serve.
     """
 
@@ -43,18 +45,20 @@ class FastCalls:
     event_query: Callable[[int], int]
     copy_in: Callable[[int, int, int, int], int]
     copy_out: Callable[[int, int, int, int], int]
+    enter: Callable[[], int]
     keeps_gil: bool
 
 
-def fast_calls(module: Any) -> FastCalls:
-    """The driver's functions, or the runtime's."""
+def fast_calls(module: Any, device: int) -> FastCalls:
+    """The driver's functions, or the runtime's. In a thread where `device` is current."""
     found = {name: _entry_point(module, name) for name in _SIGNATURES}
     if all(found.values()):
         launch, record, query, copy_in, copy_out = (
             ctypes.PYFUNCTYPE(ctypes.c_int, *_SIGNATURES[name])(address)
             for name, address in found.items()
         )
-        return FastCalls(launch, record, query, copy_in, copy_out, True)
+        enter = _enter(module, device)
+        return FastCalls(launch, record, query, copy_in, copy_out, enter, True)
     kinds = module.cudaMemcpyKind
 
     def copy(kind: Any) -> Callable[[int, int, int, int], int]:
@@ -69,8 +73,21 @@ def fast_calls(module: Any) -> FastCalls:
         lambda event: int(module.cudaEventQuery(event)[0]),
         copy(kinds.cudaMemcpyHostToDevice),
         copy(kinds.cudaMemcpyDeviceToHost),
+        lambda: int(module.cudaSetDevice(device)[0]),
         False,
     )
+
+
+def _enter(module: Any, device: int) -> Callable[[], int]:
+    """Makes the runtime's own (primary) context of a device current, which is current now: the
+    runtime goes by the driver's current context."""
+    ask, choose = (_entry_point(module, name) for name in ("cuCtxGetCurrent", "cuCtxSetCurrent"))
+    context = _P()
+    if ask and choose:
+        ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_P))(ask)(ctypes.byref(context))
+    if not context.value:
+        return lambda: int(module.cudaSetDevice(device)[0])
+    return partial(ctypes.PYFUNCTYPE(ctypes.c_int, _P)(choose), context.value)
 
 
 def _entry_point(module: Any, name: str) -> int:
