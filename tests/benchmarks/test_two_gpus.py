@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.gpu import two_gpus
+from benchmarks.gpu.__main__ import default_parts
 from benchmarks.gpu.results import Table
 from benchmarks.gpu.works import Work
 from benchmarks.load import run_on
@@ -60,3 +61,9 @@ def test_it_says_so_where_there_is_one_gpu_only(capsys: pytest.CaptureFixture[st
     with on_doubles(1):
         assert two_gpus.main([]) == 1
     assert "there are 1" in capsys.readouterr().err
+
+
+def test_a_part_is_run_by_default_where_there_are_gpus_enough() -> None:
+    assert "two_gpus" not in default_parts(1)
+    assert default_parts(2) == [*default_parts(1), "two_gpus"]
+    assert default_parts(0) == default_parts(1)
