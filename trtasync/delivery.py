@@ -153,4 +153,5 @@ def record_of(batch: Batch, times: Times | None, ended: float, delivered: float)
         ended,
         delivered,
         times,
+        batch.group.layout.shapes,
     )

@@ -102,6 +102,8 @@ class BatchRecord(NamedTuple):
         ended: when its end was seen.
         delivered: when its answers were handed out.
         times: seconds of copy in, compute, copy out; None when they were not measured.
+        shapes: per input (shape tensors left out) the shape of one row as it was run, padding
+            included.
     """
 
     lane: int
@@ -113,6 +115,7 @@ class BatchRecord(NamedTuple):
     ended: float
     delivered: float
     times: tuple[float, float, float] | None
+    shapes: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,11 +232,40 @@ def _array_writer(array: Array) -> WriteRow:
 
 
 def _padding_writer(array: Array, axis: int, value: float) -> WriteRow:
+    """Rows that are filled up with `value` behind their true length on one axis of a row."""
+    before = (slice(None),) * (axis + 1)
+
     def write(row: int, count: int, source: Array) -> None:
-        target = np.moveaxis(array[row : row + count], axis + 1, 0)
+        target = array[row : row + count]
         rows = source if source.ndim == array.ndim else source[np.newaxis]
         length = rows.shape[axis + 1]
-        target[:length] = np.moveaxis(rows, axis + 1, 0)
-        target[length:] = value
+        target[(*before, slice(length))] = rows
+        target[(*before, slice(length, None))] = value
+
+    return _flat_padding_writer(array, value, write) if _is_small_line(array) else write
+
+
+def _is_small_line(array: Array) -> bool:
+    return array.ndim == 2 and _is_small(array)
+
+
+def _flat_padding_writer(array: Array, value: float, by_numpy: WriteRow) -> WriteRow:
+    """The same for single rows of one axis (token ids): keeps the GIL, and takes 0.8 us
+    instead of 4."""
+    flat = memoryview(cast(Any, array.reshape(-1)))
+    size = array.shape[1]
+    fill = memoryview(cast(Any, np.full(size, value, array.dtype)))
+
+    def write(row: int, count: int, source: Array) -> None:
+        if count > 1:
+            by_numpy(row, count, source)
+            return
+        begin, end = row * size, (row + 1) * size
+        middle = begin + source.size
+        try:
+            flat[begin:middle] = cast(Any, source.reshape(-1))
+            flat[middle:end] = fill[middle - begin :]
+        except ValueError:  # unaligned memory
+            by_numpy(row, count, source)
 
     return write

@@ -80,10 +80,34 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     return result[1] if len(result) == 2 else result[1:]
 
 
-def enter() -> None:
-    """Make GPU 0's primary context current in this thread."""
-    call(runtime().cudaSetDevice, 0)
+def enter(gpu: int = 0) -> None:
+    """Make a GPU's primary context current in this thread."""
+    call(runtime().cudaSetDevice, gpu)
     call(runtime().cudaFree, 0)
+
+
+@contextmanager
+def on_gpu(gpu: int) -> Iterator[None]:
+    """The same for a while."""
+    before = int(call(runtime().cudaGetDevice))
+    enter(gpu)
+    try:
+        yield
+    finally:
+        call(runtime().cudaSetDevice, before)
+
+
+def gpus() -> int:
+    """How many there are; 0 where there is no driver."""
+    return 0 if why_not() else int(runtime().cudaGetDeviceCount()[1])
+
+
+def gpu_of(address: int) -> int:
+    """The GPU in whose memory an address lies."""
+    found = call(runtime().cudaPointerGetAttributes, address)
+    if int(found.type) != int(runtime().cudaMemoryType.cudaMemoryTypeDevice):
+        raise RuntimeError(f"{address:#x} is no device memory ({found.type!r})")
+    return int(found.device)
 
 
 def synchronize() -> None:
@@ -241,6 +265,7 @@ def describe() -> dict[str, Any]:
     return {
         "gpu": name.decode().rstrip("\0") if isinstance(name, bytes) else str(name),
         "driver": version.read_text().splitlines()[0] if version.exists() else None,
+        "gpus": gpus(),
         "driver_cuda": int(call(module.cudaDriverGetVersion)),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }

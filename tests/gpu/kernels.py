@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.gpu.hardware import Array, call, driver, enter, load, put
+from tests.gpu.hardware import Array, call, driver, enter, gpu_of, load, on_gpu, put
 
 Kernel = Callable[[Any, int], bool]
 """(execution context, stream handle) -> whether it was enqueued."""
@@ -137,28 +137,30 @@ def compile_source(source: str, architecture: str) -> bytes:
 
 
 @cache
-def module() -> Any:
-    """All kernels above, loaded into GPU 0's primary context; once per process."""
+def module(gpu: int = 0) -> Any:
+    """All kernels above, loaded into a GPU's primary context; once per process and GPU."""
     api = driver()
-    enter()
-    device = call(api.cuCtxGetDevice)
-    kinds = api.CUdevice_attribute
-    major = call(
-        api.cuDeviceGetAttribute, kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device
-    )
-    minor = call(
-        api.cuDeviceGetAttribute, kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device
-    )
-    return call(api.cuModuleLoadData, compile_source(SOURCE, f"sm_{major}{minor}"))
+    with on_gpu(gpu):
+        device = call(api.cuCtxGetDevice)
+        kinds = api.CUdevice_attribute
+        major = call(
+            api.cuDeviceGetAttribute, kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device
+        )
+        minor = call(
+            api.cuDeviceGetAttribute, kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device
+        )
+        return call(api.cuModuleLoadData, compile_source(SOURCE, f"sm_{major}{minor}"))
 
 
 @cache
-def function(name: str) -> Any:
+def function(name: str, gpu: int = 0) -> Any:
     """One kernel, loaded now and not at its first launch, which may be inside a capture."""
     api = driver()
-    found = call(api.cuModuleGetFunction, module(), name.encode())
-    if hasattr(api, "cuFuncLoad"):
-        call(api.cuFuncLoad, found)
+    loaded = module(gpu)
+    with on_gpu(gpu):
+        found = call(api.cuModuleGetFunction, loaded, name.encode())
+        if hasattr(api, "cuFuncLoad"):
+            call(api.cuFuncLoad, found)
     return found
 
 
@@ -168,15 +170,18 @@ class Launch:
     Like TensorRT's `execute_async_v3`, that call releases the GIL.
     """
 
-    def __init__(self, name: str, blocks: int, *arguments: Any, threads: int = THREADS):
+    def __init__(
+        self, name: str, blocks: int, *arguments: Any, threads: int = THREADS, gpu: int = 0
+    ):
         """Args:
         name: of the kernel.
         blocks: of the grid.
         arguments: ctypes values, in the kernel's order.
         threads: per block.
+        gpu: whose streams it is put on.
         """
         self._launch = driver().cuLaunchKernel
-        self._function = function(name)
+        self._function = function(name, gpu)
         self._size = (blocks, 1, 1, threads, 1, 1, 0)
         self._arguments = arguments  # the array below points into them
         pointers = [ctypes.addressof(argument) for argument in arguments]
@@ -232,10 +237,11 @@ def _elementwise(kernels: list[str], source: str, target: str) -> Launcher:
             ctypes.c_void_p(context._addresses[target]),
             ctypes.c_int(columns),
         )
-        return [Launch(kernel, rows, *arguments) for kernel in kernels]
+        gpu = gpu_of(context._addresses[target])
+        return [Launch(kernel, rows, *arguments, gpu=gpu) for kernel in kernels]
 
     for kernel in kernels:
-        function(kernel)
+        function(kernel, 0)
     return Launcher(prepare)
 
 
@@ -287,18 +293,25 @@ def tiny() -> Kernel:
     numpy the answers are near and not equal.
     """
     enter()
-    weights = put(np.ascontiguousarray(tiny_weights().T))  # lives as long as the process
+
+    @cache
+    def weights(gpu: int) -> int:
+        with on_gpu(gpu):
+            return put(np.ascontiguousarray(tiny_weights().T))  # lives as long as the process
 
     def prepare(context: Any) -> list[Launch]:
+        gpu = gpu_of(context._addresses["x"])
         arguments = (
             ctypes.c_void_p(context._addresses["x"]),
-            ctypes.c_void_p(weights),
+            ctypes.c_void_p(weights(gpu)),
             ctypes.c_void_p(context._addresses["y"]),
             ctypes.c_int(COLUMNS),
         )
-        return [Launch("tiny", int(context._shapes["x"][0]), *arguments, threads=256)]
+        return [Launch("tiny", int(context._shapes["x"][0]), *arguments, threads=256, gpu=gpu)]
 
-    function("tiny")
+    weights(0)
+
+    function("tiny", 0)
     return Launcher(prepare)
 
 

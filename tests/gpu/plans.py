@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.gpu import resnet
+from tests.gpu import bert, resnet
 from tests.gpu.hardware import load
 from tests.gpu.kernels import CLASSES, COLUMNS, Kernel
 from trtasync import open_engine
@@ -52,13 +52,26 @@ def make_plan(
         kernel: what an enqueue does.
         more: further arguments of the double's `Model`, such as `activation_bytes`.
     """
+    return _plan(name, {"x": source}, {"y": target}, kernel, **more)
+
+
+def _plan(
+    name: str,
+    sources: dict[str, tuple[Any, Shape, Sequence[Range]]],
+    targets: dict[str, tuple[Any, Shape]],
+    kernel: Kernel,
+    **more: Any,
+) -> bytes:
     models = load("tests.doubles.models")
+    inputs = [
+        models.Tensor(tensor, np.dtype(dtype), shape, profiles=list(profiles))
+        for tensor, (dtype, shape, profiles) in sources.items()
+    ]
+    outputs = [
+        models.Tensor(tensor, np.dtype(dtype), shape) for tensor, (dtype, shape) in targets.items()
+    ]
     name = f"{name}-{next(_serial)}"  # the double finds a plan's model by this name alone
-    dtype, shape, profiles = source
-    x = models.Tensor("x", np.dtype(dtype), shape, profiles=list(profiles))
-    y = models.Tensor("y", np.dtype(target[0]), target[1])
-    plan = models.plan(models.Model(name, inputs=[x], outputs=[y], kernel=kernel, **more))
-    return bytes(plan)
+    return bytes(models.plan(models.Model(name, inputs, outputs, kernel, **more)))
 
 
 def batches_of(row: Shape, largest: int = LARGEST) -> list[Range]:
@@ -88,6 +101,14 @@ def resnet_plan(kernel: Kernel, dtype: str, largest: int = LARGEST) -> bytes:
     """[n, 3, 224, 224] -> float32 [n, 1000]."""
     source = (dtype, (-1, *resnet.IMAGE), batches_of(resnet.IMAGE, largest))
     return make_plan("resnet50", source, (np.float32, (-1, resnet.CLASSES)), kernel)
+
+
+def bert_plan(kernel: Kernel, size: bert.Size = bert.BASE) -> bytes:
+    """int64 ids and mask [n, tokens] -> float32 [n, hidden]; 1 to `size.longest` tokens."""
+    profile = ((1, 1), (LARGEST, size.longest // 4), (LARGEST, size.longest))
+    source = (bert.DTYPE, (-1, -1), [profile])
+    target = (np.float32, (-1, size.hidden))
+    return _plan("bert", {bert.IDS: source, bert.MASK: source}, {bert.ANSWER: target}, kernel)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -278,6 +279,19 @@ async def test_everything_is_freed_in_the_reverse_order(tmp_path: Path) -> None:
     assert firsts.index("cudaGraphExecDestroy") < firsts.index("cudaFreeHost")
     assert firsts.index("cudaFreeHost") < firsts.index("cudaFree")
     assert firsts[-1] == "cudaStreamDestroy"
+
+
+async def test_each_engine_goes_on_its_own_gpu_and_before_the_runtime(tmp_path: Path) -> None:
+    freed: list[tuple[int, bool]] = []
+    async with engine_on(tmp_path, gpus=2, devices=[0, 1]) as (engine, gpu):
+        backend: Any = engine._backend
+
+        def note() -> None:
+            freed.append((gpu.world.device, backend._runtime is not None))
+
+        for at in range(2):
+            weakref.finalize(backend._engines[at][1], note)
+    assert freed == [(1, True), (0, True)]
 
 
 # -- a device that breaks -------------------------------------------------------------------------

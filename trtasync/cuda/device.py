@@ -40,7 +40,7 @@ class Device:
         self.name = name.decode().rstrip("\0") if isinstance(name, bytes) else str(name)
         self.capability = (int(properties.major), int(properties.minor))
         self.processors = int(properties.multiProcessorCount)
-        self.fast: FastCalls = fast_calls(module)
+        self.fast: FastCalls = fast_calls(module, index)
 
     def enter(self) -> None:
         """Make this the current device of the calling thread. Before anything else in a thread."""
@@ -48,9 +48,14 @@ class Device:
         self._local.entered = True
 
     def enter_again(self) -> None:
-        """`enter`, as cheaply as can be: next to nothing where there is only one device."""
-        if not (self._alone and getattr(self._local, "entered", False)):
+        """`enter`, as cheaply as can be: next to nothing where there is only one device, and with
+        the GIL kept where there are several."""
+        if not getattr(self._local, "entered", False):
             self.enter()
+        elif not self._alone:
+            code = self.fast.enter()
+            if code:
+                self.check(code, "making the device current")
 
     def enter_to_free(self) -> None:
         """`enter`, without an error when the device is lost: there is nothing to free on it."""

@@ -11,6 +11,7 @@ import ctypes
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 _P, _SIZE = ctypes.c_void_p, ctypes.c_size_t
@@ -44,6 +45,7 @@ class FastCalls:
         copy_in: (device address, pinned host address, bytes, stream).
         copy_out: (pinned host address, device address, bytes, stream).
         copy_batch: several copies, of any direction; None where CUDA has no such call.
+        enter: makes the device current (that was so when these calls were made) in this thread.
         keeps_gil: False where the runtime's functions had to serve.
     """
 
@@ -53,11 +55,12 @@ class FastCalls:
     copy_in: Callable[[int, int, int, int], int]
     copy_out: Callable[[int, int, int, int], int]
     copy_batch: CopyBatch | None
+    enter: Callable[[], int]
     keeps_gil: bool
 
 
-def fast_calls(module: Any) -> FastCalls:
-    """The driver's functions, or the runtime's."""
+def fast_calls(module: Any, device: int) -> FastCalls:
+    """The driver's functions, or the runtime's. In a thread where `device` is current."""
     found = {name: _entry_point(module, name) for name in _SIGNATURES}
     if all(found.values()):
         launch, record, query, copy_in, copy_out = (
@@ -65,7 +68,8 @@ def fast_calls(module: Any) -> FastCalls:
             for name, address in found.items()
         )
         batch = _driver_batch(module) or _runtime_batch(module)
-        return FastCalls(launch, record, query, copy_in, copy_out, batch, True)
+        enter = _enter(module, device)
+        return FastCalls(launch, record, query, copy_in, copy_out, batch, enter, True)
     kinds = module.cudaMemcpyKind
 
     def copy(kind: Any) -> Callable[[int, int, int, int], int]:
@@ -81,6 +85,7 @@ def fast_calls(module: Any) -> FastCalls:
         copy(kinds.cudaMemcpyHostToDevice),
         copy(kinds.cudaMemcpyDeviceToHost),
         _runtime_batch(module),
+        lambda: int(module.cudaSetDevice(device)[0]),
         False,
     )
 
@@ -120,6 +125,18 @@ def _runtime_batch(module: Any) -> CopyBatch | None:
         return int(call(targets, sources, sizes, count, [attributes], [0], 1, stream)[0])
 
     return copy_batch
+
+
+def _enter(module: Any, device: int) -> Callable[[], int]:
+    """Makes the runtime's own (primary) context of a device current, which is current now: the
+    runtime goes by the driver's current context."""
+    ask, choose = (_entry_point(module, name) for name in ("cuCtxGetCurrent", "cuCtxSetCurrent"))
+    context = _P()
+    if ask and choose:
+        ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_P))(ask)(ctypes.byref(context))
+    if not context.value:
+        return lambda: int(module.cudaSetDevice(device)[0])
+    return partial(ctypes.PYFUNCTYPE(ctypes.c_int, _P)(choose), context.value)
 
 
 def _entry_point(module: Any, name: str, version: int = _VERSION) -> int:

@@ -278,17 +278,26 @@ class TensorRTBackend:
 
     def _warm_layouts(self) -> list[Layout]:
         """The row shapes whose contexts and graphs are made at once: fixed ones, the sizes that
-        `padding` gives, and what each profile was tuned for."""
+        `padding` gives, and what each profile was tuned for.
+
+        Inputs that are padded to the same sizes have the same length (tokens and their mask): other
+        combinations may be no shapes of the network at all.
+        """
         if any(spec.host for spec in self.spec.inputs):
             return []  # the values of shape tensors are not known before a request brings them
         found: dict[tuple[Shape, ...], Layout] = {}
         for profile in self._plan.profiles:
-            choices = [
-                self._row_shapes(index, range_) for index, range_ in enumerate(profile.ranges)
+            sizes = [
+                self._sizes_within(index, range_) for index, range_ in enumerate(profile.ranges)
             ]
-            for shapes in itertools.product(*choices):
-                fills = tuple(None for _ in shapes)
-                found.setdefault(shapes, Layout(shapes, fills))
+            lists = [each for each in dict.fromkeys(sizes) if each]
+            for lengths in itertools.product(*lists):
+                chosen = dict(zip(lists, lengths, strict=True))
+                shapes = tuple(
+                    self._row_shape(index, range_, chosen.get(sizes[index]))
+                    for index, range_ in enumerate(profile.ranges)
+                )
+                found.setdefault(shapes, Layout(shapes, tuple(None for _ in shapes)))
         layouts = list(found.values())
         if len(layouts) > MAX_WARM_LAYOUTS:
             log.warning(
@@ -296,18 +305,21 @@ class TensorRTBackend:
             )
         return layouts[:MAX_WARM_LAYOUTS]
 
-    def _row_shapes(self, index: int, range_: Shapes) -> list[Shape]:
-        spec = self.spec.inputs[index]
-        best = range_.opt[1:] if self.spec.batched else range_.opt
-        pad = self._options.padding.get(spec.name)
+    def _sizes_within(self, index: int, range_: Shapes) -> tuple[int, ...]:
+        """The lengths that `padding` gives an input and a profile allows; () without any."""
+        pad = self._options.padding.get(self.spec.inputs[index].name)
         if pad is None or not pad.sizes:
-            return [best]
-        axis = (pad.axis if pad.axis >= 0 else pad.axis + len(spec.shape)) - self.spec.batched
-        head = len(range_.opt) - len(best)
-        fitting = [
-            size for size in pad.sizes if range_.min[axis + head] <= size <= range_.max[axis + head]
-        ]
-        return [(*best[:axis], size, *best[axis + 1 :]) for size in fitting] or [best]
+            return ()
+        axis = pad.axis % len(range_.opt)
+        return tuple(size for size in pad.sizes if range_.min[axis] <= size <= range_.max[axis])
+
+    def _row_shape(self, index: int, range_: Shapes, length: int | None) -> Shape:
+        """What a profile was tuned for, with another length on the padded axis."""
+        shape = list(range_.opt)
+        if length is not None:
+            pad = self._options.padding[self.spec.inputs[index].name]
+            shape[pad.axis % len(shape)] = length
+        return tuple(shape[self.spec.batched :])
 
     def close(self) -> None:
         """End the copy threads and free the engines, then the runtime they came from."""
@@ -323,8 +335,9 @@ class TensorRTBackend:
 
     def _free_engines(self) -> None:
         while self._engines:
-            device, _ = self._engines.pop()
+            device, engine = self._engines.pop()
             device.enter_to_free()
+            del engine  # now, on its own device and before the runtime
         self._runtime = None
 
 
