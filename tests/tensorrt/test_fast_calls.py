@@ -166,5 +166,5 @@ def test_without_the_drivers_batched_copy_the_runtime_copies() -> None:
         calls = fast_calls(driver, 0)
         assert calls.keeps_gil
         assert calls.copy_batch is not None
-        assert calls.copy_batch([], [], [], 0) == 0
+        calls.copy_batch([], [], [], 0)
         assert gpu.world.calls["cudaMemcpyBatchAsync"] == 1
