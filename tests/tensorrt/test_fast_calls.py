@@ -166,5 +166,7 @@ def test_without_the_drivers_batched_copy_the_runtime_copies() -> None:
         calls = fast_calls(driver, 0)
         assert calls.keeps_gil
         assert calls.copy_batch is not None
-        calls.copy_batch([], [], [], 0)
+        _, stream = cuda_runtime.cudaStreamCreateWithFlags(1)
+        assert calls.copy_batch([], [], [], int(stream)) == 0
         assert gpu.world.calls["cudaMemcpyBatchAsync"] == 1
+        cuda_runtime.cudaStreamDestroy(stream)
