@@ -28,14 +28,16 @@ PARENT = """
 import os, subprocess, sys, time
 from benchmarks.peers.processes import adopt_orphans, cpu_below, end_all
 adopt_orphans()
+work = "sum(range(3_000_000))"  # some ticks of the clock
 nap = "import time; time.sleep(60)"
-stubborn = f"import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); {nap}"
+stubborn = f"import signal; signal.signal(15, signal.SIG_IGN); {work}; print(flush=True); {nap}"
 start = f"subprocess.Popen([sys.executable, '-c', {nap!r}], start_new_session=True)"
 subprocess.run([sys.executable, "-c", f"import subprocess, sys; {start}"])
 child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE)
 child.stdout.readline()
-assert cpu_below(os.getpid()) > 0
+used = cpu_below(os.getpid())
 print(end_all(patience=0.3))
+assert used > 0
 try:
     os.waitpid(-1, os.WNOHANG)
 except ChildProcessError:
