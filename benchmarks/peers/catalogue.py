@@ -61,6 +61,13 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
 }
 """By name, what pip installs; the project itself is on the path of all."""
 
+
+def pinned(environment: str) -> dict[str, str]:
+    """The versions that an environment asks for, by distribution."""
+    pairs = (requirement.split("==") for requirement in ENVIRONMENTS[environment])
+    return {name.partition("[")[0]: version for name, version in pairs}
+
+
 PRIVATE = "private entry point"
 OURS = "**trtasync**"
 STARLETTE = "Starlette {starlette} + uvicorn {uvicorn}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.load import Sample, wait_for_quiet
-from benchmarks.peers.catalogue import REFERENCE, SYSTEMS, System
+from benchmarks.peers.catalogue import REFERENCE, SYSTEMS, System, pinned
 from benchmarks.peers.reasons import NotRun
 from benchmarks.rounds import PATIENCE, Ratio, Round
 
@@ -83,20 +83,13 @@ def described(
     found: dict[str, dict[str, Any]] = {}
     for name in cells:
         system = SYSTEMS[name]
-        installed = versions.get(system.environment, {})
+        installed = pinned(system.environment) | versions.get(system.environment, {})
         reason = failed.get(name, failed.get(system.environment))
         found[name] = {
             "kind": system.kind,
-            "title": system.title.format_map(_Known(installed)),
+            "title": system.title.format_map(installed),
             "settings": system.settings,
             **({"body": system.body} if system.body else {}),
             **({"not_run": reason} if reason else {}),
         }
     return found
-
-
-class _Known(dict[str, str]):
-    """Versions by distribution; of one that is not there, nothing."""
-
-    def __missing__(self, name: str) -> str:
-        return "(not installed)"

@@ -69,6 +69,7 @@ def test_a_system_without_its_environment_is_told_with_the_reason() -> None:
     assert about[BATCHED]["title"] == "batched 0.1.5"
     assert "not_run" not in about[BATCHED]
     assert about[RAY]["not_run"] == "no wheel"
+    assert about[RAY]["title"] == "Ray Serve 2.60.0"
     assert list(about) == [BATCHED, RAY]
 
 
