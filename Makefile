@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 BINDINGS := 10.16.1.11 11.4.0.106
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-quick models readme clean
+.PHONY: help demo test check format bench bench-quick bench-peers models readme clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -38,6 +38,9 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 	@$(BIN)/python -m benchmarks.overhead --quick
 	@$(BIN)/python -m benchmarks.busy_thread --quick
 
+bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
 
@@ -45,7 +48,7 @@ readme: $(VENV)/.dev ## the README's tables from benchmarks/results
 	@$(BIN)/python -m benchmarks.readme_tables
 
 clean: ## remove the environment, the caches and what was built
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .peers build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/.cache examples/.cache .gl
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, TypeVar
+from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Sample(TypedDict):
     p50_us: float
     p99_us: float
     foreign_cores: float | None
+    generator_cores: NotRequired[float]
+    """What a load generator in a process of its own used; not in `cpu_us`."""
 
 
 class Clocks(NamedTuple):

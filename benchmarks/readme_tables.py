@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT
 
 README = ROOT / "README.md"
@@ -91,7 +92,52 @@ def busy_thread(result: Result) -> str:
     return "\n".join([*lines, "", source(result)])
 
 
-TABLES: dict[str, Callable[[Result], str]] = {"overhead": overhead, "busy_thread": busy_thread}
+PEER_KINDS = {
+    "in process": "In process, called from the loop that also runs the callers",
+    "HTTP": "Over localhost HTTP, one load generator for all",
+}
+
+
+def peers(result: Result) -> str:
+    """A table of those called in process and one of the servers; who was not run says why."""
+    lines = []
+    for kind, title in PEER_KINDS.items():
+        lines += [
+            f"{title}:",
+            "",
+            "| | settings | requests/s (min .. max) | CPU µs/request | CPU, ours = 1 "
+            "| p50 ms | p99 ms | p50 ms, 1 caller |",
+            "|---|---|---:|---:|---:|---:|---:|---:|",
+            *(
+                _peer(cell, about, result["summary"])
+                for cell, about in result["summary"]["systems"].items()
+                if about["kind"] == kind
+            ),
+            "",
+        ]
+    return "\n".join([*lines, source(result)])
+
+
+def _peer(cell: str, about: Mapping[str, str], summary: Mapping[str, Any]) -> str:
+    name = f"| {about['title']} | {about['settings']} |"
+    if "not_run" in about:
+        return f"{name} not run: {about['not_run']} | | | | | |"
+    many, one = summary["cells"][cell]["64"], summary["cells"][cell]["1"]
+    ratios = summary["ratios"].items()
+    cost = [_times(ratio) for key, ratio in ratios if key.startswith(f"{cell} : ") and "cpu" in key]
+    if cell in REFERENCE.values():
+        cost = ["1"]
+    return (
+        f"{name} {_rate(many)} | {_median(many, 'cpu_us')} | {''.join(cost)} | "
+        f"{_milli(many, 'p50_us')} | {_milli(many, 'p99_us')} | {_milli(one, 'p50_us')} |"
+    )
+
+
+TABLES: dict[str, Callable[[Result], str]] = {
+    "overhead": overhead,
+    "busy_thread": busy_thread,
+    "peers": peers,
+}
 
 
 def source(result: Result) -> str:
@@ -118,7 +164,8 @@ def _median(figures: Mapping[str, Any], figure: str) -> str:
 
 
 def _milli(figures: Mapping[str, Any], figure: str) -> str:
-    return f"{float(figures[figure]['median']) / 1000:.3g}"
+    value = float(figures[figure]["median"]) / 1000
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _rate(figures: Mapping[str, Any]) -> str:
@@ -132,7 +179,12 @@ def _short(rate: float) -> str:
 
 
 def _times(ratio: Mapping[str, float]) -> str:
-    return f"{ratio['median']:.2f}× [{ratio['min']:.2f} .. {ratio['max']:.2f}]"
+    median, low, high = (_factor(ratio[key]) for key in ("median", "min", "max"))
+    return f"{median}× [{low} .. {high}]"
+
+
+def _factor(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def regenerated(text: str, results: Path = RESULTS) -> str:

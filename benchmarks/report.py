@@ -42,6 +42,7 @@ def write(
     parameters: Mapping[str, Any],
     samples: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
+    path: Path | None = None,
 ) -> Path:
     """Write one benchmark's result.
 
@@ -50,12 +51,13 @@ def write(
         parameters: what the run was asked for.
         samples: every single one, in the order in which they were taken.
         summary: medians, spreads and ratios; what the README's tables are made of.
+        path: the file, when it is not to lie among the committed results.
 
     Returns:
         The file written.
     """
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    path = path or RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
     result = {
         "name": name,
         **commit(),

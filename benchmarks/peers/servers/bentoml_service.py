@@ -1,0 +1,26 @@
+"""What `bentoml serve` is given; `bentoml_server` starts it.
+
+BentoML takes no raw bytes with `batchable`, so rows come as base64 in JSON and go as JSON lists.
+"""
+
+from base64 import b64decode
+
+import bentoml
+import numpy as np
+
+from benchmarks.systems import MAX_BATCH_SIZE, model
+
+
+@bentoml.service
+class Rows:
+    """The model as a BentoML service."""
+
+    @bentoml.api(batchable=True, max_batch_size=MAX_BATCH_SIZE)  # type: ignore[untyped-decorator]
+    def infer(self, rows: list[str]) -> list[list[float]]:
+        """Base64 rows to lists of numbers."""
+        answers: list[list[float]] = model(
+            np.frombuffer(b"".join(b64decode(row) for row in rows), np.float32).reshape(
+                len(rows), -1
+            )
+        ).tolist()
+        return answers
