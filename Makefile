@@ -41,7 +41,7 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
 
-readme: $(VENV)/.dev ## the README's tables from benchmarks/results
+readme: $(VENV)/.dev ## the tables of README and docs from benchmarks/results
 	@$(BIN)/python -m benchmarks.readme_tables
 
 clean: ## remove the environment, the caches and what was built
