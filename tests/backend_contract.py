@@ -186,6 +186,25 @@ def promises_that_lanes_do_not_meet(case: Case) -> None:
         _check(two.slots[0].outputs, second)
 
 
+def promises_that_lanes_of_a_device_share_slots(case: Case) -> None:
+    """A slot runs on every lane of its lane's device, beside that lane's own batches too."""
+    with _Opened(case) as opened:
+        one, two = opened.lanes
+        if one.lane.device != two.lane.device:
+            return  # pragma: no cover - no case has lanes of several devices
+        for _ in range(2):
+            first = opened.fill(one.slots[0], [1, 2, 3])
+            second = opened.fill(two.slots[0], [5, 6])
+            two.lane.launch(one.slots[0], 3)
+            one.lane.launch(two.slots[0], 2)
+            two.lane.wait(one.slots[0])
+            one.lane.wait(two.slots[0])
+            _check(one.slots[0].outputs, first)
+            _check(two.slots[0].outputs, second)
+        home = opened.fill(one.slots[0], [4, 5])
+        _check(_run(one.lane, one.slots[0], 2), home)
+
+
 def promises_ready_on_asynchronous_lanes(case: Case) -> None:
     """`ready` becomes true by itself, and stays true until `wait`."""
     with _Opened(case) as opened:

@@ -10,6 +10,7 @@ import trtasync
 import trtasync.backends
 import trtasync.build
 import trtasync.testing
+import trtasync.tune
 
 PUBLIC = [
     "BackendUnavailable",
@@ -37,6 +38,27 @@ PUBLIC = [
     "WrongLoop",
     "build_plan",
     "open_engine",
+]
+
+TUNE = [
+    "Aim",
+    "Config",
+    "CurvePoint",
+    "Nearest",
+    "Outcome",
+    "Probe",
+    "Progress",
+    "Report",
+    "Result",
+    "Search",
+    "Settings",
+    "Space",
+    "Standing",
+    "Subject",
+    "Tuning",
+    "Verdict",
+    "plot",
+    "run",
 ]
 
 ERRORS = [name for name in trtasync.errors.__all__ if name != "TrtasyncError"]
@@ -69,6 +91,11 @@ def test_public_names_are_pinned() -> None:
     assert all(hasattr(trtasync, name) for name in PUBLIC)
 
 
+def test_public_names_of_tuning_are_pinned() -> None:
+    assert sorted(trtasync.tune.__all__) == TUNE
+    assert all(hasattr(trtasync.tune, name) for name in TUNE)
+
+
 def test_options_are_pinned() -> None:
     parameters = inspect.signature(trtasync.open_engine).parameters
     assert list(parameters) == OPTIONS
@@ -84,7 +111,9 @@ def test_methods_of_engine_are_pinned() -> None:
     assert public == ["aclose", "empty_input", "infer", "inputs", "outputs", "statistics"]
 
 
-@pytest.mark.parametrize("module", [trtasync, trtasync.testing, trtasync.backends, trtasync.build])
+@pytest.mark.parametrize(
+    "module", [trtasync, trtasync.testing, trtasync.backends, trtasync.build, trtasync.tune]
+)
 def test_everything_public_has_a_docstring(module: Any) -> None:
     names = getattr(module, "__all__", None) or [
         name for name, value in vars(module).items() if _is_from(value, module)

@@ -75,9 +75,7 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
             "profiles and builder_config belong to a model that is built; "
             f"{path.name} is a plan already."
         )
-    chosen = options.backend
-    if chosen == "auto":
-        chosen = "tensorrt" if planned else _choose(path)
+    chosen = backend_for(path, options.backend)
     if chosen == "tensorrt":
         return _load_plan(path, options) if planned else _build(path, options, stop)
     if planned:
@@ -89,8 +87,13 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
     return load_onnx(path, options.threads or max(1, cores() // (options.streams or 1)))
 
 
-def _choose(path: Path) -> str:
-    """TensorRT where it can build the model; else the CPU."""
+def backend_for(path: Path, wanted: str) -> str:
+    """The backend that a file is opened on: the one wanted; with "auto", TensorRT for a plan and
+    where it can build the model, else the CPU."""
+    if wanted != "auto":
+        return wanted
+    if is_plan(path):
+        return "tensorrt"
     if problem := _why_not_tensorrt():
         log.info("%s: on the CPU (%s)", path.name, problem)
         return "onnxruntime"

@@ -55,7 +55,8 @@ class HostSlot:
     A slot belongs to one batch at a time, from the first row staged until the answers are out.
 
     Attributes:
-        lane: index of the only lane that may run it, or None for any.
+        lane: index of the lane it belongs to: that one runs it best, and any lane of the same
+            device runs it. None: any lane of the backend does.
         views: of the current layout.
         outputs: what the last run produced, one array per output, rows first.
     """
@@ -64,7 +65,7 @@ class HostSlot:
         """Args:
         spec: the model.
         capacity: rows (max_batch_size).
-        lane: index of the lane that owns it, None when any lane of the backend can run it.
+        lane: index of the lane that it belongs to, None when any lane of the backend can run it.
         """
         self._inputs = spec.row_inputs
         self._capacity = capacity

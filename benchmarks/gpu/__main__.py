@@ -16,6 +16,8 @@ GPUS = {
     "busy": 1,
     "resnet": 1,
     "zero_copy": 1,
+    "streams": 1,
+    "arrivals": 1,
     "bert": 1,
     "two_gpus": 2,
 }

@@ -1,6 +1,7 @@
 """Closed-loop clients on asyncio or uvloop, and a heartbeat that tells how the loop feels."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ BEAT = 0.001
 
 async def closed_loop(infer: Infer, rows: Sequence[Array], seconds: float) -> Sample:
     """One client per row; each asks again as soon as it has its answer, until the time is up."""
+    settle()
     latencies: list[list[float]] = [[] for _ in rows]
     beats: list[float] = []
     heart = asyncio.ensure_future(_beat(beats))
@@ -42,6 +44,13 @@ async def closed_loop(infer: Infer, rows: Sequence[Array], seconds: float) -> Sa
         **latencies_of(every),
         **_named("heartbeat_", beats or [passed]),
     }
+
+
+def settle() -> None:
+    """Collect now, and never look at what there is by now again: with torch loaded, a full
+    collection takes 100 to 200 ms, and where it falls would decide a sample."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _client(infer: Infer, row: Array, end: float, seen: list[float]) -> None:

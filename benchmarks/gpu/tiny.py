@@ -17,12 +17,15 @@ from benchmarks.gpu.works import CLIENTS, Work, tiny_work
 from benchmarks.gpu.yardsticks import Lane, reference
 from benchmarks.load import run_on
 from benchmarks.report import cell_name
+from benchmarks.yardsticks import Null
 from tests.gpu.hardware import Array, enter, new_stream
 from tests.gpu.plans import use_double
 
 LOOPS = ("asyncio", "uvloop")
 STREAMS = (1, 2)
 PLAIN = ("sleeping", "spinning")
+FLOOR = "bare future"
+"""A future made, resolved by the loop and awaited: nothing on this loop answers more."""
 WARM_UP = 0.3
 
 
@@ -63,6 +66,7 @@ class Bench:
                     if streams == 1:
                         one = cell_name(system, loop, "one client")
                         cells[one] = self._loading(each.infer, self.rows[:1])
+            cells[cell_name(FLOOR, loop)] = self._loading(Null().infer, self.rows)
             for how, call in self.plain.items():
                 cells[cell_name(f"plain {how}", loop, "one client")] = self._calling(call)
             await self._rounds(cells)
@@ -102,6 +106,11 @@ def wanted_ratios() -> list[tuple[str, str, str]]:
         (cell_name("trtasync", name), cell_name("A", name), figure)
         for name in [f"{loop}/{streams}" for loop in LOOPS for streams in STREAMS]
         for figure in ("requests_per_second", "cpu_us")
+    ]
+    many += [
+        (cell_name("trtasync", loop, str(streams)), cell_name(FLOOR, loop), "requests_per_second")
+        for loop in LOOPS
+        for streams in STREAMS
     ]
     one = [
         (cell_name("trtasync", name), cell_name(over, name), "p50_us")

@@ -1,6 +1,7 @@
 """What a batch takes on a device that does nothing else, and how much of it others can overlap."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,50 +44,58 @@ def steps(width: int, each: float, overlap: float) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """ResNet-50, float32 input, on an H200.
+    """ResNet-50 on an H200, copies included.
 
     Attributes:
-        one: seconds of a batch of one row.
-        many: seconds of a batch of 64 rows, copies included.
+        rows: batch sizes measured, ascending.
+        alone: of each, seconds of a batch with nothing beside it.
+        least: of each, seconds per batch when streams are kept full: what they share.
         where: what says so.
     """
 
-    one: float
-    many: float
+    rows: tuple[int, ...]
+    alone: tuple[float, ...]
+    least: tuple[float, ...]
     where: str
 
+    @property
+    def cost(self) -> Cost:
+        """Straight lines between the sizes measured."""
+        return Cost(
+            lambda rows: self._at(self.alone, rows) - self._at(self.least, rows),
+            lambda rows: self._at(self.least, rows),
+        )
 
-def measured(results: Path = RESULTS) -> Measured:
-    """From the last GPU run; from `h200.md` where there is none.
+    def _at(self, seconds: tuple[float, ...], rows: int) -> float:
+        last = bisect_left(self.rows, rows)
+        if self.rows[last] == rows:
+            return seconds[last]
+        before, after = self.rows[last - 1], self.rows[last]
+        share = (rows - before) / (after - before)
+        return seconds[last - 1] + share * (seconds[last] - seconds[last - 1])
 
-    A run holds no whole curve, but its ends: the plain call of one client, and the ceiling of one
-    stream at 64 rows.
+
+def measured(dtype: str = "float32", results: Path = RESULTS) -> Measured:
+    """From the last run of `benchmarks.gpu.streams`.
+
+    With one to four streams the model of `device` (own work beside others', shared work in equal
+    parts) then predicts what a batch takes beside others within about a tenth of what that run
+    measured; the test of this module holds it to that.
     """
-    path = results / "gpu_resnet.json"
-    if not path.exists():
-        return Measured(0.96e-3, 64 / 12_500, "reference/h200.md")
-    cells = json.loads(path.read_text())["summary"]["cells"]
-    one = cells["plain spinning/float32/one client"]["p50_us"]["median"] * 1e-6
-    many = 64 / cells["ceiling/float32/1"]["requests_per_second"]["median"]
-    return Measured(one, many, path.name)
+    path = results / "gpu_streams.json"
+    found = json.loads(path.read_text())
+    cells, sizes = found["summary"]["cells"], found["parameters"]["rows"]
+    streams, depths = found["parameters"]["streams"], found["parameters"]["depths"]
 
+    def seconds(many: int, depth: int, rows: int) -> float:
+        cell = cells[f"{dtype}/{many} streams, depth {depth}/{rows} rows"]
+        return float(cell["batch_us"]["median"]) * 1e-6
 
-def resnet50(ends: Measured, latency_overlaps: bool) -> Cost:
-    """A line through both ends, and a guess at what streams share.
-
-    The GPU runs measured several streams at 64 rows only: there about 0.6 ms of a batch overlap
-    (its copies), and ceilings of 2 to 4 streams lie within 3 % of 64 rows in the rest. How much
-    of a small batch overlaps nobody has measured. So this is the two ends of what can be:
-
-    Args:
-        ends: what was measured.
-        latency_overlaps: what does not grow with the rows goes on beside other batches, as when a
-            small batch leaves most of the GPU idle. Otherwise only copies do, in proportion to the
-            rows.
-    """
-    each = (ends.many - ends.one) / 63
-    first = ends.one - each
-    if latency_overlaps:
-        return Cost(lambda rows: first, lambda rows: each * rows)
-    copy = first / 64
-    return Cost(lambda rows: copy * rows, lambda rows: first + (each - copy) * rows)
+    return Measured(
+        tuple(sizes),
+        tuple(seconds(1, 1, rows) for rows in sizes),
+        tuple(
+            min(seconds(many, deep, rows) for many in streams for deep in depths) for rows in sizes
+        ),
+        path.name,
+    )

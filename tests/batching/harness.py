@@ -173,6 +173,14 @@ class Desk:
         for size in sizes:
             group.cost.learn(size, seconds(size), self.now)
 
+    def teach_contention(self, group: Group, contention: float, *sizes: int) -> None:
+        """Let it know that batches of these sizes, known already, take turns for such a part."""
+        for size in sizes:
+            alone = group.cost.seconds(size)
+            group.cost.learn_contention(size, alone, alone, self.now)
+            beside = alone / (1 - contention / 2)
+            group.cost.learn_contention(size, beside, beside / 2, self.now)
+
     def _compute(self, entry: Entry) -> None:
         ticket = whole(entry)
         if isinstance(entry, Ticket):
@@ -194,7 +202,8 @@ class Desk:
         assert lane.alive
         assert batch in lane.running
         assert len(lane.running) <= lane.depth
-        assert batch.slot.lane in (None, batch.lane)
+        home = batch.slot.lane
+        assert home is None or self.lanes[home].device == lane.device
         assert all(other.slot is not batch.slot for other in self.running)
         assert 0 < batch.size <= batch.run_rows <= self.capacity
         assert batch.started == self.now

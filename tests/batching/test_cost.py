@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtasync.batching import CostCurve
-from trtasync.batching.cost import GAIN, KNEE_SLACK, OUTLIER, WARMING, bucket
+from trtasync.batching.cost import GAIN, OUTLIER, TRUST, UNKNOWN_CONTENTION, WARMING, bucket
 
 
 def learned(*samples: tuple[int, float]) -> CostCurve:
@@ -30,7 +30,7 @@ def test_nothing_known() -> None:
     curve = CostCurve()
     assert curve.seconds(8) == 0.0
     assert curve.bound(8) is None
-    assert curve.knee == 1
+    assert not curve.known(8)
     assert not curve.fresh(8, -math.inf)
 
 
@@ -109,29 +109,63 @@ def test_fresh_is_about_this_size_and_its_last_sample() -> None:
         assert curve.fresh(4, time)
 
 
-def test_knee_is_the_smallest_size_that_is_nearly_as_good_as_the_best() -> None:
-    # per row: 1.1, 0.6, 0.35, 0.225, 0.1625, 0.13125 ms
-    curve = learned(*((size, 1.0 + 0.1 * size) for size in (1, 2, 4, 8, 16, 32)))
-    assert curve.knee == 32
-    # with a small fixed part the knee comes early: 0.2, 0.15, 0.125, 0.1125, 0.10625
-    curve = learned(*((size, 0.1 + 0.1 * size) for size in (1, 2, 4, 8, 16)))
-    assert curve.knee == 8
-    assert 0.1125 / 0.10625 < KNEE_SLACK < 0.125 / 0.10625
+@given(
+    st.floats(0.0, 1.0),
+    st.lists(st.tuples(st.floats(1.0, 3.0), st.integers(2, 4)), min_size=30, max_size=60),
+)
+def test_contention_is_the_part_that_takes_turns(
+    part: float, beside: list[tuple[float, int]]
+) -> None:
+    curve = learned((4, 1.0))
+    curve.learn_contention(4, 1.0, 1.0, 0.0)
+    for _, others in beside:
+        # all of its time beside others: 1 + part (elapsed - elapsed / others) = elapsed
+        elapsed = 1.0 / (1 - part * (1 - 1 / others))
+        curve.learn_contention(4, elapsed, elapsed / others, 0.0)
+    assert curve.contention(4, 0.0) == pytest.approx(part, abs=0.01)
 
 
-def test_knee_follows_new_samples() -> None:
-    curve = learned((1, 1.0))
-    assert curve.knee == 1
-    curve.learn(8, 1.0, 0.0)
-    assert curve.knee == 8
-    for _ in range(60):
-        curve.learn(8, 100.0, 0.0)
-    assert curve.knee == 1
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 64), st.floats(0.0, 10.0), st.floats(0.0, 1.0), st.floats(0, 5)),
+        max_size=30,
+    )
+)
+def test_contention_stays_a_part(samples: list[tuple[int, float, float, float]]) -> None:
+    curve = learned(*((size, 0.1 * size) for size in (1, 2, 4, 8, 16, 32, 64)))
+    now = 0.0
+    for rows, elapsed, share, later in samples:
+        now += later
+        curve.learn_contention(rows, elapsed, share * elapsed, now)
+        assert 0.0 <= curve.contention(rows, now) <= 1.0
 
 
-@given(st.dictionaries(st.sampled_from([1, 2, 4, 8, 16, 32]), st.floats(1e-6, 1.0), min_size=1))
-def test_knee_by_definition(times: dict[int, float]) -> None:
-    curve = learned(*times.items())
-    best = min(seconds / size for size, seconds in times.items())
-    good = [size for size, seconds in times.items() if seconds / size <= KNEE_SLACK * best]
-    assert curve.knee == min(good)
+def test_contention_is_unknown_before_it_is_measured_and_a_second_after() -> None:
+    curve = learned((4, 1.0))
+    assert curve.contention(4, 0.0) == UNKNOWN_CONTENTION
+    curve.learn_contention(4, 2.0, 1.0, 0.0)  # the time alone is not known yet
+    assert curve.contention(4, 0.0) == UNKNOWN_CONTENTION
+    curve.learn_contention(4, 1.0, 1.0, 0.0)
+    curve.learn_contention(4, 2.0, 1.0, 0.0)
+    assert curve.contention(4, 0.99 * TRUST) == 1.0
+    assert curve.contention(4, TRUST) == UNKNOWN_CONTENTION
+
+
+def test_contention_of_a_size_not_measured_is_that_of_the_nearest() -> None:
+    curve = learned((2, 1.0), (16, 1.0), (64, 1.0))
+    for size, elapsed in ((2, 1.0 / 0.9), (64, 2.0)):
+        curve.learn_contention(size, 1.0, 1.0, 0.0)
+        curve.learn_contention(size, elapsed, elapsed / 2, 0.0)
+    assert curve.contention(1, 0.0) == curve.contention(4, 0.0) == curve.contention(2, 0.0)
+    assert curve.contention(32, 0.0) == curve.contention(64, 0.0) == 1.0
+    assert curve.contention(2, 0.0) == pytest.approx(0.2)
+
+
+def test_one_pause_does_not_spoil_the_time_alone() -> None:
+    curve = learned((4, 1.0))
+    for _ in range(5):
+        curve.learn_contention(4, 1.0, 1.0, 0.0)
+    curve.learn_contention(4, 1000.0, 1000.0, 0.0)
+    curve.learn_contention(4, 2.0, 1.0, 0.0)
+    alone = 1.0 + GAIN * (OUTLIER - 1.0)
+    assert curve.contention(4, 0.0) == pytest.approx(2.0 - alone)

@@ -7,7 +7,7 @@ import pytest
 from tests.batching.harness import MS, Desk, Slot, linear
 from trtasync.batching import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
 from trtasync.batching.parked import GRACE
-from trtasync.batching.policy import HASTE, TRUST
+from trtasync.batching.policy import BESIDE, HASTE, TRUST
 from trtasync.batching.waiting import AGEING
 from trtasync.batching.work import Entry
 from trtasync.errors import QueueFull
@@ -16,9 +16,10 @@ SIZES = (1, 2, 4, 8, 16, 32)
 
 
 def busy_desk(group: Group, **settings: object) -> tuple[Desk, Batch]:
-    """Capacity 32, two lanes, knee 32; one lane runs a batch of one row since 0.0."""
+    """Capacity 32, two lanes of which nothing overlaps; one runs a batch of a row since 0.0."""
     desk = Desk(max_batch_size=32, **{"lanes": 2, **settings})  # type: ignore[arg-type]  # any of its options
     desk.teach(group, *SIZES)
+    desk.teach_contention(group, 1.0, *SIZES)
     desk.submit(group)
     (batch,) = desk.launch()
     return desk, batch
@@ -70,30 +71,84 @@ def test_on_a_busy_device_a_batch_grows_until_the_running_one_ends() -> None:
     for step in range(5):
         desk.submit(group)
         assert desk.launch(at=0.1 * MS * step) == []
-    assert desk.policy.wake_at == math.inf  # nothing changes by itself
-    desk.finish(first, 1.1 * MS)
+    assert desk.policy.wake_at == pytest.approx(linear(1))  # its predicted end
+    desk.finish(first, 1.05 * MS)
     (second,) = desk.launch()
     assert second.size == 5
 
 
-def test_a_second_batch_goes_when_it_reaches_the_knee() -> None:
+def test_a_second_batch_goes_where_the_device_has_room() -> None:
     group = Group()
-    desk = Desk(max_batch_size=32, lanes=2)
-    desk.teach(group, *SIZES, seconds=lambda rows: (0.5 + 0.5 * rows) * MS)
-    assert group.cost.knee == 8
+    desk = Desk(max_batch_size=32, lanes=3)
+    desk.teach(group, *SIZES)
+    desk.teach_contention(group, 0.5, *SIZES)
     desk.submit(group)
     desk.launch()
-    desk.submit(group, 7)
-    assert desk.launch() == []
     desk.submit(group)
-    (second,) = desk.launch()
-    assert (second.lane, second.size) == (1, 8)
+    assert desk.launch() == []
+    patience = BESIDE * 0.5**2 * linear(1)
+    assert desk.policy.wake_at == pytest.approx(patience)
+    (second,) = desk.launch(at=desk.policy.wake_at)
+    assert (second.lane, second.size) == (1, 1)
+    desk.submit(group)  # two halves are all of it
+    assert desk.launch(at=patience + BESIDE * linear(1)) == []
+    desk.finish(second)
+    assert len(desk.launch()) == 1
+
+
+def test_the_emptier_the_device_the_sooner_a_second_batch_goes() -> None:
+    waits = []
+    for contention in (0.0, 0.2, 0.4, 0.8):
+        group = Group()
+        desk = Desk(max_batch_size=32, lanes=2)
+        desk.teach(group, *SIZES)
+        desk.teach_contention(group, contention, *SIZES)
+        desk.submit(group)
+        desk.launch()
+        desk.submit(group)
+        went = bool(desk.launch())
+        waits.append(0.0 if went else desk.policy.wake_at)
+    assert waits[0] == 0.0
+    assert waits == sorted(waits)
+    assert waits[-1] == pytest.approx(linear(1))  # not beyond the end of what runs
+
+
+def test_with_several_at_work_only_an_end_lets_the_next_one_go() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=4, lanes=3)
+    desk.teach(group, 1, 2, 4)
+    desk.teach_contention(group, 1.0, 1, 2, 4)
+    desk.submit(group, 4)
+    desk.submit(group, 4)
+    first, _ = desk.launch()
+    desk.submit(group)
+    assert desk.launch(at=2 * linear(4)) == []  # they take longer together
+    assert desk.policy.wake_at == math.inf
+    desk.finish(first)
+    (third,) = desk.launch()  # the other one is overdue and alone
+    assert third.size == 1
+
+
+def test_on_a_full_device_even_a_full_batch_waits_if_it_has_a_deadline() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=4, lanes=3)
+    desk.teach(group, 1, 2, 4)
+    desk.teach_contention(group, 1.0, 1, 2, 4)
+    for _ in range(2):
+        desk.submit(group, 4)
+    first, _ = desk.launch()
+    desk.submit(group, 4, deadline=50 * MS)
+    assert desk.launch() == []
+    desk.finish(first, linear(4))
+    (third,) = desk.launch()
+    assert third.size == 4
 
 
 def test_a_second_batch_goes_when_it_is_full() -> None:
     group = Group()
     desk = Desk(max_batch_size=4, lanes=2)
-    desk.teach(group, 1, 2, 4, 8)  # the knee lies beyond the largest batch
+    desk.teach(group, 1, 2, 4)
+    desk.teach_contention(group, 1.0, 1, 2, 4)
     desk.submit(group)
     desk.launch()
     desk.submit(group, 3)
@@ -109,12 +164,17 @@ def test_a_second_batch_goes_when_nothing_is_known() -> None:
     desk.submit(group)
     desk.launch()
     desk.submit(group)
-    assert len(desk.launch()) == 1
+    desk.launch()
+    assert len(desk.launch(at=desk.policy.wake_at)) + len(desk.running) >= 2
 
 
 def test_a_second_batch_goes_when_the_slack_is_used_up() -> None:
     group = Group()
-    desk, _ = busy_desk(group)
+    desk = Desk(max_batch_size=32, lanes=2)
+    desk.teach(group, *SIZES)
+    desk.teach_contention(group, 1.0, *SIZES)
+    desk.submit(group, 30)
+    desk.launch()
     desk.submit(group)
     desk.submit(group, deadline=8 * MS)
     desk.submit(group, deadline=5 * MS)
@@ -141,11 +201,12 @@ def test_slack_counts_the_size_that_will_run() -> None:
     group = Group()
     desk = Desk(max_batch_size=8, lanes=2, batch_sizes=(8,))
     desk.teach(group, 8, seconds=lambda rows: 4 * MS)
+    desk.teach_contention(group, 1.0, 8)
     desk.submit(group)
     desk.launch()
-    ticket = desk.submit(group, deadline=10 * MS)
+    ticket = desk.submit(group, deadline=9 * MS)
     assert desk.launch() == []
-    assert desk.policy.wake_at == pytest.approx(6 * MS - HASTE)
+    assert desk.policy.wake_at == pytest.approx(5 * MS - HASTE)
     (second,) = desk.launch(at=desk.policy.wake_at)
     assert second.entries == [ticket]
 
@@ -177,7 +238,7 @@ def test_a_device_of_its_own_is_idle_by_itself() -> None:
 # -- slots ---------------------------------------------------------------------------------------
 
 
-def test_a_batch_in_an_owned_slot_runs_on_its_lane() -> None:
+def test_a_batch_in_an_owned_slot_prefers_its_lane_and_takes_any_of_its_device() -> None:
     group = Group()
     desk = Desk(max_batch_size=4, lanes=2, homes=(0, 0, 1, 1))
     for _ in range(2):
@@ -187,11 +248,21 @@ def test_a_batch_in_an_owned_slot_runs_on_its_lane() -> None:
     desk.submit(group, 4)
     assert desk.launch() == []
     desk.finish(second, 1 * MS)
-    # formed on lane 0, which still runs
-    assert desk.launch() == []
-    desk.submit(group, 4)
     (third,) = desk.launch()
-    assert third.lane == 1
+    assert (third.slot.lane, third.lane) == (0, 1)  # its own still runs
+
+
+def test_a_batch_in_an_owned_slot_never_runs_on_another_device() -> None:
+    group = Group()
+    lanes = [LaneState(0, device=0), LaneState(1, device=1)]
+    desk = Desk(max_batch_size=4, lanes=lanes, homes=(0, 0, 0))
+    desk.submit(group, 4)
+    desk.submit(group, 4)
+    (first,) = desk.launch()
+    assert first.lane == 0
+    desk.finish(first, 1 * MS)
+    (second,) = desk.launch()
+    assert second.lane == 0
 
 
 def test_owned_slots_of_an_idle_device_come_first() -> None:

@@ -64,7 +64,7 @@ class Driver:
         self, symbol: bytes, version: int, flags: int
     ) -> tuple[Any, ...]:
         name = symbol.decode()
-        if name in self._missing:
+        if name in self._missing or name not in self._kept:
             return 0, None, 1
         return 0, ctypes.cast(self._kept[name], ctypes.c_void_p).value, 0
 

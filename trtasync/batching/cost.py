@@ -1,7 +1,6 @@
 """The learned cost curve t(batch) of one group."""
 
-KNEE_SLACK = 1.1
-"""A batch size is worth waiting for no longer once its time per row is within this of the best."""
+import math
 
 OUTLIER = 4.0
 """A sample counts as at most this many times the estimate: one pause must not look like a trend,
@@ -19,23 +18,37 @@ def bucket(rows: int) -> int:
     return 1 << (rows - 1).bit_length()
 
 
+ALONE, BESIDE = 0.9, 0.75
+"""A batch ran alone when its fair share of the device was at least this part of its time, and
+beside others when it was at most that part. What lies between says little."""
+
+UNKNOWN_CONTENTION = 0.5
+"""Until it was measured: one batch may be tried beside another, which measures it."""
+
+TRUST = 1.0
+"""Seconds for which a measured contention counts. Past that it is measured anew: where it was
+overestimated nothing would run beside another batch, and nothing would ever correct it."""
+
+
 class _Estimate:
-    __slots__ = ("at", "samples", "seconds")
+    __slots__ = ("alone", "at", "contended_at", "contention", "samples", "seconds")
 
     def __init__(self, seconds: float, at: float):
         self.seconds = seconds
         self.samples = 1
         self.at = at
+        self.alone = 0.0
+        self.contention = UNKNOWN_CONTENTION
+        self.contended_at = -math.inf
 
 
 class CostCurve:
     """Seconds of a batch by its size, from measured runs."""
 
-    __slots__ = ("_estimates", "_knee")
+    __slots__ = ("_estimates",)
 
     def __init__(self) -> None:
         self._estimates: dict[int, _Estimate] = {}
-        self._knee = 1
 
     def learn(self, rows: int, seconds: float, now: float) -> None:
         """A batch of `rows` rows took `seconds`."""
@@ -52,7 +65,47 @@ class CostCurve:
             counted = min(seconds, OUTLIER * known.seconds or seconds)
             known.seconds += GAIN * (counted - known.seconds)
             known.at = now
-        self._knee = 0
+
+    def learn_contention(self, rows: int, elapsed: float, share: float, now: float) -> None:
+        """How much a batch of `rows` rows and those beside it held each other up.
+
+        Args:
+            rows: as run.
+            elapsed: seconds from its beginning to its end.
+            share: seconds of the device that it would have had, were all of its time shared
+                equally with the batches beside it.
+            now: the time.
+
+        A part of a batch goes on beside others (copies, launches, kernels that leave most of the
+        device idle), the rest takes turns. If the part `c` takes turns, a batch that needs `alone`
+        is done after `alone + c (elapsed - share)`.
+        """
+        known = self._estimates.get(bucket(rows))
+        if known is None or elapsed <= 0.0:
+            return
+        if share >= ALONE * elapsed:
+            counted = min(elapsed, OUTLIER * known.alone or elapsed)
+            known.alone = known.alone + GAIN * (counted - known.alone) if known.alone else elapsed
+        elif known.alone and share <= BESIDE * elapsed:
+            sample = min(1.0, max(0.0, (elapsed - known.alone) / (elapsed - share)))
+            fresh = now - known.contended_at < TRUST
+            before = known.contention if fresh else sample
+            known.contention = before + GAIN * (sample - before)
+            known.contended_at = now
+
+    def contention(self, rows: int, now: float) -> float:
+        """The part of a batch's time in which it takes turns with others on its device, 0 to 1.
+
+        A size not measured lately is taken to be like the nearest one that was.
+        """
+        size, since = bucket(rows), now - TRUST
+        known = self._estimates.get(size)
+        if known is None or known.contended_at <= since:
+            lately = [key for key, known in self._estimates.items() if known.contended_at > since]
+            if not lately:
+                return UNKNOWN_CONTENTION
+            known = self._estimates[min(lately, key=lambda key: max(key, size) / min(key, size))]
+        return known.contention
 
     def seconds(self, rows: int) -> float:
         """What a batch of `rows` takes, never more than was seen: 0.0 when nothing is known.
@@ -75,19 +128,11 @@ class CostCurve:
         larger = [key for key in self._estimates if key > size]
         return self._estimates[min(larger)].seconds if larger else None
 
+    def known(self, rows: int) -> bool:
+        """A batch of this size was measured."""
+        return bucket(rows) in self._estimates
+
     def fresh(self, rows: int, since: float) -> bool:
         """The estimate for this size was measured at or after `since`."""
         known = self._estimates.get(bucket(rows))
         return known is not None and known.at >= since
-
-    @property
-    def knee(self) -> int:
-        """The smallest known size whose time per row is nearly the best; 1 if nothing is known."""
-        if not self._knee:
-            best = min(known.seconds / size for size, known in self._estimates.items())
-            self._knee = min(
-                size
-                for size, known in self._estimates.items()
-                if known.seconds / size <= KNEE_SLACK * best
-            )
-        return self._knee

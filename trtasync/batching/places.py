@@ -1,9 +1,10 @@
 """Where rows lie and wait: slots, the batches forming in them, the groups that wait for one."""
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
+from trtasync.batching.devices import DeviceState
 from trtasync.batching.waiting import urgency
 from trtasync.batching.work import Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
 
@@ -21,19 +22,19 @@ class Places:
         capacity: int,
         lanes: Sequence[LaneState],
         slots: Sequence[SlotLike],
-        busy: dict[int, int],
+        devices: Mapping[int, DeviceState],
         turn_away: Callable[[Ticket, float], bool],
     ):
         """Args:
         capacity: rows of a slot.
         lanes: all lanes, by index.
         slots: all slots, all free.
-        busy: batches in flight per device; kept by the owner.
+        devices: what runs on each.
         turn_away: asked before a waiting request is staged: True when it was disposed of instead.
         """
         self._capacity = capacity
         self._lanes = lanes
-        self._busy = busy
+        self._devices = devices
         self._turn_away = turn_away
         self._free: dict[int | None, list[SlotLike]] = {}
         for slot in slots:
@@ -44,8 +45,12 @@ class Places:
         self.placements: list[Entry] = []
 
     def has_free(self, lane: LaneState) -> bool:
-        """A slot bound to this lane is free."""
+        """A slot of this lane is free."""
         return bool(self._free.get(lane.index))
+
+    def any_free(self) -> bool:
+        """Some slot is free."""
+        return any(self._free.values())
 
     def waiting(self) -> list[Group]:
         """Groups with requests that wait for a slot."""
@@ -128,7 +133,7 @@ class Places:
         devices = [lane.device for lane in lanes]
 
         def load(lane: LaneState) -> tuple[int, int, int]:
-            on_device = self._busy[lane.device] + devices.count(lane.device)
+            on_device = self._devices[lane.device].running + devices.count(lane.device)
             return on_device, len(lane.running) + lanes.count(lane), lane.index
 
         return self._free[min(open_lanes, key=load).index].pop()
@@ -197,6 +202,13 @@ class Places:
                 entry.batch = None
                 self._wait(batch.group, entry)
         batch.clear()
+
+    def form_rest(self, group: Group, entries: Sequence[Entry], now: float) -> None:
+        """What was taken out of a batch that goes without it forms in another slot, or waits."""
+        for entry in entries:
+            entry.batch = None
+            self._wait(group, entry)
+        self.grant(now)
 
     def drop(self, batch: Batch) -> None:
         """A batch is not forming any more."""

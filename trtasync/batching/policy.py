@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from trtasync.batching.devices import DeviceState
 from trtasync.batching.parked import Parked
 from trtasync.batching.places import Places
 from trtasync.batching.waiting import urgency
@@ -31,6 +32,15 @@ let through and measured: a single slow run must not condemn every request that 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
 late and runs vary, and a request for which it went too late would be left out of it."""
+
+
+BESIDE = 2.0
+"""How long a batch waits for company before it goes beside others on a device that has room: at
+most so many times what one row takes, less the emptier the device is (docs/policies.md)."""
+
+EXTRA = 0.0002
+"""Seconds that a batch must get shorter by being cut: the rest is staged again, and one more batch
+costs the event loop about 0.05 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +97,12 @@ class Policy:
         self._capacity = options.max_batch_size
         self._limit = options.max_queue_size
         self._lanes = lanes
-        self._busy = {lane.device: 0 for lane in lanes}
+        self._devices = {
+            device: DeviceState([lane for lane in lanes if lane.device == device])
+            for device in dict.fromkeys(lane.device for lane in lanes)
+        }
         self._bound = any(slot.lane is not None for slot in slots)
-        self._places = Places(self._capacity, lanes, slots, self._busy, self._turn_away)
+        self._places = Places(self._capacity, lanes, slots, self._devices, self._turn_away)
         self.placements = self._places.placements
         self._parked = Parked()
         self.queued = 0
@@ -171,11 +184,10 @@ class Policy:
             lent: not its slot: that comes with `returned`.
         """
         lane = self._lanes[batch.lane]
-        lane.running.remove(batch)
-        self._busy[lane.device] -= 1
         self.in_flight -= batch.size
         if seconds is not None:
             batch.group.cost.learn(batch.run_rows, seconds, now)
+        self._devices[lane.device].finished(batch, lane, now, seconds is not None)
         if not lent:
             self.returned(batch.slot, now)
 
@@ -235,7 +247,7 @@ class Policy:
             self._unpark(now)
         places = self._places
         while places.forming:
-            if self._bound and len(self._busy) > 1:
+            if self._bound and len(self._devices) > 1:
                 self._spread(now)
             choice = self._choose(now)
             if choice is None:
@@ -255,10 +267,10 @@ class Policy:
         idle = {
             lane.device
             for lane in self._lanes
-            if lane.alive and self._places.has_free(lane) and not self._busy[lane.device]
+            if lane.alive and self._places.has_free(lane) and not self._devices[lane.device].running
         }
         stuck = sorted(
-            (choice for choice in homes if self._busy[choice[1].device]), key=_precedence
+            (choice for choice in homes if self._devices[choice[1].device].running), key=_precedence
         )
         for (batch, _), _ in zip(stuck, idle - spoken_for, strict=False):
             self._places.form_anew(batch)
@@ -290,45 +302,50 @@ class Policy:
         return min(ripe, key=_precedence) if len(ripe) > 1 else ripe[0]
 
     def _lane_for(self, batch: Batch, now: float) -> LaneState | None:
+        """Where it would go: of the idlest device the lane that is done first; None if all its
+        lanes are taken."""
         home = batch.slot.lane
-        if home is not None:
-            lane = self._lanes[home]
-            return lane if lane.free else None
-        if len(self._lanes) == 1:
-            lane = self._lanes[0]
-            return lane if lane.free else None
-        free = [lane for lane in self._lanes if lane.free]
+        lanes = self._lanes if home is None else self._devices[self._lanes[home].device].lanes
+        if len(lanes) == 1:
+            return lanes[0] if lanes[0].free else None
+        free = [lane for lane in lanes if lane.free]
         if len(free) > 1:
-            return min(free, key=lambda lane: self._load(lane, now))
+            return min(free, key=lambda lane: self._load(lane, home, now))
         return free[0] if free else None
 
-    def _load(self, lane: LaneState, now: float) -> tuple[int, int, float, int]:
-        """Which lane to take, the least: of the idlest device the one that is done first."""
-        return self._busy[lane.device], len(lane.running), lane.ends_at(now), lane.index
+    def _load(self, lane: LaneState, home: int | None, now: float) -> tuple[float, ...]:
+        busy = self._devices[lane.device].running
+        return busy, len(lane.running), lane.ends_at(now), lane.index != home, lane.index
 
     def _ripe(self, batch: Batch, lane: LaneState, now: float) -> bool:
         """Should it go now? If not, `wake_at` knows when that may change by itself."""
         options = self._options
         rows = batch.rows
+        device = self._devices[lane.device]
+        waits = options.max_queue_delay > 0.0 and not self.draining
+        if batch.deadline < math.inf and device.running > 1 and device.full and not waits:
+            return False  # it would gain nothing, and those at work might miss their deadlines
         if batch.size >= self._capacity:
             return True
-        cost = batch.group.cost
-        latest = batch.deadline - cost.seconds(self.run_rows(rows)) - HASTE
-        if options.max_queue_delay > 0.0 and not self.draining:
+        latest = math.inf
+        if batch.deadline < math.inf:
+            latest = batch.deadline - batch.group.cost.seconds(self.run_rows(rows)) - HASTE
+        if waits:
             if rows >= min(options.preferred_batch_size, default=self._capacity):
                 return True
             return self._due(min(batch.arrival + options.max_queue_delay, latest), now)
-        if not self._busy[lane.device]:
+        if not device.running or self._due(latest, now):
             return True
-        if rows >= min(cost.knee, self._capacity):
-            return True
-        if self._due(latest, now):
-            return True
-        if not lane.running:
-            return False
+        if not lane.running and not device.full:
+            # the busier the device, the more it is worth not to split what comes in
+            patience = BESIDE * device.pressure**2 * batch.group.cost.seconds(self.run_rows(1))
+            if self._due(batch.arrival + patience, now):
+                return True
+        if device.running > 1:
+            return False  # when the next of them ends, the others leave no gap
         # never so early that a batch gets no time to grow beside one that is shorter than the lead
-        lead = min(options.lead, cost.seconds(self.run_rows(rows)) / 4)
-        return self._due(lane.ends_at(now) - lead, now)
+        lead = min(options.lead, batch.group.cost.seconds(self.run_rows(rows)) / 4)
+        return self._due(device.ends_at(now) - lead, now)
 
     def _due(self, when: float, now: float) -> bool:
         if when <= now:
@@ -352,16 +369,47 @@ class Policy:
             batch.compact()
         if group.waiting.rows and batch.size < self._capacity:
             self._places.fill(batch, now)
+        rest = self._trim(batch)
         self._places.drop(batch)
+        if rest:
+            self._places.form_rest(group, rest, now)
         batch.running = True
         batch.lane = lane.index
         batch.started = now
         batch.run_rows = self.run_rows(batch.size)
-        lane.running.append(batch)
-        self._busy[lane.device] += 1
+        self._devices[lane.device].launched(batch, lane, now)
         self.queued -= batch.size
         self.in_flight += batch.size
         return True
+
+    def _trim(self, batch: Batch) -> list[Entry]:
+        """Entries to be left for the next batch, because without them this one is padded so much
+        less that each of its rows takes less time; none when all should go.
+
+        Taking all of 17 rows means running 32, in which time 15 more come and 32 are run again:
+        a queue once in this state stays in it, with twice the latency (docs/policies.md).
+        """
+        sizes = self._options.batch_sizes
+        if not sizes or batch.size in sizes or self._options.max_queue_delay > 0.0:
+            return []
+        index = bisect_left(sizes, batch.size)
+        if not index or not self._places.any_free():
+            return []
+        size, less = sizes[index], sizes[index - 1]
+        cost = batch.group.cost
+        short, long = cost.seconds(less), cost.seconds(size)
+        if not cost.known(less) or long - short < EXTRA or batch.size * short >= less * long:
+            return []
+        first = next(
+            index for index, entry in enumerate(batch.entries) if entry.row + entry.rows > less
+        )
+        rest = batch.entries[first:]
+        # the most urgent request goes with the batch that goes for its sake
+        if not first or min(entry.deadline for entry in rest) <= batch.deadline < math.inf:
+            return []
+        if min(entry.level for entry in rest) < batch.entries[0].level:
+            return []
+        return batch.cut(first)
 
     def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
         """Take out what cannot be done by its deadline if the batch ends at `finish`.

@@ -11,7 +11,8 @@ DEFAULT_LEVEL = 5
 
 
 class SlotLike(Protocol):
-    """All the policy knows of a slot: which lane it is bound to (None: any)."""
+    """All the policy knows of a slot: whose it is (None: nobody's, any lane runs it). Every lane on
+    the device of that one runs it, that one best."""
 
     lane: int | None
 
@@ -141,10 +142,14 @@ class Batch:
         moves: (source, target, count) row moves to make before the launch.
         lane: index of the lane it runs on, once launched.
         started: when it was launched.
+        began: when nothing was before it on its lane any more.
+        share: what its device's clock said then (see `DeviceState`).
+        pressure: how much of its device it keeps busy, 0 to 1.
     """
 
     __slots__ = (
         "arrival",
+        "began",
         "deadline",
         "entries",
         "gone",
@@ -153,8 +158,10 @@ class Batch:
         "level",
         "moves",
         "plain",
+        "pressure",
         "run_rows",
         "running",
+        "share",
         "size",
         "slot",
         "started",
@@ -172,7 +179,7 @@ class Batch:
         self.lane = -1
         self.run_rows = 0
         self.running = False
-        self.started = 0.0
+        self.started = self.began = self.share = self.pressure = 0.0
         self.entries: list[Any] = []
         self.size = 0
         self.gone = 0
@@ -205,6 +212,16 @@ class Batch:
         self.level = min(self.level, entry.level)
         self.arrival = min(self.arrival, entry.arrival)
         self.deadline = min(self.deadline, entry.deadline)
+
+    def cut(self, first: int) -> list[Entry]:
+        """Take out and give back the entries from index `first` on."""
+        entries, rest = self.entries[:first], self.entries[first:]
+        moves = self.moves
+        self.clear()
+        self.moves = moves
+        for entry in entries:
+            self.add(entry)
+        return rest
 
     def compact(self) -> None:
         """Close up over withdrawn rows, noting the moves that the slot has to make."""

@@ -2,7 +2,7 @@
 
 import inspect
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +85,7 @@ async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Open
     Raises:
         whatever `open_engine` raises.
     """
-    given = _read(model, options)
+    given = read_options(model, options)
     stop = threading.Event()
     backend = await in_thread(
         lambda: load(given, stop), undo=lambda backend: backend.close(), interrupt=stop.set
@@ -96,8 +96,12 @@ async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Open
         yield Opened(engine, tap)
 
 
-def _read(model: Any, options: dict[str, Any]) -> EngineOptions:
-    """What `open_engine` would make of these options, checked."""
+def read_options(model: Any, options: Mapping[str, Any]) -> EngineOptions:
+    """What `open_engine` would make of these options, checked.
+
+    Raises:
+        InvalidInput, TypeError: as `open_engine` would.
+    """
     wanted = inspect.signature(open_engine).bind(model, **options)
     wanted.apply_defaults()
     complete = wanted.arguments

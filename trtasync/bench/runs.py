@@ -1,8 +1,8 @@
 """A whole benchmark: loads in rounds, yardsticks between them, a report at the end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -13,10 +13,12 @@ from trtasync.bench.opened import Opened, open_tapped
 from trtasync.bench.pacing import Pacer
 from trtasync.bench.report import Report
 from trtasync.bench.samples import Figures, Sample, Span, take
-from trtasync.bench.settings import LOOPS, Progress, Settings
+from trtasync.bench.settings import LOOPS, Loop, Progress, Settings
 from trtasync.bench.yardsticks import Yardsticks
 from trtasync.engine import watch
 from trtasync.errors import InvalidInput
+
+T = TypeVar("T")
 
 TRACE_SECONDS = 0.25
 """Of the run that a trace is made of: a run of its own, after everything that is measured."""
@@ -42,17 +44,23 @@ def run(
         whatever `open_engine` and `Engine.infer` raise.
     """
     how = settings or Settings()
-    name, loop_options = LOOPS[how.loop]
+    return on_loop(how.loop, lambda: measure(model, how, progress or _nothing, options))
 
-    async def main() -> Report:
-        return await measure(model, how, progress or _nothing, options)
 
+def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine function on an event loop of this kind.
+
+    Raises:
+        InvalidInput: the loop is not installed.
+        whatever `main` raises.
+    """
+    name, options = LOOPS[loop]
     try:
-        return anyio.run(main, backend=name, backend_options=loop_options)
+        return anyio.run(main, backend=name, backend_options=options)
     except ImportError as error:
         if (error.name or "") not in LOOPS:
             raise
-        raise InvalidInput(f"--loop {how.loop} needs pip install {how.loop} ({error}).") from error
+        raise InvalidInput(f"--loop {loop} needs pip install {loop} ({error}).") from error
 
 
 def _nothing(news: Progress) -> None:

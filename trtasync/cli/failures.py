@@ -5,12 +5,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 
 from trtasync.errors import BackendUnavailable, InvalidInput, PlanError, TrtasyncError
 
-UNEXPECTED, ARGUMENTS, UNAVAILABLE, MODEL, OTHER, INTERRUPTED = 1, 2, 3, 4, 5, 130
+UNEXPECTED, ARGUMENTS, UNAVAILABLE, MODEL, OTHER, GOAL_MISSED, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
 
 _CODES: list[tuple[type[BaseException], int]] = [
     (InvalidInput, ARGUMENTS),
@@ -40,8 +41,13 @@ def failures(debug: bool) -> Iterator[None]:
         if debug:
             raise
         code = next((code for kind, code in _CODES if isinstance(error, kind)), UNEXPECTED)
-        print(f"trtasync: {_line(error, code)}", file=sys.stderr)  # noqa: T201 - the one output
-        raise typer.Exit(code) from error
+        stop(code, _line(error, code))
+
+
+def stop(code: int, line: str) -> NoReturn:
+    """Say a line on stderr, and end with a code."""
+    print(f"trtasync: {line}", file=sys.stderr)  # noqa: T201 - the one output
+    raise typer.Exit(code)
 
 
 def _log(debug: bool) -> None:

@@ -8,14 +8,13 @@ from trtasync.cuda.arrays import DeviceArray, Intake, LentInput, OutputPool
 from trtasync.cuda.calls import CaptureFailed
 from trtasync.cuda.device import Device, driver_report, find_device
 from trtasync.cuda.graphs import Graph, capture
-from trtasync.cuda.memory import ALIGNMENT, CopyList, DeviceBuffer, PinnedBuffer, aligned
+from trtasync.cuda.memory import ALIGNMENT, DeviceBuffer, PinnedBuffer, aligned, copy_all
 from trtasync.cuda.pinned import PinnedPool, as_lent
 from trtasync.cuda.streams import Event, Stream
 
 __all__ = [
     "ALIGNMENT",
     "CaptureFailed",
-    "CopyList",
     "Device",
     "DeviceArray",
     "DeviceBuffer",
@@ -30,6 +29,7 @@ __all__ = [
     "aligned",
     "as_lent",
     "capture",
+    "copy_all",
     "driver_report",
     "find_device",
 ]

@@ -1,6 +1,7 @@
 """Arrays in device memory: those that callers bring, and those that they get."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,9 +30,10 @@ class LentInput:
         shape: of the array.
         dtype: of the array.
         ready: fires when the producer's stream has got so far; None: it is complete already.
+        nbytes: bytes of the whole array.
     """
 
-    __slots__ = ("_owner", "address", "dtype", "ready", "shape")
+    __slots__ = ("_owner", "address", "dtype", "nbytes", "ready", "shape")
 
     def __init__(
         self,
@@ -45,12 +47,8 @@ class LentInput:
         self.shape = shape
         self.dtype = dtype
         self.ready = ready
+        self.nbytes = math.prod(shape) * dtype.itemsize
         self._owner = owner  # keeps the memory (and the event) alive
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole array."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def __getitem__(self, rows: slice) -> "LentInput":
         """Some rows of it."""

@@ -8,6 +8,7 @@ so that they belong to the very driver it uses; where it gives none, the runtime
 """
 
 import ctypes
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,13 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 _VERSION = 12000
 """The CUDA version whose variant of each symbol is asked for; both supported majors have it."""
 
+_BATCH, _BATCH_VERSION = "cuMemcpyBatchAsync", 12080
+_BATCH_SIGNATURE = (_P, _P, _P, _SIZE, _P, _P, _SIZE, _P, _P)
+"""Came with CUDA 12.8. That variant also tells which copy failed, and CUDA 13's does not."""
+
+CopyBatch = Callable[[list[int], list[int], list[int], int], int]
+"""(targets, sources, bytes, stream), lists of equal length; gives CUDA's code."""
+
 
 @dataclass(frozen=True, slots=True)
 class FastCalls:
@@ -36,6 +44,7 @@ class FastCalls:
         event_query: (event); 600 while it has not fired.
         copy_in: (device address, pinned host address, bytes, stream).
         copy_out: (pinned host address, device address, bytes, stream).
+        copy_batch: several copies, of any direction; None where CUDA has no such call.
         enter: makes the device current (that was so when these calls were made) in this thread.
         keeps_gil: False where the runtime's functions had to serve.
     """
@@ -45,6 +54,7 @@ class FastCalls:
     event_query: Callable[[int], int]
     copy_in: Callable[[int, int, int, int], int]
     copy_out: Callable[[int, int, int, int], int]
+    copy_batch: CopyBatch | None
     enter: Callable[[], int]
     keeps_gil: bool
 
@@ -57,8 +67,9 @@ def fast_calls(module: Any, device: int) -> FastCalls:
             ctypes.PYFUNCTYPE(ctypes.c_int, *_SIGNATURES[name])(address)
             for name, address in found.items()
         )
+        batch = _driver_batch(module) or _runtime_batch(module)
         enter = _enter(module, device)
-        return FastCalls(launch, record, query, copy_in, copy_out, enter, True)
+        return FastCalls(launch, record, query, copy_in, copy_out, batch, enter, True)
     kinds = module.cudaMemcpyKind
 
     def copy(kind: Any) -> Callable[[int, int, int, int], int]:
@@ -73,6 +84,7 @@ def fast_calls(module: Any, device: int) -> FastCalls:
         lambda event: int(module.cudaEventQuery(event)[0]),
         copy(kinds.cudaMemcpyHostToDevice),
         copy(kinds.cudaMemcpyDeviceToHost),
+        _runtime_batch(module),
         lambda: int(module.cudaSetDevice(device)[0]),
         False,
     )
@@ -90,12 +102,49 @@ def _enter(module: Any, device: int) -> Callable[[], int]:
     return partial(ctypes.PYFUNCTYPE(ctypes.c_int, _P)(choose), context.value)
 
 
-def _entry_point(module: Any, name: str) -> int:
+class _Attributes(ctypes.Structure):
+    """`CUmemcpyAttributes`: sources are read in stream order (they may be written by what was
+    enqueued before); no hints at where anything lies."""
+
+    _fields_ = [("order", ctypes.c_int), ("hints", ctypes.c_int * 4), ("flags", ctypes.c_uint)]
+
+
+def _driver_batch(module: Any) -> CopyBatch | None:
+    address = _entry_point(module, _BATCH, _BATCH_VERSION)
+    if not address:
+        return None
+    call = ctypes.PYFUNCTYPE(ctypes.c_int, *_BATCH_SIGNATURE)(address)
+    attributes, first, failed = _Attributes(order=1), ctypes.c_size_t(0), ctypes.c_size_t()
+    rest = ctypes.byref(attributes), ctypes.byref(first), 1, ctypes.byref(failed)
+
+    def copy_batch(targets: list[int], sources: list[int], sizes: list[int], stream: int) -> int:
+        columns = array("Q", targets), array("Q", sources), array("Q", sizes)
+        addresses = [column.buffer_info()[0] for column in columns]
+        return int(call(*addresses, len(sizes), *rest, stream))
+
+    return copy_batch
+
+
+def _runtime_batch(module: Any) -> CopyBatch | None:
+    call = getattr(module, "cudaMemcpyBatchAsync", None)
+    if call is None:
+        return None
+    attributes = module.cudaMemcpyAttributes()
+    attributes.srcAccessOrder = module.cudaMemcpySrcAccessOrder.cudaMemcpySrcAccessOrderStream
+
+    def copy_batch(targets: list[int], sources: list[int], sizes: list[int], stream: int) -> int:
+        count = len(sizes)
+        return int(call(targets, sources, sizes, count, [attributes], [0], 1, stream)[0])
+
+    return copy_batch
+
+
+def _entry_point(module: Any, name: str, version: int = _VERSION) -> int:
     """The address of a driver function, 0 where there is none."""
     ask = getattr(module, "cudaGetDriverEntryPointByVersion", None)
     if ask is None:
         return 0
-    result = ask(name.encode(), _VERSION, 0)
+    result = ask(name.encode(), version, 0)
     if int(result[0]) or len(result) < 3 or int(result[2]):
         return 0
     return int(result[1] or 0)

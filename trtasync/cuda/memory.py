@@ -1,7 +1,6 @@
 """Pinned host memory, device memory, and copies between them."""
 
 import ctypes
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,9 @@ from trtasync.cuda.device import Device
 
 ALIGNMENT = 256
 """Bytes to which TensorRT wants every device address aligned (NvInferRuntime.h)."""
+
+BATCHED_FROM = 4
+"""Copies: one batched call costs as much as about three single ones."""
 
 
 def aligned(size: int) -> int:
@@ -66,39 +68,19 @@ class DeviceBuffer:
             self.address = 0
 
 
-class CopyList:
-    """Several copies that are enqueued together, prepared once.
+def copy_all(
+    device: Device, targets: list[int], sources: list[int], sizes: list[int], stream: int
+) -> None:
+    """Enqueue several copies together; the driver finds out on which side each address lies.
 
-    One `cudaMemcpyBatchAsync` where the runtime has it and there are enough of them to gain by it,
-    single copies otherwise. Never inside a capture, where the batched call is not allowed.
+    One `cudaMemcpyBatchAsync` where there is one and enough copies to gain by it, single ones
+    otherwise. Never inside a capture, where the batched call is not allowed. No size may be 0.
     """
-
-    BATCHED_FROM = 4
-    """One batched call costs as much as about three single ones."""
-
-    def __init__(self, device: Device, copies: Sequence[tuple[int, int, int]]):
-        """copies: (target, source, bytes); the driver finds out on which side each lies."""
-        self._device = device
-        self._copies = [copy for copy in copies if copy[2]]
-        batch = getattr(device.runtime, "cudaMemcpyBatchAsync", None)
-        self._batch = batch if len(self._copies) >= self.BATCHED_FROM else None
-        if self._batch is not None:
-            self._arguments = _batch_arguments(device.runtime, self._copies)
-
-    def enqueue(self, stream: int) -> None:
-        """Put the copies on a stream."""
-        device = self._device
-        if self._batch is not None:
-            device.call(self._batch, *self._arguments, stream)
-            return
-        kind = device.runtime.cudaMemcpyKind.cudaMemcpyDefault
-        for target, source, size in self._copies:
-            device.call(device.runtime.cudaMemcpyAsync, target, source, size, kind, stream)
-
-
-def _batch_arguments(module: Any, copies: Sequence[tuple[int, int, int]]) -> tuple[Any, ...]:
-    targets, sources, sizes = (list(column) for column in zip(*copies, strict=True))
-    attributes = module.cudaMemcpyAttributes()
-    # read in stream order: the sources may be written by what was enqueued before
-    attributes.srcAccessOrder = module.cudaMemcpySrcAccessOrder.cudaMemcpySrcAccessOrderStream
-    return targets, sources, sizes, len(copies), [attributes], [0], 1
+    batch = device.fast.copy_batch
+    if batch is not None and len(targets) >= BATCHED_FROM:
+        if code := batch(targets, sources, sizes, stream):
+            device.check(code, "cudaMemcpyBatchAsync")
+        return
+    kind = device.runtime.cudaMemcpyKind.cudaMemcpyDefault
+    for target, source, size in zip(targets, sources, sizes, strict=True):
+        device.call(device.runtime.cudaMemcpyAsync, target, source, size, kind, stream)

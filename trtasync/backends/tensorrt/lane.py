@@ -19,6 +19,7 @@ from trtasync.cuda import CaptureFailed, Device, Graph, Stream, capture
 from trtasync.errors import DeviceLost, InferenceError, PlanError
 from trtasync.profiles import Shape
 from trtasync.requests import Array, Layout
+from trtasync.slots import Views
 from trtasync.staging import Copies, CopyThreads
 
 log = logging.getLogger("trtasync")
@@ -102,6 +103,7 @@ class TensorRTLane:
         self._warm: dict[Key, _Warm] = {}
         self._graphs: list[Graph] = []
         self._prepared: dict[tuple[int, Key], Launch] = {}
+        self._foreign: dict[tuple[Views, int], Launch] = {}
         try:
             self._open()
         except BaseException:
@@ -175,11 +177,11 @@ class TensorRTLane:
         if not self._options.graphs or self._sizes.dynamic or layout.values:
             return
         try:
+            # of the network alone: also for slots of other lanes, and rows that lie elsewhere
+            graph = self._capture(lambda: context.enqueue(self.stream.handle))
+            self._warm[key] = _Warm(context, graph)
             if copies_inside:
                 self._capture_slots(layout, rows, key, context)
-            else:
-                graph = self._capture(lambda: context.enqueue(self.stream.handle))
-                self._warm[key] = _Warm(context, graph)
         except CaptureFailed as error:
             log.warning(
                 "lane %d: no CUDA graph for a batch of %d rows, which is enqueued plainly instead; "
@@ -218,11 +220,12 @@ class TensorRTLane:
         """Copy in, run, copy out, record the event: enqueued, not waited for."""
         filled, slot.filled, slot.stages = slot.filled or rows, 0, 0
         self._gpu.enter_again()
-        launch = slot.views.cache.get(rows)
-        if launch is None:
-            launch = self._find(slot, rows)
-        if slot.lent_rows or slot.device_outputs:
-            launch = self._with_copies_apart(slot, rows, launch)
+        if slot.lane != self._index:
+            launch = self._foreign.get((slot.views, rows)) or self._find_foreign(slot, rows)
+        else:
+            launch = slot.views.cache.get(rows) or self._find(slot, rows)
+            if slot.lent_rows or slot.device_outputs:
+                launch = self._with_copies_apart(slot, rows, launch)
         self._threads.in_flight.add(slot)
         try:
             launch.enqueue(slot, filled)
@@ -244,17 +247,34 @@ class TensorRTLane:
         assert views is not None
         numbers = self._plan.numbers(views.layout, rows)
         key = (numbers, rows)
-        launch = self._prepared.get((id(slot), key))
-        if launch is None:
-            warm = self._warm.get(key)
-            if warm is not None:
-                launch = self._staged(slot, views.layout, rows, warm.context, key, warm.graph)
-            else:
-                launch = self._cold(slot, views.layout, rows, key)
+        launch = self._prepared.get((id(slot), key)) or self._apart(slot, rows, key)
         if len(views.cache) >= MAX_PREPARED:
             views.cache.clear()
         views.cache[rows] = launch
         return launch
+
+    def _find_foreign(self, slot: PinnedSlot, rows: int) -> Launch:
+        """The same for a slot of another lane of this device.
+
+        Copies are apart from the network: whole graphs know only the slots of this lane. It is
+        remembered here and not in the slot, which must not keep contexts of this lane alive.
+        """
+        views = slot.views
+        assert views is not None
+        launch = self._apart(slot, rows, (self._plan.numbers(views.layout, rows), rows))
+        if len(self._foreign) >= MAX_PREPARED:
+            self._foreign.clear()
+        self._foreign[views, rows] = launch
+        return launch
+
+    def _apart(self, slot: PinnedSlot, rows: int, key: Key) -> Launch:
+        """A launch whose copies are apart from the network."""
+        views = slot.views
+        assert views is not None
+        warm = self._warm.get(key)
+        if warm is None:
+            return self._cold(slot, views.layout, rows, key)
+        return self._staged(slot, views.layout, rows, warm.context, key, warm.graph)
 
     def _with_copies_apart(self, slot: PinnedSlot, rows: int, launch: Launch) -> Launch:
         """For a batch with rows from or for device memory, which no captured copy knows of."""
@@ -264,10 +284,7 @@ class TensorRTLane:
         assert views is not None
         apart: Launch | None = views.cache.get(("apart", rows))
         if apart is None:
-            key = (self._plan.numbers(views.layout, rows), rows)
-            apart = self._staged(
-                slot, views.layout, rows, self._warm[key].context, key, self._warm[key].graph
-            )
+            apart = self._apart(slot, rows, (self._plan.numbers(views.layout, rows), rows))
             views.cache["apart", rows] = apart
         return apart
 
@@ -369,8 +386,9 @@ class TensorRTLane:
 
     def _forget(self) -> None:
         """Let go of what holds TensorRT's objects: they free the device's memory as they go."""
-        for made in (self._graphs, self.slots, self._prepared, self._warm, self._contexts):
-            made.clear()
+        made = (self._graphs, self.slots, self._prepared, self._foreign, self._warm, self._contexts)
+        for each in made:
+            each.clear()
         self._engine = None
         self._threads.in_flight.clear()
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.slots import PinnedSlot
-from trtasync.cuda import CopyList, Device, Graph
+from trtasync.cuda import Device, Event, Graph, copy_all
 from trtasync.profiles import Shape
 from trtasync.requests import Array
 
@@ -132,17 +132,23 @@ class Staged:
     def _take_lent_rows(self, slot: PinnedSlot, rows: int) -> None:
         """Rows that lie in device memory or in pinned memory of their own, over what came from the
         slot in their place; not before whatever makes them has run."""
-        module, copies = self._device.runtime, []
+        targets, sources, sizes = [], [], []
         for index, row, _, array in slot.lent_rows:
-            if row >= rows:
+            if row >= rows or not array.nbytes:
                 continue  # its caller left, and nobody has its place
             if array.ready is not None:
-                self._device.call(module.cudaStreamWaitEvent, self._stream, array.ready.handle, 0)
+                self._wait_for(array.ready)
             target = self._in[index]
-            copies.append((target.device + row * target.row_bytes, array.address, array.nbytes))
-        CopyList(self._device, copies).enqueue(self._stream)
+            targets.append(target.device + row * target.row_bytes)
+            sources.append(array.address)
+            sizes.append(array.nbytes)
+        copy_all(self._device, targets, sources, sizes, self._stream)
         if slot.padded_from:
             self._repeat_last_row(slot.padded_from, rows)
+
+    def _wait_for(self, ready: Event) -> None:
+        device = self._device
+        device.call(device.runtime.cudaStreamWaitEvent, self._stream, ready.handle, 0)
 
     def _repeat_last_row(self, real: int, rows: int) -> None:
         """The host's padding repeats what it has in the last row's place, not a device array."""
@@ -152,7 +158,7 @@ class Staged:
             if (size := copy.row_bytes)
             for row in range(real, rows)
         ]
-        CopyList(self._device, copies).enqueue(self._stream)
+        self._copy(copies)
 
     def _leave_on_device(self, slot: PinnedSlot, rows: int) -> None:
         """Answers that stay in device memory."""
@@ -162,7 +168,13 @@ class Staged:
             if row < rows
             for source, array in zip(self._out, arrays, strict=True)
         ]
-        CopyList(self._device, copies).enqueue(self._stream)
+        self._copy(copies)
+
+    def _copy(self, copies: Sequence[tuple[int, int, int]]) -> None:
+        """(target, source, bytes) of each."""
+        if wanted := [copy for copy in copies if copy[2]]:
+            targets, sources, sizes = (list(column) for column in zip(*wanted, strict=True))
+            copy_all(self._device, targets, sources, sizes, self._stream)
 
     def _run(self) -> None:
         if self._graph is not None:

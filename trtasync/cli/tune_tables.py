@@ -1,0 +1,210 @@
+"""A tuning's progress as a bar or as lines, and its report as tables."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from trtasync.bench.loads import Open
+from trtasync.tune import CurvePoint, Report, Standing
+from trtasync.tune import Progress as News
+from trtasync.tune.probes import written_rate
+from trtasync.tune.space import BUCKET_WORDS
+
+SHOWN = 12
+"""Configurations in the table; the JSON has all."""
+
+ENDED = {
+    "settled": "",
+    "budget": "Partial: the time (--minutes) was up before the search came to its end.",
+    "interrupted": "Partial: the search was interrupted.",
+}
+
+
+class TuneBar:
+    """A context manager, and the callback for `tune.run`: a bar in a terminal, elsewhere a line for
+    every measurement.
+
+    It draws between measurements only: drawing takes milliseconds of the loop that is measured.
+    """
+
+    def __init__(self, console: Console, shown: bool):
+        """Args:
+        console: where to draw.
+        shown: False draws nothing.
+        """
+        self._console = console
+        self._shown = shown
+        self._progress = Progress(
+            TextColumn("{task.fields[phase]}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[left]}", markup=False),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            disable=not (shown and console.is_terminal),
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._progress.add_task(
+            "opening the model", total=None, phase="opening", left=""
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        self._progress.refresh()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, news: News) -> None:
+        """Draw a piece of news."""
+        best = "" if news.best is None else f"best {written_rate(news.score)}/s: {news.best.name}"
+        left = f"{clock(news.left)} left" if news.left else ""
+        if not self._console.is_terminal:
+            self._print(news, left)
+            return
+        self._progress.update(
+            self._task,
+            completed=news.spent,
+            total=(news.spent + news.left) or None,
+            phase=news.phase,
+            left=left,
+            description=f"{news.doing}{f' ({best})' if best else ''}",
+        )
+        self._progress.refresh()
+
+    def _print(self, news: News, left: str) -> None:
+        if not self._shown:
+            return
+        if news.last:
+            self._console.print(Text(f"  {news.last}"), soft_wrap=True)
+        about = f" ({left})" if left else ""
+        self._console.print(Text(f"{news.phase}: {news.doing}{about}"), soft_wrap=True)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return time.strftime("%M:%S" if seconds < 3600 else "%H:%M:%S", time.gmtime(max(1, seconds)))
+
+
+def show(console: Console, report: Report) -> None:
+    """Print a report."""
+    hardware = report.subject.about["hardware"]
+    machine = ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
+    reused = f", {report.reused} of them taken from {report.state}" if report.reused else ""
+    console.print(
+        Text(
+            f"{report.subject.name} on {report.subject.backend}, {machine}; "
+            f"{len(report.results)} measurements in {clock(report.spent)}{reused}"
+        ),
+        soft_wrap=True,
+    )
+    _configurations(console, report)
+    if report.recommended is not None:
+        _curve(console, report)
+    verdict = report.verdict
+    if verdict.recommended is not None:
+        console.print(
+            Text(f"Recommended: {verdict.recommended.config.name}. {verdict.why}"), soft_wrap=True
+        )
+    if ended := ENDED[report.ended]:
+        console.print(Text(ended), soft_wrap=True)
+    if report.call:
+        console.print()
+        console.print(Text(report.call), soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(title, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _configurations(console: Console, report: Report) -> None:
+    """The best first; tables stay below 80 columns, or a pipe would cut them."""
+    space, goal = report.subject.space, report.settings.p99
+    extra = {
+        "graphs": len(space.graphs) > 1,
+        "threads": len(space.threads) > 1,
+    }
+    names = [name for name, wanted in extra.items() if wanted]
+    table = _table("streams", "batch", "sizes", *names, "requests/s", "p99 ms")
+    tied = {each.config for each in report.verdict.tied}
+    standings = report.verdict.standings
+    failed = [each for each in standings if each.failure]
+    for each in [each for each in standings if not each.failure][:SHOWN]:
+        chosen = each.config == report.recommended
+        mark = "*" if chosen else "=" if each.config in tied else " "
+        config = each.config
+        more = {
+            "graphs": "on" if config.graphs else "off",
+            "threads": str(config.threads or max(1, space.cores // config.streams)),
+        }
+        table.add_row(
+            f"{mark} {config.streams}",
+            str(config.max_batch_size),
+            BUCKET_WORDS[config.buckets],
+            *(more[name] for name in names),
+            _score(each),
+            "-" if each.p99 is None else milliseconds(each.p99),
+            style="bold" if chosen else None,
+        )
+    console.print(table)
+    notes = ["* recommended"]
+    if len(tied) > 1:
+        notes.append("= the same, give or take")
+    if goal is not None:
+        notes.append(f"rates are the highest with a p99 of at most {goal * 1e3:g} ms")
+    hidden = len(standings) - len(failed) - SHOWN
+    if hidden > 0:
+        notes.append(f"{hidden} more in the JSON")
+    if report.recommended is not None:
+        console.print(Text("; ".join(notes)), soft_wrap=True)
+    for each in failed:
+        console.print(Text(f"failed: {each.config.name}: {each.failure}"), soft_wrap=True)
+
+
+def _score(each: Standing) -> str:
+    if each.score is None:
+        return "-" if each.below is None else f"below {written_rate(each.below)}"
+    if len(set(each.samples)) > 1:
+        low, high = min(each.samples), max(each.samples)
+        return f"{written_rate(each.score)} ({written_rate(low)} .. {written_rate(high)})"
+    return written_rate(each.score)
+
+
+def _curve(console: Console, report: Report) -> None:
+    table = _table("its curve", "requests/s", "p50 ms", "p99 ms", "batch", "looks")
+    for point in report.curve:
+        table.add_row(
+            _load(point),
+            written_rate(point.requests_per_second),
+            milliseconds(point.p50),
+            milliseconds(point.p99),
+            "-" if point.batch_mean is None else f"{point.batch_mean:.3g}",
+            str(point.measured),
+        )
+    console.print(table)
+
+
+def _load(point: CurvePoint) -> str:
+    kind = "offered" if isinstance(point.load, Open) else "waiting"
+    return f"{point.load.name} {kind}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """A latency; "-" where there is none."""
+    return "-" if seconds is None else f"{seconds * 1e3:.3g}"

@@ -1,0 +1,198 @@
+"""From measurements to a recommendation, with its reason. Pure: the same for a part of them."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trtasync.bench.loads import Closed, Open
+from trtasync.tune.probes import CURVE, EXPLORING, Aim, Outcome, Result, written_rate
+from trtasync.tune.space import Config, Space
+
+TIE = 0.02
+"""Share of the best throughput by which a simpler configuration may be slower."""
+
+WIDEST_TIE = 0.05
+"""The same, where the difference lies within the spread of the rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a configuration did.
+
+    Attributes:
+        config: which.
+        score: requests per second: the median at full load, or the highest rate that met the goal;
+            None if it failed, missed the goal, or was given up.
+        samples: the rates behind it, round by round.
+        p99: seconds at that score, median.
+        repeated: the score is that of the finals.
+        below: with a goal: requests per second it was seen to miss the goal at, or its capacity.
+        failure: why it cannot be used.
+        figures: of the last measurement behind the score.
+    """
+
+    config: Config
+    score: float | None = None
+    samples: tuple[float, ...] = ()
+    p99: float | None = None
+    repeated: bool = False
+    below: float | None = None
+    failure: str = ""
+    figures: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The lowest 99th percentile that was seen, where nothing met the goal.
+
+    Attributes:
+        config: which had it.
+        rate: requests per second that were offered.
+        p99: seconds.
+    """
+
+    config: Config
+    rate: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What there is to recommend.
+
+    Attributes:
+        recommended: None where nothing ran, or nothing met the goal.
+        best: with the highest score.
+        tied: with the best: those that are not told apart from it.
+        standings: all, the highest score first.
+        nearest: with a goal that nothing met.
+        why: the recommendation's reason in a sentence.
+    """
+
+    recommended: Standing | None
+    best: Standing | None
+    tied: tuple[Standing, ...]
+    standings: tuple[Standing, ...]
+    nearest: Nearest | None
+    why: str
+
+
+def judge(results: Sequence[Result], space: Space, aim: Aim) -> Verdict:
+    """The verdict on what has been measured so far."""
+    by_config: dict[Config, list[Result]] = {}
+    for result in results:
+        by_config.setdefault(result.probe.config, []).append(result)
+    rate = _throughput if aim.p99 is None else _under_goal
+    found = [rate(config, each, aim) for config, each in by_config.items()]
+    order = sorted(
+        found, key=lambda s: (-(s.score or 0.0), bool(s.failure), space.weight(s.config))
+    )
+    scored = [each for each in order if each.score is not None]
+    contenders = [each for each in scored if each.repeated] or scored
+    if not contenders:
+        nearest = None if aim.p99 is None else _nearest(results)
+        return Verdict(None, None, (), tuple(order), nearest, _why_nothing(aim, nearest, order))
+    best = contenders[0]
+    tied = tuple(each for each in contenders if _ties(each, best, aim))
+    chosen = min(tied, key=lambda each: space.weight(each.config))
+    why = _why(chosen, best, tied, aim)
+    return Verdict(chosen, best, tied, tuple(order), None, why)
+
+
+def _throughput(config: Config, results: Sequence[Result], aim: Aim) -> Standing:
+    """The median of the rounds at full load; of the first look, if there were none."""
+    if failure := _failure(results):
+        return Standing(config, failure=failure)
+    load = aim.filling(config)
+    full = [each for each in results if each.probe.load == load and each.probe.turn >= EXPLORING]
+    counted, repeated = _counted(full)
+    if not counted:
+        return Standing(config)
+    rates = tuple(each.rate for each in counted)
+    p99 = statistics.median(each.p99 for each in counted)
+    score = statistics.median(rates)
+    return Standing(config, score, rates, p99, repeated, figures=counted[-1])
+
+
+def _under_goal(config: Config, results: Sequence[Result], aim: Aim) -> Standing:
+    """The highest rate at which the median of the rounds met the goal; before the finals one of two
+    looks, because a single stall of the machine makes a p99."""
+    assert aim.p99 is not None
+    if failure := _failure(results):
+        return Standing(config, failure=failure)
+    kept = [each for each in results if each.probe.turn != CURVE]
+    rates = sorted({r.probe.load.rate for r in kept if isinstance(r.probe.load, Open)})
+    met: Standing | None = None
+    missed: list[float] = []
+    for rate in rates:
+        counted, repeated = _counted([each for each in kept if each.probe.load == Open(rate)])
+        typical = statistics.median if repeated else min
+        p99 = typical([each.p99 for each in counted])
+        if p99 <= aim.p99:
+            samples = tuple(rate for _ in counted)
+            met = Standing(config, rate, samples, p99, repeated, figures=counted[-1])
+        else:
+            missed.append(rate)
+    capacity = max((r.outcome.rate for r in kept if isinstance(r.probe.load, Closed)), default=None)
+    return met or Standing(config, below=min(missed, default=capacity))
+
+
+def _counted(results: Sequence[Result]) -> tuple[list[Outcome], bool]:
+    """(those of the finals, or else all; whether there were finals)."""
+    final = [each.outcome for each in results if each.probe.turn > EXPLORING]
+    return (final or [each.outcome for each in results]), bool(final)
+
+
+def _failure(results: Sequence[Result]) -> str:
+    return next((each.outcome.failure for each in results if each.outcome.failure), "")
+
+
+def _ties(each: Standing, best: Standing, aim: Aim) -> bool:
+    assert each.score is not None
+    assert best.score is not None
+    if aim.p99 is not None:
+        return each.score == best.score  # a step of the ladder is wider than most spreads
+    if each.score >= (1 - TIE) * best.score:
+        return True
+    pairs = list(zip(each.samples, best.samples, strict=False))  # of the same round
+    equalled = len(pairs) > 1 and any(mine >= theirs for mine, theirs in pairs)
+    return equalled and each.score >= (1 - WIDEST_TIE) * best.score
+
+
+def _why(chosen: Standing, best: Standing, tied: Sequence[Standing], aim: Aim) -> str:
+    assert chosen.score is not None
+    assert best.score is not None
+    if aim.p99 is None:
+        what = "the best throughput"
+        same = f"have the best throughput, give or take {TIE:.0%} or the spread of the rounds"
+    else:
+        what = f"the highest rate with a p99 of at most {aim.p99 * 1e3:g} ms"
+        same = f"have {what}"
+    if len(tied) == 1:
+        return f"It has {what}, and no other comes as near as to be a tie."
+    text = f"{len(tied)} configurations {same}; of these it holds the fewest rows and streams"
+    less = 1 - chosen.score / best.score
+    return f"{text}, {less:.1%} below {best.config.name}." if less > 0 else f"{text}."
+
+
+def _why_nothing(aim: Aim, nearest: Nearest | None, standings: Sequence[Standing]) -> str:
+    failed = [each for each in standings if each.failure]
+    if standings and len(failed) == len(standings):
+        return f"None of {len(failed)} configurations could be measured: {failed[0].failure}"
+    if nearest is not None and aim.p99 is not None:
+        return (
+            f"No configuration keeps the p99 within {aim.p99 * 1e3:g} ms; the nearest was "
+            f"{nearest.p99 * 1e3:.3g} ms with {nearest.config.name} at "
+            f"{written_rate(nearest.rate)} requests/s. Allow more time, or ask for less work per "
+            "request."
+        )
+    return "Too little was measured to recommend anything. Give it more time."
+
+
+def _nearest(results: Sequence[Result]) -> Nearest | None:
+    seen = [
+        Nearest(each.probe.config, each.probe.load.rate, each.outcome.p99)
+        for each in results
+        if isinstance(each.probe.load, Open) and not each.outcome.failure
+    ]
+    return min(seen, key=lambda each: each.p99, default=None)

@@ -1,0 +1,109 @@
+"""How to tune, and what is told meanwhile."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trtasync.bench import Inputs
+from trtasync.bench.loads import demand_positive
+from trtasync.bench.settings import LOOPS, Loop
+from trtasync.errors import InvalidInput
+from trtasync.tune.space import BUCKETS, Buckets, Config
+
+TUNED = ("streams", "max_batch_size", "batch_sizes", "graphs", "threads")
+"""Options of `open_engine` that are not the caller's to give: they are what is tuned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A piece of news: what is measured next. Told between measurements only.
+
+    Attributes:
+        phase: "opening", "exploring", "finals" or "curve".
+        doing: the configuration and the load, in words.
+        step: measurements so far, those of an earlier run included.
+        spent: seconds they took.
+        left: seconds that the rest will take, about.
+        last: what came of the one before, in words; "" at the beginning.
+        best: the best configuration so far, if there is one.
+        score: its requests per second.
+    """
+
+    phase: str
+    doing: str
+    step: int = 0
+    spent: float = 0.0
+    left: float = 0.0
+    last: str = ""
+    best: Config | None = None
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to tune.
+
+    Attributes:
+        p99: seconds that the 99th percentile of the latency may take; without it the best
+            throughput is looked for.
+        budget: seconds of measuring at most, those of an interrupted run included.
+        seconds: of each measurement; lengthened up to five times where that would be too few
+            batches or requests to count.
+        warm_up: seconds of the same load before.
+        rounds: repetitions in the finals.
+        inputs: what requests hold.
+        loop: the event loop.
+        streams: values to choose from; None for what suits the machine, as for all of these.
+        max_batch_size: likewise.
+        buckets: likewise: "any" (any size), "powers" (of two), "coarse" (every other power), "full"
+            (the largest only).
+        graphs: likewise; on a GPU only.
+        threads: likewise; on the CPU only.
+        state: where measurements are kept, so that an interrupted run goes on: a file, True for one
+            in the user's cache folder, False for nowhere.
+        fresh: forget what was kept.
+    """
+
+    p99: float | None = None
+    budget: float = 180.0
+    seconds: float = 1.0
+    warm_up: float = 0.3
+    rounds: int = 3
+    inputs: Inputs = field(default_factory=Inputs)
+    loop: Loop = "asyncio"
+    streams: Sequence[int] | None = None
+    max_batch_size: Sequence[int] | None = None
+    buckets: Sequence[Buckets] | None = None
+    graphs: Sequence[bool] | None = None
+    threads: Sequence[int] | None = None
+    state: bool | str | os.PathLike[str] = True
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "seconds", "p99"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InvalidInput(f"{name} must be seconds above 0, not {value!r}.")
+        if not 0 <= self.warm_up < math.inf:
+            raise InvalidInput(f"warm_up must be seconds, 0 or more, not {self.warm_up!r}.")
+        demand_positive("rounds", self.rounds)
+        if self.loop not in LOOPS:
+            raise InvalidInput(f"loop must be one of {list(LOOPS)}, not {self.loop!r}.")
+        for name in ("streams", "max_batch_size", "threads"):
+            for value in self._given(name):
+                demand_positive(f"every number of {name}", value)
+        for value in self._given("buckets"):
+            if value not in BUCKETS:
+                raise InvalidInput(f"buckets are {', '.join(BUCKETS)}, not {value!r}.")
+        for value in self._given("graphs"):
+            if not isinstance(value, bool):
+                raise InvalidInput(f"graphs are True or False, not {value!r}.")
+
+    def _given(self, name: str) -> Sequence[object]:
+        values = getattr(self, name)
+        if values is None:
+            return ()
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise InvalidInput(f"{name} must be a list of at least one value, not {values!r}.")
+        return values
