@@ -21,11 +21,13 @@ class Driver:
     Attributes:
         calls: function and arguments, in order.
         current: the calling thread's context.
+        asked: function -> the CUDA version whose variant was asked for.
     """
 
     def __init__(self, missing: tuple[str, ...] = ()):
         self.calls: list[tuple[Any, ...]] = []
         self.counts: Counter[str] = Counter()
+        self.asked: dict[str, int] = {}
         self.current = 0
         self._missing = missing
         self._kept: dict[str, Any] = {}
@@ -36,6 +38,17 @@ class Driver:
         self._provide("cuMemcpyHtoDAsync", pointer, pointer, size, pointer)
         self._provide("cuMemcpyDtoHAsync", pointer, pointer, size, pointer)
         self._provide("cuCtxSetCurrent", pointer)
+        column = ctypes.POINTER(ctypes.c_uint64)
+        kinds: Any = (
+            *[column] * 3,
+            size,
+            ctypes.POINTER(ctypes.c_int),
+            pointer,
+            size,
+            pointer,
+            pointer,
+        )
+        self._kept["cuMemcpyBatchAsync"] = ctypes.CFUNCTYPE(ctypes.c_int, *kinds)(self._batch)
         ask = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(pointer))
         self._kept["cuCtxGetCurrent"] = ask(self._tell)
 
@@ -47,6 +60,14 @@ class Driver:
             return 0
 
         self._kept[name] = ctypes.CFUNCTYPE(ctypes.c_int, *kinds)(called)
+
+    def _batch(self, *arguments: Any) -> int:
+        *columns, count, order, first, attributes, failed, stream = arguments
+        assert ctypes.c_size_t.from_address(first).value == 0
+        assert (attributes, order[0]) == (1, 1)  # one for all: read in stream order
+        assert failed
+        self.calls.append(("cuMemcpyBatchAsync", *(list(c[:count]) for c in columns), stream))
+        return 0
 
     def _tell(self, where: Any) -> int:
         where[0] = self.current
@@ -64,7 +85,8 @@ class Driver:
         self, symbol: bytes, version: int, flags: int
     ) -> tuple[Any, ...]:
         name = symbol.decode()
-        if name in self._missing or name not in self._kept:
+        self.asked[name] = version
+        if name in self._missing:
             return 0, None, 1
         return 0, ctypes.cast(self._kept[name], ctypes.c_void_p).value, 0
 
@@ -123,3 +145,26 @@ def test_handles_and_sizes_reach_the_driver_whole() -> None:
         ("cuMemcpyHtoDAsync", large, large + 1, 5 << 30, 3),
         ("cuMemcpyDtoHAsync", large + 1, large, 6 << 30, 3),
     ]
+
+
+def test_many_copies_are_one_call_of_the_variant_that_came_with_cuda_12_8() -> None:
+    driver, large = Driver(), 0x7F12_3456_789A
+    with doubles.install():
+        driver.cudaSetDevice(0)
+        calls = fast_calls(driver, 0)
+    assert calls.copy_batch is not None
+    targets, sources, sizes = [large + n for n in range(5)], [2 * large] * 5, [5 << 30, 1, 2, 3, 4]
+    assert calls.copy_batch(targets, sources, sizes, large) == 0
+    assert driver.calls == [("cuMemcpyBatchAsync", targets, sources, sizes, large)]
+    assert driver.asked["cuMemcpyBatchAsync"] == 12080
+
+
+def test_without_the_drivers_batched_copy_the_runtime_copies() -> None:
+    driver = Driver(("cuMemcpyBatchAsync",))
+    with doubles.install() as gpu:
+        driver.cudaSetDevice(0)
+        calls = fast_calls(driver, 0)
+        assert calls.keeps_gil
+        assert calls.copy_batch is not None
+        calls.copy_batch([], [], [], 0)
+        assert gpu.world.calls["cudaMemcpyBatchAsync"] == 1

@@ -90,18 +90,6 @@ def fast_calls(module: Any, device: int) -> FastCalls:
     )
 
 
-def _enter(module: Any, device: int) -> Callable[[], int]:
-    """Makes the runtime's own (primary) context of a device current, which is current now: the
-    runtime goes by the driver's current context."""
-    ask, choose = (_entry_point(module, name) for name in ("cuCtxGetCurrent", "cuCtxSetCurrent"))
-    context = _P()
-    if ask and choose:
-        ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_P))(ask)(ctypes.byref(context))
-    if not context.value:
-        return lambda: int(module.cudaSetDevice(device)[0])
-    return partial(ctypes.PYFUNCTYPE(ctypes.c_int, _P)(choose), context.value)
-
-
 class _Attributes(ctypes.Structure):
     """`CUmemcpyAttributes`: sources are read in stream order (they may be written by what was
     enqueued before); no hints at where anything lies."""
@@ -137,6 +125,18 @@ def _runtime_batch(module: Any) -> CopyBatch | None:
         return int(call(targets, sources, sizes, count, [attributes], [0], 1, stream)[0])
 
     return copy_batch
+
+
+def _enter(module: Any, device: int) -> Callable[[], int]:
+    """Makes the runtime's own (primary) context of a device current, which is current now: the
+    runtime goes by the driver's current context."""
+    ask, choose = (_entry_point(module, name) for name in ("cuCtxGetCurrent", "cuCtxSetCurrent"))
+    context = _P()
+    if ask and choose:
+        ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_P))(ask)(ctypes.byref(context))
+    if not context.value:
+        return lambda: int(module.cudaSetDevice(device)[0])
+    return partial(ctypes.PYFUNCTYPE(ctypes.c_int, _P)(choose), context.value)
 
 
 def _entry_point(module: Any, name: str, version: int = _VERSION) -> int:
