@@ -14,6 +14,8 @@ from trtasync.cuda.fast import fast_calls
 PRIMARY = {0: 0xAAA0, 1: 0xBBB0}
 """Contexts of the pretended driver."""
 
+LEGACY_STREAM = 1
+
 
 class Driver:
     """C functions that stand for the driver's, behind the double of the runtime.
@@ -166,5 +168,5 @@ def test_without_the_drivers_batched_copy_the_runtime_copies() -> None:
         calls = fast_calls(driver, 0)
         assert calls.keeps_gil
         assert calls.copy_batch is not None
-        calls.copy_batch([], [], [], 0)
+        calls.copy_batch([], [], [], LEGACY_STREAM)
         assert gpu.world.calls["cudaMemcpyBatchAsync"] == 1
