@@ -44,7 +44,7 @@ bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed i
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
 
-readme: $(VENV)/.dev ## the README's tables from benchmarks/results
+readme: $(VENV)/.dev ## the tables of README and docs from benchmarks/results
 	@$(BIN)/python -m benchmarks.readme_tables
 
 clean: ## remove the environment, the caches and what was built

@@ -1,4 +1,4 @@
-"""The README's tables, made from `benchmarks/results/*.json`.
+"""The tables of the README and of docs/, made from `benchmarks/results/*.json`.
 
 A table stands between `<!-- table:NAME -->` and `<!-- /table -->`. `python -m
 benchmarks.readme_tables` writes them, `--check` only says (exit status 1) whether they differ.
@@ -12,10 +12,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import gpu_tables
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT
+from benchmarks.simulation.table import counts, table
 
-README = ROOT / "README.md"
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "tensorrt.md",
+    ROOT / "docs" / "policies.md",
+)
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 SYSTEM_NAMES = {
@@ -133,10 +139,27 @@ def _peer(cell: str, about: Mapping[str, str], summary: Mapping[str, Any]) -> st
     )
 
 
+def policies(result: Result) -> str:
+    """How many points are worse than the best fixed delay, then Poisson arrivals in full."""
+    points = result["summary"]
+    first = [
+        point
+        for point in points
+        if point["machine"] == points[0]["machine"] and point["process"] == "poisson"
+    ]
+    parameters = result["parameters"]
+    note = (
+        f"<sub>{parameters['seeds']} seeds of {parameters['requests']:,} requests, costs of "
+        f"`{parameters['cost']}`, {result['date']}. `benchmarks/results/policies.json`</sub>"
+    )
+    return "\n\n".join([counts(points), table(first), note])
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "busy_thread": busy_thread,
     "peers": peers,
+    "policies": policies,
 }
 
 
@@ -194,8 +217,14 @@ def regenerated(text: str, results: Path = RESULTS) -> str:
         ValueError: a marked table is unknown, or its results file is missing.
     """
 
+    on_gpus = {
+        path.stem: json.loads(path.read_text()) for path in sorted(results.glob("gpu_*.json"))
+    }
+
     def table(match: re.Match[str]) -> str:
         name = match["name"]
+        if name in gpu_tables.names():
+            return f"{match[1]}{gpu_tables.marked(name, on_gpus)}\n{match[3]}"
         path = results / f"{name}.json"
         if name not in TABLES or not path.exists():
             raise ValueError(f"table:{name}: no such table or no {path.name} in {results.name}/")
@@ -210,21 +239,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--check", action="store_true", help="write nothing, exit 1 on a difference"
     )
-    parser.add_argument("--readme", type=Path, default=README)
+    parser.add_argument("pages", nargs="*", type=Path, default=PAGES)
     options = parser.parse_args(arguments)
-    text = options.readme.read_text(encoding="utf-8")
+    return max(_page(page, options.check) for page in options.pages)
+
+
+def _page(page: Path, check: bool) -> int:
+    text = page.read_text(encoding="utf-8")
     try:
         fresh = regenerated(text)
     except ValueError as error:
-        print(f"{options.readme.name}: {error}", file=sys.stderr)
+        print(f"{page.name}: {error}", file=sys.stderr)
         return 1
     if fresh == text:
         return 0
-    if options.check:
-        print(f"{options.readme.name}: tables differ; run `make readme`", file=sys.stderr)
+    if check:
+        print(f"{page.name}: tables differ; run `make readme`", file=sys.stderr)
         return 1
-    options.readme.write_text(fresh, encoding="utf-8")
-    print(f"{options.readme.name}: tables written")
+    page.write_text(fresh, encoding="utf-8")
+    print(f"{page.name}: tables written")
     return 0
 
 

@@ -83,6 +83,10 @@ class PlainStream:
             MASK: malloc(first.mask.nbytes),
             ANSWER: malloc(first.answers.nbytes),
         }
+        for name, array in ((IDS, first.ids), (MASK, first.mask)):
+            # whatever lay there before would be no tokens
+            address = self._addresses[name]
+            call(runtime().cudaMemsetAsync, address, 0, array.nbytes, self._stream)
         self._situations: list[Situation] = []
         for length in lengths:
             for rows in sizes:

@@ -12,7 +12,7 @@ RIVALS = ("best fixed delay", "best delay above 0")
 def tables(points: Sequence[Summary]) -> str:
     """One table per machine, and how many points are worse."""
     machines = dict.fromkeys(point["machine"] for point in points)
-    found = [_table([point for point in points if point["machine"] == name]) for name in machines]
+    found = [table([point for point in points if point["machine"] == name]) for name in machines]
     return "\n\n".join([*found, counts(points)])
 
 
@@ -39,7 +39,8 @@ def _count(points: Sequence[Summary], rival: str, figure: str) -> str:
     return f"**{len(bad)}** of {len(found)}, at most {worst:.2f}×"
 
 
-def _table(points: Sequence[Summary]) -> str:
+def table(points: Sequence[Summary]) -> str:
+    """Every point of one machine."""
     lines = [
         f"**{points[0]['machine']}**",
         "",
