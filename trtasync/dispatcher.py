@@ -291,14 +291,12 @@ class Dispatcher:
 
     def _launch(self, batch: Batch) -> bool:
         """Start a batch; True if it was run to its end right here, on the loop."""
-        slot, rows = batch.slot, batch.run_rows
+        slot = batch.slot
         if batch.write is not None:  # otherwise nothing was staged yet
             for move in batch.moves:
                 slot.move(*move)
         if self.policy.placements:
             self.stage_placements()
-        if rows > batch.size:
-            slot.pad(batch.size, rows)
         return self._launch_staged(batch)
 
     def _launch_staged(self, batch: Batch) -> bool:
@@ -311,6 +309,8 @@ class Dispatcher:
         except Exception as error:  # rows are missing: it must not be run again either
             self._end_failed(batch, InferenceError(f"a row could not be staged: {error!r}"))
             return False
+        if rows > batch.size:
+            slot.pad(batch.size, rows)  # not before the row that it repeats is there
         worker = self._workers[batch.lane]
         lane = worker.lane
         if lane.asynchronous:

@@ -49,6 +49,7 @@ class Desk:
         now: the time; tests set it.
         running: batches in flight, in order of launch.
         answered: requests all of whose rows were computed.
+        cuts: batches that went without a part of what had formed with them, and that part.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Desk:
         self.now = 0.0
         self.running: list[Batch] = []
         self.answered: list[Ticket] = []
+        self.cuts: list[tuple[Batch, list[Entry]]] = []
         self._computed: set[Part] = set()
 
     def submit(
@@ -121,11 +123,16 @@ class Desk:
         if at is not None:
             self.now = at
         batches = []
-        while (batch := self.policy.next_batch(self.now)) is not None:
+        while True:
+            formed = {batch: list(batch.entries) for batch in self.policy._places.forming}
+            batch = self.policy.next_batch(self.now)
+            if batch is None:
+                break
             for move in batch.moves:
                 batch.slot.move(*move)
             self.stage()
             self._check(batch)
+            self._check_cut(batch, formed.get(batch, []))
             self.running.append(batch)
             batches.append(batch)
         return batches
@@ -148,6 +155,7 @@ class Desk:
     def lane_died(self, index: int) -> bool:
         """A lane dies: what ran there fails, the rest goes on; False when none is left."""
         for batch in list(self.lanes[index].running):
+            batch.slot.lane = index  # the dead lane may still write to it
             self.finish(batch, failed=True)
         alive = self.policy.lane_died(index, self.now)
         self.stage()
@@ -196,6 +204,30 @@ class Desk:
         assert starts == [0, *ends[:-1]]
         assert ends[-1] == ticket.rows
         self.answered.append(ticket)
+
+    def _check_cut(self, batch: Batch, formed: list[Entry]) -> None:
+        """What formed with a batch and did not go with it waits or forms elsewhere."""
+        rest = [entry for entry in formed if not entry.gone and entry.batch is not batch]
+        if not rest:
+            return
+        self.cuts.append((batch, rest))
+        options = self.policy._options
+        assert options.batch_sizes
+        assert not options.max_queue_delay
+        # to the next smaller size, and in order: nothing from behind the cut went before it
+        whole_size = self.policy.run_rows(batch.size + sum(entry.rows for entry in rest))
+        smaller = [size for size in options.batch_sizes if size < whole_size]
+        assert batch.run_rows <= smaller[-1]
+        formed = [entry for entry in formed if not entry.gone]
+        went = [entry for entry in formed if entry.batch is batch]
+        assert [*went, *rest] == formed
+        # the batch did not lose the request for whose sake it may have gone
+        first = min(entry.deadline for entry in (*went, *rest))
+        assert first == math.inf or first in [entry.deadline for entry in went]
+        assert min(entry.level for entry in rest) >= max(entry.level for entry in went)
+        for entry in rest:
+            assert entry.batch is None or not entry.batch.running
+            assert entry.batch is None or entry.batch.slot is not batch.slot
 
     def _check(self, batch: Batch) -> None:
         lane = self.lanes[batch.lane]

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtasync.batching import CostCurve
-from trtasync.batching.cost import GAIN, OUTLIER, TRUST, UNKNOWN_CONTENTION, WARMING, bucket
+from trtasync.batching.cost import (
+    GAIN,
+    OUTLIER,
+    TRUST,
+    UNKNOWN_CONTENTION,
+    UNTRIED,
+    WARMING,
+    bucket,
+)
 
 
 def learned(*samples: tuple[int, float]) -> CostCurve:
@@ -142,10 +150,12 @@ def test_contention_stays_a_part(samples: list[tuple[int, float, float, float]])
 
 def test_contention_is_unknown_before_it_is_measured_and_a_second_after() -> None:
     curve = learned((4, 1.0))
-    assert curve.contention(4, 0.0) == UNKNOWN_CONTENTION
+    assert curve.contention(4, 0.0) == 1.0  # it has to be alone first
     curve.learn_contention(4, 2.0, 1.0, 0.0)  # the time alone is not known yet
-    assert curve.contention(4, 0.0) == UNKNOWN_CONTENTION
+    assert curve.contention(4, 0.0) == 1.0
     curve.learn_contention(4, 1.0, 1.0, 0.0)
+    assert curve.contention(4, 0.0) == UNKNOWN_CONTENTION
+    assert curve.contention(64, 0.0) == 1.0
     curve.learn_contention(4, 2.0, 1.0, 0.0)
     assert curve.contention(4, 0.99 * TRUST) == 1.0
     assert curve.contention(4, TRUST) == UNKNOWN_CONTENTION
@@ -169,3 +179,72 @@ def test_one_pause_does_not_spoil_the_time_alone() -> None:
     curve.learn_contention(4, 2.0, 1.0, 0.0)
     alone = 1.0 + GAIN * (OUTLIER - 1.0)
     assert curve.contention(4, 0.0) == pytest.approx(2.0 - alone)
+
+
+def test_a_pause_does_not_look_like_contention_for_long() -> None:
+    curve = learned((4, 1.0))
+    curve.learn_contention(4, 1.0, 1.0, 0.0)
+    for _ in range(10):
+        curve.learn_contention(4, 1.1, 0.55, 0.0)
+    before = curve.contention(4, 0.0)
+    curve.learn_contention(4, 1000.0, 500.0, 0.0)
+    assert curve.contention(4, 0.0) <= before + GAIN
+    for _ in range(10):
+        curve.learn_contention(4, 1.1, 0.55, 0.0)
+    assert curve.contention(4, 0.0) == pytest.approx(before, abs=0.05)
+
+
+def test_after_a_second_the_first_measurement_counts_in_full() -> None:
+    curve = learned((4, 1.0))
+    curve.learn_contention(4, 1.0, 1.0, 0.0)
+    for _ in range(20):
+        curve.learn_contention(4, 2.0, 1.0, 0.0)
+    curve.learn_contention(4, 1.0, 0.5, TRUST)
+    assert curve.contention(4, TRUST) == 0.0
+    curve.learn_contention(4, 2.0, 1.0, 1.5 * TRUST)  # one of many again
+    assert curve.contention(4, 1.5 * TRUST) == pytest.approx(GAIN)
+
+
+@pytest.mark.parametrize("share", [0.76, 0.8, 0.89])
+def test_a_batch_that_was_hardly_disturbed_says_nothing(share: float) -> None:
+    curve = learned((4, 1.0))
+    curve.learn_contention(4, 1.0, 1.0, 0.0)
+    curve.learn_contention(4, 1.5, 0.75, 0.0)
+    before = curve.contention(4, 0.0)
+    for _ in range(20):
+        curve.learn_contention(4, 5.0, 5.0 * share, 0.0)
+    assert curve.contention(4, 0.0) == before
+    curve.learn_contention(4, 1.5, 0.75, 0.0)
+    assert curve.contention(4, 0.0) == pytest.approx(before)  # nor did it count as alone
+
+
+def test_contention_needs_a_known_size_and_time_that_passed() -> None:
+    curve = CostCurve()
+    for elapsed, share in ((1.0, 1.0), (2.0, 1.0)):
+        curve.learn_contention(4, elapsed, share, 0.0)
+    assert curve.contention(4, 0.0) == UNTRIED
+    assert not curve.known(4)
+    curve = learned((4, 0.0))
+    curve.learn_contention(4, 0.0, 0.0, 0.0)
+    assert curve.contention(4, 0.0) == UNTRIED
+
+
+def test_a_stale_size_is_like_the_nearest_fresh_one() -> None:
+    curve = learned((4, 1.0), (64, 1.0))
+    for rows, elapsed, now in ((4, 1.0 / 0.9, 0.0), (64, 2.0, 0.9 * TRUST)):
+        curve.learn_contention(rows, 1.0, 1.0, now)
+        curve.learn_contention(rows, elapsed, elapsed / 2, now)
+    assert curve.contention(4, 0.9 * TRUST) == pytest.approx(0.2)
+    assert curve.contention(4, 1.1 * TRUST) == 1.0
+    assert curve.contention(4, 2 * TRUST) == UNKNOWN_CONTENTION
+
+
+def test_the_first_slow_run_is_no_measure_of_the_time_alone() -> None:
+    """It allocates and compiles; what takes turns entirely then seems not to for many batches."""
+    curve = CostCurve()
+    for seconds in (2.5, 0.010, 0.010, 0.010):
+        curve.learn(4, seconds, 0.0)
+        curve.learn_contention(4, seconds, seconds, 0.0)
+    for _ in range(10):
+        curve.learn_contention(4, 0.020, 0.010, 0.0)
+    assert curve.contention(4, 0.0) > 0.5

@@ -129,19 +129,84 @@ def test_with_several_at_work_only_an_end_lets_the_next_one_go() -> None:
     assert third.size == 1
 
 
-def test_on_a_full_device_even_a_full_batch_waits_if_it_has_a_deadline() -> None:
+@pytest.mark.parametrize("theirs", [50 * MS, math.inf])
+def test_on_a_full_device_even_a_full_batch_waits_if_it_and_they_have_deadlines(
+    theirs: float,
+) -> None:
     group = Group()
     desk = Desk(max_batch_size=4, lanes=3)
     desk.teach(group, 1, 2, 4)
     desk.teach_contention(group, 1.0, 1, 2, 4)
     for _ in range(2):
-        desk.submit(group, 4)
+        desk.submit(group, 4, deadline=theirs)
     first, _ = desk.launch()
     desk.submit(group, 4, deadline=50 * MS)
+    if theirs == math.inf:
+        assert len(desk.launch()) == 1  # it is the only one with anything to lose
+        return
     assert desk.launch() == []
     desk.finish(first, linear(4))
     (third,) = desk.launch()
     assert third.size == 4
+
+
+@pytest.mark.parametrize("contention", [0.3, 0.8])
+def test_the_patience_is_that_of_the_oldest_row_and_in_the_square_of_the_pressure(
+    contention: float,
+) -> None:
+    group = Group()
+    desk = Desk(max_batch_size=32, lanes=2)
+    slow = [100 * linear(size) for size in SIZES]
+    desk.teach(group, *SIZES, seconds=lambda rows: slow[SIZES.index(rows)] if rows > 1 else 1 * MS)
+    desk.teach_contention(group, contention, *SIZES)
+    desk.submit(group, 32)
+    desk.launch()
+    desk.now = 0.5 * MS
+    oldest = desk.submit(group)
+    patience = BESIDE * contention**2 * 1 * MS
+    desk.submit(group)
+    assert desk.launch(at=0.5 * MS + 0.9 * patience) == []
+    later = desk.submit(group)
+    assert desk.launch() == []
+    assert desk.policy.wake_at == pytest.approx(0.5 * MS + patience)
+    (second,) = desk.launch(at=desk.policy.wake_at)
+    assert (second.entries[0], second.entries[-1]) == (oldest, later)
+
+
+def test_patience_is_measured_in_what_the_smallest_allowed_size_takes() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=32, batch_sizes=(8, 32), lanes=2)
+    desk.teach(group, 8, 32)
+    desk.teach_contention(group, 0.5, 8, 32)
+    desk.submit(group, 32)
+    desk.launch()
+    desk.submit(group)
+    assert desk.launch() == []
+    assert desk.policy.wake_at == pytest.approx(BESIDE * 0.5**2 * linear(8))
+
+
+def test_an_idle_lane_of_a_full_device_is_not_used_for_a_part_of_a_batch() -> None:
+    group = Group()
+    desk, _ = busy_desk(group)
+    desk.submit(group)
+    assert desk.launch(at=0.5 * MS) == []
+    assert desk.policy.wake_at == pytest.approx(linear(1))
+    assert len(desk.launch(at=desk.policy.wake_at)) == 1
+
+
+def test_a_short_batch_that_must_go_now_goes_beside_two_long_ones_without_deadlines() -> None:
+    """It is the only one with anything to lose, and a lane is free (docs/policies.md, rule 5)."""
+    long, short = Group(), Group()
+    desk = Desk(max_batch_size=4, lanes=3)
+    desk.teach(long, 1, 2, 4, seconds=lambda rows: 50 * MS)
+    desk.teach_contention(long, 0.9, 1, 2, 4)
+    desk.teach(short, 1, 2, 4)
+    for _ in range(2):
+        desk.submit(long, 4)
+    assert len(desk.launch()) == 2
+    ticket = desk.submit(short, deadline=12 * MS)
+    (batch,) = desk.launch(at=12 * MS - linear(1) - HASTE)
+    assert batch.entries == [ticket]
 
 
 def test_a_second_batch_goes_when_it_is_full() -> None:
@@ -250,6 +315,15 @@ def test_a_batch_in_an_owned_slot_prefers_its_lane_and_takes_any_of_its_device()
     desk.finish(second, 1 * MS)
     (third,) = desk.launch()
     assert (third.slot.lane, third.lane) == (0, 1)  # its own still runs
+
+
+@pytest.mark.parametrize("home", [0, 1, 2])
+def test_of_idle_lanes_its_own_is_taken(home: int) -> None:
+    group = Group()
+    desk = Desk(max_batch_size=4, lanes=3, homes=(home,))
+    desk.submit(group)
+    (batch,) = desk.launch()
+    assert batch.lane == home
 
 
 def test_a_batch_in_an_owned_slot_never_runs_on_another_device() -> None:
@@ -976,12 +1050,65 @@ def test_a_pooled_slot_outlives_the_lane_that_ran_it() -> None:
     desk = Desk(max_batch_size=1, lanes=2, homes=(None, None))
     desk.submit(group)
     (batch,) = desk.launch()
+    desk.finish(batch, 1 * MS)
     assert desk.lane_died(batch.lane)
     for _ in range(2):
         desk.submit(group)
     assert group.waiting.rows == 0
     desk.run()
-    assert len(desk.answered) == 2
+    assert len(desk.answered) == 3
+
+
+@pytest.mark.parametrize("home", [None, 1])
+def test_a_slot_in_flight_on_a_lane_that_dies_is_not_used_again(home: int | None) -> None:
+    """The lane may still write to it."""
+    group = Group()
+    desk = Desk(max_batch_size=1, lanes=2, homes=(home, home))
+    tickets = [desk.submit(group) for _ in range(2)]
+    batches = {batch.lane: batch for batch in desk.launch()}
+    lost = batches[0].entries
+    assert desk.lane_died(0)
+    later = [desk.submit(group) for _ in range(3)]
+    assert group.waiting.rows == 3  # until the other slot comes back
+    desk.finish(batches[1], 1 * MS)
+    desk.run()
+    assert desk.answered == [*(ticket for ticket in tickets if ticket not in lost), *later]
+    assert desk.policy.queued == 0
+
+
+def test_a_slot_of_a_lane_that_dies_while_it_runs_on_another_is_answered_once_more() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=1, lanes=2, homes=(0, 0, 1))
+    tickets = [desk.submit(group) for _ in range(3)]
+    first, second = desk.launch()
+    assert [first.slot.lane, first.lane, second.slot.lane, second.lane] == [0, 0, 1, 1]
+    desk.finish(second, 1 * MS)
+    (third,) = desk.launch()
+    assert (third.slot.lane, third.lane) == (0, 1)
+    assert desk.lane_died(0)
+    desk.finish(third, 2 * MS)
+    assert third.slot not in desk.policy._places._free.get(0, [])
+    later = desk.submit(group)
+    desk.run()
+    assert desk.answered == [*tickets[1:], later]
+
+
+def test_the_last_lane_without_a_slot_is_none() -> None:
+    """Its slots were in flight on the others when these died, one after the other."""
+    group = Group()
+    desk = Desk(max_batch_size=1, lanes=3, homes=(0, 0, 1, 1, 2, 2))
+    for step in range(6):
+        desk.now = 0.01 * MS * step
+        desk.submit(group)
+    desk.launch()
+    desk.now = 1 * MS
+    desk.submit(group)
+    for lane in (2, 0, 1, 0):  # slots go round
+        desk.finish(desk.lanes[lane].running[0])
+        desk.launch()
+    assert [lane.running[0].slot.lane for lane in desk.lanes[:2]] == [2, 2]
+    assert desk.lane_died(0)
+    assert not desk.lane_died(1)  # so that nobody waits for what never comes
 
 
 def test_parts_of_a_split_request_move_with_their_lane() -> None:

@@ -18,9 +18,9 @@ from trtasync.batching import Batch, Group, LaneState, Part, Ticket
 from trtasync.batching.work import LEVELS, Entry
 from trtasync.errors import QueueFull
 
-QUEUE = 60
-COSTS = (0.5 * MS, 2 * MS, 9 * MS)
-"""Per group: t(b) = this * (1 + b / 8)."""
+QUEUE = 96  # twelve full slots
+COSTS = ((0.5 * MS, 0.06 * MS), (0.1 * MS, 1 * MS), (9 * MS, 1.1 * MS))
+"""Per group: t(b) = the first + b * the second."""
 
 lane_lists = st.lists(
     st.tuples(st.integers(0, 1), st.integers(1, 2)),  # device, depth
@@ -42,10 +42,11 @@ class PolicyMachine(RuleBasedStateMachine):
         lanes=lane_lists,
         slots_per_lane=st.integers(1, 3),
         owned=st.sampled_from(["pooled", "owned", "mixed"]),
-        capacity=st.integers(1, 6),
-        padded=st.booleans(),
+        capacity=st.sampled_from([8, 6, 4, 3, 2, 1]),
+        padded=st.sampled_from(["powers of two", "half", "no"]),
         delay=st.sampled_from([0.0, 0.0, 0.0, 3 * MS]),
         lead=st.sampled_from([0.0, 0.3 * MS]),
+        warm=st.booleans(),
     )
     def begin(
         self,
@@ -53,16 +54,37 @@ class PolicyMachine(RuleBasedStateMachine):
         slots_per_lane: int,
         owned: str,
         capacity: int,
-        padded: bool,
+        padded: str,
         delay: float,
         lead: float,
+        warm: bool,
     ) -> None:
+        self.open(COSTS, lanes, slots_per_lane, owned, capacity, padded, delay, lead, warm)
+
+    def open(
+        self,
+        costs: Sequence[tuple[float, float]],
+        lanes: list[tuple[int, int]],
+        slots_per_lane: int,
+        owned: str,
+        capacity: int,
+        padded: str,
+        delay: float,
+        lead: float,
+        warm: bool,
+    ) -> None:
+        self.costs = costs
         homes: list[int | None] = []
         for index in range(len(lanes)):
             for copy in range(slots_per_lane):
                 pooled = owned == "pooled" or (owned == "mixed" and copy % 2)
                 homes.append(None if pooled else index)
-        sizes = tuple(sorted({1, 1 + capacity // 2, capacity})) if padded else ()
+        if padded == "no":
+            sizes: tuple[int, ...] = ()
+        elif padded == "half":
+            sizes = tuple(sorted({1, 1 + capacity // 2, capacity}))
+        else:
+            sizes = tuple(sorted({*(size for size in (1, 2, 4) if size < capacity), capacity}))
         self.desk = Desk(
             max_batch_size=capacity,
             lanes=[LaneState(i, device, depth) for i, (device, depth) in enumerate(lanes)],
@@ -75,7 +97,15 @@ class PolicyMachine(RuleBasedStateMachine):
         )
         self.sizes = sizes
         self.delay = delay
-        self.groups = [Group(layout) for layout in range(len(COSTS))]
+        self.groups = [Group(layout) for layout in range(len(costs))]
+        if warm:
+            for group in self.groups:
+                first, each = self.costs[group.layout]
+                self.desk.teach(
+                    group,
+                    *range(1, capacity + 1),
+                    seconds=lambda rows, first=first, each=each: first + each * rows,  # type: ignore[misc]  # early binding
+                )
         self.live: list[Ticket] = []
         self.leaving: set[Ticket] = set()
         self.held_slots: list[object] = []
@@ -105,6 +135,15 @@ class PolicyMachine(RuleBasedStateMachine):
         assert queued + rows <= QUEUE
         self.live.append(ticket)
         self.pumped = False
+
+    @precondition(alive)
+    @rule(group=st.integers(0, len(COSTS) - 1), count=st.integers(1, 7), pump=st.booleans())
+    def burst(self, group: int, count: int, pump: bool) -> None:
+        """Plain requests of one loop iteration; what most batches are made of."""
+        for _ in range(count):
+            self.submit(group, 1, 5, math.inf)
+        if pump:
+            self.pump()
 
     @rule()
     def pump(self) -> None:
@@ -194,7 +233,8 @@ class PolicyMachine(RuleBasedStateMachine):
             self.live.remove(ticket)
 
     def cost(self, batch: Batch) -> float:
-        return COSTS[batch.group.layout] * (1 + batch.run_rows / 8)
+        first, each = self.costs[int(batch.group.layout)]
+        return first + each * batch.run_rows
 
     def end(self, batch: Batch, at: float, failed: bool = False) -> None:
         if failed:
@@ -350,7 +390,28 @@ class PolicyMachine(RuleBasedStateMachine):
             assert self.desk.policy.queued == 0
 
 
+class CuttingMachine(PolicyMachine):
+    """The same where padding costs so much that many batches are cut."""
+
+    @initialize(
+        lanes=lane_lists,
+        slots_per_lane=st.integers(2, 4),
+        owned=st.sampled_from(["pooled", "owned", "mixed"]),
+        capacity=st.sampled_from([8, 6]),
+    )
+    def begin(
+        self, lanes: list[tuple[int, int]], slots_per_lane: int, owned: str, capacity: int
+    ) -> None:
+        costs = ((0.1 * MS, 1 * MS), (0.3 * MS, 2 * MS), (0.2 * MS, 0.8 * MS))
+        self.open(costs, lanes, slots_per_lane, owned, capacity, "powers of two", 0.0, 0.0, True)
+
+
 TestPolicy = PolicyMachine.TestCase
 TestPolicy.settings = settings(
     max_examples=300, stateful_step_count=60, deadline=None, derandomize=True
+)
+
+TestCutting = CuttingMachine.TestCase
+TestCutting.settings = settings(
+    max_examples=300, stateful_step_count=50, deadline=None, derandomize=True
 )

@@ -161,6 +161,19 @@ def test_cancelled_rows_are_not_counted() -> None:
     assert batch.run_rows == 16
 
 
+def test_what_closes_up_over_cancelled_rows_is_cut_too() -> None:
+    group = Group()
+    desk = desk_of(group)
+    tickets = [desk.submit(group) for _ in range(21)]
+    desk.withdraw(tickets[3])
+    desk.withdraw(tickets[20])
+    batch = launched(desk)  # the desk checks that every row lies where it should
+    assert batch.moves
+    assert batch.entries == [*tickets[:3], *tickets[4:17]]
+    desk.finish(batch, 16 * MS)
+    assert launched(desk).entries == tickets[17:19]  # three would run as four
+
+
 def test_a_request_in_the_rest_can_be_cancelled() -> None:
     group = Group()
     desk = desk_of(group)
@@ -180,6 +193,52 @@ def test_the_most_urgent_is_not_left_behind(urgent: dict[str, float]) -> None:
         desk.submit(group, deadline=100 * MS)
     desk.submit(group, **urgent)  # type: ignore[arg-type]  # either of them
     assert launched(desk).size == 17
+
+
+def test_those_who_make_it_in_this_batch_only_go_with_it() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=32, batch_sizes=SIZES, homes=(None,) * 4)
+    desk.teach(group, *SIZES, seconds=linear)
+    tickets = [desk.submit(group, deadline=7.0 * MS) for _ in range(16)]
+    tickets += [desk.submit(group, deadline=7.5 * MS) for _ in range(4)]
+    (batch,) = desk.launch(at=2.0 * MS)
+    assert batch.size == 20  # done at 6.2; without the rest it would be done at 4.6 and 6.0 + HASTE
+    desk.finish(batch, 6.2 * MS)
+    assert desk.policy.left_out == 0
+    assert len(desk.answered) == 20
+
+
+def test_what_has_time_enough_is_cut_off() -> None:
+    group = Group()
+    desk = desk_of(group)
+    for _ in range(16):
+        desk.submit(group, deadline=1000 * MS)
+    rest = desk.submit(group, deadline=1001 * MS)
+    batch = launched(desk)
+    assert batch.size == 16
+    assert rest not in batch.entries
+
+
+@pytest.mark.parametrize("levels", [(1, 9, 2), (9, 9, 5)])
+def test_a_better_priority_is_not_left_behind_a_worse_one(levels: tuple[int, int, int]) -> None:
+    group = Group()
+    desk = desk_of(group)
+    first, middle, last = levels
+    desk.submit(group, level=first)
+    for _ in range(15):
+        desk.submit(group, level=middle)
+    desk.submit(group, level=last)
+    assert launched(desk).size == 17
+
+
+@pytest.mark.parametrize(("rows", "goes"), [(9, 27), (17, 17), (12, 24), (15, 30)])
+def test_what_counts_is_what_is_left_of_whole_requests(rows: int, goes: int) -> None:
+    group = Group()
+    desk = Desk(max_batch_size=32, batch_sizes=SIZES, homes=(None,) * 4)
+    desk.teach(group, *SIZES, seconds=lambda size: (0.55 + 0.078 * size) * MS)
+    while desk.policy.queued + rows <= 32:
+        desk.submit(group, rows)
+    assert launched(desk).size == goes
 
 
 def test_the_rest_may_go_at_once_where_there_is_room() -> None:

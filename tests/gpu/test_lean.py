@@ -85,7 +85,7 @@ def test_a_bad_plan_is_refused_in_tensorrts_words(
     found = _open_in_a_process(plan)
     assert found["health"] == ""
     for refusal in found["refusals"]:
-        assert refusal["kind"] == "PlanError", refusal
+        assert refusal["kind"] == "PlanRefused", refusal
         assert "bad.plan" in refusal["words"]
         assert found["version"] in refusal["words"]
         assert "TensorRT gave no reason" not in refusal["words"], refusal
@@ -96,7 +96,7 @@ def test_the_lean_runtime_inspects_and_says_that_it_cannot_build(tmp_path: Path)
     plan = tmp_path / "bad.plan"
     plan.write_bytes(MAGIC + _noise(100_000))
     found = _open_in_a_process(plan)
-    assert found["inspection"]["kind"] == "PlanError"
+    assert found["inspection"]["kind"] == "PlanRefused"
     assert "TensorRT gave no reason" not in found["inspection"]["words"]
     assert found["build"]["kind"] == "BackendUnavailable"
     assert "only runs plans" in found["build"]["words"]

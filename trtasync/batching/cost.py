@@ -25,21 +25,43 @@ beside others when it was at most that part. What lies between says little."""
 UNKNOWN_CONTENTION = 0.5
 """Until it was measured: one batch may be tried beside another, which measures it."""
 
+UNTRIED = 1.0
+"""Until the time alone is known. Batches that are never alone could not be measured, and would stay
+together although they only take turns."""
+
 TRUST = 1.0
 """Seconds for which a measured contention counts. Past that it is measured anew: where it was
 overestimated nothing would run beside another batch, and nothing would ever correct it."""
 
 
 class _Estimate:
-    __slots__ = ("alone", "at", "contended_at", "contention", "samples", "seconds")
+    __slots__ = (
+        "alone",
+        "at",
+        "contended_at",
+        "contention",
+        "runs_alone",
+        "samples",
+        "seconds",
+    )
 
     def __init__(self, seconds: float, at: float):
         self.seconds = seconds
         self.samples = 1
         self.at = at
         self.alone = 0.0
+        self.runs_alone = 0
         self.contention = UNKNOWN_CONTENTION
         self.contended_at = -math.inf
+
+    def learn_alone(self, elapsed: float) -> None:
+        """As `CostCurve.learn` does it with all times."""
+        self.runs_alone += 1
+        if self.runs_alone <= WARMING:
+            self.alone = min(self.alone or elapsed, elapsed)
+            return
+        counted = min(elapsed, OUTLIER * self.alone or elapsed)
+        self.alone += GAIN * (counted - self.alone)
 
 
 class CostCurve:
@@ -84,8 +106,7 @@ class CostCurve:
         if known is None or elapsed <= 0.0:
             return
         if share >= ALONE * elapsed:
-            counted = min(elapsed, OUTLIER * known.alone or elapsed)
-            known.alone = known.alone + GAIN * (counted - known.alone) if known.alone else elapsed
+            known.learn_alone(elapsed)
         elif known.alone and share <= BESIDE * elapsed:
             sample = min(1.0, max(0.0, (elapsed - known.alone) / (elapsed - share)))
             fresh = now - known.contended_at < TRUST
@@ -103,7 +124,7 @@ class CostCurve:
         if known is None or known.contended_at <= since:
             lately = [key for key, known in self._estimates.items() if known.contended_at > since]
             if not lately:
-                return UNKNOWN_CONTENTION
+                return UNKNOWN_CONTENTION if known is not None and known.alone else UNTRIED
             known = self._estimates[min(lately, key=lambda key: max(key, size) / min(key, size))]
         return known.contention
 

@@ -1,6 +1,7 @@
 """What lanes that share a device have in common: how many batches are at work on it, and how much
 they hold each other up."""
 
+import math
 from collections.abc import Sequence
 
 from trtasync.batching.work import Batch, LaneState
@@ -34,6 +35,11 @@ class DeviceState:
         self._at_work = 0
         self._clock = 0.0
         self._at = 0.0
+
+    @property
+    def pressed(self) -> bool:
+        """Somebody who waits for a batch at work has a deadline."""
+        return any(batch.deadline < math.inf for lane in self.lanes for batch in lane.running)
 
     @property
     def full(self) -> bool:

@@ -97,6 +97,7 @@ class Policy:
         self._capacity = options.max_batch_size
         self._limit = options.max_queue_size
         self._lanes = lanes
+        self._slots = slots
         self._devices = {
             device: DeviceState([lane for lane in lanes if lane.device == device])
             for device in dict.fromkeys(lane.device for lane in lanes)
@@ -200,13 +201,16 @@ class Policy:
         """A lane cannot be used again; what was forming for it is formed elsewhere.
 
         Returns:
-            False when no lane is left.
+            False when no lane is left, or no slot.
         """
         lane = self._lanes[index]
         lane.alive = False
         self._places.forget_lane(index)
         self._places.grant(now)
-        return any(lane.alive for lane in self._lanes)
+        # a slot in flight there is lost with it, though it be another lane's
+        return any(lane.alive for lane in self._lanes) and any(
+            slot.lane is None or self._lanes[slot.lane].alive for slot in self._slots
+        )
 
     def drain(self) -> list[Ticket]:
         """Take out every request that is not running (for an abort)."""
@@ -323,7 +327,8 @@ class Policy:
         rows = batch.rows
         device = self._devices[lane.device]
         waits = options.max_queue_delay > 0.0 and not self.draining
-        if batch.deadline < math.inf and device.running > 1 and device.full and not waits:
+        crowded = device.running > 1 and device.full and not waits
+        if crowded and batch.deadline < math.inf and device.pressed:
             return False  # it would gain nothing, and those at work might miss their deadlines
         if batch.size >= self._capacity:
             return True
@@ -369,7 +374,7 @@ class Policy:
             batch.compact()
         if group.waiting.rows and batch.size < self._capacity:
             self._places.fill(batch, now)
-        rest = self._trim(batch)
+        rest = self._trim(batch, lane.ends_at(now))
         self._places.drop(batch)
         if rest:
             self._places.form_rest(group, rest, now)
@@ -382,12 +387,16 @@ class Policy:
         self.in_flight += batch.size
         return True
 
-    def _trim(self, batch: Batch) -> list[Entry]:
+    def _trim(self, batch: Batch, begins: float) -> list[Entry]:
         """Entries to be left for the next batch, because without them this one is padded so much
         less that each of its rows takes less time; none when all should go.
 
         Taking all of 17 rows means running 32, in which time 15 more come and 32 are run again:
         a queue once in this state stays in it, with twice the latency (docs/policies.md).
+
+        Args:
+            batch: about to go.
+            begins: when it is predicted to begin.
         """
         sizes = self._options.batch_sizes
         if not sizes or batch.size in sizes or self._options.max_queue_delay > 0.0:
@@ -395,21 +404,31 @@ class Policy:
         index = bisect_left(sizes, batch.size)
         if not index or not self._places.any_free():
             return []
-        size, less = sizes[index], sizes[index - 1]
-        cost = batch.group.cost
-        short, long = cost.seconds(less), cost.seconds(size)
-        if not cost.known(less) or long - short < EXTRA or batch.size * short >= less * long:
+        # requests stay whole, so fewer rows than the smaller size may be left
+        less = sizes[index - 1]
+        first = next(n for n, entry in enumerate(batch.entries) if entry.row + entry.rows > less)
+        kept = batch.entries[first].row
+        if not kept or not self._is_worth_a_cut(batch, kept):
             return []
-        first = next(
-            index for index, entry in enumerate(batch.entries) if entry.row + entry.rows > less
-        )
         rest = batch.entries[first:]
-        # the most urgent request goes with the batch that goes for its sake
-        if not first or min(entry.deadline for entry in rest) <= batch.deadline < math.inf:
+        if min(entry.level for entry in rest) < max(e.level for e in batch.entries[:first]):
             return []
-        if min(entry.level for entry in rest) < batch.entries[0].level:
-            return []
+        earliest = min(entry.deadline for entry in rest)
+        if earliest < math.inf:
+            cost = batch.group.cost
+            ends = begins + cost.seconds(self.run_rows(kept))
+            next_ends = ends + cost.seconds(self.run_rows(batch.size - kept))
+            if earliest <= batch.deadline or earliest < next_ends + HASTE:
+                return []  # they make it in this batch, and might not in the next
         return batch.cut(first)
+
+    def _is_worth_a_cut(self, batch: Batch, kept: int) -> bool:
+        """A row of the first `kept` takes less time without the others."""
+        cost, run_rows = batch.group.cost, self.run_rows(kept)
+        short, long = cost.seconds(run_rows), cost.seconds(self.run_rows(batch.size))
+        if not cost.known(run_rows) or long - short < EXTRA:
+            return False
+        return batch.size * short < kept * long
 
     def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
         """Take out what cannot be done by its deadline if the batch ends at `finish`.

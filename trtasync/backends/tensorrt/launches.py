@@ -133,9 +133,10 @@ class Staged:
         """Rows that lie in device memory or in pinned memory of their own, over what came from the
         slot in their place; not before whatever makes them has run."""
         targets, sources, sizes = [], [], []
+        real = slot.padded_from or rows
         for index, row, _, array in slot.lent_rows:
-            if row >= rows or not array.nbytes:
-                continue  # its caller left, and nobody has its place
+            if row >= real or not array.nbytes:
+                continue  # its caller left, or it was cut off and goes with another batch
             if array.ready is not None:
                 self._wait_for(array.ready)
             target = self._in[index]
@@ -161,11 +162,12 @@ class Staged:
         self._copy(copies)
 
     def _leave_on_device(self, slot: PinnedSlot, rows: int) -> None:
-        """Answers that stay in device memory."""
+        """Answers that stay in device memory; not of rows that were cut off."""
+        real = slot.padded_from or rows
         copies = [
             (array.address, source.device + row * source.row_bytes, count * source.row_bytes)
             for row, count, arrays in slot.device_outputs
-            if row < rows
+            if row < real
             for source, array in zip(self._out, arrays, strict=True)
         ]
         self._copy(copies)

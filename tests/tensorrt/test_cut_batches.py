@@ -1,0 +1,78 @@
+"""A batch that was cut: what its slot still knows of rows that went elsewhere counts no more."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+
+from tests.doubles import models
+from tests.doubles.kernels import view
+from tests.helpers import Array, same
+from tests.tensorrt.support import engine_on, tensor
+from trtasync import Engine
+
+pytestmark = pytest.mark.anyio
+
+SIZES = (1, 2, 4, 8, 16, 32)
+FIRST, SECOND = 15, 9
+"""Rows of two requests: 24 would run as 32, the first alone runs as 16."""
+
+
+def pair() -> models.Model:
+    """Two inputs, so that padding repeats the last row."""
+    ranges = ((1, 4), (32, 4), (32, 4))
+    inputs = [tensor("a", (-1, 4), ranges), tensor("b", (-1, 4), ranges)]
+    kernel = models.host_kernel(lambda a, b: a * np.float32(2) + b)
+    return models.Model("pair", inputs, [tensor("y", (-1, 4))], kernel)
+
+
+def asked(value: float, rows: int) -> dict[str, Array]:
+    return {name: np.full((rows, 4), value, np.float32) for name in ("a", "b")}
+
+
+def teach(engine: Engine) -> None:
+    """Let the engine believe that batches take (1 + 0.1 n) ms."""
+    form, _ = engine._reader.read(asked(0, 1))
+    for _ in range(8):
+        for size in SIZES:
+            form.group.cost.learn(size, (1 + 0.1 * size) * 1e-3, 0.0)
+
+
+async def test_its_padding_is_not_written_to_the_rest_of_it_on_the_device(tmp_path: Path) -> None:
+    async with engine_on(tmp_path, pair(), max_batch_size=32, streams=2) as (engine, _):
+        teach(engine)
+        dispatcher = engine._dispatcher
+        launch = dispatcher._launch_staged
+        held: list[Any] = []
+
+        def late(batch: Any) -> bool:
+            if held:
+                return launch(batch)
+            held.append(batch)  # as when a copy thread is still at work for it
+            return False
+
+        dispatcher._launch_staged = late  # type: ignore[method-assign]
+        answers: dict[int, Any] = {}
+
+        async def ask(value: int, rows: int) -> None:
+            answers[value] = await engine.infer(asked(value, rows), outputs="device")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, 1, FIRST)
+            tasks.start_soon(ask, 7, SECOND)
+            while 7 not in answers:
+                await anyio.lowlevel.checkpoint()
+            assert held[0].size == FIRST
+            second = answers[7]["y"]
+            seen = view(second.address, second.shape, second.dtype)
+            assert same(seen.copy(), np.full((SECOND, 4), 21, np.float32))
+            launch(held.pop())
+            held.append(None)
+        assert same(seen.copy(), np.full((SECOND, 4), 21, np.float32))
+        first = answers[1]["y"]
+        expected = np.full((FIRST, 4), 3, np.float32)
+        assert same(view(first.address, first.shape, first.dtype).copy(), expected)
+        del first, second, seen
+        answers.clear()
