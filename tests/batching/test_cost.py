@@ -150,12 +150,12 @@ def test_contention_stays_a_part(samples: list[tuple[int, float, float, float]])
 
 def test_contention_is_unknown_before_it_is_measured_and_a_second_after() -> None:
     curve = learned((4, 1.0))
-    assert curve.contention(4, 0.0) == 1.0  # it has to be alone first
+    assert curve.contention(4, 0.0) == UNTRIED  # it has to be alone first
     curve.learn_contention(4, 2.0, 1.0, 0.0)  # the time alone is not known yet
-    assert curve.contention(4, 0.0) == 1.0
+    assert curve.contention(4, 0.0) == UNTRIED
     curve.learn_contention(4, 1.0, 1.0, 0.0)
     assert curve.contention(4, 0.0) == UNKNOWN_CONTENTION
-    assert curve.contention(64, 0.0) == 1.0
+    assert curve.contention(64, 0.0) == UNTRIED
     curve.learn_contention(4, 2.0, 1.0, 0.0)
     assert curve.contention(4, 0.99 * TRUST) == 1.0
     assert curve.contention(4, TRUST) == UNKNOWN_CONTENTION

@@ -20,13 +20,13 @@ class Bench:
     """A device of several lanes, with batches of one group put on and taken off by hand."""
 
     def __init__(self, *depths: int, contention: float | None = None):
-        """contention: as if measured just now; None for unknown, but for the time alone."""
+        """contention: as if measured just now; None for untried."""
         self.lanes = [LaneState(index, depth=depth) for index, depth in enumerate(depths)]
         self.device = DeviceState(self.lanes)
         self.group = Group()
         self.group.cost.learn(ROWS, 1.0, 0.0)
-        self.group.cost.learn_contention(ROWS, 1.0, 1.0, 0.0)
         if contention is not None:
+            self.group.cost.learn_contention(ROWS, 1.0, 1.0, 0.0)
             beside = 1.0 / (1 - contention / 2)
             self.group.cost.learn_contention(ROWS, beside, beside / 2, 0.0)
 
@@ -206,16 +206,8 @@ def test_what_is_learned_on_a_device_of_two_parts(part: float, lanes: int, seed:
         assert found == pytest.approx(part, abs=0.1)
 
 
-def measured_alone() -> Group:
-    """One row takes 1 ms; beside others nobody knows."""
-    group = Group()
-    group.cost.learn(1, 1 * MS, 0.0)
-    group.cost.learn_contention(1, 1 * MS, 1 * MS, 0.0)
-    return group
-
-
 def test_what_ran_on_a_dead_lane_is_not_at_work_any_more() -> None:
-    group = measured_alone()
+    group = Group()
     desk = Desk(max_batch_size=1, lanes=3, homes=(None,) * 6)
     for _ in range(3):
         desk.submit(group)
@@ -233,7 +225,7 @@ def test_what_ran_on_a_dead_lane_is_not_at_work_any_more() -> None:
 
 
 def test_devices_are_apart() -> None:
-    group = measured_alone()
+    group = Group()
     lanes = [LaneState(0, device=0), LaneState(1, device=0), LaneState(2, device=1)]
     desk = Desk(max_batch_size=1, lanes=lanes, homes=(None,) * 6)
     for _ in range(3):
