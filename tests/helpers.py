@@ -1,6 +1,7 @@
 """What test modules share: arrays, callers that can be cancelled, waiting without sleeping."""
 
 import math
+import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,12 @@ PATIENCE = 20.0
 """Seconds after which a condition is taken to be never true."""
 TURNS, PAUSE = 20, 0.0005
 """Turns of the loop before a condition is looked at with pauses only, of so many seconds."""
+
+
+def heed_sigint() -> None:
+    """For `preexec_fn`: what a shell starts in the background ignores Ctrl-C, and so would its
+    children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def tensor(name: str, *shape: int | str | None, dtype: Any = np.float32) -> TensorSpec:

@@ -9,6 +9,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from tests.doubles.child import ROOT, command
+from tests.helpers import heed_sigint
 from trtasync.cli import app
 
 
@@ -42,4 +43,5 @@ def start(log: Path, *arguments: object, **settings: str) -> subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_sigint,
     )

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tests import doubles
 from tests.doubles import models
-from tests.helpers import MODELS
+from tests.helpers import MODELS, heed_sigint
 from tests.tensorrt.support import double, write
 from trtasync.cli import app
 from trtasync.cli.tune_tables import TuneBar, clock
@@ -123,6 +123,7 @@ def test_a_process_that_gets_sigint_and_goes_on(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_sigint,
         **places,
     )
     try:
