@@ -6,7 +6,7 @@ import pytest
 
 from tests.batching.harness import MS, Desk, linear
 from trtasync.batching import Batch, Group, LaneState, Ticket
-from trtasync.batching.policy import EXTRA
+from trtasync.batching.cuts import EXTRA
 
 SIZES = (1, 2, 4, 8, 16, 32)
 

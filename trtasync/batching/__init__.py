@@ -4,7 +4,8 @@ No clock, no loop, no thread, no numpy: the same code runs in virtual time.
 """
 
 from trtasync.batching.cost import CostCurve
-from trtasync.batching.policy import Policy, PolicyOptions
+from trtasync.batching.options import PolicyOptions
+from trtasync.batching.policy import Policy
 from trtasync.batching.work import Batch, Group, LaneState, Part, Ticket
 
 __all__ = [

@@ -30,8 +30,9 @@ UNTRIED = 1.0
 together although they only take turns."""
 
 TRUST = 1.0
-"""Seconds for which a measured contention counts. Past that it is measured anew: where it was
-overestimated nothing would run beside another batch, and nothing would ever correct it."""
+"""Seconds for which what was measured may keep something from running: a time leave requests
+uncomputed, a contention keep batches apart. Past that it is measured anew, or nothing would ever
+correct a single slow run."""
 
 
 class _Estimate:

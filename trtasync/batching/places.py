@@ -44,10 +44,6 @@ class Places:
         self.forming: list[Batch] = []
         self.placements: list[Entry] = []
 
-    def has_free(self, lane: LaneState) -> bool:
-        """A slot of this lane is free."""
-        return bool(self._free.get(lane.index))
-
     def any_free(self) -> bool:
         """Some slot is free."""
         return any(self._free.values())
@@ -209,6 +205,24 @@ class Places:
             entry.batch = None
             self._wait(group, entry)
         self.grant(now)
+
+    def spread(self, now: float) -> None:
+        """What forms in a slot of a busy device is formed anew on a device that is idle."""
+        homes = [
+            (batch, self._lanes[batch.slot.lane].device)
+            for batch in self.forming
+            if batch.slot.lane is not None
+        ]
+        idle = {
+            lane.device
+            for lane in self._lanes
+            if lane.alive and self._free.get(lane.index) and not self._devices[lane.device].running
+        }
+        idle -= {device for _, device in homes}
+        stuck = [batch for batch, device in homes if self._devices[device].running]
+        for batch, _ in zip(sorted(stuck, key=lambda batch: batch.urgency), idle, strict=False):
+            self.form_anew(batch)
+            self.give_back(batch.slot, now)
 
     def drop(self, batch: Batch) -> None:
         """A batch is not forming any more."""

@@ -6,14 +6,14 @@ slot outside the fast path of `submit` are listed in `placements` until the engi
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from trtasync.batching.cost import TRUST
+from trtasync.batching.cuts import cut_at
 from trtasync.batching.devices import DeviceState
+from trtasync.batching.options import PolicyOptions
 from trtasync.batching.parked import Parked
 from trtasync.batching.places import Places
-from trtasync.batching.waiting import urgency
 from trtasync.batching.work import (
     DEFAULT_LEVEL,
     Batch,
@@ -22,48 +22,17 @@ from trtasync.batching.work import (
     Part,
     SlotLike,
     Ticket,
+    padded,
 )
 from trtasync.errors import QueueFull
-
-TRUST = 1.0
-"""Seconds for which a measured batch time may leave requests uncomputed. Past that one batch is
-let through and measured: a single slow run must not condemn every request that follows."""
 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
 late and runs vary, and a request for which it went too late would be left out of it."""
 
-
 BESIDE = 2.0
 """How long a batch waits for company before it goes beside others on a device that has room: at
 most so many times what one row takes, less the emptier the device is (docs/policies.md)."""
-
-EXTRA = 0.0002
-"""Seconds that a batch must get shorter by being cut: the rest is staged again, and one more batch
-costs the event loop about 0.05 ms."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyOptions:
-    """How batches are formed.
-
-    Attributes:
-        max_batch_size: rows of the largest batch.
-        batch_sizes: the only sizes run, ascending (padded up to); empty for any size.
-        max_queue_size: rows that may wait.
-        max_queue_delay: seconds; above 0 selects Triton's rule, not the work-conserving one.
-        preferred_batch_size: with `max_queue_delay`, sizes that need not wait; empty for the
-            largest.
-        lead: seconds before the predicted end of a running batch at which the next may be
-            enqueued behind it, on lanes that take several.
-    """
-
-    max_batch_size: int
-    batch_sizes: tuple[int, ...] = ()
-    max_queue_size: int = 4096
-    max_queue_delay: float = 0.0
-    preferred_batch_size: tuple[int, ...] = ()
-    lead: float = 0.0
 
 
 class Policy:
@@ -252,33 +221,13 @@ class Policy:
         places = self._places
         while places.forming:
             if self._bound and len(self._devices) > 1:
-                self._spread(now)
+                places.spread(now)
             choice = self._choose(now)
             if choice is None:
                 return None
             if self._close(*choice, now):
                 return choice[0]
         return None
-
-    def _spread(self, now: float) -> None:
-        """What forms in a slot of a busy device is formed anew on a device that is idle."""
-        homes = [
-            (batch, self._lanes[batch.slot.lane])
-            for batch in self._places.forming
-            if batch.slot.lane is not None
-        ]
-        spoken_for = {lane.device for _, lane in homes}
-        idle = {
-            lane.device
-            for lane in self._lanes
-            if lane.alive and self._places.has_free(lane) and not self._devices[lane.device].running
-        }
-        stuck = sorted(
-            (choice for choice in homes if self._devices[choice[1].device].running), key=_precedence
-        )
-        for (batch, _), _ in zip(stuck, idle - spoken_for, strict=False):
-            self._places.form_anew(batch)
-            self._places.give_back(batch.slot, now)
 
     def _choose(self, now: float) -> tuple[Batch, LaneState] | None:
         """Of the batches that should go now the most urgent one: between shapes the oldest first,
@@ -303,7 +252,7 @@ class Policy:
         if growing and self._options.max_queue_delay == 0.0:
             devices = {lane.device for _, lane in ripe}
             ripe += [choice for choice in growing if choice[1].device in devices]
-        return min(ripe, key=_precedence) if len(ripe) > 1 else ripe[0]
+        return min(ripe, key=lambda choice: choice[0].urgency) if len(ripe) > 1 else ripe[0]
 
     def _lane_for(self, batch: Batch, now: float) -> LaneState | None:
         """Where it would go: of the idlest device the lane that is done first; None if all its
@@ -374,7 +323,7 @@ class Policy:
             batch.compact()
         if group.waiting.rows and batch.size < self._capacity:
             self._places.fill(batch, now)
-        rest = self._trim(batch, lane.ends_at(now))
+        rest = self._cut(batch, lane.ends_at(now))
         self._places.drop(batch)
         if rest:
             self._places.form_rest(group, rest, now)
@@ -387,48 +336,13 @@ class Policy:
         self.in_flight += batch.size
         return True
 
-    def _trim(self, batch: Batch, begins: float) -> list[Entry]:
-        """Entries to be left for the next batch, because without them this one is padded so much
-        less that each of its rows takes less time; none when all should go.
-
-        Taking all of 17 rows means running 32, in which time 15 more come and 32 are run again:
-        a queue once in this state stays in it, with twice the latency (docs/policies.md).
-
-        Args:
-            batch: about to go.
-            begins: when it is predicted to begin.
-        """
-        sizes = self._options.batch_sizes
-        if not sizes or batch.size in sizes or self._options.max_queue_delay > 0.0:
+    def _cut(self, batch: Batch, begins: float) -> list[Entry]:
+        """Take out what is better left for the next batch (see `cuts`)."""
+        options = self._options
+        if not options.batch_sizes or options.max_queue_delay > 0.0 or not self._places.any_free():
             return []
-        index = bisect_left(sizes, batch.size)
-        if not index or not self._places.any_free():
-            return []
-        # requests stay whole, so fewer rows than the smaller size may be left
-        less = sizes[index - 1]
-        first = next(n for n, entry in enumerate(batch.entries) if entry.row + entry.rows > less)
-        kept = batch.entries[first].row
-        if not kept or not self._is_worth_a_cut(batch, kept):
-            return []
-        rest = batch.entries[first:]
-        if min(entry.level for entry in rest) < max(e.level for e in batch.entries[:first]):
-            return []
-        earliest = min(entry.deadline for entry in rest)
-        if earliest < math.inf:
-            cost = batch.group.cost
-            ends = begins + cost.seconds(self.run_rows(kept))
-            next_ends = ends + cost.seconds(self.run_rows(batch.size - kept))
-            if earliest <= batch.deadline or earliest < next_ends + HASTE:
-                return []  # they make it in this batch, and might not in the next
-        return batch.cut(first)
-
-    def _is_worth_a_cut(self, batch: Batch, kept: int) -> bool:
-        """A row of the first `kept` takes less time without the others."""
-        cost, run_rows = batch.group.cost, self.run_rows(kept)
-        short, long = cost.seconds(run_rows), cost.seconds(self.run_rows(batch.size))
-        if not cost.known(run_rows) or long - short < EXTRA:
-            return False
-        return batch.size * short < kept * long
+        first = cut_at(batch, options.batch_sizes, begins, HASTE)
+        return batch.cut(first) if first else []
 
     def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
         """Take out what cannot be done by its deadline if the batch ends at `finish`.
@@ -468,8 +382,7 @@ class Policy:
 
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for so many rows."""
-        sizes = self._options.batch_sizes
-        return sizes[bisect_left(sizes, rows)] if sizes else rows
+        return padded(rows, self._options.batch_sizes)
 
     def _turn_away(self, ticket: Ticket, now: float) -> bool:
         """Park a waiting request that cannot make its deadline any more."""
@@ -502,8 +415,3 @@ class Policy:
             f"{self.queued} rows are waiting and {rows} more would exceed "
             f"max_queue_size={self._limit}; retry later, shed load, or raise max_queue_size."
         )
-
-
-def _precedence(choice: tuple[Batch, LaneState]) -> float:
-    batch = choice[0]
-    return urgency(batch.level, batch.arrival, batch.deadline)

@@ -1,13 +1,20 @@
 """What the policy moves about: tickets, the batches they are in, the groups they belong to."""
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from trtasync.batching.cost import CostCurve
-from trtasync.batching.waiting import WaitingLine
+from trtasync.batching.waiting import WaitingLine, urgency
 
 LEVELS = 9
 DEFAULT_LEVEL = 5
+
+
+def padded(rows: int, sizes: Sequence[int]) -> int:
+    """The smallest of the (ascending) allowed sizes that holds so many rows; `rows` if any is."""
+    return sizes[bisect_left(sizes, rows)] if sizes else rows
 
 
 class SlotLike(Protocol):
@@ -201,6 +208,11 @@ class Batch:
         """Rows somebody waits for."""
         return self.size - self.gone
 
+    @property
+    def urgency(self) -> float:
+        """That of its most urgent row; the smaller goes first."""
+        return urgency(self.level, self.arrival, self.deadline)
+
     def add(self, entry: Entry) -> None:
         """Stage an entry at the next free row; there must be room."""
         if type(entry) is Part:
@@ -216,9 +228,7 @@ class Batch:
     def cut(self, first: int) -> list[Entry]:
         """Take out and give back the entries from index `first` on."""
         entries, rest = self.entries[:first], self.entries[first:]
-        moves = self.moves
         self.clear()
-        self.moves = moves
         for entry in entries:
             self.add(entry)
         return rest

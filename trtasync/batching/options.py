@@ -1,0 +1,26 @@
+"""What users may say of how batches are formed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyOptions:
+    """How batches are formed.
+
+    Attributes:
+        max_batch_size: rows of the largest batch.
+        batch_sizes: the only sizes run, ascending (padded up to); empty for any size.
+        max_queue_size: rows that may wait.
+        max_queue_delay: seconds; above 0 selects Triton's rule, not the work-conserving one.
+        preferred_batch_size: with `max_queue_delay`, sizes that need not wait; empty for the
+            largest.
+        lead: seconds before the predicted end of a running batch at which the next may be
+            enqueued behind it, on lanes that take several.
+    """
+
+    max_batch_size: int
+    batch_sizes: tuple[int, ...] = ()
+    max_queue_size: int = 4096
+    max_queue_delay: float = 0.0
+    preferred_batch_size: tuple[int, ...] = ()
+    lead: float = 0.0
