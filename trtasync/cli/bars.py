@@ -1,37 +1,44 @@
-"""A build's progress as rich's bars: one per running phase, indented below its parent."""
+"""Progress as rich's bars; a build's: one per running phase, indented below its parent."""
 
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+)
 from rich.progress import TimeElapsedColumn as Elapsed
 
 from trtasync.build import BuildProgress
 
 
-class BuildBars:
-    """A context manager, and the callback for `build_plan`. Called in the building threads."""
+class Bar:
+    """A context manager around rich's bars. Elsewhere than in a terminal they draw nothing: they
+    would leave an empty line."""
 
-    def __init__(self, console: Console, shown: bool):
+    def __init__(self, console: Console, shown: bool, *columns: ProgressColumn, refresh: bool):
         """Args:
         console: where to draw.
         shown: False draws nothing.
+        columns: of each bar.
+        refresh: draw by themselves, ten times a second.
         """
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Elapsed(),
+            *columns,
             console=console,
-            disable=not (shown and console.is_terminal),  # elsewhere it leaves an empty line
+            disable=not (shown and console.is_terminal),
+            auto_refresh=refresh,
             transient=True,
         )
-        self._tasks: dict[str, TaskID] = {}
-        self._depths: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
+        self._progress.refresh()
         return self
 
     def __exit__(
@@ -41,6 +48,21 @@ class BuildBars:
         traceback: TracebackType | None,
     ) -> None:
         self._progress.stop()
+
+
+class BuildBars(Bar):
+    """A context manager, and the callback for `build_plan`. Called in the building threads."""
+
+    def __init__(self, console: Console, shown: bool):
+        """Args:
+        console: where to draw.
+        shown: False draws nothing.
+        """
+        description = TextColumn("{task.description}", markup=False)
+        columns = description, BarColumn(), MofNCompleteColumn(), Elapsed()
+        super().__init__(console, shown, *columns, refresh=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._depths: dict[str, int] = {}
 
     def __call__(self, news: BuildProgress) -> None:
         """Draw a piece of news."""

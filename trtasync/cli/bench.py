@@ -16,16 +16,30 @@ from trtasync.bench.loads import (
     read_rates,
     read_seconds,
 )
-from trtasync.bench.plot import check as check_plot
+from trtasync.cli.arguments import (
+    ENGINE,
+    OUT,
+    AsJson,
+    BackendName,
+    Debug,
+    Devices,
+    InputFile,
+    Model,
+    Picture,
+    Profiles,
+    Rows,
+    RowShapes,
+    Seed,
+    check_outputs,
+)
 from trtasync.cli.bench_tables import SampleBar, show
 from trtasync.cli.failures import failures
-from trtasync.errors import InvalidInput
 
-LOAD, REQUESTS, ENGINE, OUT = "The load", "The requests", "The engine", "What comes out"
+LOAD = "The load"
 
 
 def bench(
-    model: Annotated[Path, typer.Argument(help="An .onnx, .plan or .engine file.")],
+    model: Model,
     concurrency: Annotated[
         str | None,
         typer.Option(
@@ -63,29 +77,12 @@ def bench(
     loop: Annotated[
         Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=LOAD)
     ] = "asyncio",
-    rows: Annotated[int, typer.Option(help="Per request.", rich_help_panel=REQUESTS)] = 1,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="For dynamic axes, e.g. x:1x3x224x224; may be given several times.",
-            rich_help_panel=REQUESTS,
-        ),
-    ] = None,
-    input_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--input",
-            help="An .npz with an array of rows per input; random numbers without it.",
-            rich_help_panel=REQUESTS,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of random numbers.", rich_help_panel=REQUESTS)] = 0,
-    backend: Annotated[
-        Literal["auto", "tensorrt", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
-    ] = "auto",
-    devices: Annotated[
-        str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)
-    ] = None,
+    rows: Rows = 1,
+    shape: RowShapes = None,
+    input_file: InputFile = None,
+    seed: Seed = 0,
+    backend: BackendName = "auto",
+    devices: Devices = None,
     streams: Annotated[int | None, typer.Option(help="Lanes.", rich_help_panel=ENGINE)] = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads per run.", rich_help_panel=ENGINE)
@@ -99,13 +96,7 @@ def bench(
         str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
     ] = "0",
     max_queue_size: Annotated[int, typer.Option(help="Rows.", rich_help_panel=ENGINE)] = 4096,
-    profile: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="How an .onnx file is built on a GPU, as in `trtasync build`.",
-            rich_help_panel=ENGINE,
-        ),
-    ] = None,
+    profile: Profiles = None,
     graphs: Annotated[bool, typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)] = True,
     compare: Annotated[
         bool,
@@ -115,20 +106,14 @@ def bench(
             rich_help_panel=OUT,
         ),
     ] = False,
-    as_json: Annotated[
-        str | None,
-        typer.Option("--json", help="Write everything here; - prints it.", rich_help_panel=OUT),
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option("--plot", help="Curves, as .png, .svg or .pdf.", rich_help_panel=OUT),
-    ] = None,
+    as_json: AsJson = None,
+    picture: Picture = None,
     trace: Annotated[
         Path | None,
         typer.Option(help="A timeline of the last load, for Perfetto.", rich_help_panel=OUT),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Measure a model's throughput and latency under load."""
     with failures(debug):
@@ -155,7 +140,7 @@ def bench(
             "profiles": profile or None,
             "graphs": graphs,
         }
-        _check_files(as_json, picture, trace)
+        check_outputs(as_json, picture, trace)
         report = _run(model, settings, options, shown=not quiet and as_json != "-")
         _write(report, settings, as_json, picture, trace)
 
@@ -171,16 +156,6 @@ def _loads(
     elif not closed and any(load.relative for load in open_loads):
         closed = [Closed(DEFAULT_CONCURRENCY[-1])]
     return [*closed, *open_loads]
-
-
-def _check_files(as_json: str | None, picture: Path | None, trace: Path | None) -> None:
-    """Before minutes are spent on what could not be kept."""
-    files = [Path(as_json)] if as_json and as_json != "-" else []
-    for file in [*files, *filter(None, (picture, trace))]:
-        if not file.absolute().parent.is_dir():
-            raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
-    if picture is not None:
-        check_plot(picture)
 
 
 def _run(model: Path, settings: Settings, options: dict[str, Any], shown: bool) -> Report:

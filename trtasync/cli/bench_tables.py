@@ -1,17 +1,16 @@
 """A benchmark's progress as a bar, and its report as tables."""
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from trtasync.bench import Point, Report
 from trtasync.bench import Progress as News
+from trtasync.cli.bars import Bar
 
 WIDEST = 30
 """Characters of the longest bar of a histogram."""
@@ -23,8 +22,8 @@ STAGES = ("queue", "stage", "copy_in", "compute", "copy_out", "deliver")
 HEADS = ("queue", "stage", "H2D", "compute", "D2H", "deliver")
 
 
-class SampleBar:
-    """A context manager, and the callback for `run`.
+class SampleBar(Bar):
+    """The callback for `run`.
 
     It draws between samples only: drawing takes milliseconds of the loop that is measured.
     """
@@ -34,30 +33,14 @@ class SampleBar:
         console: where to draw.
         shown: False draws nothing.
         """
-        self._progress = Progress(
+        columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=console,
-            disable=not shown,
-            auto_refresh=False,
-            transient=True,
         )
+        super().__init__(console, shown, *columns, refresh=False)
         self._task = self._progress.add_task("opening the model", total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        self._progress.refresh()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def __call__(self, news: News) -> None:
         """Draw a piece of news."""
@@ -92,7 +75,8 @@ def _machine(report: Report) -> str:
     return ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
+    """An empty one: the first column to the left, figures to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
@@ -127,14 +111,14 @@ def _show_points(
     console: Console, title: str, columns: Mapping[str, Callable[[Point], str]], points: list[Point]
 ) -> None:
     """A line per load; tables stay below 80 columns, or a pipe would cut them."""
-    table = _table(title, *columns)
+    table = new_table(title, *columns)
     for point in points:
         table.add_row(point.load.name, *(cell(point) for cell in columns.values()))
     console.print(table)
 
 
 def _stages(console: Console, points: list[Point]) -> None:
-    table = _table("us by stage", *HEADS, "rows", "padded")
+    table = new_table("us by stage", *HEADS, "rows", "padded")
     for point in points:
         table.add_row(
             point.load.name,
@@ -146,7 +130,7 @@ def _stages(console: Console, points: list[Point]) -> None:
 
 
 def _histograms(console: Console, points: list[Point]) -> None:
-    table = _table("batches by rows", "rows", "batches")
+    table = new_table("batches by rows", "rows", "batches")
     table.add_column("")
     for point in points:
         most = max(point.batch_sizes.values(), default=1)

@@ -10,7 +10,20 @@ from rich.console import Console
 from trtasync.bench import Inputs
 from trtasync.bench.inputs import read_shapes
 from trtasync.bench.loads import read_numbers, read_seconds
-from trtasync.bench.plot import check as check_plot
+from trtasync.cli.arguments import (
+    AsJson,
+    BackendName,
+    Debug,
+    Devices,
+    InputFile,
+    Model,
+    Picture,
+    Profiles,
+    Rows,
+    RowShapes,
+    Seed,
+    check_outputs,
+)
 from trtasync.cli.failures import GOAL_MISSED, INTERRUPTED, MODEL, failures, stop
 from trtasync.cli.tune_tables import TuneBar, show
 from trtasync.errors import InvalidInput
@@ -19,12 +32,12 @@ from trtasync.tune.space import BUCKETS, Buckets
 
 T = TypeVar("T")
 
-GOAL, SPACE, REQUESTS = "What is looked for", "What there is to choose from", "The requests"
-ENGINE, STATE, OUT = "The engine", "An interrupted run goes on", "What comes out"
+GOAL, SPACE = "What is looked for", "What there is to choose from"
+STATE = "An interrupted run goes on"
 
 
 def tune(
-    model: Annotated[Path, typer.Argument(help="An .onnx, .plan or .engine file.")],
+    model: Model,
     p99: Annotated[
         str | None,
         typer.Option(
@@ -68,36 +81,13 @@ def tune(
     threads: Annotated[
         str | None, typer.Option(help="CPU threads per run, e.g. 1,2.", rich_help_panel=SPACE)
     ] = None,
-    rows: Annotated[int, typer.Option(help="Per request.", rich_help_panel=REQUESTS)] = 1,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="For dynamic axes, e.g. x:1x3x224x224; may be given several times.",
-            rich_help_panel=REQUESTS,
-        ),
-    ] = None,
-    input_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--input",
-            help="An .npz with an array of rows per input; random numbers without it.",
-            rich_help_panel=REQUESTS,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of random numbers.", rich_help_panel=REQUESTS)] = 0,
-    backend: Annotated[
-        Literal["auto", "tensorrt", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
-    ] = "auto",
-    devices: Annotated[
-        str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)
-    ] = None,
-    profile: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="How an .onnx file is built on a GPU, as in `trtasync build`.",
-            rich_help_panel=ENGINE,
-        ),
-    ] = None,
+    rows: Rows = 1,
+    shape: RowShapes = None,
+    input_file: InputFile = None,
+    seed: Seed = 0,
+    backend: BackendName = "auto",
+    devices: Devices = None,
+    profile: Profiles = None,
     state: Annotated[
         Path | None,
         typer.Option(
@@ -108,16 +98,10 @@ def tune(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what was kept.", rich_help_panel=STATE)
     ] = False,
-    as_json: Annotated[
-        str | None,
-        typer.Option("--json", help="Write everything here; - prints it.", rich_help_panel=OUT),
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option("--plot", help="Curves, as .png, .svg or .pdf.", rich_help_panel=OUT),
-    ] = None,
+    as_json: AsJson = None,
+    picture: Picture = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Find the streams, batch sizes and graphs that suit a model, by measuring for minutes."""
     with failures(debug):
@@ -143,7 +127,7 @@ def tune(
             "profiles": profile,
         }
         given = {name: value for name, value in options.items() if value}
-        _check_files(as_json, picture)
+        check_outputs(as_json, picture)
         with TuneBar(Console(stderr=True), not quiet and as_json != "-") as bar:
             tuning = Tuning(model, settings, progress=bar, **given)
             report, interrupted = _run(tuning)
@@ -165,16 +149,6 @@ def _words(text: str, option: str, known: dict[str, T]) -> list[T]:
     if unknown := [part for part in parts if part not in known]:
         raise InvalidInput(f"{option} takes {', '.join(known)}, not {unknown[0]!r}.")
     return [known[part] for part in parts]
-
-
-def _check_files(as_json: str | None, picture: Path | None) -> None:
-    """Before minutes are spent on what could not be kept."""
-    files = [Path(as_json)] if as_json and as_json != "-" else []
-    for file in [*files, *filter(None, (picture,))]:
-        if not file.absolute().parent.is_dir():
-            raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
-    if picture is not None:
-        check_plot(picture)
 
 
 def _run(tuning: Tuning) -> tuple[Report, bool]:

@@ -1,16 +1,14 @@
 """A tuning's progress as a bar or as lines, and its report as tables."""
 
 import time
-from types import TracebackType
-from typing import Self
 
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.progress import BarColumn, TextColumn
 from rich.text import Text
 
 from trtasync.bench.loads import Open
+from trtasync.cli.bars import Bar
+from trtasync.cli.bench_tables import new_table
 from trtasync.tune import CurvePoint, Report, Standing
 from trtasync.tune import Progress as News
 from trtasync.tune.probes import written_rate
@@ -26,9 +24,8 @@ ENDED = {
 }
 
 
-class TuneBar:
-    """A context manager, and the callback for `tune.run`: a bar in a terminal, elsewhere a line for
-    every measurement.
+class TuneBar(Bar):
+    """The callback for `tune.run`: a bar in a terminal, elsewhere a line for every measurement.
 
     It draws between measurements only: drawing takes milliseconds of the loop that is measured.
     """
@@ -40,32 +37,16 @@ class TuneBar:
         """
         self._console = console
         self._shown = shown
-        self._progress = Progress(
+        columns = (
             TextColumn("{task.fields[phase]}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[left]}", markup=False),
             TextColumn("{task.description}", markup=False),
-            console=console,
-            disable=not (shown and console.is_terminal),
-            auto_refresh=False,
-            transient=True,
         )
+        super().__init__(console, shown, *columns, refresh=False)
         self._task = self._progress.add_task(
             "opening the model", total=None, phase="opening", left=""
         )
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        self._progress.refresh()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def __call__(self, news: News) -> None:
         """Draw a piece of news."""
@@ -125,14 +106,6 @@ def show(console: Console, report: Report) -> None:
         console.print(Text(report.call), soft_wrap=True)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(title, no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
-
-
 def _configurations(console: Console, report: Report) -> None:
     """The best first; tables stay below 80 columns, or a pipe would cut them."""
     space, goal = report.subject.space, report.settings.p99
@@ -141,7 +114,7 @@ def _configurations(console: Console, report: Report) -> None:
         "threads": len(space.threads) > 1,
     }
     names = [name for name, wanted in extra.items() if wanted]
-    table = _table("streams", "batch", "sizes", *names, "requests/s", "p99 ms")
+    table = new_table("streams", "batch", "sizes", *names, "requests/s", "p99 ms")
     tied = {each.config for each in report.verdict.tied}
     standings = report.verdict.standings
     failed = [each for each in standings if each.failure]
@@ -187,7 +160,7 @@ def _score(each: Standing) -> str:
 
 
 def _curve(console: Console, report: Report) -> None:
-    table = _table("its curve", "requests/s", "p50 ms", "p99 ms", "batch", "looks")
+    table = new_table("its curve", "requests/s", "p50 ms", "p99 ms", "batch", "looks")
     for point in report.curve:
         table.add_row(
             _load(point),
