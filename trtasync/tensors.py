@@ -22,12 +22,15 @@ class TensorSpec:
         shape: the axes, batch axis included: int = fixed, str = named dynamic, None = unnamed.
         host: a shape tensor of TensorRT: small, without a batch axis; its *values* shape the whole
             batch, so only requests with equal ones share a batch.
+        batch_axis: the axis along which rows lie. None: the tensor has no rows; such an input is
+            shared by all rows of a batch.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[Dim, ...]
     host: bool = False
+    batch_axis: int | None = None
 
     def __post_init__(self) -> None:
         # By its type: numpy's own object of that dtype, which `array.dtype is spec.dtype` finds.
