@@ -277,7 +277,8 @@ def _cast_one(size: Size, dtype: np.dtype[Any], call: Call) -> Size:
 def _gather(call: Call, arrays: Sequence[Values]) -> list[Values]:
     array, indices = arrays
     axis = normalized(call.integer("axis", 0), array.ndim)
-    return [np.take(array, _numbers(indices), axis=axis)]
+    picked = np.take(array, _numbers(indices), axis=axis)
+    return [_objects([picked], ()) if isinstance(picked, Size) else np.asarray(picked)]
 
 
 def _numbers(array: Values) -> Values:

@@ -159,8 +159,8 @@ def _slices(
     call: Call, tensor: Tensor
 ) -> tuple[list[Size], list[Size], list[int], list[int | None]]:
     if "starts" in call.attributes:
-        starts = [Size.of(_clamped(number)) for number in call.attributes["starts"]]
-        ends = [Size.of(_clamped(number)) for number in call.attributes["ends"]]
+        starts = list(map(Size.of, call.attributes["starts"]))
+        ends = list(map(Size.of, call.attributes["ends"]))
     else:
         starts = call.lengths(1, of_rows=True) or []
         ends = call.lengths(2, of_rows=True) or []
@@ -172,10 +172,6 @@ def _slices(
         raise NotProved("cuts an axis twice")
     steps = [size.number for size in call.lengths(4) or ()] if call.has(4) else [1] * len(axes)
     return starts, ends, axes, steps
-
-
-def _clamped(number: int) -> int:
-    return max(-(2**31), min(number, 2**31))
 
 
 def _slice_length(call: Call, size: Size, start: Size, end: Size, step: int | None) -> Size:
@@ -258,6 +254,15 @@ def _grown(call: Call, shape: Sequence[Size], layout: Layout | None) -> Tensor:
 def constant_of_shape(call: Call) -> Sequence[Value]:
     lengths = call.lengths(0, of_rows=True)
     return [Tensor(None) if lengths is None else _grown(call, lengths, None)]
+
+
+@RULES.of("Range")
+def count(call: Call) -> Sequence[Value]:
+    """What counts to the number of rows tells rows by their places."""
+    start, limit, step = call.lengths(0), call.lengths(1), call.lengths(2)
+    if start == [ZERO] and limit is not None and step == [ONE] and limit[0].least is not None:
+        return [Tensor((limit[0],))]
+    return [Tensor((call.symbols.fresh(),))]
 
 
 @RULES.of("Tile")
