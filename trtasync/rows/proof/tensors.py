@@ -18,6 +18,10 @@ class NotProved(Exception):
     """Why an operator's outputs cannot be proved: a clause whose subject is the operator."""
 
 
+class Inherited(NotProved):
+    """The same, already told of an operator before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where rows lie. Along `axis` an element has the index (o * rows + row) * inner + i.
