@@ -204,10 +204,9 @@ def reshaped(tensor: Tensor, target: Sequence[Size | None], symbols: Symbols) ->
     if layout is None:
         raise NotProved("gives rows a shape in which they cannot be found again")
     if None not in sizes:
-        same_front = layout == tensor.layout and _front(sizes, layout) == _front(
-            tensor.dims, layout
-        )
-        _check_fit(total, product(size for size in sizes if size is not None), same_front)
+        end = layout.axis + 1
+        unmoved = layout == tensor.layout and tuple(sizes[:end]) == tensor.dims[:end]
+        _check_fit(total, product(size for size in sizes if size is not None), unmoved)
     shape = tuple(symbols.fresh() if size is None else size for size in sizes)
     return Tensor(shape, layout)
 
