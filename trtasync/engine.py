@@ -134,6 +134,7 @@ class Engine:
 
         Raises:
             InvalidInput: a name, dtype, rank or dimension is not what the model takes.
+            RequestTooLarge: it has more rows than `max_queue_size`.
             QueueFull: `max_queue_size` rows are waiting.
             InferenceError: the model failed on this request.
             EngineClosed: the engine is closing or closed.

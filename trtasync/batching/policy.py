@@ -24,7 +24,7 @@ from trtasync.batching.work import (
     Ticket,
     padded,
 )
-from trtasync.errors import QueueFull
+from trtasync.errors import QueueFull, RequestTooLarge
 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
@@ -95,13 +95,14 @@ class Policy:
             stages it. Otherwise None: it waits, or its parts are in `placements`.
 
         Raises:
-            QueueFull: when `max_queue_size` rows would be exceeded; nothing has changed then.
+            QueueFull, RequestTooLarge: `max_queue_size` rows would be exceeded, now or by this
+                request alone; nothing has changed then.
         """
         form = ticket.form
         rows = form.rows
         queued = self.queued + rows
         if queued > self._limit:
-            raise QueueFull(self._full(rows))
+            raise self._full(rows)
         self.queued = queued
         batch: Batch | None = form.group.forming
         if batch is not None and (size := batch.size + rows) <= self._capacity:
@@ -405,13 +406,19 @@ class Policy:
         if batch.gone == batch.size:
             self._places.release(batch, now)
 
-    def _full(self, rows: int) -> str:
-        if rows > self._limit:
-            return (
-                f"a request of {rows} rows never fits max_queue_size={self._limit}; "
-                "send it in smaller requests or raise max_queue_size."
+    def _full(self, rows: int) -> QueueFull | RequestTooLarge:
+        limit, queued = self._limit, self.queued
+        if rows > limit:
+            return RequestTooLarge(
+                f"a request of {rows} rows never fits max_queue_size={limit}; "
+                "send it in smaller requests or raise max_queue_size.",
+                limit=limit,
+                rows=rows,
             )
-        return (
-            f"{self.queued} rows are waiting and {rows} more would exceed "
-            f"max_queue_size={self._limit}; retry later, shed load, or raise max_queue_size."
+        return QueueFull(
+            f"{queued} rows are waiting and {rows} more would exceed "
+            f"max_queue_size={limit}; retry later, shed load, or raise max_queue_size.",
+            limit=limit,
+            rows=rows,
+            queued=queued,
         )
