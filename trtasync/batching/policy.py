@@ -41,6 +41,7 @@ class Policy:
     Attributes:
         queued: rows waiting or forming.
         in_flight: rows running.
+        rejected: requests refused so far with QueueFull.
         left_out: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
@@ -77,6 +78,7 @@ class Policy:
         self._parked = Parked()
         self.queued = 0
         self.in_flight = 0
+        self.rejected = 0
         self.left_out = 0
         self.wake_at = math.inf
         self.draining = False
@@ -415,6 +417,7 @@ class Policy:
                 limit=limit,
                 rows=rows,
             )
+        self.rejected += 1
         return QueueFull(
             f"{queued} rows are waiting and {rows} more would exceed "
             f"max_queue_size={limit}; retry later, shed load, or raise max_queue_size.",
