@@ -1,4 +1,4 @@
-"""A request that cannot be staged fails alone: its row is withdrawn, nothing is logged or computed."""
+"""A request that cannot be staged fails alone: its row is withdrawn and nothing logged."""
 
 import gc
 from collections.abc import Sequence

@@ -105,6 +105,7 @@ class Dispatcher:
             backend.lends_outputs,
             self.loop.done_error,
             self._withdraw,
+            self.policy.can_lend,
             self._came_home,
         )
         self.meter = self._delivery.meter

@@ -125,7 +125,7 @@ class Engine:
             copy: False to have large answers lent instead of copied: `infer` returns a context
                 manager, `with await engine.infer(x, copy=False) as y:`, and `y` is views of the
                 memory the batch was answered in, not to be looked at after the block. A lane has
-                few such memories: what is held for long holds up others.
+                few such memories; when all but one are held, answers are copied after all.
 
         Returns:
             one array for a model of one output when one array was given, otherwise a dict by output

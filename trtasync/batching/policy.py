@@ -76,6 +76,7 @@ class Policy:
         self._places = Places(self._capacity, lanes, slots, self._devices, self._turn_away)
         self.placements = self._places.placements
         self._parked = Parked()
+        self._lent: list[SlotLike] = []
         self.queued = 0
         self.in_flight = 0
         self.rejected = 0
@@ -154,18 +155,32 @@ class Policy:
             batch: as `next_batch` returned it.
             now: the time.
             seconds: how long it ran; None when that says nothing (it failed).
-            lent: not its slot: that comes with `returned`.
+            lent: not its slot: that comes with `returned`. See `can_lend`.
         """
         lane = self._lanes[batch.lane]
         self.in_flight -= batch.size
         if seconds is not None:
             batch.group.cost.learn(batch.run_rows, seconds, now)
         self._devices[lane.device].finished(batch, lane, now, seconds is not None)
-        if not lent:
-            self.returned(batch.slot, now)
+        if lent:
+            self._lent.append(batch.slot)
+        else:
+            self._give_back(batch.slot, now)
+
+    def can_lend(self, slot: SlotLike) -> bool:
+        """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
+        home = slot.lane
+        own = sum(each.lane == home for each in self._slots)
+        lent = sum(each.lane == home for each in self._lent)
+        kept = 1 if home is not None else sum(lane.alive for lane in self._lanes)
+        return own - lent > kept
 
     def returned(self, slot: SlotLike, now: float) -> None:
-        """A slot can be used again."""
+        """A slot that was lent can be used again."""
+        self._lent.remove(slot)
+        self._give_back(slot, now)
+
+    def _give_back(self, slot: SlotLike, now: float) -> None:
         if slot.lane is None or self._lanes[slot.lane].alive:
             self._places.give_back(slot, now)
 
