@@ -30,6 +30,7 @@ PUBLIC = [
     "PlanError",
     "Profile",
     "QueueFull",
+    "RequestTooLarge",
     "Shapes",
     "Statistics",
     "TensorSpec",

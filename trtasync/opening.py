@@ -76,7 +76,8 @@ async def open_engine(
             0: Triton's rule instead: a batch waits for a preferred size or for this long, even on
             an idle device.
         preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
-        max_queue_size: rows that may wait; more raise `QueueFull`.
+        max_queue_size: rows that may wait; more raise `QueueFull`, and a request of more rows
+            `RequestTooLarge`.
         padding: input name -> `Pad`, so that different lengths share a batch.
         batching: whether requests may share batches. "auto" (default): where rows are proved or
             tested not to influence each other; otherwise each request runs alone, and a warning
