@@ -56,7 +56,8 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
 
     Args:
         options: what the user wants.
-        stop: set to end a build at its next step; whatever comes of it then is nobody's.
+        stop: set to end a build, or the opening of a plan, at its next step: by `Stopped`, or
+            later, when the backend opens its lanes.
 
     Raises:
         InvalidInput, BackendUnavailable, PlanError: see `open_engine`.
@@ -77,7 +78,7 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
         )
     chosen = backend_for(path, options.backend)
     if chosen == "tensorrt":
-        return _load_plan(path, options) if planned else _build(path, options, stop)
+        return _load_plan(path, options, stop) if planned else _build(path, options, stop)
     if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
     if options.devices is not None:
@@ -117,7 +118,9 @@ def _why_not_tensorrt() -> str:
     return ""
 
 
-def _load_plan(path: Path, options: EngineOptions, own: bool = False) -> Backend:
+def _load_plan(
+    path: Path, options: EngineOptions, stop: threading.Event, own: bool = False
+) -> Backend:
     """`own`: we have built it ourselves, so the code it may carry is to be trusted."""
     from trtasync.backends import tensorrt
 
@@ -130,6 +133,7 @@ def _load_plan(path: Path, options: EngineOptions, own: bool = False) -> Backend
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             engine_host_code_allowed=own or options.engine_host_code_allowed,
+            stop=stop,
         ),
     )
 
@@ -161,10 +165,12 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
             device=_devices(options)[0],
         )
         job = Job(order, stop)
-        return _open_built(job, job.run(), options)
+        return _open_built(job, job.run(), options, stop)
 
 
-def _open_built(job: "Job", built: "Built", options: EngineOptions) -> Backend:
+def _open_built(
+    job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
+) -> Backend:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
     from trtasync.backends.tensorrt.plans import PlanRefused
 
@@ -176,14 +182,14 @@ def _open_built(job: "Job", built: "Built", options: EngineOptions) -> Backend:
             "engine_host_code_allowed=True if you trust them, or choose another cache."
         )
     try:
-        return _load_plan(built.path, options, built.own)
+        return _load_plan(built.path, options, stop, built.own)
     except PlanRefused as error:
         # A full GPU refuses good plans too, and a new build would not make room.
         if not built.cached or not error.has_room:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
         anew = job.run(useless=built.checksum)
-        return _load_plan(anew.path, options, anew.own)
+        return _load_plan(anew.path, options, stop, anew.own)
 
 
 def _plan_folder(wanted: bool) -> AbstractContextManager[str | None]:

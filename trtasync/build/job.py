@@ -12,7 +12,6 @@ from trtasync.build import config as configs
 from trtasync.build.api import HostMemory
 from trtasync.build.cache import Entry, key_of
 from trtasync.build.files import check_writable, copy_atomically, write_atomically
-from trtasync.build.locks import Stopped
 from trtasync.build.order import Built, Order
 from trtasync.build.phases import Phases, require_builder
 from trtasync.build.progress import Watch, make_monitor
@@ -20,6 +19,7 @@ from trtasync.build.resolve import DEFAULT_MAX_BATCH_SIZE
 from trtasync.build.sources import FunctionModel, OnnxModel, read_source
 from trtasync.build.timing import TimingCacheFile, timing_file
 from trtasync.errors import BuildError
+from trtasync.stopping import go_on
 
 log = logging.getLogger("trtasync")
 
@@ -52,7 +52,7 @@ class Job:
         require_builder(phases.library)
         configs.check(order.config, phases.trt)
         model = read_source(order.source, order.cache_key)
-        self._go_on()
+        go_on(self._stop)
         if order.output is not None:
             source = model.file.path if isinstance(model, OnnxModel) else None
             self._output = check_writable(order.output, source)
@@ -78,7 +78,7 @@ class Job:
     def _delivered(self, entry: Entry, key: str, cached: bool, own: bool) -> Built:
         path = entry.path
         if self._output is not None:
-            self._go_on()
+            go_on(self._stop)
             copy_atomically(path, self._output)
             path = self._order.output or self._output
         return Built(path, key, cached, entry.seconds, entry.checksum, own, entry.facts)
@@ -110,7 +110,7 @@ class Job:
     def _build(self, phases: Phases, model: OnnxModel | FunctionModel) -> tuple[HostMemory, float]:
         """The plan, and the seconds it took."""
         order = self._order
-        self._go_on()
+        go_on(self._stop)
         log.log(
             logging.WARNING if order.progress is None else logging.INFO,  # minutes of silence
             "%s: building a plan with TensorRT %s for %s; this can take minutes",
@@ -128,7 +128,7 @@ class Job:
         if timing is not None:
             timing.load_into(target)
         target.progress_monitor = make_monitor(phases.trt, watch)
-        self._go_on()
+        go_on(self._stop)
         try:
             plan = phases.serialize(builder, network, target)
         except BuildError:
@@ -155,11 +155,7 @@ class Job:
         """Why a build has ended before its time, if not by TensorRT's own will."""
         if watch.error is not None:
             raise watch.error
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._stop.is_set():
-            raise Stopped
+        go_on(self._stop)
 
 
 def _demand_unchanged(model: OnnxModel | FunctionModel) -> None:

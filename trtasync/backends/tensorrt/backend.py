@@ -3,9 +3,10 @@
 import itertools
 import logging
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from trtasync.backends import OpenLane
 from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed, written
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
@@ -23,6 +25,7 @@ from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Array, Layout
 from trtasync.staging import CopyThreads, default_threads
+from trtasync.stopping import go_on
 from trtasync.tensors import Pad, TensorSpec
 
 log = logging.getLogger("trtasync")
@@ -55,6 +58,7 @@ class TensorRTOptions:
             default.
         padding: input name -> rule; its sizes are kept warm.
         engine_host_code_allowed: run the code that version-compatible plans carry.
+        stop: set to end the opening at its next step, with `Stopped` and nothing left behind.
     """
 
     devices: Sequence[int] = (0,)
@@ -63,6 +67,7 @@ class TensorRTOptions:
     inline_bytes: int | None = None
     padding: Mapping[str, Pad]
     engine_host_code_allowed: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
@@ -72,14 +77,23 @@ def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
         BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
         InvalidInput: there is no such device.
         PlanError: the plan cannot be read, run or batched.
+        Stopped: it was called off.
     """
     devices = [find_device(index) for index in options.devices]
     if not path.is_file():
         raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
     lib = library()  # only now: without a GPU, making its objects can kill the process
     runtime = make_runtime(lib, options.engine_host_code_allowed)
-    engines = [deserialize(lib, runtime, path, device) for device in devices]
-    plan = read_plan(lib, engines[0])
+    engines: list[CudaEngine] = []
+    try:
+        for device in devices:
+            go_on(options.stop)
+            engines.append(deserialize(lib, runtime, path, device))
+        go_on(options.stop)
+        plan = read_plan(lib, engines[0])
+    except BaseException:
+        engines.clear()  # before the runtime they came from
+        raise
     log.info("%s: TensorRT %s on %s", path, lib.version, ", ".join(d.name for d in devices))
     return TensorRTBackend(lib, runtime, plan, list(zip(devices, engines, strict=True)), options)
 
@@ -119,8 +133,8 @@ class TensorRTBackend:
         self.default_batch_size = plan.largest_batch or 1
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Powers of two from the smallest batch of the plan to `largest`, and that."""
-        return self._plan.default_batch_sizes(largest)
+        """Powers of two that the profiles allow, the ends of their ranges, and `largest`."""
+        return default_sizes(self._plan.batches, largest)
 
     def admit(self, layout: Layout) -> None:
         """Refuse row shapes for which some batch size has no optimization profile.
@@ -210,7 +224,7 @@ class TensorRTBackend:
     ) -> Sequence[OpenLane]:
         """`streams` lanes on every device, warmed up one after another."""
         self._sizes = tuple(batch_sizes) or (max_batch_size,)
-        self._check_sizes()
+        self._demand_possible()
         inline, options = self._options.inline_bytes, self._options
         lane_options = LaneOptions(
             capacity=max_batch_size,
@@ -219,6 +233,7 @@ class TensorRTBackend:
             graphs=options.graphs,
             graph_copy_bytes=GRAPH_COPY_BYTES,
             inline_bytes=INLINE_BYTES if inline is None else inline,
+            stop=options.stop,
         )
         lanes: list[TensorRTLane] = []
         try:
@@ -268,12 +283,18 @@ class TensorRTBackend:
         """The library's version."""
         return self._lib.version
 
-    def _check_sizes(self) -> None:
-        least = self._plan.smallest_batch
-        if self._plan.spec.batched and self._sizes[0] < least:
+    def _demand_possible(self) -> None:
+        """Refuse batch sizes with which no request would ever be admitted."""
+        demand_allowed(self._plan.batches, self._sizes)
+        if not self._plan.has_rows_for(self._sizes):
+            known = [
+                f"batches of {written([profile.batches])} as {[str(r) for r in profile.ranges]}"
+                for profile in self._plan.profiles
+                if profile.batches is not None
+            ]
             raise InvalidInput(
-                f"batch_sizes={list(self._sizes)}, but the plan's profiles begin at batches of "
-                f"{least}."
+                f"no row shape runs in batches of all of {list(self._sizes)} rows; the profiles of "
+                f"the plan take {'; '.join(known)}. Give batch_sizes that one of them allows."
             )
 
     def _warm_layouts(self) -> list[Layout]:
@@ -286,7 +307,7 @@ class TensorRTBackend:
         if any(spec.host for spec in self.spec.inputs):
             return []  # the values of shape tensors are not known before a request brings them
         found: dict[tuple[Shape, ...], Layout] = {}
-        for profile in self._plan.profiles:
+        for profile in self._plan.reached(self._sizes):
             sizes = [
                 self._sizes_within(index, range_) for index, range_ in enumerate(profile.ranges)
             ]

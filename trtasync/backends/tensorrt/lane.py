@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.launches import Copy, Growing, Launch, Staged, WholeGraph
 from trtasync.backends.tensorrt.library import Library
-from trtasync.backends.tensorrt.memory import LaneMemory, measure
+from trtasync.backends.tensorrt.memory import LaneMemory
 from trtasync.backends.tensorrt.plans import PlanSpec
+from trtasync.backends.tensorrt.sizes import measure
 from trtasync.backends.tensorrt.slots import PinnedSlot
 from trtasync.cuda import CaptureFailed, Device, Graph, Stream, capture
 from trtasync.errors import DeviceLost, InferenceError, PlanError
@@ -21,6 +23,7 @@ from trtasync.profiles import Shape
 from trtasync.requests import Array, Layout
 from trtasync.slots import Views
 from trtasync.staging import Copies, CopyThreads
+from trtasync.stopping import go_on
 
 log = logging.getLogger("trtasync")
 
@@ -48,6 +51,7 @@ class LaneOptions:
         graphs: capture CUDA graphs.
         graph_copy_bytes: rows (in and out together) up to this size are copied inside the graph.
         inline_bytes: requests up to this size are staged by the caller itself.
+        stop: set to call the opening off.
     """
 
     capacity: int
@@ -56,6 +60,7 @@ class LaneOptions:
     graphs: bool
     graph_copy_bytes: int
     inline_bytes: int
+    stop: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class TensorRTLane:
         Raises:
             PlanError: the plan does not run.
             CudaError: not enough memory.
+            Stopped: it was called off.
         """
         self.device = device.index
         self._index = index
@@ -115,16 +121,18 @@ class TensorRTLane:
     def _open(self) -> None:
         self._gpu.enter()
         self._stream = self.stream = Stream(self._gpu)
-        for profile in self._plan.profiles:
+        batch_sizes = self._options.batch_sizes
+        for profile in self._plan.reached(batch_sizes):
             self._contexts[profile.index] = self._context(profile.index)
         assert self._engine is not None
-        sizes = measure(self._plan, self._engine, self._contexts, self._options.capacity)
+        sizes = measure(self._lib, self._plan, self._engine, self._contexts, batch_sizes)
         self._sizes = sizes
         self._memory = LaneMemory(self._lib, self._plan, self._gpu, self.stream, sizes)
         self._addresses = self._memory.addresses
         for context in self._contexts.values():
             self._bind(context)
         for _ in range(SLOTS):
+            go_on(self._options.stop)
             copies = Copies(self._threads, self._options.inline_bytes)
             slot = PinnedSlot(
                 self._plan.spec,
@@ -142,6 +150,7 @@ class TensorRTLane:
                 self._warm_up(layout, rows)
 
     def _context(self, profile: int) -> Context:
+        go_on(self._options.stop)
         assert self._engine is not None
         return Context(
             self._lib,
@@ -155,7 +164,7 @@ class TensorRTLane:
     def _bind(self, context: Context) -> None:
         memory = self._memory
         assert memory is not None
-        context.bind(memory.addresses, memory.arena, memory.growing)
+        context.bind(memory.addresses, memory.room, memory.arena, memory.growing)
 
     def _warm_up(self, layout: Layout, rows: int) -> None:
         """Give a shape its own context, run it once (the first run allocates), capture it."""
@@ -192,7 +201,9 @@ class TensorRTLane:
             )
 
     def _capture(self, work: Callable[[], None]) -> Graph:
-        graph = capture(self._gpu, self.stream, work)
+        go_on(self._options.stop)
+        with self._lib.journal.quietly():  # a refusal is no error: the batch is enqueued plainly
+            graph = capture(self._gpu, self.stream, work)
         self._graphs.append(graph)
         return graph
 
@@ -319,12 +330,6 @@ class TensorRTLane:
                     "axis is not the batch axis, so its rows cannot be told apart."
                 )
             size = math.prod(full) * spec.dtype.itemsize
-            if shape is not None and size > self._sizes.outputs[index]:
-                raise InferenceError(
-                    f"output '{spec.name}' has shape {shape} here, {size} bytes, more than at the "
-                    f"largest inputs of the profiles ({self._sizes.outputs[index]} bytes), which "
-                    "is all that was allocated; ask with values that make it smaller."
-                )
             view = slot.result(index, size)
             array = view.view(spec.dtype).reshape(full)
             outputs.append(array)

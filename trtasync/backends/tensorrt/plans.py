@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.backends.tensorrt.api import CudaEngine, Dims, Runtime
+from trtasync.backends.tensorrt.batch_ranges import BatchRange, merged
 from trtasync.backends.tensorrt.dtypes import numpy_dtype
 from trtasync.backends.tensorrt.library import Library
 from trtasync.cuda import Device
@@ -19,6 +20,10 @@ LINEAR = "kLINEAR"
 """In the description of a plain row-major format; the lean runtime has no TensorFormat."""
 
 
+Box = tuple[tuple[int, int], ...]
+"""The smallest and the largest number on every axis of a row, of all inputs in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanProfile:
     """One optimization profile of a plan.
@@ -26,10 +31,16 @@ class PlanProfile:
     Attributes:
         index: TensorRT's number of it.
         ranges: per input, in order: of its shape, or of its values (shape tensors).
+        batches: rows of the smallest and the largest batch; None where nothing is batched.
     """
 
     index: int
     ranges: tuple[Shapes, ...]
+    batches: BatchRange | None
+
+    def takes(self, rows: int) -> bool:
+        """Batches of so many rows are within it."""
+        return self.batches is None or self.batches[0] <= rows <= self.batches[1]
 
     def allows(self, numbers: Sequence[Shape]) -> bool:
         """`numbers`: per input its shape, or its values (shape tensors)."""
@@ -50,15 +61,18 @@ class PlanSpec:
         spec: inputs (shape tensors are marked `host`) and outputs.
         profiles: by index.
         aliases: output name -> the input whose memory it shares.
-        smallest_batch: rows that some profile takes at least.
-        largest_batch: rows that some profile takes at most; None when nothing is batched.
+        batches: sizes that some profile allows; () when nothing is batched.
     """
 
     spec: ModelSpec
     profiles: tuple[PlanProfile, ...]
     aliases: dict[str, str]
-    smallest_batch: int
-    largest_batch: int | None
+    batches: tuple[BatchRange, ...]
+
+    @property
+    def largest_batch(self) -> int | None:
+        """Rows that some profile takes at most; None when nothing is batched."""
+        return self.batches[-1][1] if self.batches else None
 
     def numbers(self, layout: Layout, rows: int) -> tuple[Shape, ...]:
         """Per input what the profiles speak of, for a batch of `rows` rows of a layout."""
@@ -68,16 +82,41 @@ class PlanSpec:
             next(values) if spec.host else (*head, *next(shapes)) for spec in self.spec.inputs
         )
 
-    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Powers of two from the smallest batch to `largest`, and that."""
-        least = self.smallest_batch
-        powers = [1 << bit for bit in range(largest.bit_length()) if least < 1 << bit < largest]
-        return tuple(sorted({min(least, largest), *powers, largest}))
+    def reached(self, batch_sizes: Sequence[int]) -> list[PlanProfile]:
+        """The profiles that a batch of one of these sizes may run on."""
+        return [
+            profile for profile in self.profiles if any(profile.takes(size) for size in batch_sizes)
+        ]
+
+    def has_rows_for(self, batch_sizes: Sequence[int]) -> bool:
+        """Some row shape (and values) runs in batches of every one of these sizes."""
+        common: set[Box] = {()}
+        for size in batch_sizes:
+            boxes = [self._rows_of(profile) for profile in self.reached((size,))]
+            met = (_intersection(box, other) for box in common for other in boxes)
+            common = {box for box in met if box is not None}
+        return bool(common)
+
+    def _rows_of(self, profile: PlanProfile) -> Box:
+        heads = [int(self.spec.batched and not spec.host) for spec in self.spec.inputs]
+        return tuple(
+            pair
+            for head, range_ in zip(heads, profile.ranges, strict=True)
+            for pair in zip(range_.min[head:], range_.max[head:], strict=True)
+        )
 
     def profile_for(self, numbers: Sequence[Shape]) -> PlanProfile | None:
         """The fitting profile that was tuned for the nearest shape, or None."""
         fitting = [profile for profile in self.profiles if profile.allows(numbers)]
         return min(fitting, key=lambda profile: profile.distance(numbers)) if fitting else None
+
+
+def _intersection(one: Box, other: Box) -> Box | None:
+    """() is everything."""
+    if not one or not other:
+        return one or other
+    box = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
+    return box if all(low <= high for low, high in box) else None
 
 
 class PlanRefused(PlanError):
@@ -148,11 +187,10 @@ def read_plan(lib: Library, engine: CudaEngine) -> PlanSpec:
             )
     spec = _model_spec(inputs, outputs)
     profiles = tuple(
-        PlanProfile(index, tuple(_range(engine, tensor, index) for tensor in inputs))
-        for index in range(engine.num_optimization_profiles)
+        _profile(engine, spec, index) for index in range(engine.num_optimization_profiles)
     )
-    least, most = _batch_range(spec, profiles)
-    return PlanSpec(spec, profiles, _aliases(engine, outputs), least, most)
+    batches = merged(profile.batches for profile in profiles if profile.batches is not None)
+    return PlanSpec(spec, profiles, _aliases(engine, outputs), batches)
 
 
 def _spec(lib: Library, engine: CudaEngine, name: str) -> TensorSpec:
@@ -180,6 +218,11 @@ def _model_spec(inputs: list[TensorSpec], outputs: list[TensorSpec]) -> ModelSpe
     return spec
 
 
+def _profile(engine: CudaEngine, spec: ModelSpec, index: int) -> PlanProfile:
+    ranges = tuple(_range(engine, tensor, index) for tensor in spec.inputs)
+    return PlanProfile(index, ranges, _batches(spec, index, ranges))
+
+
 def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Shapes:
     if tensor.host:
         # by position, and in this order: the bindings' parameter names are swapped
@@ -191,28 +234,21 @@ def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Shapes:
     return Shapes(least, best, most)
 
 
-def _batch_range(spec: ModelSpec, profiles: Sequence[PlanProfile]) -> tuple[int, int | None]:
+def _batches(spec: ModelSpec, profile: int, ranges: Sequence[Shapes]) -> BatchRange | None:
     if not spec.batched:
-        return 1, None
-    for profile in profiles:
-        heads = {
-            tensor.name: (range_.min[0], range_.max[0])
-            for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
-            if not tensor.host
-        }
-        if len(set(heads.values())) > 1:
-            raise PlanError(
-                f"profile {profile.index} allows different ranges on the first axes of the inputs "
-                f"({heads}), so they are not one batch axis. Build the plan with the same range "
-                "for all of them, or with a fixed first axis where it is no batch axis."
-            )
-    first = [
-        range_
-        for profile in profiles
-        for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
+        return None
+    heads = {
+        tensor.name: (range_.min[0], range_.max[0])
+        for tensor, range_ in zip(spec.inputs, ranges, strict=True)
         if not tensor.host
-    ]
-    return min(range_.min[0] for range_ in first), max(range_.max[0] for range_ in first)
+    }
+    if len(set(heads.values())) > 1:
+        raise PlanError(
+            f"profile {profile} allows different ranges on the first axes of the inputs "
+            f"({heads}), so they are not one batch axis. Build the plan with the same range "
+            "for all of them, or with a fixed first axis where it is no batch axis."
+        )
+    return next(iter(heads.values()))
 
 
 def _aliases(engine: CudaEngine, outputs: Sequence[TensorSpec]) -> dict[str, str]:

@@ -14,8 +14,9 @@ from contextlib import ExitStack
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.library import Library
-from trtasync.backends.tensorrt.memory import LaneMemory, measure
+from trtasync.backends.tensorrt.memory import LaneMemory
 from trtasync.backends.tensorrt.plans import PlanSpec
+from trtasync.backends.tensorrt.sizes import measure
 from trtasync.cuda import CaptureFailed, Device, Event, Graph, PinnedBuffer, Stream, capture
 from trtasync.errors import PlanError
 from trtasync.requests import Array, Layout
@@ -92,15 +93,14 @@ class TrtexecStream:
             raise PlanError(f"no optimization profile of the plan allows the shapes {numbers}.")
         contexts = {
             each.index: Context(lib, engine, plan, each, device, self._compute)
-            for each in plan.profiles
+            for each in plan.reached((self.rows,))
         }
-        memory = LaneMemory(
-            lib, plan, device, self._compute, measure(plan, engine, contexts, self.rows)
-        )
+        sizes = measure(lib, plan, engine, contexts, (self.rows,))
+        memory = LaneMemory(lib, plan, device, self._compute, sizes)
         closing.callback(memory.close)
         closing.callback(self._forget)
         context = contexts[profile.index]
-        context.bind(memory.addresses, memory.arena, memory.growing)
+        context.bind(memory.addresses, memory.room, memory.arena, memory.growing)
         shapes = context.shape(numbers)
         inputs, self._copies_in = self._inputs(plan, layout, memory)
         self._copies_out = self._outputs(plan, shapes, memory)
