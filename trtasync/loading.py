@@ -184,8 +184,7 @@ def _open_built(
     try:
         return _load_plan(built.path, options, stop, built.own)
     except PlanRefused as error:
-        # A full GPU refuses good plans too, and a new build would not make room.
-        if not built.cached or not error.has_room:
+        if not built.cached:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
         anew = job.run(useless=built.checksum)

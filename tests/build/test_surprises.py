@@ -18,6 +18,7 @@ from trtasync import (
     BuilderConfig,
     BuildError,
     BuildProgress,
+    CudaError,
     Engine,
     InvalidInput,
     PlanError,
@@ -113,7 +114,7 @@ async def test_a_full_gpu_does_not_cost_a_plan(
     good = plan.path.read_bytes()
     monkeypatch.setattr(gpu.trt.Runtime, "deserialize_cuda_engine", lambda *_: None)
     monkeypatch.setattr("trtasync.cuda.device.Device.free_bytes", lambda _: 0)
-    with pytest.raises(PlanError, match="cannot read"):
+    with pytest.raises(CudaError, match="does not fit"):
         async with open_engine(GATHER):
             pass
     assert gpu.builds.started == 1

@@ -27,11 +27,13 @@ class Hooks:
         capturing: is this stream being captured?
         answered: has CUDA answered a call, so that there is a driver?
         gpu: name and compute capability of the current device.
+        room: its free bytes; -1 when it is lost.
     """
 
     capturing: Callable[[int], bool] = staticmethod(lambda stream: False)
     answered: Callable[[], bool] = staticmethod(lambda: True)
     gpu: Callable[[], tuple[str, str]] = staticmethod(lambda: ("Double GPU", "9.0"))
+    room: Callable[[], int] = staticmethod(lambda: 1 << 40)
 
 
 class IExecutionContext(Logging):

@@ -12,7 +12,7 @@ from tests import doubles
 from tests.doubles import models
 from tests.helpers import MODELS, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
-from trtasync import BackendUnavailable, InvalidInput, PlanError, open_engine
+from trtasync import BackendUnavailable, CudaError, InvalidInput, PlanError, open_engine
 from trtasync.backends.tensorrt import TensorRTOptions, load
 
 pytestmark = pytest.mark.anyio
@@ -228,6 +228,18 @@ async def test_an_unreadable_plan_is_refused_in_tensorrts_own_words(
     logged = [entry.message for entry in caplog.records if entry.name == "trtasync.tensorrt"]
     assert len(logged) == 1
     assert words in logged[0]
+
+
+async def test_weights_that_do_not_fit_are_no_matter_of_versions(tmp_path: Path) -> None:
+    model = models.elementwise(double, weight_bytes=(1 << 30) + 1)
+    path = write(tmp_path, model)
+    with doubles.install() as gpu:
+        gpu.world.capacity = 1 << 30
+        with pytest.raises(CudaError, match=r"does not fit on Double GPU.*OutOfMemory") as caught:
+            async with open_engine(path):
+                pass
+    assert "built" not in str(caught.value)
+    assert str(1 << 30) in str(caught.value)
 
 
 async def test_an_empty_file_is_refused(tmp_path: Path) -> None:

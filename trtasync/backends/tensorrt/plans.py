@@ -11,7 +11,7 @@ from trtasync.backends.tensorrt.batch_ranges import BatchRange, merged
 from trtasync.backends.tensorrt.dtypes import numpy_dtype
 from trtasync.backends.tensorrt.library import Library
 from trtasync.cuda import Device
-from trtasync.errors import PlanError
+from trtasync.errors import CudaError, PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Layout
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -19,6 +19,9 @@ from trtasync.tensors import ModelSpec, TensorSpec
 LINEAR = "kLINEAR"
 """In the description of a plain row-major format; the lean runtime has no TensorFormat."""
 
+
+OUT_OF_MEMORY = ("out of memory", "outofmemory", "requested amount of gpu memory")
+"""What TensorRT's words hold, in small letters, when the device was full."""
 
 Box = tuple[tuple[int, int], ...]
 """The smallest and the largest number on every axis of a row, of all inputs in order."""
@@ -120,15 +123,7 @@ def _intersection(one: Box, other: Box) -> Box | None:
 
 
 class PlanRefused(PlanError):
-    """TensorRT does not take this plan here.
-
-    Attributes:
-        has_room: the device had more memory free than the plan has bytes, so that was not why.
-    """
-
-    def __init__(self, message: str, has_room: bool = True):
-        super().__init__(message)
-        self.has_room = has_room
+    """TensorRT does not take this plan here, and more memory would not help."""
 
 
 def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> CudaEngine:
@@ -136,6 +131,8 @@ def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> C
 
     Raises:
         PlanError: with TensorRT's own words, and with the versions where they can be told.
+        CudaError: the device has no room for its weights.
+        DeviceLost: the device is gone.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as plan:
@@ -157,15 +154,25 @@ def deserialize_bytes(
             f"TensorRT cannot read {name}: {error}. {lib.journal.since(mark)}"
         ) from error
     if engine is None:
-        raise PlanRefused(
-            f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
-            f"{device.capability[0]}.{device.capability[1]}): {lib.journal.since(mark)}. "
-            "A plan runs on the TensorRT version and the GPU model it was built "
-            "for; build it again here, or build it version and hardware compatible. A version "
-            "compatible plan takes engine_host_code_allowed=True, if you trust it.",
-            has_room=device.free_bytes() > getattr(plan, "nbytes", len(plan)),
-        )
+        raise _refusal(lib, device, name, memoryview(plan).nbytes, lib.journal.since(mark))
     return engine
+
+
+def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> Exception:
+    free = device.free_bytes()  # raises DeviceLost where that is why
+    if free < size or any(sign in words.lower() for sign in OUT_OF_MEMORY):
+        return CudaError(
+            f"{name} does not fit on {device.name}: of its memory {free} bytes are free, and the "
+            f"plan has {size}, most of them weights. Close other engines or processes on this GPU, "
+            f"or choose another one (devices=). TensorRT: {words}."
+        )
+    major, minor = device.capability
+    return PlanRefused(
+        f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
+        f"{major}.{minor}): {words}. A plan runs on the TensorRT version and the GPU model it was "
+        "built for; build it again here, or build it version and hardware compatible. A version "
+        "compatible plan takes engine_host_code_allowed=True, if you trust it."
+    )
 
 
 def read_plan(lib: Library, engine: CudaEngine) -> PlanSpec:
