@@ -172,7 +172,7 @@ def _open_built(
     job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
 ) -> Backend:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
-    from trtasync.backends.tensorrt.plans import PlanRefused
+    from trtasync.backends.tensorrt.engines import PlanRefused
 
     config = options.builder_config
     carries_code = config is not None and config.version_compatible

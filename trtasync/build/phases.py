@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from trtasync.backends.tensorrt.api import CudaEngine, ExecutionContext, Runtime
+from trtasync.backends.tensorrt.engines import deserialize, deserialize_bytes
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.plans import as_tuple, deserialize, deserialize_bytes
+from trtasync.backends.tensorrt.plans import as_tuple
 from trtasync.build import config as configs
 from trtasync.build import resolve
 from trtasync.build.api import (

@@ -10,9 +10,10 @@ from typing import Any
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed
 from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.engines import deserialize
 from trtasync.backends.tensorrt.lane import SLOTS
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
+from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
 from trtasync.backends.tensorrt.sizes import Sizes, measure
 from trtasync.cuda import Device, Stream, aligned, find_device
 from trtasync.errors import InvalidInput, PlanError
@@ -196,8 +197,8 @@ def _planned(
 ) -> PlannedMemory:
     shared = {index for index, o in enumerate(plan.spec.outputs) if o.name in plan.aliases}
     outputs = [size for index, size in enumerate(sizes.outputs) if index not in shared]
-    device = sum(map(aligned, (*sizes.inputs, *outputs))) + aligned(sizes.activation)
-    pinned = sum(map(aligned, (*sizes.inputs, *sizes.outputs)))
+    device = sum(map(aligned, (*sizes.inputs.values(), *outputs))) + aligned(sizes.activation)
+    pinned = sum(map(aligned, (*sizes.inputs.values(), *sizes.outputs)))
     reached = plan.reached(batch_sizes)
     rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in reached}
     contexts = len(reached) + len(batch_sizes) * len(rows)

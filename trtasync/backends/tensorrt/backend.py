@@ -1,6 +1,5 @@
 """A plan opened on one or several GPUs; see `trtasync.backends.Backend`."""
 
-import itertools
 import logging
 import math
 import threading
@@ -16,17 +15,20 @@ from trtasync.backends import OpenLane
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed, written
 from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.engines import deserialize
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
+from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
 from trtasync.backends.tensorrt.trtexec import TrtexecStream
+from trtasync.backends.tensorrt.warm import warm_layouts
 from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Array, Layout
+from trtasync.rows import Trial
 from trtasync.staging import CopyThreads, default_threads
 from trtasync.stopping import go_on
-from trtasync.tensors import Pad, TensorSpec
+from trtasync.tensors import ModelSpec, Pad, TensorSpec
 
 log = logging.getLogger("trtasync")
 
@@ -41,9 +43,6 @@ GRAPH_COPY_BYTES = 32 * 1024
 
 MAX_KNOWN_ROWS = 1024
 """Row shapes whose output shapes are remembered for answers that stay on the device."""
-
-MAX_WARM_LAYOUTS = 32
-"""Row shapes kept warm at most; each has a context per batch size and lane."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +113,6 @@ class TensorRTBackend:
         options: TensorRTOptions,
     ):
         """For `load`."""
-        self.spec = plan.spec
         self._lib = lib
         self._runtime: object | None = runtime  # engines live no longer than it
         self._plan = plan
@@ -129,8 +127,21 @@ class TensorRTBackend:
         self._pinned = PinnedPool(devices[0])
         self._rows_known: dict[tuple[Shape, ...], list[Shape | None]] = {}
         self._asking: Stream | None = None
-        self.largest_batch_size = plan.largest_batch
-        self.default_batch_size = plan.largest_batch or 1
+        self._read_plan()
+
+    def _read_plan(self) -> None:
+        self.spec = self._plan.spec
+        self.largest_batch_size = self._plan.largest_batch
+        self.default_batch_size = self._plan.largest_batch or 1
+
+    def trial(self) -> Trial | None:
+        """Its spec is taken at its word."""
+        return None
+
+    def use(self, spec: ModelSpec) -> None:
+        """See `Backend.use`."""
+        self._plan = self._plan.with_spec(spec)
+        self._read_plan()
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
         """Powers of two that the profiles allow, the ends of their ranges, and `largest`."""
@@ -165,6 +176,11 @@ class TensorRTBackend:
                 "outputs='device' needs an engine on one GPU; this one runs on "
                 f"{[device.index for device, _ in self._engines]}."
             )
+        if moved := [spec.name for spec in self.spec.outputs if spec.batch_axis]:
+            raise InvalidInput(
+                f"outputs='device': the rows of {moved} do not lie along the first axis, so they "
+                "have to be put in order on the host; leave it out."
+            )
         shapes = self._output_rows(layout)
         arrays = []
         for spec, row in zip(self.spec.outputs, shapes, strict=True):
@@ -195,9 +211,8 @@ class TensorRTBackend:
             if self._asking is None:
                 self._asking = Stream(device)
             context = Context(self._lib, engine, self._plan, profile, device, self._asking)
-            cut = int(self.spec.batched)
-            shapes = context.shape(numbers)
-            known = [None if shape is None else shape[cut:] for shape in shapes]
+            shapes = zip(self.spec.outputs, context.shape(numbers), strict=True)
+            known = [None if s is None else self._plan.row_of(spec, s) for spec, s in shapes]
             if len(self._rows_known) >= MAX_KNOWN_ROWS:
                 self._rows_known.clear()
             self._rows_known[numbers] = known
@@ -229,7 +244,7 @@ class TensorRTBackend:
         lane_options = LaneOptions(
             capacity=max_batch_size,
             batch_sizes=self._sizes,
-            layouts=tuple(self._warm_layouts()),
+            layouts=tuple(warm_layouts(self._plan, self._sizes, options.padding)),
             graphs=options.graphs,
             graph_copy_bytes=GRAPH_COPY_BYTES,
             inline_bytes=INLINE_BYTES if inline is None else inline,
@@ -296,51 +311,6 @@ class TensorRTBackend:
                 f"no row shape runs in batches of all of {list(self._sizes)} rows; the profiles of "
                 f"the plan take {'; '.join(known)}. Give batch_sizes that one of them allows."
             )
-
-    def _warm_layouts(self) -> list[Layout]:
-        """The row shapes whose contexts and graphs are made at once: fixed ones, the sizes that
-        `padding` gives, and what each profile was tuned for.
-
-        Inputs that are padded to the same sizes have the same length (tokens and their mask): other
-        combinations may be no shapes of the network at all.
-        """
-        if any(spec.host for spec in self.spec.inputs):
-            return []  # the values of shape tensors are not known before a request brings them
-        found: dict[tuple[Shape, ...], Layout] = {}
-        for profile in self._plan.reached(self._sizes):
-            sizes = [
-                self._sizes_within(index, range_) for index, range_ in enumerate(profile.ranges)
-            ]
-            lists = [each for each in dict.fromkeys(sizes) if each]
-            for lengths in itertools.product(*lists):
-                chosen = dict(zip(lists, lengths, strict=True))
-                shapes = tuple(
-                    self._row_shape(index, range_, chosen.get(sizes[index]))
-                    for index, range_ in enumerate(profile.ranges)
-                )
-                found.setdefault(shapes, Layout(shapes, tuple(None for _ in shapes)))
-        layouts = list(found.values())
-        if len(layouts) > MAX_WARM_LAYOUTS:
-            log.warning(
-                "%d row shapes would have to be kept warm; %d are", len(layouts), MAX_WARM_LAYOUTS
-            )
-        return layouts[:MAX_WARM_LAYOUTS]
-
-    def _sizes_within(self, index: int, range_: Shapes) -> tuple[int, ...]:
-        """The lengths that `padding` gives an input and a profile allows; () without any."""
-        pad = self._options.padding.get(self.spec.inputs[index].name)
-        if pad is None or not pad.sizes:
-            return ()
-        axis = pad.axis % len(range_.opt)
-        return tuple(size for size in pad.sizes if range_.min[axis] <= size <= range_.max[axis])
-
-    def _row_shape(self, index: int, range_: Shapes, length: int | None) -> Shape:
-        """What a profile was tuned for, with another length on the padded axis."""
-        shape = list(range_.opt)
-        if length is not None:
-            pad = self._options.padding[self.spec.inputs[index].name]
-            shape[pad.axis % len(shape)] = length
-        return tuple(shape[self.spec.batched :])
 
     def close(self) -> None:
         """End the copy threads and free the engines, then the runtime they came from."""

@@ -37,9 +37,7 @@ class LaneMemory:
     def _allocate(
         self, lib: Library, plan: PlanSpec, device: Device, stream: Stream, sizes: Sizes
     ) -> None:
-        wanted = {
-            spec.name: size for spec, size in zip(plan.spec.row_inputs, sizes.inputs, strict=True)
-        }
+        wanted = dict(sizes.inputs)
         for index, (spec, size) in enumerate(zip(plan.spec.outputs, sizes.outputs, strict=True)):
             if index not in sizes.dynamic and spec.name not in plan.aliases:
                 wanted[spec.name] = size

@@ -23,13 +23,13 @@ class Sizes:
     """Bytes at the largest shapes that are run.
 
     Attributes:
-        inputs: per input (shape tensors left out).
+        inputs: by name (shape tensors left out).
         outputs: per output; where the size depends on data, TensorRT's bound or 0.
         dynamic: indices of the outputs whose size depends on data.
         activation: of any one context.
     """
 
-    inputs: tuple[int, ...]
+    inputs: Mapping[str, int]
     outputs: tuple[int, ...]
     dynamic: frozenset[int]
     activation: int
@@ -55,15 +55,19 @@ def measure(
         PlanError: a profile's largest shapes are refused, or outputs that depend on data would
             have to be told apart by rows.
     """
-    inputs = [0] * len(plan.spec.row_inputs)
+    inputs = {spec.name: 0 for spec in plan.spec.inputs if not spec.host}
     outputs = [0] * len(plan.spec.outputs)
     dynamic = set()
     for profile in plan.reached(batch_sizes):
-        most = _largest(plan, profile, batch_sizes)
-        rows = [n for spec, n in zip(plan.spec.inputs, most, strict=True) if not spec.host]
-        for index, (spec, shape) in enumerate(zip(plan.spec.row_inputs, rows, strict=True)):
-            inputs[index] = max(inputs[index], math.prod(shape) * spec.dtype.itemsize)
-        for index, size, known in _outputs_of(lib, plan, profile, contexts[profile.index], most):
+        rows = max(size for size in batch_sizes if profile.takes(size))
+        most = _with_rows(plan, [range_.max for range_ in profile.ranges], rows)
+        for spec, shape in zip(plan.spec.inputs, most, strict=True):
+            if not spec.host:
+                size = math.prod(shape) * spec.dtype.itemsize
+                inputs[spec.name] = max(inputs[spec.name], size)
+        corners = _corners(plan, profile, most, rows)
+        context = contexts[profile.index]
+        for index, size, known in _outputs_of(lib, plan, context, corners, most):
             outputs[index] = max(outputs[index], size)
             if not known:
                 dynamic.add(index)
@@ -71,15 +75,19 @@ def measure(
         names = [plan.spec.outputs[index].name for index in sorted(dynamic)]
         raise PlanError(
             f"the size of output(s) {names} depends on data, so rows of a batch cannot be told "
-            "apart. Build the plan with a fixed first axis (requests then run alone), or give the "
-            "outputs a fixed size per row and a count."
+            "apart. Open it with batching=False, or give the outputs a fixed size per row and a "
+            "count."
         )
     activation = max(engine.get_device_memory_size_for_profile_v2(index) for index in contexts)
-    return Sizes(tuple(inputs), tuple(outputs), frozenset(dynamic), activation)
+    return Sizes(inputs, tuple(outputs), frozenset(dynamic), activation)
 
 
 def _outputs_of(
-    lib: Library, plan: PlanSpec, profile: PlanProfile, context: Context, most: tuple[Shape, ...]
+    lib: Library,
+    plan: PlanSpec,
+    context: Context,
+    corners: Sequence[tuple[Shape, ...]],
+    most: tuple[Shape, ...],
 ) -> list[Found]:
     """What the outputs take at the largest shapes of a profile and at its corners.
 
@@ -89,7 +97,7 @@ def _outputs_of(
     """
     found: list[Found] = []
     # an output may also grow as an input, or a value such as a stride, becomes smaller
-    for numbers in _corners(plan, profile, most):
+    for numbers in corners:
         try:
             with lib.journal.quietly():
                 found += _outputs_at(plan, context, numbers)
@@ -101,8 +109,8 @@ def _outputs_of(
     except InferenceError as error:
         if not found or not any(spec.host for spec in plan.spec.inputs):
             raise PlanError(
-                f"profile {profile.index} of the plan allows shapes that its network refuses: "
-                f"{error} Build it with a profile whose largest shapes go together."
+                f"a profile of the plan allows shapes that its network refuses: {error} "
+                "Build it with a profile whose largest shapes go together."
             ) from error
         log.debug("%s", error)
     return found
@@ -117,26 +125,19 @@ def _outputs_at(plan: PlanSpec, context: Context, numbers: tuple[Shape, ...]) ->
             yield index, math.prod(shape) * spec.dtype.itemsize, True
 
 
-def _largest(plan: PlanSpec, profile: PlanProfile, batch_sizes: Sequence[int]) -> tuple[Shape, ...]:
-    """The largest input shapes (and values) of a profile, with as many rows as it ever runs."""
-    rows = max(size for size in batch_sizes if profile.takes(size)) if plan.spec.batched else 0
+def _with_rows(plan: PlanSpec, numbers: Sequence[Shape], rows: int) -> tuple[Shape, ...]:
     return tuple(
-        (rows, *range_.max[1:]) if rows and not spec.host else range_.max
-        for spec, range_ in zip(plan.spec.inputs, profile.ranges, strict=True)
+        plan.with_rows(spec, plan.row_of(spec, shape), rows)
+        for spec, shape in zip(plan.spec.inputs, numbers, strict=True)
     )
 
 
 def _corners(
-    plan: PlanSpec, profile: PlanProfile, most: tuple[Shape, ...]
+    plan: PlanSpec, profile: PlanProfile, most: tuple[Shape, ...], rows: int
 ) -> list[tuple[Shape, ...]]:
     """What the profile was tuned for, and the largest shapes with each input in turn at its
     smallest; all with as many rows."""
-
-    def with_rows(at: int, shape: Shape) -> Shape:
-        rows = plan.spec.batched and not plan.spec.inputs[at].host
-        return (most[at][0], *shape[1:]) if rows else shape
-
-    found = [tuple(with_rows(at, range_.opt) for at, range_ in enumerate(profile.ranges))]
-    for at, range_ in enumerate(profile.ranges):
-        found.append((*most[:at], with_rows(at, range_.min), *most[at + 1 :]))
+    least = _with_rows(plan, [range_.min for range_ in profile.ranges], rows)
+    found = [_with_rows(plan, [range_.opt for range_ in profile.ranges], rows)]
+    found += [(*most[:at], least[at], *most[at + 1 :]) for at in range(len(most))]
     return [numbers for numbers in dict.fromkeys(found) if numbers != most]

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import numpy as np
+
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.library import Library
@@ -125,6 +127,11 @@ class TrtexecStream:
             buffer = self._pinned(size)
             arrays.append(buffer.array[:size].view(spec.dtype).reshape(shape))
             copies.append((memory.addresses[spec.name], buffer.address, size))
+        shared = (spec for spec in plan.spec.shared_inputs if not spec.host)
+        for spec, array in zip(shared, layout.shared, strict=True):
+            buffer = self._pinned(array.nbytes)
+            buffer.array[: array.nbytes] = np.frombuffer(array.tobytes(), np.uint8)
+            copies.append((memory.addresses[spec.name], buffer.address, array.nbytes))
         return arrays, copies
 
     def _outputs(
