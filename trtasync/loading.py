@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
+from trtasync.build.plan import Plan
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build import BuilderConfig
+    from trtasync.build.axis_names import AxisNames
     from trtasync.build.job import Job
     from trtasync.build.order import Built
 
@@ -78,7 +80,10 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
         )
     chosen = backend_for(path, options.backend)
     if chosen == "tensorrt":
-        return _load_plan(path, options, stop) if planned else _build(path, options, stop)
+        if not planned:
+            return _build(path, options, stop)
+        axes = options.model.axes if isinstance(options.model, Plan) else {}
+        return _load_plan(path, options, stop, axes)
     if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
     if options.devices is not None:
@@ -119,7 +124,11 @@ def _why_not_tensorrt() -> str:
 
 
 def _load_plan(
-    path: Path, options: EngineOptions, stop: threading.Event, own: bool = False
+    path: Path,
+    options: EngineOptions,
+    stop: threading.Event,
+    axes: "AxisNames",
+    own: bool = False,
 ) -> Backend:
     """`own`: we have built it ourselves, so the code it may carry is to be trusted."""
     from trtasync.backends import tensorrt
@@ -133,6 +142,7 @@ def _load_plan(
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             engine_host_code_allowed=own or options.engine_host_code_allowed,
+            axes=axes,
             stop=stop,
         ),
     )
@@ -182,13 +192,13 @@ def _open_built(
             "engine_host_code_allowed=True if you trust them, or choose another cache."
         )
     try:
-        return _load_plan(built.path, options, stop, built.own)
+        return _load_plan(built.path, options, stop, built.axes, built.own)
     except PlanRefused as error:
         if not built.cached:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
         anew = job.run(useless=built.checksum)
-        return _load_plan(anew.path, options, stop, anew.own)
+        return _load_plan(anew.path, options, stop, anew.axes, anew.own)
 
 
 def _plan_folder(wanted: bool) -> AbstractContextManager[str | None]:

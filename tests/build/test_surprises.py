@@ -395,7 +395,7 @@ def test_suggested_profiles_can_be_read(tmp_path: Path) -> None:
     from trtasync.build.resolve import NetworkInput, complete
 
     with pytest.raises(InvalidInput) as caught:
-        complete([NetworkInput("in:0", ("N", 3, "W"))], [], None)
+        complete([NetworkInput("in:0", ("N", 3, "W"), batch_axis=0)], [], None)
     text = str(caught.value).partition("--profile ")[2].partition(" or ")[0]
     assert Profile.parse(text).shapes.keys() == {"in:0"}
     words(str(caught.value), "axis 2", "W")

@@ -18,7 +18,7 @@ from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.engines import deserialize
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
+from trtasync.backends.tensorrt.plans import AxisNames, PlanSpec, read_plan
 from trtasync.backends.tensorrt.trtexec import TrtexecStream
 from trtasync.backends.tensorrt.warm import warm_layouts
 from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, Stream, find_device
@@ -57,6 +57,7 @@ class TensorRTOptions:
             default.
         padding: input name -> rule; its sizes are kept warm.
         engine_host_code_allowed: run the code that version-compatible plans carry.
+        axes: tensor name -> its axes as the model file names them; a plan has no names.
         stop: set to end the opening at its next step, with `Stopped` and nothing left behind.
     """
 
@@ -66,6 +67,7 @@ class TensorRTOptions:
     inline_bytes: int | None = None
     padding: Mapping[str, Pad]
     engine_host_code_allowed: bool = False
+    axes: AxisNames = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -89,7 +91,7 @@ def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
             go_on(options.stop)
             engines.append(deserialize(lib, runtime, path, device))
         go_on(options.stop)
-        plan = read_plan(lib, engines[0])
+        plan = read_plan(lib, engines[0], options.axes)
     except BaseException:
         engines.clear()  # before the runtime they came from
         raise
