@@ -15,6 +15,7 @@ from trtasync.backends.plan_files import is_plan
 from trtasync.build.plan import Plan
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile
+from trtasync.rows import Batching
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
@@ -43,6 +44,9 @@ class EngineOptions:
     preferred_batch_size: Sequence[int] | None
     max_queue_size: int
     padding: Mapping[str, Pad]
+    batching: Batching
+    batch_axes: Mapping[str, int | None]
+    check_seconds: float
     loop_budget: float
     graphs: bool
     copy_threads: int | None
