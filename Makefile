@@ -48,7 +48,7 @@ readme: $(VENV)/.dev ## the tables of README and docs from benchmarks/results
 	@$(BIN)/python -m benchmarks.readme_tables
 
 clean: ## remove the environment, the caches and what was built
-	rm -rf $(VENV) .peers build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .peers .models build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/.cache examples/.cache .gl
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
