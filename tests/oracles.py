@@ -4,7 +4,6 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ import anyio
 import numpy as np
 import numpy.typing as npt
 
+from tests.judgements import Judgement, Outcome
 from trtasync import Engine, InvalidInput, PlanError, TrtasyncError, open_engine
 from trtasync.engine import watch
 from trtasync.metrics import BatchRecord
 
 Array = npt.NDArray[Any]
-Feed = Mapping[str, Any]
+Feed = dict[str, Any]
 
 PATIENCE = 60.0
 """Seconds after which a model that has not answered counts as hanging."""
@@ -35,36 +35,6 @@ RANDOM_OPERATORS = frozenset(
     {"Bernoulli", "Multinomial"}
     | {f"Random{kind}{like}" for kind in ("Normal", "Uniform") for like in ("", "Like")}
 )
-
-
-class Outcome(StrEnum):
-    """How an engine did on one model."""
-
-    RIGHT = "right"
-    REFUSED = "refused"
-    """An error that says the model or the request is not taken."""
-    WRONG = "wrong"
-    UNCLEAR = "unclear"
-    """It hangs, fails where ONNX Runtime does not, or raises what is no error of the library."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What came of one model.
-
-    Attributes:
-        model: its name.
-        outcome: see there.
-        stage: "open", "alone" or "together": where it was decided.
-        detail: the difference or the error; "" when all is right.
-        shared: some batch held more than one request.
-    """
-
-    model: str
-    outcome: Outcome
-    stage: str
-    detail: str = ""
-    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,14 @@
-"""Every case through an engine: as the test declares it, and with a dynamic batch axis."""
+"""Every case through an engine, in three ways."""
 
-import re
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
+from tests.judgements import Judgement
 from tests.onnx_backend.cases import Case, requests, single_rows, with_batch_axis
-from tests.oracles import Feed, Judgement, NotRun, Oracle, Outcome, RowOracle, judge
+from tests.oracles import Feed, NotRun, Oracle, RowOracle, judge
 
 
 class Way(StrEnum):
@@ -86,37 +84,3 @@ async def judged(cases: Iterable[Case], way: Way) -> list[Judgement]:
 def _all_prepared(cases: Iterable[Case], way: Way) -> Iterator[Prepared]:
     found = (prepared(case, way) for case in cases)
     return (ready for ready in found if ready is not None)
-
-
-def reason(detail: str) -> str:
-    """A refusal's first clause without what differs from model to model."""
-    clause = re.split(r"[;:] |\. ", detail.partition(": ")[2])[0]
-    return re.sub(r"'[^']*'|\"[^\"]*\"|\S+: \S+\[[^]]*\]|[(\[][^)\]]*[)\]]|\d+", "…", clause)
-
-
-def summary(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """Counts of outcomes, of shared batches, and of refusals by reason."""
-    outcomes = Counter(judgement.outcome for judgement in judgements)
-    refused = Counter(
-        (judgement.stage, reason(judgement.detail))
-        for judgement in judgements
-        if judgement.outcome is Outcome.REFUSED
-    )
-    return {
-        "models": len(judgements),
-        **{outcome.value: outcomes[outcome] for outcome in Outcome},
-        "shared": sum(judgement.shared for judgement in judgements),
-        "refusals": [
-            {"stage": stage, "reason": text, "models": count}
-            for (stage, text), count in refused.most_common()
-        ],
-    }
-
-
-def faults(judgements: Sequence[Judgement]) -> list[str]:
-    """What must not be, one line each."""
-    return [
-        f"{judgement.model}: {judgement.outcome} ({judgement.stage}): {judgement.detail}"
-        for judgement in judgements
-        if judgement.outcome in (Outcome.WRONG, Outcome.UNCLEAR)
-    ]

