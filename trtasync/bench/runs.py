@@ -72,8 +72,7 @@ async def measure(
 ) -> Report:
     """`run`, on the loop that is running."""
     async with open_tapped(model, options) as opened:
-        spec = opened.tap.spec
-        requests = how.inputs.make(opened.engine.inputs, spec.batched)
+        requests = how.inputs.make(opened.engine.inputs)
         await opened.engine.infer(requests[0])  # what is wrong with them is said here
         with Pacer() as pacer:
             driver = Driver(opened.engine.infer, requests, pacer, how.deadline)
