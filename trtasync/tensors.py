@@ -1,8 +1,9 @@
 """What a model takes and gives: tensor specs, padding rules, the batch axis."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,6 +11,26 @@ from trtasync.errors import InvalidInput, PlanError
 
 Dim = int | str | None
 """One axis of a spec: an int is fixed, a str is a named dynamic axis, None an unnamed one."""
+
+_MADE_UP: Final = re.compile(
+    r"""(
+        | \? | \* | -1 | none | null | unknown | dynamic
+        | unk__\d+                          # tf2onnx
+        | (.*_)?dynamic_axes_\d+            # torch.onnx, axes without names
+        | \w*output_dim_\d+                # torch.onnx, inferred: Softmaxoutput_dim_0
+        | (p2o\.)?DynamicDimension\.\d+    # paddle2onnx
+        | \w+_o\d+__d\d+                   # onnxruntime.tools.symbolic_shape_infer
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def is_anonymous(dim: Dim) -> bool:
+    """Whether a dynamic axis has no name, or one that an exporter made up.
+
+    Two axes that share a real name have the same length; of anonymous ones nothing is known.
+    """
+    return dim is None or (isinstance(dim, str) and _MADE_UP.fullmatch(dim.strip()) is not None)
 
 
 @dataclass(frozen=True, slots=True)
