@@ -12,16 +12,18 @@ import numpy as np
 from onnx import helper
 
 from tests.rows.graphs import (
+    attention,
     control,
     elementwise,
     indexing,
-    linear,
+    matrices,
     moves,
     norms,
     quantized,
     randomness,
     recurrent,
     reductions,
+    windows,
 )
 from tests.rows.graphs.builder import Builder
 from tests.rows.graphs.disguises import disguise
@@ -32,8 +34,8 @@ from tests.rows.graphs.values import INGREDIENTS, Ingredient, Value
 __all__ = ["RandomGraph", "random_graph"]
 
 FAMILIES = (
-    control, elementwise, indexing, linear, moves, norms, quantized, randomness, recurrent,
-    reductions,
+    attention, control, elementwise, indexing, matrices, moves, norms, quantized, randomness,
+    recurrent, reductions, windows,
 )  # fmt: skip
 """Importing them fills the list of ingredients."""
 

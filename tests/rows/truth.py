@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tests.rows.graphs.inputs import GraphInput
 from tests.rows.graphs.values import Value
 from tests.rows.random_graphs import RandomGraph
-from tests.rows.support import load_runtime
+from tests.rows.support import OnnxTrial
 
 Array = npt.NDArray[Any]
 
@@ -101,18 +101,13 @@ class Runs:
     """A random graph, loaded and fed."""
 
     def __init__(self, graph: RandomGraph) -> None:
-        onnxruntime = load_runtime()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4
-        model = graph.model.SerializeToString()
         self.graph = graph
         self.chance = np.random.default_rng(graph.seed)
-        self._session = onnxruntime.InferenceSession(model, options)
+        self._trial = OnnxTrial(graph.model.SerializeToString())
 
     def __call__(self, feed: Feed) -> list[Array]:
         with np.errstate(all="ignore"):
-            return list(self._session.run(None, feed))
+            return self._trial.run([feed[given.name] for given in self.graph.inputs])
 
     def draw(self, rows: int = ROWS) -> Feed:
         """Ordinary inputs."""
@@ -217,7 +212,8 @@ def _row(array: Array, value: Value, row: int) -> Array:
     """One row, or everything where there are none."""
     if value.batch is None or array.ndim <= value.batch or array.shape[value.batch] <= row:
         return array
-    return np.take(array, row, value.batch)
+    taken: Array = np.take(array, row, value.batch)
+    return taken
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.rows.graphs.values import FLOAT, ROWS, Shape, Value
 
 Array = npt.NDArray[Any]
-Operand = Value | Array | float | None
+Operand = Value | Array | np.generic | float | None
 """What a node reads: a value, a constant, or nothing."""
 
 INT64 = np.dtype(np.int64)
@@ -79,14 +79,13 @@ class Builder:
         *operands: Operand,
         shapes: Sequence[Shape | None],
         dtypes: Sequence[Any] = (),
-        domain: str = "",
         **attributes: Any,
     ) -> list[Value]:
         """A node with several outputs; one whose shape is None is left out."""
         values = [operand for operand in operands if isinstance(operand, Value)]
         names = ["" if shape is None else self.name(op) for shape in shapes]
         inputs = [self._operand(operand) for operand in operands]
-        self.nodes.append(helper.make_node(op, inputs, names, domain=domain, **attributes))
+        self.nodes.append(helper.make_node(op, inputs, names, **attributes))
         coupled = any(value.coupled for value in values)
         noisy = any(value.random for value in values)
         kinds = [np.dtype(kind) for kind in dtypes] or [values[0].dtype if values else FLOAT] * len(
@@ -103,7 +102,6 @@ class Builder:
         *operands: Operand,
         shape: Shape | None = None,
         dtype: Any = None,
-        domain: str = "",
         **attributes: Any,
     ) -> Value:
         """A node with one output, which has the shape and dtype of the first value it reads."""
@@ -112,9 +110,7 @@ class Builder:
             assert first is not None, "of which shape?"
             shape = first.shape
         kinds = () if dtype is None else (dtype,)
-        (made,) = self.many(
-            op, *operands, shapes=[shape], dtypes=kinds, domain=domain, **attributes
-        )
+        (made,) = self.many(op, *operands, shapes=[shape], dtypes=kinds, **attributes)
         return made
 
     def _operand(self, operand: Operand) -> str:
@@ -184,8 +180,7 @@ class Builder:
         `wanted` says what becomes of it where that is another thing than the words of `shape`.
         """
         words = [dim for dim in shape if isinstance(dim, str)]
-        plain = len(words) <= 1
-        if plain and (self.chance.random() < 0.6 or words and words[0] not in value.shape):
+        if len(words) <= 1 and self.chance.random() < 0.6:
             target: Operand = np.array([-1 if isinstance(d, str) else d for d in shape], np.int64)
         else:
             target = self.lengths(shape, value)

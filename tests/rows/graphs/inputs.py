@@ -32,6 +32,7 @@ LAYOUTS: list[Shape] = [
 USUAL = 9
 """So many of them have their rows first; those are taken more often."""
 
+STEPS: list[Shape] = [(ROWS, 6), (ROWS, FREE)]
 TOKENS = 128
 
 
@@ -87,7 +88,7 @@ def _rows(g: Builder, shape: Shape) -> GraphInput:
 
 
 def _tokens(g: Builder) -> GraphInput:
-    value = Value(g.name("input_ids"), (ROWS, g.chance.choice([FREE, 6])), INT64)
+    value = Value(g.name("input_ids"), g.chance.choice(STEPS), INT64)
     table = g.weights(TOKENS, 4)
     g.pool.append(g.add("Gather", table, value, shape=(*value.shape, 4), dtype=np.float32, axis=0))
     return GraphInput(value, lambda chance, of: chance.integers(0, TOKENS, of))
@@ -95,7 +96,7 @@ def _tokens(g: Builder) -> GraphInput:
 
 def _mask(g: Builder) -> GraphInput:
     dtype: Any = g.chance.choice([np.bool_, np.int64])
-    value = Value(g.name("mask"), (ROWS, g.chance.choice([FREE, 6])), np.dtype(dtype))
+    value = Value(g.name("mask"), g.chance.choice(STEPS), np.dtype(dtype))
     g.pool.append(g.cast(value, np.float32))
     return GraphInput(value, lambda chance, of: (chance.random(of) < 0.7).astype(dtype))
 

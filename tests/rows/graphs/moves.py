@@ -1,5 +1,7 @@
 """Steps that move elements about: the batch axis goes along, or is mixed with another."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.rows.graphs.builder import BACKWARD, INT64, Builder, ends
@@ -32,11 +34,7 @@ def there_and_back(g: Builder, x: Value) -> Value:
 @ingredient("layout")
 def folding_an_axis_into_the_batch_and_back(g: Builder, x: Value) -> Value | None:
     first = g.rows_first(x)
-    if (
-        first.rank < 3
-        or not isinstance(first.shape[1], int)
-        or not isinstance(first.shape[-1], int)
-    ):
+    if first.rank < 3 or not {1, first.rank - 1} <= {*first.fixed}:
         return None
     width = first.length(-1)
     folded = g.reshape(first, ("many", *first.shape[2:]))
@@ -111,7 +109,7 @@ def halves_exchanged(g: Builder, x: Value) -> Value | None:
     if axis is None or x.length(axis) % 2:
         return None
     half = x.resized(axis, x.length(axis) // 2)
-    more = {"num_outputs": 2} if g.opset >= 18 else {}
+    more: dict[str, Any] = {"num_outputs": 2} if g.opset >= 18 else {}
     left, right = g.many("Split", x, shapes=[half, half], axis=axis, **more)
     return g.add("Concat", right, left, shape=x.shape, axis=axis)
 

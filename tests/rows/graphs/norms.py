@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tests.rows.graphs.builder import Builder
-from tests.rows.graphs.linear import picture
+from tests.rows.graphs.builder import Array, Builder
 from tests.rows.graphs.values import ROWS, Value, ingredient
+from tests.rows.graphs.windows import picture
 
 
-def statistics(g: Builder, channels: int) -> list[np.ndarray]:  # type: ignore[type-arg]
+def statistics(g: Builder, channels: int) -> list[Array]:
     """Scale, bias, mean and variance of a batch norm."""
     scale, bias, mean, deviation = (g.weights(channels) for _ in range(4))
     return [scale, bias, mean, np.abs(deviation) + np.float32(0.5)]

@@ -1,9 +1,10 @@
-"""Eight bits: with fixed scales, with scales of each row, and with one scale found for the batch."""
+"""Eight bits: with fixed scales, with one of each row, and with one found for the batch."""
 
 import numpy as np
 
-from tests.rows.graphs.builder import Builder
+from tests.rows.graphs.builder import Builder, Operand
 from tests.rows.graphs.values import Value, ingredient
+from tests.rows.graphs.windows import picture
 
 UINT8 = np.dtype(np.uint8)
 
@@ -54,12 +55,12 @@ def dynamic_weights(g: Builder, x: Value) -> Value | None:
     return g.add("Mul", x, factor)
 
 
-def product(g: Builder, q: Value, zero: object) -> Value:
+def product(g: Builder, q: Value, zero: Operand) -> Value:
     """With a matrix of eight bits, as floats."""
     width = q.length(-1)
     matrix = np.clip(np.round(g.weights(width, 4) * 40), -127, 127).astype(np.int8)
     y = g.add(
-        "MatMulInteger", q, matrix, zero, np.int8(0),  # type: ignore[arg-type] # value or array
+        "MatMulInteger", q, matrix, zero, np.int8(0),
         shape=q.resized(-1, 4), dtype=np.int32,
     )  # fmt: skip
     return g.cast(y, np.float32)
@@ -83,8 +84,6 @@ def a_matrix_dynamically(g: Builder, x: Value) -> Value | None:
 
 @ingredient("quantised", couples=True)
 def a_convolution_dynamically(g: Builder, x: Value) -> Value | None:
-    from tests.rows.graphs.linear import picture
-
     p = picture(g, x)
     if p is None:
         return None

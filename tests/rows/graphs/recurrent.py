@@ -101,9 +101,8 @@ def steps_of_a_row_backward(g: Builder, x: Value) -> Value | None:
     if sequence is None:
         return None
     zero = helper.make_tensor("value", TensorProto.INT64, [1], [0])
-    none = g.add(
-        "ConstantOfShape", g.dimension(sequence, 1), shape=(ROWS,), dtype=INT64, value=zero
-    )
+    rows = g.dimension(sequence, 1)
+    none = g.add("ConstantOfShape", rows, shape=(ROWS,), dtype=INT64, value=zero)
     lengths = g.add("Add", none, g.dimension(sequence, 0))
     whole = Value(lengths.name, (ROWS,), INT64)
     return g.add("ReverseSequence", sequence, whole, batch_axis=1, time_axis=0)

@@ -1,8 +1,10 @@
 """Steps that reduce, sort, add up along an axis or make it sum to one."""
 
+from typing import Any
+
 import numpy as np
 
-from tests.rows.graphs.builder import BOOL, INT64, Builder
+from tests.rows.graphs.builder import BOOL, INT64, Builder, Operand
 from tests.rows.graphs.values import ROWS, Value, ingredient
 
 REDUCTIONS = [
@@ -170,12 +172,12 @@ def the_best_row_for_all(g: Builder, x: Value) -> Value:
 
 
 def top(
-    g: Builder, x: Value, axis: int, count: object, dim: int | str, values: bool | None = None
+    g: Builder, x: Value, axis: int, count: Operand, dim: int | str, values: bool | None = None
 ) -> Value:
     """The largest or smallest along an axis, or their places."""
     shape = x.resized(axis, dim)
     best, where = g.many(
-        "TopK", x, count,  # type: ignore[arg-type] # a value or an array
+        "TopK", x, count,
         shapes=[shape, shape], dtypes=[x.dtype, INT64],
         axis=signed(g, x, axis), largest=g.chance.randint(0, 1), sorted=1,
     )  # fmt: skip
@@ -198,7 +200,7 @@ def a_running_sum_over_the_batch(g: Builder, x: Value) -> Value:
 
 def running_sum(g: Builder, x: Value, axis: int) -> Value:
     """Either way, with or without the element itself."""
-    kind = {"exclusive": g.chance.randint(0, 1), "reverse": g.chance.randint(0, 1)}
+    kind: dict[str, Any] = {"exclusive": g.chance.randint(0, 1), "reverse": g.chance.randint(0, 1)}
     place = np.array(signed(g, x, axis), np.int64)
     return g.add("Mul", g.add("CumSum", x, place, **kind), 0.3)
 
@@ -233,8 +235,7 @@ def one_for_the_largest(g: Builder, x: Value) -> Value | None:
 @ingredient("softmax", couples=True)
 def softmax_over_the_batch(g: Builder, x: Value) -> Value:
     assert x.batch is not None
-    y = g.add(g.chance.choice(SOFTMAX), x, axis=signed(g, x, x.batch))
-    return y
+    return g.add(g.chance.choice(SOFTMAX), x, axis=signed(g, x, x.batch))
 
 
 @ingredient("softmax", couples=True)
