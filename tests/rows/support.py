@@ -1,5 +1,6 @@
 """Trials for the tests: ONNX graphs written as text, and numpy functions."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.parser
-import onnxruntime
 
 from trtasync.rows.verdicts import Array, Finding, Verdict
 from trtasync.tensors import Dim, TensorSpec
@@ -21,6 +21,14 @@ DTYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(bool)": np.bool_,
 }
+
+
+def load_runtime() -> Any:
+    """ONNX Runtime without its telemetry, which would keep a database open."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
 
 
 def graph(signature: str, body: str) -> bytes:
@@ -42,6 +50,7 @@ class OnnxTrial:
     """
 
     def __init__(self, model: bytes | str):
+        onnxruntime = load_runtime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4

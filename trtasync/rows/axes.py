@@ -85,26 +85,39 @@ def find_axes(
 def guesses(inputs: Sequence[TensorSpec], first: Mapping[str, int | None]) -> Iterator[Axes]:
     """Choices of axes that the declared shapes allow, without the first one; likely ones first.
 
-    All axes that have rows share one name, or have none. An axis whose name occurs twice in its
-    tensor has no rows: both would have to grow.
+    The batch axis has one name in all inputs that have rows, or none in any, or it is called
+    differently here and there. A name that occurs twice in a tensor is that of no batch axis: both
+    would have to grow.
     """
-    names = Counter(
-        dim for spec in inputs for axis in _candidates(spec) if (dim := _name(spec, axis))
-    )
     seen: list[Axes] = [{spec.name: first.get(spec.name) for spec in inputs}]
-    for name in [*(name for name, _ in names.most_common()), None]:
-        for choice in product(*(_choices(spec, name) for spec in inputs)):
+    for options in _options(inputs):
+        for choice in product(*options):
             axes = dict(zip((spec.name for spec in inputs), choice, strict=True))
             if axes not in seen and any(axis is not None for axis in choice):
                 seen.append(axes)
                 yield axes
 
 
-def _choices(spec: TensorSpec, name: str | None) -> list[int | None]:
-    """Axes of an input for the rows of a model whose batch axis has that name."""
-    candidates = _candidates(spec)
-    named = [axis for axis in candidates if name is not None and _name(spec, axis) == name]
-    return [*named] or [*(axis for axis in candidates if _name(spec, axis) is None), None]
+def _options(inputs: Sequence[TensorSpec]) -> Iterator[list[list[int | None]]]:
+    """Axes to choose from, input by input, None among them where it may be shared."""
+    dynamic = [_candidates(spec) for spec in inputs]
+    names = Counter(
+        name
+        for spec, axes in zip(inputs, dynamic, strict=True)
+        for axis in axes
+        if (name := _name(spec, axis)) is not None
+    )
+    nameless = [
+        [*(axis for axis in axes if _name(spec, axis) is None), None]
+        for spec, axes in zip(inputs, dynamic, strict=True)
+    ]
+    for name, _ in names.most_common():
+        yield [
+            [axis for axis in axes if _name(spec, axis) == name] or otherwise
+            for spec, axes, otherwise in zip(inputs, dynamic, nameless, strict=True)
+        ]
+    yield nameless
+    yield [[*axes, None] for axes in dynamic]
 
 
 def _candidates(spec: TensorSpec) -> list[int]:

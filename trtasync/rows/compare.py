@@ -15,7 +15,9 @@ TOLERANCE: Final = 1e-4
 
 def row(output: Array, axis: int, place: int) -> Array:
     """One row of an output, without the axis along which rows lie."""
-    return output[(slice(None),) * axis + (place,)]
+    # with an ellipsis even a single number is an array
+    index: tuple[Any, ...] = (*[slice(None)] * axis, place, ...)
+    return np.asarray(output[index])
 
 
 def same_bits(left: Array, right: Array) -> bool:
@@ -29,7 +31,7 @@ def same_bits(left: Array, right: Array) -> bool:
 
 def difference(left: Array, right: Array) -> float:
     """The largest absolute difference; inf for other shapes, or where one is finite alone."""
-    if left.shape != right.shape or left.dtype.hasobject:
+    if left.shape != right.shape or not is_numeric(left.dtype):
         return 0.0 if same_bits(left, right) else float("inf")
     apart, _ = _apart(left, right)
     return float(apart.max(initial=0.0))
@@ -46,7 +48,12 @@ def relative_difference(left: Array, right: Array) -> float:
 
 def finite(output: Array) -> bool:
     """No NaN and no inf in it."""
-    return output.dtype.hasobject or bool(np.isfinite(output).all())
+    return not is_numeric(output.dtype) or bool(np.isfinite(output).all())
+
+
+def is_numeric(dtype: np.dtype[Any]) -> bool:
+    """Numbers and bools, the types of `ml_dtypes` included."""
+    return dtype.kind in "biufcV" and dtype.type is not np.void
 
 
 def following_axes(shapes: Sequence[tuple[int, ...]], rows: Sequence[int]) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from trtasync.rows.budget import OutOfTime, Refused, Runs
 from trtasync.rows.compare import finite, following_axes, row, same_bits
-from trtasync.rows.exchange import Base, Evidence, Exchanges, Run, schedule
+from trtasync.rows.exchange import SCHEDULE, Base, Evidence, Exchanges, Run, schedule
 from trtasync.rows.inputs import Layout, Row, Source
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
@@ -21,6 +21,9 @@ DULL_DRAWS: Final = 4
 """So often at most are inputs drawn that run but leave an output constant or not finite."""
 
 FEWEST_EXCHANGES: Final = 2
+
+FURTHER_RUNS: Final = 4
+"""Beside the first batch and the exchanges: another size, one row, in reverse order, all quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Examination:
         self._counts = counts
         self._outputs = outputs
         self._before = runs.count
-        self._planned = 0
+        self._planned = FURTHER_RUNS + 1 + len(SCHEDULE)
         self._evidence: list[Evidence] = []
         self._exchanges: Exchanges | None = None
 
@@ -87,7 +90,7 @@ class Examination:
             self._examine(sources)
         except OutOfTime:
             done = self._runs.count - self._before
-            return self._findings(f"out of time after {done} of {self._planned or 'many'} runs")
+            return self._findings(f"out of time after {done} of {self._planned} runs")
         except RefusedTogether as error:
             return self._all(Verdict.COUPLED, str(error))
         except Refused as error:
@@ -99,7 +102,7 @@ class Examination:
         run = partial(self._run, source)
         size, other = self._counts.base, self._counts.other
         plan = schedule(base.rows[0], size)
-        self._planned = self._runs.count - self._before + len(plan) + 3
+        self._planned = self._runs.count - self._before + len(plan) + FURTHER_RUNS
         sized = self._other_sizes(run, base)
         self._evidence = [
             self._placed(index, name, hint, sized)

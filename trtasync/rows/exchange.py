@@ -28,7 +28,7 @@ Run = Callable[[Sequence[Row]], list[Array]]
 LOUD: Final = 1e6
 QUIET: Final = 1e-3
 
-WIDER_INTS: Final = (10, 100, 1000, 30_000)
+WIDER_INTS: Final = (10, 1000, 30_000)
 """Bounds of the neighbours' integers, tried one after the other until the model refuses one."""
 
 

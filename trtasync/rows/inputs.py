@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from trtasync.errors import InvalidInput
+from trtasync.rows.compare import is_numeric
 from trtasync.rows.verdicts import Array
 from trtasync.tensors import TensorSpec
 
@@ -113,7 +114,7 @@ FIXED_RECIPES: Final = 5
 def undrawable(layout: Layout) -> str:
     """Why no inputs can be drawn; "" where they can."""
     for index, spec in enumerate(layout.inputs):
-        if spec.dtype.kind not in "biufcV" or spec.dtype.type is np.void:
+        if not is_numeric(spec.dtype):
             return f"inputs of type {spec.dtype} ({spec.name}) cannot be drawn"
         if _size(layout.row_shape(index), 1) > MOST_FIXED_ELEMENTS:
             return f"a row of {spec.name} has more than {MOST_FIXED_ELEMENTS} elements"
@@ -179,7 +180,7 @@ class Drawn:
         """Integers whose name says what they are."""
         if _RATE.fullmatch(name):
             return np.full(shape, SAMPLE_RATE)
-        if _LENGTH.fullmatch(name):
+        if _LENGTH.fullmatch(name) and self._longest > 1:
             return self._chance.integers(1, self._longest + 1, shape)
         if "position" in name:
             return _ramp(shape)
@@ -234,7 +235,7 @@ class Natural:
 
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Real or complex, the types of `ml_dtypes` included: what can hold one half."""
-    if dtype.kind not in "fcV" or dtype.type is np.void:
+    if dtype.kind not in "fcV" or not is_numeric(dtype):
         return False
     return bool(np.asarray(0.5).astype(dtype) != 0)
 
@@ -268,7 +269,8 @@ def _rows(spec: TensorSpec, axis: int, array: Array) -> list[Array]:
         return [array]
     if array.ndim != len(spec.shape):
         raise InvalidInput(f"input {spec} takes no sample of shape {array.shape}.")
-    return list(np.moveaxis(array, axis, 0))
+    # arrays all of them, where iterating would make scalars of a vector
+    return [np.moveaxis(array, axis, 0)[index, ...] for index in range(array.shape[axis])]
 
 
 def _ramp(shape: tuple[int, ...]) -> Array:
