@@ -25,6 +25,7 @@ from tests.rows.random_graphs import RandomGraph, random_graph
 from tests.rows.support import OnnxTrial
 from tests.rows.truth import Truth, truths
 from trtasync.rows.check import check
+from trtasync.rows.proof import prove
 from trtasync.rows.verdicts import Finding, Verdict
 
 __all__ = ["Judgement", "Report", "judge", "judge_many"]
@@ -191,7 +192,8 @@ def judge_many(seeds: Iterable[int], prove: Prove, check: Check) -> Report:
 
 def prove_graph(graph: RandomGraph) -> dict[str, int]:
     """By the static proof."""
-    return {}
+    proofs = prove(graph.model, graph.axes)
+    return {name: proof.axis for name, proof in proofs.items() if proof.axis is not None}
 
 
 def check_graph(graph: RandomGraph) -> Sequence[Finding]:

@@ -145,6 +145,8 @@ def _choose_outputs(g: Builder, steps: list[Ingredient]) -> list[Value]:
     made = g.pool[len(g.pool) - len(steps) :] if steps else [g.add("Identity", g.pool[-1])]
     count = g.chance.choice([0, 0, 1, 1, 2, 3])
     more = g.chance.sample(made[:-1], min(count, len(made) - 1))
+    if g.shared and g.chance.random() < 0.1:
+        more.append(g.add("Abs", g.chance.choice(g.shared)))
     return [*more, made[-1]]
 
 

@@ -260,7 +260,10 @@ def truths(graph: RandomGraph) -> dict[str, Truth] | None:
     Raises:
         WrongLabel: see `truth_of`.
     """
-    seen = observe(graph)
+    try:
+        seen = observe(graph)
+    except Exception:  # the runtime's own, which have no common base
+        return None
     if not all(one.finite for one in seen.values()):
         return None
     return {value.name: truth_of(value, seen[value.name]) for value in graph.outputs}

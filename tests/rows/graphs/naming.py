@@ -17,7 +17,10 @@ class Naming:
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self._words = {ROWS: chance.choice(BATCH), FREE: chance.choice(LENGTH)}
+        batch = chance.choice(BATCH)
+        # ONNX Runtime refuses to run where axes of one name differ in length
+        length = chance.choice([word for word in LENGTH if word != batch or word != "?"])
+        self._words = {ROWS: batch, FREE: length}
         self._numbered = 0
 
     def describe(self, value: Value) -> Any:
