@@ -98,11 +98,10 @@ def outcome(truth: Truth, axis: int | None, proved: int | None, finding: Finding
         return Outcome.NOT_COUNTED
     if alarm:
         return Outcome.FALSE_ALARM
-    said = [proved] if proved is not None else []
-    said += [finding.axis] if tested else []
-    if any(one != axis for one in said):
-        return Outcome.WRONG_AXIS
-    return Outcome.RIGHT if said else Outcome.UNKNOWN
+    if proved is None and not tested:
+        return Outcome.UNKNOWN
+    right = proved in (None, axis) and (not tested or finding.axis == axis)
+    return Outcome.RIGHT if right else Outcome.WRONG_AXIS
 
 
 def judge(

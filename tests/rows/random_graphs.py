@@ -5,6 +5,7 @@ The same seed gives the same model. What is known follows from how a model was p
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.rows.graphs.inputs import GraphInput, draw_inputs
 from tests.rows.graphs.naming import Naming
 from tests.rows.graphs.values import INGREDIENTS, Ingredient, Value
 
-__all__ = ["RandomGraph", "random_graph"]
+__all__ = ["RandomGraph", "graph_of", "random_graph"]
 
 FAMILIES = (
     attention, control, elementwise, indexing, matrices, moves, norms, quantized, randomness,
@@ -77,9 +78,21 @@ class RandomGraph:
 def random_graph(seed: int) -> RandomGraph:
     """The model of a seed: up to twelve steps, some of which may couple rows."""
     chance = random.Random(seed)
+    return _graph(seed, chance, lambda g: [_take_one(g, wanted) for wanted in _plan(chance)])
+
+
+def graph_of(entry: Ingredient, seed: int) -> RandomGraph | None:
+    """A model of this step alone; None where it does not fit the inputs of the seed."""
+    graph = _graph(seed, random.Random(seed), lambda g: [_take(g, entry, tries=3)])
+    return graph if graph.steps else None
+
+
+def _graph(
+    seed: int, chance: random.Random, add_steps: Callable[[Builder], list[Ingredient | None]]
+) -> RandomGraph:
     g = Builder(chance, chance.choice(OPSETS))
     inputs = draw_inputs(g)
-    steps = [step for wanted in _plan(chance) if (step := _take_one(g, wanted)) is not None]
+    steps = [step for step in add_steps(g) if step is not None]
     outputs = _choose_outputs(g, steps)
     return RandomGraph(
         seed,
@@ -115,10 +128,17 @@ def _take_one(g: Builder, wanted: str) -> Ingredient | None:
     for _ in range(30):
         family = g.chance.choice(families)
         entry = g.chance.choice([one for one in suiting if one.family == family])
+        if _take(g, entry, tries=1) is not None:
+            return entry
+    return None
+
+
+def _take(g: Builder, entry: Ingredient, tries: int) -> Ingredient | None:
+    for _ in range(tries):
         made = entry.step(g, _choose_value(g))
         if made is not None:
-            coupled, noisy = made.coupled or entry.couples, made.random or wanted == "random"
-            g.pool.append(replace(made, coupled=coupled, random=noisy))
+            noisy = made.random or entry.family == "random"
+            g.pool.append(replace(made, coupled=made.coupled or entry.couples, random=noisy))
             return entry
     return None
 

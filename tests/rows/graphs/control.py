@@ -4,7 +4,7 @@ import numpy as np
 from onnx import helper
 
 from tests.rows.graphs.builder import BOOL, FLOAT_TENSOR, INT64, Array, Builder, Operand, element
-from tests.rows.graphs.values import FREE, Value, ingredient
+from tests.rows.graphs.values import FREE, ROWS, Value, ingredient
 
 
 def either(g: Builder, condition: Operand, x: Value) -> Value:
@@ -135,8 +135,8 @@ def a_loop_of_a_fixed_number_of_steps(g: Builder, x: Value) -> Value:
 
 @ingredient("control flow")
 def a_loop_as_long_as_a_shared_input_says(g: Builder, x: Value) -> Value | None:
-    whole = [value for value in g.shared if value.dtype == INT64 and value.shape == ()]
-    return repeated(g, whole[0], x) if whole else None
+    counts = [value for value in g.shared if value.name.startswith("steps")]
+    return repeated(g, counts[0], x) if counts else None
 
 
 @ingredient("control flow")
@@ -230,3 +230,34 @@ def a_sequence_of_rows_backward(g: Builder, x: Value) -> Value | None:
     longer = g.add("SequenceInsert", parts, last, np.array(0), shape=x.shape)
     shorter = g.add("SequenceErase", longer, np.array(-1), shape=x.shape)
     return g.add("ConcatFromSequence", shorter, shape=x.shape, axis=x.batch)
+
+
+@ingredient("control flow", couples=True)
+def a_loop_until_all_rows_are_small(g: Builder, x: Value) -> Value:
+    """At most six times, as a decoder that waits for its slowest row."""
+    body = g.inner()
+    step, go, state = body.name("step"), body.name("go"), body.name("state")
+    inputs = [
+        helper.make_tensor_value_info(step, element(np.int64), []),
+        helper.make_tensor_value_info(go, element(np.bool_), []),
+        helper.make_tensor_value_info(state, FLOAT_TENSOR, [None] * x.rank),
+    ]
+    y = body.add("Mul", Value(state, x.shape), 0.8)
+    on = body.add("Greater", body.summary("ReduceMax", body.add("Abs", y)), 0.9, dtype=BOOL)
+    graph = body.graph("body", inputs, [on, y])
+    always = np.array(True)
+    return read_inside(g.add("Loop", np.array(6), always, x, shape=x.shape, body=graph), None, x)
+
+
+@ingredient("control flow", couples=True)
+def only_as_many_steps_as_the_longest_row_has(g: Builder, x: Value) -> Value | None:
+    """Steps are counted where the sum is positive; the rest is cut off for all rows."""
+    first = g.rows_first(x)
+    if first.rank != 3 or not isinstance(first.shape[1], int) or first.length(1) < 4:
+        return None
+    sums = g.reduce("ReduceSum", first, [2], keep=False)
+    there = g.cast(g.add("Greater", sums, 0.0, dtype=BOOL), np.float32)
+    longest = g.summary("ReduceMax", g.reduce("ReduceSum", there, [1], keep=False))
+    end = g.unsqueeze(g.cast(longest, np.int64), 0)
+    start, axis = np.array([0]), np.array([1])
+    return g.add("Slice", first, start, end, axis, shape=(ROWS, "steps", *first.shape[2:]))

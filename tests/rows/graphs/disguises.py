@@ -6,6 +6,8 @@ from typing import Any
 from onnx import helper, shape_inference
 
 LOCAL = "local"
+NOT_INSIDE = {"Constant", "MeanVarianceNormalization"}
+"""ONNX Runtime 1.32 cannot load a function that calls the latter."""
 
 
 def disguise(model: Any, chance: random.Random) -> Any:
@@ -22,7 +24,7 @@ def disguise(model: Any, chance: random.Random) -> Any:
 
 def with_functions(model: Any, chance: random.Random) -> Any:
     """Some nodes become calls of functions of the model."""
-    plain = [node for node in model.graph.node if node.op_type != "Constant" and _whole(node)]
+    plain = [node for node in model.graph.node if node.op_type not in NOT_INSIDE and _whole(node)]
     for number, node in enumerate(chance.sample(plain, min(3, len(plain)))):
         body = type(node)()
         body.CopyFrom(node)

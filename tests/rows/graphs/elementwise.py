@@ -176,3 +176,20 @@ def another_first_row(g: Builder, x: Value) -> Value | None:
         return None
     row = g.weights(1, *(first.length(axis) for axis in range(1, first.rank)))
     return g.rows_back(g.add("ScatterND", first, np.array([[0]]), row), x)
+
+
+@ingredient("place", couples=True)
+def counting_rows_by_a_running_sum(g: Builder, x: Value) -> Value:
+    """Ones added up along the batch."""
+    assert x.batch is not None
+    ones = g.add("Exp", g.add("Mul", g.add("Sign", x), 0.0))
+    count = g.add("CumSum", ones, np.array(x.batch, np.int64))
+    return g.add("Add", x, g.add("Mul", count, 0.3))
+
+
+@ingredient("place", couples=True)
+def no_axis_of_one(g: Builder, x: Value) -> Value | None:
+    """`Squeeze` without axes: one row alone loses its batch axis."""
+    if 1 in x.shape or x.rank < 2:
+        return None
+    return g.add("Squeeze", x)

@@ -171,3 +171,41 @@ def the_order_of_all_numbers(g: Builder, x: Value) -> Value | None:
     outputs = g.many("Unique", x, shapes=shapes, dtypes=[x.dtype, INT64, INT64, INT64])
     back = g.add("Reshape", outputs[2], g.lengths(x.shape, x), shape=x.shape)
     return g.cast(back, np.float32)
+
+
+@ingredient("lookups")
+def large_numbers_overwritten(g: Builder, x: Value) -> Value:
+    """What a mask in brackets becomes: their number depends on all rows, the result does not."""
+    large = g.add("Greater", x, 0.4, dtype=BOOL)
+    where = g.transpose(g.add("NonZero", large, shape=(x.rank, "few"), dtype=INT64), [1, 0])
+    count = g.dimension(where, 0)
+    halves = g.add("Expand", np.array([0.5], np.float32), count, shape=("few",), dtype=x.dtype)
+    return g.add("ScatterND", x, where, halves)
+
+
+@ingredient("lookups")
+def each_row_by_its_number(g: Builder, x: Value) -> Value | None:
+    """`GatherND` with the pair of a row's number and a place that the row chose."""
+    first = g.rows_first(x)
+    if first.rank < 2 or not isinstance(first.shape[1], int):
+        return None
+    key = g.reduce("ReduceSum", first, range(1, first.rank), keep=False)
+    place = g.unsqueeze(places(g, key, first.length(1)), 1)
+    count = g.squeeze(g.dimension(first, 0), 0)
+    number = g.unsqueeze(
+        g.add("Range", np.int64(0), count, np.int64(1), shape=(ROWS,), dtype=INT64), 1
+    )
+    pair = g.add("Concat", number, place, shape=(ROWS, 2), axis=1)
+    return g.add("GatherND", first, pair, shape=(ROWS, *first.shape[2:]))
+
+
+@ingredient("lookups", couples=True)
+def rows_chosen_by_a_shared_number(g: Builder, x: Value) -> Value | None:
+    """The row of that number, for all."""
+    assert x.batch is not None
+    whole = [value for value in g.shared if value.dtype == INT64]
+    if not whole:
+        return None
+    where = g.unsqueeze(g.add("Mod", whole[0], g.squeeze(g.dimension(x, x.batch), 0)), 0)
+    row = g.add("Gather", x, where, shape=x.resized(x.batch, 1), axis=x.batch)
+    return g.add("Sub", x, row, shape=x.shape)

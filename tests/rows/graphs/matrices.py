@@ -106,3 +106,35 @@ def a_matrix_that_mixes_rows(g: Builder, x: Value) -> Value | None:
     ones = g.add("Expand", np.ones((1, 1), np.float32), square, shape=(ROWS, "r"), dtype=x.dtype)
     lower = g.add("Trilu", ones, upper=0)
     return g.add("MatMul", lower, inside, shape=inside.shape)
+
+
+@ingredient("matmul")
+def a_matrix_of_each_row(g: Builder, x: Value) -> Value | None:
+    """One made of the row itself, times the mean of its steps."""
+    first = g.rows_first(x)
+    if first.rank != 3:
+        return None
+    mean = g.reduce("ReduceMean", first, [1])
+    square = g.add("MatMul", g.transpose(first, [0, 2, 1]), first, shape=(ROWS, *[x.shape[-1]] * 2))
+    return g.add("MatMul", mean, square, shape=(ROWS, 1, first.shape[2]))
+
+
+@ingredient("matmul", couples=True)
+def every_row_times_the_matrix_of_every_row(g: Builder, x: Value) -> Value | None:
+    """Two axes are not three: [rows, width] is one matrix for all of [rows, width, steps]."""
+    first = g.rows_first(x)
+    if first.rank != 3:
+        return None
+    mean = g.reduce("ReduceMean", first, [1], keep=False)
+    turned = g.transpose(first, [0, 2, 1])
+    y = g.add("MatMul", mean, turned, shape=("pairs", ROWS, first.shape[1]))
+    return g.reduce("ReduceMax", y, [0], keep=False)
+
+
+@ingredient("matmul", couples=True)
+def every_row_less_every_row(g: Builder, x: Value) -> Value | None:
+    """[rows] and [rows, 1] broadcast to all pairs."""
+    if x.shape != (ROWS,):
+        return None
+    pairs = g.add("Sub", x, g.unsqueeze(x, 1), shape=("pairs", ROWS))
+    return g.reduce("ReduceMax", pairs, [g.chance.choice([0, 1])], keep=False)

@@ -268,3 +268,15 @@ def rows_flattened_from_the_wrong_axis(g: Builder, x: Value) -> Value | None:
     if x.length(0) < 2:
         return None
     return g.add("Flatten", x, shape=("many", width), axis=2)
+
+
+@ingredient("slices", couples=True)
+def the_batch_shifted_by_negative_padding(g: Builder, x: Value) -> Value:
+    assert x.batch is not None
+    return g.add("Pad", x, ends(x.rank, x.batch, 1, -1))
+
+
+@ingredient("layout", couples=True)
+def softmax_over_everything_flattened(g: Builder, x: Value) -> Value:
+    flat = g.add("Flatten", x, shape=(1, "all"), axis=0)
+    return g.add("Reshape", g.add("Softmax", flat), g.lengths(x.shape, x), shape=x.shape)
