@@ -1,5 +1,7 @@
 """Random graphs whose truth is known: no false alarm, no coupling missed, in little time."""
 
+import re
+
 import numpy as np
 import onnx
 import pytest
@@ -46,8 +48,16 @@ COUPLED = {
 
 SIGNATURE = """(float[N,6,8] x) => (float[N,6,8] y)
     <int64 zero = {0}, int64 one = {1}, int64[1] first = {0}, int64[1] last = {2},
-     int64[1] eight = {8}, int64[6] backwards = {5,4,3,2,1,0}, float faint = {0.001},
-     float[8] ones = {1,1,1,1,1,1,1,1}>"""
+     int64[1] eight = {8}, int64[1] six = {6}, int64[6] backwards = {5,4,3,2,1,0},
+     float faint = {0.001}, float[8] ones = {1,1,1,1,1,1,1,1}>"""
+
+
+HELPERS = [
+    "zeros = Sub(x, x)",
+    "ones_like = Exp(zeros)",
+    "rows = Shape <end = 1> (x)",
+    "counts = Expand(rows, six)",
+]
 
 
 def random_model(chance: np.random.Generator, coupling: str | None) -> bytes:
@@ -57,13 +67,37 @@ def random_model(chance: np.random.Generator, coupling: str | None) -> bytes:
     layers = [INDEPENDENT[name] for name in before]
     layers += [COUPLED[coupling]] if coupling else [INDEPENDENT["linear"]]
     layers += [INDEPENDENT[name] for name in after]
-    nodes = ["zeros = Sub(x, x)", "unit = Exp(zeros)", "t0 = Identity(x)"]
+    nodes = [*HELPERS, "layer0 = Identity(x)"]
     for number, layer in enumerate(layers):
-        for node in layer.split("\n"):
-            nodes.append(_renamed(node, number))
-    text = "\n".join([*nodes, f"y = Identity(t{len(layers)})"])
+        nodes += [_renamed(node, number) for node in layer.split("\n")]
+    text = "\n".join([*nodes, f"y = Identity(layer{len(layers)})"])
     model = onnx.load_model_from_string(graph(SIGNATURE, f"{{ {text} }}"))
     for name, shape in {"weight": (8, 8), "square": (6, 6), "kernel": (6, 6, 3)}.items():
         values = 0.4 * chance.standard_normal(shape, np.float32)
         model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
     return bytes(model.SerializeToString())
+
+
+def _renamed(node: str, number: int) -> str:
+    """A layer's node with the graph's own names."""
+    node = re.sub(r"\b(\w+)_\b", rf"\g<1>{number}", node)
+    return re.sub(r"\bb\b", f"layer{number + 1}", re.sub(r"\ba\b", f"layer{number}", node))
+
+
+def finding(model: bytes, seed: int) -> Finding:
+    """Of the only output."""
+    (found,) = check(OnnxTrial(model), {"x": 0}, deadline=30, seed=seed)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_independent_rows_raise_no_alarm(seed: int) -> None:
+    found = finding(random_model(np.random.default_rng(seed), None), seed)
+    assert (found.verdict, found.axis) == (Verdict.TESTED, 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("coupling", COUPLED)
+def test_coupled_rows_are_found(coupling: str, seed: int) -> None:
+    found = finding(random_model(np.random.default_rng(seed), coupling), seed)
+    assert found.verdict is Verdict.COUPLED
