@@ -4,9 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from trtasync.rows.proof.calls import normalized
-from trtasync.rows.proof.scopes import Run, Scope, read_attributes
+from trtasync.rows.proof.scopes import Run, Scope, named, read_attributes
 from trtasync.rows.proof.sizes import Size, Symbols
-from trtasync.rows.proof.tensors import Coupled, NotProved, Tensor, Value, Values, same_values
+from trtasync.rows.proof.tensors import (
+    Coupled,
+    Inherited,
+    NotProved,
+    Tensor,
+    Value,
+    Values,
+    same_values,
+)
 
 MOST_TURNS: Final = 6
 """Of a loop's body, until what is known of its state no longer changes."""
@@ -46,7 +54,10 @@ def _branch(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     other = run.graph(graphs["else_branch"], scope, [])
     if len(then) != len(other):
         raise NotProved("has branches with different numbers of outputs")
-    return [_joined(one, two, scope.symbols, set()) for one, two in zip(then, other, strict=True)]
+    return [
+        _told(node, _joined, one, two, scope.symbols, set())
+        for one, two in zip(then, other, strict=True)
+    ]
 
 
 def _loop(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
@@ -58,12 +69,16 @@ def _loop(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     scalar = Tensor(())
     first = list(inputs[2:])
     states, results = _settled(
-        first, lambda states: run.graph(body, scope, [scalar, scalar, *states]), 1, scope.symbols
+        node,
+        first,
+        lambda states: run.graph(body, scope, [scalar, scalar, *states]),
+        1,
+        scope.symbols,
     )
     _shared(results[0], "runs as often as single rows say")
     turns = scope.symbols.fresh()
-    stacked = [_stacked(value, 0, turns) for value in results[1 + len(first) :]]
-    return [_outside(value, before, scope.symbols) for value in (*states, *stacked)]
+    stacked = [_told(node, _stacked, value, 0, turns) for value in results[1 + len(first) :]]
+    return [_told(node, _outside, value, before, scope.symbols) for value in (*states, *stacked)]
 
 
 def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
@@ -75,15 +90,19 @@ def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     first, scanned = list(inputs[:count]), inputs[count:]
     axes = attributes.get("scan_input_axes") or [0] * len(scanned)
     before = scope.symbols.made
-    slices = [_slice_of(value, axis) for value, axis in zip(scanned, axes, strict=True)]
+    slices = [
+        _told(node, _slice_of, value, axis) for value, axis in zip(scanned, axes, strict=True)
+    ]
     states, results = _settled(
-        first, lambda states: run.graph(body, scope, [*states, *slices]), 0, scope.symbols
+        node, first, lambda states: run.graph(body, scope, [*states, *slices]), 0, scope.symbols
     )
     outputs = results[count:]
     axes = attributes.get("scan_output_axes") or [0] * len(outputs)
     turns = scope.symbols.fresh()
-    stacked = [_stacked(value, axis, turns) for value, axis in zip(outputs, axes, strict=True)]
-    return [_outside(value, before, scope.symbols) for value in (*states, *stacked)]
+    stacked = [
+        _told(node, _stacked, value, axis, turns) for value, axis in zip(outputs, axes, strict=True)
+    ]
+    return [_told(node, _outside, value, before, scope.symbols) for value in (*states, *stacked)]
 
 
 CONTROL: Final[dict[str, Callable[[Any, Scope, Inputs, Run], list[Value]]]] = {
@@ -100,7 +119,7 @@ def _subgraphs(node: Any) -> dict[str, Any]:
 def _shared(value: Value | None, why: str) -> Tensor:
     """The value, which decides what is run for all rows."""
     if isinstance(value, Coupled):
-        raise NotProved(f"is ruled by a tensor of which nothing is proved: {value.why}")
+        raise Inherited(value.why)
     if value is None or value.layout is not None:
         raise NotProved(why)
     if value.counts_rows:
@@ -109,6 +128,7 @@ def _shared(value: Value | None, why: str) -> Tensor:
 
 
 def _settled(
+    node: Any,
     first: Sequence[Value | None],
     body: Callable[[Sequence[Value]], list[Value]],
     skipped: int,
@@ -117,6 +137,7 @@ def _settled(
     """What holds of the states in every turn, and of the body's outputs then.
 
     Args:
+        node: the loop.
         first: the states before the first turn.
         body: from states to outputs.
         skipped: how many outputs come before those that are the next states.
@@ -138,6 +159,14 @@ def _settled(
     raise NotProved("changes in every turn what is known of its states")
 
 
+def _told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
+    """What the function returns, or why it did not."""
+    try:
+        return function(*given)
+    except NotProved as reason:
+        return Coupled(f"{named(node)} {reason}")
+
+
 def _joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> Value:
     """What holds of both.
 
@@ -152,20 +181,20 @@ def _joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> V
     if isinstance(other, Coupled):
         return other
     if one.layout != other.layout:
-        return Coupled("its rows lie along different axes, depending on the way taken")
+        raise NotProved("gives rows along different axes, depending on the way taken")
     if one.counts_rows != other.counts_rows:
-        return Coupled("it counts the rows, depending on the way taken")
+        raise NotProved("counts the rows, depending on the way taken")
     values = one.values if same_values(one.values, other.values) else None
     if values is None and (one.counts_rows or other.counts_rows):
-        return Coupled("it counts the rows, depending on the way taken")
+        raise NotProved("counts the rows, depending on the way taken")
     if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
         if one.layout is not None:
-            return Coupled("it has rows in different ranks, depending on the way taken")
+            raise NotProved("gives rows in different ranks, depending on the way taken")
         return Tensor(None)
     shape = []
     for size, two in zip(one.shape, other.shape, strict=True):
         if size != two and size.rows:
-            return Coupled("it has other numbers of rows, depending on the way taken")
+            raise NotProved("gives other numbers of rows, depending on the way taken")
         if size != two and size not in widened:
             size = symbols.fresh()
             widened.add(size)
@@ -196,7 +225,7 @@ def _stacked(value: Value, axis: int, turns: Size) -> Value:
     if isinstance(value, Coupled):
         return value
     if value.counts_rows:
-        return Coupled("it collects the number of rows")
+        raise NotProved("collects the number of rows")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape) + 1)
@@ -211,11 +240,11 @@ def _outside(value: Value, before: int, symbols: Symbols) -> Value:
         return value
     sizes = [] if value.layout is None else [value.layout.outer, value.layout.inner]
     if any(_made_since(size, before) for size in sizes):
-        return Coupled("its rows are merged with an axis that a loop changes")
+        raise NotProved("merges rows with an axis that it changes")
     values = value.values
     if values is not None and values.dtype == object and _any_made_since(values, before):
         if value.counts_rows:
-            return Coupled("it counts the rows, in another way in every turn")
+            raise NotProved("counts the rows, in another way in every turn")
         values = None
     if value.shape is None:
         return value

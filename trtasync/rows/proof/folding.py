@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from trtasync.rows.proof.calls import MOST_ELEMENTS, Call, normalized
-from trtasync.rows.proof.sizes import ONE, ZERO, Size, Symbols
+from trtasync.rows.proof.sizes import ONE, ZERO, Size, Symbols, product
 from trtasync.rows.proof.tensors import NotProved, Tensor, Values, constant
 
 Numeric = Callable[..., Values]
@@ -53,7 +53,7 @@ def folded(call: Call) -> list[Tensor] | None:
     if call.operator == "Shape":
         return [_shape(call)]
     if call.operator == "Size" and (tensor := call.raw(0)).shape is not None:
-        return [constant(_objects([_product(tensor.shape)], ()))]
+        return [constant(_plain(_objects([product(tensor.shape)], ())))]
     moved = MOVES.get(call.operator)
     if moved is None and call.operator not in NUMERIC and call.operator != "Where":
         return None
@@ -125,13 +125,6 @@ def _symbolic(array: Values) -> Values:
     return _objects([Size.of(int(number)) for number in array.flat], array.shape)
 
 
-def _product(sizes: Sequence[Size]) -> Size:
-    total = ONE
-    for size in sizes:
-        total *= size
-    return total
-
-
 # ------------------------------------------------------------------------- element by element
 
 
@@ -159,7 +152,8 @@ def _inexact(array: Values, symbols: Symbols) -> Values:
 
 def _one(operator: str, of: tuple[Size, ...], symbols: Symbols) -> Size:
     if operator == "Where":
-        return _where(*of, symbols)
+        condition, one, other = of
+        return _where(condition, one, other, symbols)
     exact = all(size.exact for size in of)
     if exact and (known := _exactly(operator, *of)) is not None:
         return known
@@ -277,7 +271,8 @@ def _cast_one(size: Size, dtype: np.dtype[Any], call: Call) -> Size:
 def _gather(call: Call, arrays: Sequence[Values]) -> list[Values]:
     array, indices = arrays
     axis = normalized(call.integer("axis", 0), array.ndim)
-    return [np.take(array, _numbers(indices), axis=axis)]
+    picked = np.take(array, _numbers(indices), axis=axis)
+    return [_objects([picked], ()) if isinstance(picked, Size) else np.asarray(picked)]
 
 
 def _numbers(array: Values) -> Values:

@@ -7,7 +7,7 @@ import numpy as np
 
 from trtasync.rows.proof.chance import RANDOM
 from trtasync.rows.proof.rules.dynamic import DYNAMIC
-from trtasync.rows.proof.walk import STANDARD, named
+from trtasync.rows.proof.scopes import STANDARD, named
 
 RANDOM_OF_OTHERS: Final = frozenset({("com.microsoft", "Sampling")})
 

@@ -10,6 +10,7 @@ from trtasync.rows.proof.calls import MOST_ELEMENTS
 from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import Coupled, NotProved, Tensor, Value
 
+STANDARD: Final = ("", "ai.onnx")
 MOST_NODES: Final = 200_000
 """Evaluated in one proof, those of loops and functions as often as they are looked at."""
 DEEPEST: Final = 24
@@ -139,3 +140,13 @@ def stored(tensor: Any) -> Value:
         return Tensor(shape, values=numpy_helper.to_array(tensor))
     except Exception:
         return Coupled(f"{tensor.name!r} is stored with elements that cannot be read")
+
+
+def named(node: Any) -> str:
+    name = node.name or next((each for each in node.output if each), "")
+    domain = "" if node.domain in STANDARD else f"{printable(node.domain)}."
+    return f"{domain}{printable(node.op_type)} {name[:100]!r}"
+
+
+def printable(text: str) -> str:
+    return repr(text[:100])[1:-1]

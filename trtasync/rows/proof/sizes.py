@@ -11,7 +11,7 @@ from typing import Any, Final
 
 MOST_TERMS: Final = 24
 MOST_FACTORS: Final = 12
-LARGEST: Final = 2**62
+LARGEST: Final = 2**63
 
 
 class TooLarge(ValueError):

@@ -8,10 +8,16 @@ from trtasync.rows.proof.calls import MOST_AXES, RULES, Call, Rule
 from trtasync.rows.proof.chance import draws
 from trtasync.rows.proof.flow import CONTROL, call_function
 from trtasync.rows.proof.folding import folded
-from trtasync.rows.proof.scopes import Names, Scope, add_initializers, read_attributes
-from trtasync.rows.proof.tensors import Coupled, NotProved, Tensor, Value
+from trtasync.rows.proof.scopes import (
+    STANDARD,
+    Names,
+    Scope,
+    add_initializers,
+    named,
+    read_attributes,
+)
+from trtasync.rows.proof.tensors import Coupled, Inherited, NotProved, Tensor, Value
 
-STANDARD: Final = ("", "ai.onnx")
 DETERMINISTIC: Final = ("", "ai.onnx.ml")
 """Domains all of whose operators that are not random are functions of their inputs."""
 
@@ -43,6 +49,8 @@ class Walk:
         try:
             scope.effort.spend()
             values = list(self._results(node, scope))
+        except Inherited as reason:
+            return [Coupled(str(reason))] * count
         except NotProved as reason:
             return [Coupled(f"{named(node)} {reason}")] * count
         except Exception:
@@ -113,13 +121,3 @@ def _checked(value: Value) -> Value:
     if isinstance(value, Tensor) and value.shape is not None and len(value.shape) > MOST_AXES:
         raise NotProved("gives a tensor of more axes than are followed")
     return value
-
-
-def named(node: Any) -> str:
-    name = node.name or next((each for each in node.output if each), "")
-    domain = "" if node.domain in STANDARD else f"{printable(node.domain)}."
-    return f"{domain}{printable(node.op_type)} {name[:100]!r}"
-
-
-def printable(text: str) -> str:
-    return repr(text[:100])[1:-1]

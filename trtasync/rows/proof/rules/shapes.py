@@ -1,10 +1,14 @@
 """Operators that give elements another place."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from trtasync.rows.proof.calls import RULES, Call, normalized
 from trtasync.rows.proof.sizes import ONE, ZERO, Size, product
 from trtasync.rows.proof.tensors import Layout, NotProved, Tensor, Value, common_layout, reshaped
+
+NO_END: Final = 10**9
+"""What exporters write for "to the end" is this or more; no axis is so long."""
 
 
 @RULES.of("Constant")
@@ -159,8 +163,8 @@ def _slices(
     call: Call, tensor: Tensor
 ) -> tuple[list[Size], list[Size], list[int], list[int | None]]:
     if "starts" in call.attributes:
-        starts = [Size.of(_clamped(number)) for number in call.attributes["starts"]]
-        ends = [Size.of(_clamped(number)) for number in call.attributes["ends"]]
+        starts = list(map(Size.of, call.attributes["starts"]))
+        ends = list(map(Size.of, call.attributes["ends"]))
     else:
         starts = call.lengths(1, of_rows=True) or []
         ends = call.lengths(2, of_rows=True) or []
@@ -170,12 +174,10 @@ def _slices(
     axes = list(range(len(starts))) if axes is None else axes
     if len(set(axes)) != len(axes):
         raise NotProved("cuts an axis twice")
-    steps = [size.number for size in call.lengths(4) or ()] if call.has(4) else [1] * len(axes)
+    steps: list[int | None] = [1] * len(axes)
+    if call.has(4):
+        steps = [size.number for size in call.lengths(4) or ()]
     return starts, ends, axes, steps
-
-
-def _clamped(number: int) -> int:
-    return max(-(2**31), min(number, 2**31))
 
 
 def _slice_length(call: Call, size: Size, start: Size, end: Size, step: int | None) -> Size:
@@ -183,7 +185,7 @@ def _slice_length(call: Call, size: Size, start: Size, end: Size, step: int | No
     numbers = (start.number, end.number, step)
     if length is not None and None not in numbers:
         return Size.of(len(range(*slice(*numbers).indices(length))))
-    all_there = end == size or (end.number is not None and end.number >= 2**31 - 1)
+    all_there = end == size or (end.number is not None and end.number >= NO_END)
     if start == ZERO and step == 1 and all_there:
         return size
     if start.rows or end.rows:
@@ -258,6 +260,19 @@ def _grown(call: Call, shape: Sequence[Size], layout: Layout | None) -> Tensor:
 def constant_of_shape(call: Call) -> Sequence[Value]:
     lengths = call.lengths(0, of_rows=True)
     return [Tensor(None) if lengths is None else _grown(call, lengths, None)]
+
+
+@RULES.of("Range")
+def count(call: Call) -> Sequence[Value]:
+    """What counts to the number of rows tells rows by their places."""
+    call.shared(0, 1, 2)
+    try:
+        start, limit, step = call.lengths(0), call.lengths(1), call.lengths(2)
+    except NotProved:  # floats
+        return [Tensor((call.symbols.fresh(),))]
+    if start == [ZERO] and limit is not None and step == [ONE] and limit[0].least is not None:
+        return [Tensor((limit[0],))]
+    return [Tensor((call.symbols.fresh(),))]
 
 
 @RULES.of("Tile")
