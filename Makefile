@@ -10,7 +10,7 @@ BINDINGS := 10.16.1.11 11.4.0.106
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench bench-quick bench-peers models readme \
-	nightly-models nightly-real clean
+	nightly-models nightly-real nightly-rows clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -41,6 +41,9 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 
 bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about 3 minutes)
+	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
 
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
