@@ -60,7 +60,7 @@ class Inputs:
         if hosts := [spec.name for spec in specs if spec.host]:
             raise InvalidInput(
                 f"input(s) {hosts} are shape tensors, whose values shape the batch: give them, "
-                "and all other inputs, in a file (--input)."
+                "and all other inputs, in a file (--samples)."
             )
         shapes = [self._request_shape(spec, batched) for spec in specs]
         size = sum(
