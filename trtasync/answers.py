@@ -58,17 +58,34 @@ def shape_answer(
 
     Returns:
         an array for a single output when a single array was given, else a dict by output name.
+
+    Raises:
+        InferenceError: padding was to be cut off an output that is not as long as it should be.
     """
     shaped = []
     for index, output in enumerate(outputs):
         cut = form.cuts.get(index)
         if cut is not None:
-            output = output[(slice(None), *cut)]
+            output = cut.apply(output)
             output = output if lent else output.copy()
-        shaped.append(output[0, ...] if form.sample else output)
+        if form.bare:
+            output = output[0, ...]
+        if form.axes is not None:
+            output = _arrange(output, form.axes[index], form.bare, lent)
+        shaped.append(output)
     if form.single and len(shaped) == 1:
         return shaped[0]
     return dict(zip(names, shaped, strict=True))
+
+
+def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
+    """The output with its batch axis where the model has it; of a bare answer without it."""
+    if axis is None:
+        return output
+    if bare:  # the model's own output, for one row
+        return output.squeeze(axis) if output.shape[axis : axis + 1] == (1,) else output
+    moved = np.moveaxis(output, 0, axis)
+    return moved if lent else np.ascontiguousarray(moved)
 
 
 class LentAnswer:

@@ -7,6 +7,7 @@ from trtasync.answers import LentAnswer, borrow, plain_rows, shape_answer, take
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
+from trtasync.errors import InferenceError
 from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
@@ -72,7 +73,12 @@ class Delivery:
         give_back = batch.slot.take_back if self._lent else _nothing
         for call in lent:
             views = borrow(outputs, call.row, call.rows)
-            answer = shape_answer(call.form, self._names, views, lent=True)
+            try:
+                answer = shape_answer(call.form, self._names, views, lent=True)
+            except InferenceError as error:
+                give_back()
+                self.fail(call, error)
+                continue
             self.meter.answered += 1
             call.lent = LentAnswer(answer, give_back)
             call.future.set_result(call.lent)
@@ -94,10 +100,14 @@ class Delivery:
             outputs = whole
             call.parts = None  # they point back at it: its memory would wait for the collector
         if not call.future.done():
-            self.meter.answered += 1
             if call.on_device is not None:
                 outputs = list(call.on_device)
-            answer = shape_answer(call.form, self._names, outputs)
+            try:
+                answer = shape_answer(call.form, self._names, outputs)
+            except InferenceError as error:
+                self.fail(call, error)
+                return
+            self.meter.answered += 1
             call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
 
     def fail_batch(self, batch: Batch, error: Exception) -> None:

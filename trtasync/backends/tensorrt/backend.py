@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, S
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Array, Layout
+from trtasync.rows import Trial
 from trtasync.staging import CopyThreads, default_threads
-from trtasync.tensors import Pad, TensorSpec
+from trtasync.tensors import ModelSpec, Pad, TensorSpec
 
 log = logging.getLogger("trtasync")
 
@@ -117,6 +118,15 @@ class TensorRTBackend:
         self._asking: Stream | None = None
         self.largest_batch_size = plan.largest_batch
         self.default_batch_size = plan.largest_batch or 1
+
+    def trial(self) -> Trial | None:
+        """Its spec is taken at its word."""
+        return None
+
+    def use(self, spec: ModelSpec) -> None:
+        """See `Backend.use`."""
+        self.spec = spec
+        self._plan = replace(self._plan, spec=spec)
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
         """Powers of two from the smallest batch of the plan to `largest`, and that."""

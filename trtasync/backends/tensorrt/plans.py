@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +174,11 @@ def as_tuple(dims: Dims) -> Shape:
 
 
 def _model_spec(inputs: list[TensorSpec], outputs: list[TensorSpec]) -> ModelSpec:
+    """Batched where rows lie first in everything that is no shape tensor."""
     spec = ModelSpec.from_tensors(inputs, outputs)
-    if spec.batched and not all(output.shape for output in outputs):
-        return ModelSpec(spec.inputs, spec.outputs, batched=False)  # a scalar belongs to no row
+    tensors = [*(each for each in spec.inputs if not each.host), *spec.outputs]
+    if spec.batched and not all(each.shape and each.batch_axis == 0 for each in tensors):
+        return replace(spec, batched=False)
     return spec
 
 
