@@ -186,6 +186,7 @@ def test_wrong_arguments_end_with_2(gpu: Installed) -> None:
     words(refused(2, "build", LINE), "input 'image': axis 3", "--profile image:")
     words(refused(2, "build", GATHER, "--min-shapes", "index:1"), "belong together")
     words(refused(2, "build", GATHER, "--devices", 4), "GPU 4", "has 1")
+    words(refused(2, "build", GATHER, "--devices", "0,1"), "takes one GPU here")
     words(refused(2, "build", GATHER, "--flag", "NO_SUCH"), "BuilderFlag.NO_SUCH")
     words(refused(2, "build", "no_such_module:make"), "no such module")
     assert gpu.builds.started == 0

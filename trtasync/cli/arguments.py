@@ -33,7 +33,7 @@ BackendName = Annotated[
 ]
 Devices = Annotated[str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)]
 OneDevice = Annotated[
-    str, typer.Option("--devices", help="GPU index; one.", rich_help_panel=ENGINE)
+    str | None, typer.Option("--devices", help="GPU index; one.", rich_help_panel=ENGINE)
 ]
 Streams = Annotated[int | None, typer.Option(help="Lanes.", rich_help_panel=ENGINE)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads per run.", rich_help_panel=ENGINE)]
@@ -66,13 +66,13 @@ def read_devices(text: str | None) -> list[int] | None:
     return None if text is None else read_numbers(text, "--devices", int)
 
 
-def read_device(text: str) -> int:
-    """From "0".
+def read_device(text: str | None) -> int:
+    """From "1"; the first without one.
 
     Raises:
         InvalidInput: it is more than one.
     """
-    first, *more = read_numbers(text, "--devices", int)
+    first, *more = read_devices(text) or [0]
     if more:
         raise InvalidInput(f"--devices takes one GPU here, e.g. {first}, not {text}.")
     return first

@@ -131,7 +131,7 @@ def build(
     timing_cache: Annotated[
         bool, typer.Option(help="Keep measured tactics.", rich_help_panel=CACHE)
     ] = True,
-    devices: OneDevice = "0",
+    devices: OneDevice = None,
     as_json: AsJson = None,
     quiet: Quiet = False,
     debug: Debug = False,

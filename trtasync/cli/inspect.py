@@ -34,7 +34,7 @@ def inspect(
     streams: Streams = None,
     max_batch_size: MaxBatchSize = None,
     batch_sizes: BatchSizes = None,
-    devices: OneDevice = "0",
+    devices: OneDevice = None,
     engine_host_code_allowed: Annotated[
         bool,
         typer.Option(
