@@ -1,5 +1,6 @@
 """Options that several commands have, each written once: one name, one meaning."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -40,6 +41,23 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads per run.", rich_h
 MaxBatchSize = Annotated[int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)]
 BatchSizes = Annotated[
     str | None, typer.Option(help="The only sizes run, e.g. 1,8,64.", rich_help_panel=ENGINE)
+]
+Batching = Annotated[
+    Literal["auto", "on", "off", "proved"],
+    typer.Option(
+        help="Whether requests share batches: auto (where a check finds no fault), on (whatever it "
+        "finds), off, or proved (where a proof exists).",
+        rich_help_panel=ENGINE,
+    ),
+]
+BatchAxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--batch-axis",
+        metavar="NAME=AXIS",
+        help="Where a tensor's rows lie, or NAME=none; may be given several times.",
+        rich_help_panel=ENGINE,
+    ),
 ]
 Profiles = Annotated[
     list[str] | None,
@@ -86,3 +104,27 @@ def read_sizes(text: str | None) -> Sequence[int] | None:
 def read_switch(text: Literal["on", "off"]) -> bool:
     """True for "on"."""
     return text == "on"
+
+
+def read_batching(
+    text: Literal["auto", "on", "off", "proved"],
+) -> bool | Literal["auto", "proved"]:
+    """What `open_engine` is given as `batching`."""
+    return text if text in ("auto", "proved") else text == "on"
+
+
+def read_batch_axes(texts: Sequence[str] | None) -> dict[str, int | None]:
+    """From "state=1" and "rate=none"; names may hold "=" themselves.
+
+    Raises:
+        InvalidInput: one has another form, or a tensor is named twice.
+    """
+    axes: dict[str, int | None] = {}
+    for text in texts or ():
+        name, _, axis = text.rpartition("=")
+        if not name or not re.fullmatch(r"-?[0-9]+|none", axis):
+            raise InvalidInput(f"--batch-axis takes NAME=AXIS or NAME=none, not {text!r}.")
+        if name in axes:
+            raise InvalidInput(f"--batch-axis names {name!r} twice; give it once.")
+        axes[name] = None if axis == "none" else int(axis)
+    return axes
