@@ -198,7 +198,7 @@ def _stage(point: Point, name: str) -> str:
     value = point.median(name)
     if value is None or value < 1e5:
         return _number(point, name)
-    return f"{value / 1e3:.0f} ms" if value < 1e6 else f"{value / 1e6:.3g} s"
+    return f"{value / 1e3:.0f}ms" if value < 1e6 else f"{value / 1e6:.3g}s"
 
 
 def _share(point: Point, name: str) -> str:

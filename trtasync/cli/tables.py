@@ -4,11 +4,14 @@ from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD, Box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 PLAIN_HEAD = Box("    \n    \n -- \n" + "    \n" * 5, ascii=True)
 """`SIMPLE_HEAD` for terminals without line drawing; rich itself would draw a wider box."""
+
+NARROWEST, GAP = 10, 2
+"""Characters that a column of names needs, and those between two columns."""
 
 
 def new_table(console: Console, *columns: str, figures: bool = True) -> Table:
@@ -33,9 +36,24 @@ def new_table(console: Console, *columns: str, figures: bool = True) -> Table:
 
 
 def show_table(console: Console, table: Table) -> None:
-    """Print it below an empty line."""
+    """Print it below an empty line. Names are folded before a figure is broken in two, as long as
+    the figures leave them some room."""
+    figures = [column for column in table.columns if _is_figures(column)]
+    room = console.width - NARROWEST * (len(table.columns) - len(figures))
+    if sum(map(_width, figures)) <= room:
+        for column in figures:
+            column.no_wrap = True
     console.print()
     console.print(table)
+
+
+def _is_figures(column: Column) -> bool:
+    """One number per cell; several, with blanks between them, may be folded there."""
+    return column.justify == "right" and not any(" " in str(cell) for cell in column.cells)
+
+
+def _width(column: Column) -> int:
+    return GAP + max(len(str(cell)) for cell in (column.header, *column.cells))
 
 
 def show_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
