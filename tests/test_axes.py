@@ -14,7 +14,7 @@ from trtasync.tensors import ModelSpec
 @pytest.mark.parametrize(
     "dim",
     [None, "", "?", "None", "unk__12", "unk__1_2", "dim_0", "axis1", "x_dynamic_axes_1",
-     "DynamicDimension.0", "p2o.DynamicDimension.3", "Addlogits_dim_2", "7"],
+     "DynamicDimension.0", "p2o.DynamicDimension.3", "Softmaxoutput_dim_2", "x_o0__d1", "7"],
 )  # fmt: skip
 def test_names_that_exporters_make_up_say_nothing(dim: str | None) -> None:
     assert is_anonymous(dim)
@@ -37,6 +37,7 @@ def test_other_names_do(dim: Any) -> None:
             [("batch", 1), (2, "batch", 128)],
             ((0, 1, None), (0, 1), None),
         ),
+        ([("seq", "batch", 8)], [("seq", "batch", 8)], ((1,), (1,), None)),
         ([("seq", "batch", 8), (1, "batch", 8)], [("seq", "batch", 8)], ((1, 1), (1,), None)),
         # what only the model can tell
         ([("batch", 6)], [("num_dets", 6)], ((0,), (None,), None)),

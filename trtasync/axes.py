@@ -12,11 +12,18 @@ Dim = int | str | None
 """One axis of a spec: an int is fixed, a str is a named dynamic axis, None an unnamed one."""
 
 _MADE_UP = re.compile(
-    r"|\?|none|unk(nown)?(_*\d+)*|(dim|axis)?(_*\d+)+|.*(_dynamic_axes|dynamicdimension|_dim)[_.]\d+",
-    re.IGNORECASE,
+    r"""
+      | \? | \* | -1 | none | null | unknown | dynamic
+      | unk(nown)?(_*\d+)+              # tf2onnx, ONNX Runtime's shape inference
+      | (dim|axis)?(_*\d+)+
+      | (.*_)?dynamic_axes_\d+          # torch.onnx, axes without names
+      | \w*output_dim_\d+              # torch.onnx, inferred: Softmaxoutput_dim_0
+      | (p2o\.)?DynamicDimension\.\d+  # paddle2onnx
+      | \w+_o\d+__d\d+                 # onnxruntime.tools.symbolic_shape_infer
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-"""Names that exporters make up where a dimension has none (tf2onnx's and ONNX Runtime's `unk__1`,
-torch's `x_dynamic_axes_1`, Paddle's `DynamicDimension.0`): they say nothing of what is equal."""
+"""Names that exporters make up where a dimension has none: they say nothing of what is equal."""
 
 
 def is_anonymous(dim: Dim) -> bool:
@@ -51,8 +58,7 @@ Shapes = Sequence[tuple[Dim, ...]]
 def guess(inputs: Shapes, outputs: Shapes, said: Mapping[int, int | None] | None = None) -> Axes:
     """The batch axes that the declared shapes suggest.
 
-    Named axes first: the symbol that most tensors have, once each; at equal counts the one that
-    comes first on an input. Then axis 0 of every input, if it has no telling name; then one fixed
+    Named axes first (see `_common_symbol`). Then axis 0 of every input, if it has no telling name; then one fixed
     number at axis 0 of everything.
 
     Args:
@@ -84,8 +90,8 @@ def _symbol_said(inputs: Shapes, said: Mapping[int, int | None]) -> str | None:
 
 
 def _common_symbol(inputs: Shapes, outputs: Shapes) -> str | None:
-    """The symbol that most tensors have once, of those that come first in an input or are called
-    after a batch; None when there is none without contradiction."""
+    """The symbol called after a batch, or else that which comes first in an input; of several that
+    which most tensors have, once each. None when there is none without contradiction."""
     counts: dict[str, int] = {}
     for shape in (*inputs, *outputs):
         for dim in dict.fromkeys(shape):
@@ -103,7 +109,7 @@ def _common_symbol(inputs: Shapes, outputs: Shapes) -> str | None:
     ]
     if not fit:
         return None
-    symbol = max(fit, key=lambda dim: (counts[dim], dim in first))
+    symbol = max(fit, key=lambda dim: ("batch" in dim.lower(), counts[dim], dim in first))
     # an input with another name first has rows of its own, and nothing says which are meant
     rivals = [s for s in inputs if symbol not in s and s and isinstance(s[0], str)]
     return None if any(not is_anonymous(shape[0]) for shape in rivals) else symbol

@@ -20,6 +20,7 @@ from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError
 from trtasync.loops import Future, in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
+from trtasync.rows import Judgement
 from trtasync.tensors import Pad, TensorSpec
 
 ndarray = np.ndarray
@@ -42,9 +43,11 @@ class Engine:
         options: PolicyOptions,
         padding: Mapping[str, Pad],
         loop_budget: float,
+        judgement: Judgement,
     ):
         """Not for users: `open_engine` checks the arguments and loads the model first."""
         self._backend = backend
+        self._judgement = judgement
         self._reader = RequestReader(backend.spec, padding, self._new_group, backend.adopt)
         self._dispatcher = Dispatcher(backend, lanes, options, loop_budget)
         self._closers: list[Future] | None = None
@@ -66,6 +69,11 @@ class Engine:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The model's outputs, in order."""
         return self._backend.spec.outputs
+
+    @property
+    def batching(self) -> Judgement:
+        """Whether requests share batches, and what is known of each output's rows."""
+        return self._judgement
 
     def empty_input(
         self,

@@ -14,6 +14,7 @@ from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile
+from trtasync.rows import Batching
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
@@ -41,6 +42,9 @@ class EngineOptions:
     preferred_batch_size: Sequence[int] | None
     max_queue_size: int
     padding: Mapping[str, Pad]
+    batching: Batching
+    batch_axes: Mapping[str, int | None]
+    check_seconds: float
     loop_budget: float
     graphs: bool
     copy_threads: int | None

@@ -1,6 +1,5 @@
 """The front door: arguments checked, backend chosen, model loaded off the loop, engine made."""
 
-import logging
 import math
 import os
 import threading
@@ -16,12 +15,11 @@ from trtasync.errors import InvalidInput
 from trtasync.loading import EngineOptions, load
 from trtasync.loops import in_thread
 from trtasync.profiles import Profile, read_profiles
+from trtasync.rows import Batching, Judgement
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build import BuilderConfig
-
-log = logging.getLogger("trtasync")
 
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
@@ -44,6 +42,9 @@ async def open_engine(
     preferred_batch_size: Sequence[int] | None = None,
     max_queue_size: int = 4096,
     padding: Mapping[str, Pad] | None = None,
+    batching: Batching = "auto",
+    batch_axes: Mapping[str, int | None] | None = None,
+    check_seconds: float = 0.3,
     threads: int | None = None,
     loop_budget: float = 0.001,
     graphs: bool = True,
@@ -77,6 +78,13 @@ async def open_engine(
         preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
         max_queue_size: rows that may wait; more raise `QueueFull`.
         padding: input name -> `Pad`, so that different lengths share a batch.
+        batching: whether requests may share batches. "auto" (default): where rows are proved or
+            tested not to influence each other; otherwise each request runs alone, and a warning
+            says why. "proved": only where the graph proves it. True: by all means, unchecked.
+            False: never; nothing is examined.
+        batch_axes: tensor name -> the axis along which its rows lie, or None for an input that all
+            rows of a batch share; what is left out follows the names of axes.
+        check_seconds: that the model may be run for, to test its rows, while it is opened.
         threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
         loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
             is not worth a thread hop; 0 keeps every run off the loop.
@@ -109,6 +117,9 @@ async def open_engine(
         preferred_batch_size=preferred_batch_size,
         max_queue_size=max_queue_size,
         padding=padding or {},
+        batching=batching,
+        batch_axes=batch_axes or {},
+        check_seconds=check_seconds,
         loop_budget=loop_budget,
         graphs=graphs,
         copy_threads=copy_threads,
@@ -123,7 +134,12 @@ async def open_engine(
     opened = await in_thread(lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.set)
     try:
         engine = Engine(
-            opened.backend, opened.lanes, opened.policy, options.padding, options.loop_budget
+            opened.backend,
+            opened.lanes,
+            opened.policy,
+            options.padding,
+            options.loop_budget,
+            opened.judgement,
         )
     except BaseException:
         await in_thread(opened.close)
@@ -143,6 +159,7 @@ class _Opened:
     backend: Backend
     lanes: Sequence[OpenLane]
     policy: PolicyOptions
+    judgement: Judgement
 
     def close(self) -> None:
         with ExitStack() as closing:  # unwinds in reverse order
@@ -153,12 +170,15 @@ class _Opened:
 
 def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
+    from trtasync.judging import judge_rows  # what judges is loaded with the first model
+
     backend = load(options, stop)
     try:
+        judgement = judge_rows(options, backend)
         policy = _policy_options(options, backend)
         streams = options.streams or backend.default_streams
         lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
-        return _Opened(backend, lanes, policy)
+        return _Opened(backend, lanes, policy, judgement)
     except BaseException:
         backend.close()
         raise
@@ -169,14 +189,11 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
     spec = backend.spec
     sizes = tuple(sorted(set(options.batch_sizes or ())))
     largest = options.max_batch_size or (sizes[-1] if sizes else backend.default_batch_size)
-    if spec.fixed_batch is not None:
+    if not spec.batched:
+        largest, sizes = 1, ()
+    elif spec.fixed_batch is not None:
         _demand_fixed(options, spec.fixed_batch)
         largest, sizes = spec.fixed_batch, (spec.fixed_batch,)
-    elif not spec.batched:
-        log.warning(
-            "%s: the tensors have no common batch axis, so every request runs alone", backend.name
-        )
-        largest, sizes = 1, ()
     elif backend.largest_batch_size is not None and largest > backend.largest_batch_size:
         raise InvalidInput(
             f"max_batch_size={largest}, but the plan allows at most {backend.largest_batch_size}."
@@ -221,6 +238,14 @@ def check_options(options: EngineOptions) -> None:
         raise InvalidInput(
             f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}."
         )
+    if options.batching not in ("auto", "proved", True, False):
+        raise InvalidInput(
+            f"batching must be 'auto', 'proved', True or False, not {options.batching!r}."
+        )
+    if not isinstance(options.batch_axes, Mapping):
+        raise InvalidInput(
+            f"batch_axes must map tensor names to axes or None, not {options.batch_axes!r}."
+        )
     for name in ("streams", "threads", "copy_threads", "max_batch_size", "max_queue_size"):
         _demand_positive(name, getattr(options, name))
     for name in ("batch_sizes", "preferred_batch_size"):
@@ -229,7 +254,7 @@ def check_options(options: EngineOptions) -> None:
             raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.")
         for size in sizes or ():
             _demand_positive(f"every number in {name}", size)
-    for name in ("max_queue_delay", "loop_budget"):
+    for name in ("max_queue_delay", "loop_budget", "check_seconds"):
         seconds = getattr(options, name)
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < math.inf:

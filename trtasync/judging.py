@@ -1,0 +1,75 @@
+"""A loaded model judged: may requests share batches of it? In a thread, before lanes are opened."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trtasync.backends import Backend
+from trtasync.backends.plan_files import is_plan
+from trtasync.errors import BackendUnavailable
+from trtasync.loading import EngineOptions
+from trtasync.rows import Judgement
+from trtasync.rows.judge import Evidence, Prover, judge, report
+from trtasync.rows.proof import Proof, prove
+from trtasync.tensors import ModelSpec
+
+LARGEST_GRAPH = 512 << 20
+"""Bytes of an ONNX file up to which it is read a second time for a proof."""
+
+
+def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
+    """Settle the axes along which rows lie and whether they may meet; the backend goes by it.
+
+    Raises:
+        InvalidInput: `batch_axes` names what the model does not have, or batching is insisted on
+            where nothing says along which axis.
+    """
+    spec = backend.spec
+    if options.batch_axes:
+        spec = ModelSpec.from_tensors(spec.inputs, spec.outputs, options.batch_axes)
+    trial = backend.trial() if options.batching in ("auto", "proved") else None
+    evidence = Evidence(
+        trial=trial,
+        prove=_prover(options.model),
+        said=bool(options.batch_axes),
+        seconds=options.check_seconds,
+        sizes=_sizes(backend),
+    )
+    try:
+        settled, judgement = judge(spec, options.batching, evidence)
+    finally:
+        if trial is not None:
+            trial.close()
+    backend.use(settled)
+    report(_name(options.model, backend), judgement)
+    return judgement
+
+
+def _sizes(backend: Backend) -> Sequence[int] | None:
+    if backend.spec.fixed_batch is not None:
+        return (backend.spec.fixed_batch,)
+    largest = backend.largest_batch_size
+    return None if largest is None else range(1, largest + 1)
+
+
+def _prover(model: Any) -> Prover | None:
+    """Reads the graph when it is asked; None where there is none to read."""
+    if not isinstance(model, (str, Path)) or is_plan(Path(model)):
+        return None
+    path = Path(model)
+    if path.stat().st_size > LARGEST_GRAPH:
+        return None
+
+    def proofs(axes: Mapping[str, int | None]) -> Mapping[str, Proof]:
+        try:
+            import onnx
+
+            return prove(onnx.load(path, load_external_data=False), axes)
+        except (ImportError, BackendUnavailable):
+            return {}
+
+    return proofs
+
+
+def _name(model: Any, backend: Backend) -> str:
+    return Path(model).name if isinstance(model, (str, Path)) else backend.name
