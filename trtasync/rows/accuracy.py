@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trtasync.rows.compare import difference
 from trtasync.rows.verdicts import Array, Trial
 
 
@@ -71,7 +72,7 @@ def compare(output: str, array: Array, reference: Array) -> Agreement:
     """One output of one run."""
     if array.shape != reference.shape:
         return Agreement(output, array.shape, reference.shape, np.inf, np.inf)
-    absolute = _difference(array, reference)
+    absolute = difference(array, reference)
     if reference.dtype.kind in "biuO":
         relative = float(np.mean(array != reference)) if array.size else 0.0
     else:
@@ -105,16 +106,6 @@ def compare_runs(
             before = worst.get(spec.name, agreement)
             worst[spec.name] = max(before, agreement, key=lambda each: each.relative)
     return tuple(worst.values())
-
-
-def _difference(left: Array, right: Array) -> float:
-    if left.dtype.kind == "O":
-        return 0.0 if np.array_equal(left, right) else np.inf
-    one, other = _wide(left), _wide(right)
-    with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(one - other)
-    alike = (one == other) | (np.isnan(one) & np.isnan(other))
-    return float(np.where(alike, 0.0, np.where(np.isfinite(apart), apart, np.inf)).max(initial=0.0))
 
 
 def _largest(array: Array) -> float:
