@@ -191,7 +191,7 @@ async def _look(
     def work() -> dict[str, Any]:
         backend = make()
         try:
-            how.inputs.make(backend.spec.inputs, backend.spec.batched)  # refused now, not each time
+            how.inputs.make(backend.spec)  # refused now, not each time
             space = _space(backend, how)
             first = Config(backend.default_streams, START, space.buckets[0], space.graphs[0], None)
             devices = len(given.devices) if given is not None and given.devices else 1
