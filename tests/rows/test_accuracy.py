@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from trtasync.rows.accuracy import Agreement, Health, compare, compare_runs, health
+from trtasync.errors import InvalidInput
+from trtasync.rows.accuracy import Agreement, Health, Numbers, compare, health, look_at
 from trtasync.rows.verdicts import Array
 from trtasync.tensors import TensorSpec
 
@@ -114,19 +115,40 @@ def test_tensors_are_told_by_name_and_get_their_own_type() -> None:
     def total(a: Array, b: Array) -> Array:
         return a + b
 
-    reference = Model(["a", "b"], np.float32, {"d": difference, "s": total})
-    trial = Model(["b", "a"], np.float64, {"s": total, "d": difference})
-    runs = [[row(1, 2), row(3, 5)], [row(4, 4), row(0, 1)]]
-    assert compare_runs(trial, reference, runs) == (
+    trial = Model(["a", "b"], np.float64, {"d": difference, "s": total})
+    reference = Model(["b", "a"], np.float32, {"s": total, "d": difference})
+    runs = [[row(1, 2), row(3, 5)], [row(4, NAN), row(0, 1)]]
+    found = look_at(trial, runs, reference)
+    assert [numbers.health for numbers in found] == [Health("d", 4, 1), Health("s", 4, 1)]
+    assert [numbers.agreement for numbers in found] == [
         Agreement("d", (2,), (2,), 0, 0),
         Agreement("s", (2,), (2,), 0, 0),
-    )
-    assert set(trial.dtypes) == {np.dtype(np.float64)}
+    ]
+    assert set(reference.dtypes) == {np.dtype(np.float32)}
 
 
-def test_the_worst_of_all_runs_is_told() -> None:
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1)])
+def test_the_worst_of_all_runs_is_told(order: tuple[int, ...]) -> None:
     reference = Model(["x"], F32, {"y": lambda x: x})
     trial = Model(["x"], F32, {"y": lambda x: np.where(x == 2, x + 1, x)})
-    runs = [[row(1, 4)], [row(2, 4)], [row(3, 4)]]
-    (found,) = compare_runs(trial, reference, runs)
-    assert (found.absolute, found.relative) == (1, 0.25)
+    (found,) = look_at(trial, [[row(first, 4)] for first in order], reference)
+    assert found.agreement is not None
+    assert (found.agreement.absolute, found.agreement.relative) == (1, 0.25)
+
+
+def test_a_model_without_reference_is_looked_at_alone() -> None:
+    model = Model(["x"], F32, {"y": lambda x: x / 0})
+    with np.errstate(all="ignore"):
+        assert look_at(model, [[row(1, 0)]]) == (Numbers(Health("y", 2, 1, 1)),)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "words"),
+    [(["z"], "y", r"inputs are \['x'\], those .* \['z'\]"), (["x"], "w", "outputs are")],
+)
+def test_another_model_is_no_reference(inputs: list[str], output: str, words: str) -> None:
+    model = Model(["x"], F32, {"y": lambda x: x})
+    other = Model(inputs, F32, {output: lambda **_: row(1)})
+    with pytest.raises(InvalidInput, match=words):
+        look_at(model, [[row(1)]], other)
+    assert model.dtypes == other.dtypes == []

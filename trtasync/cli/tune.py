@@ -13,6 +13,8 @@ from trtasync.bench.loads import read_numbers, read_seconds
 from trtasync.cli.arguments import (
     AsJson,
     BackendName,
+    BatchAxes,
+    Batching,
     Debug,
     Devices,
     Model,
@@ -23,6 +25,8 @@ from trtasync.cli.arguments import (
     RowShapes,
     Samples,
     Seed,
+    read_batch_axes,
+    read_batching,
     read_devices,
 )
 from trtasync.cli.failures import (
@@ -94,6 +98,8 @@ def tune(
     seed: Seed = 0,
     backend: BackendName = "auto",
     devices: Devices = None,
+    batching: Batching = "auto",
+    batch_axis: BatchAxes = None,
     profile: Profiles = None,
     state: Annotated[
         Path | None,
@@ -131,9 +137,11 @@ def tune(
         options: dict[str, Any] = {
             "backend": None if backend == "auto" else backend,
             "devices": read_devices(devices),
-            "profiles": profile,
+            "profiles": profile or None,
+            "batching": None if batching == "auto" else read_batching(batching),
+            "batch_axes": read_batch_axes(batch_axis) or None,
         }
-        given = {name: value for name, value in options.items() if value}
+        given = {name: value for name, value in options.items() if value is not None}
         check_outputs(as_json, picture)
         with TuneBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
             tuning = Tuning(model, settings, progress=bar, **given)

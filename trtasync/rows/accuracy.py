@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trtasync.errors import InvalidInput
 from trtasync.rows.compare import difference
 from trtasync.rows.verdicts import Array, Trial
+from trtasync.tensors import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +83,71 @@ def compare(output: str, array: Array, reference: Array) -> Agreement:
     return Agreement(output, array.shape, reference.shape, absolute, relative)
 
 
-def compare_runs(
-    trial: Trial, reference: Trial, runs: Iterable[Sequence[Array]]
-) -> tuple[Agreement, ...]:
-    """The worst of several runs, output by output, in the order of the reference's outputs.
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """One output, in all runs together.
+
+    Attributes:
+        health: what it holds that is no number.
+        agreement: the worst one; None without a reference.
+    """
+
+    health: Health
+    agreement: Agreement | None = None
+
+
+def look_at(
+    trial: Trial, runs: Iterable[Sequence[Array]], reference: Trial | None = None
+) -> tuple[Numbers, ...]:
+    """Run a model, and look at what it gives, output by output.
 
     Args:
-        trial: whose numbers are in doubt.
-        reference: another runtime; it has the same inputs and outputs, maybe in another order.
-        runs: inputs in the reference's order.
+        trial: the model.
+        runs: inputs, in its order.
+        reference: the same model on another runtime, its tensors maybe in another order.
 
     Raises:
+        InvalidInput: the reference has other inputs or outputs.
         whatever the runtimes raise.
     """
-    names = [spec.name for spec in reference.inputs]
-    worst: dict[str, Agreement] = {}
+    if reference is not None:
+        _demand_alike("inputs", trial.inputs, reference.inputs)
+        _demand_alike("outputs", trial.outputs, reference.outputs)
+    found = [Numbers(Health(spec.name)) for spec in trial.outputs]
     for arrays in runs:
-        expected = reference.run(arrays)
-        given = dict(zip(names, arrays, strict=True))
-        found = trial.run([given[spec.name].astype(spec.dtype) for spec in trial.inputs])
-        outputs = {spec.name: array for spec, array in zip(trial.outputs, found, strict=True)}
-        for spec, array in zip(reference.outputs, expected, strict=True):
-            agreement = compare(spec.name, outputs[spec.name], array)
-            before = worst.get(spec.name, agreement)
-            worst[spec.name] = max(before, agreement, key=lambda each: each.relative)
-    return tuple(worst.values())
+        outputs = trial.run(arrays)
+        expected = {} if reference is None else _expected(trial, arrays, reference)
+        found = [
+            _added(numbers, array, expected.get(numbers.health.output))
+            for numbers, array in zip(found, outputs, strict=True)
+        ]
+    return tuple(found)
+
+
+def _demand_alike(what: str, specs: Sequence[TensorSpec], expected: Sequence[TensorSpec]) -> None:
+    names, others = ({spec.name for spec in each} for each in (specs, expected))
+    if names != others:
+        raise InvalidInput(
+            f"the {what} are {sorted(names)}, those of the model to compare with {sorted(others)}; "
+            "give the model that the plan was built from."
+        )
+
+
+def _expected(trial: Trial, arrays: Sequence[Array], reference: Trial) -> dict[str, Array]:
+    given = dict(zip((spec.name for spec in trial.inputs), arrays, strict=True))
+    outputs = reference.run(
+        [given[spec.name].astype(spec.dtype, copy=False) for spec in reference.inputs]
+    )
+    return dict(zip((spec.name for spec in reference.outputs), outputs, strict=True))
+
+
+def _added(numbers: Numbers, array: Array, reference: Array | None) -> Numbers:
+    name, agreement = numbers.health.output, numbers.agreement
+    if reference is not None:
+        latest = compare(name, array, reference)
+        if agreement is None or latest.relative > agreement.relative:
+            agreement = latest
+    return Numbers(numbers.health + health(name, array), agreement)
 
 
 def _largest(array: Array) -> float:
