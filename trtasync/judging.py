@@ -1,5 +1,6 @@
 """A loaded model judged: may requests share batches of it? In a thread, before lanes are opened."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
 from trtasync.errors import BackendUnavailable
-from trtasync.loading import EngineOptions
+from trtasync.loading import EngineOptions, load
 from trtasync.rows import Judgement
 from trtasync.rows.judge import Evidence, Prover, judge, report
 from trtasync.rows.proof import Proof, prove
@@ -15,6 +16,16 @@ from trtasync.tensors import ModelSpec
 
 LARGEST_GRAPH = 512 << 20
 """Bytes of an ONNX file up to which it is read a second time for a proof."""
+
+
+def load_judged(options: EngineOptions, stop: threading.Event) -> tuple[Backend, Judgement]:
+    """A model, loaded and settled on what its rows may do; see `loading.load`."""
+    backend = load(options, stop)
+    try:
+        return backend, judge_rows(options, backend)
+    except BaseException:
+        backend.close()
+        raise
 
 
 def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:

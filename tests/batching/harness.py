@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from trtasync.batching import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
-from trtasync.batching.work import DEFAULT_LEVEL, Entry
+from trtasync.batching.work import DEFAULT_LEVEL, Entry, SlotLike
 
 MS = 0.001
 
@@ -48,6 +48,7 @@ class Desk:
     Attributes:
         now: the time; tests set it.
         running: batches in flight, in order of launch.
+        lent: slots of which answers are held.
         answered: requests all of whose rows were computed.
         cuts: batches that went without a part of what had formed with them, and that part.
     """
@@ -85,6 +86,7 @@ class Desk:
         self.running: list[Batch] = []
         self.answered: list[Ticket] = []
         self.cuts: list[tuple[Batch, list[Entry]]] = []
+        self.lent: list[SlotLike] = []
         self._computed: set[Part] = set()
 
     def submit(
@@ -137,8 +139,10 @@ class Desk:
             batches.append(batch)
         return batches
 
-    def finish(self, batch: Batch, at: float | None = None, *, failed: bool = False) -> None:
-        """A batch ends; it took since its launch."""
+    def finish(
+        self, batch: Batch, at: float | None = None, *, failed: bool = False, lent: bool = False
+    ) -> None:
+        """A batch ends; it took since its launch. Its slot is lent to its callers if it can be."""
         if at is not None:
             self.now = at
         self.running.remove(batch)
@@ -148,8 +152,17 @@ class Desk:
             elif not entry.gone:
                 self._compute(entry)
         seconds = None if failed else self.now - batch.started
-        self.policy.finished(batch, self.now, seconds)
+        lent = lent and self.policy.can_lend(batch.slot)
+        if lent:
+            self.lent.append(batch.slot)
+        self.policy.finished(batch, self.now, seconds, lent)
         batch.entries = []
+        self.stage()
+
+    def come_home(self, slot: SlotLike) -> None:
+        """The last answer lent of a slot is given back."""
+        self.lent.remove(slot)
+        self.policy.returned(slot, self.now)
         self.stage()
 
     def lane_died(self, index: int) -> bool:

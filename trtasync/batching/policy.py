@@ -24,7 +24,7 @@ from trtasync.batching.work import (
     Ticket,
     padded,
 )
-from trtasync.errors import QueueFull
+from trtasync.errors import QueueFull, RequestTooLarge
 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
@@ -41,6 +41,7 @@ class Policy:
     Attributes:
         queued: rows waiting or forming.
         in_flight: rows running.
+        rejected: requests refused so far with QueueFull.
         left_out: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
@@ -75,8 +76,10 @@ class Policy:
         self._places = Places(self._capacity, lanes, slots, self._devices, self._turn_away)
         self.placements = self._places.placements
         self._parked = Parked()
+        self._lent: list[SlotLike] = []
         self.queued = 0
         self.in_flight = 0
+        self.rejected = 0
         self.left_out = 0
         self.wake_at = math.inf
         self.draining = False
@@ -95,13 +98,14 @@ class Policy:
             stages it. Otherwise None: it waits, or its parts are in `placements`.
 
         Raises:
-            QueueFull: when `max_queue_size` rows would be exceeded; nothing has changed then.
+            QueueFull, RequestTooLarge: `max_queue_size` rows would be exceeded, now or by this
+                request alone; nothing has changed then.
         """
         form = ticket.form
         rows = form.rows
         queued = self.queued + rows
         if queued > self._limit:
-            raise QueueFull(self._full(rows))
+            raise self._full(rows)
         self.queued = queued
         batch: Batch | None = form.group.forming
         if batch is not None and (size := batch.size + rows) <= self._capacity:
@@ -151,18 +155,32 @@ class Policy:
             batch: as `next_batch` returned it.
             now: the time.
             seconds: how long it ran; None when that says nothing (it failed).
-            lent: not its slot: that comes with `returned`.
+            lent: not its slot: that comes with `returned`. See `can_lend`.
         """
         lane = self._lanes[batch.lane]
         self.in_flight -= batch.size
         if seconds is not None:
             batch.group.cost.learn(batch.run_rows, seconds, now)
         self._devices[lane.device].finished(batch, lane, now, seconds is not None)
-        if not lent:
-            self.returned(batch.slot, now)
+        if lent:
+            self._lent.append(batch.slot)
+        else:
+            self._give_back(batch.slot, now)
+
+    def can_lend(self, slot: SlotLike) -> bool:
+        """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
+        home = slot.lane
+        own = sum(each.lane == home for each in self._slots)
+        lent = sum(each.lane == home for each in self._lent)
+        kept = 1 if home is not None else sum(lane.alive for lane in self._lanes)
+        return own - lent > kept
 
     def returned(self, slot: SlotLike, now: float) -> None:
-        """A slot can be used again."""
+        """A slot that was lent can be used again."""
+        self._lent.remove(slot)
+        self._give_back(slot, now)
+
+    def _give_back(self, slot: SlotLike, now: float) -> None:
         if slot.lane is None or self._lanes[slot.lane].alive:
             self._places.give_back(slot, now)
 
@@ -405,13 +423,20 @@ class Policy:
         if batch.gone == batch.size:
             self._places.release(batch, now)
 
-    def _full(self, rows: int) -> str:
-        if rows > self._limit:
-            return (
-                f"a request of {rows} rows never fits max_queue_size={self._limit}; "
-                "send it in smaller requests or raise max_queue_size."
+    def _full(self, rows: int) -> QueueFull | RequestTooLarge:
+        limit, queued = self._limit, self.queued
+        if rows > limit:
+            return RequestTooLarge(
+                f"a request of {rows} rows never fits max_queue_size={limit}; "
+                "send it in smaller requests or raise max_queue_size.",
+                limit=limit,
+                rows=rows,
             )
-        return (
-            f"{self.queued} rows are waiting and {rows} more would exceed "
-            f"max_queue_size={self._limit}; retry later, shed load, or raise max_queue_size."
+        self.rejected += 1
+        return QueueFull(
+            f"{queued} rows are waiting and {rows} more would exceed "
+            f"max_queue_size={limit}; retry later, shed load, or raise max_queue_size.",
+            limit=limit,
+            rows=rows,
+            queued=queued,
         )

@@ -12,7 +12,7 @@ import numpy as np
 from trtasync.bench.loads import demand_positive
 from trtasync.errors import InvalidInput
 from trtasync.requests import Array
-from trtasync.tensors import ModelSpec, TensorSpec
+from trtasync.tensors import TensorSpec
 
 MOST_REQUESTS = 64
 """Different requests made at most: their bytes should not all fit the caches, nor fill memory."""
@@ -43,75 +43,82 @@ class Inputs:
     def __post_init__(self) -> None:
         demand_positive("rows", self.rows)
 
-    def make(self, model: ModelSpec) -> list[Any]:
-        """Requests for `Engine.infer`, all of the same shapes; what rows share is the same in all.
+    def make(self, specs: Sequence[TensorSpec]) -> list[Any]:
+        """Requests for `Engine.infer`, all of the same shapes.
 
         Raises:
             InvalidInput: a dynamic axis has no number, a name is unknown, the file does not fit.
         """
-        known = {spec.name for spec in model.inputs}
+        known = {spec.name for spec in specs}
         if unknown := set(self.shapes) - known:
             raise InvalidInput(f"--shape names {sorted(unknown)}; the inputs are {sorted(known)}.")
-        columns = self._from_file(model) if self.file else self._random(model)
-        if len(model.inputs) == 1:
+        columns = self._from_file(specs) if self.file else self._random(specs)
+        if len(specs) == 1:
             return columns[0]
-        names = [spec.name for spec in model.inputs]
+        names = [spec.name for spec in specs]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def _random(self, model: ModelSpec) -> list[list[Array]]:
-        if hosts := [spec.name for spec in model.inputs if spec.host]:
+    def _random(self, specs: Sequence[TensorSpec]) -> list[list[Array]]:
+        if hosts := [spec.name for spec in specs if spec.host]:
             raise InvalidInput(
                 f"input(s) {hosts} are shape tensors, whose values shape the batch: give them, "
                 "and all other inputs, in a file (--samples)."
             )
-        shapes = [self._request_shape(model, spec) for spec in model.inputs]
+        shapes = [self._request_shape(spec) for spec in specs]
         size = sum(
             spec.dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-            for spec, shape in zip(model.inputs, shapes, strict=True)
+            for spec, shape in zip(specs, shapes, strict=True)
         )
         count = max(1, min(MOST_REQUESTS, MOST_BYTES // max(1, size)))
         chance = np.random.default_rng(self.seed)
-        columns = []
-        for spec, shape in zip(model.inputs, shapes, strict=True):
-            different = 1 if model.is_shared(spec) else count
-            arrays = [random_array(chance, spec.dtype, shape) for _ in range(different)]
-            columns.append(arrays * (count // different))
-        return columns
+        return [
+            self._random_column(chance, spec, shape, count, many=len(specs) > 1)
+            for spec, shape in zip(specs, shapes, strict=True)
+        ]
 
-    def _request_shape(self, model: ModelSpec, spec: TensorSpec) -> Shape:
-        axis, dims = _axis(model, spec), model.row_dims(spec)
-        given = self.shapes.get(spec.name, dims)
-        if axis is not None and len(given) == len(spec.shape):
-            given = (*given[:axis], *given[axis + 1 :])
-        fits = len(given) == len(dims) and all(
-            not isinstance(want, int) or want == dim for want, dim in zip(dims, given, strict=True)
+    def _random_column(
+        self, chance: np.random.Generator, spec: TensorSpec, shape: Shape, count: int, many: bool
+    ) -> list[Array]:
+        """One input of all requests; what all rows share is the same in all, so that they meet."""
+        if many and spec.batch_axis is None:
+            return [random_array(chance, spec.dtype, shape)] * count
+        return [random_array(chance, spec.dtype, shape) for _ in range(count)]
+
+    def _request_shape(self, spec: TensorSpec) -> Shape:
+        axes = _without(spec.shape, spec.batch_axis)
+        given = self.shapes.get(spec.name, axes)
+        if len(given) == len(spec.shape):
+            given = _without(given, spec.batch_axis)
+        fits = len(given) == len(axes) and all(
+            not isinstance(axis, int) or axis == dim for axis, dim in zip(axes, given, strict=True)
         )
         if not fits:
             raise InvalidInput(f"--shape {spec.name}:{written(given)} does not fit {spec}.")
         row = tuple(dim for dim in given if isinstance(dim, int))
         if len(row) < len(given):
-            ones = written(dim if isinstance(dim, int) else "?" for dim in dims)
+            ones = written(dim if isinstance(dim, int) else "?" for dim in axes)
             raise InvalidInput(
                 f"input {spec} has dynamic axes: say how large, --shape {spec.name}:{ones}."
             )
-        return row if axis is None or self.rows == 1 else (*row[:axis], self.rows, *row[axis:])
+        at = spec.batch_axis
+        return row if at is None or self.rows == 1 else (*row[:at], self.rows, *row[at:])
 
-    def _from_file(self, model: ModelSpec) -> list[list[Array]]:
+    def _from_file(self, specs: Sequence[TensorSpec]) -> list[list[Array]]:
         assert self.file is not None
         arrays = read_samples(self.file)
-        missing = [spec.name for spec in model.inputs if spec.name not in arrays]
+        missing = [spec.name for spec in specs if spec.name not in arrays]
         if missing:
             raise InvalidInput(f"{self.file} has no array for {missing}; it has {sorted(arrays)}.")
-        columns = [self._requests(model, spec, arrays[spec.name]) for spec in model.inputs]
+        columns = [self._requests(spec, arrays[spec.name]) for spec in specs]
         count = min(map(len, columns))
         count = min(count, MOST_REQUESTS)
         if not count:
             raise InvalidInput(f"{self.file} has fewer rows than one request of {self.rows}.")
         return [column[:count] for column in columns]
 
-    def _requests(self, model: ModelSpec, spec: TensorSpec, array: Array) -> list[Array]:
-        """Rows `self.rows` at a time; what has no rows is the same in all requests."""
-        axis = _axis(model, spec)
+    def _requests(self, spec: TensorSpec, array: Array) -> list[Array]:
+        """Rows `self.rows` at a time; an input without rows is the same in every request."""
+        axis = spec.batch_axis
         if axis is None:
             return [array] * MOST_REQUESTS
         if array.ndim == len(spec.shape) - 1:
@@ -122,13 +129,14 @@ class Inputs:
         if self.rows == 1:
             return [np.ascontiguousarray(row) for row in rows[:MOST_REQUESTS]]
         last = min(len(rows) // self.rows, MOST_REQUESTS) * self.rows
-        parts = [rows[at : at + self.rows] for at in range(0, last, self.rows)]
-        return [np.ascontiguousarray(np.moveaxis(part, 0, axis)) for part in parts]
+        return [
+            np.ascontiguousarray(np.moveaxis(rows[at : at + self.rows], 0, axis))
+            for at in range(0, last, self.rows)
+        ]
 
 
-def _axis(model: ModelSpec, spec: TensorSpec) -> int | None:
-    """Along which the requests' rows lie; None for what is given whole."""
-    return spec.batch_axis if model.batched and not model.is_shared(spec) else None
+def _without(shape: tuple[Any, ...], axis: int | None) -> tuple[Any, ...]:
+    return shape if axis is None else (*shape[:axis], *shape[axis + 1 :])
 
 
 def read_samples(file: Path) -> dict[str, Array]:

@@ -109,7 +109,7 @@ class Benchmark:
     async def _main(self) -> Report:
         how, model = self._how, self._model
         async with open_tapped(model, self._options) as opened:
-            requests = how.inputs.make(opened.tap.spec)
+            requests = how.inputs.make(opened.engine.inputs)
             await opened.engine.infer(requests[0])  # what is wrong with them is said here
             empty = Report(
                 model=str(model) if isinstance(model, (str, Path)) else type(model).__name__,

@@ -47,5 +47,7 @@ def failure(module: Any, code: int, what: str) -> TrtasyncError:
     """The exception for a return code that is not success."""
     words = f"{what}: {explain(module, code)}"
     if code in STICKY:
-        return DeviceLost(f"{words}. The device cannot be used again by this process: restart it.")
-    return CudaError(f"{words}.")
+        return DeviceLost(
+            f"{words}. The device cannot be used again by this process: restart it.", code=code
+        )
+    return CudaError(f"{words}.", code=code)

@@ -144,7 +144,9 @@ def _target(
         raise PlanError(f"{model} is no file; give the path of an .onnx model or of a plan.")
     if is_plan(model):
         if plan is not None:
-            raise InvalidInput(f"{model} is a plan; give the .onnx model that {plan} is built from.")
+            raise InvalidInput(
+                f"{model} is a plan; give the .onnx model that {plan} is built from."
+            )
         return _Target(None, model)
     if plan is not None:
         return _Target(model, Path(plan))

@@ -87,9 +87,7 @@ class PlanRefused(PlanError):
         has_room: the device had more memory free than the plan has bytes, so that was not why.
     """
 
-    def __init__(self, message: str, has_room: bool = True):
-        super().__init__(message)
-        self.has_room = has_room
+    has_room: bool = True
 
 
 def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> CudaEngine:
