@@ -95,3 +95,24 @@ def test_shapes_are_read() -> None:
     for text in ("x", "x:", "x:3xn"):
         with pytest.raises(InvalidInput, match="--shape"):
             read_shapes([text])
+
+
+def test_a_file_whose_array_has_another_rank_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.npz"
+    np.savez(file, x=np.zeros((1, 1, 4), np.float32))
+    with pytest.raises(InvalidInput, match=r"has shape \(1, 1, 4\) for x"):
+        Inputs(file=file).make([rowed("x", "N", 4)])
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK broken zip"])
+def test_what_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "rows.npz"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"cannot be read as an \.npz file"):
+        Inputs(file=file).make([rowed("x", "N", 4)])
+
+
+def test_an_array_alone_is_no_npz(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(InvalidInput, match=r"one array without a name"):
+        Inputs(file=tmp_path / "x.npy").make([rowed("x", "N", 4)])

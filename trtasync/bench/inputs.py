@@ -1,6 +1,7 @@
 """What the requests hold: random rows by dtype, or rows of a file."""
 
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,8 @@ class Inputs:
     Attributes:
         rows: of each request; one row comes without a batch axis, as most callers send it.
         shapes: input name -> shape of one row, or with a batch axis in front; for dynamic axes.
-        file: an .npz with an array of rows per input name; random numbers without one.
+        file: an .npz with an array per input name, rows along its batch axis; random numbers
+            without one.
         seed: of the random numbers.
     """
 
@@ -60,7 +62,7 @@ class Inputs:
         if hosts := [spec.name for spec in specs if spec.host]:
             raise InvalidInput(
                 f"input(s) {hosts} are shape tensors, whose values shape the batch: give them, "
-                "and all other inputs, in a file (--input)."
+                "and all other inputs, in a file (--samples)."
             )
         shapes = [self._request_shape(spec) for spec in specs]
         size = sum(
@@ -103,11 +105,7 @@ class Inputs:
 
     def _from_file(self, specs: Sequence[TensorSpec]) -> list[list[Array]]:
         assert self.file is not None
-        try:
-            with np.load(self.file, allow_pickle=False) as found:
-                arrays = dict(found)
-        except (OSError, ValueError) as error:
-            raise InvalidInput(f"{self.file} cannot be read as an .npz file: {error}") from error
+        arrays = read_samples(self.file)
         missing = [spec.name for spec in specs if spec.name not in arrays]
         if missing:
             raise InvalidInput(f"{self.file} has no array for {missing}; it has {sorted(arrays)}.")
@@ -125,6 +123,8 @@ class Inputs:
             return [array] * MOST_REQUESTS
         if array.ndim == len(spec.shape) - 1:
             array = np.expand_dims(array, axis)
+        if array.ndim != len(spec.shape):
+            raise InvalidInput(f"{self.file} has shape {array.shape} for {spec}.")
         rows = np.moveaxis(array, axis, 0)
         if self.rows == 1:
             return [np.ascontiguousarray(row) for row in rows[:MOST_REQUESTS]]
@@ -137,6 +137,22 @@ class Inputs:
 
 def _without(shape: tuple[Any, ...], axis: int | None) -> tuple[Any, ...]:
     return shape if axis is None else (*shape[:axis], *shape[axis + 1 :])
+
+
+def read_samples(file: Path) -> dict[str, Array]:
+    """The arrays of an .npz file, by name.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        found = np.load(file, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise ValueError("it holds one array without a name")
+        with found:
+            return dict(found)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidInput(f"{file} cannot be read as an .npz file: {error}") from error
 
 
 def random_array(chance: np.random.Generator, dtype: np.dtype[Any], shape: Shape) -> Array:
