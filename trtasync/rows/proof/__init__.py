@@ -106,6 +106,8 @@ def _proof(value: Value) -> Proof:
         return Proof(None, value.why)
     if value.counts_rows:
         return Proof(None, "it is the number of rows")
+    if value.places:
+        return Proof(None, "it depends on the places of the rows")
     if value.layout is None:
         return Proof(None, "it is the same for all rows")
     if not value.layout.plain:

@@ -182,6 +182,8 @@ def _joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> V
         return other
     if one.layout != other.layout:
         raise NotProved("gives rows along different axes, depending on the way taken")
+    if one.places != other.places:
+        raise NotProved("tells rows by their places, depending on the way taken")
     if one.counts_rows != other.counts_rows:
         raise NotProved("counts the rows, depending on the way taken")
     values = one.values if same_values(one.values, other.values) else None
@@ -199,15 +201,15 @@ def _joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> V
             size = symbols.fresh()
             widened.add(size)
         shape.append(size)
-    return Tensor(tuple(shape), one.layout, values)
+    return Tensor(tuple(shape), one.layout, values, one.places)
 
 
 def _slice_of(value: Value | None, axis: int) -> Value:
     """One element along an axis."""
     if not isinstance(value, Tensor):
         return Coupled("a scanned input is left out") if value is None else value
-    if value.counts_rows:
-        raise NotProved("computes with the number of rows")
+    if value.counts_rows or value.places:
+        raise NotProved("goes through what tells rows by their number or places")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape))
@@ -224,8 +226,8 @@ def _stacked(value: Value, axis: int, turns: Size) -> Value:
     """The values of all turns along a new axis."""
     if isinstance(value, Coupled):
         return value
-    if value.counts_rows:
-        raise NotProved("collects the number of rows")
+    if value.counts_rows or value.places:
+        raise NotProved("collects what tells rows by their number or places")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape) + 1)
@@ -252,7 +254,7 @@ def _outside(value: Value, before: int, symbols: Symbols) -> Value:
         symbols.fresh() if _made_since(size, before) and not size.rows else size
         for size in value.shape
     )
-    return Tensor(shape, value.layout, values)
+    return Tensor(shape, value.layout, values, value.places)
 
 
 def _made_since(size: Size, before: int) -> bool:

@@ -8,6 +8,7 @@ from trtasync.rows.proof.calls import MOST_AXES, RULES, Call, Rule
 from trtasync.rows.proof.chance import draws
 from trtasync.rows.proof.flow import CONTROL, call_function
 from trtasync.rows.proof.folding import folded
+from trtasync.rows.proof.places import with_places
 from trtasync.rows.proof.scopes import (
     STANDARD,
     Names,
@@ -102,6 +103,8 @@ def _applied(call: Call, domain: str, rule: Rule | None) -> Sequence[Value]:
         if free and domain in DETERMINISTIC:
             return anything
         raise NotProved("has no rule")
+    if any(tensor.places for tensor in tensors):
+        rule = with_places(rule)
     try:
         return [_checked(value) for value in rule(call)]
     except Exception:
