@@ -13,7 +13,6 @@ from trtasync.rows.proof.calls import Call, Rule
 from trtasync.rows.proof.tensors import (
     ROW_NUMBERS,
     SOMEHOW,
-    Coupled,
     Layout,
     NotProved,
     Places,
@@ -42,7 +41,7 @@ def with_places(rule: Rule) -> Rule:
 
 
 def _placed(value: Value, places: Places) -> Value:
-    if isinstance(value, Coupled):
+    if not isinstance(value, Tensor):
         return value
     if value.layout is None:
         raise NotProved("computes with the places of the rows")

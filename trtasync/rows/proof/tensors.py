@@ -22,6 +22,10 @@ class Inherited(NotProved):
     """The same, already told of an operator before."""
 
 
+class Refuses(Exception):
+    """Every runtime refuses the operator's inputs for their ranks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where rows lie. Along `axis` an element has the index (o * rows + row) * inner + i.
@@ -138,7 +142,12 @@ class Coupled:
     why: str = field(compare=False)
 
 
-Value = Tensor | Coupled
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A tensor that no run computes: an operator it is made by refuses its inputs."""
+
+
+Value = Tensor | Coupled | Refused
 
 
 def same_values(one: Values | None, other: Values | None) -> bool:
