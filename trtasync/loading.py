@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
+from trtasync.cores import cores
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile
 from trtasync.rows import Batching
@@ -213,10 +214,3 @@ def _demand_one_kind(devices: Sequence[int]) -> None:
             f"GPUs {list(devices)} are of different kinds ({', '.join(d.name for d in found)}), "
             "and a plan runs on one; open an engine for each kind."
         )
-
-
-def cores() -> int:
-    """Cores this process may use (a container's share, not the machine's)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
