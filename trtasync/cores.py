@@ -38,7 +38,7 @@ def _groups(root: Path) -> Iterator[tuple[Path, str]]:
     paths = _paths(_lines(root / "proc/self/cgroup"))
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
-        kind, _, options = (after.split() + ["", "", ""])[:3]
+        kind, _, options = (*after.split(), "", "", "")[:3]
         if kind not in paths or (kind == _V1 and "cpu" not in options.split(",")):
             continue
         inside, mounted = before.split()[3:5]
@@ -54,7 +54,7 @@ def _paths(lines: list[str]) -> dict[str, str]:
     """Generation -> the path of the group that decides on CPU time."""
     paths = {}
     for line in lines:
-        number, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        number, controllers, path = (*line.split(":", 2), "", "")[:3]
         if number == "0" and not controllers:
             paths[_V2] = path
         elif "cpu" in controllers.split(","):

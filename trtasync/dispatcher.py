@@ -62,7 +62,7 @@ class Dispatcher:
     Attributes:
         policy: decides.
         loop: the event loop.
-        refusal: what `infer` raises from now on, as (class, message); None while all is well.
+        refusal: what `infer` raises from now on, a copy of it; None while all is well.
         stamp: the time stamp of this loop iteration's requests; 0.0 before the first.
         watcher: is told of every batch that went well; None, or nobody is.
     """
@@ -109,7 +109,7 @@ class Dispatcher:
             self._came_home,
         )
         self.meter = self._delivery.meter
-        self.refusal: tuple[type[TrtasyncError], str] | None = None
+        self.refusal: TrtasyncError | None = None
         self.stamp = 0.0
         self.watcher: Callable[[BatchRecord], None] | None = None
         self._notes: deque[tuple[Batch, Outcome]] = deque()
@@ -467,8 +467,9 @@ class Dispatcher:
         self._staging = [batch for batch in self._staging if batch.lane != index]
         if not self.policy.lane_died(index, self._now()):
             message = f"no lane is left: {cause}; close this engine and open another one."
-            self.refuse(DeviceLost, message)
-            self.fail_waiting(DeviceLost(message))
+            lost = DeviceLost(message)
+            self.refuse(lost)
+            self.fail_waiting(lost)
         self.stage_placements()
 
     def _break(self, error: BaseException) -> None:
@@ -476,18 +477,18 @@ class Dispatcher:
         message = f"internal error in trtasync, please report it: {error!r}"
         log.critical(message, exc_info=error)
         self._broken = True
-        self.refuse(TrtasyncError, message)
         failure = TrtasyncError(message)
+        self.refuse(failure)
         for batch in [batch for state in self._states for batch in state.running]:
             self._delivery.fail_batch(batch, failure)
         self.fail_waiting(failure)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    def refuse(self, kind: type[TrtasyncError], message: str) -> None:
+    def refuse(self, error: TrtasyncError) -> None:
         """From now on `infer` raises this. Closing is overruled by worse news only."""
-        if self.refusal is None or self.refusal[0] is EngineClosed:
-            self.refusal = (kind, message)
+        if self.refusal is None or isinstance(self.refusal, EngineClosed):
+            self.refusal = error
 
     def fail_waiting(self, error: TrtasyncError) -> None:
         """Fail every request that is not running."""

@@ -14,9 +14,9 @@ import numpy as np
 from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, Group, PolicyOptions
 from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
-from trtasync.calls import Call
+from trtasync.calls import Call, own_error
 from trtasync.dispatcher import Dispatcher
-from trtasync.errors import EngineClosed, InvalidInput, WrongLoop
+from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
@@ -152,7 +152,7 @@ class Engine:
         deadline = self._deadline()
         dispatcher = self._dispatcher
         if dispatcher.refusal is not None:
-            raise dispatcher.refusal[0](dispatcher.refusal[1])
+            raise own_error(dispatcher.refusal)
         level = DEFAULT_LEVEL if priority == 0 else _level(priority)
         arrays = inputs
         if (
@@ -245,15 +245,20 @@ class Engine:
             drain: answer everything that was accepted first. Otherwise waiting requests get
                 EngineClosed at once; what is running is finished and answered all the same. If the
                 drain is cancelled, it turns into that.
+
+        Raises:
+            WrongLoop: called from another event loop or thread.
         """
         dispatcher = self._dispatcher
+        if not self._is_closed:
+            dispatcher.loop.check()
         if self._closers is not None or self._is_closed:
             if not drain:
                 dispatcher.fail_waiting(EngineClosed(_ABORTED))
             await self._wait_closed(self._closers)
             return
         self._closers = []
-        dispatcher.refuse(EngineClosed, _CLOSED)
+        dispatcher.refuse(EngineClosed(_CLOSED))
         dispatcher.policy.draining = True
         try:
             if drain:
@@ -297,11 +302,7 @@ class Engine:
         return Group(layout)
 
     def _left_in_parent(self) -> None:
-        self._dispatcher.refusal = (
-            WrongLoop,
-            "this engine was opened before a fork and its threads and device stayed in the parent; "
-            "open an engine in the child (or start processes with 'spawn').",
-        )
+        self._dispatcher.refusal = self._dispatcher.loop.wrong()
         self._is_closed = True
 
     def __repr__(self) -> str:
