@@ -12,7 +12,7 @@ from trtasync.backends import Backend, OpenLane
 from trtasync.batching import PolicyOptions
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
-from trtasync.loading import EngineOptions, load
+from trtasync.loading import EngineOptions
 from trtasync.loops import in_thread
 from trtasync.profiles import Profile, read_profiles
 from trtasync.rows import Batching, Judgement
@@ -119,7 +119,7 @@ async def open_engine(
         max_queue_size=max_queue_size,
         padding=padding or {},
         batching=batching,
-        batch_axes=batch_axes or {},
+        batch_axes=batch_axes,
         check_seconds=check_seconds,
         loop_budget=loop_budget,
         graphs=graphs,
@@ -171,11 +171,10 @@ class _Opened:
 
 def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
-    from trtasync.judging import judge_rows  # what judges is loaded with the first model
+    from trtasync.judging import load_judged  # what judges is loaded with the first model
 
-    backend = load(options, stop)
+    backend, judgement = load_judged(options, stop)
     try:
-        judgement = judge_rows(options, backend)
         policy = _policy_options(options, backend)
         streams = options.streams or backend.default_streams
         lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
@@ -243,7 +242,7 @@ def check_options(options: EngineOptions) -> None:
         raise InvalidInput(
             f"batching must be 'auto', 'proved', True or False, not {options.batching!r}."
         )
-    if not isinstance(options.batch_axes, Mapping):
+    if options.batch_axes is not None and not isinstance(options.batch_axes, Mapping):
         raise InvalidInput(
             f"batch_axes must map tensor names to axes or None, not {options.batch_axes!r}."
         )
