@@ -51,6 +51,10 @@ class EventLoop(Protocol):
     def ring_from_thread(self) -> None:
         """`ring`, from any thread. Never blocks; does nothing when the loop is gone."""
 
+    def ring_last(self, callback: Callable[[], None]) -> bool:
+        """Run another callback instead, from now on; False when the loop will run none. From any
+        thread."""
+
     def close(self) -> None:
         """Ring no more."""
 

@@ -156,6 +156,13 @@ class AsyncioLoop:
         self._rung_from_thread = False
         self.ring()
 
+    def ring_last(self, callback: Callable[[], None]) -> bool:
+        self._callback = callback
+        if self._closed or not self._loop.is_running():
+            return False
+        self.ring_from_thread()
+        return True
+
     def close(self) -> None:
         self.alarm(math.inf)
         self._closed = True

@@ -61,6 +61,11 @@ class TrioLoop:
         except trio.RunFinishedError:
             self._closed = True
 
+    def ring_last(self, callback: Callable[[], None]) -> bool:
+        self._callback = callback
+        self.ring_from_thread()
+        return not (self._closed or self._ended)
+
     def close(self) -> None:
         self._closed = True
         self.ring()
