@@ -281,11 +281,15 @@ def check_options(options: EngineOptions) -> None:
     """
     if options.backend not in ("auto", "tensorrt", "onnxruntime"):
         raise InvalidInput(
-            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}."
+            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}.",
+            name="backend",
+            got=options.backend,
         )
     if options.batching not in ("auto", "proved", True, False):
         raise InvalidInput(
-            f"batching must be 'auto', 'proved', True or False, not {options.batching!r}."
+            f"batching must be 'auto', 'proved', True or False, not {options.batching!r}.",
+            name="batching",
+            got=str(options.batching),
         )
     if options.batch_axes is not None and not isinstance(options.batch_axes, Mapping):
         raise InvalidInput(
@@ -293,20 +297,20 @@ def check_options(options: EngineOptions) -> None:
         )
     name: Any = options.name
     if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.")
+        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
     for name in ("streams", "threads", "copy_threads", "max_batch_size", "max_queue_size"):
         _demand_positive(name, getattr(options, name))
     for name in ("batch_sizes", "preferred_batch_size"):
         sizes = getattr(options, name)
         if sizes is not None and not isinstance(sizes, Sequence):
-            raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.")
+            raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.", name=name)
         for size in sizes or ():
-            _demand_positive(f"every number in {name}", size)
+            _demand_positive(name, size, of="every number in ")
     for name in ("max_queue_delay", "loop_budget", "check_seconds"):
         seconds = getattr(options, name)
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < math.inf:
-            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
+            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
     _check_devices(options)
     sizes = options.batch_sizes or ()
     if sizes and options.max_batch_size and max(sizes) != options.max_batch_size:
@@ -315,7 +319,10 @@ def check_options(options: EngineOptions) -> None:
             f"max_batch_size={options.max_batch_size}."
         )
     if options.preferred_batch_size and not options.max_queue_delay:
-        raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
+        raise InvalidInput(
+            "preferred_batch_size belongs to max_queue_delay; give both.",
+            name="preferred_batch_size",
+        )
     if not isinstance(options.padding, Mapping):
         raise InvalidInput(f"padding must map input names to Pads, not {options.padding!r}.")
     for name, pad in options.padding.items():
@@ -337,8 +344,10 @@ def _check_devices(options: EngineOptions) -> None:
         raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
 
 
-def _demand_positive(name: str, value: object) -> None:
+def _demand_positive(name: str, value: object, of: str = "") -> None:
     if value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidInput(f"{name} must be a whole number of at least 1, not {value!r}.")
+        raise InvalidInput(
+            f"{of}{name} must be a whole number of at least 1, not {value!r}.", name=name
+        )
