@@ -72,6 +72,10 @@ class Places:
         if self._hungry:
             self.grant(now)
 
+    def release_all(self) -> None:
+        """Forget the free slots."""
+        self._free.clear()
+
     def forget_lane(self, index: int) -> None:
         """A lane died, and the slots bound to it with it; what formed there waits for another."""
         self._free.pop(index, None)

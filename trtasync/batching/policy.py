@@ -216,6 +216,12 @@ class Policy:
                 part.gone = True
         return list(dict.fromkeys(tickets))
 
+    def release(self) -> None:
+        """Forget the slots: nothing will run any more."""
+        self._slots = ()
+        self._lent.clear()
+        self._places.release_all()
+
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
         entries: list[Entry] = [*self._parked.tickets()]
