@@ -48,8 +48,7 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
 def _sizes(backend: Backend) -> Sequence[int] | None:
     if backend.spec.fixed_batch is not None:
         return (backend.spec.fixed_batch,)
-    largest = backend.largest_batch_size
-    return None if largest is None else range(1, largest + 1)
+    return backend.possible_batch_sizes
 
 
 def _prover(model: Any) -> Prover | None:
