@@ -13,14 +13,17 @@ from trtasync.tensors import ModelSpec
 
 @pytest.mark.parametrize(
     "dim",
-    [None, "", "?", "None", "unk__12", "unk__1_2", "dim_0", "axis1", "x_dynamic_axes_1",
-     "DynamicDimension.0", "p2o.DynamicDimension.3", "Softmaxoutput_dim_2", "x_o0__d1", "7"],
+    [None, "", " ", "?", "-1", "None", "unknown", "unk__12", "unk__1_2", "dim_0", "axis1",
+     "x_dynamic_axes_1", "DynamicDimension.0", "p2o.DynamicDimension.3",
+     "Softmaxoutput_dim_2", "x_o0__d1", "7"],
 )  # fmt: skip
 def test_names_that_exporters_make_up_say_nothing(dim: str | None) -> None:
     assert is_anonymous(dim)
 
 
-@pytest.mark.parametrize("dim", ["N", "batch", "batch_size", "len", "s0", "dim", "unkempt", 3])
+@pytest.mark.parametrize(
+    "dim", ["N", "batch", "batch_size", "len", "s0", "dim", "unkempt", "nonestop", 3]
+)
 def test_other_names_do(dim: Any) -> None:
     assert not is_anonymous(dim)
 

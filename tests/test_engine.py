@@ -29,7 +29,15 @@ from tests.helpers import (
     tensor,
     until,
 )
-from trtasync import InferenceError, InvalidInput, Pad, QueueFull, TrtasyncError, open_engine
+from trtasync import (
+    InferenceError,
+    InvalidInput,
+    Pad,
+    QueueFull,
+    RequestTooLarge,
+    TrtasyncError,
+    open_engine,
+)
 from trtasync.backends import OpenLane, Times
 from trtasync.testing import FunctionBackend, FunctionLane, ScriptedBackend
 
@@ -367,7 +375,7 @@ async def test_a_full_queue_refuses_at_once_and_recovers() -> None:
 
 async def test_a_request_that_never_fits_says_so() -> None:
     async with open_engine(ScriptedBackend(), max_queue_size=3) as engine:
-        with pytest.raises(QueueFull, match=r"3"):
+        with pytest.raises(RequestTooLarge, match=r"3"):
             await engine.infer(rows(range(4)))
         assert same(await engine.infer(rows(range(3))), rows(range(3)))
 

@@ -58,8 +58,8 @@ Shapes = Sequence[tuple[Dim, ...]]
 def guess(inputs: Shapes, outputs: Shapes, said: Mapping[int, int | None] | None = None) -> Axes:
     """The batch axes that the declared shapes suggest.
 
-    Named axes first (see `_common_symbol`). Then axis 0 of every input, if it has no telling name; then one fixed
-    number at axis 0 of everything.
+    Named axes first (see `_common_symbol`); then axis 0 of every input, if none has a telling name;
+    then one fixed number at axis 0 of everything.
 
     Args:
         inputs: declared shapes; an output's () may also mean that its rank is not known.

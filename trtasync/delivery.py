@@ -25,6 +25,7 @@ class Delivery:
         lent: bool,
         done_error: type[Exception],
         withdraw: Callable[[Any], None],
+        can_lend: Callable[[Any], bool],
         home: Callable[[Any], None],
     ):
         """Args:
@@ -32,6 +33,7 @@ class Delivery:
         lent: outputs are memory of the slot, which will be written again.
         done_error: what a future raises that is done already.
         withdraw: takes the rest of a failed request out of the queue.
+        can_lend: a slot is to spare for as long as its answers are held.
         home: takes a slot of which the last lent answer came back. From any thread.
         """
         self.meter = Meter()
@@ -40,6 +42,7 @@ class Delivery:
         self._lent = lent
         self._done_error = done_error
         self._withdraw = withdraw
+        self._can_lend = can_lend
         self._home = home
 
     def answer(self, batch: Batch, outputs: list[Array]) -> int:
@@ -55,13 +58,15 @@ class Delivery:
             self.meter.answered += len(rows) - missed
             return 0
         lent: list[Any] = []
+        copied: list[Any] = []
         for entry in batch.entries:
-            if entry.gone:
-                continue
-            if getattr(entry, "lend", False) and not entry.future.done():  # parts are copied
-                lent.append(entry)
-            else:
-                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+            if not entry.gone:
+                lend = getattr(entry, "lend", False) and not entry.future.done()  # not parts
+                (lent if lend else copied).append(entry)
+        if lent and self._lent and not self._can_lend(batch.slot):
+            copied, lent = copied + lent, []
+        for entry in copied:
+            self._answer_entry(entry, take(outputs, entry.row, entry.rows))
         if lent:
             self._lend(batch, outputs, lent)
         return len(lent) if self._lent else 0

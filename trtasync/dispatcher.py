@@ -105,6 +105,7 @@ class Dispatcher:
             backend.lends_outputs,
             self.loop.done_error,
             self._withdraw,
+            self.policy.can_lend,
             self._came_home,
         )
         self.meter = self._delivery.meter
@@ -172,14 +173,25 @@ class Dispatcher:
             try:
                 self.stage(batch, entry)
             except Exception as error:  # one caller's array must not stop the others
-                self._delivery.fail(call_of(entry), error)
+                self.fail_unstaged(call_of(entry), error)
+
+    def fail_unstaged(self, call: Call, error: BaseException) -> None:
+        """A request could not be staged: it fails and its rows are withdrawn, nobody else's."""
+        if not isinstance(error, Exception):
+            self.abandon(call)
+            raise error
+        if not isinstance(error, TrtasyncError):
+            cause, error = error, InferenceError(f"the request could not be staged: {error!r}")
+            error.__cause__ = cause
+        self._delivery.fail(call, error)
+        self.loop.ring()  # who gets its slot is staged then
 
     def abandon(self, call: Call) -> None:
         """The caller was cancelled: the request leaves the queue, or its answer will be dropped."""
         if call.future.done() and not call.future.cancelled():
             if call.lent is not None:
                 call.lent.release()
-            return  # it had its answer, and its task was cancelled before it woke up
+            return  # it was answered or failed, and its task was cancelled before it woke up
         self.meter.cancelled += 1
         self.policy.withdraw(call, self._now())
         call.parts = None
@@ -215,7 +227,12 @@ class Dispatcher:
             for state, worker in zip(self._states, self._workers, strict=True)
         )
         return self.meter.snapshot(
-            policy.queued, policy.in_flight, policy.unanswered(), policy.left_out, lanes
+            queued=policy.queued,
+            in_flight=policy.in_flight,
+            waiting=policy.unanswered(),
+            rejected=policy.rejected,
+            left_out=policy.left_out,
+            lanes=lanes,
         )
 
     # -- the one door ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from trtasync.batching import Batch, Group, PolicyOptions
 from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
 from trtasync.calls import Call
 from trtasync.dispatcher import Dispatcher
-from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError, WrongLoop
+from trtasync.errors import EngineClosed, InvalidInput, WrongLoop
 from trtasync.loops import Future, in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
@@ -133,7 +133,7 @@ class Engine:
             copy: False to have large answers lent instead of copied: `infer` returns a context
                 manager, `with await engine.infer(x, copy=False) as y:`, and `y` is views of the
                 memory the batch was answered in, not to be looked at after the block. A lane has
-                few such memories: what is held for long holds up others.
+                few such memories; when all but one are held, answers are copied after all.
 
         Returns:
             one array for a model of one output when one array was given, otherwise a dict by output
@@ -142,6 +142,7 @@ class Engine:
 
         Raises:
             InvalidInput: a name, dtype, rank or dimension is not what the model takes.
+            RequestTooLarge: it has more rows than `max_queue_size`.
             QueueFull: `max_queue_size` rows are waiting.
             InferenceError: the model failed on this request.
             EngineClosed: the engine is closing or closed.
@@ -164,11 +165,11 @@ class Engine:
             return await self._infer_otherwise(form, arrays, level, deadline, outputs)
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
+        if level != DEFAULT_LEVEL or deadline is not NEVER:
+            batch = self._submit_urgent(call, level, deadline)
+        else:
+            batch = self._submit(call, False)
         try:
-            if level != DEFAULT_LEVEL or deadline is not NEVER:
-                batch = self._submit_urgent(call, level, deadline)
-            else:
-                batch = self._submit(call, False)
             if batch is None:
                 dispatcher.stage_placements()
             elif (vectors := batch.vectors) is not None and form.plain:
@@ -181,12 +182,10 @@ class Engine:
             else:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain
+        except BaseException as error:
+            dispatcher.fail_unstaged(call, error)
+        try:
             return await future
-        except QueueFull:
-            dispatcher.meter.rejected += 1
-            raise
-        except TrtasyncError:
-            raise
         except BaseException:
             dispatcher.abandon(call)
             raise
@@ -202,18 +201,16 @@ class Engine:
         call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
         call.on_device = on_device
         call.lend = on_device is None
+        batch = self._submit_urgent(call, level, deadline)
         try:
-            batch = self._submit_urgent(call, level, deadline)
             if batch is None:
                 dispatcher.stage_placements()
             else:
                 dispatcher.stage(batch, call)
+        except BaseException as error:
+            dispatcher.fail_unstaged(call, error)
+        try:
             return await call.future
-        except QueueFull:
-            dispatcher.meter.rejected += 1
-            raise
-        except TrtasyncError:
-            raise
         except BaseException:
             dispatcher.abandon(call)
             raise

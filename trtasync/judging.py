@@ -1,5 +1,6 @@
 """A loaded model judged: may requests share batches of it? In a thread, before lanes are opened."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
 from trtasync.errors import BackendUnavailable
-from trtasync.loading import EngineOptions
+from trtasync.loading import EngineOptions, load
 from trtasync.rows import Judgement
 from trtasync.rows.judge import Evidence, Prover, judge, report
 from trtasync.rows.proof import Proof, prove
@@ -15,6 +16,16 @@ from trtasync.tensors import ModelSpec
 
 LARGEST_GRAPH = 512 << 20
 """Bytes of an ONNX file up to which it is read a second time for a proof."""
+
+
+def load_judged(options: EngineOptions, stop: threading.Event) -> tuple[Backend, Judgement]:
+    """A model, loaded and settled on what its rows may do; see `loading.load`."""
+    backend = load(options, stop)
+    try:
+        return backend, judge_rows(options, backend)
+    except BaseException:
+        backend.close()
+        raise
 
 
 def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
@@ -30,10 +41,10 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     trial = backend.trial() if options.batching in ("auto", "proved") else None
     evidence = Evidence(
         trial=trial,
-        prove=_prover(options.model),
+        prove=prover(options.model),
         said=bool(options.batch_axes),
         seconds=options.check_seconds,
-        sizes=_sizes(backend),
+        sizes=sizes_of(backend),
     )
     try:
         settled, judgement = judge(spec, options.batching, evidence)
@@ -45,13 +56,14 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     return judgement
 
 
-def _sizes(backend: Backend) -> Sequence[int] | None:
+def sizes_of(backend: Backend) -> Sequence[int] | None:
+    """The batch sizes that a model takes; None for any."""
     if backend.spec.fixed_batch is not None:
         return (backend.spec.fixed_batch,)
     return backend.possible_batch_sizes
 
 
-def _prover(model: Any) -> Prover | None:
+def prover(model: Any) -> Prover | None:
     """Reads the graph when it is asked; None where there is none to read."""
     if not isinstance(model, (str, Path)) or is_plan(Path(model)):
         return None

@@ -45,7 +45,7 @@ class EngineOptions:
     max_queue_size: int
     padding: Mapping[str, Pad]
     batching: Batching
-    batch_axes: Mapping[str, int | None]
+    batch_axes: Mapping[str, int | None] | None
     check_seconds: float
     loop_budget: float
     graphs: bool

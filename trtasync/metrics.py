@@ -184,7 +184,6 @@ class Meter:
         "latency",
         "padded_rows",
         "queue",
-        "rejected",
         "retried",
         "stage",
     )
@@ -193,7 +192,6 @@ class Meter:
         self.answered = 0
         self.failed = 0
         self.cancelled = 0
-        self.rejected = 0
         self.padded_rows = 0
         self.retried = 0
         self.batch_sizes: Counter[int] = Counter()
@@ -210,6 +208,7 @@ class Meter:
         queued: int,
         in_flight: int,
         waiting: int,
+        rejected: int,
         left_out: int,
         lanes: tuple[LaneStatistics, ...],
     ) -> Statistics:
@@ -222,7 +221,7 @@ class Meter:
             answered=self.answered,
             failed=self.failed,
             cancelled=self.cancelled,
-            rejected=self.rejected,
+            rejected=rejected,
             left_out=left_out,
             rows=sum(size * times for size, times in sizes.items()),
             batches=sum(sizes.values()),

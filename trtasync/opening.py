@@ -12,7 +12,7 @@ from trtasync.backends import Backend, OpenLane
 from trtasync.batching import PolicyOptions
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
-from trtasync.loading import EngineOptions, load
+from trtasync.loading import EngineOptions
 from trtasync.loops import in_thread
 from trtasync.profiles import Profile, read_profiles
 from trtasync.rows import Batching, Judgement
@@ -76,7 +76,8 @@ async def open_engine(
             0: Triton's rule instead: a batch waits for a preferred size or for this long, even on
             an idle device.
         preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
-        max_queue_size: rows that may wait; more raise `QueueFull`.
+        max_queue_size: rows that may wait; more raise `QueueFull`, and a request of more rows
+            `RequestTooLarge`.
         padding: input name -> `Pad`, so that different lengths share a batch.
         batching: whether requests may share batches. "auto" (default): where rows are proved or
             tested not to influence each other; otherwise each request runs alone, and a warning
@@ -118,7 +119,7 @@ async def open_engine(
         max_queue_size=max_queue_size,
         padding=padding or {},
         batching=batching,
-        batch_axes=batch_axes or {},
+        batch_axes=batch_axes,
         check_seconds=check_seconds,
         loop_budget=loop_budget,
         graphs=graphs,
@@ -170,11 +171,10 @@ class _Opened:
 
 def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
-    from trtasync.judging import judge_rows  # what judges is loaded with the first model
+    from trtasync.judging import load_judged  # what judges is loaded with the first model
 
-    backend = load(options, stop)
+    backend, judgement = load_judged(options, stop)
     try:
-        judgement = judge_rows(options, backend)
         policy = _policy_options(options, backend)
         streams = options.streams or backend.default_streams
         lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
@@ -242,7 +242,7 @@ def check_options(options: EngineOptions) -> None:
         raise InvalidInput(
             f"batching must be 'auto', 'proved', True or False, not {options.batching!r}."
         )
-    if not isinstance(options.batch_axes, Mapping):
+    if options.batch_axes is not None and not isinstance(options.batch_axes, Mapping):
         raise InvalidInput(
             f"batch_axes must map tensor names to axes or None, not {options.batch_axes!r}."
         )

@@ -94,7 +94,7 @@ def test_shapes_and_places_reach_the_library(orders: list[dict[str, Any]], tmp_p
         *("build", LINE, "-o", tmp_path / "m.plan", "--cache-dir", tmp_path / "c"),
         *("--profile", "image:1x1x8x8", "--profile", "image:2x1x8x8", "--max-batch-size", 7),
         *("--min-shapes", "image:1x1x8x9", "--opt-shapes", "image:2x1x8x9"),
-        *("--max-shapes", "image:3x1x8x9", "--cache-key", "mine", "--device", 1),
+        *("--max-shapes", "image:3x1x8x9", "--cache-key", "mine", "--devices", 1),
     )
     (order,) = orders
     texts = ["image:1x1x8x8", "image:2x1x8x8", "image:1x1x8x9/2x1x8x9/3x1x8x9"]
@@ -185,7 +185,8 @@ def test_wrong_arguments_end_with_2(gpu: Installed) -> None:
     words(refused(2, "build", GATHER, "--profile", "index:2/1/3"), "input 'index': axis 0")
     words(refused(2, "build", LINE), "input 'image': axis 3", "--profile image:")
     words(refused(2, "build", GATHER, "--min-shapes", "index:1"), "belong together")
-    words(refused(2, "build", GATHER, "--device", 4), "GPU 4", "has 1")
+    words(refused(2, "build", GATHER, "--devices", 4), "GPU 4", "has 1")
+    words(refused(2, "build", GATHER, "--devices", "0,1"), "takes one GPU here")
     words(refused(2, "build", GATHER, "--flag", "NO_SUCH"), "BuilderFlag.NO_SUCH")
     words(refused(2, "build", "no_such_module:make"), "no such module")
     assert gpu.builds.started == 0
@@ -231,6 +232,6 @@ def test_debug_shows_the_traceback(gpu: Installed, tmp_path: Path) -> None:
 
 
 def test_nothing_is_printed_to_the_output_but_json(gpu: Installed) -> None:
-    result = run("build", GATHER, "--json")
+    result = run("build", GATHER, "--json", "-")
     assert json.loads(result.stdout)["key"]
     assert result.stderr == ""

@@ -149,7 +149,7 @@ LANES: list[tuple[list[object], dict[str, Any]]] = [
     ([], {}),
     (["--streams", 1], {"streams": 1}),
     (["--streams", 3, "--max-batch-size", 5], {"streams": 3, "max_batch_size": 5}),
-    (["--batch-size", 2, "--batch-size", 6], {"batch_sizes": [2, 6]}),
+    (["--batch-sizes", "2,6"], {"batch_sizes": [2, 6]}),
 ]
 
 
@@ -175,7 +175,7 @@ async def test_planned_memory_is_what_an_engine_then_takes(
 def test_a_batch_that_the_plan_does_not_take_is_refused(gpu: Installed) -> None:
     plan = built().path
     words(refused(2, "inspect", plan, "--max-batch-size", 9), "9", "at most 8")
-    words(refused(2, "inspect", plan, "--batch-size", 0), "must be 1 or more")
+    words(refused(2, "inspect", plan, "--batch-sizes", "0"), "must be 1 or more")
 
 
 def test_a_version_compatible_plan_takes_trust(gpu: Installed) -> None:

@@ -96,22 +96,49 @@ def test_exchanges_that_the_model_refuses_do_not_count() -> None:
     assert finding.why == "its rows kept their bits in 6 exchanges of their neighbours"
 
 
-def test_too_few_exchanges_are_unknown() -> None:
-    seen: list[bytes] = []
-
-    def of_the_first_rows(x: Array) -> Array:
-        if len(seen) < 3:
-            seen.extend(row.tobytes() for row in x)
-        if any(row.tobytes() not in seen for row in x):
-            raise ValueError("a stranger")
+def test_a_single_exchange_is_not_enough() -> None:
+    def tired(x: Array) -> Array:
+        # the batch, five rows, one row, an exchange, the batch in reverse order
+        if len(trial.runs) > 5:
+            raise ValueError("no more today")
         return 2 * x
 
-    finding = only(FunctionTrial(of_the_first_rows, {"x": ("N", 4)}))
-    # beside copies of itself nothing else is needed
-    assert finding.verdict is Verdict.TESTED
-    seen.clear()
-    finding = only(FunctionTrial(of_the_first_rows, {"x": ("N", 4)}), sizes=(2,))
-    assert finding.verdict is Verdict.TESTED
+    trial = FunctionTrial(tired, {"x": ("N", 4)})
+    finding = only(trial)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why == "the model refused all exchanges but 1"
+
+
+def test_a_model_that_refuses_another_order_is_unknown() -> None:
+    first: list[bytes] = []
+
+    def in_order(x: Array) -> Array:
+        first.append(x[-1].tobytes())
+        if len(x) == 3 and x[0].tobytes() == first[0]:
+            raise ValueError("out of order")
+        return 2 * x
+
+    finding = only(FunctionTrial(in_order, {"x": ("N", 4)}))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why == "the model refused the same rows in reverse order"
+
+
+def test_inputs_that_make_nan_are_drawn_again() -> None:
+    trial = FunctionTrial(lambda x: np.sqrt(np.where(x < 0, np.nan, x)), {"x": ("N", 4)})
+    assert only(trial).verdict is Verdict.TESTED
+    kept = trial.runs[-1][0]
+    assert np.nanmin(kept) >= 0
+
+
+def test_half_precision_may_round_otherwise_at_another_place() -> None:
+    def rounded(x: Array) -> Any:
+        return x * (1 + np.arange(len(x), dtype=x.dtype)[:, None] * np.asarray(2e-3, x.dtype))
+
+    half = FunctionTrial(rounded, {"x": (np.float16, ("N", 40))})
+    assert only(half).verdict is Verdict.TESTED
+    single = FunctionTrial(rounded, {"x": (np.float32, ("N", 40))})
+    assert only(single).verdict is Verdict.COUPLED
+    assert only(single, tolerance=1e-2).verdict is Verdict.TESTED
 
 
 @pytest.mark.parametrize(
@@ -136,6 +163,12 @@ def test_only_allowed_numbers_of_rows_are_run(sizes: Any, counts: set[int]) -> N
 def test_a_coupling_is_found_at_any_number_of_rows(sizes: Any) -> None:
     trial = FunctionTrial(lambda x: x + x.max(0), {"x": ("N", 4)})
     assert only(trial, sizes=sizes).verdict is Verdict.COUPLED
+
+
+def test_a_large_batch_is_made_of_few_different_rows() -> None:
+    trial = FunctionTrial(lambda x: x + x.max(0), {"x": (5000, 4)})
+    assert only(trial, sizes=(5000,)).verdict is Verdict.COUPLED
+    assert len(np.unique(trial.runs[0][0], axis=0)) == 16
 
 
 @pytest.mark.parametrize("sizes", [(1,), ()])

@@ -24,8 +24,8 @@ from trtasync.tune.work import Workplace
 
 ROOT = Path(__file__).parents[2]
 PAIR = str(MODELS / "digits_pair.onnx")
-QUICK = ["--seconds", "0.01", "--warm-up", "0.005", "--rounds", "1", "--budget", "20s"]
-SMALL = ["--streams", "1", "--max-batch", "2,4", "--buckets", "any", "--threads", "1"]
+QUICK = ["--seconds", "0.01", "--warm-up", "0.005", "--rounds", "1", "--minutes", "0.4"]
+SMALL = ["--streams", "1", "--max-batch-size", "2,4", "--batch-sizes", "any", "--threads", "1"]
 
 
 def tune(*arguments: str, width: int = 80) -> Any:
@@ -78,7 +78,7 @@ def test_a_goal_that_can_be_met() -> None:
 
 
 def test_too_little_time_is_said() -> None:
-    done = tune(PAIR, *QUICK, "-q", "--budget", "1ms")
+    done = tune(PAIR, *QUICK, "-q", "--minutes", "0.00002")
     assert done.exit_code == 0
     assert "Partial: the time (--minutes) was up" in done.stdout
     assert "open_engine" in done.stdout
@@ -146,12 +146,11 @@ def test_a_process_that_gets_sigint_and_goes_on(tmp_path: Path) -> None:
     "arguments",
     [
         ["--p99", "soon"],
-        ["--budget", "long"],
         ["--minutes", "0"],
         ["--streams", "many"],
         ["--streams", "0"],
-        ["--max-batch", "x"],
-        ["--buckets", "some"],
+        ["--max-batch-size", "x"],
+        ["--batch-sizes", "some"],
         ["--graphs", "maybe"],
         ["--graphs", "on"],
         ["--shape", "left"],
@@ -177,7 +176,7 @@ def test_a_missing_model_ends_in_4() -> None:
 def test_when_nothing_opens_it_ends_in_4(tmp_path: Path) -> None:
     path = write(tmp_path, models.elementwise(double, most=4))
     with doubles.install():
-        done = tune(str(path), *QUICK, "-q", "--max-batch", "8", "--streams", "1")
+        done = tune(str(path), *QUICK, "-q", "--max-batch-size", "8", "--streams", "1")
     assert done.exit_code == 4
     assert "the plan allows at most 4" in done.stderr
 
@@ -186,11 +185,11 @@ def test_graphs_on_and_off_on_a_gpu(tmp_path: Path) -> None:
     path = write(tmp_path, models.elementwise(double, most=4))
     with doubles.install():
         done = tune(
-            str(path), *QUICK, "-q", "--streams", "1", "--max-batch", "4", "--graphs", "off"
+            str(path), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4", "--graphs", "off"
         )
         assert done.exit_code == 0, done.output
         assert "graphs=False" in done.stdout
-        done = tune(str(path), *QUICK, "-q", "--streams", "1", "--max-batch", "4")
+        done = tune(str(path), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4")
         assert " on " in done.stdout
         assert " off " in done.stdout
 

@@ -51,5 +51,5 @@ def failure(module: Any, code: int, what: str) -> TrtasyncError:
     """The exception for a return code that is not success."""
     words = f"{what}: {explain(module, code)}"
     if code in STICKY:
-        return DeviceLost(f"{words}; restart this process to use the device again.")
-    return CudaError(f"{words}.")
+        return DeviceLost(f"{words}; restart this process to use the device again.", code=code)
+    return CudaError(f"{words}.", code=code)

@@ -9,7 +9,8 @@ from typing import Final
 
 from trtasync.axes import is_anonymous
 from trtasync.rows.budget import Runs
-from trtasync.rows.check import examine
+from trtasync.rows.check import Settings, examine
+from trtasync.rows.compare import TOLERANCE
 from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
 from trtasync.tensors import TensorSpec
 
@@ -40,6 +41,7 @@ def find_axes(
     deadline: float,
     sizes: Sequence[int] | None = None,
     samples: Sequence[Array] | None = None,
+    tolerance: float = TOLERANCE,
     seed: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Inferred:
@@ -54,23 +56,21 @@ def find_axes(
         deadline: seconds from now, for everything.
         sizes: see `check`.
         samples: see `check`.
+        tolerance: see `check`.
         seed: see `check`.
         clock: see `check`.
 
     Raises:
         InvalidInput: the samples do not fit the inputs.
     """
+    settings = Settings(sizes, samples, tolerance, seed)
     with Runs(trial, deadline, clock) as runs:
-
-        def findings(axes: Mapping[str, int | None]) -> tuple[Finding, ...]:
-            return examine(runs, trial, axes, sizes=sizes, samples=samples, seed=seed)
-
-        first = findings(guess)
+        first = examine(runs, trial, guess, settings)
         if _passed(first):
             return Inferred(_axes(trial, guess, first), first)
         right: list[Inferred] = []
         for other in islice(guesses(trial.inputs, guess), MOST_GUESSES - 1):
-            found = findings(other)
+            found = examine(runs, trial, other, settings)
             if _passed(found):
                 right.append(Inferred(_axes(trial, other, found), found))
             if runs.over:

@@ -84,7 +84,7 @@ class Runs:
         self._trial.stop()
 
 
-def first_line(error: BaseException, limit: int = 120) -> str:
+def first_line(error: BaseException, limit: int = 200) -> str:
     """What an exception says, short enough for a clause of a finding."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     line = lines[0].rstrip(". ")

@@ -9,8 +9,11 @@ import numpy.typing as npt
 from trtasync.rows.verdicts import Array
 
 TOLERANCE: Final = 1e-4
-"""Relative. Independent rows moved by up to 8e-6 at another place or in a batch of another size
-(1 685 backend tests, 56 real models); couplings that only show there moved them by far more."""
+"""Relative. At another place or in a batch of another size independent rows moved by up to 8e-6
+(1 685 backend tests, 56 real models, on a CPU); couplings that only show there, by far more."""
+
+ROUNDINGS: Final = 16
+"""So many units in the last place of a half-precision output are rounding as well."""
 
 
 def row(output: Array, axis: int, place: int) -> Array:
@@ -46,6 +49,16 @@ def relative_difference(left: Array, right: Array) -> float:
     return apart / scale
 
 
+def rounding(dtype: np.dtype[Any]) -> float:
+    """`ROUNDINGS` of a float type, relative; 0 for other types."""
+    if not is_float(dtype):
+        return 0.0
+    one, step = np.ones((), dtype), 1.0
+    while np.asarray(1 + step / 2).astype(dtype) != one:
+        step /= 2
+    return ROUNDINGS * step
+
+
 def finite(output: Array) -> bool:
     """No NaN and no inf in it."""
     return not is_numeric(output.dtype) or bool(np.isfinite(output).all())
@@ -54,6 +67,13 @@ def finite(output: Array) -> bool:
 def is_numeric(dtype: np.dtype[Any]) -> bool:
     """Numbers and bools, the types of `ml_dtypes` included."""
     return dtype.kind in "biufcV" and dtype.type is not np.void
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Real or complex, the types of `ml_dtypes` included: what can hold one half."""
+    if not is_numeric(dtype) or dtype.kind not in "fcV":
+        return False
+    return bool(np.asarray(0.5).astype(dtype) != 0)
 
 
 def following_axes(shapes: Sequence[tuple[int, ...]], rows: Sequence[int]) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from trtasync.rows.budget import OutOfTime, Refused, Runs
 from trtasync.rows.compare import finite, following_axes, row, same_bits
-from trtasync.rows.exchange import SCHEDULE, Base, Evidence, Exchanges, Run, schedule
+from trtasync.rows.exchange import SCHEDULE, Base, Evidence, Exchanges, Run, batch_of, schedule
 from trtasync.rows.inputs import Layout, Row, Source
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
@@ -66,15 +66,22 @@ class Examination:
         layout: its inputs.
         counts: how many rows at a time.
         outputs: their names in the model's order, each with the axis its rows may lie along.
+        tolerance: relative, of rows at another place or among more rows.
     """
 
     def __init__(
-        self, runs: Runs, layout: Layout, counts: Counts, outputs: Mapping[str, int | None]
+        self,
+        runs: Runs,
+        layout: Layout,
+        counts: Counts,
+        outputs: Mapping[str, int | None],
+        tolerance: float,
     ):
         self._runs = runs
         self._layout = layout
         self._counts = counts
         self._outputs = outputs
+        self._tolerance = tolerance
         self._before = runs.count
         self._planned = FURTHER_RUNS + 1 + len(SCHEDULE)
         self._evidence: list[Evidence] = []
@@ -108,7 +115,7 @@ class Examination:
             self._placed(index, name, hint, sized)
             for index, (name, hint) in enumerate(self._outputs.items())
         ]
-        self._exchanges = Exchanges(run, source, base, self._evidence)
+        self._exchanges = Exchanges(run, source, base, self._evidence, self._tolerance)
         if other in sized and other > 1:
             how = f"among {other} rows instead of {size}"
             self._exchanges.rearranged(sized[other], range(size), how)
@@ -127,7 +134,7 @@ class Examination:
         refusal = Refused("none could be made")
         for source in sources:
             run = partial(self._run, source)
-            rows = [source.row() for _ in range(self._counts.base)]
+            rows = batch_of(source.row, self._counts.base)
             try:
                 base = Base(run, rows)
             except Refused as error:
@@ -211,17 +218,19 @@ class Examination:
         return tuple(seen.settled or self._judge(seen, stopped) for seen in self._evidence)
 
     def _judge(self, seen: Evidence, stopped: str) -> Finding:
-        whole = self._exchanges is not None and self._exchanges.reversed
-        if whole and seen.live and seen.exchanges >= FEWEST_EXCHANGES:
-            why = f"its rows kept their bits in {seen.exchanges} exchanges of their neighbours"
-            return Finding(seen.output, Verdict.TESTED, seen.axis, why)
-        if not stopped:
-            stopped = (
-                "it did not change with the inputs that were tried"
-                if whole and not seen.live
-                else f"the model refused all but {seen.exchanges} exchanges of neighbours"
-            )
-        return Finding(seen.output, Verdict.UNKNOWN, seen.axis, stopped)
+        lacking = self._lacking(seen)
+        if lacking:
+            return Finding(seen.output, Verdict.UNKNOWN, seen.axis, stopped or lacking)
+        why = f"its rows kept their bits in {seen.exchanges} exchanges of their neighbours"
+        return Finding(seen.output, Verdict.TESTED, seen.axis, why)
+
+    def _lacking(self, seen: Evidence) -> str:
+        """What was not seen of an output that would have to be; "" for nothing."""
+        if seen.exchanges < FEWEST_EXCHANGES:
+            return f"the model refused all exchanges but {seen.exchanges}"
+        if self._exchanges is None or not self._exchanges.reversed:
+            return "the model refused the same rows in reverse order"
+        return "" if seen.live else "it did not change with the inputs that were tried"
 
     def _all(self, verdict: Verdict, why: str) -> tuple[Finding, ...]:
         return tuple(Finding(name, verdict, axis, why) for name, axis in self._outputs.items())

@@ -13,13 +13,14 @@ import numpy as np
 
 from trtasync.rows.budget import Refused
 from trtasync.rows.compare import (
-    TOLERANCE,
     difference,
+    is_float,
     relative_difference,
+    rounding,
     row,
     same_bits,
 )
-from trtasync.rows.inputs import Row, Source, is_float, of_nan, scaled
+from trtasync.rows.inputs import Row, Source, of_nan, scaled
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 Run = Callable[[Sequence[Row]], list[Array]]
@@ -30,6 +31,10 @@ QUIET: Final = 1e-3
 
 WIDER_INTS: Final = (10, 1000, 30_000)
 """Bounds of the neighbours' integers, tried one after the other until the model refuses one."""
+
+
+MOST_DISTINCT: Final = 16
+"""Different rows in a batch; a larger one, where the model takes no smaller, repeats them."""
 
 
 class Neighbours(StrEnum):
@@ -88,6 +93,12 @@ def schedule(sample: Row, rows: int) -> list[tuple[int, Neighbours]]:
     return list(dict.fromkeys((place.of(rows), kind) for place, kind in SCHEDULE if kind in kinds))
 
 
+def batch_of(draw: Callable[[], Row], count: int) -> list[Row]:
+    """So many rows, `MOST_DISTINCT` of them different at most."""
+    distinct = [draw() for _ in range(min(count, MOST_DISTINCT))]
+    return [distinct[index % len(distinct)] for index in range(count)]
+
+
 @dataclass(slots=True)
 class Evidence:
     """What has been seen of one output.
@@ -139,17 +150,21 @@ class Exchanges:
         source: of further rows.
         base: the batch.
         evidence: one for each output, in the model's order.
+        tolerance: relative, of rows at another place or among more rows.
 
     Attributes:
         reversed: the batch ran in reverse order as well.
     """
 
-    def __init__(self, run: Run, source: Source, base: Base, evidence: Sequence[Evidence]):
+    def __init__(
+        self, run: Run, source: Source, base: Base, evidence: Sequence[Evidence], tolerance: float
+    ):
         self._run = run
         self._source = source
         self._base = base
         self._quiet: Base | None = None
         self._evidence = evidence
+        self._tolerance = tolerance
         self._ints = 0
         self._wider = list(WIDER_INTS)
         self.reversed = False
@@ -202,7 +217,7 @@ class Exchanges:
         for index, seen in self.undecided:
             pairs = _pairs(self._base.outputs[index], outputs[index], seen.axis, places)
             apart = float(np.median([relative_difference(*pair) for pair in pairs] or [np.inf]))
-            if apart > TOLERANCE:
+            if apart > max(self._tolerance, rounding(outputs[index].dtype)):
                 why = f"rows changed by {apart:.3g} of their size {how}"
                 worst = max((difference(*pair) for pair in pairs), default=float("inf"))
                 self._settle(self._base, index, seen, why, f"the same rows {how}", worst)
@@ -242,10 +257,9 @@ class Exchanges:
 
     def _neighbours(self, base: Base, place: int, kind: Neighbours, ints: int) -> list[Row]:
         kept = base.rows[place]
-        return [
-            kept if here == place else self._neighbour(kept, kind, ints)
-            for here in range(len(base.rows))
-        ]
+        batch = batch_of(lambda: self._neighbour(kept, kind, ints), len(base.rows) - 1)
+        batch.insert(place, kept)
+        return batch
 
     def _neighbour(self, kept: Row, kind: Neighbours, ints: int) -> Row:
         if kind is Neighbours.COPIES:
@@ -264,10 +278,11 @@ class Exchanges:
 def _pairs(
     base: Array, other: Array, axis: int, places: Sequence[int]
 ) -> list[tuple[Array, Array]]:
-    """Rows of the base and the same rows in another output, as far as that has them."""
+    """Some rows of the base and the same rows in another output, as far as that has them."""
     length = other.shape[axis] if other.ndim == base.ndim else 0
+    step = -(-len(places) // MOST_DISTINCT)
     return [
-        (row(base, axis, here), row(other, axis, there))
-        for here, there in enumerate(places)
-        if there < length
+        (row(base, axis, here), row(other, axis, places[here]))
+        for here in range(0, len(places), step)
+        if places[here] < length
     ]

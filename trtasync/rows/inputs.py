@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from trtasync.errors import InvalidInput
-from trtasync.rows.compare import is_numeric
+from trtasync.rows.compare import is_float, is_numeric
 from trtasync.rows.verdicts import Array
 from trtasync.tensors import TensorSpec
 
@@ -16,7 +16,7 @@ Row = tuple[Array, ...]
 """One row of every input that has rows, in the model's order and without the batch axis."""
 
 MOST_ELEMENTS: Final = 1 << 21
-"""Of one row of one input, by the choice of free axes; a fixed shape may have more."""
+"""Of one row of all inputs, by the choice of free axes; a fixed shape may have more."""
 
 MOST_FIXED_ELEMENTS: Final = 1 << 24
 
@@ -137,7 +137,8 @@ class Drawn:
         self._recipe = recipe
         self._chance = chance
         shapes = [layout.row_shape(index) for index in range(len(layout.inputs))]
-        length = min([_longest_free_axis(shape, recipe.length) for shape in shapes])
+        room = MOST_ELEMENTS // len(shapes)
+        length = min(_longest_free_axis(shape, recipe.length, room) for shape in shapes)
         self._shapes = [
             tuple(dim if isinstance(dim, int) else length for dim in shape) for shape in shapes
         ]
@@ -233,13 +234,6 @@ class Natural:
         return np.asarray(wide + noise).astype(array.dtype)
 
 
-def is_float(dtype: np.dtype[Any]) -> bool:
-    """Real or complex, the types of `ml_dtypes` included: what can hold one half."""
-    if dtype.kind not in "fcV" or not is_numeric(dtype):
-        return False
-    return bool(np.asarray(0.5).astype(dtype) != 0)
-
-
 def scaled(row: Row, factor: float) -> Row:
     """The row's floats times a factor, or times what their type can still hold of it."""
     return tuple(_scaled(array, factor) if is_float(array.dtype) else array for array in row)
@@ -285,10 +279,9 @@ def _size(shape: Sequence[int | str | None], free: int) -> int:
     return size
 
 
-def _longest_free_axis(shape: Sequence[int | str | None], wanted: int) -> int:
-    """At most `wanted`, and so short that the shape has no more than `MOST_ELEMENTS`."""
+def _longest_free_axis(shape: Sequence[int | str | None], wanted: int, room: int) -> int:
+    """At most `wanted`, and so short that the shape has no more elements than there is room."""
     count = sum(not isinstance(dim, int) for dim in shape)
     if not count:
         return wanted
-    room = MOST_ELEMENTS / max(1, _size(shape, 1))
-    return max(1, min(wanted, int(room ** (1 / count))))
+    return max(1, min(wanted, int((room / max(1, _size(shape, 1))) ** (1 / count))))

@@ -15,7 +15,8 @@ from trtasync.backends.plan_files import is_plan
 from trtasync.bench.machine import facts
 from trtasync.bench.opened import read_options
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.loading import EngineOptions, backend_for, cores, load
+from trtasync.judging import load_judged
+from trtasync.loading import EngineOptions, backend_for, cores
 from trtasync.loops import in_thread
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
@@ -117,7 +118,10 @@ async def _examine_file(
             digest = await in_thread(lambda: _onnx_digest(path))
     stop = threading.Event()
     look = await _look(
-        lambda: load(replace(given, model=opened), stop), how, interrupt=stop.set, given=given
+        lambda: load_judged(replace(given, model=opened), stop)[0],
+        how,
+        interrupt=stop.set,
+        given=given,
     )
     identity = {
         "model": digest or await in_thread(lambda: _digest(opened)),
@@ -191,7 +195,7 @@ async def _look(
     def work() -> dict[str, Any]:
         backend = make()
         try:
-            how.inputs.make(backend.spec.inputs, backend.spec.batched)  # refused now, not each time
+            how.inputs.make(backend.spec.inputs)  # refused now, not each time
             space = _space(backend, how)
             first = Config(backend.default_streams, START, space.buckets[0], space.graphs[0], None)
             devices = len(given.devices) if given is not None and given.devices else 1

@@ -203,8 +203,23 @@ def reshaped(tensor: Tensor, target: Sequence[Size | None], symbols: Symbols) ->
     layout = _found_again(tensor.dims, tensor.layout, sizes, symbols.rows)
     if layout is None:
         raise NotProved("gives rows a shape in which they cannot be found again")
+    if None not in sizes:
+        end = layout.axis + 1
+        unmoved = layout == tensor.layout and tuple(sizes[:end]) == tensor.dims[:end]
+        _check_fit(total, product(size for size in sizes if size is not None), unmoved)
     shape = tuple(symbols.fresh() if size is None else size for size in sizes)
     return Tensor(shape, layout)
+
+
+def _check_fit(total: Size, asked: Size, unmoved: bool) -> None:
+    """Refuse a shape that may hold another number of elements.
+
+    A runtime would refuse it too, but optimizers have been seen to make another shape of it. Where
+    the numbers cannot be compared, rows that stay where they are are taken to be what was meant.
+    """
+    apart = total.divided_by(asked) is not None or asked.divided_by(total) is not None
+    if total != asked and (apart or not unmoved):
+        raise NotProved("gives rows a shape of which it is not known that all elements fit in")
 
 
 def _found_again(
