@@ -60,8 +60,7 @@ def sizes_of(backend: Backend) -> Sequence[int] | None:
     """The batch sizes that a model takes; None for any."""
     if backend.spec.fixed_batch is not None:
         return (backend.spec.fixed_batch,)
-    largest = backend.largest_batch_size
-    return None if largest is None else range(1, largest + 1)
+    return backend.possible_batch_sizes
 
 
 def prover(model: Any) -> Prover | None:
