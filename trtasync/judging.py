@@ -41,10 +41,10 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     trial = backend.trial() if options.batching in ("auto", "proved") else None
     evidence = Evidence(
         trial=trial,
-        prove=_prover(options.model),
+        prove=prover(options.model),
         said=bool(options.batch_axes),
         seconds=options.check_seconds,
-        sizes=_sizes(backend),
+        sizes=sizes_of(backend),
     )
     try:
         settled, judgement = judge(spec, options.batching, evidence)
@@ -56,14 +56,15 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     return judgement
 
 
-def _sizes(backend: Backend) -> Sequence[int] | None:
+def sizes_of(backend: Backend) -> Sequence[int] | None:
+    """The batch sizes that a model takes; None for any."""
     if backend.spec.fixed_batch is not None:
         return (backend.spec.fixed_batch,)
     largest = backend.largest_batch_size
     return None if largest is None else range(1, largest + 1)
 
 
-def _prover(model: Any) -> Prover | None:
+def prover(model: Any) -> Prover | None:
     """Reads the graph when it is asked; None where there is none to read."""
     if not isinstance(model, (str, Path)) or is_plan(Path(model)):
         return None

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from trtasync.rows import Finding, Verdict
+from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import Agreement, Health
-
-Batching = bool | Literal["auto", "proved"]
 
 SCHEMA = 1
 """Raised when a name in the JSON changes its meaning or goes."""
@@ -81,7 +79,7 @@ class CheckReport:
         batching: what was asked for; it says which verdicts are well.
         tolerance: what `Agreement.relative` may be.
         axes: input -> the axis along which its rows lie; None for one that is shared.
-        proof: why there is no proof of anything; "" where one was tried.
+        proof: why there is none of anything; "" where it was looked for.
         seconds: it took.
         outputs: in the model's order.
     """

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -103,12 +104,21 @@ def check_model(
         batching=batching,
         tolerance=tolerance,
         axes={each.name: each.batch_axis for each in spec.inputs},
+        proof=_no_proof(target, batching),
         seconds=time.monotonic() - begin,
         outputs=tuple(
             OutputCheck(findings.get(each.health.output), each.health, each.agreement)
             for each in numbers
         ),
     )
+
+
+def _no_proof(target: _Target, batching: Batching) -> str:
+    if batching is False:
+        return ""
+    if target.model is None:
+        return "a plan has no graph to read; give the .onnx model, and the plan as such"
+    return "" if find_spec("onnx") else "it needs the onnx package: pip install 'trtasync[build]'"
 
 
 def _demand_positive(**numbers: float) -> None:

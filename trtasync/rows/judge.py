@@ -9,7 +9,7 @@ from trtasync.errors import InvalidInput
 from trtasync.rows.axes import find_axes
 from trtasync.rows.check import check
 from trtasync.rows.proof import Proof
-from trtasync.rows.verdicts import Batching, Finding, Judgement, Trial, Verdict
+from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
 from trtasync.tensors import ModelSpec, TensorSpec
 
 log = logging.getLogger("trtasync")
@@ -32,6 +32,7 @@ class Evidence:
         said: the user named batch axes, so no others are looked for.
         seconds: that runs may take altogether.
         sizes: the batch sizes that it takes; None for any.
+        samples: natural values of the inputs, in their order; drawn by default.
     """
 
     trial: Trial | None
@@ -39,6 +40,7 @@ class Evidence:
     said: bool = False
     seconds: float = 0.3
     sizes: Sequence[int] | None = None
+    samples: Sequence[Array] | None = None
 
 
 def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelSpec, Judgement]:
@@ -118,7 +120,7 @@ def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, t
     """
     axes: Axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
     if spec.has_rows or evidence.said:
-        tested = check(trial, axes, deadline=evidence.seconds, sizes=evidence.sizes)
+        tested = check(trial, axes, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples)
     else:
         axes, tested = _search(spec, trial, evidence)
     inputs = {tensor.name: axes.get(tensor.name) for tensor in spec.inputs}
@@ -134,7 +136,7 @@ def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tu
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
     if not first:
         return {}, ()
-    found = find_axes(trial, {}, deadline=evidence.seconds, sizes=evidence.sizes)
+    found = find_axes(trial, {}, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples)
     axes = found.axes or {}
     return (axes, found.findings) if any(axes.get(name) == 0 for name in first) else ({}, ())
 
