@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import trtasync
 from tests.doubles import cuda_runtime
 from tests.helpers import opened, row, rows
-from trtasync.backends.tensorrt.plans import PlanRefused
+from trtasync.backends.tensorrt.engines import PlanRefused
 from trtasync.calls import own_error
 from trtasync.cuda.calls import failure
 from trtasync.errors import (

@@ -226,6 +226,19 @@ async def test_a_fixed_batch_axis(make: Make, fixed: int) -> None:
 
 
 @pytest.mark.anyio
+async def test_numbers_that_numpy_has_not_are_refused_by_what_is_missing(make: Make) -> None:
+    path = make(
+        [node("Cast", ["x"], ["y"], to=FLOAT)],
+        [value("x", onnx.TensorProto.BFLOAT16, ["N", 2])],
+        [value("y", FLOAT, ["N", 2])],
+    )
+    with pytest.raises(PlanError, match=r"'x' is a tensor.bfloat16.*Cast it") as caught:
+        async with open_engine(path):
+            pass
+    assert "numeric" not in str(caught.value)
+
+
+@pytest.mark.anyio
 async def test_without_batch_axis_every_request_runs_alone(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:

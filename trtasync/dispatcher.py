@@ -454,7 +454,10 @@ class Dispatcher:
         if not state.alive:
             return
         log.error("lane %d of %r is dead: %s", index, self._backend.name, cause)
-        lost = DeviceLost(f"lane {index} died: {cause}; the engine goes on with the others.")
+        others = any(other.alive for other in self._states if other is not state)
+        words = str(cause).rstrip(".")
+        end = "; the engine goes on with the others." if others else "."
+        lost = DeviceLost(f"lane {index} died: {words}{end}")
         lost.__cause__ = cause
         for batch in list(state.running):
             # It may run on and write its outputs when nobody expects them: the slot, if it is one
@@ -466,7 +469,9 @@ class Dispatcher:
         self._polled = [batch for batch in self._polled if batch.lane != index]
         self._staging = [batch for batch in self._staging if batch.lane != index]
         if not self.policy.lane_died(index, self._now()):
-            message = f"no lane is left: {cause}; close this engine and open another one."
+            # what a lost device says of itself names the one thing to do
+            remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
+            message = f"no lane is left: {words}{remedy}."
             self.refuse(DeviceLost, message)
             self.fail_waiting(DeviceLost(message))
         self.stage_placements()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
+from trtasync.build.plan import Plan
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile
 from trtasync.rows import Batching
@@ -19,6 +20,7 @@ from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build import BuilderConfig
+    from trtasync.build.axis_names import AxisNames
     from trtasync.build.job import Job
     from trtasync.build.order import Built
 
@@ -60,7 +62,8 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
 
     Args:
         options: what the user wants.
-        stop: set to end a build at its next step; whatever comes of it then is nobody's.
+        stop: set to end a build, or the opening of a plan, at its next step: by `Stopped`, or
+            later, when the backend opens its lanes.
 
     Raises:
         InvalidInput, BackendUnavailable, PlanError: see `open_engine`.
@@ -81,7 +84,10 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
         )
     chosen = backend_for(path, options.backend)
     if chosen == "tensorrt":
-        return _load_plan(path, options) if planned else _build(path, options, stop)
+        if not planned:
+            return _build(path, options, stop)
+        axes = options.model.axes if isinstance(options.model, Plan) else {}
+        return _load_plan(path, options, stop, axes)
     if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
     if options.devices is not None:
@@ -121,7 +127,13 @@ def _why_not_tensorrt() -> str:
     return ""
 
 
-def _load_plan(path: Path, options: EngineOptions, own: bool = False) -> Backend:
+def _load_plan(
+    path: Path,
+    options: EngineOptions,
+    stop: threading.Event,
+    axes: "AxisNames",
+    own: bool = False,
+) -> Backend:
     """`own`: we have built it ourselves, so the code it may carry is to be trusted."""
     from trtasync.backends import tensorrt
 
@@ -134,6 +146,8 @@ def _load_plan(path: Path, options: EngineOptions, own: bool = False) -> Backend
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             engine_host_code_allowed=own or options.engine_host_code_allowed,
+            axes=axes,
+            stop=stop,
         ),
     )
 
@@ -165,12 +179,14 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
             device=_devices(options)[0],
         )
         job = Job(order, stop)
-        return _open_built(job, job.run(), options)
+        return _open_built(job, job.run(), options, stop)
 
 
-def _open_built(job: "Job", built: "Built", options: EngineOptions) -> Backend:
+def _open_built(
+    job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
+) -> Backend:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
-    from trtasync.backends.tensorrt.plans import PlanRefused
+    from trtasync.backends.tensorrt.engines import PlanRefused
 
     config = options.builder_config
     carries_code = config is not None and config.version_compatible
@@ -180,14 +196,13 @@ def _open_built(job: "Job", built: "Built", options: EngineOptions) -> Backend:
             "engine_host_code_allowed=True if you trust them, or choose another cache."
         )
     try:
-        return _load_plan(built.path, options, built.own)
+        return _load_plan(built.path, options, stop, built.axes, built.own)
     except PlanRefused as error:
-        # A full GPU refuses good plans too, and a new build would not make room.
-        if not built.cached or not error.has_room:
+        if not built.cached:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
         anew = job.run(useless=built.checksum)
-        return _load_plan(anew.path, options, anew.own)
+        return _load_plan(anew.path, options, stop, anew.axes, anew.own)
 
 
 def _plan_folder(wanted: bool) -> AbstractContextManager[str | None]:

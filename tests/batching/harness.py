@@ -51,6 +51,7 @@ class Desk:
         lent: slots of which answers are held.
         answered: requests all of whose rows were computed.
         cuts: batches that went without a part of what had formed with them, and that part.
+        shrunk: the same, where somebody would have been late for a larger batch.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Desk:
         self.answered: list[Ticket] = []
         self.cuts: list[tuple[Batch, list[Entry]]] = []
         self.lent: list[SlotLike] = []
+        self.shrunk: list[tuple[Batch, list[Entry]]] = []
         self._computed: set[Part] = set()
 
     def submit(
@@ -223,6 +225,16 @@ class Desk:
         rest = [entry for entry in formed if not entry.gone and entry.batch is not batch]
         if not rest:
             return
+        for entry in rest:
+            assert entry.batch is None or not entry.batch.running
+            assert entry.batch is None or entry.batch.slot is not batch.slot
+        first = min(entry.deadline for entry in formed)
+        formed = [entry for entry in formed if not entry.gone]
+        went = [entry for entry in formed if entry.batch is batch]
+        largest = batch.group.cost.seconds(self.policy.run_rows(self.capacity))
+        if first < self.lanes[batch.lane].ends_at(self.now) + largest:
+            self.shrunk.append((batch, rest))  # it may be smaller for the sake of a deadline
+            return
         self.cuts.append((batch, rest))
         options = self.policy._options
         assert options.batch_sizes
@@ -231,16 +243,11 @@ class Desk:
         whole_size = self.policy.run_rows(batch.size + sum(entry.rows for entry in rest))
         smaller = [size for size in options.batch_sizes if size < whole_size]
         assert batch.run_rows <= smaller[-1]
-        formed = [entry for entry in formed if not entry.gone]
-        went = [entry for entry in formed if entry.batch is batch]
         assert [*went, *rest] == formed
         # the batch did not lose the request for whose sake it may have gone
         first = min(entry.deadline for entry in (*went, *rest))
         assert first == math.inf or first in [entry.deadline for entry in went]
         assert min(entry.level for entry in rest) >= max(entry.level for entry in went)
-        for entry in rest:
-            assert entry.batch is None or not entry.batch.running
-            assert entry.batch is None or entry.batch.slot is not batch.slot
 
     def _check(self, batch: Batch) -> None:
         lane = self.lanes[batch.lane]

@@ -45,6 +45,15 @@ _DTYPES = {
     },
 }
 
+_WITHOUT_NUMPY = (
+    "tensor(bfloat16",
+    "tensor(float8",
+    "tensor(float4",
+    "tensor(int4",
+    "tensor(uint4",
+)
+"""Numbers all the same."""
+
 
 def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
     """Open an ONNX model.
@@ -97,6 +106,12 @@ def _import_runtime() -> Any:
 
 def _spec(node: Any, role: str) -> TensorSpec:
     dtype = _DTYPES.get(node.type)
+    if dtype is None and node.type.startswith(_WITHOUT_NUMPY):
+        raise PlanError(
+            f"{role} '{node.name}' is a {node.type}, which ONNX Runtime does not exchange with "
+            "numpy. Cast it inside the model, to float32 or to a whole byte (a Cast node there), "
+            "or run the model on TensorRT."
+        )
     if dtype is None:
         raise PlanError(
             f"{role} '{node.name}' is a {node.type}; only numeric and bool tensors can be batched "

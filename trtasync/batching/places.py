@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 from trtasync.batching.devices import DeviceState
+from trtasync.batching.fits import Fit
 from trtasync.batching.waiting import urgency
 from trtasync.batching.work import Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
 
@@ -23,18 +24,21 @@ class Places:
         lanes: Sequence[LaneState],
         slots: Sequence[SlotLike],
         devices: Mapping[int, DeviceState],
-        turn_away: Callable[[Ticket, float], bool],
+        outlook: Callable[[Group, float], Fit],
+        turn_away: Callable[[Ticket, Fit, float], bool],
     ):
         """Args:
         capacity: rows of a slot.
         lanes: all lanes, by index.
         slots: all slots, all free.
         devices: what runs on each.
+        outlook: says how what waits in a group would fit into a batch.
         turn_away: asked before a waiting request is staged: True when it was disposed of instead.
         """
         self._capacity = capacity
         self._lanes = lanes
         self._devices = devices
+        self._outlook = outlook
         self._turn_away = turn_away
         self._free: dict[int | None, list[SlotLike]] = {}
         for slot in slots:
@@ -89,13 +93,13 @@ class Places:
             if batch is None:
                 self._wait(group, ticket)
                 return None
-            if self._stage(batch, ticket):
+            if self._stage(batch, ticket, self._capacity):
                 return batch
         return None
 
-    def _stage(self, batch: Batch, ticket: Ticket) -> bool:
-        """Give a request the next rows of a batch; True if that was the whole of it."""
-        room = self._capacity - batch.size
+    def _stage(self, batch: Batch, ticket: Ticket, size: int) -> bool:
+        """Give a request the next rows of a batch, up to a size; True if it got them whole."""
+        room = size - batch.size
         if not ticket.placed and ticket.rows <= room:
             batch.add(ticket)
             return True
@@ -159,25 +163,28 @@ class Places:
             if batch is None:
                 return
             heapq.heappop(self._hungry)
-            self.fill(batch, now)
+            self._fill(batch, self._capacity, self._outlook(group, now), now)
             if not batch.size:
                 self.release(batch, now)
             self._join_hungry(group)
 
-    def fill(self, batch: Batch, now: float) -> None:
-        """Stage what waits, most urgent first, until the batch is full."""
+    def fill(self, batch: Batch, fit: Fit, now: float) -> None:
+        """Stage what waits, most urgent first, until the batch that is about to go is full."""
+        self._fill(batch, fit.rows, fit, now)
+
+    def _fill(self, batch: Batch, size: int, fit: Fit, now: float) -> None:
         waiting = batch.group.waiting
-        while batch.size < self._capacity and (entry := waiting.head()) is not None:
+        while batch.size < size and (entry := waiting.head()) is not None:
             if isinstance(entry, Part):
-                if batch.size + entry.rows > self._capacity:
+                if batch.size + entry.rows > size:
                     return
                 batch.add(waiting.pop())
                 self.placements.append(entry)
                 continue
             before = entry.placed
-            if self._turn_away(entry, now):
+            if self._turn_away(entry, fit, now):
                 continue
-            if self._stage(batch, entry):
+            if self._stage(batch, entry, size):
                 self.placements.append(waiting.pop())
             else:
                 waiting.took(entry.placed - before)

@@ -8,9 +8,9 @@ slot outside the fast path of `submit` are listed in `placements` until the engi
 import math
 from collections.abc import Callable, Sequence
 
-from trtasync.batching.cost import TRUST
 from trtasync.batching.cuts import cut_at
 from trtasync.batching.devices import DeviceState
+from trtasync.batching.fits import Fit
 from trtasync.batching.options import PolicyOptions
 from trtasync.batching.parked import Parked
 from trtasync.batching.places import Places
@@ -18,6 +18,7 @@ from trtasync.batching.work import (
     DEFAULT_LEVEL,
     Batch,
     Entry,
+    Group,
     LaneState,
     Part,
     SlotLike,
@@ -73,7 +74,9 @@ class Policy:
             for device in dict.fromkeys(lane.device for lane in lanes)
         }
         self._bound = any(slot.lane is not None for slot in slots)
-        self._places = Places(self._capacity, lanes, slots, self._devices, self._turn_away)
+        self._places = Places(
+            self._capacity, lanes, slots, self._devices, self._outlook, self._turn_away
+        )
         self.placements = self._places.placements
         self._parked = Parked()
         self._lent: list[SlotLike] = []
@@ -332,16 +335,17 @@ class Policy:
             self.withdraw(entry.whole if isinstance(entry, Part) else entry, now)
         if not batch.rows:
             return False
-        if batch.deadline < math.inf:
-            seconds = group.cost.seconds(self.run_rows(batch.rows))
-            self._leave_out(batch, lane.ends_at(now) + seconds, now)
+        begins, rest, fit = lane.ends_at(now), [], None
+        if batch.deadline < math.inf or group.waiting.rows:
+            fit = self._fit(group, batch.rows + group.waiting.rows, begins, now)
+            rest = self._shrink(batch, fit, now)
             if not batch.rows:
                 return False
         if batch.gone:
             batch.compact()
-        if group.waiting.rows and batch.size < self._capacity:
-            self._places.fill(batch, now)
-        rest = self._cut(batch, lane.ends_at(now))
+        if fit is not None and batch.size < fit.rows:
+            self._places.fill(batch, fit, now)
+        rest += self._cut(batch, begins)
         self._places.drop(batch)
         if rest:
             self._places.form_rest(group, rest, now)
@@ -362,22 +366,31 @@ class Policy:
         first = cut_at(batch, options.batch_sizes, begins, HASTE)
         return batch.cut(first) if first else []
 
-    def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
-        """Take out what cannot be done by its deadline if the batch ends at `finish`.
+    def _fit(self, group: Group, rows: int, begins: float, now: float) -> Fit:
+        return Fit(group.cost, self._options.batch_sizes, self._capacity, rows, begins, now)
 
-        A request of which a part has run stays: it could not be taken in again as a whole.
+    def _outlook(self, group: Group, now: float) -> Fit:
+        """How what waits for a slot would fit if its batch began now."""
+        fit = self._fit(group, group.waiting.rows, now, now)
+        if fit.is_late(group.waiting.head()):
+            fit.shrink(group.waiting.last(self._capacity))
+        return fit
+
+    def _shrink(self, batch: Batch, fit: Fit, now: float) -> list[Entry]:
+        """Leave out of a batch who would be late, and take out those for whom it gets too large.
+
+        Returns:
+            those taken out; they make their deadlines in a batch that is to come, or not at all.
         """
-        if batch.deadline >= finish:
-            return
-        if not batch.group.cost.fresh(self.run_rows(batch.rows), now - TRUST):
-            return
-        for entry in batch.entries:
-            if entry.gone or entry.deadline >= finish:
-                continue
-            if not isinstance(entry, Part):
-                self._doom(entry, now)
-            elif not entry.whole.begun:
-                self._doom(entry.whole, now)
+        if batch.deadline >= fit.ends:
+            return []
+        entries = [entry for entry in batch.entries if not entry.gone]
+        fit.shrink([*entries, *batch.group.waiting.last(self._capacity)])
+        for entry in entries:
+            if not entry.gone and fit.is_late(entry):
+                self._doom(entry.whole if isinstance(entry, Part) else entry, now)
+        left = [entry for entry in entries if not entry.gone]
+        return batch.keep(fit.chosen(left) or left)
 
     def _doom(self, ticket: Ticket, now: float) -> None:
         self.withdraw(ticket, now)
@@ -402,14 +415,10 @@ class Policy:
         """The allowed batch size for so many rows."""
         return padded(rows, self._options.batch_sizes)
 
-    def _turn_away(self, ticket: Ticket, now: float) -> bool:
+    def _turn_away(self, ticket: Ticket, fit: Fit, now: float) -> bool:
         """Park a waiting request that cannot make its deadline any more."""
-        if ticket.deadline == math.inf or ticket.placed:
-            return False  # it has no deadline, or rows of it are on their way
-        cost = ticket.group.cost
-        rows = self.run_rows(min(self._capacity, ticket.group.waiting.rows))
-        if ticket.deadline >= now + cost.seconds(rows) or not cost.fresh(rows, now - TRUST):
-            return False
+        if ticket.placed or not fit.is_late(ticket):
+            return False  # rows of it are on their way, or it is in time
         self._doom(ticket, now)
         return True
 

@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
+from trtasync.build.axis_names import AxisNames
 from trtasync.build.cache import CacheChoice, PlanCache, cache_folder
 from trtasync.build.config import BuilderConfig
 from trtasync.build.order import Built, Order
@@ -32,6 +33,9 @@ class Plan:
         seconds: its build took, now or back then.
         tensorrt: version it was built with.
         gpu: name of the GPU it was built on.
+        axes: tensor name -> its axes as the model file names them. They are not in the plan itself:
+            `open_engine(plan)` knows by them where padding is to be cut off, `open_engine(path)`
+            has to be told (`Cut`).
     """
 
     path: Path
@@ -40,6 +44,7 @@ class Plan:
     seconds: float
     tensorrt: str
     gpu: str
+    axes: AxisNames = field(default_factory=dict, compare=False, repr=False)
 
     def __fspath__(self) -> str:
         """The file's path, for `open` and the like."""
@@ -56,6 +61,7 @@ async def build_plan(
     cache: CacheChoice = True,
     cache_key: str | None = None,
     device: int = 0,
+    batch_axes: Mapping[str, int | None] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
@@ -76,6 +82,8 @@ async def build_plan(
         cache_key: what identifies the network, for a function or a calibrator that nobody can look
             into: without one these are not cached. Added to a file's own content.
         device: index of the GPU to build for.
+        batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
+            model's own shapes do not tell: what profiles are derived for.
         progress: called with every `BuildProgress`, in the building threads, one at a time. It
             must be quick. What it raises stops the build and comes out here.
 
@@ -96,6 +104,7 @@ async def build_plan(
         cache=cache,
         cache_key=cache_key,
         device=device,
+        batch_axes=batch_axes,
         progress=progress,
     )
     built = await in_thread(Job(order, stop).run, interrupt=stop.set)
@@ -112,6 +121,7 @@ def make_order(
     cache: Any = True,
     cache_key: Any = None,
     device: Any = 0,
+    batch_axes: Any = None,
     progress: Any = None,
 ) -> Order:
     """Check what can be checked without TensorRT; see `build_plan`.
@@ -130,6 +140,7 @@ def make_order(
     _demand("cache_key", cache_key, "a text", text)
     plain = callable(progress) and not iscoroutinefunction(progress)
     _demand("progress", progress, "a function (not a coroutine function)", plain)
+    _demand("batch_axes", batch_axes, "a mapping", isinstance(batch_axes, Mapping))
     folder = cache_folder(cache)
     known = isinstance(source, (str, os.PathLike)) and (config is None or config.calibrator is None)
     if output is None and (folder is None or not (known or cache_key)):
@@ -147,6 +158,7 @@ def make_order(
         cache=None if folder is None else PlanCache(folder),
         cache_key=cache_key,
         device=device,
+        batch_axes=batch_axes or {},
         progress=progress,
     )
 
@@ -171,4 +183,5 @@ def as_plan(built: Built) -> Plan:
         seconds=built.seconds,
         tensorrt=str(facts.get("tensorrt", "")),
         gpu=str(facts.get("gpu", "")),
+        axes=built.axes,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trtasync.build.onnx_files import OnnxFile, read_onnx
-from trtasync.build.resolve import NetworkInput, complete
+from trtasync.build.resolve import complete, inputs_of
 from trtasync.errors import InvalidInput
 from trtasync.inspection.tensors import TensorReport, reports
 from trtasync.tensors import ModelSpec
@@ -95,9 +95,8 @@ def _producer(file: OnnxFile) -> str:
 def _derived(spec: ModelSpec, max_batch_size: int | None) -> tuple[str, str]:
     """(profile, problem) of what a build without profiles would do. Whether an input is a shape
     tensor only TensorRT's parser can tell."""
-    inputs = [NetworkInput(each.name, each.shape) for each in spec.inputs]
     try:
-        profiles = complete(inputs, (), max_batch_size)
+        profiles = complete(inputs_of(spec), (), max_batch_size)
     except InvalidInput as error:
         return "", str(error)
     return ", ".join(map(str, profiles)), ""

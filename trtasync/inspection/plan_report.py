@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed
 from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.engines import deserialize
 from trtasync.backends.tensorrt.lane import SLOTS
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.memory import Sizes, measure
-from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
+from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
+from trtasync.backends.tensorrt.sizes import Sizes, measure
 from trtasync.cuda import Device, Stream, aligned, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.inspection.tensors import TensorReport, reports
@@ -124,7 +126,8 @@ def inspect_plan(
         raise InvalidInput(
             f"max_batch_size={largest}, but the plan allows at most {plan.largest_batch}."
         )
-    sizes = sizes or plan.default_batch_sizes(largest)
+    sizes = sizes or default_sizes(plan.batches, largest)
+    demand_allowed(plan.batches, sizes)
     layers = _layers(lib, engine)
     return PlanReport(
         file=str(path),
@@ -151,7 +154,7 @@ def inspect_plan(
         verbosity=_name(engine.profiling_verbosity),
         layer_count=engine.num_layers,
         layers=layers,
-        planned=_planned(plan, _measured(lib, engine, plan, gpu, largest), streams, sizes),
+        planned=_planned(plan, _measured(lib, engine, plan, gpu, sizes), streams, sizes),
     )
 
 
@@ -174,7 +177,7 @@ def _layers(lib: Library, engine: CudaEngine) -> tuple[Any, ...]:
 
 
 def _measured(
-    lib: Library, engine: CudaEngine, plan: PlanSpec, device: Device, capacity: int
+    lib: Library, engine: CudaEngine, plan: PlanSpec, device: Device, batch_sizes: Sequence[int]
 ) -> Sizes:
     """Asked of a context per profile, which gets no memory."""
     device.enter()
@@ -182,9 +185,9 @@ def _measured(
     try:
         contexts = {
             profile.index: Context(lib, engine, plan, profile, device, stream)
-            for profile in plan.profiles
+            for profile in plan.reached(batch_sizes)
         }
-        return measure(plan, engine, contexts, capacity)
+        return measure(lib, plan, engine, contexts, batch_sizes)
     finally:
         stream.close()
 
@@ -194,10 +197,11 @@ def _planned(
 ) -> PlannedMemory:
     shared = {index for index, o in enumerate(plan.spec.outputs) if o.name in plan.aliases}
     outputs = [size for index, size in enumerate(sizes.outputs) if index not in shared]
-    device = sum(map(aligned, (*sizes.inputs, *outputs))) + aligned(sizes.activation)
-    pinned = sum(map(aligned, (*sizes.inputs, *sizes.outputs)))
-    rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in plan.profiles}
-    contexts = len(plan.profiles) + len(batch_sizes) * len(rows)
+    device = sum(map(aligned, (*sizes.inputs.values(), *outputs))) + aligned(sizes.activation)
+    pinned = sum(map(aligned, (*sizes.inputs.values(), *sizes.outputs)))
+    reached = plan.reached(batch_sizes)
+    rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in reached}
+    contexts = len(reached) + len(batch_sizes) * len(rows)
     return PlannedMemory(
         streams=streams,
         max_batch_size=batch_sizes[-1],
