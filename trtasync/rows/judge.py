@@ -120,7 +120,9 @@ def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, t
     """
     axes: Axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
     if spec.has_rows or evidence.said:
-        tested = check(trial, axes, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples)
+        tested = check(
+            trial, axes, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples
+        )
     else:
         axes, tested = _search(spec, trial, evidence)
     inputs = {tensor.name: axes.get(tensor.name) for tensor in spec.inputs}
@@ -136,7 +138,9 @@ def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tu
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
     if not first:
         return {}, ()
-    found = find_axes(trial, {}, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples)
+    found = find_axes(
+        trial, {}, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples
+    )
     axes = found.axes or {}
     return (axes, found.findings) if any(axes.get(name) == 0 for name in first) else ({}, ())
 

@@ -20,7 +20,7 @@ from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
 from trtasync.backends.tensorrt.plans import AxisNames, PlanSpec, read_plan
 from trtasync.backends.tensorrt.trtexec import TrtexecStream
-from trtasync.backends.tensorrt.warm import warm_layouts
+from trtasync.backends.tensorrt.warm import tuned_spec, warm_layouts
 from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
@@ -135,6 +135,11 @@ class TensorRTBackend:
         self.spec = self._plan.spec
         self.largest_batch_size = self._plan.largest_batch
         self.default_batch_size = self._plan.largest_batch or 1
+
+    @property
+    def tuned(self) -> ModelSpec:
+        """Its spec, with the lengths that its first profile was tuned for."""
+        return tuned_spec(self._plan)
 
     def trial(self) -> Trial | None:
         """Its spec is taken at its word."""

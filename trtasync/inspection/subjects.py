@@ -1,0 +1,122 @@
+"""What a check runs: a model or a plan of it, on the backend it is for, without an engine."""
+
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtasync.backends.plan_files import is_plan
+from trtasync.errors import InvalidInput, PlanError
+from trtasync.judging import sizes_of
+from trtasync.loading import backend_for, cores
+from trtasync.profiles import Profile
+from trtasync.rows import Trial
+from trtasync.tensors import ModelSpec
+
+Profiles = Profile | str | Sequence[Profile | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is checked.
+
+    Attributes:
+        model: the `.onnx` file, if there is one.
+        plan: the plan, if there is one; it is checked then.
+        own: we have built it, so the code it may carry is to be trusted.
+    """
+
+    model: Path | None
+    plan: Path | None
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What runs.
+
+    Attributes:
+        trial: the model, or the plan of it.
+        backend: its name.
+        spec: what it says of its tensors.
+        sizes: the batch sizes that it takes; None for any.
+    """
+
+    trial: Trial
+    backend: str
+    spec: ModelSpec
+    sizes: Sequence[int] | None
+
+
+def choose(
+    model: Path,
+    plan: str | os.PathLike[str] | None,
+    backend: str,
+    device: int,
+    profiles: Profiles | None,
+    max_batch_size: int | None,
+) -> Target:
+    """Settle what is checked; build a plan if one is wanted and none given.
+
+    Raises:
+        InvalidInput: two plans are given, or the model cannot be built like this.
+        BackendUnavailable, PlanError: see `build_plan`.
+    """
+    if not model.is_file():
+        raise PlanError(f"{model} is no file; give the path of an .onnx model or of a plan.")
+    if is_plan(model):
+        if plan is not None:
+            raise InvalidInput(
+                f"{model} is a plan; give the .onnx model that {plan} was built from."
+            )
+        return Target(None, model)
+    if plan is not None:
+        return Target(model, Path(plan))
+    if backend_for(model, backend) == "onnxruntime":
+        return Target(model, None)
+    from trtasync.build.job import Job
+    from trtasync.build.plan import make_order
+
+    order = make_order(model, profiles=profiles, max_batch_size=max_batch_size, device=device)
+    built = Job(order, threading.Event()).run()
+    return Target(model, built.path, built.own)
+
+
+def open_target(target: Target, device: int, code_allowed: bool, closing: ExitStack) -> Subject:
+    """The plan, if there is one, or the model; closed by `closing`.
+
+    Raises:
+        whatever the backend's `load` raises.
+    """
+    if target.plan is None:
+        assert target.model is not None
+        return open_onnx(target.model, closing)
+    return open_plan(target.plan, device, code_allowed or target.own, closing)
+
+
+def open_plan(plan: Path, device: int, code_allowed: bool, closing: ExitStack) -> Subject:
+    """A plan on one GPU, its lengths those that it was tuned for."""
+    from trtasync.backends import tensorrt
+    from trtasync.backends.lane_trial import LaneTrial
+
+    options = tensorrt.TensorRTOptions(
+        devices=(device,), graphs=False, padding={}, engine_host_code_allowed=code_allowed
+    )
+    backend = tensorrt.load(plan, options)
+    spec, sizes = backend.tuned, sizes_of(backend)
+    trial = LaneTrial(backend, spec)
+    closing.callback(trial.close)
+    return Subject(trial, backend.name, spec, sizes)
+
+
+def open_onnx(model: Path, closing: ExitStack) -> Subject:
+    """A model in ONNX Runtime."""
+    from trtasync.backends.onnxruntime import load
+
+    backend = load(model, cores())
+    closing.callback(backend.close)
+    trial = backend.trial()
+    closing.callback(trial.close)
+    return Subject(trial, backend.name, backend.spec, sizes_of(backend))
