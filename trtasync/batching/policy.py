@@ -372,7 +372,8 @@ class Policy:
     def _outlook(self, group: Group, now: float) -> Fit:
         """How what waits for a slot would fit if its batch began now."""
         fit = self._fit(group, group.waiting.rows, now, now)
-        if fit.is_late(group.waiting.head()):
+        head = group.waiting.head()
+        if head is not None and fit.is_late(head):
             fit.shrink(group.waiting.last(self._capacity))
         return fit
 

@@ -32,7 +32,7 @@ class Evidence:
         said: the user named batch axes, so no others are looked for.
         seconds: that runs may take altogether.
         sizes: the batch sizes that it takes; None for any.
-        samples: natural values of the inputs, in their order; drawn by default.
+        samples: natural values, an array per input; drawn by type and name otherwise.
     """
 
     trial: Trial | None
@@ -121,7 +121,11 @@ def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, t
     axes: Axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
     if spec.has_rows or evidence.said:
         tested = check(
-            trial, axes, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples
+            trial,
+            axes,
+            deadline=evidence.seconds,
+            sizes=evidence.sizes,
+            samples=evidence.samples,
         )
     else:
         axes, tested = _search(spec, trial, evidence)
