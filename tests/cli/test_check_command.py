@@ -64,7 +64,9 @@ def test_verdicts_and_exit_codes(model: Path, verdict: str, code: int) -> None:
     result = run("check", model, *QUICK, code=code)
     assert verdict in result.stdout
     assert ("All is well." in result.stdout) == (code == 0)
-    assert result.stderr.startswith(f"trtasync: 1 problem; y: {verdict}, ") == (code != 0)
+    assert result.stderr.startswith(f"trtasync: 1 problem; output 'y' is {verdict}: ") == (
+        code != 0
+    )
     assert result.stderr.count("\n") == (code != 0)
 
 
@@ -92,7 +94,7 @@ def test_what_is_no_number_is_found(model: Path) -> None:
     found = told(model, *QUICK, "--batching", "off", code=6)
     (output,) = found["outputs"]
     assert output["health"]["nan"] == output["health"]["elements"] == 16  # 1 + 3 rows of 4
-    assert found["problems"] == ["y: 16 NaN and 0 inf among 16 numbers"]
+    assert found["problems"] == ["output 'y' has 16 NaN and 0 inf among 16 numbers"]
 
 
 @pytest.mark.parametrize("model", ["state"], indirect=True)
@@ -147,7 +149,7 @@ def test_a_plan_that_disagrees(tmp_path: Path) -> None:
     with doubles.install():
         result = run("check", model, "--plan", plan, "--batching", "off", code=6)
         run("check", model, "--plan", plan, "--batching", "off", "--tolerance", 0.2)
-    assert "y: differs from ONNX Runtime by 0.1, more than 0.01 (" in result.stderr
+    assert "output 'y' differs from ONNX Runtime by 0.1, more than 0.01 (" in result.stderr
 
 
 def test_a_plan_whose_rows_are_coupled_although_those_of_the_model_are_not(tmp_path: Path) -> None:

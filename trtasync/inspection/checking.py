@@ -9,9 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from trtasync.backends.trials import open_onnx
 from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
-from trtasync.inspection.subjects import Profiles, Target, choose, open_onnx, open_target
+from trtasync.inspection.subjects import Profiles, Target, choose, open_target
 from trtasync.judging import prover
 from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trtasync.backends.plan_files import is_plan
+from trtasync.backends.trials import Subject, open_onnx, open_plan
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.judging import sizes_of
-from trtasync.loading import backend_for, cores
+from trtasync.loading import backend_for
 from trtasync.profiles import Profile
-from trtasync.rows import Trial
-from trtasync.tensors import ModelSpec
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -31,23 +29,6 @@ class Target:
     model: Path | None
     plan: Path | None
     own: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What runs.
-
-    Attributes:
-        trial: the model, or the plan of it.
-        backend: its name.
-        spec: what it says of its tensors.
-        sizes: the batch sizes that it takes; None for any.
-    """
-
-    trial: Trial
-    backend: str
-    spec: ModelSpec
-    sizes: Sequence[int] | None
 
 
 def choose(
@@ -94,29 +75,3 @@ def open_target(target: Target, device: int, code_allowed: bool, closing: ExitSt
         assert target.model is not None
         return open_onnx(target.model, closing)
     return open_plan(target.plan, device, code_allowed or target.own, closing)
-
-
-def open_plan(plan: Path, device: int, code_allowed: bool, closing: ExitStack) -> Subject:
-    """A plan on one GPU, its lengths those that it was tuned for."""
-    from trtasync.backends import tensorrt
-    from trtasync.backends.lane_trial import LaneTrial
-
-    options = tensorrt.TensorRTOptions(
-        devices=(device,), graphs=False, padding={}, engine_host_code_allowed=code_allowed
-    )
-    backend = tensorrt.load(plan, options)
-    spec, sizes = backend.tuned, sizes_of(backend)
-    trial = LaneTrial(backend, spec)
-    closing.callback(trial.close)
-    return Subject(trial, backend.name, spec, sizes)
-
-
-def open_onnx(model: Path, closing: ExitStack) -> Subject:
-    """A model in ONNX Runtime."""
-    from trtasync.backends.onnxruntime import load
-
-    backend = load(model, cores())
-    closing.callback(backend.close)
-    trial = backend.trial()
-    closing.callback(trial.close)
-    return Subject(trial, backend.name, backend.spec, sizes_of(backend))
