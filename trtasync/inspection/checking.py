@@ -12,10 +12,11 @@ from typing import Literal
 
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
+from trtasync.cores import cores
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.inspection.check_report import CheckReport, OutputCheck
 from trtasync.judging import prover, sizes_of
-from trtasync.loading import backend_for, cores
+from trtasync.loading import backend_for
 from trtasync.profiles import Profile, read_profiles
 from trtasync.rows import Batching, Finding, Trial, Verdict
 from trtasync.rows.accuracy import look_at
