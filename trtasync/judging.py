@@ -1,12 +1,13 @@
 """A loaded model judged: may requests share batches of it? In a thread, before lanes are opened."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import MAGIC, is_plan
+from trtasync.backends.trials import sizes_of
 from trtasync.errors import BackendUnavailable
 from trtasync.loading import EngineOptions, engine_name, load
 from trtasync.rows import Judgement
@@ -54,14 +55,6 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     backend.use(settled)
     report(engine_name(options, backend), judgement)
     return judgement
-
-
-def sizes_of(backend: Backend) -> Sequence[int] | None:
-    """The batch sizes that a model takes; None for any."""
-    if backend.spec.fixed_batch is not None:
-        return (backend.spec.fixed_batch,)
-    largest = backend.largest_batch_size
-    return None if largest is None else range(1, largest + 1)
 
 
 def prover(model: Any) -> Prover | None:

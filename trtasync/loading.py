@@ -210,6 +210,7 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
             config=config,
             cache=options.cache,
             device=_devices(options)[0],
+            batch_axes=options.batch_axes,
         )
         job = Job(order, stop)
         return _open_built(job, job.run(), options, stop)

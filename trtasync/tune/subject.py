@@ -168,6 +168,7 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         config=given.builder_config,
         cache=given.cache,
         device=device,
+        batch_axes=given.batch_axes,
     )
     asked: dict[str, Any] = {}
     if given.profiles:
@@ -181,6 +182,8 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         asked["cache"] = str(given.cache)
     if device:
         asked["device"] = device
+    if given.batch_axes:
+        asked["batch_axes"] = dict(given.batch_axes)
     words = "".join(f", {name}={quoted(value)}" for name, value in asked.items())
     return plan.path, f"plan = await trtasync.build_plan({quoted(str(path))}{words})"
 
