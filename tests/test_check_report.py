@@ -50,17 +50,20 @@ def agreement(relative: float, shape: tuple[int, ...] = (3,)) -> Agreement:
 def test_which_verdicts_are_well(batching: Any, good: set[Verdict], verdict: Verdict) -> None:
     found = report(OutputCheck(Finding("y", verdict, why="why"), Health("y", 4)), batching=batching)
     assert found.well == (verdict in good)
-    assert found.problems == ([] if found.well else [f"y: {verdict}, why"])
+    assert found.problems == ([] if found.well else [f"output 'y' is {verdict}: why"])
 
 
 def test_a_coupling_is_told_with_its_evidence() -> None:
     (line,) = report(OutputCheck(COUPLED, Health("y", 4))).problems
-    assert line == "y: coupled, a row beside rows times 1e6 changed by 0.25 (first row of 3)"
+    assert (
+        line
+        == "output 'y' is coupled: a row beside rows times 1e6 changed by 0.25 (first row of 3)"
+    )
 
 
 def test_what_is_no_number_is_a_problem() -> None:
     (line,) = report(OutputCheck(GOOD, Health("y", 12, 2, 1))).problems
-    assert line == "y: 2 NaN and 1 inf among 12 numbers"
+    assert line == "output 'y' has 2 NaN and 1 inf among 12 numbers"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_what_is_no_number_is_a_problem() -> None:
         (agreement(0.01), ""),
         (agreement(0.011), "differs from ONNX Runtime by 0.011, more than 0.01 (0.044 absolute)"),
         (agreement(math.nan), "differs from ONNX Runtime by nan"),
-        (agreement(math.inf, (4,)), "shape [4], ONNX Runtime gives [3]"),
+        (agreement(math.inf, (4,)), "has shape [4], in ONNX Runtime [3]"),
     ],
 )
 def test_the_tolerance(found: Agreement, words: str) -> None:
@@ -142,7 +145,7 @@ def test_tables_of_long_names_fit(width: int) -> None:
         batching=True,
     )
     text = shown(found, width)
-    lines = [line for line in text.splitlines() if not line.startswith(name)]  # for the terminal
+    lines = [line for line in text.splitlines() if not line.startswith("output '")]  # one each
     assert max(map(len, lines)) <= width
     assert text.count("Q") == 4 * 200
     assert text.count("W") == 200

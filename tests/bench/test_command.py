@@ -47,6 +47,15 @@ def test_json_on_stdout_is_nothing_but_json() -> None:
     assert json.loads(done.stdout)["points"][0]["name"] == "2 callers"
 
 
+def test_batching_and_batch_axes_reach_the_engine() -> None:
+    axes = ("--batch-axis", "left=0", "--batch-axis", "right=0")
+    for batching, largest in (("off", 1), ("on", 8), ("proved", 8)):
+        done = bench(PAIR, *QUICK, "-c", "2", "--json", "-", "--batching", batching, *axes)
+        found = json.loads(done.stdout)["parameters"]
+        assert found["largest_batch"] == largest
+        assert found["options"]["batch_axes"] == {"left": 0, "right": 0}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -62,6 +71,8 @@ def test_json_on_stdout_is_nothing_but_json() -> None:
         ["--plot", "out.gif"],
         ["--plot", "no/such/folder/out.png"],
         ["--seconds", "0"],
+        ["--batch-axis", "left"],
+        ["--batch-axis", "middle=0"],
     ],
 )
 def test_wrong_arguments_end_in_one_line_and_2(arguments: list[str]) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from tests import doubles
 from tests.doubles import models
 from tests.helpers import MODELS, heed_sigint
+from tests.rows.support import graph
 from tests.tensorrt.support import double, write
 from trtasync.cli import app
 from trtasync.cli.tune_tables import TuneBar, clock
@@ -192,6 +193,26 @@ def test_graphs_on_and_off_on_a_gpu(tmp_path: Path) -> None:
         done = tune(str(path), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4")
         assert " on " in done.stdout
         assert " off " in done.stdout
+
+
+def test_batching_and_batch_axes_are_in_the_call(tmp_path: Path) -> None:
+    done = tune(
+        *(PAIR, *QUICK, *SMALL, "-q", "--backend", "onnxruntime"),
+        *("--batching", "on", "--batch-axis", "left=0", "--batch-axis", "right=0"),
+    )
+    assert done.exit_code == 0, done.output
+    call = " ".join(done.stdout.partition("open_engine(")[2].split())
+    assert "batching=True, batch_axes={'left': 0, 'right': 0}" in call
+
+
+def test_a_model_that_is_built_is_built_for_its_batch_axes(tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(graph("(float[4,M] x) => (float[4,M] y)", "{ y = Softmax <axis = 0> (x) }"))
+    axes = ("--batch-axis", "x=1", "--batch-axis", "y=1")
+    with doubles.install():
+        done = tune(str(model), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4", *axes)
+    assert done.exit_code == 0, done.output
+    assert "batch_axes={'x': 1, 'y': 1})" in " ".join(done.stdout.split())
 
 
 def drawn(news: list[Progress], *, shown: bool = True, terminal: bool = True) -> str:

@@ -228,6 +228,8 @@ def _parameters(how: Settings, opened: Opened, options: Mapping[str, Any]) -> di
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else str(value)

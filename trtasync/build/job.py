@@ -5,6 +5,7 @@ import platform
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -73,6 +74,7 @@ class Job:
                     plan, seconds = self._build(phases, model)
                     entry = order.cache.keep(key, plan, facts, seconds)
                     return self._delivered(entry, key, model.axes, cached=False, own=True)
+        self._check_kept(entry, key, model)
         log.info("%s: plan %s... taken from the cache", model.name, key[:12])
         own = order.cache.is_own(entry)
         return self._delivered(entry, key, model.axes, cached=True, own=own)
@@ -148,11 +150,37 @@ class Job:
             raise
         self._explain(watch)
         _demand_unchanged(model)
+        self._check_new(plan, model)
         if timing is not None:
             timing.save_from(target)
         seconds = perf_counter() - began
         log.info("%s: built in %.1f s", model.name, seconds)
         return plan, seconds
+
+    def _check_new(self, plan: HostMemory, model: OnnxModel | FunctionModel) -> None:
+        if self._order.check is None:
+            return
+        with TemporaryDirectory(prefix="trtasync-") as folder:
+            path = Path(folder) / "model.plan"
+            write_atomically(path, plan)
+            self._check(path, model)
+
+    def _check_kept(self, entry: Entry, key: str, model: OnnxModel | FunctionModel) -> None:
+        """A plan in the cache may be older than the wish to have it checked."""
+        cache = self._order.cache
+        assert cache is not None
+        try:
+            self._check(entry.path, model)
+        except BuildError:
+            with cache.writing(key, self._stop):
+                cache.forget(key)
+            raise
+
+    def _check(self, plan: Path, model: OnnxModel | FunctionModel) -> None:
+        order = self._order
+        if order.check is not None and isinstance(model, OnnxModel):
+            go_on(self._stop)
+            order.check.demand(model.file.path, plan, order.device, order.batch_axes)
 
     def _timing(self, phases: Phases) -> TimingCacheFile | None:
         cache = self._order.cache

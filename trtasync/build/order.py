@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trtasync.build.agreement import AccuracyCheck
 from trtasync.build.axis_names import AxisNames
 from trtasync.build.cache import PlanCache
 from trtasync.build.config import BuilderConfig
@@ -26,6 +27,7 @@ class Order:
     cache_key: str | None
     device: int
     batch_axes: Mapping[str, int | None]
+    check: AccuracyCheck | None
     progress: ProgressCallback | None
 
 

@@ -8,6 +8,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
+from trtasync.build.agreement import AccuracyCheck
 from trtasync.build.axis_names import AxisNames
 from trtasync.build.cache import CacheChoice, PlanCache, cache_folder
 from trtasync.build.config import BuilderConfig
@@ -18,6 +19,7 @@ from trtasync.build.sources import Source, check_source
 from trtasync.errors import InvalidInput
 from trtasync.loops import in_thread
 from trtasync.profiles import Profile, read_profiles
+from trtasync.rows.verdicts import Array
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -62,6 +64,8 @@ async def build_plan(
     cache_key: str | None = None,
     device: int = 0,
     batch_axes: Mapping[str, int | None] | None = None,
+    check: float | None = None,
+    samples: Mapping[str, Array] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
@@ -84,13 +88,19 @@ async def build_plan(
         device: index of the GPU to build for.
         batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
             model's own shapes do not tell: what profiles are derived for.
+        check: refuse a plan, an older one in the cache too, of which an output differs from ONNX
+            Runtime's by more than this share of its largest number. TensorRT 11.1 to 11.3 are known
+            to miscompile some graphs.
+        samples: what to check with: an array for every input, rows along its batch axis. Drawn at
+            random by default.
         progress: called with every `BuildProgress`, in the building threads, one at a time. It
             must be quick. What it raises stops the build and comes out here.
 
     Raises:
         InvalidInput: an argument makes no sense for this model, TensorRT or GPU.
         BackendUnavailable: no GPU, or no TensorRT that can build.
-        BuildError: the model cannot be read or built, or the plan cannot be written.
+        BuildError: the model cannot be read or built, the plan cannot be written, or is wrong.
+        InferenceError: with `check`, the model or the plan does not run on the samples.
     """
     from trtasync.build.job import Job  # brings in TensorRT's side, which `import trtasync` leaves
 
@@ -105,6 +115,8 @@ async def build_plan(
         cache_key=cache_key,
         device=device,
         batch_axes=batch_axes,
+        check=check,
+        samples=samples,
         progress=progress,
     )
     built = await in_thread(Job(order, stop).run, interrupt=stop.set)
@@ -122,6 +134,8 @@ def make_order(
     cache_key: Any = None,
     device: Any = 0,
     batch_axes: Any = None,
+    check: Any = None,
+    samples: Any = None,
     progress: Any = None,
 ) -> Order:
     """Check what can be checked without TensorRT; see `build_plan`.
@@ -159,8 +173,19 @@ def make_order(
         cache_key=cache_key,
         device=device,
         batch_axes=batch_axes or {},
+        check=None if check is None else _accuracy_check(check, samples, source, config),
         progress=progress,
     )
+
+
+def _accuracy_check(
+    check: Any, samples: Any, source: Any, config: BuilderConfig | None
+) -> AccuracyCheck:
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidInput("check compares a plan with the .onnx file; a function has none.")
+    if config is not None and config.strip_plan:
+        raise InvalidInput("a plan that is stripped of its weights cannot be checked.")
+    return AccuracyCheck(check, samples)
 
 
 def _demand_whole(name: str, value: Any, least: int) -> None:

@@ -13,8 +13,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from trtasync.bench.inputs import read_samples
 from trtasync.build import BuilderConfig, Plan, Profile, build_plan
-from trtasync.cli.arguments import AsJson, Debug, OneDevice, Quiet, read_device
+from trtasync.cli.arguments import (
+    AsJson,
+    BatchAxes,
+    Debug,
+    OneDevice,
+    Quiet,
+    read_batch_axes,
+    read_device,
+)
 from trtasync.cli.bars import BuildBars
 from trtasync.cli.failures import failures
 from trtasync.cli.outputs import STDOUT, check_outputs, deliver
@@ -22,7 +31,7 @@ from trtasync.cli.sizes import parse_size, written_size
 from trtasync.errors import InvalidInput
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
-PLAN, CACHE = "The plan", "Where it goes"
+PLAN, CHECK, CACHE = "The plan", "A check of it", "Where it goes"
 
 
 def build(
@@ -131,6 +140,22 @@ def build(
     timing_cache: Annotated[
         bool, typer.Option(help="Keep measured tactics.", rich_help_panel=CACHE)
     ] = True,
+    batch_axis: BatchAxes = None,
+    check: Annotated[
+        float | None,
+        typer.Option(
+            help="Fail if an output differs from ONNX Runtime by more, e.g. 1e-2 of its largest "
+            "number.",
+            rich_help_panel=CHECK,
+        ),
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="What to check with: an .npz with an array of rows per input.",
+            rich_help_panel=CHECK,
+        ),
+    ] = None,
     devices: OneDevice = None,
     as_json: AsJson = None,
     quiet: Quiet = False,
@@ -170,6 +195,9 @@ def build(
             "cache": (cache_dir or True) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
+            "batch_axes": read_batch_axes(batch_axis) or None,
+            "check": check,
+            "samples": None if samples is None else read_samples(samples),
         }
         check_outputs(as_json)
         plan = _run(_source(model), options, shown=not quiet and as_json != STDOUT)

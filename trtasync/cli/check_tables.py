@@ -7,6 +7,7 @@ from rich.text import Text
 
 from trtasync.cli.tables import new_table, show_facts, show_table
 from trtasync.inspection import CheckReport
+from trtasync.rows import Finding, Verdict
 
 BATCHING = {
     "auto": "auto: proved or tested rows share batches",
@@ -44,11 +45,17 @@ def _rows(console: Console, report: CheckReport) -> None:
     table = new_table(console, "output", "rows", "axis", "evidence", figures=False)
     for each in report.outputs:
         if (found := each.finding) is not None:
-            difference = f"{_figure(found.difference)} beside {found.beside}; "
-            evidence = f"{difference if found.beside else ''}{found.why}"
             axis = "-" if found.axis is None else str(found.axis)
-            table.add_row(Text(each.name), found.verdict.value, axis, Text(evidence))
+            table.add_row(Text(each.name), found.verdict.value, axis, Text(_evidence(found)))
     show_table(console, table)
+
+
+def _evidence(finding: Finding) -> str:
+    if finding.verdict is Verdict.PROVED:
+        return finding.why or "the graph shows it"
+    if not finding.beside:
+        return finding.why
+    return f"{_figure(finding.difference)} beside {finding.beside}; {finding.why}"
 
 
 def _numbers(console: Console, report: CheckReport) -> None:

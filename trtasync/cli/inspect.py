@@ -10,12 +10,16 @@ import typer
 from trtasync.backends.plan_files import is_plan
 from trtasync.cli.arguments import (
     AsJson,
+    BatchAxes,
+    Batching,
     BatchSizes,
     Debug,
     MaxBatchSize,
     Model,
     OneDevice,
     Streams,
+    read_batch_axes,
+    read_batching,
     read_device,
     read_sizes,
 )
@@ -34,6 +38,8 @@ def inspect(
     streams: Streams = None,
     max_batch_size: MaxBatchSize = None,
     batch_sizes: BatchSizes = None,
+    batching: Batching = "auto",
+    batch_axis: BatchAxes = None,
     devices: OneDevice = None,
     engine_host_code_allowed: Annotated[
         bool,
@@ -49,8 +55,9 @@ def inspect(
     with failures(debug):
         check_outputs(as_json)
         report: OnnxReport | PlanReport
+        wanted, axes = read_batching(batching), read_batch_axes(batch_axis)
         if model.suffix == ".onnx":
-            report = inspect_onnx(model, max_batch_size)
+            report = inspect_onnx(model, max_batch_size, batching=wanted, batch_axes=axes)
             show = partial(show_onnx, report=report, layers=layers)
         elif is_plan(model):
             report = inspect_plan(
@@ -59,6 +66,8 @@ def inspect(
                 streams=2 if streams is None else streams,
                 max_batch_size=max_batch_size,
                 batch_sizes=read_sizes(batch_sizes) or (),
+                batching=wanted,
+                batch_axes=axes,
                 engine_host_code_allowed=engine_host_code_allowed,
             )
             show = partial(show_plan, report=report, layers=layers)

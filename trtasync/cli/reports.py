@@ -12,6 +12,8 @@ from trtasync.inspection import OnnxReport, PlanReport, TensorReport
 
 OPERATORS_SHOWN = 8
 
+ALONE = "requests run alone"
+
 
 def show_onnx(console: Console, report: OnnxReport, layers: bool) -> None:
     """Print what an ONNX model holds; `layers` lists every operator."""
@@ -26,7 +28,7 @@ def show_onnx(console: Console, report: OnnxReport, layers: bool) -> None:
         ("ONNX", f"IR {report.ir_version}, {_versions(report)}"),
         ("weights", written_size(report.weight_bytes)),
         ("nodes", f"{report.nodes}: {', '.join(operators)}"),
-        ("batching", _batching(report.batched, report.fixed_batch)),
+        ("batching", _onnx_batching(report)),
         ("profile", report.profile or report.profile_problem or "none needed: all is fixed"),
     ]
     show_facts(console, facts)
@@ -37,10 +39,19 @@ def _versions(report: OnnxReport) -> str:
     return ", ".join(f"{domain} {version}" for domain, version in report.opsets.items())
 
 
-def _batching(batched: bool, fixed: int | None) -> str:
-    if fixed is not None:
-        return f"always {fixed} rows (the batch axis is fixed)"
-    return "requests share batches" if batched else "no common batch axis: requests run alone"
+def _onnx_batching(report: OnnxReport) -> str:
+    unproved = [f"'{name}': {why}" for name, why in report.proofs.items() if why]
+    if unproved:
+        tested = "requests share batches if a test at opening finds no fault (`trtasync check`)"
+        return f"{tested if report.batched else ALONE}; not proved: {', '.join(unproved)}"
+    words = _batching(report.batched)
+    if report.batched and report.fixed_batch is not None:
+        words += f", always {report.fixed_batch} rows (the batch axis is fixed)"
+    return f"{words}: proved by the graph" if report.proofs else words
+
+
+def _batching(batched: bool) -> str:
+    return "requests share batches" if batched else ALONE
 
 
 def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
@@ -54,7 +65,7 @@ def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
         ("aux streams", str(report.aux_streams)),
         ("refittable", "yes" if report.refittable else "no"),
         ("streamable", written_size(report.streamable_bytes)),
-        ("batching", _batching(report.batched, None)),
+        ("batching", _batching(report.batched)),
         (
             "planned",
             f"{planned.streams} streams x batches of {', '.join(map(str, planned.batch_sizes))}: "
@@ -72,12 +83,13 @@ def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
 def _tensors(
     console: Console, inputs: Sequence[TensorReport], outputs: Sequence[TensorReport]
 ) -> None:
-    table = new_table(console, "", "name", "dtype", "shape", figures=False)
+    table = new_table(console, "", "name", "dtype", "shape", "rows", figures=False)
     for role, tensors in (("input", inputs), ("output", outputs)):
         for tensor in tensors:
             axes = ", ".join("?" if dim is None else str(dim) for dim in tensor.shape)
             place = " (values in host memory)" if tensor.host else ""
-            table.add_row(role, Text(tensor.name), tensor.dtype, Text(f"[{axes}]{place}"))
+            rows = "-" if tensor.batch_axis is None else f"axis {tensor.batch_axis}"
+            table.add_row(role, Text(tensor.name), tensor.dtype, Text(f"[{axes}]{place}"), rows)
     show_table(console, table)
 
 

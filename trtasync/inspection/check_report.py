@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from trtasync.rows import Finding, Verdict
+from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import Agreement, Health
-
-Batching = bool | Literal["auto", "proved"]
 
 SCHEMA = 1
 """Raised when a name in the JSON changes its meaning or goes."""
@@ -45,29 +43,21 @@ class OutputCheck:
         found = []
         rows, numbers, agreement = self.finding, self.health, self.agreement
         if rows is not None and rows.verdict not in _ENOUGH[batching]:
-            found.append(f"{rows.verdict}, {_evidence(rows)}")
+            found.append(f"output '{self.name}' is {rows.verdict}: {_evidence(rows)}")
         if numbers.nan or numbers.infinite:
             found.append(
-                f"{numbers.nan} NaN and {numbers.infinite} inf among {numbers.elements} numbers"
+                f"output '{self.name}' has {numbers.nan} NaN and {numbers.infinite} inf among "
+                f"{numbers.elements} numbers"
             )
         if agreement is not None and not agreement.relative <= tolerance:
-            found.append(_disagreement(agreement, tolerance))
-        return [f"{self.name}: {words}" for words in found]
+            found.append(agreement.complaint(tolerance))
+        return found
 
 
 def _evidence(finding: Finding) -> str:
     if not finding.beside:
         return finding.why or "without evidence"
     return f"a row beside {finding.beside} changed by {finding.difference:.3g} ({finding.why})"
-
-
-def _disagreement(agreement: Agreement, tolerance: float) -> str:
-    if agreement.shape != agreement.expected:
-        return f"shape {list(agreement.shape)}, ONNX Runtime gives {list(agreement.expected)}"
-    return (
-        f"differs from ONNX Runtime by {agreement.relative:.3g}, more than {tolerance:g} "
-        f"({agreement.absolute:.3g} absolute)"
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +71,7 @@ class CheckReport:
         batching: what was asked for; it says which verdicts are well.
         tolerance: what `Agreement.relative` may be.
         axes: input -> the axis along which its rows lie; None for one that is shared.
-        proof: why there is no proof of anything; "" where one was tried.
+        proof: why there is none of anything; "" where it was looked for.
         seconds: it took.
         outputs: in the model's order.
     """

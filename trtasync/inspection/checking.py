@@ -2,22 +2,19 @@
 
 import math
 import os
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from trtasync.backends import Backend
-from trtasync.backends.plan_files import is_plan
-from trtasync.errors import InvalidInput, PlanError
+from trtasync.backends.trials import open_onnx
+from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
-from trtasync.judging import prover, sizes_of
-from trtasync.loading import backend_for, cores
-from trtasync.profiles import Profile, read_profiles
-from trtasync.rows import Batching, Finding, Trial, Verdict
+from trtasync.inspection.subjects import Profiles, Target, choose, open_target
+from trtasync.judging import prover
+from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at
 from trtasync.rows.judge import Evidence, judge
 from trtasync.rows.ordinary import in_order, ordinary_runs
@@ -38,7 +35,7 @@ def check_model(
     samples: Mapping[str, Array] | None = None,
     seconds: float = 10.0,
     tolerance: float = 1e-2,
-    profiles: Profile | str | Sequence[Profile | str] | None = None,
+    profiles: Profiles | None = None,
     max_batch_size: int | None = None,
     engine_host_code_allowed: bool = False,
 ) -> CheckReport:
@@ -72,12 +69,12 @@ def check_model(
     """
     _demand_positive(seconds=seconds, tolerance=tolerance)
     begin = time.monotonic()
-    target = _target(Path(model), plan, backend, device, profiles, max_batch_size)
+    target = choose(Path(model), plan, backend, device, profiles, max_batch_size)
     with ExitStack() as closing:
-        subject = _open(target, device, engine_host_code_allowed, closing)
+        subject = open_target(target, device, engine_host_code_allowed, closing)
         reference = None
         if target.plan and target.model is not None:
-            reference = _onnx_trial(target.model, closing).trial
+            reference = open_onnx(target.model, closing).trial
         spec = subject.spec
         if batch_axes:
             spec = ModelSpec.from_tensors(spec.inputs, spec.outputs, batch_axes)
@@ -103,6 +100,7 @@ def check_model(
         batching=batching,
         tolerance=tolerance,
         axes={each.name: each.batch_axis for each in spec.inputs},
+        proof=_no_proof(target, batching),
         seconds=time.monotonic() - begin,
         outputs=tuple(
             OutputCheck(findings.get(each.health.output), each.health, each.agreement)
@@ -111,105 +109,18 @@ def check_model(
     )
 
 
+def _no_proof(target: Target, batching: Batching) -> str:
+    if batching is False:
+        return ""
+    if target.model is None:
+        return "a plan has no graph to read; give the .onnx model, and the plan as such"
+    return "" if find_spec("onnx") else "it needs the onnx package: pip install 'trtasync[build]'"
+
+
 def _demand_positive(**numbers: float) -> None:
     for name, value in numbers.items():
         if not 0 < value < math.inf:
             raise InvalidInput(f"{name} must be a number above 0, not {value!r}.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What is checked.
-
-    Attributes:
-        model: the `.onnx` file, if there is one.
-        plan: the plan, if there is one; it is checked then.
-        own: we have built it, so the code it may carry is to be trusted.
-    """
-
-    model: Path | None
-    plan: Path | None
-    own: bool = False
-
-
-def _target(
-    model: Path,
-    plan: str | os.PathLike[str] | None,
-    backend: str,
-    device: int,
-    profiles: Profile | str | Sequence[Profile | str] | None,
-    max_batch_size: int | None,
-) -> _Target:
-    if not model.is_file():
-        raise PlanError(f"{model} is no file; give the path of an .onnx model or of a plan.")
-    if is_plan(model):
-        if plan is not None:
-            raise InvalidInput(
-                f"{model} is a plan; give the .onnx model that {plan} is built from."
-            )
-        return _Target(None, model)
-    if plan is not None:
-        return _Target(model, Path(plan))
-    if backend_for(model, backend) == "onnxruntime":
-        return _Target(model, None)
-    from trtasync.build.job import Job
-    from trtasync.build.plan import make_order
-
-    order = make_order(
-        model, profiles=read_profiles(profiles), max_batch_size=max_batch_size, device=device
-    )
-    built = Job(order, threading.Event()).run()
-    return _Target(model, built.path, built.own)
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What runs.
-
-    Attributes:
-        trial: the model, or the plan of it.
-        backend: its name.
-        spec: what it says of its tensors.
-        sizes: the batch sizes that it takes; None for any.
-    """
-
-    trial: Trial
-    backend: str
-    spec: ModelSpec
-    sizes: Sequence[int] | None
-
-
-def _open(target: _Target, device: int, code_allowed: bool, closing: ExitStack) -> _Subject:
-    if target.plan is None:
-        assert target.model is not None
-        return _onnx_trial(target.model, closing)
-    from trtasync.backends import tensorrt
-    from trtasync.backends.lane_trial import LaneTrial
-
-    backend = tensorrt.load(
-        target.plan,
-        tensorrt.TensorRTOptions(
-            devices=(device,),
-            graphs=False,
-            padding={},
-            engine_host_code_allowed=code_allowed or target.own,
-        ),
-    )
-    spec, sizes = backend.tuned, sizes_of(backend)
-    trial = LaneTrial(backend, spec)
-    closing.callback(trial.close)
-    return _Subject(trial, backend.name, spec, sizes)
-
-
-def _onnx_trial(model: Path, closing: ExitStack) -> _Subject:
-    from trtasync.backends.onnxruntime import load
-
-    backend: Backend = load(model, cores())
-    closing.callback(backend.close)
-    trial = backend.trial()
-    assert trial is not None
-    closing.callback(trial.close)
-    return _Subject(trial, backend.name, backend.spec, sizes_of(backend))
 
 
 def _rows(spec: ModelSpec, evidence: Evidence) -> tuple[ModelSpec, Mapping[str, Finding]]:

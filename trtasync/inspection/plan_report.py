@@ -17,7 +17,8 @@ from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
 from trtasync.backends.tensorrt.sizes import Sizes, measure
 from trtasync.cuda import Device, Stream, aligned, find_device
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.inspection.tensors import TensorReport, reports
+from trtasync.inspection.tensors import TensorReport, as_said, reports
+from trtasync.rows import Batching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,8 @@ def inspect_plan(
     streams: int = 2,
     max_batch_size: int | None = None,
     batch_sizes: Sequence[int] = (),
+    batching: Batching = "auto",
+    batch_axes: Mapping[str, int | None] | None = None,
     engine_host_code_allowed: bool = False,
 ) -> PlanReport:
     """Read a plan. In a thread: it takes seconds.
@@ -101,6 +104,8 @@ def inspect_plan(
         streams: lanes to plan memory for.
         max_batch_size: rows to plan memory for; None for the plan's largest.
         batch_sizes: buckets to plan for; () for the engine's default.
+        batching: as for `open_engine`.
+        batch_axes: as for `open_engine`.
         engine_host_code_allowed: run the code that a version-compatible plan carries.
 
     Raises:
@@ -121,6 +126,7 @@ def inspect_plan(
     runtime = make_runtime(lib, engine_host_code_allowed)
     engine = deserialize(lib, runtime, path, gpu)
     plan = read_plan(lib, engine)
+    plan = plan.with_spec(as_said(plan.spec, batching, batch_axes))
     largest = max_batch_size or max(sizes, default=None) or plan.largest_batch or 1
     if plan.largest_batch is not None and largest > plan.largest_batch:
         raise InvalidInput(

@@ -34,6 +34,16 @@ class Agreement:
     absolute: float
     relative: float
 
+    def complaint(self, tolerance: float) -> str:
+        """What is wrong with it, where `relative` is more than a tolerance; a clause."""
+        name = f"output '{self.output}'"
+        if self.shape != self.expected:
+            return f"{name} has shape {list(self.shape)}, in ONNX Runtime {list(self.expected)}"
+        return (
+            f"{name} differs from ONNX Runtime by {self.relative:.3g}, more than {tolerance:g} "
+            f"({self.absolute:.3g} absolute)"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Health:

@@ -14,9 +14,10 @@ from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
 from trtasync.bench.machine import facts
 from trtasync.bench.opened import read_options
+from trtasync.cores import cores
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.judging import load_judged
-from trtasync.loading import EngineOptions, backend_for, cores
+from trtasync.loading import EngineOptions, backend_for
 from trtasync.loops import in_thread
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
@@ -167,6 +168,7 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         config=given.builder_config,
         cache=given.cache,
         device=device,
+        batch_axes=given.batch_axes,
     )
     asked: dict[str, Any] = {}
     if given.profiles:
@@ -180,6 +182,8 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         asked["cache"] = str(given.cache)
     if device:
         asked["device"] = device
+    if given.batch_axes:
+        asked["batch_axes"] = dict(given.batch_axes)
     words = "".join(f", {name}={quoted(value)}" for name, value in asked.items())
     return plan.path, f"plan = await trtasync.build_plan({quoted(str(path))}{words})"
 
