@@ -42,7 +42,7 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
-nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about 3 minutes)
+nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
 	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
 
 models: $(VENV)/.models ## make the example models again

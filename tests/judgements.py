@@ -50,13 +50,22 @@ def faults(judgements: Judgements) -> list[str]:
     return [str(judgement) for judgement in judgements if judgement.outcome in bad]
 
 
+_DIFFERENT = (
+    (r"(input|output) (\S+): \w+\[[^]]*\]", r"\1"),
+    (r"(input|output) '[^']*'", r"\1"),
+    (r"(seq|optional|map)\(.*?\)+", r"\1(...)"),
+    (r"got shape \([^)]*\)", "got another shape"),
+    (r"'[^']*'|\[[^]]*\]", "..."),
+    (r"\d+", "n"),
+)
+"""What differs between refusals for the same reason, and what stands for it."""
+
+
 def reason(judgement: Judgement) -> str:
     """A refusal's first clause without what differs from model to model."""
     kind, _, text = judgement.detail.partition(": ")
-    text = re.sub(r"(input|output) (\S+): \w+\[[^]]*\]", r"\1", text)
-    text = re.sub(r"(input|output) '[^']*'", r"\1", text)
-    text = re.sub(r"(seq|optional|map)\(.*?\)+", r"\1(...)", text)
-    text = re.sub(r"'[^']*'|\[[^]]*\]|\d+", "...", text)
+    for pattern, common in _DIFFERENT:
+        text = re.sub(pattern, common, text)
     return f"{kind}: {re.split(r'[;:] |[.](?: |$)', text)[0]}"
 
 

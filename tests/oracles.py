@@ -1,6 +1,7 @@
 """ONNX Runtime itself as the judge of what an engine answers, alone and in company."""
 
 import logging
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Oracle:
     """
 
     def __init__(self, model: Path | bytes):
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would start a thread at the first import
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

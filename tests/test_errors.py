@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import trtasync
 from tests.doubles import cuda_runtime
-from tests.helpers import opened, row, rows
+from tests.helpers import opened, row, rows, same
+from tests.tensorrt.support import engine_on
 from trtasync.backends.tensorrt.engines import PlanRefused
 from trtasync.calls import own_error
 from trtasync.cuda.calls import failure
@@ -151,3 +153,80 @@ async def test_a_queue_says_its_numbers() -> None:
         assert (full.value.limit, full.value.rows, full.value.queued) == (3, 2, 2)
         assert engine.statistics().rejected == 1
         await engine.infer(row(1))
+
+
+# -- what requests get ---------------------------------------------------------------------------
+
+
+class Liar:
+    """An object that lies on a device, and fails when it is asked on which."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        raise LookupError("the device\nis gone")
+
+
+class HalfAnInterface:
+    """An object whose description of its memory lacks the address."""
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        raise LookupError("the device\nis gone")
+
+
+X2 = np.zeros((2, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(X2[:, :3], {"name": "x", "axis": 1, "expected": 4, "got": 3}, id="axis"),
+        pytest.param(X2[0, :3], {"name": "x", "axis": 1, "expected": 4, "got": 3}, id="sample"),
+        pytest.param(X2[None], {"name": "x", "expected": ("N", 4), "got": (1, 2, 4)}, id="rank"),
+        pytest.param(
+            X2.astype("f8"), {"name": "x", "expected": "float32", "got": "float64"}, id="dtype"
+        ),
+        pytest.param(3, {"name": "x", "expected": "float32", "got": "int"}, id="no array"),
+        pytest.param({"z": X2}, {"expected": ["x"], "got": ["z"]}, id="name"),
+        pytest.param([X2, X2], {"expected": 1, "got": 2}, id="count"),
+        pytest.param(X2[:0], {"got": [0]}, id="no rows"),
+        pytest.param(Liar(), {"name": "x", "got": "Liar"}, id="dlpack"),
+        pytest.param(HalfAnInterface(), {"name": "x", "got": "HalfAnInterface"}, id="cuda"),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_bad_request_says_what_is_wrong_in_fields(
+    value: Any, expected: dict[str, object]
+) -> None:
+    async with opened(ScriptedBackend()) as engine:
+        with pytest.raises(InvalidInput) as caught:
+            await engine.infer(value)
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert len(str(error).splitlines()) == 1
+    found = {name: getattr(error, name) for name in fields(InvalidInput)}
+    assert found == dict.fromkeys(found) | expected
+
+
+@pytest.mark.parametrize("value", [Liar(), HalfAnInterface()])
+@pytest.mark.anyio
+async def test_an_object_that_cannot_say_where_it_lies_on_a_gpu(value: Any, tmp_path: Path) -> None:
+    async with engine_on(tmp_path) as (engine, _):
+        with pytest.raises(InvalidInput, match=r"cannot say where it lies: .*device") as caught:
+            await engine.infer(value)
+        assert caught.value.name == "x"
+        assert same(await engine.infer(row(1)), row(3))
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"streams": 0}, "streams"),
+        ({"batch_sizes": [0]}, "batch_sizes"),
+        ({"loop_budget": -1}, "loop_budget"),
+        ({"backend": "torch"}, "backend"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_a_bad_option_is_named(options: dict[str, Any], name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        trtasync.open_engine("model.onnx", **options)
+    assert caught.value.name == name

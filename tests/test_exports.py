@@ -87,6 +87,7 @@ OPTIONS = [
     "builder_config",
     "cache",
     "engine_host_code_allowed",
+    "name",
 ]
 
 

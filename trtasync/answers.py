@@ -13,6 +13,11 @@ SHARED_ROW_BYTES = 1024
 long keeps max_batch_size such rows alive at most. Larger rows are copied one by one."""
 
 
+LARGE_ANSWER_BYTES = 1 << 20
+"""From this size on an answer that is the whole of an output is not copied once more. Smaller ones
+are: memory of a runtime's own keeps its arena alive, which may be hundreds of megabytes."""
+
+
 def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
     """The first `rows` rows of an output, as arrays of their own.
 
@@ -23,10 +28,14 @@ def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
     """
     if output.ndim == 1:
         return [output[row : row + 1].copy().reshape(()) for row in range(rows)]
-    if rows == 1 and not lent:
+    if (
+        len(output) == 1
+        and not lent
+        and (output.base is None or output.nbytes >= LARGE_ANSWER_BYTES)
+    ):
         return [output[0]]
     if output.nbytes <= SHARED_ROW_BYTES * len(output):
-        return list(output[:rows].copy() if lent else output[:rows])
+        return list(output[:rows].copy())
     return [output[row].copy() for row in range(rows)]
 
 

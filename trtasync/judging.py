@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.backends import Backend
-from trtasync.backends.plan_files import is_plan
+from trtasync.backends.plan_files import MAGIC, is_plan
 from trtasync.backends.trials import sizes_of
 from trtasync.errors import BackendUnavailable
-from trtasync.loading import EngineOptions, load
+from trtasync.loading import EngineOptions, engine_name, load
 from trtasync.rows import Judgement
 from trtasync.rows.judge import Evidence, Prover, judge, report
 from trtasync.rows.proof import Proof, prove
@@ -53,28 +53,29 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
         if trial is not None:
             trial.close()
     backend.use(settled)
-    report(_name(options.model, backend), judgement)
+    report(engine_name(options, backend), judgement)
     return judgement
 
 
 def prover(model: Any) -> Prover | None:
     """Reads the graph when it is asked; None where there is none to read."""
-    if not isinstance(model, (str, Path)) or is_plan(Path(model)):
+    if isinstance(model, bytes):
+        is_graph, size = not model.startswith(MAGIC), len(model)
+    elif isinstance(model, (str, Path)):
+        is_graph, size = not is_plan(Path(model)), Path(model).stat().st_size
+    else:
         return None
-    path = Path(model)
-    if path.stat().st_size > LARGEST_GRAPH:
+    if not is_graph or size > LARGEST_GRAPH:
         return None
 
     def proofs(axes: Mapping[str, int | None]) -> Mapping[str, Proof]:
         try:
             import onnx
 
-            return prove(onnx.load(path, load_external_data=False), axes)
+            if isinstance(model, bytes):
+                return prove(onnx.load_model_from_string(model), axes)
+            return prove(onnx.load(model, load_external_data=False), axes)
         except (ImportError, BackendUnavailable):
             return {}
 
     return proofs
-
-
-def _name(model: Any, backend: Backend) -> str:
-    return Path(model).name if isinstance(model, (str, Path)) else backend.name

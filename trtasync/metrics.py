@@ -3,9 +3,7 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 _STEPS = 10
@@ -120,7 +118,7 @@ class BatchRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A frozen picture of an engine. Rows are counted where it says rows, requests elsewhere.
+    """A picture of an engine, as plain data. Rows are counted where it says rows, else requests.
 
     Attributes:
         queued: rows waiting or forming a batch.
@@ -158,7 +156,7 @@ class Statistics:
     batches: int
     padded_rows: int
     retried: int
-    batch_sizes: Mapping[int, int]
+    batch_sizes: dict[int, int]
     latency: TimeSummary
     queue: TimeSummary
     stage: TimeSummary
@@ -227,7 +225,7 @@ class Meter:
             batches=sum(sizes.values()),
             padded_rows=self.padded_rows,
             retried=self.retried,
-            batch_sizes=MappingProxyType(sizes),
+            batch_sizes=sizes,
             latency=self.latency.snapshot(),
             queue=self.queue.snapshot(),
             stage=self.stage.snapshot(),

@@ -72,7 +72,11 @@ class RowPad:
         if length is None:
             raise InvalidInput(
                 f"input {spec} got a row of shape {shape}: {shape[self.axis]} is longer than the "
-                f"largest padding size, {max(self._rule.sizes or (0,))}."
+                f"largest padding size, {max(self._rule.sizes or (0,))}.",
+                name=spec.name,
+                axis=self._rule.axis % len(spec.shape),
+                expected=self._rule.sizes,
+                got=shape[self.axis],
             )
         return (*shape[: self.axis], length, *shape[self.axis + 1 :])
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trtasync.axes import is_anonymous
-from trtasync.errors import InvalidInput
+from trtasync.errors import InvalidInput, TrtasyncError
 from trtasync.padding import OutputCut, RowPad, find_cuts, read_padding
 from trtasync.tensors import ModelSpec, Pad, TensorSpec
 
@@ -185,17 +185,27 @@ class RequestReader:
         """The value as it will be staged: never a silent cast."""
         if type(value) is np.ndarray:
             return _as_host_array(spec, value)
-        if not self._spec.is_shared(spec):
-            taken = self._adopt(spec, value)
-            if taken is not None:
-                return taken
-        if _is_on_device(value):
+        try:
+            taken = None if self._spec.is_shared(spec) else self._adopt(spec, value)
+            on_device = taken is None and _is_on_device(value)
+        except TrtasyncError:
+            raise
+        except Exception as error:  # what it says of itself is code of others
+            raise InvalidInput(
+                f"input {spec} got {type(value).__name__}, which cannot say where it lies: "
+                f"{error!r}; give a numpy array.",
+                name=spec.name,
+                got=type(value).__name__,
+            ) from error
+        if on_device:
             raise InvalidInput(
                 f"input {spec} got an array in the memory of a GPU, which is taken only by the "
                 "TensorRT backend, for inputs without padding=; give a host array: x.cpu().numpy() "
-                "in torch, x.get() in CuPy."
+                "in torch, x.get() in CuPy.",
+                name=spec.name,
+                got=type(value).__name__,
             )
-        return _as_host_array(spec, value)
+        return _as_host_array(spec, value) if taken is None else taken
 
     def _take_shared(
         self, arrays: tuple[Array, ...]
@@ -207,7 +217,12 @@ class RequestReader:
                 what = "shape tensor" if spec.host else "input"
                 why = "its values apply to the whole batch, so it has no batch axis."
                 help_ = why if spec.shape else _rank_help(spec, (0,))
-                raise InvalidInput(f"{what} {spec} got shape {array.shape}: {help_}")
+                raise InvalidInput(
+                    f"{what} {spec} got shape {array.shape}: {help_}",
+                    name=spec.name,
+                    expected=spec.shape,
+                    got=array.shape,
+                )
         rest = tuple(array for at, array in enumerate(arrays) if at not in self._shared)
         return rest, tuple(arrays[at] for at in self._shared)
 
@@ -224,7 +239,9 @@ class RequestReader:
             raise InvalidInput(
                 f"the model's inputs are {names}; got {list(inputs)}. "
                 f"Missing: {[name for name in names if name not in inputs]}; "
-                f"unknown: {[name for name in inputs if name not in names]}."
+                f"unknown: {[name for name in inputs if name not in names]}.",
+                expected=names,
+                got=list(inputs),
             )
         return [inputs[name] for name in names]
 
@@ -234,7 +251,9 @@ class RequestReader:
                 f"the model has {len(self._spec.inputs)} inputs "
                 f"({', '.join(map(str, self._spec.inputs))}); got {len(inputs)} values. "
                 "Give an array per input in this order, or a mapping by name "
-                "(a list is read as one array per input: use np.asarray for numbers)."
+                "(a list is read as one array per input: use np.asarray for numbers).",
+                expected=len(self._spec.inputs),
+                got=len(inputs),
             )
         return inputs
 
@@ -286,7 +305,12 @@ class RequestReader:
         for spec, shape in zip(self._row_inputs, shapes, strict=True):
             allowed = (0,) if spec.batch_axis is None else (0, 1)
             if len(spec.shape) - len(shape) not in allowed:
-                raise InvalidInput(f"input {spec} got shape {shape}: {_rank_help(spec, allowed)}")
+                raise InvalidInput(
+                    f"input {spec} got shape {shape}: {_rank_help(spec, allowed)}",
+                    name=spec.name,
+                    expected=spec.shape,
+                    got=shape,
+                )
             if spec.batch_axis is not None:
                 counted.append((spec, shape))
         missing = {len(spec.shape) - len(shape) for spec, shape in counted}
@@ -300,7 +324,8 @@ class RequestReader:
         counts = {shape[spec.batch_axis or 0] for spec, shape in counted}
         if len(counts) > 1 or 0 in counts:
             raise InvalidInput(
-                f"the batch axis must be equal in all inputs and at least 1: {_pairs(counted)}."
+                f"the batch axis must be equal in all inputs and at least 1: {_pairs(counted)}.",
+                got=sorted(counts),
             )
         return False, counts.pop()
 
@@ -313,14 +338,22 @@ class RequestReader:
                     of = "a row" if self._spec.batched else "it"
                     raise InvalidInput(
                         f"input {spec} got {'rows of ' if self._spec.batched else ''}shape "
-                        f"{shape}: axis {axis} of {of} must be {want}, not {got}."
+                        f"{shape}: axis {axis} of {of} must be {want}, not {got}.",
+                        name=spec.name,
+                        axis=self._spec.full_axis(spec, axis),
+                        expected=want,
+                        got=got,
                     )
                 if pad is not None and axis == pad.axis and isinstance(want, str):
                     known, owner = padded.setdefault(want, (got, spec.name))
                     if known != got and not is_anonymous(want):
                         raise InvalidInput(
                             f"axis '{want}' is {known} in input '{owner}' "
-                            f"but {got} in input '{spec.name}'; they must be equal to be padded."
+                            f"but {got} in input '{spec.name}'; they must be equal to be padded.",
+                            name=spec.name,
+                            axis=self._spec.full_axis(spec, axis),
+                            expected=known,
+                            got=got,
                         )
 
 
@@ -364,18 +397,26 @@ def _as_host_array(spec: TensorSpec, value: Any) -> Array:
     if not (hasattr(value, "__array__") or hasattr(value, "__array_interface__")):
         raise InvalidInput(
             f"input {spec} got {type(value).__name__}; give a numpy array, "
-            f"e.g. np.asarray(value, dtype={str(spec.dtype)!r})."
+            f"e.g. np.asarray(value, dtype={str(spec.dtype)!r}).",
+            name=spec.name,
+            expected=str(spec.dtype),
+            got=type(value).__name__,
         )
     try:
         array = np.asarray(value)
     except Exception as error:
         raise InvalidInput(
             f"input {spec} got {type(value).__name__}, which cannot be read as a numpy array: "
-            f"{error}"
+            f"{error}",
+            name=spec.name,
+            got=type(value).__name__,
         ) from error
     if array.dtype.newbyteorder("=") != spec.dtype:
         raise InvalidInput(
-            f"input {spec} got dtype {array.dtype}; convert it: x.astype({str(spec.dtype)!r})."
+            f"input {spec} got dtype {array.dtype}; convert it: x.astype({str(spec.dtype)!r}).",
+            name=spec.name,
+            expected=str(spec.dtype),
+            got=str(array.dtype),
         )
     # Other byte orders hold the same numbers; equal types under another name (longlong) share
     # the bytes but not the buffer format, which the memoryview copy compares.

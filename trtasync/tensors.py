@@ -158,6 +158,11 @@ class ModelSpec:
             return spec.shape
         return (*spec.shape[:axis], *spec.shape[axis + 1 :])
 
+    def full_axis(self, spec: TensorSpec, within: int) -> int:
+        """An axis of a row, as `row_dims` counts it, counted in the whole tensor."""
+        axis = spec.batch_axis
+        return within + (self.batched and axis is not None and within >= axis)
+
     def input_shape(
         self, name: str | None, rows: Any, row_shape: Sequence[Any] | None
     ) -> tuple[TensorSpec, tuple[int, ...]]:

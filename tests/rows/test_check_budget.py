@@ -59,6 +59,19 @@ def test_the_timer_stops_the_trial_while_a_run_is_under_way() -> None:
     assert len(trial.runs) == 1
 
 
+def test_a_run_that_was_stopped_is_no_refusal() -> None:
+    def stuck_on_five(x: Array) -> Array:
+        if len(x) == 5:
+            trial.stopped.wait()
+            raise RuntimeError("stopped")
+        return x
+
+    trial = FunctionTrial(stuck_on_five, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0.05)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why == "out of time after 1 of 20 runs"
+
+
 def test_a_run_that_is_stopped_and_returns_all_the_same_is_the_last() -> None:
     def stuck(x: Array) -> Array:
         trial.stopped.wait()

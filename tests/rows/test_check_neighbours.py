@@ -131,6 +131,17 @@ def test_rounding_at_another_place_or_size_is_no_coupling() -> None:
     assert found(rounded_otherwise).verdict is Verdict.TESTED
 
 
+def test_one_row_that_moves_is_no_coupling() -> None:
+    first: list[bytes] = []
+
+    def first_row_at_its_place(x: Array) -> Any:
+        first.append(x[0].tobytes())
+        here = np.array([row.tobytes() == first[0] for row in x]) & (np.arange(len(x)) == 0)
+        return x * (1 + 1e-3 * here[:, None])
+
+    assert found(first_row_at_its_place).verdict is Verdict.TESTED
+
+
 def test_the_smallest_change_beside_other_rows_is_a_coupling() -> None:
     def last_bit(x: Array) -> Array:
         return np.where(x.sum() > 0, x, np.nextafter(x, np.float32(np.inf)))
@@ -156,6 +167,18 @@ def test_an_output_as_long_as_its_largest_neighbour_is_coupled() -> None:
     assert finding.difference == float("inf")
 
 
+def test_rows_that_vanish_beside_others_are_coupled() -> None:
+    finding = found(lambda x: x[~np.isnan(x).any(1)])
+    assert (finding.verdict, finding.beside) == (Verdict.COUPLED, Neighbours.NAN)
+    assert finding.why == "its shape went from (3, 4) to (1, 4) beside rows of NaN"
+    assert finding.difference == float("inf")
+
+
+def test_an_output_whose_rank_changes_with_the_rows_is_coupled() -> None:
+    finding = found(lambda x: x if len(x) == 3 else x[None])
+    assert (finding.verdict, finding.axis) == (Verdict.COUPLED, None)
+
+
 def test_every_output_has_a_finding_of_its_own() -> None:
     trial = FunctionTrial(
         lambda x: (x + 1, x - x.max(0), np.float32(x.shape[0])), {"x": ("N", 4)}, outputs=3
@@ -175,6 +198,18 @@ def test_outputs_that_do_not_repeat_are_random() -> None:
         Verdict.RANDOM,
         "the same inputs gave other values",
     )
+
+
+def test_a_batch_that_is_refused_when_it_is_run_again_is_random() -> None:
+    seen: list[bytes] = []
+
+    def once(x: Array) -> Any:
+        if x.tobytes() in seen:
+            raise ValueError("again?")
+        seen.append(x.tobytes())
+        return x + x.max(0)
+
+    assert found(once).verdict is Verdict.RANDOM
 
 
 def test_beside_one_output_that_is_random_another_is_still_tested() -> None:

@@ -31,6 +31,10 @@ def batches(*ranges: tuple[int, int], **more: Any) -> models.Model:
     return models.Model("batches", [x], [y], kernel, **more)
 
 
+JUST_LANES: dict[str, Any] = {"batching": True, "streams": 1}
+"""One lane, and nothing run before it."""
+
+
 # -- batch sizes ----------------------------------------------------------------------------------
 
 
@@ -46,13 +50,14 @@ def batches(*ranges: tuple[int, int], **more: Any) -> models.Model:
 async def test_batches_have_sizes_that_some_profile_allows(
     tmp_path: Path, ranges: list[tuple[int, int]], sizes: set[int]
 ) -> None:
-    ran = set()
+    ran = set[int]()
 
     def watched(x: Array) -> Array:
         ran.add(len(x))
         return double(x)
 
     async with engine_on(tmp_path, batches(*ranges, function=watched)) as (engine, _):
+        ran.clear()
         for count in range(1, 20):
             assert same(await engine.infer(rows(range(count))), double(rows(range(count))))
     assert ran == sizes
@@ -109,7 +114,7 @@ async def test_profiles_out_of_reach_cost_neither_memory_nor_contexts(tmp_path: 
         return (32 << 20, 32 << 10)[profile == 0]
 
     model = batches((1, 4), (5, 4096), activation_bytes=activation)
-    async with engine_on(tmp_path, model, max_batch_size=4, streams=1) as (engine, gpu):
+    async with engine_on(tmp_path, model, max_batch_size=4, **JUST_LANES) as (engine, gpu):
         assert 32 << 10 <= gpu.world.device_bytes < 40 << 10
         made = gpu.context_calls["set_optimization_profile_async"]
         assert made == 4  # one per batch size, and one for shapes that are not kept warm
@@ -154,7 +159,7 @@ def _hill() -> models.Model:
 async def test_an_output_is_held_against_its_memory_before_anything_is_enqueued(
     tmp_path: Path,
 ) -> None:
-    async with engine_on(tmp_path, _hill(), max_batch_size=1) as (engine, gpu):
+    async with engine_on(tmp_path, _hill(), max_batch_size=1, **JUST_LANES) as (engine, gpu):
         before = gpu.context_calls["execute_async_v3"]
         with pytest.raises(InferenceError, match=r"'y' has shape \(1, 1056\).*all that was"):
             await engine.infer(np.zeros(32, np.float32))
@@ -166,7 +171,7 @@ async def test_a_shape_to_be_kept_warm_is_held_against_its_memory(tmp_path: Path
     path = write(tmp_path, _hill())
     padding = {"x": Pad(axis=1, sizes=(16, 32))}
     with doubles.install(), pytest.raises(PlanError, match=r"'y' has shape \(1, 1056\)"):
-        async with open_engine(path, max_batch_size=1, padding=padding):
+        async with open_engine(path, max_batch_size=1, padding=padding, **JUST_LANES):
             pass
 
 

@@ -116,6 +116,11 @@ class Backend(Protocol):
     """Lanes when the user gives no `streams`."""
 
     @property
+    def possible_batch_sizes(self) -> Sequence[int] | None:
+        """The numbers of rows that the model takes, of rows as `trial` declares them; None for any.
+        May change with `use`."""
+
+    @property
     def lends_outputs(self) -> bool:
         """`Slot.outputs` is memory of the slot (copied before the slot is used again), not fresh.
         May change with `use`."""
@@ -165,6 +170,7 @@ class HostMemoryBackend:
     """What backends have in common whose models run on host memory."""
 
     spec: ModelSpec
+    possible_batch_sizes: Sequence[int] | None = None
 
     def trial(self) -> Trial | None:
         """Its spec is taken at its word."""

@@ -55,11 +55,11 @@ _WITHOUT_NUMPY = (
 """Numbers all the same."""
 
 
-def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
+def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
     """Open an ONNX model.
 
     Args:
-        path: the file; external weights are found beside it.
+        model: the file, external weights are found beside it; or what it holds.
         threads: threads per run, the calling one included.
 
     Raises:
@@ -67,8 +67,8 @@ def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if not path.is_file():
-        raise PlanError(f"{path} is no file; give the path of an .onnx model.")
+    if isinstance(model, Path) and not model.is_file():
+        raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -76,9 +76,11 @@ def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
     options.log_severity_level = 4  # errors come as exceptions; do not print them as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        given = model if isinstance(model, bytes) else str(model)
+        session = runtime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no base class
-        raise PlanError(f"ONNX Runtime cannot read {path}: {error}") from error
+        shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
+        raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
     inputs = [_spec(node, "input") for node in session.get_inputs()]
     outputs = [_spec(node, "output") for node in session.get_outputs()]
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))

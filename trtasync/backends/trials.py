@@ -37,16 +37,11 @@ def open_plan(plan: Path, device: int, code_allowed: bool, closing: ExitStack) -
         whatever `trtasync.backends.tensorrt.load` raises.
     """
     from trtasync.backends import tensorrt
-    from trtasync.backends.lane_trial import LaneTrial
 
     options = tensorrt.TensorRTOptions(
         devices=(device,), graphs=False, padding={}, engine_host_code_allowed=code_allowed
     )
-    backend = tensorrt.load(plan, options)
-    spec, sizes = backend.tuned, sizes_of(backend)
-    trial = LaneTrial(backend, spec)
-    closing.callback(trial.close)
-    return Subject(trial, backend.name, spec, sizes)
+    return _tried(tensorrt.load(plan, options), closing)
 
 
 def open_onnx(model: Path, closing: ExitStack) -> Subject:
@@ -57,9 +52,13 @@ def open_onnx(model: Path, closing: ExitStack) -> Subject:
     """
     from trtasync.backends.onnxruntime import load
 
-    backend = load(model, ALL_CORES)
+    return _tried(load(model, ALL_CORES), closing)
+
+
+def _tried(backend: Backend, closing: ExitStack) -> Subject:
     closing.callback(backend.close)
     trial = backend.trial()
+    assert trial is not None  # both kinds of model can be tried
     closing.callback(trial.close)
     return Subject(trial, backend.name, backend.spec, sizes_of(backend))
 
@@ -68,5 +67,4 @@ def sizes_of(backend: Backend) -> Sequence[int] | None:
     """The batch sizes that a model takes; None for any."""
     if backend.spec.fixed_batch is not None:
         return (backend.spec.fixed_batch,)
-    largest = backend.largest_batch_size
-    return None if largest is None else range(1, largest + 1)
+    return backend.possible_batch_sizes

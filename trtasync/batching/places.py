@@ -24,7 +24,7 @@ class Places:
         lanes: Sequence[LaneState],
         slots: Sequence[SlotLike],
         devices: Mapping[int, DeviceState],
-        outlook: Callable[[Group, float], Fit],
+        outlook: Callable[[Batch, float], Fit],
         turn_away: Callable[[Ticket, Fit, float], bool],
     ):
         """Args:
@@ -32,7 +32,7 @@ class Places:
         lanes: all lanes, by index.
         slots: all slots, all free.
         devices: what runs on each.
-        outlook: says how what waits in a group would fit into a batch.
+        outlook: says how what waits would fit into a batch that was just opened for it.
         turn_away: asked before a waiting request is staged: True when it was disposed of instead.
         """
         self._capacity = capacity
@@ -56,11 +56,25 @@ class Places:
         """Groups with requests that wait for a slot."""
         return list(dict.fromkeys(entry[2] for entry in self._hungry))
 
+    def behind(self, batch: Batch) -> list[Entry]:
+        """The newest requests of its group outside a batch: about a batch that forms and one that
+        waits."""
+        group = batch.group
+        found: list[Entry] = group.waiting.last(self._capacity)
+        for other in reversed(self.forming):
+            if other.group is group and other is not batch:
+                return found + [entry for entry in other.entries if not entry.gone]
+        return found
+
     def give_back(self, slot: SlotLike, now: float) -> None:
         """A slot is free again; it goes to whoever waits for one."""
         self._free.setdefault(slot.lane, []).append(slot)
         if self._hungry:
             self.grant(now)
+
+    def release_all(self) -> None:
+        """Forget the free slots."""
+        self._free.clear()
 
     def forget_lane(self, index: int) -> None:
         """A lane died, and the slots bound to it with it; what formed there waits for another."""
@@ -163,7 +177,7 @@ class Places:
             if batch is None:
                 return
             heapq.heappop(self._hungry)
-            self._fill(batch, self._capacity, self._outlook(group, now), now)
+            self._fill(batch, self._capacity, self._outlook(batch, now), now)
             if not batch.size:
                 self.release(batch, now)
             self._join_hungry(group)

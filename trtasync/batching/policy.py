@@ -216,6 +216,12 @@ class Policy:
                 part.gone = True
         return list(dict.fromkeys(tickets))
 
+    def release(self) -> None:
+        """Forget the slots: nothing will run any more."""
+        self._slots = ()
+        self._lent.clear()
+        self._places.release_all()
+
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
         entries: list[Entry] = [*self._parked.tickets()]
@@ -369,12 +375,13 @@ class Policy:
     def _fit(self, group: Group, rows: int, begins: float, now: float) -> Fit:
         return Fit(group.cost, self._options.batch_sizes, self._capacity, rows, begins, now)
 
-    def _outlook(self, group: Group, now: float) -> Fit:
-        """How what waits for a slot would fit if its batch began now."""
-        fit = self._fit(group, group.waiting.rows, now, now)
-        head = group.waiting.head()
+    def _outlook(self, batch: Batch, now: float) -> Fit:
+        """How what waits would fit a new batch if that began now."""
+        waiting = batch.group.waiting
+        fit = self._fit(batch.group, waiting.rows, now, now)
+        head = waiting.head()
         if head is not None and fit.is_late(head):
-            fit.shrink(group.waiting.last(self._capacity))
+            fit.shrink(self._places.behind(batch))
         return fit
 
     def _shrink(self, batch: Batch, fit: Fit, now: float) -> list[Entry]:
@@ -386,7 +393,8 @@ class Policy:
         if batch.deadline >= fit.ends:
             return []
         entries = [entry for entry in batch.entries if not entry.gone]
-        fit.shrink([*entries, *batch.group.waiting.last(self._capacity)])
+        # those behind them too: a device that has them for a full batch is not kept from them
+        fit.shrink([*entries, *self._places.behind(batch)])
         for entry in entries:
             if not entry.gone and fit.is_late(entry):
                 self._doom(entry.whole if isinstance(entry, Part) else entry, now)

@@ -18,8 +18,7 @@ ROUNDINGS: Final = 16
 
 def row(output: Array, axis: int, place: int) -> Array:
     """One row of an output, without the axis along which rows lie."""
-    # with an ellipsis even a single number is an array
-    index: tuple[Any, ...] = (*[slice(None)] * axis, place, ...)
+    index: tuple[Any, ...] = (*[slice(None)] * axis, place)
     return np.asarray(output[index])
 
 

@@ -14,9 +14,10 @@ from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
 from trtasync.bench.machine import facts
 from trtasync.bench.opened import read_options
+from trtasync.cores import cores
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.judging import load_judged
-from trtasync.loading import EngineOptions, backend_for, cores
+from trtasync.loading import EngineOptions, backend_for
 from trtasync.loops import in_thread
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two

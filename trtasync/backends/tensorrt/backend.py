@@ -19,8 +19,9 @@ from trtasync.backends.tensorrt.engines import deserialize
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
 from trtasync.backends.tensorrt.plans import AxisNames, PlanSpec, read_plan
+from trtasync.backends.tensorrt.trial import PlanTrial
 from trtasync.backends.tensorrt.trtexec import TrtexecStream
-from trtasync.backends.tensorrt.warm import tuned_spec, warm_layouts
+from trtasync.backends.tensorrt.warm import warm_layouts
 from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
@@ -136,14 +137,15 @@ class TensorRTBackend:
         self.largest_batch_size = self._plan.largest_batch
         self.default_batch_size = self._plan.largest_batch or 1
 
-    @property
-    def tuned(self) -> ModelSpec:
-        """Its spec, with the lengths that its first profile was tuned for."""
-        return tuned_spec(self._plan)
+    def trial(self) -> Trial:
+        """See `Backend.trial`. On the first device."""
+        device, engine = self._engines[0]
+        return PlanTrial(self._lib, engine, self._plan, device, self._options.stop)
 
-    def trial(self) -> Trial | None:
-        """Its spec is taken at its word."""
-        return None
+    @property
+    def possible_batch_sizes(self) -> Sequence[int] | None:
+        """See `Backend.possible_batch_sizes`: what the profiles allow."""
+        return self._plan.sizes_when_tuned() if self._plan.batches else None
 
     def use(self, spec: ModelSpec) -> None:
         """See `Backend.use`."""

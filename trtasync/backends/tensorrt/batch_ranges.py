@@ -9,9 +9,10 @@ BatchRange = tuple[int, int]
 
 
 def merged(ranges: Iterable[BatchRange]) -> tuple[BatchRange, ...]:
-    """The same sizes as ranges without overlap and without neighbours, ascending."""
+    """The same sizes as ranges without overlap and without neighbours, ascending; of ranges that
+    may be empty."""
     found: list[BatchRange] = []
-    for low, high in sorted(ranges):
+    for low, high in sorted((low, high) for low, high in ranges if low <= high):
         if found and low <= found[-1][1] + 1:
             found[-1] = found[-1][0], max(found[-1][1], high)
         else:

@@ -100,6 +100,11 @@ class Context:
                 raise self._refused(PlanError, f"output '{name}': no allocator was taken", mark)
         self._context.set_device_memory(arena.address, arena.size)
 
+    def unbind(self) -> None:
+        """Its memory is going: sizes are not held against it, until it is bound anew."""
+        self._room = {}
+        self.numbers = ()
+
     def _set_address(self, name: str, address: int) -> None:
         mark = self._lib.journal.mark()
         if not self._context.set_tensor_address(name, address):

@@ -176,7 +176,7 @@ class TensorRTLane:
         context = self._context(profile.index)
         self._bind(context)
         try:
-            context.shape(numbers)
+            self._preparation.demand_rows(rows, context.shape(numbers))
             context.enqueue(self.stream.handle)
             self.stream.synchronize()
         except InferenceError as error:

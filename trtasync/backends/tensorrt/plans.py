@@ -82,13 +82,18 @@ class PlanSpec:
             aliases: output name -> input name.
 
         Raises:
-            PlanError: the inputs of a profile allow different numbers of rows.
+            PlanError: no profile allows the same number of rows for all inputs.
         """
         profiles = tuple(
-            PlanProfile(index, each, _batches(spec, index, each))
-            for index, each in enumerate(ranges)
+            PlanProfile(index, each, _batches(spec, each)) for index, each in enumerate(ranges)
         )
         batches = merged(profile.batches for profile in profiles if profile.batches is not None)
+        if spec.batched and not batches:
+            raise PlanError(
+                "no optimization profile of the plan allows the same number of rows for all "
+                f"inputs: {[[str(each) for each in profile.ranges] for profile in profiles]}. "
+                "Open it with batching=False, or build it with the same range for all of them."
+            )
         return cls(spec, profiles, aliases, batches)
 
     def with_spec(self, spec: ModelSpec) -> "PlanSpec":
@@ -160,6 +165,29 @@ class PlanSpec:
             )
         )
 
+    @property
+    def tuned(self) -> PlanProfile:
+        """The profile for the most different batch sizes; what it is tuned for stands for all."""
+
+        def width(profile: PlanProfile) -> int:
+            low, high = profile.batches or (1, 1)
+            return high - low
+
+        return max(self.profiles, key=width)
+
+    def sizes_when_tuned(self) -> list[int]:
+        """The batch sizes in which rows run as `tuned` is tuned for them."""
+        best = [range_.opt for range_ in self.tuned.ranges]
+        sizes = [size for low, high in self.batches for size in range(low, high + 1)]
+        return [size for size in sizes if self.profile_for(self.resized(best, size)) is not None]
+
+    def resized(self, numbers: Sequence[Shape], rows: int) -> tuple[Shape, ...]:
+        """The same shapes (and values) with another number of rows."""
+        return tuple(
+            self.with_rows(spec, self.row_of(spec, shape), rows)
+            for spec, shape in zip(self.spec.inputs, numbers, strict=True)
+        )
+
     def profile_for(self, numbers: Sequence[Shape]) -> PlanProfile | None:
         """The fitting profile that was tuned for the nearest shape, or None."""
         fitting = [profile for profile in self.profiles if profile.allows(numbers)]
@@ -174,21 +202,16 @@ def _intersection(one: Box, other: Box) -> Box | None:
     return box if all(low <= high for low, high in box) else None
 
 
-def _batches(spec: ModelSpec, profile: int, ranges: Sequence[Shapes]) -> BatchRange | None:
+def _batches(spec: ModelSpec, ranges: Sequence[Shapes]) -> BatchRange | None:
+    """The numbers of rows that all inputs of a profile allow, maybe none."""
     if not spec.batched:
         return None
-    heads = {
-        tensor.name: (range_.min[tensor.batch_axis], range_.max[tensor.batch_axis])
+    heads = [
+        (range_.min[tensor.batch_axis], range_.max[tensor.batch_axis])
         for tensor, range_ in zip(spec.inputs, ranges, strict=True)
         if tensor.batch_axis is not None
-    }
-    if len(set(heads.values())) > 1:
-        raise PlanError(
-            f"profile {profile} allows different ranges on the batch axes of the inputs ({heads}), "
-            "so they are not one batch axis. Build the plan with the same range for all of them, "
-            "or with a fixed axis where it is no batch axis."
-        )
-    return next(iter(heads.values()))
+    ]
+    return max(low for low, _ in heads), min(high for _, high in heads)
 
 
 def read_plan(lib: Library, engine: CudaEngine, axes: AxisNames | None = None) -> PlanSpec:

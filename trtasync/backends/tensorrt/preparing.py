@@ -58,7 +58,8 @@ class Preparation:
             Copy(self._addresses[spec.name], array.ctypes.data, _row_bytes(array))
             for spec, array in zip(self._plan.spec.row_inputs, slot.bound.inputs, strict=True)
         ]
-        outputs, copies_out = self._outputs(slot, rows, shapes)
+        self.demand_rows(rows, shapes)
+        outputs, copies_out = self._outputs(slot, shapes)
         place = self._device, self._stream, context, numbers
         if self._is_growing:
             return Growing(*place, (copies_in, copies_out), graph, outputs)
@@ -73,8 +74,25 @@ class Preparation:
         self._arrange_outputs(launch, outputs)
         return launch
 
+    def demand_rows(self, rows: int, shapes: Sequence[OutputShape]) -> None:
+        """Refuse outputs whose rows cannot be told apart.
+
+        Raises:
+            InferenceError: naming the output.
+        """
+        if not self._plan.spec.batched:
+            return
+        for spec, shape in zip(self._plan.spec.outputs, shapes, strict=True):
+            axis = spec.batch_axis
+            if shape is not None and axis is not None and shape[axis : axis + 1] != (rows,):
+                raise InferenceError(
+                    f"output '{spec.name}' has shape {shape} for a batch of {rows} rows, which do "
+                    f"not lie along its axis {axis}: they cannot be told apart. Open the model "
+                    "with batching=False, or name the axis: batch_axes={...}."
+                )
+
     def _outputs(
-        self, slot: PinnedSlot, rows: int, shapes: Sequence[OutputShape]
+        self, slot: PinnedSlot, shapes: Sequence[OutputShape]
     ) -> tuple[list[Array], list[Copy]]:
         """(views of the slot, rows first; how they come there)."""
         outputs: list[Array] = []
@@ -84,12 +102,6 @@ class Preparation:
                 outputs.append(slot.result(index, 0).view(spec.dtype).reshape(1, 0))
                 continue
             axis = spec.batch_axis if self._plan.spec.batched else None
-            if axis is not None and shape[axis] != rows:
-                raise InferenceError(
-                    f"output '{spec.name}' has shape {shape} for a batch of {rows} rows, which do "
-                    f"not lie along its axis {axis}: they cannot be told apart. Open the model "
-                    "with batching=False, or name the axis: batch_axes={...}."
-                )
             size = math.prod(shape) * spec.dtype.itemsize
             array = slot.result(index, size).view(spec.dtype).reshape(shape)
             array = array[np.newaxis] if axis is None else np.moveaxis(array, axis, 0)

@@ -60,7 +60,7 @@ def measure(
     dynamic = set()
     for profile in plan.reached(batch_sizes):
         rows = max(size for size in batch_sizes if profile.takes(size))
-        most = _with_rows(plan, [range_.max for range_ in profile.ranges], rows)
+        most = plan.resized([range_.max for range_ in profile.ranges], rows)
         for spec, shape in zip(plan.spec.inputs, most, strict=True):
             if not spec.host:
                 size = math.prod(shape) * spec.dtype.itemsize
@@ -125,19 +125,12 @@ def _outputs_at(plan: PlanSpec, context: Context, numbers: tuple[Shape, ...]) ->
             yield index, math.prod(shape) * spec.dtype.itemsize, True
 
 
-def _with_rows(plan: PlanSpec, numbers: Sequence[Shape], rows: int) -> tuple[Shape, ...]:
-    return tuple(
-        plan.with_rows(spec, plan.row_of(spec, shape), rows)
-        for spec, shape in zip(plan.spec.inputs, numbers, strict=True)
-    )
-
-
 def _corners(
     plan: PlanSpec, profile: PlanProfile, most: tuple[Shape, ...], rows: int
 ) -> list[tuple[Shape, ...]]:
     """What the profile was tuned for, and the largest shapes with each input in turn at its
     smallest; all with as many rows."""
-    least = _with_rows(plan, [range_.min for range_ in profile.ranges], rows)
-    found = [_with_rows(plan, [range_.opt for range_ in profile.ranges], rows)]
+    least = plan.resized([range_.min for range_ in profile.ranges], rows)
+    found = [plan.resized([range_.opt for range_ in profile.ranges], rows)]
     found += [(*most[:at], least[at], *most[at + 1 :]) for at in range(len(most))]
     return [numbers for numbers in dict.fromkeys(found) if numbers != most]

@@ -3,14 +3,13 @@
 import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from trtasync.backends.tensorrt.plans import PlanProfile, PlanSpec
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Layout
-from trtasync.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.tensors import Pad
 
 log = logging.getLogger("trtasync")
 
@@ -38,23 +37,6 @@ def warm_layouts(
             "%d row shapes would have to be kept warm; %d are", len(shapes), MAX_WARM_LAYOUTS
         )
     return [_layout(plan, each) for each in itertools.islice(shapes, MAX_WARM_LAYOUTS)]
-
-
-def tuned_spec(plan: PlanSpec) -> ModelSpec:
-    """The plan's spec with the lengths that its first profile was tuned for; rows stay free."""
-    ranges = plan.profiles[0].ranges
-    inputs = (_tuned(spec, each) for spec, each in zip(plan.spec.inputs, ranges, strict=True))
-    return replace(plan.spec, inputs=tuple(inputs))
-
-
-def _tuned(spec: TensorSpec, range_: Shapes) -> TensorSpec:
-    if spec.host:
-        return spec
-    shape = (
-        dim if isinstance(dim, int) or axis == spec.batch_axis else length
-        for axis, (dim, length) in enumerate(zip(spec.shape, range_.opt, strict=True))
-    )
-    return replace(spec, shape=tuple(shape))
 
 
 def _rows_of(

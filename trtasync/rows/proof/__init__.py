@@ -9,15 +9,16 @@ size, not for those somebody tried.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trtasync.errors import BackendUnavailable
 from trtasync.rows.proof import rules
+from trtasync.rows.proof.choices import Choices, followed
 from trtasync.rows.proof.operators import dynamic_quantization, random_operators
 from trtasync.rows.proof.scopes import Names, Scope, add_initializers
 from trtasync.rows.proof.sizes import Size, Symbols
-from trtasync.rows.proof.tensors import Coupled, Layout, Tensor, Value
+from trtasync.rows.proof.tensors import Coupled, Layout, Refused, Tensor, Value
 from trtasync.rows.proof.walk import Walk
 
 __all__ = ["Proof", "dynamic_quantization", "prove", "random_operators", "rules"]
@@ -61,7 +62,12 @@ def prove(model: Any, axes: Mapping[str, int | None]) -> dict[str, Proof]:
     }
     scope = Scope(names, versions, own, symbols)
     outputs = [output.name for output in model.graph.output]
-    found = Walk().nodes(model.graph.node, outputs, scope)
+
+    def evaluate(choices: Choices) -> list[Value]:
+        within = replace(scope, names=dict(names), choices=choices)
+        return Walk().nodes(model.graph.node, outputs, within)
+
+    found = followed(evaluate, symbols)
     return {name: _proof(value) for name, value in zip(outputs, found, strict=True)}
 
 
@@ -104,8 +110,12 @@ def _length(dim: Any, symbols: Symbols) -> Size:
 def _proof(value: Value) -> Proof:
     if isinstance(value, Coupled):
         return Proof(None, value.why)
+    if isinstance(value, Refused):
+        return Proof(None, "an operator refuses what it is given")
     if value.counts_rows:
         return Proof(None, "it is the number of rows")
+    if value.places:
+        return Proof(None, "it depends on the places of the rows")
     if value.layout is None:
         return Proof(None, "it is the same for all rows")
     if not value.layout.plain:

@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from trtasync.rows.proof.calls import normalized
+from trtasync.rows.proof.choices import joined
 from trtasync.rows.proof.scopes import Run, Scope, named, read_attributes
 from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import (
     Coupled,
     Inherited,
     NotProved,
+    Refused,
+    Refuses,
     Tensor,
     Value,
     Values,
-    same_values,
 )
 
 MOST_TURNS: Final = 6
@@ -54,10 +56,13 @@ def _branch(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     other = run.graph(graphs["else_branch"], scope, [])
     if len(then) != len(other):
         raise NotProved("has branches with different numbers of outputs")
-    return [
-        _told(node, _joined, one, two, scope.symbols, set())
-        for one, two in zip(then, other, strict=True)
-    ]
+    ways = zip(then, other, strict=True)
+    both = [told(node, joined, one, two, scope.symbols, set()) for one, two in ways]
+    if any(isinstance(value, Coupled) for value in both):
+        chosen = scope.choices.take()
+        if chosen is not None:
+            return then if chosen else other
+    return both
 
 
 def _loop(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
@@ -77,8 +82,8 @@ def _loop(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     )
     _shared(results[0], "runs as often as single rows say")
     turns = scope.symbols.fresh()
-    stacked = [_told(node, _stacked, value, 0, turns) for value in results[1 + len(first) :]]
-    return [_told(node, _outside, value, before, scope.symbols) for value in (*states, *stacked)]
+    stacked = [told(node, _stacked, value, 0, turns) for value in results[1 + len(first) :]]
+    return [told(node, _outside, value, before, scope.symbols) for value in (*states, *stacked)]
 
 
 def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
@@ -90,9 +95,7 @@ def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     first, scanned = list(inputs[:count]), inputs[count:]
     axes = attributes.get("scan_input_axes") or [0] * len(scanned)
     before = scope.symbols.made
-    slices = [
-        _told(node, _slice_of, value, axis) for value, axis in zip(scanned, axes, strict=True)
-    ]
+    slices = [told(node, _slice_of, value, axis) for value, axis in zip(scanned, axes, strict=True)]
     states, results = _settled(
         node, first, lambda states: run.graph(body, scope, [*states, *slices]), 0, scope.symbols
     )
@@ -100,9 +103,9 @@ def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     axes = attributes.get("scan_output_axes") or [0] * len(outputs)
     turns = scope.symbols.fresh()
     stacked = [
-        _told(node, _stacked, value, axis, turns) for value, axis in zip(outputs, axes, strict=True)
+        told(node, _stacked, value, axis, turns) for value, axis in zip(outputs, axes, strict=True)
     ]
-    return [_told(node, _outside, value, before, scope.symbols) for value in (*states, *stacked)]
+    return [told(node, _outside, value, before, scope.symbols) for value in (*states, *stacked)]
 
 
 CONTROL: Final[dict[str, Callable[[Any, Scope, Inputs, Run], list[Value]]]] = {
@@ -120,6 +123,8 @@ def _shared(value: Value | None, why: str) -> Tensor:
     """The value, which decides what is run for all rows."""
     if isinstance(value, Coupled):
         raise Inherited(value.why)
+    if isinstance(value, Refused):
+        raise Refuses
     if value is None or value.layout is not None:
         raise NotProved(why)
     if value.counts_rows:
@@ -150,16 +155,17 @@ def _settled(
         following = results[skipped : skipped + len(states)]
         if len(following) != len(states):
             raise NotProved("has a body that does not give all states")
-        joined = [
-            _joined(one, two, symbols, widened) for one, two in zip(states, following, strict=True)
+        settled = [
+            told(node, joined, one, two, symbols, widened)
+            for one, two in zip(states, following, strict=True)
         ]
-        if joined == states:
+        if settled == states:
             return states, results
-        states = joined
+        states = settled
     raise NotProved("changes in every turn what is known of its states")
 
 
-def _told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
+def told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
     """What the function returns, or why it did not."""
     try:
         return function(*given)
@@ -167,47 +173,12 @@ def _told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
         return Coupled(f"{named(node)} {reason}")
 
 
-def _joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> Value:
-    """What holds of both.
-
-    Args:
-        one: a value.
-        other: a value.
-        symbols: of this proof.
-        widened: lengths of `one` that stand for any length; it gets those that are made here.
-    """
-    if isinstance(one, Coupled):
-        return one
-    if isinstance(other, Coupled):
-        return other
-    if one.layout != other.layout:
-        raise NotProved("gives rows along different axes, depending on the way taken")
-    if one.counts_rows != other.counts_rows:
-        raise NotProved("counts the rows, depending on the way taken")
-    values = one.values if same_values(one.values, other.values) else None
-    if values is None and (one.counts_rows or other.counts_rows):
-        raise NotProved("counts the rows, depending on the way taken")
-    if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
-        if one.layout is not None:
-            raise NotProved("gives rows in different ranks, depending on the way taken")
-        return Tensor(None)
-    shape = []
-    for size, two in zip(one.shape, other.shape, strict=True):
-        if size != two and size.rows:
-            raise NotProved("gives other numbers of rows, depending on the way taken")
-        if size != two and size not in widened:
-            size = symbols.fresh()
-            widened.add(size)
-        shape.append(size)
-    return Tensor(tuple(shape), one.layout, values)
-
-
 def _slice_of(value: Value | None, axis: int) -> Value:
     """One element along an axis."""
     if not isinstance(value, Tensor):
         return Coupled("a scanned input is left out") if value is None else value
-    if value.counts_rows:
-        raise NotProved("computes with the number of rows")
+    if value.counts_rows or value.places:
+        raise NotProved("goes through what tells rows by their number or places")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape))
@@ -222,10 +193,10 @@ def _slice_of(value: Value | None, axis: int) -> Value:
 
 def _stacked(value: Value, axis: int, turns: Size) -> Value:
     """The values of all turns along a new axis."""
-    if isinstance(value, Coupled):
+    if not isinstance(value, Tensor):
         return value
-    if value.counts_rows:
-        raise NotProved("collects the number of rows")
+    if value.counts_rows or value.places:
+        raise NotProved("collects what tells rows by their number or places")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape) + 1)
@@ -236,6 +207,8 @@ def _stacked(value: Value, axis: int, turns: Size) -> Value:
 
 def _outside(value: Value, before: int, symbols: Symbols) -> Value:
     """A body's value after the loop: a length made in there was another one in every turn."""
+    if isinstance(value, Refused):
+        raise NotProved("may be refused by the runtime, if it runs at all")
     if isinstance(value, Coupled):
         return value
     sizes = [] if value.layout is None else [value.layout.outer, value.layout.inner]
@@ -252,7 +225,7 @@ def _outside(value: Value, before: int, symbols: Symbols) -> Value:
         symbols.fresh() if _made_since(size, before) and not size.rows else size
         for size in value.shape
     )
-    return Tensor(shape, value.layout, values)
+    return Tensor(shape, value.layout, values, value.places)
 
 
 def _made_since(size: Size, before: int) -> bool:

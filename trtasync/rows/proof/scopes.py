@@ -1,12 +1,13 @@
 """Where a node is evaluated: names, what is known of them, and limits on the effort."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
 
 from trtasync.rows.proof.calls import MOST_ELEMENTS
+from trtasync.rows.proof.choices import Choices
 from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import Coupled, NotProved, Tensor, Value
 
@@ -42,6 +43,7 @@ class Scope:
         functions: the model's own, by domain, name and overload.
         symbols: of this proof.
         effort: what may still be spent.
+        choices: of the ways the graph's branches go.
         depth: of graphs and functions around it.
     """
 
@@ -51,6 +53,7 @@ class Scope:
     symbols: Symbols
     attributes: Mapping[str, Any] = field(default_factory=dict)
     effort: Effort = field(default_factory=Effort)
+    choices: Choices = field(default_factory=Choices)
     depth: int = 0
 
     def inner(self, names: Names, **changes: Any) -> "Scope":
@@ -61,19 +64,7 @@ class Scope:
         """
         if self.depth >= DEEPEST:
             raise NotProved("lies deeper in graphs and functions than is followed")
-        given: dict[str, Any] = {
-            "versions": self.versions,
-            "attributes": self.attributes,
-            **changes,
-        }
-        return Scope(
-            names,
-            functions=self.functions,
-            symbols=self.symbols,
-            effort=self.effort,
-            depth=self.depth + 1,
-            **given,
-        )
+        return replace(self, names=names, depth=self.depth + 1, **changes)
 
     def value(self, name: str) -> Value | None:
         """What is known of a tensor; None for an input that is left out."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,10 @@ class NotProved(Exception):
 
 class Inherited(NotProved):
     """The same, already told of an operator before."""
+
+
+class Refuses(Exception):
+    """Every runtime refuses the operator's inputs for their ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,23 @@ class Layout:
         return self.outer == ONE and self.inner == ONE
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How the elements of a tensor depend on the place of their row in the batch.
+
+    Attributes:
+        numbers: each element is the number of its row.
+        at: the indices along the last axis at which elements are; the others are plain data.
+    """
+
+    numbers: bool = False
+    at: frozenset[int] = frozenset()
+
+
+ROW_NUMBERS: Final = Places(numbers=True)
+SOMEHOW: Final = Places()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
     """A tensor whose rows, if it has any, depend on the same row of the inputs only.
@@ -55,11 +76,13 @@ class Tensor:
         layout: None if every batch finds the same tensor: it depends on shared inputs only.
         values: its elements, where they are known; those that count the rows are lengths, and no
             operator may use them as data.
+        places: if its elements depend on where their row lies in the batch as well.
     """
 
     shape: Shape | None
     layout: Layout | None = None
     values: Values | None = None
+    places: Places | None = None
 
     def __post_init__(self) -> None:
         if self.shape is None:
@@ -103,6 +126,7 @@ class Tensor:
             isinstance(other, Tensor)
             and self.shape == other.shape
             and self.layout == other.layout
+            and self.places == other.places
             and same_values(self.values, other.values)
         )
 
@@ -118,7 +142,12 @@ class Coupled:
     why: str = field(compare=False)
 
 
-Value = Tensor | Coupled
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A tensor that no run computes: an operator it is made by refuses its inputs."""
+
+
+Value = Tensor | Coupled | Refused
 
 
 def same_values(one: Values | None, other: Values | None) -> bool:

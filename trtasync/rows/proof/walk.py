@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from trtasync.rows.proof.calls import MOST_AXES, RULES, Call, Rule
 from trtasync.rows.proof.chance import draws
+from trtasync.rows.proof.choices import Choices, followed
 from trtasync.rows.proof.flow import CONTROL, call_function
 from trtasync.rows.proof.folding import folded
+from trtasync.rows.proof.places import with_places
 from trtasync.rows.proof.scopes import (
     STANDARD,
     Names,
@@ -16,7 +18,15 @@ from trtasync.rows.proof.scopes import (
     named,
     read_attributes,
 )
-from trtasync.rows.proof.tensors import Coupled, Inherited, NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import (
+    Coupled,
+    Inherited,
+    NotProved,
+    Refused,
+    Refuses,
+    Tensor,
+    Value,
+)
 
 DETERMINISTIC: Final = ("", "ai.onnx.ml")
 """Domains all of whose operators that are not random are functions of their inputs."""
@@ -32,8 +42,13 @@ class Walk:
         names: Names = {}
         add_initializers(graph, names)
         names.update(zip(given, inputs, strict=True))
-        within = scope.inner(_layered(names, scope))
-        return self.nodes(graph.node, [value.name for value in graph.output], within)
+        outputs = [value.name for value in graph.output]
+
+        def evaluate(choices: Choices) -> list[Value]:
+            within = scope.inner(_layered(dict(names), scope), choices=choices)
+            return self.nodes(graph.node, outputs, within)
+
+        return followed(evaluate, scope.symbols)
 
     def nodes(self, nodes: Sequence[Any], outputs: Sequence[str], scope: Scope) -> list[Value]:
         for node in nodes:
@@ -49,6 +64,8 @@ class Walk:
         try:
             scope.effort.spend()
             values = list(self._results(node, scope))
+        except Refuses:
+            return [Refused()] * count
         except Inherited as reason:
             return [Coupled(str(reason))] * count
         except NotProved as reason:
@@ -70,6 +87,8 @@ class Walk:
             return call_function(own, node, scope, inputs, self)
         if domain == "" and node.op_type in CONTROL:
             return CONTROL[node.op_type](node, scope, inputs, self)
+        if any(isinstance(value, Refused) for value in inputs):
+            raise Refuses
         coupled = next((value for value in inputs if isinstance(value, Coupled)), None)
         if coupled is not None:
             return [coupled] * len(node.output)
@@ -77,7 +96,7 @@ class Walk:
             operator=node.op_type,
             version=scope.versions.get(domain, 1),
             attributes=read_attributes(node, scope.attributes),
-            inputs=[value for value in inputs if not isinstance(value, Coupled)],
+            inputs=[value for value in inputs if value is None or isinstance(value, Tensor)],
             outputs=len(node.output),
             symbols=scope.symbols,
         )
@@ -102,8 +121,12 @@ def _applied(call: Call, domain: str, rule: Rule | None) -> Sequence[Value]:
         if free and domain in DETERMINISTIC:
             return anything
         raise NotProved("has no rule")
+    if any(tensor.places for tensor in tensors):
+        rule = with_places(rule)
     try:
         return [_checked(value) for value in rule(call)]
+    except Refuses:
+        raise
     except Exception:
         if free:
             return anything

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import ONE, Size
-from trtasync.rows.proof.tensors import NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import NotProved, Refuses, Tensor, Value
 
 
 @RULES.of("LSTM", "GRU", "RNN")
 def recurrent(call: Call) -> Sequence[Value]:
     """Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P."""
+    if call.data(0).rank != 3:
+        raise Refuses
     tensor, layout = call.rows(0)
     batch_first = bool(call.integer("layout", 0))
-    if tensor.rank != 3 or layout.axis != (0 if batch_first else 1):
+    if layout.axis != (0 if batch_first else 1):
         raise NotProved("goes through the rows one after another")
     call.shared(1, 2, 3, 7)
     states = 0 if batch_first else 1

@@ -5,7 +5,15 @@ from typing import Final
 
 from trtasync.rows.proof.calls import RULES, Call, normalized
 from trtasync.rows.proof.sizes import ONE, ZERO, Size, product
-from trtasync.rows.proof.tensors import Layout, NotProved, Tensor, Value, common_layout, reshaped
+from trtasync.rows.proof.tensors import (
+    ROW_NUMBERS,
+    Layout,
+    NotProved,
+    Tensor,
+    Value,
+    common_layout,
+    reshaped,
+)
 
 NO_END: Final = 10**9
 """What exporters write for "to the end" is this or more; no axis is so long."""
@@ -264,15 +272,17 @@ def constant_of_shape(call: Call) -> Sequence[Value]:
 
 @RULES.of("Range")
 def count(call: Call) -> Sequence[Value]:
-    """What counts to the number of rows tells rows by their places."""
-    call.shared(0, 1, 2)
     try:
-        start, limit, step = call.lengths(0), call.lengths(1), call.lengths(2)
+        start, limit, step = (call.lengths(index, of_rows=index == 1) for index in range(3))
     except NotProved:  # floats
+        call.shared(0, 1, 2)
         return [Tensor((call.symbols.fresh(),))]
-    if start == [ZERO] and limit is not None and step == [ONE] and limit[0].least is not None:
-        return [Tensor((limit[0],))]
-    return [Tensor((call.symbols.fresh(),))]
+    if start != [ZERO] or step != [ONE] or limit is None or limit[0].least is None:
+        call.shared(0, 1, 2)
+        return [Tensor((call.symbols.fresh(),))]
+    if limit == [call.symbols.rows]:
+        return [Tensor((limit[0],), Layout(0), places=ROW_NUMBERS)]
+    return [Tensor((limit[0],))]
 
 
 @RULES.of("Tile")
