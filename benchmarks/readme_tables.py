@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import gpu_tables
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT
+from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
 
 PAGES = (
@@ -155,11 +156,21 @@ def policies(result: Result) -> str:
     return "\n\n".join([counts(points), table(first), note])
 
 
+def deadlines(result: Result) -> str:
+    """Closed loops of callers with deadlines."""
+    note = (
+        f"<sub>Answers in time per second, median of {result['parameters']['seeds']} seeds, "
+        f"{result['date']}. `benchmarks/results/deadlines.json`</sub>"
+    )
+    return f"{hasty.table(result['summary'])}\n\n{note}"
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
+    "deadlines": deadlines,
 }
 
 

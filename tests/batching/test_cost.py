@@ -132,8 +132,8 @@ def test_a_time_is_believed_twice_as_long_as_it_was_once_found_unchanged() -> No
     assert curve.believed(8, 5.0 + 9.9) == 0.3
     assert curve.believed(8, 5.0 + 10.1) == 0.0
     curve.learn(2, 0.01, 6.0)  # times have changed
-    assert curve.believed(8, 6.01) == 0.01
-    assert curve.believed(16, 6.01) == 0.01
+    assert curve.believed(8, 6.01) == curve.seconds(2)
+    assert curve.believed(16, 6.01) == curve.seconds(2)
     assert curve.believed(1, 6.01) == 0.0
 
 
