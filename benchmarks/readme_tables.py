@@ -12,15 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu_tables
+from benchmarks import coverage_tables, gpu_tables
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT
+from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
 
 PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "tensorrt.md",
     ROOT / "docs" / "policies.md",
+    ROOT / "docs" / "model-coverage.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -155,11 +157,23 @@ def policies(result: Result) -> str:
     return "\n\n".join([counts(points), table(first), note])
 
 
+def deadlines(result: Result) -> str:
+    """Closed loops of callers with deadlines."""
+    note = (
+        f"<sub>Answers in time per second, median of {result['parameters']['seeds']} seeds, "
+        f"{result['date']}. `benchmarks/results/deadlines.json`</sub>"
+    )
+    return f"{hasty.table(result['summary'])}\n\n{note}"
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
+    "model_coverage": coverage_tables.model_coverage,
+    "real_models": coverage_tables.real_models,
+    "deadlines": deadlines,
 }
 
 

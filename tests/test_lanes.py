@@ -28,7 +28,7 @@ async def test_the_last_lane(how: str, owned: bool, caplog: pytest.LogCaptureFix
         seen = check_at_rest(engine)
         assert [lane.alive for lane in seen.lanes] == [False]
         assert seen.failed == 8
-    assert "lane 0 of 'scripted' is dead" in caplog.text
+    assert "scripted: lane 0 is dead" in caplog.text
 
 
 @pytest.mark.parametrize("owned", [False, True])
@@ -51,6 +51,19 @@ async def test_the_others_go_on(how: str, owned: bool) -> None:
         seen = check_at_rest(engine)
         assert sorted(lane.alive for lane in seen.lanes) == [False, True]
         assert (seen.failed, seen.answered) == (1, 9)
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+async def test_only_what_is_left_goes_on(streams: int) -> None:
+    backend = ScriptedBackend()
+    async with open_engine(backend, streams=streams, max_batch_size=1, loop_budget=0.0) as engine:
+        async with anyio.create_task_group() as tasks:
+            running = await hold(tasks, engine, backend)
+            backend.die = True
+            backend.gate.let()
+            await ended(running)
+        assert "lane 0 died" in str(running.error)
+        assert ("goes on with the others" in str(running.error)) is (streams == 2)
 
 
 async def test_a_lane_of_depth_two_takes_its_second_batch_along() -> None:

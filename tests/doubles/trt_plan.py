@@ -30,6 +30,7 @@ OTHER_GPU = (
     "Using an engine plan file across different models of devices is not recommended and is likely "
     "to affect performance or even cause errors."
 )
+NO_ROOM = "IRuntime::deserializeCudaEngine: Error Code 2: OutOfMemory (no further information)"
 NOT_LEAN = (
     "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The lean runtime only runs "
     "version compatible engines.)"
@@ -149,7 +150,10 @@ def _outputs(built: Built) -> Sequence[Tensor]:
 
     @lru_cache(maxsize=256)
     def shapes(known: tuple[tuple[str, Shape], ...]) -> list[Shape]:
-        return [array.shape for array in on_zeros(built.graph, kinds, dict(known))]
+        try:
+            return [array.shape for array in on_zeros(built.graph, kinds, dict(known))]
+        except Exception as error:  # inputs that do not go together, in ONNX Runtime's own words
+            raise RuntimeError("Error in infer shapes.") from error
 
     def infer(index: int) -> Any:
         return lambda known: shapes(tuple(sorted(known.items())))[index]

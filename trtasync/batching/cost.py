@@ -35,6 +35,10 @@ uncomputed, a contention keep batches apart. Past that it is measured anew, or n
 correct a single slow run."""
 
 
+ALIKE = 2.0
+"""A time within this factor of the estimate bears it out."""
+
+
 class _Estimate:
     __slots__ = (
         "alone",
@@ -44,12 +48,14 @@ class _Estimate:
         "runs_alone",
         "samples",
         "seconds",
+        "trust",
     )
 
     def __init__(self, seconds: float, at: float):
         self.seconds = seconds
         self.samples = 1
         self.at = at
+        self.trust = TRUST
         self.alone = 0.0
         self.runs_alone = 0
         self.contention = UNKNOWN_CONTENTION
@@ -68,18 +74,30 @@ class _Estimate:
 class CostCurve:
     """Seconds of a batch by its size, from measured runs."""
 
-    __slots__ = ("_estimates",)
+    __slots__ = ("_estimates", "_excess")
 
     def __init__(self) -> None:
         self._estimates: dict[int, _Estimate] = {}
+        self._excess = 0.0
 
     def learn(self, rows: int, seconds: float, now: float) -> None:
         """A batch of `rows` rows took `seconds`."""
         size = bucket(rows)
         known = self._estimates.get(size)
+        excess = max(0.0, seconds - self._expected(size, seconds))
+        if excess >= self._excess:
+            self._excess = excess
+        else:
+            self._excess += GAIN * (excess - self._excess)
         if known is None:
             self._estimates[size] = _Estimate(seconds, now)
-        elif known.samples < WARMING:
+            return
+        if not known.seconds / ALIKE <= seconds <= ALIKE * known.seconds:
+            for estimate in self._estimates.values():
+                estimate.trust = TRUST  # times have changed, and perhaps those of other sizes too
+        elif now - known.at > known.trust:
+            known.trust = 2.0 * (now - known.at)
+        if known.samples < WARMING:
             known.seconds = min(known.seconds, seconds)
             known.samples += 1
             known.at = now
@@ -142,17 +160,48 @@ class CostCurve:
         return self._estimates[max(smaller)].seconds if smaller else 0.0
 
     def bound(self, rows: int) -> float | None:
-        """What a batch of `rows` takes at most by what is known; None when nothing says so."""
+        """What a batch of `rows` takes at most by what is known; None when nothing says so.
+
+        A run that takes longer than expected may be one of many to come, of whatever size: what it
+        took too long is added at once, to all sizes, and wears off with the runs that follow.
+        """
         size = bucket(rows)
         known = self._estimates.get(size)
         if known is not None:
-            return known.seconds
+            return known.seconds + self._excess
         larger = [key for key in self._estimates if key > size]
-        return self._estimates[min(larger)].seconds if larger else None
+        return self._estimates[min(larger)].seconds + self._excess if larger else None
+
+    def _expected(self, size: int, otherwise: float) -> float:
+        """The most that a run of a size should take: as before, or as larger ones did, or so many
+        times what smaller ones took as it is larger."""
+        known = self._estimates.get(size)
+        if known is not None:
+            return known.seconds
+        if not self._estimates:
+            return otherwise
+        larger = [key for key in self._estimates if key > size]
+        if larger:
+            return self._estimates[min(larger)].seconds
+        largest = max(self._estimates)
+        return self._estimates[largest].seconds * size / largest
 
     def known(self, rows: int) -> bool:
         """A batch of this size was measured."""
         return bucket(rows) in self._estimates
+
+    def believed(self, rows: int, now: float) -> float:
+        """What a batch of `rows` takes at least by what was measured lately; 0.0 for nothing known.
+
+        Lately is within the second, or twice as long ago as the time was once found unchanged.
+        """
+        size = bucket(rows)
+        while size:
+            known = self._estimates.get(size)
+            if known is not None and now - known.at <= known.trust:
+                return known.seconds
+            size >>= 1
+        return 0.0
 
     def fresh(self, rows: int, since: float) -> bool:
         """The estimate for this size was measured at or after `since`."""

@@ -1,0 +1,140 @@
+"""The check ends in time, says how far it got, and leaves nothing behind."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.rows.support import FunctionTrial, OnnxTrial, graph
+from trtasync.rows.check import check
+from trtasync.rows.verdicts import Array, Verdict
+
+ENDLESS = graph(
+    "(float[N,4] x) => (float[N,4] y) <int64 many = {1000000000000}, bool true = {1}>",
+    """{
+        y = Loop (many, true, x) <body = step (int64 i, bool on, float[N,4] a)
+            => (bool still, float[N,4] b) {
+                still = Identity(on)
+                b = Tanh(a)
+        }>
+    }""",
+)
+
+
+class Clock:
+    """Advances by one second with every run of `function`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def doubled(self, x: Array) -> Array:
+        self.now += 1
+        return 2 * x
+
+    def coupled(self, x: Array) -> Any:
+        self.now += 1
+        return x + x.max(0)
+
+
+def test_a_run_that_does_not_end_is_stopped() -> None:
+    trial = OnnxTrial(ENDLESS)
+    (finding,) = check(trial, {"x": 0}, deadline=0.05)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why.startswith("out of time after 0 of")
+    assert trial.ended == 1
+
+
+def test_the_timer_stops_the_trial_while_a_run_is_under_way() -> None:
+    def stuck(x: Array) -> Array:
+        trial.stopped.wait()
+        raise RuntimeError("stopped")
+
+    trial = FunctionTrial(stuck, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0.01)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert len(trial.runs) == 1
+
+
+def test_a_run_that_was_stopped_is_no_refusal() -> None:
+    def stuck_on_five(x: Array) -> Array:
+        if len(x) == 5:
+            trial.stopped.wait()
+            raise RuntimeError("stopped")
+        return x
+
+    trial = FunctionTrial(stuck_on_five, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0.05)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why == "out of time after 1 of 20 runs"
+
+
+def test_a_run_that_is_stopped_and_returns_all_the_same_is_the_last() -> None:
+    def stuck(x: Array) -> Array:
+        trial.stopped.wait()
+        return x
+
+    trial = FunctionTrial(stuck, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0.01)
+    assert finding.why.startswith("out of time after 1 of")
+    assert len(trial.runs) == 1
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3, 4, 5])
+def test_out_of_time_before_enough_was_seen_is_unknown(runs: int) -> None:
+    clock = Clock()
+    trial = FunctionTrial(clock.doubled, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=runs, clock=clock)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why == f"out of time after {runs} of 20 runs"
+    assert len(trial.runs) == runs
+
+
+def test_out_of_time_after_two_exchanges_is_tested_as_far_as_it_went() -> None:
+    clock = Clock()
+    trial = FunctionTrial(clock.doubled, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=6, clock=clock)
+    assert finding.verdict is Verdict.TESTED
+    assert finding.why == "its rows kept their bits in 2 exchanges of their neighbours"
+
+
+def test_a_coupling_that_was_found_stands_when_time_ends() -> None:
+    clock = Clock()
+    trial = FunctionTrial(lambda x: (clock.coupled(x), x), {"x": ("N", 4)}, outputs=2)
+    # base, 5 rows, 1 row, the exchange; there is no time to see whether the base repeats itself
+    findings = check(trial, {"x": 0}, deadline=4, clock=clock)
+    assert [one.verdict for one in findings] == [Verdict.COUPLED, Verdict.UNKNOWN]
+
+
+def test_without_time_nothing_runs() -> None:
+    trial = FunctionTrial(np.abs, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert not trial.runs
+
+
+def test_no_thread_is_left_behind_and_the_trial_goes_on() -> None:
+    before = threading.active_count()
+    trial = FunctionTrial(np.abs, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=100)
+    assert finding.verdict is Verdict.TESTED
+    assert threading.active_count() == before
+    assert not trial.stopped.is_set()
+
+
+def test_a_budget_without_end_needs_no_timer() -> None:
+    (finding,) = check(FunctionTrial(np.abs, {"x": ("N", 4)}), {"x": 0}, deadline=float("inf"))
+    assert finding.verdict is Verdict.TESTED
+
+
+def test_ctrl_c_passes_and_leaves_no_thread() -> None:
+    def interrupted(x: Array) -> Array:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        check(FunctionTrial(interrupted, {"x": ("N", 4)}), {"x": 0}, deadline=100)
+    assert threading.active_count() == before

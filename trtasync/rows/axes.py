@@ -1,0 +1,144 @@
+"""Along which axes do the rows of a model lie? Guesses, each put to the check."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Final
+
+from trtasync.axes import is_anonymous
+from trtasync.rows.budget import Runs
+from trtasync.rows.check import Settings, examine
+from trtasync.rows.compare import TOLERANCE
+from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
+from trtasync.tensors import TensorSpec
+
+MOST_GUESSES: Final = 24
+
+Axes = dict[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What came of the search.
+
+    Attributes:
+        axes: the batch axis of every input and output; None where no guess was right, or several.
+        findings: one per output: of these axes, or of the first guess where there are none.
+        why: there are no axes; "" where there are.
+    """
+
+    axes: Axes | None
+    findings: tuple[Finding, ...]
+    why: str = ""
+
+
+def find_axes(
+    trial: Trial,
+    guess: Mapping[str, int | None],
+    *,
+    deadline: float,
+    sizes: Sequence[int] | None = None,
+    samples: Sequence[Array] | None = None,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Inferred:
+    """Find the axes along which rows lie, by `check`.
+
+    The guess counts if it passes. Otherwise other axes do, if exactly one choice of them passes:
+    where several would, only the user knows which are meant.
+
+    Args:
+        trial: the model.
+        guess: the file's own idea, by name of input; inputs it does not name are shared.
+        deadline: seconds from now, for everything.
+        sizes: see `check`.
+        samples: see `check`.
+        tolerance: see `check`.
+        seed: see `check`.
+        clock: see `check`.
+
+    Raises:
+        InvalidInput: the samples do not fit the inputs.
+    """
+    settings = Settings(sizes, samples, tolerance, seed)
+    with Runs(trial, deadline, clock) as runs:
+        first = examine(runs, trial, guess, settings)
+        if _passed(first):
+            return Inferred(_axes(trial, guess, first), first)
+        right: list[Inferred] = []
+        for other in islice(guesses(trial.inputs, guess), MOST_GUESSES - 1):
+            found = examine(runs, trial, other, settings)
+            if _passed(found):
+                right.append(Inferred(_axes(trial, other, found), found))
+            if runs.over:
+                return Inferred(None, first, "time ended before all choices of axes were tried")
+        if len(right) == 1:
+            return right[0]
+        if right:
+            choices = " or ".join(str(one.axes) for one in right[:2])
+            return Inferred(None, first, f"more than one choice of axes would do: {choices}")
+        return Inferred(None, first, "with no choice of axes are the rows independent")
+
+
+def guesses(inputs: Sequence[TensorSpec], first: Mapping[str, int | None]) -> Iterator[Axes]:
+    """Choices of axes that the declared shapes allow, without the first one; likely ones first.
+
+    The batch axis has one name in all inputs that have rows, or none in any, or it is called
+    differently here and there. A name that occurs twice in a tensor is that of no batch axis: both
+    would have to grow.
+    """
+    seen: list[Axes] = [{spec.name: first.get(spec.name) for spec in inputs}]
+    for options in _options(inputs):
+        for choice in product(*options):
+            axes = dict(zip((spec.name for spec in inputs), choice, strict=True))
+            if axes not in seen and any(axis is not None for axis in choice):
+                seen.append(axes)
+                yield axes
+
+
+def _options(inputs: Sequence[TensorSpec]) -> Iterator[list[list[int | None]]]:
+    """Axes to choose from, input by input, None among them where it may be shared."""
+    dynamic = [_candidates(spec) for spec in inputs]
+    names = Counter(
+        name
+        for spec, axes in zip(inputs, dynamic, strict=True)
+        for axis in axes
+        if (name := _name(spec, axis)) is not None
+    )
+    nameless = [
+        [*(axis for axis in axes if _name(spec, axis) is None), None]
+        for spec, axes in zip(inputs, dynamic, strict=True)
+    ]
+    for name, _ in names.most_common():
+        yield [
+            [axis for axis in axes if _name(spec, axis) == name] or otherwise
+            for spec, axes, otherwise in zip(inputs, dynamic, nameless, strict=True)
+        ]
+    yield nameless
+    yield [[*axes, None] for axes in dynamic]
+
+
+def _candidates(spec: TensorSpec) -> list[int]:
+    dynamic = [axis for axis, dim in enumerate(spec.shape) if not isinstance(dim, int)]
+    count = Counter(_name(spec, axis) for axis in dynamic)
+    return [axis for axis in dynamic if (name := _name(spec, axis)) is None or count[name] == 1]
+
+
+def _name(spec: TensorSpec, axis: int) -> str | None:
+    """The name of a dynamic axis; None where that means nothing."""
+    dim = spec.shape[axis]
+    return dim if isinstance(dim, str) and not is_anonymous(dim) else None
+
+
+def _passed(findings: Sequence[Finding]) -> bool:
+    return all(finding.verdict is Verdict.TESTED for finding in findings)
+
+
+def _axes(trial: Trial, inputs: Mapping[str, int | None], findings: Sequence[Finding]) -> Axes:
+    return {
+        **{spec.name: inputs.get(spec.name) for spec in trial.inputs},
+        **{finding.output: finding.axis for finding in findings},
+    }

@@ -1,0 +1,91 @@
+"""Runs of a trial within a time budget, which a timer holds even while a run is under way."""
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from trtasync.errors import CudaError, DeviceLost
+from trtasync.rows.verdicts import Array, Trial
+
+
+class OutOfTime(Exception):
+    """The budget is spent."""
+
+
+class Refused(Exception):
+    """The model failed on these inputs; the cause is the runtime's exception."""
+
+
+class Runs:
+    """A trial, its runs counted and limited. A context manager: the timer lives inside.
+
+    Attributes:
+        count: runs that gave outputs.
+    """
+
+    def __init__(self, trial: Trial, seconds: float, clock: Callable[[], float]):
+        self.count = 0
+        self._trial = trial
+        self._clock = clock
+        self._end = clock() + seconds
+        self._rang = False
+        self._timer: threading.Timer | None = None
+        if 0 < seconds < threading.TIMEOUT_MAX:
+            self._timer = threading.Timer(seconds, self._ring)
+            self._timer.name = "trtasync-check-timer"
+            self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        if self._timer is not None:
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+
+    @property
+    def over(self) -> bool:
+        """There are no further runs."""
+        return self._rang or self._clock() >= self._end
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """One run; the outputs are copies, for a runtime may use their memory again.
+
+        Raises:
+            OutOfTime: the budget ended, before or during the run.
+            Refused: the model failed.
+            CudaError, DeviceLost: the machine failed, which is no answer of the model's.
+        """
+        if self.over:
+            raise OutOfTime
+        try:
+            outputs = [np.array(output) for output in self._trial.run(arrays)]
+        except (CudaError, DeviceLost):
+            raise
+        except Exception as error:  # runtimes' exceptions share no base class
+            if self.over:
+                raise OutOfTime from error
+            raise Refused(first_line(error)) from error
+        self.count += 1
+        return outputs
+
+    def _ring(self) -> None:
+        self._rang = True
+        self._trial.stop()
+
+
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """What an exception says, short enough for a clause of a finding."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    line = lines[0].rstrip(". ")
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."

@@ -1,0 +1,89 @@
+"""Do the rows of a model influence each other? Asked of the model itself."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trtasync.rows.budget import Runs
+from trtasync.rows.compare import TOLERANCE
+from trtasync.rows.examination import Counts, Examination
+from trtasync.rows.inputs import Layout, Natural, Source, drawn, undrawable
+from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
+
+
+def check(
+    trial: Trial,
+    axes: Mapping[str, int | None],
+    *,
+    deadline: float,
+    sizes: Sequence[int] | None = None,
+    samples: Sequence[Array] | None = None,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Finding, ...]:
+    """Run a model on batches that differ in one row's neighbours only, and compare.
+
+    Whatever the model does, this ends: a model that raises gets other inputs, one that is slow is
+    stopped (and the trial with it: it takes no runs after that).
+
+    Args:
+        trial: the model.
+        axes: the batch axis of every input, None where it is shared by all rows; of outputs it is
+            found, and what is given helps only where the number of rows cannot be varied.
+        deadline: seconds from now.
+        sizes: numbers of rows the model takes; any by default.
+        samples: natural values for the inputs, in their order, with or without the batch axis;
+            drawn by type and name otherwise.
+        tolerance: relative, of a row at another place or among more rows, where other kernels may
+            round otherwise; a plan that computes in TF32 or half precision needs more. Rows beside
+            other neighbours are compared bit by bit in any case.
+        seed: of all that is drawn: the same seed gives the same runs.
+        clock: seconds.
+
+    Returns:
+        One finding per output, in the model's order: tested, coupled, random or unknown. Its axis
+        is the one that was found.
+
+    Raises:
+        InvalidInput: the samples do not fit the inputs.
+    """
+    with Runs(trial, deadline, clock) as runs:
+        return examine(runs, trial, axes, Settings(sizes, samples, tolerance, seed))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Arguments of `check` that several examinations share; see there."""
+
+    sizes: Sequence[int] | None
+    samples: Sequence[Array] | None
+    tolerance: float
+    seed: int
+
+
+def examine(
+    runs: Runs, trial: Trial, axes: Mapping[str, int | None], settings: Settings
+) -> tuple[Finding, ...]:
+    """`check`, with runs of a budget that several examinations share."""
+    layout = Layout.of(trial.inputs, axes)
+    outputs = {spec.name: axes.get(spec.name) for spec in trial.outputs}
+    counts = Counts.among(settings.sizes)
+    if counts is None:
+        return _unknown(outputs, "the model takes one row at a time only")
+    if all(axis is None for axis in layout.axes):
+        return _unknown(outputs, "no input has rows")
+    samples = settings.samples
+    if samples is None and (obstacle := undrawable(layout)):
+        return _unknown(outputs, obstacle)
+    chance = np.random.default_rng(settings.seed)
+    sources: Iterable[Source] = (
+        drawn(layout, chance) if samples is None else [Natural(layout, samples, chance)]
+    )
+    return Examination(runs, layout, counts, outputs, settings.tolerance).findings(sources)
+
+
+def _unknown(outputs: Mapping[str, int | None], why: str) -> tuple[Finding, ...]:
+    return tuple(Finding(name, Verdict.UNKNOWN, axis, why) for name, axis in outputs.items())

@@ -1,0 +1,236 @@
+"""One examination of a model: inputs that show something, axes that follow, then exchanges."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from trtasync.rows.budget import OutOfTime, Refused, Runs
+from trtasync.rows.compare import finite, following_axes, row, same_bits
+from trtasync.rows.exchange import SCHEDULE, Base, Evidence, Exchanges, Run, batch_of, schedule
+from trtasync.rows.inputs import Layout, Row, Source
+from trtasync.rows.verdicts import Array, Finding, Verdict
+
+ROWS: Final = 3
+"""Of the batch in which neighbours are exchanged: two ends and a middle."""
+
+OTHER_ROWS: Final = 5
+"""To see which axis follows the number of rows; two primes, so that no product fools anybody."""
+
+DULL_DRAWS: Final = 4
+"""So often at most are inputs drawn that run but leave an output constant or not finite."""
+
+FEWEST_EXCHANGES: Final = 2
+
+FURTHER_RUNS: Final = 4
+"""Beside the first batch and the exchanges: another size, one row, in reverse order, all quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows the runs have.
+
+    Attributes:
+        base: where neighbours are exchanged.
+        other: to see which axes follow; None where there is one size only.
+        alone: one row may run alone.
+    """
+
+    base: int
+    other: int | None
+    alone: bool
+
+    @classmethod
+    def among(cls, sizes: Sequence[int] | None) -> "Counts | None":
+        """The best of those allowed; None where no two rows ever meet."""
+        if sizes is None:
+            return cls(ROWS, OTHER_ROWS, alone=True)
+        several = [size for size in sizes if size > 1]
+        if not several:
+            return None
+        base = min(several, key=lambda size: (abs(size - ROWS), -size))
+        others = [size for size in sizes if size != base]
+        other = min(others, key=lambda size: (abs(size - OTHER_ROWS), -size), default=None)
+        return cls(base, other, alone=1 in sizes)
+
+
+class RefusedTogether(Exception):
+    """Rows that run one by one are refused in company."""
+
+
+class Examination:
+    """What is found of the outputs with one assignment of axes to the inputs.
+
+    Args:
+        runs: the model.
+        layout: its inputs.
+        counts: how many rows at a time.
+        outputs: their names in the model's order, each with the axis its rows may lie along.
+        tolerance: relative, of rows at another place or among more rows.
+    """
+
+    def __init__(
+        self,
+        runs: Runs,
+        layout: Layout,
+        counts: Counts,
+        outputs: Mapping[str, int | None],
+        tolerance: float,
+    ):
+        self._runs = runs
+        self._layout = layout
+        self._counts = counts
+        self._outputs = outputs
+        self._tolerance = tolerance
+        self._before = runs.count
+        self._planned = FURTHER_RUNS + 1 + len(SCHEDULE)
+        self._evidence: list[Evidence] = []
+        self._exchanges: Exchanges | None = None
+
+    def findings(self, sources: Iterable[Source]) -> tuple[Finding, ...]:
+        """One per output.
+
+        Args:
+            sources: of rows; the first one that the model takes and that shows something is used.
+        """
+        try:
+            self._examine(sources)
+        except OutOfTime:
+            done = self._runs.count - self._before
+            return self._findings(f"out of time after {done} of {self._planned} runs")
+        except RefusedTogether as error:
+            return self._all(Verdict.COUPLED, str(error))
+        except Refused as error:
+            return self._all(Verdict.UNKNOWN, f"the model refused every input tried: {error}")
+        return self._findings("")
+
+    def _examine(self, sources: Iterable[Source]) -> None:
+        source, base = self._first_base(sources)
+        run = partial(self._run, source)
+        size, other = self._counts.base, self._counts.other
+        plan = schedule(base.rows[0], size)
+        self._planned = self._runs.count - self._before + len(plan) + FURTHER_RUNS
+        sized = self._other_sizes(run, base)
+        self._evidence = [
+            self._placed(index, name, hint, sized)
+            for index, (name, hint) in enumerate(self._outputs.items())
+        ]
+        self._exchanges = Exchanges(run, source, base, self._evidence, self._tolerance)
+        if other in sized and other > 1:
+            how = f"among {other} rows instead of {size}"
+            self._exchanges.rearranged(sized[other], range(size), how)
+        for number, (place, kind) in enumerate(plan):
+            if self._exchanges.undecided:
+                self._exchanges.exchange(place, kind)
+            if number == 0 and self._exchanges.undecided:
+                self._exchanges.reverse()
+
+    def _run(self, source: Source, rows: Sequence[Row]) -> list[Array]:
+        return self._runs.run(self._layout.stack(rows, source.shared))
+
+    def _first_base(self, sources: Iterable[Source]) -> tuple[Source, Base]:
+        """A batch that the model takes and that shows as much as possible in its outputs."""
+        tried: list[tuple[int, Source, Base]] = []
+        refusal = Refused("none could be made")
+        for source in sources:
+            run = partial(self._run, source)
+            rows = batch_of(source.row, self._counts.base)
+            try:
+                base = Base(run, rows)
+            except Refused as error:
+                self._try_alone(run, rows, error)
+                refusal = error
+                continue
+            shown = sum(map(self._shows, base.outputs, self._outputs.values()))
+            tried.append((shown, source, base))
+            if shown == len(base.outputs) or len(tried) == DULL_DRAWS:
+                break
+        if not tried:
+            raise refusal
+        _, source, base = max(tried, key=lambda one: one[0])
+        return source, base
+
+    def _try_alone(self, run: Run, rows: Sequence[Row], refusal: Refused) -> None:
+        """Raises RefusedTogether if each row that was refused in company runs alone."""
+        if not self._counts.alone:
+            return
+        try:
+            for each in rows:
+                run([each])
+        except Refused:
+            return
+        raise RefusedTogether(f"{len(rows)} rows are refused, each alone is not: {refusal}")
+
+    def _shows(self, output: Array, hint: int | None) -> bool:
+        """Whether an output is finite and its rows differ, if it has any."""
+        axes = following_axes([output.shape], [self._counts.base])
+        axis = hint if hint in axes else next(iter(axes), None)
+        if axis is None:
+            return True
+        return finite(output) and not same_bits(row(output, axis, 0), row(output, axis, 1))
+
+    def _other_sizes(self, run: Run, base: Base) -> dict[int, list[Array]]:
+        """Outputs by the number of rows, which are the base's over and over."""
+        size, other = self._counts.base, self._counts.other
+        sized = {size: base.outputs}
+        for count in dict.fromkeys((other, 1 if self._counts.alone else None)):
+            if count is None:
+                continue
+            try:
+                sized[count] = run([base.rows[index % size] for index in range(count)])
+            except Refused as error:
+                if count > size:
+                    why = f"{count} rows are refused where {size} are not: {error}"
+                    raise RefusedTogether(why) from error
+        return sized
+
+    def _placed(
+        self, index: int, name: str, hint: int | None, sized: Mapping[int, Sequence[Array]]
+    ) -> Evidence:
+        """Where the rows of an output lie; settled if they lie nowhere."""
+        shapes = {count: outputs[index].shape for count, outputs in sized.items()}
+        size, other = self._counts.base, self._counts.other
+        counts = [size, other] if other in shapes else [size]
+        axes = following_axes([shapes[count] for count in counts], counts)
+        if len(counts) == 1 and axes:
+            axes = [hint if hint in axes else axes[0]]
+        if len(axes) != 1:
+            seen = " and ".join(f"{shapes[count]} for {count} rows" for count in counts)
+            many = "more than one axis follows" if axes else "no axis follows"
+            why = f"{many} the number of rows: its shape is {seen}"
+            return Evidence(name, 0, settled=Finding(name, Verdict.COUPLED, None, why))
+        axis = axes[0]
+        due = (*shapes[size][:axis], 1, *shapes[size][axis + 1 :])
+        if shapes.get(1, due) != due:
+            why = f"one row alone gives the shape {shapes[1]}, not {due}"
+            found = Finding(name, Verdict.COUPLED, axis, why, "nobody", float("inf"))
+            return Evidence(name, axis, settled=found)
+        return Evidence(name, axis)
+
+    def _findings(self, stopped: str) -> tuple[Finding, ...]:
+        """What the evidence amounts to.
+
+        Args:
+            stopped: why there is no more of it; "" at the end of all exchanges.
+        """
+        if self._exchanges is None:
+            return self._all(Verdict.UNKNOWN, stopped)
+        return tuple(seen.settled or self._judge(seen, stopped) for seen in self._evidence)
+
+    def _judge(self, seen: Evidence, stopped: str) -> Finding:
+        lacking = self._lacking(seen)
+        if lacking:
+            return Finding(seen.output, Verdict.UNKNOWN, seen.axis, stopped or lacking)
+        why = f"its rows kept their bits in {seen.exchanges} exchanges of their neighbours"
+        return Finding(seen.output, Verdict.TESTED, seen.axis, why)
+
+    def _lacking(self, seen: Evidence) -> str:
+        """What was not seen of an output that would have to be; "" for nothing."""
+        if seen.exchanges < FEWEST_EXCHANGES:
+            return f"the model refused all exchanges but {seen.exchanges}"
+        if self._exchanges is None or not self._exchanges.reversed:
+            return "the model refused the same rows in reverse order"
+        return "" if seen.live else "it did not change with the inputs that were tried"
+
+    def _all(self, verdict: Verdict, why: str) -> tuple[Finding, ...]:
+        return tuple(Finding(name, verdict, axis, why) for name, axis in self._outputs.items())
