@@ -1,10 +1,13 @@
 """What must not be proved, by family of operators, and the reason that is told."""
 
+import sys
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tests.rows.onnx_graphs import Example, ints, node, proofs
+from tests.rows.onnx_graphs import Example, ints, model, node, proofs
+from trtasync.errors import BackendUnavailable
 from trtasync.rows.proof import prove
 
 ROW = ["N", 4]
@@ -101,6 +104,46 @@ COUPLED: dict[str, tuple[Example, str]] = {
             {"zero": np.int64(0), "one": np.int64(1)},
         ),
         "it depends on the places of the rows",
+    ),
+    "a square of rows": (
+        Example(
+            [
+                node("Shape", "x", "n", end=1),
+                node("Concat", "n n", "s", axis=0),
+                node("ConstantOfShape", "s", "y"),
+            ],
+            {"x": ROW},
+        ),
+        "whose other lengths depend on the number of rows",
+    ),
+    "a waveform for rows": (
+        Example(
+            [node("Unsqueeze", "x front", "z"), node("Conv", "z w", "y")],
+            {"x": ["N"]},
+            {"front": ints(0, 1), "w": np.ones((8, 1, 4))},
+        ),
+        "takes rows for something else",
+    ),
+    "detections": (
+        Example(
+            [node("Greater", "score limit", "keep"), node("Compress", "x keep", "y", axis=0)],
+            {"x": ["N", 6], "score": ["N"]},
+            {"limit": np.float32(0.5)},
+        ),
+        "Compress 'y' has no rule",
+    ),
+    "a product quantized as it runs": (
+        Example(
+            [
+                node("DynamicQuantizeLinear", "x", "q s z"),
+                node("MatMulInteger", "q w z", "p"),
+                node("Cast", "p", "f", to=1),
+                node("Mul", "f s", "y"),
+            ],
+            {"x": ROW},
+            {"w": np.ones((4, 2), np.int8)},
+        ),
+        "scales all rows by the largest element among them",
     ),
     "a matrix": (
         Example(node("Softmax", "x", "y", axis=0), {"x": ["N", "N"]}),
@@ -246,3 +289,10 @@ def test_types_that_hold_no_rows_are_refused_by_name() -> None:
     made = helper.make_model(helper.make_graph(nodes, "g", [sequence], [output], [index]))
     assert prove(made, {"x\n": 0})["y"].why == r"input 'x\n' is no tensor"
     assert "it is not said where its rows lie" in prove(made, {})["y"].why
+
+
+def test_without_onnx_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = model([node("Relu", "x", "y")], {"x": ROW}, "y")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(BackendUnavailable, match="pip install onnx"):
+        prove(made, {"x": 0})
