@@ -17,6 +17,8 @@ from tests.tensorrt.test_arranged import recurrent, request, step
 from trtasync import CudaError, InferenceError, InvalidInput, open_engine
 from trtasync.backends.tensorrt import TensorRTBackend, TensorRTOptions, load
 from trtasync.backends.tensorrt.trial import PlanTrial
+from trtasync.rows.check import check
+from trtasync.stopping import Stopped
 
 
 @contextmanager
@@ -70,18 +72,23 @@ def test_what_no_profile_allows_is_refused_and_the_next_run_is_right(
         assert same(trial.run([rows([1, 2])])[0], rows([3, 5]))
 
 
-@pytest.mark.parametrize("how", ["stopped", "called-off"])
-def test_a_stopped_trial_takes_no_runs(tmp_path: Path, how: str) -> None:
-    off = threading.Event()
-    with trial_of(tmp_path, lines(), stop=off) as (trial, _, gpu):
+def test_a_stopped_trial_takes_no_runs(tmp_path: Path) -> None:
+    with trial_of(tmp_path, lines()) as (trial, _, gpu):
         trial.run([rows([1])])
         before = gpu.context_calls["execute_async_v3"]
-        if how == "stopped":
-            trial.stop()
-        else:
-            off.set()
+        trial.stop()
         with pytest.raises(InferenceError, match="stopped"):
             trial.run([rows([1])])
+        assert gpu.context_calls["execute_async_v3"] == before
+
+
+def test_a_check_that_is_called_off_is_no_verdict(tmp_path: Path) -> None:
+    off = threading.Event()
+    with trial_of(tmp_path, lines(), stop=off) as (trial, _, gpu):
+        before = gpu.context_calls["execute_async_v3"]
+        off.set()
+        with pytest.raises(Stopped):
+            check(trial, {"x": 0}, deadline=10.0)
         assert gpu.context_calls["execute_async_v3"] == before
 
 
