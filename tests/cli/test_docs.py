@@ -21,7 +21,7 @@ OPTIONS = {
 }
 
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
-ELSEWHERE |= {"--calibration_data", "--quick", "--help"}
+ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help"}
 """Options of other programs that these pages name, and the one that all have."""
 
 
