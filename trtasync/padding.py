@@ -142,7 +142,7 @@ def find_cuts(
             model.outputs[output].name,
             tuple(slices.get(output, ())),
             tuple(padded.get(output, ())),
-            tuple(unnamed.get(output, ())),
+            () if output in slices else tuple(unnamed[output]),
         )
         for output in dict.fromkeys([*slices, *unnamed])
     }
