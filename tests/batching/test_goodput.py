@@ -16,7 +16,7 @@ class Curve:
         self.first, self.each, self.power = first, each, power
 
     def __call__(self, rows: int) -> float:
-        return self.first + self.each * rows**self.power
+        return float(self.first + self.each * rows**self.power)
 
     def __repr__(self) -> str:
         return f"{self.first / MS:.3f} + {self.each / MS:.3f} n ** {self.power} ms"

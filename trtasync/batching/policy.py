@@ -355,7 +355,8 @@ class Policy:
         """How what waits would fit a new batch if that began now."""
         waiting = batch.group.waiting
         fit = self._fit(batch.group, waiting.rows, now, now)
-        if fit.is_late(waiting.head()):
+        head = waiting.head()
+        if head is not None and fit.is_late(head):
             fit.shrink(self._places.behind(batch))
         return fit
 
