@@ -1,14 +1,14 @@
 """A run longer than `loop_budget` sends its group off the loop until short ones are measured."""
 
 import threading
-from typing import Any
 
 import anyio
 import pytest
 
-from tests.helpers import row, rows, start, tensor, until
+from tests.doubles.timed import TimedBackend
+from tests.helpers import row, rows, start, until
 from trtasync import Engine, open_engine
-from trtasync.testing import FunctionBackend, ScriptedBackend
+from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -16,36 +16,9 @@ SHORT, LONG = 0.0001, 0.8
 BUDGET = 0.001
 
 
-class _Timed:
-    """A lane that says it took as many seconds as its first row says."""
-
-    def __init__(self, lane: Any, ran_on: list[int]):
-        self._lane = lane
-        self._ran_on = ran_on
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._lane, name)
-
-    def wait(self, slot: Any) -> tuple[float, float, float]:
-        self._lane.wait(slot)
-        self._ran_on.append(threading.get_ident())
-        return 0.0, float(slot.outputs[0][0, 0]), 0.0
-
-
-class TimedBackend(FunctionBackend):
-    """A model whose time is an input, in no time.
-
-    Attributes:
-        ran_on: threads of all runs.
-    """
-
-    def __init__(self) -> None:
-        tensors = [tensor("x", "N", 4)]
-        super().__init__(lambda x: x.copy(), inputs=tensors, outputs=[tensor("y", "N", 4)])
-        self.ran_on: list[int] = []
-
-    def _lane(self, index: int) -> Any:
-        return _Timed(super()._lane(index), self.ran_on)
+def timed() -> TimedBackend:
+    """A model whose time is an input."""
+    return TimedBackend(lambda x: float(x[0, 0]))
 
 
 async def run(engine: Engine, seconds: float, times: int = 1, size: int = 1) -> None:
@@ -54,7 +27,7 @@ async def run(engine: Engine, seconds: float, times: int = 1, size: int = 1) -> 
 
 
 async def test_a_long_run_sends_those_that_follow_off_the_loop() -> None:
-    backend = TimedBackend()
+    backend = timed()
     async with open_engine(backend, loop_budget=BUDGET) as engine:
         await run(engine, SHORT, 300)
         assert backend.ran_on[-1] == threading.get_ident()
@@ -66,7 +39,7 @@ async def test_a_long_run_sends_those_that_follow_off_the_loop() -> None:
 
 
 async def test_short_runs_measured_in_the_thread_bring_it_back() -> None:
-    backend = TimedBackend()
+    backend = timed()
     async with open_engine(backend, loop_budget=BUDGET) as engine:
         await run(engine, SHORT, 300)
         await run(engine, LONG)
@@ -75,7 +48,7 @@ async def test_short_runs_measured_in_the_thread_bring_it_back() -> None:
 
 
 async def test_a_pause_of_the_machine_keeps_it_off_for_a_few_runs_only() -> None:
-    backend = TimedBackend()
+    backend = timed()
     async with open_engine(backend, loop_budget=BUDGET) as engine:
         await run(engine, SHORT, 300)
         await run(engine, 5 * BUDGET)
@@ -85,7 +58,7 @@ async def test_a_pause_of_the_machine_keeps_it_off_for_a_few_runs_only() -> None
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_long_run_of_another_size_counts_too(known: bool) -> None:
-    backend = TimedBackend()
+    backend = timed()
     async with open_engine(backend, loop_budget=BUDGET) as engine:
         await run(engine, SHORT, 300)
         await run(engine, SHORT, 10 * known, size=4)
@@ -95,7 +68,7 @@ async def test_a_long_run_of_another_size_counts_too(known: bool) -> None:
 
 
 async def test_larger_batches_that_take_longer_as_expected_keep_nobody_off() -> None:
-    backend = TimedBackend()
+    backend = timed()
     async with open_engine(backend, loop_budget=BUDGET) as engine:
         await run(engine, 0.5 * BUDGET, 300)
         await run(engine, 2 * BUDGET, 10, size=4)

@@ -140,8 +140,8 @@ def _best(settings: Sequence[str], seeds: Sequence[Mapping[str, Any]]) -> dict[s
 def table(points: Sequence[Mapping[str, Any]]) -> str:
     """Answers in time per second, in Markdown."""
     lines = [
-        "| model, largest batch | callers | deadline ms | trtasync "
-        "| best delay, same largest batch | best largest batch and delay | set to |",
+        "| model, largest batch | callers | deadline ms | trtasync | best delay, same largest "
+        "batch | best largest batch and delay | set to |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for point in points:
