@@ -17,7 +17,7 @@ from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of
 from trtasync.delivery import Delivery, record_of
-from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError
+from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError, UnevenRows
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
 from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
@@ -122,6 +122,7 @@ class Dispatcher:
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
         self._idle: Future | None = None
+        self._warned = False
         self._broken = self._released = False
         self._opened = -1
 
@@ -425,6 +426,9 @@ class Dispatcher:
             done = self._now()
         else:
             self.meter.retried += 1
+            if isinstance(outcome.error, UnevenRows) and not self._warned:
+                self._warned = True
+                log.warning("%s: %s Until then each batch is run again.", self._name, outcome.error)
             self._retry(batch)
             return
         worker.batches += 1
