@@ -86,6 +86,47 @@ def test_a_full_batch_that_comes_too_late_is_made_smaller(
     assert desk.shrunk
 
 
+def test_those_without_a_deadline_do_not_keep_the_others_from_a_smaller_batch() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=8)
+    desk.teach(group, 1, 2, 4, 8, seconds=SLOW)
+    patient = desk.submit(group)
+    hasty = [desk.submit(group, deadline=0.3) for _ in range(7)]
+    (batch,) = desk.launch()
+    assert batch.entries == hasty[:4]
+    assert not patient.parked
+    desk.finish(batch, SLOW(4))
+    (batch,) = desk.launch()
+    assert batch.entries == hasty[4:6]  # 90 ms are left for these, or for nobody
+    desk.finish(batch, desk.now + SLOW(2))
+    desk.run(SLOW)
+    assert patient in desk.answered
+
+
+def test_a_better_priority_has_its_place_in_a_smaller_batch() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=8)
+    desk.teach(group, 1, 2, 4, 8, seconds=SLOW)
+    others = [desk.submit(group, deadline=1.0) for _ in range(7)]
+    first = desk.submit(group, level=1, deadline=0.1)
+    (batch,) = desk.launch()
+    assert batch.size == 2
+    assert first in batch.entries
+    desk.run(SLOW)
+    assert sorted(map(id, desk.answered)) == sorted(map(id, [first, *others]))
+
+
+def test_a_request_of_many_rows_is_not_passed_over_for_small_ones() -> None:
+    group = Group()
+    desk = Desk(max_batch_size=8)
+    desk.teach(group, 1, 2, 4, 8, seconds=SLOW)
+    large = desk.submit(group, 4, deadline=0.19)
+    for _ in range(4):
+        desk.submit(group, deadline=0.2)
+    (batch,) = desk.launch()
+    assert batch.entries == [large]
+
+
 def test_bursts_with_long_pauses_are_not_lost_to_trying_again() -> None:
     """An estimate grows old between them, and is not tried anew at the price of everybody."""
     desk = Desk(max_batch_size=8)
