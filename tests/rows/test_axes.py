@@ -7,6 +7,7 @@ import pytest
 
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
 from tests.rows.test_check_table import CUMSUM, QUANTIZED, SOFTMAX_OF_COLUMNS, recurrent
+from trtasync.errors import InvalidInput
 from trtasync.rows.axes import Inferred, find_axes, guesses
 from trtasync.rows.verdicts import Array, Trial, Verdict
 from trtasync.tensors import TensorSpec, is_anonymous
@@ -117,6 +118,23 @@ def test_a_name_that_occurs_twice_in_a_tensor_is_no_batch_axis() -> None:
     trial = OnnxTrial(SOFTMAX_OF_COLUMNS)
     assert infer(trial).axes is None
     assert not trial.runs
+
+
+def test_samples_that_other_axes_do_not_suit_rule_those_out() -> None:
+    def both(x: Array, y: Array) -> Any:
+        return x.cumsum(0).sum(2) + y.cumsum(0).sum(2)
+
+    trial = FunctionTrial(both, {"x": ("T", "N", "A"), "y": ("T", "N", "B")})
+    samples = [np.ones((5, 2, 4)), np.ones((5, 2, 3))]
+    found = find_axes(trial, {"x": 0, "y": 0}, deadline=30, samples=samples)
+    assert found.axes == {"x": 1, "y": 1, "y0": 1}
+
+
+def test_samples_that_the_guess_does_not_suit_are_refused() -> None:
+    trial = FunctionTrial(lambda x, y: x, {"x": ("N", 4), "y": ("N", 4)})
+    samples = [np.ones((5, 4)), np.ones((3, 4))]
+    with pytest.raises(InvalidInput, match="equally many rows"):
+        find_axes(trial, {"x": 0, "y": 0}, deadline=30, samples=samples)
 
 
 def test_nothing_is_inferred_after_time_has_ended() -> None:

@@ -9,6 +9,7 @@ from itertools import groupby, islice, product
 from operator import itemgetter
 from typing import Final
 
+from trtasync.errors import InvalidInput
 from trtasync.rows.budget import Runs
 from trtasync.rows.check import Settings, examine
 from trtasync.rows.compare import TOLERANCE
@@ -77,7 +78,10 @@ def find_axes(
             for _, axes in alike:
                 if runs.over:
                     break
-                found = examine(runs, trial, axes, settings)
+                try:
+                    found = examine(runs, trial, axes, settings)
+                except InvalidInput:  # samples that the guess suits need not suit other axes
+                    continue
                 evidence = evidence or _evidence(axes, found)
                 if _passed(found):
                     right.append(Inferred(_axes(trial, axes, found), found))
