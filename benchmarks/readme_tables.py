@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu_tables
+from benchmarks import coverage_tables, gpu_tables
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT
 from benchmarks.simulation.table import counts, table
@@ -21,6 +21,7 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "tensorrt.md",
     ROOT / "docs" / "policies.md",
+    ROOT / "docs" / "model-coverage.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -160,6 +161,8 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
+    "model_coverage": coverage_tables.model_coverage,
+    "real_models": coverage_tables.real_models,
 }
 
 

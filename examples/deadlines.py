@@ -73,10 +73,19 @@ async def priorities(engine: trtasync.Engine) -> None:
 
 async def full_queue(engine: trtasync.Engine) -> None:
     """More than `max_queue_size` rows are refused at once: nothing piles up unseen."""
-    try:
-        await engine.infer(np.zeros((65, 1), np.float32))
-    except trtasync.QueueFull as error:
-        print("refused:", error)
+
+    async def caller(rows: int) -> None:
+        try:
+            await engine.infer(np.zeros((rows, 1), np.float32))
+        except trtasync.QueueFull as error:
+            print("full for now:", error)
+        except trtasync.RequestTooLarge as error:
+            print("never:", error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(caller, 40)
+        tasks.start_soon(caller, 40)
+    await caller(65)
 
 
 async def main() -> None:

@@ -50,6 +50,12 @@ async def busy(request: Request, error: trtasync.QueueFull) -> JSONResponse:
     return _problem(HTTPStatus.SERVICE_UNAVAILABLE, error, {"Retry-After": "1"})
 
 
+@app.exception_handler(trtasync.RequestTooLarge)
+async def too_large(request: Request, error: trtasync.RequestTooLarge) -> JSONResponse:
+    """More rows than the queue ever takes: coming back does not help."""
+    return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error)
+
+
 @app.exception_handler(TimeoutError)
 async def late(request: Request, error: TimeoutError) -> JSONResponse:
     """The deadline of `read` passed."""

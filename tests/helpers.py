@@ -2,6 +2,7 @@
 
 import math
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -163,6 +164,13 @@ async def hold(tasks: TaskGroup, engine: Engine, backend: ScriptedBackend) -> Ca
 async def ended(*callers: Caller) -> None:
     """Wait until these tasks have ended."""
     await until(lambda: all(caller.done for caller in callers))
+
+
+def join_threads() -> None:
+    """Wait for the library's threads, which nobody waits for when an engine was forgotten."""
+    for thread in threading.enumerate():
+        if "trtasync" in thread.name:
+            thread.join(PATIENCE)
 
 
 def computed(backend: ScriptedBackend) -> list[float]:

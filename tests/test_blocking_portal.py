@@ -29,7 +29,7 @@ def test_threads_share_an_engine_through_a_portal(loop: str, options: dict[str, 
         with pytest.raises(InvalidInput):
             portal.call(engine.infer, np.zeros(5, np.float32))
         assert check_at_rest(engine).answered == 101
-    assert repr(engine).startswith("<trtasync.Engine scripted: closed")
+    assert repr(engine).startswith("<trtasync.Engine 'scripted' on scripted: closed")
 
 
 @pytest.mark.parametrize(("loop", "options"), BACKENDS)

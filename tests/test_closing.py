@@ -12,7 +12,18 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from tests.helpers import check_at_rest, computed, ended, hold, row, same, start, submit_all, until
+from tests.helpers import (
+    check_at_rest,
+    computed,
+    ended,
+    hold,
+    join_threads,
+    row,
+    same,
+    start,
+    submit_all,
+    until,
+)
 from trtasync import Engine, EngineClosed, WrongLoop, open_engine
 from trtasync.backends import OpenLane
 from trtasync.testing import ScriptedBackend
@@ -310,10 +321,9 @@ asyncio.run(main())
 
 def test_an_engine_nobody_closed_warns_and_lets_its_threads_go() -> None:
     async def main() -> None:
-        manager = open_engine(ScriptedBackend())
-        engine = await manager.__aenter__()
+        engine = await open_engine(ScriptedBackend())
         await engine.infer(row(1))
-        kept.append(manager)
+        kept.append(engine)
 
     kept: list[object] = []
     loop = asyncio.new_event_loop()
@@ -323,10 +333,9 @@ def test_an_engine_nobody_closed_warns_and_lets_its_threads_go() -> None:
         warnings.simplefilter("always")
         kept.clear()
         gc.collect()
-    assert ["unclosed <trtasync.Engine scripted" in str(seen.message) for seen in caught] == [True]
-    for thread in threading.enumerate():
-        if "trtasync" in thread.name:
-            thread.join(20)
+    (warning,) = caught
+    assert str(warning.message).startswith("unclosed <trtasync.Engine 'scripted'")
+    join_threads()
 
 
 async def test_a_closed_engine_does_not_warn() -> None:

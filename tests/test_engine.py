@@ -29,7 +29,15 @@ from tests.helpers import (
     tensor,
     until,
 )
-from trtasync import InferenceError, InvalidInput, Pad, QueueFull, TrtasyncError, open_engine
+from trtasync import (
+    InferenceError,
+    InvalidInput,
+    Pad,
+    QueueFull,
+    RequestTooLarge,
+    TrtasyncError,
+    open_engine,
+)
 from trtasync.backends import OpenLane, Times
 from trtasync.testing import FunctionBackend, FunctionLane, ScriptedBackend
 
@@ -367,7 +375,7 @@ async def test_a_full_queue_refuses_at_once_and_recovers() -> None:
 
 async def test_a_request_that_never_fits_says_so() -> None:
     async with open_engine(ScriptedBackend(), max_queue_size=3) as engine:
-        with pytest.raises(QueueFull, match=r"3"):
+        with pytest.raises(RequestTooLarge, match=r"3"):
             await engine.infer(rows(range(4)))
         assert same(await engine.infer(rows(range(3))), rows(range(3)))
 
@@ -389,7 +397,7 @@ async def test_without_a_budget_nothing_ever_runs_on_the_loop() -> None:
         for _ in range(20):
             await engine.infer(row(1))
         assert engine.statistics().lanes[0].on_loop == 0
-    assert set(threads) == {"trtasync lane 0"}
+    assert set(threads) == {"trtasync function lane 0"}
 
 
 async def test_short_runs_move_to_the_loop_once_they_are_known_to_be_short() -> None:
@@ -400,7 +408,7 @@ async def test_short_runs_move_to_the_loop_once_they_are_known_to_be_short() -> 
             await engine.infer(row(1))
         (lane,) = engine.statistics().lanes
         assert (lane.batches, lane.on_loop) == (20, 19)
-    assert threads == ["trtasync lane 0"] + [here] * 19
+    assert threads == ["trtasync function lane 0"] + [here] * 19
 
 
 async def test_an_asynchronous_lane_is_polled_when_short_and_waited_for_when_not() -> None:
@@ -461,8 +469,6 @@ async def test_statistics_count_every_request_once() -> None:
         assert after.lanes[0].batches >= after.batches
         assert during.requests == 5  # a picture does not change
         assert after.latency.total >= after.queue.total
-        with pytest.raises(TypeError):
-            after.batch_sizes[1] = 2  # type: ignore[index]  # it is read-only
     assert engine.statistics() == after
 
 
@@ -529,7 +535,7 @@ async def test_outputs_with_too_few_or_too_many_rows_fail_the_request_only() -> 
     backend = FunctionBackend(function, inputs=[X], outputs=[tensor("y", "N", 4)])
     async with open_engine(backend) as engine:
         for value in (1, 2, 3):
-            with pytest.raises(InferenceError, match="first axis is not the batch axis"):
+            with pytest.raises(InferenceError, match="cannot be told apart"):
                 await engine.infer(row(value))
             assert same(await engine.infer(row(0)), row(0))
 

@@ -27,7 +27,8 @@ PROMISED = {
     "padding": r"the answers are equal, bit for bit: True",
     "deadlines": (
         r"in time: \[2\.\]\ntoo late: True - .*: True\n"
-        r".*the others got \[6\.0, 8\.0\]\n.*as number [1-6]\nrefused: a request of 65 rows"
+        r".*the others got \[6\.0, 8\.0\]\n.*as number [1-6]\n"
+        r"full for now: \d\d rows are waiting and 40 more.*\nnever: a request of 65 rows"
     ),
     "fastapi_app": r"64 clients, 5\d lines read.*\na bad body: \{\"detail\":\"no float32",
     "live_statistics": r"rows per batch +│ [1-9]",
@@ -148,6 +149,7 @@ class Refusing:
     ("error", "status"),
     [
         (trtasync.QueueFull("64 rows are waiting"), 503),
+        (trtasync.RequestTooLarge("64 rows never fit"), 413),
         (TimeoutError("late"), 504),
         (trtasync.InvalidInput("not that"), 422),
     ],

@@ -30,6 +30,7 @@ PUBLIC = [
     "PlanError",
     "Profile",
     "QueueFull",
+    "RequestTooLarge",
     "Shapes",
     "Statistics",
     "TensorSpec",
@@ -74,6 +75,9 @@ OPTIONS = [
     "preferred_batch_size",
     "max_queue_size",
     "padding",
+    "batching",
+    "batch_axes",
+    "check_seconds",
     "threads",
     "loop_budget",
     "graphs",
@@ -83,6 +87,7 @@ OPTIONS = [
     "builder_config",
     "cache",
     "engine_host_code_allowed",
+    "name",
 ]
 
 
@@ -108,7 +113,15 @@ def test_options_are_pinned() -> None:
 
 def test_methods_of_engine_are_pinned() -> None:
     public = sorted(name for name in dir(trtasync.Engine) if not name.startswith("_"))
-    assert public == ["aclose", "empty_input", "infer", "inputs", "outputs", "statistics"]
+    assert public == [
+        "aclose",
+        "batching",
+        "empty_input",
+        "infer",
+        "inputs",
+        "outputs",
+        "statistics",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,19 @@ async def test_the_others_go_on(how: str, owned: bool) -> None:
         assert (seen.failed, seen.answered) == (1, 9)
 
 
+@pytest.mark.parametrize("streams", [1, 2])
+async def test_only_what_is_left_goes_on(streams: int) -> None:
+    backend = ScriptedBackend()
+    async with open_engine(backend, streams=streams, max_batch_size=1, loop_budget=0.0) as engine:
+        async with anyio.create_task_group() as tasks:
+            running = await hold(tasks, engine, backend)
+            backend.die = True
+            backend.gate.let()
+            await ended(running)
+        assert "lane 0 died" in str(running.error)
+        assert ("goes on with the others" in str(running.error)) is (streams == 2)
+
+
 async def test_a_lane_of_depth_two_takes_its_second_batch_along() -> None:
     backend = ScriptedBackend(asynchronous=True, owned_slots=True, depth=2, slots_per_lane=3)
     async with open_engine(backend, max_batch_size=1, loop_budget=0.0) as engine:

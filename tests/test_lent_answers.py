@@ -1,7 +1,7 @@
 """`infer(copy=False)` lends views of the memory a batch was answered in."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,22 @@ from anyio.lowlevel import checkpoint
 
 from tests import doubles
 from tests.doubles import models
-from tests.helpers import MODELS, Array, same, until
+from tests.helpers import (
+    MODELS,
+    PATIENCE,
+    Array,
+    ended,
+    hold,
+    opened,
+    row,
+    same,
+    start,
+    submit,
+    until,
+)
 from tests.tensorrt.support import double, engine_on, write
 from trtasync import Engine, open_engine
+from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -64,20 +77,56 @@ async def test_the_memory_is_lent_and_waits(tmp_path: Path) -> None:
         assert held in seen  # given back, it is used again
 
 
-async def test_who_waits_for_a_slot_gets_it_when_it_comes_home() -> None:
-    async with on_the_cpu(streams=1) as engine:
-        async with anyio.create_task_group() as tasks:
-            answers: list[Any] = []
-            holds = [await engine.infer(pair(row), copy=False) for row in (0, 1)]  # both slots
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("held", [2, 3, 12])
+async def test_what_is_held_on_the_cpu_stops_nobody(held: int, streams: int) -> None:
+    async with on_the_cpu(streams=streams) as engine:
+        name = engine.outputs[0].name
+        expected = [(await engine.infer(pair(row)))[name] for row in range(6)]
+        with ExitStack() as holding, anyio.fail_after(PATIENCE):
+            lent = [
+                holding.enter_context(await engine.infer(pair(number % 6), copy=False))
+                for number in range(held)
+            ]
+            for row in range(6):
+                assert same((await engine.infer(pair(row)))[name], expected[row])
+            assert all(same(answer[name], expected[n % 6]) for n, answer in enumerate(lent))
 
-            async def ask() -> None:
-                answers.append(await engine.infer(pair(2)))
 
-            tasks.start_soon(ask)
-            await until(lambda: engine.statistics().queued == 1)
-            for hold in holds:
-                hold.release()
-        assert len(answers) == 1
+@pytest.mark.parametrize("gpus", [1, 2])
+@pytest.mark.parametrize("held", [2, 3, 24])
+async def test_what_is_held_on_gpus_stops_nobody(tmp_path: Path, held: int, gpus: int) -> None:
+    x = np.arange(4, dtype=np.float32)
+    devices = list(range(gpus))
+    async with engine_on(tmp_path, gpus=gpus, devices=devices, streams=1) as (engine, _):
+        with ExitStack() as holding, anyio.fail_after(PATIENCE):
+            lent = [
+                holding.enter_context(await engine.infer(x + number, copy=False))
+                for number in range(held)
+            ]
+            async with anyio.create_task_group() as tasks:
+                callers = [start(tasks, engine, x - number) for number in range(20)]
+            assert all(same(each.answer, double(x - n)) for n, each in enumerate(callers))
+            assert all(same(answer, double(x + n)) for n, answer in enumerate(lent))
+            del lent  # their memory is the engine's again when the block ends
+
+
+async def test_what_waits_in_line_gets_a_slot_that_comes_home() -> None:
+    backend = ScriptedBackend(slots_per_lane=2)
+    backend.lends_outputs = True
+    async with opened(backend) as engine, anyio.create_task_group() as tasks:
+        lent = await engine.infer(row(0), copy=False)
+        await hold(tasks, engine, backend)  # the other slot
+        waiting = await submit(tasks, engine, row(1))
+        assert engine._dispatcher.policy.placements == []
+        group = engine._reader.arrays[(4,)].group
+        assert group.waiting.rows == 1
+        lent.release()
+        await until(lambda: group.waiting.rows == 0)
+        assert not waiting.done
+        backend.gate.let()
+        await ended(waiting)
+        assert same(waiting.answer, row(1))
 
 
 async def test_a_request_in_parts_is_joined_in_memory_of_its_own() -> None:

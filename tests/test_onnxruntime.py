@@ -226,6 +226,19 @@ async def test_a_fixed_batch_axis(make: Make, fixed: int) -> None:
 
 
 @pytest.mark.anyio
+async def test_numbers_that_numpy_has_not_are_refused_by_what_is_missing(make: Make) -> None:
+    path = make(
+        [node("Cast", ["x"], ["y"], to=FLOAT)],
+        [value("x", onnx.TensorProto.BFLOAT16, ["N", 2])],
+        [value("y", FLOAT, ["N", 2])],
+    )
+    with pytest.raises(PlanError, match=r"'x' is a tensor.bfloat16.*Cast it") as caught:
+        async with open_engine(path):
+            pass
+    assert "numeric" not in str(caught.value)
+
+
+@pytest.mark.anyio
 async def test_without_batch_axis_every_request_runs_alone(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -244,7 +257,7 @@ async def test_without_batch_axis_every_request_runs_alone(
 
 
 @pytest.mark.anyio
-async def test_a_scalar_input_means_that_requests_run_alone(make: Make) -> None:
+async def test_requests_with_different_scalars_do_not_share_a_batch(make: Make) -> None:
     path = make(
         [node("Mul", ["x", "factor"], ["y"])],
         [value("x", FLOAT, ["N", 2]), value("factor", FLOAT, [])],
@@ -280,14 +293,17 @@ async def test_an_output_without_batch_axis_is_never_cut_up(
         [value("y", FLOAT, declared)],
         first=np.array([0], np.int64),
     )
+    x = np.ones((1, 2), np.float32)
     async with open_engine(path, max_batch_size=4) as engine:
-        x = np.ones((1, 2), np.float32)
-        whole = await engine.infer((x, np.array([1])))
-        assert same(whole["y"], x)
-        with pytest.raises(InferenceError):
-            await engine.infer((x, np.array([0])))
-        again = await engine.infer((x, np.array([1])))
-        assert same(again["y"], x)
+        for rows in (1, 0, 1):
+            answer = await engine.infer((x, np.array([rows])))
+            assert same(answer["y"], x[:rows])
+    async with open_engine(path, max_batch_size=4, batching=True) as engine:
+        for _ in range(2):
+            whole = await engine.infer((x, np.array([1])))
+            assert same(whole["y"], x)
+            with pytest.raises(InferenceError, match="cannot be told apart"):
+                await engine.infer((x, np.array([0])))
 
 
 @pytest.mark.anyio
@@ -297,9 +313,14 @@ async def test_an_output_of_unknown_rank_is_checked_when_it_comes(make: Make) ->
         [value("x", FLOAT, ["N", 2]), value("shape", INT64, ["N"])],
         [value("y", FLOAT, None)],
     )
+    requests = ((np.ones((1, 2), np.float32), [-1]), (np.ones(2, np.float32), -1))
     async with open_engine(path, max_batch_size=1) as engine:
-        for x, shape in ((np.ones((1, 2), np.float32), [-1]), (np.ones(2, np.float32), -1)):
-            with pytest.raises(InferenceError, match="first axis is not the batch axis"):
+        for x, shape in requests:
+            answer = await engine.infer((x, np.array(shape)))
+            assert same(answer["y"], np.ones(2, np.float32))
+    async with open_engine(path, max_batch_size=1, batching=True) as engine:
+        for x, shape in requests:
+            with pytest.raises(InferenceError, match="cannot be told apart"):
                 await engine.infer((x, np.array(shape)))
 
 

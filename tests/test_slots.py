@@ -237,3 +237,65 @@ def test_a_row_larger_than_the_copy_limit(dtype: Any) -> None:
     slot.views.write(2, 1, new)
     model[2] = new
     assert slot.views.inputs[0].tobytes() == model.tobytes()
+
+
+# -- memory that grew -----------------------------------------------------------------------------
+
+MEGABYTE = 1 << 20
+
+
+def held(slot: HostSlot) -> int:
+    """Bytes of a slot's buffers."""
+    return sum(buffer.size for buffer in slot._buffers)
+
+
+def run(slot: HostSlot, *megabytes: float) -> list[float]:
+    """Batches of such rows, one after another; what the slot holds after each, in megabytes."""
+    after = []
+    for size in megabytes:
+        layout = Layout(((int(size * MEGABYTE / 4),),), (None,))
+        views = slot.bind(layout)
+        views.write(0, 1, np.full(layout.shapes[0], size, np.float32))
+        assert (views.inputs[0][0] == np.float32(size)).all()
+        slot.let_go()
+        after.append(held(slot) / MEGABYTE)
+    return after
+
+
+@pytest.fixture
+def slot() -> HostSlot:
+    return HostSlot(ModelSpec.from_tensors([tensor("x", "N", "W")], [tensor("y", "N", "W")]), 1)
+
+
+def test_one_large_row_takes_its_memory_along(slot: HostSlot) -> None:
+    assert run(slot, 0.5, 8, 0.5, 0.5) == [0.5, 0, 0.5, 0.5]
+
+
+def test_what_is_always_large_is_kept(slot: HostSlot) -> None:
+    first, *rest = run(slot, 0.5, 8, 8, 8, 8)[1:]
+    assert first == 0
+    assert rest == [8, 8, 8]
+    views = slot.bind(Layout(((2 * MEGABYTE,),), (None,)))
+    assert np.shares_memory(views.inputs[0], slot._buffers[0])
+
+
+def test_what_was_large_is_given_back_when_batches_are_small_again(slot: HostSlot) -> None:
+    assert run(slot, 8, 8, 0.5, 0.5, 0.5) == [8, 8, 8, 0, 0.5]
+
+
+def test_inputs_of_different_size_are_kept_too() -> None:
+    inputs = [tensor("small", "N", "S"), tensor("large", "N", "L")]
+    slot = HostSlot(ModelSpec.from_tensors(inputs, [tensor("y", "N", "L")]), 1)
+    layout = Layout(((4,), (2 * MEGABYTE,)), (None, None))
+    views = slot.bind(layout)
+    for _ in range(4):
+        slot.let_go()
+        assert slot.bind(layout) is views
+
+
+def test_a_little_more_than_needed_is_no_reason(slot: HostSlot) -> None:
+    assert run(slot, 3, 8, 3, 3, 3, 8) == [3, 8, 8, 8, 8, 8]
+
+
+def test_small_slots_are_left_alone(slot: HostSlot) -> None:
+    assert run(slot, 1 / 1024, 1, 1 / 1024, 1 / 1024) == [1 / 1024, 1, 1, 1]

@@ -13,6 +13,7 @@ from trtasync.errors import (
     InvalidInput,
     PlanError,
     QueueFull,
+    RequestTooLarge,
     TrtasyncError,
     WrongLoop,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "PlanError",
     "Profile",
     "QueueFull",
+    "RequestTooLarge",
     "Shapes",
     "Statistics",
     "TensorSpec",

@@ -1,10 +1,15 @@
 """`trtasync` and `python -m trtasync`."""
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line; its packages come with the extra `cli`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a name that this terminal cannot show must not cost what was measured
+            stream.reconfigure(errors="backslashreplace")
     try:
         from trtasync.cli import app
     except ModuleNotFoundError as error:

@@ -13,6 +13,11 @@ SHARED_ROW_BYTES = 1024
 long keeps max_batch_size such rows alive at most. Larger rows are copied one by one."""
 
 
+LARGE_ANSWER_BYTES = 1 << 20
+"""From this size on an answer that is the whole of an output is not copied once more. Smaller ones
+are: memory of a runtime's own keeps its arena alive, which may be hundreds of megabytes."""
+
+
 def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
     """The first `rows` rows of an output, as arrays of their own.
 
@@ -23,10 +28,14 @@ def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
     """
     if output.ndim == 1:
         return [output[row : row + 1].copy().reshape(()) for row in range(rows)]
-    if rows == 1 and not lent:
+    if (
+        len(output) == 1
+        and not lent
+        and (output.base is None or output.nbytes >= LARGE_ANSWER_BYTES)
+    ):
         return [output[0]]
     if output.nbytes <= SHARED_ROW_BYTES * len(output):
-        return list(output[:rows].copy() if lent else output[:rows])
+        return list(output[:rows].copy())
     return [output[row].copy() for row in range(rows)]
 
 
@@ -58,17 +67,34 @@ def shape_answer(
 
     Returns:
         an array for a single output when a single array was given, else a dict by output name.
+
+    Raises:
+        InferenceError: padding was to be cut off an output that is not as long as it should be.
     """
     shaped = []
     for index, output in enumerate(outputs):
         cut = form.cuts.get(index)
         if cut is not None:
-            output = output[(slice(None), *cut)]
+            output = cut.apply(output)
             output = output if lent else output.copy()
-        shaped.append(output[0, ...] if form.sample else output)
+        if form.bare:
+            output = output[0, ...]
+        if form.axes is not None:
+            output = _arrange(output, form.axes[index], form.bare, lent)
+        shaped.append(output)
     if form.single and len(shaped) == 1:
         return shaped[0]
     return dict(zip(names, shaped, strict=True))
+
+
+def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
+    """The output with its batch axis where the model has it; of a bare answer without it."""
+    if axis is None:
+        return output
+    if bare:  # the model's own output, for one row
+        return output.squeeze(axis) if output.shape[axis : axis + 1] == (1,) else output
+    moved = np.moveaxis(output, 0, axis)
+    return moved if lent else np.ascontiguousarray(moved)
 
 
 class LentAnswer:

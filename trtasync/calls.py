@@ -1,6 +1,7 @@
 """A request on its way through the engine: what the policy sees of it, its arrays, its caller."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, cast
 
 from trtasync.answers import LentAnswer, join
@@ -60,9 +61,10 @@ def own_error(cause: BaseException) -> TrtasyncError:
         error.__cause__ = cause
         return error
     try:
-        error = type(cause)(*cause.args)
+        error = copy(cause)
         error.__cause__ = cause.__cause__
     except TypeError:  # a backend's own class, whose args are not those it is made from
-        error = (DeviceLost if isinstance(cause, DeviceLost) else InferenceError)(str(cause))
+        kind = DeviceLost if isinstance(cause, DeviceLost) else InferenceError
+        error = kind(cause, **vars(cause))
         error.__cause__ = cause
     return error

@@ -7,6 +7,7 @@ from trtasync.answers import LentAnswer, borrow, plain_rows, shape_answer, take
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
+from trtasync.errors import InferenceError
 from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
@@ -24,6 +25,7 @@ class Delivery:
         lent: bool,
         done_error: type[Exception],
         withdraw: Callable[[Any], None],
+        can_lend: Callable[[Any], bool],
         home: Callable[[Any], None],
     ):
         """Args:
@@ -31,6 +33,7 @@ class Delivery:
         lent: outputs are memory of the slot, which will be written again.
         done_error: what a future raises that is done already.
         withdraw: takes the rest of a failed request out of the queue.
+        can_lend: a slot is to spare for as long as its answers are held.
         home: takes a slot of which the last lent answer came back. From any thread.
         """
         self.meter = Meter()
@@ -39,6 +42,7 @@ class Delivery:
         self._lent = lent
         self._done_error = done_error
         self._withdraw = withdraw
+        self._can_lend = can_lend
         self._home = home
 
     def answer(self, batch: Batch, outputs: list[Array]) -> int:
@@ -54,13 +58,15 @@ class Delivery:
             self.meter.answered += len(rows) - missed
             return 0
         lent: list[Any] = []
+        copied: list[Any] = []
         for entry in batch.entries:
-            if entry.gone:
-                continue
-            if getattr(entry, "lend", False) and not entry.future.done():  # parts are copied
-                lent.append(entry)
-            else:
-                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+            if not entry.gone:
+                lend = getattr(entry, "lend", False) and not entry.future.done()  # not parts
+                (lent if lend else copied).append(entry)
+        if lent and self._lent and not self._can_lend(batch.slot):
+            copied, lent = copied + lent, []
+        for entry in copied:
+            self._answer_entry(entry, take(outputs, entry.row, entry.rows))
         if lent:
             self._lend(batch, outputs, lent)
         return len(lent) if self._lent else 0
@@ -72,7 +78,12 @@ class Delivery:
         give_back = batch.slot.take_back if self._lent else _nothing
         for call in lent:
             views = borrow(outputs, call.row, call.rows)
-            answer = shape_answer(call.form, self._names, views, lent=True)
+            try:
+                answer = shape_answer(call.form, self._names, views, lent=True)
+            except InferenceError as error:
+                give_back()
+                self.fail(call, error)
+                continue
             self.meter.answered += 1
             call.lent = LentAnswer(answer, give_back)
             call.future.set_result(call.lent)
@@ -94,10 +105,14 @@ class Delivery:
             outputs = whole
             call.parts = None  # they point back at it: its memory would wait for the collector
         if not call.future.done():
-            self.meter.answered += 1
             if call.on_device is not None:
                 outputs = list(call.on_device)
-            answer = shape_answer(call.form, self._names, outputs)
+            try:
+                answer = shape_answer(call.form, self._names, outputs)
+            except InferenceError as error:
+                self.fail(call, error)
+                return
+            self.meter.answered += 1
             call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
 
     def fail_batch(self, batch: Batch, error: Exception) -> None:

@@ -5,9 +5,10 @@ policy what to do and does it. There is no other way from a decision to an actio
 """
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -62,24 +63,27 @@ class Dispatcher:
     Attributes:
         policy: decides.
         loop: the event loop.
-        refusal: what `infer` raises from now on, as (class, message); None while all is well.
+        refusal: what `infer` raises from now on, a copy of it; None while all is well.
         stamp: the time stamp of this loop iteration's requests; 0.0 before the first.
         watcher: is told of every batch that went well; None, or nobody is.
     """
 
     def __init__(
         self,
+        name: str,
         backend: Backend,
         lanes: Sequence[OpenLane],
         options: PolicyOptions,
         loop_budget: float,
     ):
         """Args:
+        name: of the engine.
         backend: the opened model.
         lanes: its lanes, by index.
         options: how batches are formed.
         loop_budget: seconds a run may take on the event loop.
         """
+        self._name = name
         self._backend = backend
         self._loop_budget = loop_budget
         # Runs that are shorter still may follow one another without a turn of the loop between.
@@ -92,7 +96,7 @@ class Dispatcher:
             LaneState(index, lane.lane.device, lane.lane.depth) for index, lane in enumerate(lanes)
         ]
         self._workers = [
-            _Worker(lane, f"trtasync lane {index}", partial(self._thread_died, index))
+            _Worker(lane, f"trtasync {name} lane {index}", partial(self._thread_died, index))
             for index, lane in enumerate(lanes)
         ]
         slots = [slot for lane in lanes for slot in lane.slots]
@@ -105,10 +109,11 @@ class Dispatcher:
             backend.lends_outputs,
             self.loop.done_error,
             self._withdraw,
+            self.policy.can_lend,
             self._came_home,
         )
         self.meter = self._delivery.meter
-        self.refusal: tuple[type[TrtasyncError], str] | None = None
+        self.refusal: TrtasyncError | None = None
         self.stamp = 0.0
         self.watcher: Callable[[BatchRecord], None] | None = None
         self._notes: deque[tuple[Batch, Outcome]] = deque()
@@ -117,7 +122,7 @@ class Dispatcher:
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
         self._idle: Future | None = None
-        self._broken = False
+        self._broken = self._released = False
         self._opened = -1
 
     # -- a request comes or goes -----------------------------------------------------------------
@@ -172,14 +177,25 @@ class Dispatcher:
             try:
                 self.stage(batch, entry)
             except Exception as error:  # one caller's array must not stop the others
-                self._delivery.fail(call_of(entry), error)
+                self.fail_unstaged(call_of(entry), error)
+
+    def fail_unstaged(self, call: Call, error: BaseException) -> None:
+        """A request could not be staged: it fails and its rows are withdrawn, nobody else's."""
+        if not isinstance(error, Exception):
+            self.abandon(call)
+            raise error
+        if not isinstance(error, TrtasyncError):
+            cause, error = error, InferenceError(f"the request could not be staged: {error!r}")
+            error.__cause__ = cause
+        self._delivery.fail(call, error)
+        self.loop.ring()  # who gets its slot is staged then
 
     def abandon(self, call: Call) -> None:
         """The caller was cancelled: the request leaves the queue, or its answer will be dropped."""
         if call.future.done() and not call.future.cancelled():
             if call.lent is not None:
                 call.lent.release()
-            return  # it had its answer, and its task was cancelled before it woke up
+            return  # it was answered or failed, and its task was cancelled before it woke up
         self.meter.cancelled += 1
         self.policy.withdraw(call, self._now())
         call.parts = None
@@ -189,7 +205,10 @@ class Dispatcher:
     def _came_home(self, slot: Any) -> None:
         """Every answer lent of a slot came back. From any thread."""
         self._home.append(slot)
-        self.loop.ring_from_thread()
+        if self._released:
+            self._home.clear()
+        else:
+            self.loop.ring_from_thread()
 
     def _withdraw(self, call: Call) -> None:
         self.policy.withdraw(call, self._now())
@@ -215,7 +234,12 @@ class Dispatcher:
             for state, worker in zip(self._states, self._workers, strict=True)
         )
         return self.meter.snapshot(
-            policy.queued, policy.in_flight, policy.unanswered(), policy.left_out, lanes
+            queued=policy.queued,
+            in_flight=policy.in_flight,
+            waiting=policy.unanswered(),
+            rejected=policy.rejected,
+            left_out=policy.left_out,
+            lanes=lanes,
         )
 
     # -- the one door ----------------------------------------------------------------------------
@@ -436,8 +460,11 @@ class Dispatcher:
         state = self._states[index]
         if not state.alive:
             return
-        log.error("lane %d of %r is dead: %s", index, self._backend.name, cause)
-        lost = DeviceLost(f"lane {index} died: {cause}; the engine goes on with the others.")
+        log.error("%s: lane %d is dead: %s", self._name, index, cause)
+        others = any(other.alive for other in self._states if other is not state)
+        words = str(cause).rstrip(".")
+        end = "; the engine goes on with the others." if others else "."
+        lost = DeviceLost(f"lane {index} died: {words}{end}")
         lost.__cause__ = cause
         for batch in list(state.running):
             # It may run on and write its outputs when nobody expects them: the slot, if it is one
@@ -449,28 +476,30 @@ class Dispatcher:
         self._polled = [batch for batch in self._polled if batch.lane != index]
         self._staging = [batch for batch in self._staging if batch.lane != index]
         if not self.policy.lane_died(index, self._now()):
-            message = f"no lane is left: {cause}; close this engine and open another one."
-            self.refuse(DeviceLost, message)
-            self.fail_waiting(DeviceLost(message))
+            # what a lost device says of itself names the one thing to do
+            remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
+            lost = DeviceLost(f"no lane is left: {words}{remedy}.")
+            self.refuse(lost)
+            self.fail_waiting(lost)
         self.stage_placements()
 
     def _break(self, error: BaseException) -> None:
         """A bug in here must not leave callers waiting for ever."""
         message = f"internal error in trtasync, please report it: {error!r}"
-        log.critical(message, exc_info=error)
+        log.critical("%s: %s", self._name, message, exc_info=error)
         self._broken = True
-        self.refuse(TrtasyncError, message)
         failure = TrtasyncError(message)
+        self.refuse(failure)
         for batch in [batch for state in self._states for batch in state.running]:
             self._delivery.fail_batch(batch, failure)
         self.fail_waiting(failure)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    def refuse(self, kind: type[TrtasyncError], message: str) -> None:
+    def refuse(self, error: TrtasyncError) -> None:
         """From now on `infer` raises this. Closing is overruled by worse news only."""
-        if self.refusal is None or self.refusal[0] is EngineClosed:
-            self.refusal = (kind, message)
+        if self.refusal is None or isinstance(self.refusal, EngineClosed):
+            self.refusal = error
 
     def fail_waiting(self, error: TrtasyncError) -> None:
         """Fail every request that is not running."""
@@ -489,9 +518,35 @@ class Dispatcher:
         return self._broken or not (self.policy.in_flight or self.policy.unanswered())
 
     def let_go(self) -> None:
-        """Let the threads of an engine that nobody closed end by themselves."""
+        """Nobody is left to close the engine. From any thread.
+
+        If the loop still runs, it ends the engine, for it may be launching a batch just now.
+        """
         for worker in self._workers:
             worker.thread.stop()
+        if not self.loop.ring_last(self._end_forgotten):
+            self._end_forgotten()
+
+    def _end_forgotten(self) -> None:
+        """Free everything in a thread that nobody waits for."""
+        self.loop.close()
+
+        def end() -> None:
+            try:
+                self.teardown()
+            except Exception:
+                log.exception("%s: it was forgotten, and does not close", self._name)
+            self.release()
+
+        with suppress(RuntimeError):  # the interpreter is leaving, and starts no thread any more
+            threading.Thread(target=end, name=f"trtasync {self._name} end", daemon=True).start()
+
+    def release(self) -> None:
+        """Forget all slots: their memory goes now, though the engine may be kept for long."""
+        self.loop.close()
+        self._released = True
+        self._home.clear()
+        self.policy.release()
 
     def teardown(self) -> None:
         """Join the threads and free the lanes and the model; in a thread, when idle.

@@ -14,12 +14,13 @@ import numpy as np
 from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, Group, PolicyOptions
 from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
-from trtasync.calls import Call
+from trtasync.calls import Call, own_error
 from trtasync.dispatcher import Dispatcher
-from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError, WrongLoop
+from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
+from trtasync.rows import Judgement
 from trtasync.tensors import Pad, TensorSpec
 
 ndarray = np.ndarray
@@ -32,21 +33,30 @@ _ABORTED = "the engine was closed before this request ran."
 class Engine:
     """A model that answers `await engine.infer(x)`. Made by `trtasync.open_engine`.
 
-    An engine belongs to the event loop that opened it and is closed by the `async with` that did.
+    An engine belongs to the event loop that opened it. The `async with` that opened it closes it;
+    one that was awaited is closed by `aclose` (`contextlib.aclosing` does so at the end of a
+    block). When it is forgotten it warns, and its threads and memory are freed all the same.
+
+    Attributes:
+        name: what it is called in log lines, warnings and names of threads.
     """
 
     def __init__(
         self,
+        name: str,
         backend: Backend,
         lanes: Sequence[OpenLane],
         options: PolicyOptions,
         padding: Mapping[str, Pad],
         loop_budget: float,
+        judgement: Judgement,
     ):
         """Not for users: `open_engine` checks the arguments and loads the model first."""
+        self.name = name
         self._backend = backend
-        self._reader = RequestReader(backend.spec, padding, self._new_group, backend.adopt)
-        self._dispatcher = Dispatcher(backend, lanes, options, loop_budget)
+        self._judgement = judgement
+        self._reader = RequestReader(backend.spec, padding, _group_maker(backend), backend.adopt)
+        self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget)
         self._closers: list[Future] | None = None
         self._is_closed = False
         # What every request needs, looked up once.
@@ -66,6 +76,11 @@ class Engine:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The model's outputs, in order."""
         return self._backend.spec.outputs
+
+    @property
+    def batching(self) -> Judgement:
+        """Whether requests share batches, and what is known of each output's rows."""
+        return self._judgement
 
     def empty_input(
         self,
@@ -125,7 +140,7 @@ class Engine:
             copy: False to have large answers lent instead of copied: `infer` returns a context
                 manager, `with await engine.infer(x, copy=False) as y:`, and `y` is views of the
                 memory the batch was answered in, not to be looked at after the block. A lane has
-                few such memories: what is held for long holds up others.
+                few such memories; when all but one are held, answers are copied after all.
 
         Returns:
             one array for a model of one output when one array was given, otherwise a dict by output
@@ -134,6 +149,7 @@ class Engine:
 
         Raises:
             InvalidInput: a name, dtype, rank or dimension is not what the model takes.
+            RequestTooLarge: it has more rows than `max_queue_size`.
             QueueFull: `max_queue_size` rows are waiting.
             InferenceError: the model failed on this request.
             EngineClosed: the engine is closing or closed.
@@ -143,7 +159,7 @@ class Engine:
         deadline = self._deadline()
         dispatcher = self._dispatcher
         if dispatcher.refusal is not None:
-            raise dispatcher.refusal[0](dispatcher.refusal[1])
+            raise own_error(dispatcher.refusal)
         level = DEFAULT_LEVEL if priority == 0 else _level(priority)
         arrays = inputs
         if (
@@ -156,11 +172,11 @@ class Engine:
             return await self._infer_otherwise(form, arrays, level, deadline, outputs)
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
+        if level != DEFAULT_LEVEL or deadline is not NEVER:
+            batch = self._submit_urgent(call, level, deadline)
+        else:
+            batch = self._submit(call, False)
         try:
-            if level != DEFAULT_LEVEL or deadline is not NEVER:
-                batch = self._submit_urgent(call, level, deadline)
-            else:
-                batch = self._submit(call, False)
             if batch is None:
                 dispatcher.stage_placements()
             elif (vectors := batch.vectors) is not None and form.plain:
@@ -173,12 +189,10 @@ class Engine:
             else:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain
+        except BaseException as error:
+            dispatcher.fail_unstaged(call, error)
+        try:
             return await future
-        except QueueFull:
-            dispatcher.meter.rejected += 1
-            raise
-        except TrtasyncError:
-            raise
         except BaseException:
             dispatcher.abandon(call)
             raise
@@ -194,18 +208,16 @@ class Engine:
         call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
         call.on_device = on_device
         call.lend = on_device is None
+        batch = self._submit_urgent(call, level, deadline)
         try:
-            batch = self._submit_urgent(call, level, deadline)
             if batch is None:
                 dispatcher.stage_placements()
             else:
                 dispatcher.stage(batch, call)
+        except BaseException as error:
+            dispatcher.fail_unstaged(call, error)
+        try:
             return await call.future
-        except QueueFull:
-            dispatcher.meter.rejected += 1
-            raise
-        except TrtasyncError:
-            raise
         except BaseException:
             dispatcher.abandon(call)
             raise
@@ -234,21 +246,26 @@ class Engine:
         return self._dispatcher.statistics()
 
     async def aclose(self, drain: bool = True) -> None:
-        """Close the engine; leaves no thread and no buffer. Closing twice is fine.
+        """Close the engine; leaves no thread, no buffer and no model. Closing twice is fine.
 
         Args:
             drain: answer everything that was accepted first. Otherwise waiting requests get
                 EngineClosed at once; what is running is finished and answered all the same. If the
                 drain is cancelled, it turns into that.
+
+        Raises:
+            WrongLoop: called from another event loop or thread.
         """
         dispatcher = self._dispatcher
+        if not self._is_closed:
+            dispatcher.loop.check()
         if self._closers is not None or self._is_closed:
             if not drain:
                 dispatcher.fail_waiting(EngineClosed(_ABORTED))
             await self._wait_closed(self._closers)
             return
         self._closers = []
-        dispatcher.refuse(EngineClosed, _CLOSED)
+        dispatcher.refuse(EngineClosed(_CLOSED))
         dispatcher.policy.draining = True
         try:
             if drain:
@@ -278,7 +295,7 @@ class Engine:
                 await in_thread(dispatcher.teardown)
             except (cancellation, Exception) as error:  # others who close must not wait for ever
                 problem = error
-        dispatcher.loop.close()
+        dispatcher.release()
         self._is_closed = True
         _engines.discard(self)
         for future in closers:
@@ -287,23 +304,16 @@ class Engine:
         if problem is not None:
             raise problem
 
-    def _new_group(self, layout: Layout) -> Group:
-        self._backend.admit(layout)
-        return Group(layout)
-
     def _left_in_parent(self) -> None:
-        self._dispatcher.refusal = (
-            WrongLoop,
-            "this engine was opened before a fork and its threads and device stayed in the parent; "
-            "open an engine in the child (or start processes with 'spawn').",
-        )
+        self._dispatcher.refusal = self._dispatcher.loop.wrong()
         self._is_closed = True
 
     def __repr__(self) -> str:
         policy = self._dispatcher.policy
         state = "open" if self._closers is None else "closing"
         return (
-            f"<trtasync.Engine {self._backend.name}: {'closed' if self._is_closed else state}, "
+            f"<trtasync.Engine {self.name!r} on {self._backend.name}: "
+            f"{'closed' if self._is_closed else state}, "
             f"{policy.queued} rows queued, {policy.in_flight} in flight>"
         )
 
@@ -320,6 +330,16 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     that nobody watches asks once a batch whether somebody does.
     """
     engine._dispatcher.watcher = watcher
+
+
+def _group_maker(backend: Backend) -> Callable[[Layout], Group]:
+    """Not a method: an engine that refers to itself is not freed before the collector comes."""
+
+    def new_group(layout: Layout) -> Group:
+        backend.admit(layout)
+        return Group(layout)
+
+    return new_group
 
 
 def _level(priority: object) -> int:

@@ -2,7 +2,8 @@
 
 TrtasyncError
 ├── InvalidInput        (also ValueError)    an array, a name or an argument is not acceptable
-├── QueueFull                                the bounded queue has no room for this request
+│   └── RequestTooLarge                      the request has more rows than the queue ever takes
+├── QueueFull                                the bounded queue has no room for this request now
 ├── EngineClosed                             the engine is closing or closed
 ├── WrongLoop           (also RuntimeError)  used from another event loop, thread or process
 ├── BackendUnavailable                       what the backend needs is not on this machine
@@ -23,21 +24,68 @@ __all__ = [
     "InvalidInput",
     "PlanError",
     "QueueFull",
+    "RequestTooLarge",
     "TrtasyncError",
     "WrongLoop",
 ]
 
 
 class TrtasyncError(Exception):
-    """The root: `except TrtasyncError` catches everything this library raises on purpose."""
+    """The root: `except TrtasyncError` catches everything this library raises on purpose.
+
+    A message is one line. The numbers and names in it are attributes too, so that no program has
+    to read it; they and the message survive `pickle` and `copy.copy`.
+    """
+
+    def __init__(self, message: object = "", **fields: object):
+        """Args:
+        message: what was expected, what came, how to mend it.
+        fields: values of attributes that the class declares; plain data.
+        """
+        super().__init__(_one_line(str(message)))
+        self.__dict__.update(fields)
 
 
 class InvalidInput(TrtasyncError, ValueError):
-    """An array, a name or an argument is not acceptable. Nothing was queued."""
+    """An array, a name or an argument is not acceptable. Nothing was queued.
+
+    Attributes:
+        name: the input, output or option it is about; None when it is about none or several.
+        axis: the axis of that tensor, counted with the batch axis.
+        expected: what it takes there: a length, a shape, a dtype's name, the known names.
+        got: what came instead.
+    """
+
+    name: str | None = None
+    axis: int | None = None
+    expected: object = None
+    got: object = None
+
+
+class RequestTooLarge(InvalidInput):
+    """A request has more rows than `max_queue_size`: waiting does not help, smaller requests do.
+
+    Attributes:
+        limit: `max_queue_size`.
+        rows: of the request.
+    """
+
+    limit: int = 0
+    rows: int = 0
 
 
 class QueueFull(TrtasyncError):
-    """`max_queue_size` rows are waiting. Raised at once: back off, shed load, or retry later."""
+    """`max_queue_size` rows are waiting. Raised at once: back off, shed load, or retry later.
+
+    Attributes:
+        limit: `max_queue_size`.
+        rows: of the request.
+        queued: rows that waited when it came.
+    """
+
+    limit: int = 0
+    rows: int = 0
+    queued: int = 0
 
 
 class EngineClosed(TrtasyncError):
@@ -45,7 +93,13 @@ class EngineClosed(TrtasyncError):
 
 
 class WrongLoop(TrtasyncError, RuntimeError):
-    """An engine belongs to the event loop, thread and process that opened it, not to this one."""
+    """An engine belongs to the event loop, thread and process that opened it, not to this one.
+
+    Attributes:
+        where: what was another one here: "loop", "thread" or "process".
+    """
+
+    where: str | None = None
 
 
 class BackendUnavailable(TrtasyncError):
@@ -61,7 +115,13 @@ class BuildError(PlanError):
 
 
 class CudaError(TrtasyncError):
-    """CUDA refused a call (out of memory, a wrong argument). The device itself is usable."""
+    """CUDA refused a call (out of memory, a wrong argument). The device itself is usable.
+
+    Attributes:
+        code: CUDA's number for it.
+    """
+
+    code: int | None = None
 
 
 class InferenceError(TrtasyncError):
@@ -75,4 +135,16 @@ class DeviceLost(TrtasyncError):
     """A lane or its device died under this request. Not recoverable for that lane.
 
     The engine goes on with the lanes it has left; when none is left every `infer` raises this.
+
+    Attributes:
+        lane: which lane it was, counted from 0; None when all are lost.
+        code: CUDA's number for what happened, if it came from a call of CUDA.
     """
+
+    lane: int | None = None
+    code: int | None = None
+
+
+def _one_line(text: str) -> str:
+    """The words of others (a runtime, a parser) come in many lines; a log takes one."""
+    return " ".join(line for part in text.splitlines() if (line := part.strip()))

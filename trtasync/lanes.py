@@ -52,9 +52,9 @@ def check_outputs(outputs: Sequence[Array], rows: int) -> None:
     for index, output in enumerate(outputs):
         if not output.ndim or len(output) != rows:
             raise InferenceError(
-                f"output {index} has shape {output.shape} for a batch of {rows} rows: "
-                "its first axis is not the batch axis, so its rows cannot be told apart. "
-                "Export the model with one batch axis first in every input and output."
+                f"output {index} has shape {output.shape}, rows first, for a batch of {rows} rows: "
+                "they do not lie along its batch axis, so they cannot be told apart. Open the "
+                "model with batching=False, or name the axis: batch_axes={...}."
             )
 
 

@@ -6,18 +6,22 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
-from trtasync.backends.plan_files import is_plan
+from trtasync.backends.plan_files import MAGIC, is_plan
+from trtasync.build.plan import Plan
+from trtasync.cores import cores
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile
+from trtasync.rows import Batching
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build import BuilderConfig
+    from trtasync.build.axis_names import AxisNames
     from trtasync.build.job import Job
     from trtasync.build.order import Built
 
@@ -41,6 +45,9 @@ class EngineOptions:
     preferred_batch_size: Sequence[int] | None
     max_queue_size: int
     padding: Mapping[str, Pad]
+    batching: Batching
+    batch_axes: Mapping[str, int | None] | None
+    check_seconds: float
     loop_budget: float
     graphs: bool
     copy_threads: int | None
@@ -49,6 +56,16 @@ class EngineOptions:
     builder_config: "BuilderConfig | None"
     cache: Any
     engine_host_code_allowed: bool
+    name: str | None
+
+
+def engine_name(options: EngineOptions, backend: Backend) -> str:
+    """What an engine is called in what people read."""
+    if options.name is not None:
+        return options.name
+    if isinstance(options.model, (str, os.PathLike)):
+        return Path(options.model).stem
+    return "model" if isinstance(options.model, bytes) else backend.name
 
 
 def load(options: EngineOptions, stop: threading.Event) -> Backend:
@@ -56,16 +73,19 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
 
     Args:
         options: what the user wants.
-        stop: set to end a build at its next step; whatever comes of it then is nobody's.
+        stop: set to end a build, or the opening of a plan, at its next step: by `Stopped`, or
+            later, when the backend opens its lanes.
 
     Raises:
         InvalidInput, BackendUnavailable, PlanError: see `open_engine`.
     """
+    if isinstance(options.model, bytes):
+        return _load_bytes(options.model, options, stop)
     if not isinstance(options.model, (str, os.PathLike)):
         if not all(hasattr(options.model, name) for name in _BACKEND_NAMES):
             raise InvalidInput(
-                "the model must be the path of an .onnx file or of a plan, or implement "
-                f"trtasync.backends.Backend, not {options.model!r}."
+                "the model must be the path of an .onnx file or of a plan, the bytes of one, or "
+                f"implement trtasync.backends.Backend; not a {type(options.model).__name__}."
             )
         return cast(Backend, options.model)
     path = Path(options.model)
@@ -77,14 +97,37 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
         )
     chosen = backend_for(path, options.backend)
     if chosen == "tensorrt":
-        return _load_plan(path, options) if planned else _build(path, options, stop)
+        if not planned:
+            return _build(path, options, stop)
+        axes = options.model.axes if isinstance(options.model, Plan) else {}
+        return _load_plan(path, options, stop, axes)
     if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
+    return _load_onnx(path, options)
+
+
+def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
     if options.devices is not None:
         raise InvalidInput(f"the CPU backend has no devices to choose; got {options.devices!r}.")
     from trtasync.backends.onnxruntime import load as load_onnx
 
-    return load_onnx(path, options.threads or max(1, cores() // (options.streams or 1)))
+    return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
+
+
+def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Backend:
+    """A model in memory; TensorRT gets it as a file that is gone afterwards."""
+    kind = "plan" if model.startswith(MAGIC) else "onnx"
+    if kind == "onnx":
+        shown = Path(f"<{len(model)} bytes>")
+        if backend_for(shown, options.backend) == "onnxruntime":
+            return _load_onnx(model, options)
+    with _own_folder() as folder:
+        path = Path(folder) / f"model.{kind}"
+        try:
+            path.write_bytes(model)
+        except OSError as error:
+            raise BuildError(f"there is no room for the model: {error}. Set TMPDIR.") from error
+        return load(replace(options, model=path), stop)
 
 
 def backend_for(path: Path, wanted: str) -> str:
@@ -117,7 +160,13 @@ def _why_not_tensorrt() -> str:
     return ""
 
 
-def _load_plan(path: Path, options: EngineOptions, own: bool = False) -> Backend:
+def _load_plan(
+    path: Path,
+    options: EngineOptions,
+    stop: threading.Event,
+    axes: "AxisNames",
+    own: bool = False,
+) -> Backend:
     """`own`: we have built it ourselves, so the code it may carry is to be trusted."""
     from trtasync.backends import tensorrt
 
@@ -130,6 +179,8 @@ def _load_plan(path: Path, options: EngineOptions, own: bool = False) -> Backend
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             engine_host_code_allowed=own or options.engine_host_code_allowed,
+            axes=axes,
+            stop=stop,
         ),
     )
 
@@ -150,7 +201,7 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
             "a plan that is calibrated or stripped of its weights is not for open_engine to build: "
             "build it with build_plan(output=...), and open that."
         )
-    with _plan_folder(options.cache is False) as folder:
+    with _own_folder() if options.cache is False else nullcontext() as folder:
         order = make_order(
             path,
             output=None if folder is None else Path(folder) / "model.plan",
@@ -159,14 +210,17 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
             config=config,
             cache=options.cache,
             device=_devices(options)[0],
+            batch_axes=options.batch_axes,
         )
         job = Job(order, stop)
-        return _open_built(job, job.run(), options)
+        return _open_built(job, job.run(), options, stop)
 
 
-def _open_built(job: "Job", built: "Built", options: EngineOptions) -> Backend:
+def _open_built(
+    job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
+) -> Backend:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
-    from trtasync.backends.tensorrt.plans import PlanRefused
+    from trtasync.backends.tensorrt.engines import PlanRefused
 
     config = options.builder_config
     carries_code = config is not None and config.version_compatible
@@ -176,25 +230,22 @@ def _open_built(job: "Job", built: "Built", options: EngineOptions) -> Backend:
             "engine_host_code_allowed=True if you trust them, or choose another cache."
         )
     try:
-        return _load_plan(built.path, options, built.own)
+        return _load_plan(built.path, options, stop, built.axes, built.own)
     except PlanRefused as error:
-        # A full GPU refuses good plans too, and a new build would not make room.
-        if not built.cached or not error.has_room:
+        if not built.cached:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
         anew = job.run(useless=built.checksum)
-        return _load_plan(anew.path, options, anew.own)
+        return _load_plan(anew.path, options, stop, anew.axes, anew.own)
 
 
-def _plan_folder(wanted: bool) -> AbstractContextManager[str | None]:
-    """A folder for the plan of an engine that keeps none."""
-    if not wanted:
-        return nullcontext()
+def _own_folder() -> AbstractContextManager[str]:
+    """A folder for the files of an engine that keeps none."""
     try:
         return tempfile.TemporaryDirectory(prefix="trtasync-")
     except OSError as error:
         raise BuildError(
-            f"there is no place for the plan: {error}. Set TMPDIR, or let it be cached."
+            f"there is no place for the model's files: {error}. Set TMPDIR to a folder with room."
         ) from error
 
 
@@ -209,10 +260,3 @@ def _demand_one_kind(devices: Sequence[int]) -> None:
             f"GPUs {list(devices)} are of different kinds ({', '.join(d.name for d in found)}), "
             "and a plan runs on one; open an engine for each kind."
         )
-
-
-def cores() -> int:
-    """Cores this process may use (a container's share, not the machine's)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

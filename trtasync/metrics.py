@@ -3,9 +3,7 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 _STEPS = 10
@@ -120,7 +118,7 @@ class BatchRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A frozen picture of an engine. Rows are counted where it says rows, requests elsewhere.
+    """A picture of an engine, as plain data. Rows are counted where it says rows, else requests.
 
     Attributes:
         queued: rows waiting or forming a batch.
@@ -158,7 +156,7 @@ class Statistics:
     batches: int
     padded_rows: int
     retried: int
-    batch_sizes: Mapping[int, int]
+    batch_sizes: dict[int, int]
     latency: TimeSummary
     queue: TimeSummary
     stage: TimeSummary
@@ -184,7 +182,6 @@ class Meter:
         "latency",
         "padded_rows",
         "queue",
-        "rejected",
         "retried",
         "stage",
     )
@@ -193,7 +190,6 @@ class Meter:
         self.answered = 0
         self.failed = 0
         self.cancelled = 0
-        self.rejected = 0
         self.padded_rows = 0
         self.retried = 0
         self.batch_sizes: Counter[int] = Counter()
@@ -210,6 +206,7 @@ class Meter:
         queued: int,
         in_flight: int,
         waiting: int,
+        rejected: int,
         left_out: int,
         lanes: tuple[LaneStatistics, ...],
     ) -> Statistics:
@@ -222,13 +219,13 @@ class Meter:
             answered=self.answered,
             failed=self.failed,
             cancelled=self.cancelled,
-            rejected=self.rejected,
+            rejected=rejected,
             left_out=left_out,
             rows=sum(size * times for size, times in sizes.items()),
             batches=sum(sizes.values()),
             padded_rows=self.padded_rows,
             retried=self.retried,
-            batch_sizes=MappingProxyType(sizes),
+            batch_sizes=sizes,
             latency=self.latency.snapshot(),
             queue=self.queue.snapshot(),
             stage=self.stage.snapshot(),

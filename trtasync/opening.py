@@ -1,27 +1,26 @@
 """The front door: arguments checked, backend chosen, model loaded off the loop, engine made."""
 
-import logging
 import math
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from trtasync.backends import Backend, OpenLane
 from trtasync.batching import PolicyOptions
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
-from trtasync.loading import EngineOptions, load
+from trtasync.loading import EngineOptions, engine_name
 from trtasync.loops import in_thread
 from trtasync.profiles import Profile, read_profiles
+from trtasync.rows import Batching, Judgement
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build import BuilderConfig
-
-log = logging.getLogger("trtasync")
 
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
@@ -31,9 +30,8 @@ learn of the end and to launch. Earlier, and it misses what comes in the meantim
 latencies half as long again at 30 % load on one stream (docs/policies.md)."""
 
 
-@asynccontextmanager
-async def open_engine(
-    model: str | os.PathLike[str] | Backend,
+def open_engine(
+    model: str | os.PathLike[str] | bytes | bytearray | memoryview | Backend,
     *,
     backend: BackendName = "auto",
     devices: Sequence[int] | None = None,
@@ -44,6 +42,9 @@ async def open_engine(
     preferred_batch_size: Sequence[int] | None = None,
     max_queue_size: int = 4096,
     padding: Mapping[str, Pad] | None = None,
+    batching: Batching = "auto",
+    batch_axes: Mapping[str, int | None] | None = None,
+    check_seconds: float = 0.3,
     threads: int | None = None,
     loop_budget: float = 0.001,
     graphs: bool = True,
@@ -53,16 +54,20 @@ async def open_engine(
     builder_config: "BuilderConfig | None" = None,
     cache: bool | str | os.PathLike[str] = True,
     engine_host_code_allowed: bool = False,
-) -> AsyncIterator[Engine]:
-    """Open a model and give an `Engine` for the length of an `async with`.
+    name: str | None = None,
+) -> "Opening":
+    """Open a model: `async with open_engine(model) as engine:`, or `await open_engine(model)`.
 
     Leaving the block drains the engine (everything accepted is answered); leaving it by an
-    exception aborts it. Both leave no thread behind.
+    exception aborts it. Both leave no thread behind. An engine that was awaited (in a notebook, for
+    an application's state) is closed by `await engine.aclose()`; a forgotten one warns and frees
+    what it holds when it is collected.
 
     Args:
-        model: path of an `.onnx` file or of a TensorRT plan (`.plan`, `.engine`), a `Plan`, or an
-            object that implements `trtasync.backends.Backend`. On a GPU an `.onnx` file is built
-            into a plan first, which takes minutes, and kept for the next time.
+        model: path of an `.onnx` file or of a TensorRT plan (`.plan`, `.engine`), what such a file
+            holds (an ONNX model's weights have to be in it), a `Plan`, or an object that
+            implements `trtasync.backends.Backend`. On a GPU an ONNX model is built into a plan
+            first, which takes minutes, and kept for the next time.
         backend: "onnxruntime", "tensorrt", or "auto": what suits the file and this machine.
         devices: GPU indices, default [0]; must be None on the CPU.
         streams: lanes, each running its own batches; on a GPU a CUDA stream each, so many on every
@@ -75,8 +80,16 @@ async def open_engine(
             0: Triton's rule instead: a batch waits for a preferred size or for this long, even on
             an idle device.
         preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
-        max_queue_size: rows that may wait; more raise `QueueFull`.
+        max_queue_size: rows that may wait; more raise `QueueFull`, and a request of more rows
+            `RequestTooLarge`.
         padding: input name -> `Pad`, so that different lengths share a batch.
+        batching: whether requests may share batches. "auto" (default): where rows are proved or
+            tested not to influence each other; otherwise each request runs alone, and a warning
+            says why. "proved": only where the graph proves it. True: by all means, unchecked.
+            False: never; nothing is examined.
+        batch_axes: tensor name -> the axis along which its rows lie, or None for an input that all
+            rows of a batch share; what is left out follows the names of axes.
+        check_seconds: that the model may be run for, to test its rows, while it is opened.
         threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
         loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
             is not worth a thread hop; 0 keeps every run off the loop.
@@ -91,6 +104,11 @@ async def open_engine(
         cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
             you trust; those built here, or kept where only this user can write, are trusted anyway.
+        name: of the engine in its `repr`, in log lines, warnings and names of threads. Default: the
+            file's, without its suffix.
+
+    Returns:
+        what is to be entered or awaited, once.
 
     Raises:
         InvalidInput: an argument makes no sense.
@@ -98,7 +116,7 @@ async def open_engine(
         PlanError: the model cannot be read or batched.
     """
     options = EngineOptions(
-        model=model,
+        model=bytes(model) if isinstance(model, (bytearray, memoryview)) else model,
         backend=backend,
         devices=devices,
         streams=streams,
@@ -109,6 +127,9 @@ async def open_engine(
         preferred_batch_size=preferred_batch_size,
         max_queue_size=max_queue_size,
         padding=padding or {},
+        batching=batching,
+        batch_axes=batch_axes,
+        check_seconds=check_seconds,
         loop_budget=loop_budget,
         graphs=graphs,
         copy_threads=copy_threads,
@@ -117,32 +138,74 @@ async def open_engine(
         builder_config=builder_config,
         cache=cache,
         engine_host_code_allowed=engine_host_code_allowed,
+        name=name,
     )
     check_options(options)
+    return Opening(options)
+
+
+class Opening(AbstractAsyncContextManager[Engine, None]):
+    """A model to be opened, by `async with` or by `await`; see `open_engine`."""
+
+    def __init__(self, options: EngineOptions):
+        """Args:
+        options: checked.
+        """
+        self._options: EngineOptions | None = options
+        self._engine: Engine | None = None
+
+    def __await__(self) -> Generator[Any, None, Engine]:
+        return _open_engine(self._once()).__await__()
+
+    async def __aenter__(self) -> Engine:
+        self._engine = await _open_engine(self._once())
+        return self._engine
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        engine, self._engine = self._engine, None
+        assert engine is not None
+        await engine.aclose(drain=error is None)
+
+    def _once(self) -> EngineOptions:
+        options, self._options = self._options, None
+        if options is None:
+            raise InvalidInput("this engine was opened before; call open_engine for another one.")
+        return options
+
+
+async def _open_engine(options: EngineOptions) -> Engine:
+    """Load the model in a thread, and make an engine of it in this loop."""
     stop = threading.Event()
     opened = await in_thread(lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.set)
     try:
-        engine = Engine(
-            opened.backend, opened.lanes, opened.policy, options.padding, options.loop_budget
+        return Engine(
+            opened.name,
+            opened.backend,
+            opened.lanes,
+            opened.policy,
+            options.padding,
+            options.loop_budget,
+            opened.judgement,
         )
     except BaseException:
         await in_thread(opened.close)
         raise
-    try:
-        yield engine
-    except BaseException:
-        await engine.aclose(drain=False)
-        raise
-    await engine.aclose()
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """A loaded model with its lanes, not yet owned by an engine."""
 
+    name: str
     backend: Backend
     lanes: Sequence[OpenLane]
     policy: PolicyOptions
+    judgement: Judgement
 
     def close(self) -> None:
         with ExitStack() as closing:  # unwinds in reverse order
@@ -153,12 +216,14 @@ class _Opened:
 
 def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
-    backend = load(options, stop)
+    from trtasync.judging import load_judged  # what judges is loaded with the first model
+
+    backend, judgement = load_judged(options, stop)
     try:
         policy = _policy_options(options, backend)
         streams = options.streams or backend.default_streams
         lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
-        return _Opened(backend, lanes, policy)
+        return _Opened(engine_name(options, backend), backend, lanes, policy, judgement)
     except BaseException:
         backend.close()
         raise
@@ -169,14 +234,11 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
     spec = backend.spec
     sizes = tuple(sorted(set(options.batch_sizes or ())))
     largest = options.max_batch_size or (sizes[-1] if sizes else backend.default_batch_size)
-    if spec.fixed_batch is not None:
+    if not spec.batched:
+        largest, sizes = 1, ()
+    elif spec.fixed_batch is not None:
         _demand_fixed(options, spec.fixed_batch)
         largest, sizes = spec.fixed_batch, (spec.fixed_batch,)
-    elif not spec.batched:
-        log.warning(
-            "%s: the tensors have no common batch axis, so every request runs alone", backend.name
-        )
-        largest, sizes = 1, ()
     elif backend.largest_batch_size is not None and largest > backend.largest_batch_size:
         raise InvalidInput(
             f"max_batch_size={largest}, but the plan allows at most {backend.largest_batch_size}."
@@ -219,21 +281,36 @@ def check_options(options: EngineOptions) -> None:
     """
     if options.backend not in ("auto", "tensorrt", "onnxruntime"):
         raise InvalidInput(
-            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}."
+            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}.",
+            name="backend",
+            got=options.backend,
         )
+    if options.batching not in ("auto", "proved", True, False):
+        raise InvalidInput(
+            f"batching must be 'auto', 'proved', True or False, not {options.batching!r}.",
+            name="batching",
+            got=str(options.batching),
+        )
+    if options.batch_axes is not None and not isinstance(options.batch_axes, Mapping):
+        raise InvalidInput(
+            f"batch_axes must map tensor names to axes or None, not {options.batch_axes!r}."
+        )
+    name: Any = options.name
+    if name is not None and (not isinstance(name, str) or not name):
+        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
     for name in ("streams", "threads", "copy_threads", "max_batch_size", "max_queue_size"):
         _demand_positive(name, getattr(options, name))
     for name in ("batch_sizes", "preferred_batch_size"):
         sizes = getattr(options, name)
         if sizes is not None and not isinstance(sizes, Sequence):
-            raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.")
+            raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.", name=name)
         for size in sizes or ():
-            _demand_positive(f"every number in {name}", size)
-    for name in ("max_queue_delay", "loop_budget"):
+            _demand_positive(name, size, of="every number in ")
+    for name in ("max_queue_delay", "loop_budget", "check_seconds"):
         seconds = getattr(options, name)
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < math.inf:
-            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.")
+            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
     _check_devices(options)
     sizes = options.batch_sizes or ()
     if sizes and options.max_batch_size and max(sizes) != options.max_batch_size:
@@ -242,7 +319,10 @@ def check_options(options: EngineOptions) -> None:
             f"max_batch_size={options.max_batch_size}."
         )
     if options.preferred_batch_size and not options.max_queue_delay:
-        raise InvalidInput("preferred_batch_size belongs to max_queue_delay; give both.")
+        raise InvalidInput(
+            "preferred_batch_size belongs to max_queue_delay; give both.",
+            name="preferred_batch_size",
+        )
     if not isinstance(options.padding, Mapping):
         raise InvalidInput(f"padding must map input names to Pads, not {options.padding!r}.")
     for name, pad in options.padding.items():
@@ -264,8 +344,10 @@ def _check_devices(options: EngineOptions) -> None:
         raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
 
 
-def _demand_positive(name: str, value: object) -> None:
+def _demand_positive(name: str, value: object, of: str = "") -> None:
     if value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidInput(f"{name} must be a whole number of at least 1, not {value!r}.")
+        raise InvalidInput(
+            f"{of}{name} must be a whole number of at least 1, not {value!r}.", name=name
+        )

@@ -5,13 +5,16 @@ combination of shapes (a `Form`) is kept: a request of a known form costs one di
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trtasync.errors import InvalidInput
-from trtasync.tensors import Dim, ModelSpec, Pad, TensorSpec
+from trtasync.axes import is_anonymous
+from trtasync.errors import InvalidInput, TrtasyncError
+from trtasync.padding import OutputCut, RowPad, find_cuts, read_padding
+from trtasync.tensors import ModelSpec, Pad, TensorSpec
 
 Array = npt.NDArray[Any]
 Adopt = Callable[[TensorSpec, Any], Any]
@@ -24,6 +27,9 @@ _DLPACK_HOST = (1, 3)
 MAX_FORMS = 4096
 """Forms kept at most; past that they are forgotten and found again: shapes can be endless."""
 
+MAX_SHARED_BYTES = 64 << 20
+"""Shared inputs kept at most, likewise."""
+
 
 def nothing(spec: TensorSpec, value: Any) -> None:
     """Take nothing over: for backends whose memory is the host's."""
@@ -33,23 +39,26 @@ class Layout:
     """The shape of one row of a batch: what all requests of a group have in common.
 
     Attributes:
-        shapes: per input (shape tensors left out), the (padded) shape of one row, without the batch
-            axis.
-        fills: per input, (axis within the row, value) where it is padded, else None.
+        shapes: per row input, the (padded) shape of one row, without the batch axis; of a request
+            that runs alone, of the whole array.
+        fills: per row input, (axis within the row, value) where it is padded, else None.
         values: per shape tensor, its values.
+        shared: per other shared input, the array; read-only.
     """
 
-    __slots__ = ("fills", "shapes", "values")
+    __slots__ = ("fills", "shapes", "shared", "values")
 
     def __init__(
         self,
         shapes: tuple[Shape, ...],
         fills: tuple[tuple[int, float] | None, ...],
         values: tuple[Shape, ...] = (),
+        shared: tuple[Array, ...] = (),
     ):
         self.shapes = shapes
         self.fills = fills
         self.values = values
+        self.shared = shared
 
     def __repr__(self) -> str:
         return f"Layout({', '.join(map(str, self.shapes))})"
@@ -60,24 +69,34 @@ class Form:
 
     Attributes:
         group: what the batching core groups by (made once per layout).
-        rows: rows of the batch axis.
-        sample: the caller left the batch axis out, so the answer has none either.
+        rows: rows of the batch; 1 for a request that runs alone.
+        bare: the answer is one row of the slot's outputs, not several behind one another: the
+            caller left the batch axis out, or runs alone.
         single: the caller gave one array, so a single output comes back as one array.
-        cuts: output index -> index into one row that cuts the padding off.
-        plain: one row, no batch axis, one array, no cut: an answer is a bare row of the output.
+        cuts: output index -> how the padding is cut off.
+        axes: per output, where the rows' axis goes in the answer; None where it is first anyway.
+            For a bare answer: an axis of length 1 that the model gives and the caller left out.
+        plain: bare, one array, nothing to cut or to move.
     """
 
-    __slots__ = ("cuts", "group", "plain", "rows", "sample", "single")
+    __slots__ = ("axes", "bare", "cuts", "group", "plain", "rows", "single")
 
     def __init__(
-        self, group: Any, rows: int, sample: bool, single: bool, cuts: dict[int, tuple[slice, ...]]
+        self,
+        group: Any,
+        rows: int,
+        bare: bool,
+        single: bool,
+        cuts: Mapping[int, OutputCut],
+        axes: tuple[int | None, ...] | None = None,
     ):
         self.group = group
         self.rows = rows
-        self.sample = sample
+        self.bare = bare
         self.single = single
         self.cuts = cuts
-        self.plain = sample and single and not cuts
+        self.axes = axes
+        self.plain = bare and single and not cuts and axes is None
 
 
 class RequestReader:
@@ -97,23 +116,23 @@ class RequestReader:
             adopt: takes arrays over that lie on a device of the backend.
 
         Raises:
-            InvalidInput: when a padding rule names no dynamic axis of an input.
+            InvalidInput: a padding rule does not suit its input.
         """
         self._spec = spec
         self._row_inputs = spec.row_inputs
-        self._shape_tensors = [at for at, tensor in enumerate(spec.inputs) if tensor.host]
-        self._pads = [_sample_pad(spec, tensor, padding) for tensor in self._row_inputs]
-        unknown = set(padding) - {tensor.name for tensor in self._row_inputs}
-        if unknown:
-            raise InvalidInput(
-                f"padding= names {sorted(unknown)}, which are no inputs; "
-                f"the inputs are {[tensor.name for tensor in spec.inputs]}."
-            )
+        self._shared = [at for at, tensor in enumerate(spec.inputs) if spec.is_shared(tensor)]
+        self._pads = read_padding(spec, padding)
         self._make_group = make_group
-        self._adopt = adopt
+        # rows of such an array are copied as they lie, so they must come first in it
+        rows_first = all(tensor.batch_axis in (0, None) for tensor in spec.inputs)
+        self._adopt = adopt if not any(self._pads) and (rows_first or not spec.batched) else nothing
+        self._row_axes = tuple(tensor.batch_axis for tensor in self._row_inputs)
         self._groups: dict[Any, Any] = {}
+        self._kept = 0
         self.arrays: dict[Shape, Form] = {}
-        """Forms of requests that were one bare array, by its shape: the hot path looks here."""
+        """Forms of requests that were one bare array, by its shape, where it is staged as it is:
+        the hot path looks here."""
+        self._single: dict[Any, Form] = {}
         self._named: dict[Any, Form] = {}
         self.dtype = spec.inputs[0].dtype
 
@@ -124,7 +143,8 @@ class RequestReader:
             inputs: an array, a sequence of arrays in input order, or a mapping by input name.
 
         Returns:
-            its form, and its array (a model of one input) or tuple of arrays in input order.
+            its form, and what is staged, rows first: its array (a model of one input) or tuple of
+            arrays in the order of the row inputs.
 
         Raises:
             InvalidInput: naming the input, what was expected and what came.
@@ -139,56 +159,79 @@ class RequestReader:
             values = self._in_order((inputs,))
         specs = self._spec.inputs
         arrays = tuple(map(self._as_array, specs, values))
-        held: tuple[Shape, ...] = ()
-        if self._shape_tensors:
-            arrays, held = self._take_shape_tensors(arrays)
+        shared: tuple[Array, ...] = ()
+        if self._shared:
+            arrays, shared = self._take_shared(arrays)
         shapes = tuple(array.shape for array in arrays)
-        forms: dict[Any, Form] = self.arrays if single else self._named
-        key: Any = shapes[0] if single else (shapes, held) if held else shapes
-        form = forms.get(key)
+        key: Any = (shapes, tuple(map(_fingerprint, shared))) if shared else shapes
+        form = (self._single if single else self._named).get(key)
         if form is None:
-            form = self._new_form(shapes, held, single)
-            if len(forms) >= MAX_FORMS:
-                self._forget()
-            forms[key] = form
+            form = self._new_form(shapes, shared, single)
+            self._keep(form, key)
+        if form.axes is not None:
+            arrange = _with_axis if form.bare else _rows_first
+            arrays = tuple(map(arrange, arrays, self._row_axes))
         return form, (arrays[0] if len(arrays) == 1 else arrays)
+
+    def _keep(self, form: Form, key: Any) -> None:
+        forms = self._single if form.single else self._named
+        if len(forms) >= MAX_FORMS:
+            self._forget()
+        forms[key] = form
+        if form.single and form.axes is None:
+            self.arrays[key[0]] = form
 
     def _as_array(self, spec: TensorSpec, value: Any) -> Any:
         """The value as it will be staged: never a silent cast."""
         if type(value) is np.ndarray:
             return _as_host_array(spec, value)
-        if not spec.host and not any(pad is not None for pad in self._pads):
-            taken = self._adopt(spec, value)
-            if taken is not None:
-                return taken
-        if _is_on_device(value):
+        try:
+            taken = None if self._spec.is_shared(spec) else self._adopt(spec, value)
+            on_device = taken is None and _is_on_device(value)
+        except TrtasyncError:
+            raise
+        except Exception as error:  # what it says of itself is code of others
+            raise InvalidInput(
+                f"input {spec} got {type(value).__name__}, which cannot say where it lies: "
+                f"{error!r}; give a numpy array.",
+                name=spec.name,
+                got=type(value).__name__,
+            ) from error
+        if on_device:
             raise InvalidInput(
                 f"input {spec} got an array in the memory of a GPU, which is taken only by the "
                 "TensorRT backend, for inputs without padding=; give a host array: x.cpu().numpy() "
-                "in torch, x.get() in CuPy."
+                "in torch, x.get() in CuPy.",
+                name=spec.name,
+                got=type(value).__name__,
             )
-        return _as_host_array(spec, value)
+        return _as_host_array(spec, value) if taken is None else taken
 
-    def _take_shape_tensors(
+    def _take_shared(
         self, arrays: tuple[Array, ...]
-    ) -> tuple[tuple[Array, ...], tuple[Shape, ...]]:
-        """(the arrays that rows are staged from, the values of the shape tensors)."""
-        values = []
-        for at in self._shape_tensors:
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """(the arrays that rows are staged from, those that all rows of a batch share)."""
+        for at in self._shared:
             spec, array = self._spec.inputs[at], arrays[at]
             if not _fits(spec, array.shape):
+                what = "shape tensor" if spec.host else "input"
+                why = "its values apply to the whole batch, so it has no batch axis."
+                help_ = why if spec.shape else _rank_help(spec, (0,))
                 raise InvalidInput(
-                    f"shape tensor {spec} got shape {array.shape}; it has no batch axis, because "
-                    "its values apply to the whole batch."
+                    f"{what} {spec} got shape {array.shape}: {help_}",
+                    name=spec.name,
+                    expected=spec.shape,
+                    got=array.shape,
                 )
-            values.append(tuple(int(value) for value in array.ravel()))
-        rest = tuple(array for at, array in enumerate(arrays) if at not in self._shape_tensors)
-        return rest, tuple(values)
+        rest = tuple(array for at, array in enumerate(arrays) if at not in self._shared)
+        return rest, tuple(arrays[at] for at in self._shared)
 
     def _forget(self) -> None:
         self.arrays.clear()
+        self._single.clear()
         self._named.clear()
         self._groups.clear()
+        self._kept = 0
 
     def _by_name(self, inputs: Mapping[str, Any]) -> list[Any]:
         names = [spec.name for spec in self._spec.inputs]
@@ -196,7 +239,9 @@ class RequestReader:
             raise InvalidInput(
                 f"the model's inputs are {names}; got {list(inputs)}. "
                 f"Missing: {[name for name in names if name not in inputs]}; "
-                f"unknown: {[name for name in inputs if name not in names]}."
+                f"unknown: {[name for name in inputs if name not in names]}.",
+                expected=names,
+                got=list(inputs),
             )
         return [inputs[name] for name in names]
 
@@ -206,143 +251,136 @@ class RequestReader:
                 f"the model has {len(self._spec.inputs)} inputs "
                 f"({', '.join(map(str, self._spec.inputs))}); got {len(inputs)} values. "
                 "Give an array per input in this order, or a mapping by name "
-                "(a list is read as one array per input: use np.asarray for numbers)."
+                "(a list is read as one array per input: use np.asarray for numbers).",
+                expected=len(self._spec.inputs),
+                got=len(inputs),
             )
         return inputs
 
-    def _new_form(self, shapes: tuple[Shape, ...], held: tuple[Shape, ...], single: bool) -> Form:
+    def _new_form(self, shapes: tuple[Shape, ...], shared: tuple[Array, ...], single: bool) -> Form:
         sample, rows = self._rows(shapes)
-        strip = self._spec.batched and not sample
-        lengths = tuple(shape[1:] for shape in shapes) if strip else shapes
+        lengths = tuple(
+            self._row_shape(spec, shape, sample)
+            for spec, shape in zip(self._row_inputs, shapes, strict=True)
+        )
         self._check_dims(lengths)
         padded = tuple(map(_padded, self._row_inputs, lengths, self._pads))
-        group = self._groups.get((padded, held))
+        group = self._group(padded, shared)
+        cuts = find_cuts(self._spec, self._pads, lengths, padded)
+        bare = sample or not self._spec.batched
+        return Form(group, rows, bare, single, cuts, self._answer_axes(bare, sample))
+
+    def _row_shape(self, spec: TensorSpec, shape: Shape, sample: bool) -> Shape:
+        """Of what the slot calls a row: without the batch axis, or, alone, the whole of it."""
+        axis = spec.batch_axis
+        if axis is None or self._spec.batched == sample:
+            return shape
+        return (*shape[:axis], 1, *shape[axis:]) if sample else (*shape[:axis], *shape[axis + 1 :])
+
+    def _answer_axes(self, bare: bool, sample: bool) -> tuple[int | None, ...] | None:
+        axes = tuple(output.batch_axis for output in self._spec.outputs)
+        if bare:
+            return axes if sample and not self._spec.batched else None
+        moved = any(spec.batch_axis for spec in (*self._row_inputs, *self._spec.outputs))
+        return axes if moved else None
+
+    def _group(self, padded: tuple[Shape, ...], shared: tuple[Array, ...]) -> Any:
+        key = (padded, tuple(map(_fingerprint, shared)))
+        group = self._groups.get(key)
         if group is None:
             fills = tuple(None if pad is None else (pad.axis, pad.value) for pad in self._pads)
-            group = self._make_group(Layout(padded, fills, held))
-            self._groups[padded, held] = group
-        return Form(group, rows, sample, single, self._cuts(lengths, padded))
+            self._kept += sum(array.nbytes for array in shared)
+            if self._kept > MAX_SHARED_BYTES:
+                self._forget()
+            kept = list(zip(self._spec.shared_inputs, map(_own, shared), strict=True))
+            values = tuple(tuple(map(int, array.ravel())) for spec, array in kept if spec.host)
+            arrays = tuple(array for spec, array in kept if not spec.host)
+            group = self._make_group(Layout(padded, fills, values, arrays))
+            self._groups[key] = group
+        return group
 
     def _rows(self, shapes: tuple[Shape, ...]) -> tuple[bool, int]:
         """(the batch axis was left out, rows), judged by rank."""
-        specs = self._row_inputs
-        missing = [len(spec.shape) - len(shape) for spec, shape in zip(specs, shapes, strict=True)]
-        allowed = (0, 1) if self._spec.batched else (0,)
-        for spec, shape, short in zip(specs, shapes, missing, strict=True):
-            if short not in allowed:
-                raise InvalidInput(f"input {spec} got shape {shape}: {_rank_help(spec, allowed)}")
-        if not self._spec.batched:
-            return True, 1
-        if len(set(missing)) > 1:
+        counted: list[tuple[TensorSpec, Shape]] = []
+        for spec, shape in zip(self._row_inputs, shapes, strict=True):
+            allowed = (0,) if spec.batch_axis is None else (0, 1)
+            if len(spec.shape) - len(shape) not in allowed:
+                raise InvalidInput(
+                    f"input {spec} got shape {shape}: {_rank_help(spec, allowed)}",
+                    name=spec.name,
+                    expected=spec.shape,
+                    got=shape,
+                )
+            if spec.batch_axis is not None:
+                counted.append((spec, shape))
+        missing = {len(spec.shape) - len(shape) for spec, shape in counted}
+        if len(missing) > 1:
             raise InvalidInput(
-                f"some inputs came with a batch axis and some without: {_pairs(specs, shapes)}. "
+                f"some inputs came with a batch axis and some without: {_pairs(counted)}. "
                 "Give it to all of them or to none."
             )
-        if missing[0]:
-            return True, 1
-        counts = {shape[0] for shape in shapes}
+        if not missing or missing == {1} or not self._spec.batched:
+            return missing == {1}, 1
+        counts = {shape[spec.batch_axis or 0] for spec, shape in counted}
         if len(counts) > 1 or 0 in counts:
             raise InvalidInput(
-                f"the batch axis must be equal in all inputs and at least 1: "
-                f"{_pairs(specs, shapes)}."
+                f"the batch axis must be equal in all inputs and at least 1: {_pairs(counted)}.",
+                got=sorted(counts),
             )
         return False, counts.pop()
 
     def _check_dims(self, lengths: tuple[Shape, ...]) -> None:
-        named: dict[str, tuple[int, str]] = {}
-        for spec, shape in zip(self._row_inputs, lengths, strict=True):
-            for axis, (want, got) in enumerate(
-                zip(_row_axes(self._spec, spec), shape, strict=True)
-            ):
+        """What the file fixes, and what padding needs to be equal. All else the runtime judges."""
+        padded: dict[str, tuple[int, str]] = {}
+        for spec, shape, pad in zip(self._row_inputs, lengths, self._pads, strict=True):
+            for axis, (want, got) in enumerate(zip(self._spec.row_dims(spec), shape, strict=True)):
                 if isinstance(want, int) and want != got:
+                    of = "a row" if self._spec.batched else "it"
                     raise InvalidInput(
-                        f"input {spec} got rows of shape {shape}: "
-                        f"axis {axis} of a row must be {want}, not {got}."
+                        f"input {spec} got {'rows of ' if self._spec.batched else ''}shape "
+                        f"{shape}: axis {axis} of {of} must be {want}, not {got}.",
+                        name=spec.name,
+                        axis=self._spec.full_axis(spec, axis),
+                        expected=want,
+                        got=got,
                     )
-                if isinstance(want, str):
-                    known, owner = named.setdefault(want, (got, spec.name))
-                    if known != got:
+                if pad is not None and axis == pad.axis and isinstance(want, str):
+                    known, owner = padded.setdefault(want, (got, spec.name))
+                    if known != got and not is_anonymous(want):
                         raise InvalidInput(
                             f"axis '{want}' is {known} in input '{owner}' "
-                            f"but {got} in input '{spec.name}'; they must be equal."
+                            f"but {got} in input '{spec.name}'; they must be equal to be padded.",
+                            name=spec.name,
+                            axis=self._spec.full_axis(spec, axis),
+                            expected=known,
+                            got=got,
                         )
 
-    def _cuts(
-        self, lengths: tuple[Shape, ...], padded: tuple[Shape, ...]
-    ) -> dict[int, tuple[slice, ...]]:
-        cuts: dict[int, list[slice]] = {}
-        for spec, true, full, pad in zip(
-            self._row_inputs, lengths, padded, self._pads, strict=True
-        ):
-            if pad is None or true[pad.axis] == full[pad.axis]:
-                continue
-            for output, axis, length in pad.targets(self._spec, spec, true[pad.axis]):
-                index = cuts.setdefault(output, [])
-                index.extend(slice(None) for _ in range(axis + 1 - len(index)))
-                index[axis] = slice(0, length)
-        return {output: tuple(index) for output, index in cuts.items()}
 
-
-class _SamplePad:
-    """A `Pad` with its axes counted within a row (no batch axis) and from the front."""
-
-    __slots__ = ("_name", "_rule", "axis", "value")
-
-    def __init__(self, rule: Pad, axis: int, name: Dim):
-        self._rule = rule
-        self._name = name
-        self.axis = axis
-        self.value = rule.value
-
-    def apply(self, spec: TensorSpec, shape: Shape) -> Shape:
-        length = self._rule.length(shape[self.axis])
-        if length is None:
-            raise InvalidInput(
-                f"input {spec} got a row of shape {shape}: {shape[self.axis]} is longer than the "
-                f"largest padding size, {max(self._rule.sizes or (0,))}."
-            )
-        return (*shape[: self.axis], length, *shape[self.axis + 1 :])
-
-    def targets(self, model: ModelSpec, spec: TensorSpec, true: int) -> list[tuple[int, int, int]]:
-        """(output index, axis within a row, true length) of every output the padding shows in."""
-        found = []
-        for index, output in enumerate(model.outputs):
-            cut = self._rule.outputs.get(output.name)
-            if cut is not None:
-                axis = cut.axis if cut.axis >= 0 else cut.axis + len(output.shape)
-                found.append((index, axis - model.batched, max(0, cut.length(true))))
-            elif isinstance(self._name, str):
-                axes = _row_axes(model, output)
-                found.extend((index, i, true) for i, dim in enumerate(axes) if dim == self._name)
-        return found
-
-
-def _sample_pad(
-    model: ModelSpec, spec: TensorSpec, padding: Mapping[str, Pad]
-) -> _SamplePad | None:
-    rule = padding.get(spec.name)
-    if rule is None:
-        return None
-    rank = len(spec.shape)
-    axis = rule.axis if rule.axis >= 0 else rule.axis + rank
-    if not model.batched <= axis < rank or isinstance(spec.shape[axis], int):
-        raise InvalidInput(f"Pad(axis={rule.axis}) is no dynamic axis of input {spec}.")
-    outputs = {output.name: output for output in model.outputs}
-    for name, cut in rule.outputs.items():
-        if name not in outputs:
-            raise InvalidInput(f"Pad(outputs=...) names '{name}'; outputs are {list(outputs)}.")
-        rank_out = len(outputs[name].shape)
-        if not model.batched <= (cut.axis if cut.axis >= 0 else cut.axis + rank_out) < rank_out:
-            raise InvalidInput(f"Cut(axis={cut.axis}) is no axis of a row of {outputs[name]}.")
-    return _SamplePad(rule, axis - model.batched, spec.shape[axis])
-
-
-def _padded(spec: TensorSpec, shape: Shape, pad: _SamplePad | None) -> Shape:
+def _padded(spec: TensorSpec, shape: Shape, pad: RowPad | None) -> Shape:
     return shape if pad is None else pad.apply(spec, shape)
 
 
-def _row_axes(model: ModelSpec, spec: TensorSpec) -> tuple[Dim, ...]:
-    return spec.shape[1:] if model.batched else spec.shape
+def _rows_first(array: Array, axis: int | None) -> Array:
+    return np.moveaxis(array, axis, 0) if axis else array
+
+
+def _with_axis(array: Array, axis: int | None) -> Array:
+    """One row as the model takes it."""
+    return array if axis is None else np.expand_dims(array, axis)
+
+
+def _fingerprint(array: Array) -> tuple[Shape, bytes]:
+    """What tells shared inputs from one another: their bytes, or of large ones a digest."""
+    data = array.tobytes()
+    return array.shape, data if len(data) <= 64 else blake2b(data).digest()
+
+
+def _own(array: Array) -> Array:
+    """A copy that no caller can write to."""
+    copy = np.array(array, order="C")
+    copy.flags.writeable = False
+    return copy
 
 
 def _is_on_device(value: Any) -> bool:
@@ -359,18 +397,26 @@ def _as_host_array(spec: TensorSpec, value: Any) -> Array:
     if not (hasattr(value, "__array__") or hasattr(value, "__array_interface__")):
         raise InvalidInput(
             f"input {spec} got {type(value).__name__}; give a numpy array, "
-            f"e.g. np.asarray(value, dtype={str(spec.dtype)!r})."
+            f"e.g. np.asarray(value, dtype={str(spec.dtype)!r}).",
+            name=spec.name,
+            expected=str(spec.dtype),
+            got=type(value).__name__,
         )
     try:
         array = np.asarray(value)
     except Exception as error:
         raise InvalidInput(
             f"input {spec} got {type(value).__name__}, which cannot be read as a numpy array: "
-            f"{error}"
+            f"{error}",
+            name=spec.name,
+            got=type(value).__name__,
         ) from error
     if array.dtype.newbyteorder("=") != spec.dtype:
         raise InvalidInput(
-            f"input {spec} got dtype {array.dtype}; convert it: x.astype({str(spec.dtype)!r})."
+            f"input {spec} got dtype {array.dtype}; convert it: x.astype({str(spec.dtype)!r}).",
+            name=spec.name,
+            expected=str(spec.dtype),
+            got=str(array.dtype),
         )
     # Other byte orders hold the same numbers; equal types under another name (longlong) share
     # the bytes but not the buffer format, which the memoryview copy compares.
@@ -391,9 +437,9 @@ def _rank_help(spec: TensorSpec, allowed: tuple[int, ...]) -> str:
             "give it one when exporting: the runtime reports a scalar and an unknown rank alike."
         )
     if len(allowed) == 1:
-        return f"rank {rank} is needed (the model has no batch axis)."
+        return f"rank {rank} is needed (it has no batch axis)."
     return f"rank {rank} (rows) or rank {rank - 1} (one row, no batch axis) is needed."
 
 
-def _pairs(specs: Sequence[TensorSpec], shapes: Sequence[Shape]) -> str:
-    return ", ".join(f"{spec.name} {shape}" for spec, shape in zip(specs, shapes, strict=True))
+def _pairs(counted: Sequence[tuple[TensorSpec, Shape]]) -> str:
+    return ", ".join(f"{spec.name} {shape}" for spec, shape in counted)

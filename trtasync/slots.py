@@ -21,6 +21,12 @@ requests/s. Larger rows take longer than such a hand-over is worth guarding agai
 MAX_LAYOUTS = 64
 """Layouts whose views a slot remembers."""
 
+SPARE_BYTES = 1 << 20
+"""Bytes up to which a slot keeps what it has: what is larger and not needed is given back."""
+
+SPARE_FACTOR = 4
+"""Times what its batches need that a slot may hold."""
+
 WriteRow = Callable[[int, int, Any], None]
 """write(row, count, arrays): put `count` rows at `row`; arrays as `RequestReader.read` gives."""
 
@@ -71,6 +77,8 @@ class HostSlot:
         self._capacity = capacity
         self._buffers = [self.allocate(0) for _ in spec.row_inputs]
         self._known: dict[Layout, Views] = {}
+        self._held = 0  # bytes of buffers that grew with what was bound
+        self._before = 0  # bytes that the batch before this one needed
         self.copies: Copies | None = None
         self.lane = lane
         self.views: Views | None = None
@@ -99,7 +107,22 @@ class HostSlot:
         return self.copies is None or self.copies.done(ring)
 
     def let_go(self) -> None:
-        """The batch has ended: forget what callers brought or take along. Rows hold nothing."""
+        """The batch has ended: forget what callers brought or take along."""
+        self.outputs = []
+        if self._held > SPARE_BYTES:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Keep what the batch before this one needed: one large row among small ones takes its
+        memory along, several in a row allocate theirs twice."""
+        assert self.views is not None
+        needed = sum(array.nbytes for array in self.views.inputs)
+        before, self._before = self._before, needed
+        if self._held > SPARE_FACTOR * before:
+            self._known.clear()
+            self.views = None
+            self._buffers = [self.allocate(0) for _ in self._inputs]
+            self._held = 0
 
     def _settle(self) -> None:
         if self.copies is not None:
@@ -108,15 +131,24 @@ class HostSlot:
     def _view(self, layout: Layout) -> Views:
         if len(self._known) >= MAX_LAYOUTS:
             self._known.clear()
-        arrays = []
+        arrays, grew = [], False
         for index, (spec, shape) in enumerate(zip(self._inputs, layout.shapes, strict=True)):
             full = (self._capacity, *shape)
             size = int(np.prod(full, dtype=np.int64)) * spec.dtype.itemsize
             if size > self._buffers[index].size:
                 self._known.clear()  # the views on the smaller buffer would keep it alive
                 self._buffers[index] = self.allocate(size)
+                grew = True
             arrays.append(self._buffers[index][:size].view(spec.dtype).reshape(full))
+        if grew:
+            self._note_growth()
         return Views(layout, arrays, self.copies)
+
+    def _note_growth(self) -> None:
+        held = sum(buffer.size for buffer in self._buffers)
+        if self._held <= SPARE_BYTES:
+            self._before = self._held or held
+        self._held = held
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """Host memory has no such outputs: `Backend.device_outputs` refuses them before."""

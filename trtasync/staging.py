@@ -6,12 +6,13 @@ with one, 30 GB/s with four). Small rows are copied inline: the hand-over would 
 """
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from trtasync.cores import cores
 
 Write = Callable[[int, int, Any], None]
 
@@ -26,8 +27,7 @@ MOST_THREADS = 4
 
 def default_threads() -> int:
     """A quarter of the cores this process may use, 1 to `MOST_THREADS`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(MOST_THREADS, (cores or 1) // 4))
+    return max(1, min(MOST_THREADS, cores() // 4))
 
 
 class CopyThreads:

@@ -1,36 +1,15 @@
 """What a model takes and gives: tensor specs, padding rules, the batch axis."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from trtasync.axes import Axes, Dim, guess
 from trtasync.errors import InvalidInput, PlanError
 
-Dim = int | str | None
-"""One axis of a spec: an int is fixed, a str is a named dynamic axis, None an unnamed one."""
-
-_MADE_UP: Final = re.compile(
-    r"""(
-        | \? | \* | -1 | none | null | unknown | dynamic
-        | unk__\d+                          # tf2onnx
-        | (.*_)?dynamic_axes_\d+            # torch.onnx, axes without names
-        | \w*output_dim_\d+                # torch.onnx, inferred: Softmaxoutput_dim_0
-        | (p2o\.)?DynamicDimension\.\d+    # paddle2onnx
-        | \w+_o\d+__d\d+                   # onnxruntime.tools.symbolic_shape_infer
-    )""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
-def is_anonymous(dim: Dim) -> bool:
-    """Whether a dynamic axis has no name, or one that an exporter made up.
-
-    Two axes that share a real name have the same length; of anonymous ones nothing is known.
-    """
-    return dim is None or (isinstance(dim, str) and _MADE_UP.fullmatch(dim.strip()) is not None)
+__all__ = ["Cut", "Dim", "ModelSpec", "Pad", "TensorSpec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +60,12 @@ class Pad:
     """Pad one dynamic axis of an input up to a bucket, so that different lengths share a batch.
 
     Give `multiple_of` or `sizes`. Outputs are cut back to the true length: those whose axis has the
-    same name as the padded axis by themselves, others when `outputs` says how, e.g.
-    `outputs={"probs": Cut(axis=1, length=lambda width: width - 7)}`.
+    same name as the padded axis, and its length, by themselves; others when `outputs` says how,
+    e.g. `outputs={"probs": Cut(axis=1, length=lambda width: width - 7)}`.
 
     Args:
-        axis: the input's axis, counted with the batch axis (negative counts from the end); not 0.
+        axis: the input's axis, counted with the batch axis (negative counts from the end); not the
+            batch axis.
         multiple_of: pad to the next multiple of this many elements.
         sizes: pad to the next of these lengths; a longer input is refused.
         value: what the padding holds.
@@ -104,14 +84,19 @@ class Pad:
     def __post_init__(self) -> None:
         if (self.multiple_of is None) == (self.sizes is None):
             raise InvalidInput("Pad needs exactly one of multiple_of= and sizes=.")
-        if self.multiple_of is not None and self.multiple_of < 1:
-            raise InvalidInput(f"Pad(multiple_of=...) must be at least 1, not {self.multiple_of}.")
+        if not _is_whole(self.axis):
+            raise InvalidInput(f"Pad(axis=...) must be a number, not {self.axis!r}.")
+        if self.multiple_of is not None and not _is_length(self.multiple_of):
+            raise InvalidInput(
+                f"Pad(multiple_of=...) must be a number of at least 1, not {self.multiple_of!r}."
+            )
         if self.sizes is not None:
-            if not self.sizes or min(self.sizes) < 1:
-                raise InvalidInput(f"Pad(sizes=...) needs positive lengths, not {self.sizes!r}.")
-            object.__setattr__(self, "sizes", tuple(sorted(set(self.sizes))))
-        if self.axis == 0:
-            raise InvalidInput("Pad(axis=0) is the batch axis; the engine pads that by itself.")
+            sizes: Any = self.sizes
+            if not isinstance(sizes, Sequence) or not sizes or not all(map(_is_length, sizes)):
+                raise InvalidInput(
+                    f"Pad(sizes=...) must be a list of positive lengths, not {sizes!r}."
+                )
+            object.__setattr__(self, "sizes", tuple(sorted(set(sizes))))
 
     def length(self, true: int) -> int | None:
         """The padded length for a true length, or None when it is longer than every size."""
@@ -122,13 +107,15 @@ class Pad:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """The inputs and outputs of a model and what its first axis means.
+    """The inputs and outputs of a model, and whether requests may share a batch of it.
 
     Attributes:
         inputs: in the model's order.
         outputs: in the model's order.
-        batched: axis 0 of every tensor is the batch axis; otherwise a request runs alone.
-        fixed_batch: the one batch size the model accepts, or None when the axis is dynamic.
+        batched: requests share batches: they bring rows along their inputs' batch axes. Otherwise
+            each runs alone, as the model takes it, and gets what the model gives. Where batched,
+            and no input has a batch axis, axis 0 of every tensor is meant.
+        fixed_batch: the one batch size the model accepts, or None when any will do.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -136,10 +123,45 @@ class ModelSpec:
     batched: bool
     fixed_batch: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.batched and not self.has_rows:
+            first = tuple(t if t.host else replace(t, batch_axis=0) for t in self.inputs)
+            object.__setattr__(self, "inputs", first)
+            object.__setattr__(
+                self, "outputs", tuple(replace(t, batch_axis=0) for t in self.outputs)
+            )
+
+    @property
+    def has_rows(self) -> bool:
+        """It is known along which axis rows lie, so a request may leave that axis out."""
+        return any(spec.batch_axis is not None for spec in self.inputs)
+
+    @property
+    def shared_inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs that all rows of a batch share: requests that differ in one do not meet."""
+        return tuple(spec for spec in self.inputs if self.is_shared(spec))
+
     @property
     def row_inputs(self) -> tuple[TensorSpec, ...]:
-        """The inputs that requests bring rows of: all but shape tensors."""
-        return tuple(spec for spec in self.inputs if not spec.host)
+        """The inputs that are staged, request by request: all others."""
+        return tuple(spec for spec in self.inputs if not self.is_shared(spec))
+
+    def is_shared(self, spec: TensorSpec) -> bool:
+        """All rows of a batch share this input."""
+        return spec.host or (self.batched and spec.batch_axis is None)
+
+    def row_dims(self, spec: TensorSpec) -> tuple[Dim, ...]:
+        """The axes of a tensor within what slots call a row: without the batch axis where requests
+        share batches, the whole of it otherwise."""
+        axis = spec.batch_axis
+        if not self.batched or axis is None:
+            return spec.shape
+        return (*spec.shape[:axis], *spec.shape[axis + 1 :])
+
+    def full_axis(self, spec: TensorSpec, within: int) -> int:
+        """An axis of a row, as `row_dims` counts it, counted in the whole tensor."""
+        axis = spec.batch_axis
+        return within + (self.batched and axis is not None and within >= axis)
 
     def input_shape(
         self, name: str | None, rows: Any, row_shape: Sequence[Any] | None
@@ -148,20 +170,21 @@ class ModelSpec:
 
         Args:
             name: of the input; may be None where there is only one.
-            rows: of the batch axis; None for one row without it.
+            rows: along the batch axis; None for one row without it.
             row_shape: without the batch axis; may be None where it is fixed.
 
         Raises:
             InvalidInput: it is not clear, or not what the model takes.
         """
         spec = self._row_input(name)
-        if rows is not None and not self.batched:
-            raise InvalidInput("the model has no batch axis; leave rows= out.")
+        axis = spec.batch_axis
+        if rows is not None and axis is None:
+            raise InvalidInput(f"input {spec} has no batch axis; leave rows= out.")
         if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
             raise InvalidInput(f"rows must be a whole number of at least 1, not {rows!r}.")
-        axes = spec.shape[1:] if self.batched else spec.shape
+        axes = spec.shape if axis is None else (*spec.shape[:axis], *spec.shape[axis + 1 :])
         row = _row_shape(spec, axes, row_shape)
-        return spec, row if rows is None else (rows, *row)
+        return spec, row if rows is None else (*row[:axis], rows, *row[axis:])
 
     def _row_input(self, name: str | None) -> TensorSpec:
         known = {spec.name: spec for spec in self.row_inputs}
@@ -174,29 +197,81 @@ class ModelSpec:
 
     @classmethod
     def from_tensors(
-        cls, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+        cls,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        batch_axes: Mapping[str, int | None] | None = None,
     ) -> "ModelSpec":
-        """Find the batch axis: axis 0 of every tensor, all dynamic or all the same number.
+        """What the declared shapes suggest (see `axes.guess`): batched where every output has rows.
 
-        Outputs of unknown rank (shape ()) are let through and checked when they arrive.
+        Args:
+            inputs: as the file declares them.
+            outputs: as the file declares them.
+            batch_axes: tensor name -> batch axis, or None for none: what the user says.
 
         Raises:
             PlanError: when there is no input or no output.
+            InvalidInput: `batch_axes` names no tensor, or no axis of it.
         """
         if not inputs or not outputs:
-            raise PlanError(f"a model needs inputs and outputs; this has {inputs} and {outputs}.")
-        heads = [spec.shape[0] if spec.shape else 0 for spec in inputs if not spec.host]
-        if not heads:
-            return cls(tuple(inputs), tuple(outputs), batched=False)
-        tails = [spec.shape[0] for spec in outputs if spec.shape]
-        names = {head for head in heads if isinstance(head, str)}
-        dynamic = all(not isinstance(head, int) for head in heads) and len(names) <= 1
-        if dynamic and not any(isinstance(tail, int) for tail in tails):
-            return cls(tuple(inputs), tuple(outputs), batched=True)
-        fixed = heads[0]
-        if isinstance(fixed, int) and fixed > 0 and {*heads, *tails} == {fixed}:
-            return cls(tuple(inputs), tuple(outputs), batched=True, fixed_batch=fixed)
-        return cls(tuple(inputs), tuple(outputs), batched=False)
+            raise PlanError(
+                f"a model needs inputs and outputs; this one has {len(inputs)} inputs and "
+                f"{len(outputs)} outputs."
+            )
+        said = _read_axes(batch_axes or {}, (*inputs, *outputs))
+        rows = [spec for spec in inputs if not spec.host]
+        axes = guess(
+            [spec.shape for spec in rows],
+            [spec.shape for spec in outputs],
+            {at: said[spec.name] for at, spec in enumerate(rows) if spec.name in said},
+        )
+        return cls._with_axes(inputs, outputs, axes, said)
+
+    @classmethod
+    def _with_axes(
+        cls,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        axes: Axes,
+        said: Mapping[str, int | None],
+    ) -> "ModelSpec":
+        found = iter(axes.inputs)
+        taken = [spec if spec.host else replace(spec, batch_axis=next(found)) for spec in inputs]
+        given = [
+            replace(spec, batch_axis=said.get(spec.name, axis))
+            for spec, axis in zip(outputs, axes.outputs, strict=True)
+        ]
+        batched = axes.known and all(spec.batch_axis is not None for spec in given)
+        return cls(tuple(taken), tuple(given), batched, axes.fixed)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_length(value: Any) -> bool:
+    return _is_whole(value) and value >= 1
+
+
+def _read_axes(
+    given: Mapping[str, int | None], tensors: Sequence[TensorSpec]
+) -> dict[str, int | None]:
+    """The user's batch axes, counted from the front."""
+    known = {spec.name: spec for spec in tensors}
+    read: dict[str, int | None] = {}
+    for name, axis in given.items():
+        if name not in known:
+            raise InvalidInput(
+                f"batch_axes names '{name}', which is no tensor of the model; "
+                f"its tensors are {list(known)}."
+            )
+        rank = len(known[name].shape)
+        if axis is not None and not (_is_whole(axis) and -rank <= axis < rank):
+            raise InvalidInput(
+                f"batch_axes['{name}'] must be an axis of {known[name]} or None, not {axis!r}."
+            )
+        read[name] = axis if axis is None or axis >= 0 else axis + rank
+    return read
 
 
 def _row_shape(

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from trtasync.backends import HostMemoryBackend, OpenLane, Slot, Times
+from trtasync.backends.arrange import model_inputs, slot_outputs
 from trtasync.errors import DeviceLost, InferenceError
 from trtasync.requests import Array, Layout
-from trtasync.slots import HostSlot
+from trtasync.slots import HostSlot, Views
 from trtasync.tensors import ModelSpec, TensorSpec
 
 __all__ = ["FunctionBackend", "Gate", "ScriptedBackend"]
@@ -25,7 +26,8 @@ Function = Callable[..., Any]
 class FunctionBackend(HostMemoryBackend):
     """A numpy function as a model: `function(*inputs)` with rows first gives the output(s).
 
-    The function gets views of slot memory; what it returns is copied unless it owns its memory.
+    The function gets views of slot memory, in the axes of the specs; what it returns is copied
+    unless it owns its memory.
     """
 
     name = "function"
@@ -44,8 +46,8 @@ class FunctionBackend(HostMemoryBackend):
     ):
         """Args:
         function: gets one array per input and returns one array, or a sequence of them.
-        inputs: the specs, batch axis first.
-        outputs: the specs, batch axis first.
+        inputs: the specs. Whether rows are independent is not checked: it is said here.
+        outputs: the specs.
         slots_per_lane: batches that can form or run at once, per lane.
         """
         self.spec = ModelSpec.from_tensors(inputs, outputs)
@@ -85,7 +87,7 @@ class FunctionLane:
 
     def __init__(self, function: Function, spec: ModelSpec):
         self._function = function
-        self._batched = spec.batched
+        self._spec = spec
         self._expected = len(spec.outputs)
         self._rows = 0
         self.closed = 0
@@ -102,25 +104,20 @@ class FunctionLane:
         """Call the function."""
         begin = perf_counter()
         try:
-            slot.outputs = self._call(slot.views.inputs)
+            slot.outputs = slot_outputs(self._spec, self._call(slot.views))
         except (InferenceError, DeviceLost):
             raise
         except Exception as error:
             raise InferenceError(f"the model function failed: {error!r}") from error
         return 0.0, perf_counter() - begin, 0.0
 
-    def _call(self, inputs: Sequence[Array]) -> list[Array]:
-        if self._batched:
-            result = self._function(*[array[: self._rows] for array in inputs])
-            if type(result) is np.ndarray and result.base is None and self._expected == 1:
-                return [result]
-        else:
-            result = self._function(*[array[0, ...] for array in inputs])
+    def _call(self, views: Views) -> list[Array]:
+        result = self._function(*model_inputs(self._spec, views, self._rows))
         results = result if isinstance(result, (list, tuple)) else [result]
         if len(results) != self._expected:
             raise InferenceError(f"{len(results)} values for {self._expected} outputs.")
-        outputs = [out if out.base is None else out.copy() for out in results]
-        return outputs if self._batched else [np.asarray(output)[np.newaxis] for output in outputs]
+        outputs = map(np.asarray, results)
+        return [output if output.base is None else output.copy() for output in outputs]
 
     def close(self) -> None:
         """Count the call, so that a test can see it."""
@@ -252,15 +249,14 @@ class _AsynchronousLane(FunctionLane):
     def launch(self, slot: Any, rows: int) -> None:
         """Start the batch behind what was launched before."""
         event = self._done[id(slot)] = threading.Event()
-        before, inputs = self._tail, [array[:rows] for array in slot.views.inputs]
+        before, inputs = self._tail, model_inputs(self._spec, slot.views, rows)
 
         def work() -> None:
             if before is not None:
                 before.join()
             begin = perf_counter()
             try:
-                result = self._function(*inputs)
-                self._results[id(slot)] = list(result)
+                self._results[id(slot)] = slot_outputs(self._spec, self._function(*inputs))
             except BaseException as error:
                 self._results[id(slot)] = error
             self._seconds[id(slot)] = perf_counter() - begin

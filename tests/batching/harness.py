@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from trtasync.batching import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
-from trtasync.batching.work import DEFAULT_LEVEL, Entry
+from trtasync.batching.work import DEFAULT_LEVEL, Entry, SlotLike
 
 MS = 0.001
 
@@ -48,8 +48,10 @@ class Desk:
     Attributes:
         now: the time; tests set it.
         running: batches in flight, in order of launch.
+        lent: slots of which answers are held.
         answered: requests all of whose rows were computed.
         cuts: batches that went without a part of what had formed with them, and that part.
+        shrunk: the same, where somebody would have been late for a larger batch.
     """
 
     def __init__(
@@ -85,6 +87,8 @@ class Desk:
         self.running: list[Batch] = []
         self.answered: list[Ticket] = []
         self.cuts: list[tuple[Batch, list[Entry]]] = []
+        self.lent: list[SlotLike] = []
+        self.shrunk: list[tuple[Batch, list[Entry]]] = []
         self._computed: set[Part] = set()
 
     def submit(
@@ -137,8 +141,10 @@ class Desk:
             batches.append(batch)
         return batches
 
-    def finish(self, batch: Batch, at: float | None = None, *, failed: bool = False) -> None:
-        """A batch ends; it took since its launch."""
+    def finish(
+        self, batch: Batch, at: float | None = None, *, failed: bool = False, lent: bool = False
+    ) -> None:
+        """A batch ends; it took since its launch. Its slot is lent to its callers if it can be."""
         if at is not None:
             self.now = at
         self.running.remove(batch)
@@ -148,8 +154,17 @@ class Desk:
             elif not entry.gone:
                 self._compute(entry)
         seconds = None if failed else self.now - batch.started
-        self.policy.finished(batch, self.now, seconds)
+        lent = lent and self.policy.can_lend(batch.slot)
+        if lent:
+            self.lent.append(batch.slot)
+        self.policy.finished(batch, self.now, seconds, lent)
         batch.entries = []
+        self.stage()
+
+    def come_home(self, slot: SlotLike) -> None:
+        """The last answer lent of a slot is given back."""
+        self.lent.remove(slot)
+        self.policy.returned(slot, self.now)
         self.stage()
 
     def lane_died(self, index: int) -> bool:
@@ -210,6 +225,16 @@ class Desk:
         rest = [entry for entry in formed if not entry.gone and entry.batch is not batch]
         if not rest:
             return
+        for entry in rest:
+            assert entry.batch is None or not entry.batch.running
+            assert entry.batch is None or entry.batch.slot is not batch.slot
+        first = min(entry.deadline for entry in formed)
+        formed = [entry for entry in formed if not entry.gone]
+        went = [entry for entry in formed if entry.batch is batch]
+        largest = batch.group.cost.seconds(self.policy.run_rows(self.capacity))
+        if first < self.lanes[batch.lane].ends_at(self.now) + largest:
+            self.shrunk.append((batch, rest))  # it may be smaller for the sake of a deadline
+            return
         self.cuts.append((batch, rest))
         options = self.policy._options
         assert options.batch_sizes
@@ -218,16 +243,11 @@ class Desk:
         whole_size = self.policy.run_rows(batch.size + sum(entry.rows for entry in rest))
         smaller = [size for size in options.batch_sizes if size < whole_size]
         assert batch.run_rows <= smaller[-1]
-        formed = [entry for entry in formed if not entry.gone]
-        went = [entry for entry in formed if entry.batch is batch]
         assert [*went, *rest] == formed
         # the batch did not lose the request for whose sake it may have gone
         first = min(entry.deadline for entry in (*went, *rest))
         assert first == math.inf or first in [entry.deadline for entry in went]
         assert min(entry.level for entry in rest) >= max(entry.level for entry in went)
-        for entry in rest:
-            assert entry.batch is None or not entry.batch.running
-            assert entry.batch is None or entry.batch.slot is not batch.slot
 
     def _check(self, batch: Batch) -> None:
         lane = self.lanes[batch.lane]

@@ -11,7 +11,7 @@ from trtasync.batching.parked import GRACE
 from trtasync.batching.policy import BESIDE, HASTE
 from trtasync.batching.waiting import AGEING
 from trtasync.batching.work import Entry
-from trtasync.errors import QueueFull
+from trtasync.errors import QueueFull, RequestTooLarge
 
 SIZES = (1, 2, 4, 8, 16, 32)
 
@@ -511,7 +511,7 @@ def test_queue_full_counts_rows_and_changes_nothing() -> None:
 
 def test_a_request_that_never_fits_is_told_so() -> None:
     desk = Desk(max_queue_size=6)
-    with pytest.raises(QueueFull, match="never fits max_queue_size=6"):
+    with pytest.raises(RequestTooLarge, match="never fits max_queue_size=6"):
         desk.submit(Group(), 7)
     assert desk.launch() == []
 

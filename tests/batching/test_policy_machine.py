@@ -108,7 +108,6 @@ class PolicyMachine(RuleBasedStateMachine):
                 )
         self.live: list[Ticket] = []
         self.leaving: set[Ticket] = set()
-        self.held_slots: list[object] = []
         self.pumped = True
 
     # -- what can happen -----------------------------------------------------------------------
@@ -178,13 +177,25 @@ class PolicyMachine(RuleBasedStateMachine):
         self.leaving.clear()
         self.pumped = False
 
-    @rule(data=st.data(), factor=st.sampled_from([0.5, 1.0, 1.0, 3.0]), failed=st.booleans())
-    def complete(self, data: st.DataObject, factor: float, failed: bool) -> None:
+    @rule(
+        data=st.data(),
+        factor=st.sampled_from([0.5, 1.0, 1.0, 3.0]),
+        failed=st.booleans(),
+        lent=st.booleans(),
+    )
+    def complete(self, data: st.DataObject, factor: float, failed: bool, lent: bool) -> None:
         heads = [lane.running[0] for lane in self.desk.lanes if lane.running]
         if heads:
             batch = data.draw(st.sampled_from(heads))
             end = max(self.desk.now, batch.started + factor * self.cost(batch))
-            self.end(batch, end, failed and factor == 1.0)
+            self.end(batch, end, failed and factor == 1.0, lent)
+
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """What was lent comes home, sooner or later."""
+        if self.desk.lent:
+            self.desk.come_home(data.draw(st.sampled_from(self.desk.lent)))
+            self.pumped = False
 
     @rule(passed=st.one_of(st.floats(0, 30 * MS), st.sampled_from([0.1, 2.0, 25.0])))
     def pass_time(self, passed: float) -> None:
@@ -208,6 +219,7 @@ class PolicyMachine(RuleBasedStateMachine):
             for entry in batch.entries:
                 self.forget(whole(entry))
         alive = self.desk.lane_died(lane.index)
+        self.all_home()  # it took slots of others along: theirs may be all held
         assert alive == self.alive() == (len(lanes) > 1)
         if not alive:
             self.abort()
@@ -236,12 +248,12 @@ class PolicyMachine(RuleBasedStateMachine):
         first, each = self.costs[int(batch.group.layout)]
         return first + each * batch.run_rows
 
-    def end(self, batch: Batch, at: float, failed: bool = False) -> None:
+    def end(self, batch: Batch, at: float, failed: bool = False, lent: bool = False) -> None:
         if failed:
             for entry in batch.entries:
                 self.forget(whole(entry))
         answered = len(self.desk.answered)
-        self.desk.finish(batch, at, failed=failed)
+        self.desk.finish(batch, at, failed=failed, lent=lent and not failed)
         for ticket in self.desk.answered[answered:]:
             assert ticket in self.live  # nobody is answered twice, or after giving up
             self.live.remove(ticket)
@@ -302,7 +314,7 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_slot_is_idle_while_rows_wait(self) -> None:
-        taken = [batch.slot for batch in (*self.forming(), *self.desk.running)]
+        taken = [batch.slot for batch in (*self.forming(), *self.desk.running)] + self.desk.lent
         assert len(taken) == len({id(slot) for slot in taken})
         lanes = self.desk.lanes
         usable = [slot for slot in self.desk.slots if slot.lane is None or lanes[slot.lane].alive]
@@ -341,6 +353,7 @@ class PolicyMachine(RuleBasedStateMachine):
                 for slot in desk.slots
                 if slot.lane in {lane.index for lane in lanes if lane.alive}
                 and all(batch.slot is not slot for batch in (*desk.running, *self.forming()))
+                and slot not in desk.lent
             ]
             for batch in self.forming():
                 # neither staged for it nor for any lane, nor could it be staged here instead
@@ -349,7 +362,7 @@ class PolicyMachine(RuleBasedStateMachine):
                 assert not free
 
     def teardown(self) -> None:
-        """Let it run dry: everything is answered and nothing stays behind."""
+        """Let it run dry: everything is answered, whatever is held, and nothing stays behind."""
         if not hasattr(self, "desk"):
             return
         desk, policy = self.desk, self.desk.policy
@@ -376,7 +389,12 @@ class PolicyMachine(RuleBasedStateMachine):
             assert group.waiting.rows == len(group.waiting) == 0
         self.check_no_slot_was_lost()
 
+    def all_home(self) -> None:
+        for slot in list(self.desk.lent):
+            self.desk.come_home(slot)
+
     def check_no_slot_was_lost(self) -> None:
+        self.all_home()
         lanes = self.desk.lanes
         if not self.alive():
             return

@@ -1,5 +1,6 @@
 """What the requests hold."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,36 +8,57 @@ import numpy as np
 import pytest
 
 from tests.helpers import tensor
-from trtasync import InvalidInput
+from trtasync import InvalidInput, TensorSpec
 from trtasync.bench import Inputs
 from trtasync.bench.inputs import MOST_REQUESTS, random_array, read_shapes
 
-IMAGE = tensor("x", "N", 3, None, None)
+
+def rowed(name: str, *shape: Any, axis: int | None = 0) -> TensorSpec:
+    return replace(tensor(name, *shape), batch_axis=axis)
+
+
+IMAGE = rowed("x", "N", 3, None, None)
 
 
 def test_one_row_comes_without_a_batch_axis_and_several_with_one() -> None:
     for rows, shape in ((1, (4,)), (3, (3, 4))):
-        requests = Inputs(rows).make([tensor("x", "N", 4)], batched=True)
+        requests = Inputs(rows).make([rowed("x", "N", 4)])
         assert {request.shape for request in requests} == {shape}
 
 
 def test_several_inputs_come_by_name_and_the_seed_decides() -> None:
-    specs = [tensor("a", "N", 4), tensor("b", "N", 2)]
-    first, again, other = (Inputs(seed=seed).make(specs, True)[0] for seed in (1, 1, 2))
+    specs = [rowed("a", "N", 4), rowed("b", "N", 2)]
+    first, again, other = (Inputs(seed=seed).make(specs)[0] for seed in (1, 1, 2))
     assert {name: array.shape for name, array in first.items()} == {"a": (4,), "b": (2,)}
     assert np.array_equal(first["a"], again["a"])
     assert not np.array_equal(first["a"], other["a"])
 
 
+def test_rows_lie_where_the_model_has_them_and_what_is_shared_is_the_same_in_all(
+    tmp_path: Path,
+) -> None:
+    specs = [rowed("x", "N", 3), rowed("h", 2, "N", 5, axis=1), rowed("rate", axis=None)]
+    requests = Inputs(4).make(specs)
+    assert [array.shape for array in requests[0].values()] == [(4, 3), (2, 4, 5), ()]
+    assert len({float(request["rate"]) for request in requests}) == 1
+    file = tmp_path / "rows.npz"
+    h = np.arange(40, dtype=np.float32).reshape(2, 4, 5)
+    np.savez(file, x=np.zeros((4, 3), np.float32), h=h, rate=np.float32(3))
+    first, second, *none = Inputs(2, file=file).make(specs)
+    assert none == []
+    assert np.array_equal(second["h"], h[:, 2:])
+    assert float(first["rate"]) == 3.0
+
+
 @pytest.mark.parametrize("given", [(1, 3, 8, 6), (3, 8, 6)])
 def test_dynamic_axes_are_given(given: tuple[int, ...]) -> None:
-    assert Inputs(shapes={"x": given}).make([IMAGE], True)[0].shape == (3, 8, 6)
+    assert Inputs(shapes={"x": given}).make([IMAGE])[0].shape == (3, 8, 6)
 
 
 @pytest.mark.parametrize("given", [{}, {"x": (3, 8)}, {"x": (1, 4, 8, 6)}, {"y": (1, 3, 8, 6)}])
 def test_a_shape_that_is_missing_or_does_not_fit_is_refused(given: Any) -> None:
     with pytest.raises(InvalidInput, match="--shape"):
-        Inputs(shapes=given).make([IMAGE], True)
+        Inputs(shapes=given).make([IMAGE])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int8", "int64", "bool"])
@@ -52,9 +74,9 @@ def test_random_numbers_suit_the_dtype(dtype: str) -> None:
 def test_a_file_gives_its_rows_in_turn(tmp_path: Path) -> None:
     file = tmp_path / "rows.npz"
     np.savez(file, x=np.arange(20, dtype=np.float32).reshape(5, 4))
-    requests = Inputs(2, file=file).make([tensor("x", "N", 4)], True)
+    requests = Inputs(2, file=file).make([rowed("x", "N", 4)])
     assert [request[0, 0] for request in requests] == [0, 8]
-    assert len(Inputs(file=file).make([tensor("x", "N", 4)], True)) == 5
+    assert len(Inputs(file=file).make([rowed("x", "N", 4)])) == 5
     assert MOST_REQUESTS >= 5
 
 
@@ -63,9 +85,9 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     np.savez(file, y=np.zeros((1, 4), np.float32), x=np.zeros((1, 4), np.float32))
     for wanted, rows in (("z", 1), ("x", 2)):
         with pytest.raises(InvalidInput, match=r"rows\.npz"):
-            Inputs(rows, file=file).make([tensor(wanted, "N", 4)], True)
+            Inputs(rows, file=file).make([rowed(wanted, "N", 4)])
     with pytest.raises(InvalidInput, match=r"cannot be read"):
-        Inputs(file=tmp_path / "none.npz").make([tensor("x", "N", 4)], True)
+        Inputs(file=tmp_path / "none.npz").make([rowed("x", "N", 4)])
 
 
 def test_shapes_are_read() -> None:
@@ -73,3 +95,24 @@ def test_shapes_are_read() -> None:
     for text in ("x", "x:", "x:3xn"):
         with pytest.raises(InvalidInput, match="--shape"):
             read_shapes([text])
+
+
+def test_a_file_whose_array_has_another_rank_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.npz"
+    np.savez(file, x=np.zeros((1, 1, 4), np.float32))
+    with pytest.raises(InvalidInput, match=r"has shape \(1, 1, 4\) for x"):
+        Inputs(file=file).make([rowed("x", "N", 4)])
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK broken zip"])
+def test_what_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "rows.npz"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"cannot be read as an \.npz file"):
+        Inputs(file=file).make([rowed("x", "N", 4)])
+
+
+def test_an_array_alone_is_no_npz(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(InvalidInput, match=r"one array without a name"):
+        Inputs(file=tmp_path / "x.npy").make([rowed("x", "N", 4)])

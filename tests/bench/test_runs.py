@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from trtasync import InvalidInput, PlanError, TensorSpec
 from trtasync.bench import Closed, Inputs, Open, Progress, Recorder, Report, Settings, plot, run
 from trtasync.bench.loads import Load
 from trtasync.bench.report import spread
+from trtasync.bench.runs import on_loop
 from trtasync.testing import FunctionBackend, ScriptedBackend
 
 PAIR = MODELS / "digits_pair.onnx"
@@ -203,3 +205,25 @@ def test_a_wrong_option_or_model_is_refused_and_nothing_stays_open() -> None:
     with pytest.raises(InvalidInput):
         run(backend, quick(inputs=Inputs(shapes={"x": (5,)})))
     assert backend.closed == 1
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop", "trio"])
+def test_ctrl_c_that_hits_a_task_is_ctrl_c(loop: Any) -> None:
+    async def child() -> None:
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(child)
+            await anyio.sleep_forever()
+
+    with pytest.raises(KeyboardInterrupt):
+        on_loop(loop, main)
+
+
+def test_other_groups_pass_through() -> None:
+    async def main() -> None:
+        raise ExceptionGroup("several", [ValueError("one")])
+
+    with pytest.raises(ExceptionGroup, match="several"):
+        on_loop("trio", main)

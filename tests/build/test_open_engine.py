@@ -25,6 +25,7 @@ from tests.build.support import (
 )
 from tests.doubles import Installed
 from tests.helpers import MODELS, same
+from tests.rows.support import graph
 from trtasync import (
     BackendUnavailable,
     BuilderConfig,
@@ -109,6 +110,19 @@ async def test_a_profile_that_is_missing_is_asked_for(gpu: Installed) -> None:
     with pytest.raises(InvalidInput, match=r"input 'image': axis 3 \(\"W\"\) is dynamic"):
         await answer_of(MODELS / "digits_line.onnx", INDEX)
     assert gpu.builds.started == 0
+
+
+async def test_batch_axes_decide_what_is_derived(gpu: Installed, tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(graph("(float[4,M] x) => (float[4,M] y)", "{ y = Softmax <axis = 0> (x) }"))
+    with pytest.raises(InvalidInput, match="axis 1"):
+        async with open_engine(model):
+            raise AssertionError
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    async with open_engine(model, batch_axes={"x": 1, "y": 1}, max_batch_size=3) as engine:
+        assert engine.batching.batched
+        expected = np.exp(rows) / np.exp(rows).sum(axis=0)
+        np.testing.assert_allclose(await engine.infer(rows), expected, rtol=1e-5)
 
 
 async def test_the_builder_config_is_used(gpu: Installed) -> None:

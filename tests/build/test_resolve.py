@@ -10,9 +10,9 @@ from trtasync import InvalidInput, Profile, Shapes
 from trtasync.build.resolve import NetworkInput, complete
 from trtasync.tensors import Dim
 
-X = NetworkInput("x", ("N", 3, "width"))
-BATCHED = NetworkInput("b", (None, 4))
-FIXED = NetworkInput("fixed", (2, 4))
+X = NetworkInput("x", ("N", 3, "width"), batch_axis=0)
+BATCHED = NetworkInput("b", (None, 4), batch_axis=0)
+FIXED = NetworkInput("fixed", (2, 4), batch_axis=0)
 VALUES = NetworkInput("shape", (2,), values=2)
 
 
@@ -27,7 +27,8 @@ def networks(draw: st.DrawFn) -> list[NetworkInput]:
     for name in names:
         shape = tuple(draw(st.lists(dim, max_size=4)))
         values = draw(st.one_of(st.none(), st.integers(1, 3)))
-        found.append(NetworkInput(name, (values,) if values else shape, values))
+        axes = st.none() if values or not shape else st.sampled_from([None, *range(len(shape))])
+        found.append(NetworkInput(name, (values,) if values else shape, values, draw(axes)))
     return found
 
 

@@ -21,8 +21,8 @@ def run(*arguments: object, code: int = 0) -> Result:
 
 
 def told(*arguments: object) -> Any:
-    """What it prints with --json."""
-    return json.loads(run(*arguments, "--json").stdout)
+    """What it prints with --json -."""
+    return json.loads(run(*arguments, "--json", "-").stdout)
 
 
 def refused(code: int, *arguments: object) -> str:

@@ -7,13 +7,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from anyio import to_thread
 
 from tests import doubles
 from tests.build.support import GATHER, TEN, contents, looks_up, note_of, words
 from tests.cli.support import refused, run, told
-from tests.doubles import Installed
+from tests.doubles import Installed, trt_graph
 from tests.helpers import MODELS
 from trtasync import BuilderConfig, Plan, Profile, build_plan
 
@@ -94,13 +95,16 @@ def test_shapes_and_places_reach_the_library(orders: list[dict[str, Any]], tmp_p
         *("build", LINE, "-o", tmp_path / "m.plan", "--cache-dir", tmp_path / "c"),
         *("--profile", "image:1x1x8x8", "--profile", "image:2x1x8x8", "--max-batch-size", 7),
         *("--min-shapes", "image:1x1x8x9", "--opt-shapes", "image:2x1x8x9"),
-        *("--max-shapes", "image:3x1x8x9", "--cache-key", "mine", "--device", 1),
+        *("--max-shapes", "image:3x1x8x9", "--cache-key", "mine", "--devices", 1),
+        *("--batch-axis", "image=0", "--batch-axis", "probs=none", "--check", "1e-2"),
     )
     (order,) = orders
     texts = ["image:1x1x8x8", "image:2x1x8x8", "image:1x1x8x9/2x1x8x9/3x1x8x9"]
     assert order["profiles"] == list(map(Profile.parse, texts))
     assert (order["output"], order["cache"]) == (tmp_path / "m.plan", tmp_path / "c")
     assert (order["max_batch_size"], order["cache_key"], order["device"]) == (7, "mine", 1)
+    assert order["batch_axes"] == {"image": 0, "probs": None}
+    assert (order["check"], order["samples"]) == (0.01, None)
 
 
 def test_the_cache_can_be_left_out(orders: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -129,6 +133,21 @@ def test_json_tells_the_plan(gpu: Installed, own_cache: Path) -> None:
     assert path.parent == own_cache / "plans"
     assert (path.stat().st_size, path.stem) == (first["bytes"], first["key"])
     assert (first["tensorrt"], first["gpu"]) == (gpu.trt.__version__, "Double GPU")
+
+
+def test_a_plan_that_disagrees_with_onnx_runtime_ends_with_4(
+    gpu: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = trt_graph.KERNELS["onnx"]
+    wrong = lambda *given: tuple(y + np.float32(1) for y in exact(*given))  # noqa: E731 - short
+    monkeypatch.setitem(trt_graph.KERNELS, "onnx", wrong)
+    output = tmp_path / "m.plan"
+    line = refused(4, "build", GATHER, "-o", output, "--check", "1e-2", "-q")
+    words(line, "the plan is wrong and not kept", "'row' differs from ONNX Runtime")
+    assert not output.exists()
+    np.savez(tmp_path / "samples.npz", index=np.array([15]))
+    run("build", GATHER, "-o", output, "--check", "0.1", "--samples", tmp_path / "samples.npz")
+    assert output.exists()  # 1 beside the 63 of the last row
 
 
 def test_a_plan_from_the_cache_is_said_to_be_one(gpu: Installed) -> None:
@@ -185,7 +204,8 @@ def test_wrong_arguments_end_with_2(gpu: Installed) -> None:
     words(refused(2, "build", GATHER, "--profile", "index:2/1/3"), "input 'index': axis 0")
     words(refused(2, "build", LINE), "input 'image': axis 3", "--profile image:")
     words(refused(2, "build", GATHER, "--min-shapes", "index:1"), "belong together")
-    words(refused(2, "build", GATHER, "--device", 4), "GPU 4", "has 1")
+    words(refused(2, "build", GATHER, "--devices", 4), "GPU 4", "has 1")
+    words(refused(2, "build", GATHER, "--devices", "0,1"), "takes one GPU here")
     words(refused(2, "build", GATHER, "--flag", "NO_SUCH"), "BuilderFlag.NO_SUCH")
     words(refused(2, "build", "no_such_module:make"), "no such module")
     assert gpu.builds.started == 0
@@ -231,6 +251,6 @@ def test_debug_shows_the_traceback(gpu: Installed, tmp_path: Path) -> None:
 
 
 def test_nothing_is_printed_to_the_output_but_json(gpu: Installed) -> None:
-    result = run("build", GATHER, "--json")
+    result = run("build", GATHER, "--json", "-")
     assert json.loads(result.stdout)["key"]
     assert result.stderr == ""

@@ -19,6 +19,7 @@ from tests.build.support import (
 from tests.cli.support import refused, run, told
 from tests.doubles import Installed
 from tests.helpers import MODELS
+from tests.rows.support import graph
 from trtasync import BuilderConfig, Plan, build_plan, open_engine
 
 AXES: dict[str, tuple[dict[str, list[Any]], dict[str, list[Any]]]] = {
@@ -99,6 +100,63 @@ def test_all_operators_are_listed_when_asked_for() -> None:
     words(run("inspect", model, "--layers").stdout, *(f"{o} x {n}" for o, n in operators.items()))
 
 
+# -- rows -----------------------------------------------------------------------------------------
+
+STATE = "(float[N,4] x, float[2,N,4] state, float rate) => (float[N,4] y, float[2,N,4] next)"
+SUMS = "<int64 axis = {0}> { y = CumSum(x, axis)  next = Add(state, rate) }"
+
+
+@pytest.fixture
+def stateful(tmp_path: Path) -> Path:
+    """One output whose rows are coupled, one whose are not; rows along different axes."""
+    path = tmp_path / "state.onnx"
+    path.write_bytes(graph(STATE, SUMS))
+    return path
+
+
+def test_where_rows_lie_and_what_is_proved_of_them(stateful: Path) -> None:
+    report = told("inspect", stateful)
+    tensors = report["inputs"] + report["outputs"]
+    axes = {"x": 0, "state": 1, "rate": None, "y": 0, "next": 1}
+    assert {each["name"]: each["batch_axis"] for each in tensors} == axes
+    assert report["batched"]
+    assert (report["proofs"]["next"], "CumSum" in report["proofs"]["y"]) == ("", True)
+    text = run("inspect", stateful).stdout
+    words(text, "axis 1", "if a test at opening finds no fault", "not proved: 'y': ", "CumSum")
+    words(run("inspect", GATHER).stdout, "requests share batches: proved by the graph")
+
+
+@pytest.mark.parametrize(
+    ("batching", "batched", "proofs", "text"),
+    [
+        ("auto", True, {"y", "next"}, "if a test at opening"),
+        ("proved", False, {"y", "next"}, "requests run alone; not proved: 'y'"),
+        ("on", True, set(), "requests share batches"),
+        ("off", False, set(), "requests run alone"),
+    ],
+)
+def test_batching_is_that_of_the_engine(
+    stateful: Path, batching: str, batched: bool, proofs: set[str], text: str
+) -> None:
+    report = told("inspect", stateful, "--batching", batching)
+    assert (report["batched"], set(report["proofs"])) == (batched, proofs)
+    words(run("inspect", stateful, "--batching", batching).stdout, text)
+
+
+def test_batch_axes_are_those_of_the_engine(stateful: Path) -> None:
+    report = told("inspect", stateful, "--batch-axis", "x=0", "--batch-axis", "state=none")
+    assert [each["batch_axis"] for each in report["inputs"]] == [0, None, None]
+    words(refused(2, "inspect", stateful, "--batch-axis", "z=0"), "names 'z'")
+
+
+def test_rows_of_a_plan(gpu: Installed) -> None:
+    plan = built().path
+    assert [each["batch_axis"] for each in told("inspect", plan)["outputs"]] == [0]
+    alone = told("inspect", plan, "--batching", "off", "--streams", 1)
+    assert (alone["batched"], alone["planned"]["max_batch_size"]) == (False, 1)
+    words(refused(2, "inspect", plan, "--batch-axis", "z=0"), "names 'z'")
+
+
 # -- plans ----------------------------------------------------------------------------------------
 
 
@@ -149,7 +207,7 @@ LANES: list[tuple[list[object], dict[str, Any]]] = [
     ([], {}),
     (["--streams", 1], {"streams": 1}),
     (["--streams", 3, "--max-batch-size", 5], {"streams": 3, "max_batch_size": 5}),
-    (["--batch-size", 2, "--batch-size", 6], {"batch_sizes": [2, 6]}),
+    (["--batch-sizes", "2,6"], {"batch_sizes": [2, 6]}),
 ]
 
 
@@ -175,7 +233,7 @@ async def test_planned_memory_is_what_an_engine_then_takes(
 def test_a_batch_that_the_plan_does_not_take_is_refused(gpu: Installed) -> None:
     plan = built().path
     words(refused(2, "inspect", plan, "--max-batch-size", 9), "9", "at most 8")
-    words(refused(2, "inspect", plan, "--batch-size", 0), "must be 1 or more")
+    words(refused(2, "inspect", plan, "--batch-sizes", "0"), "must be 1 or more")
 
 
 def test_a_version_compatible_plan_takes_trust(gpu: Installed) -> None:

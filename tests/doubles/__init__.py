@@ -74,9 +74,10 @@ def install(
     before, builds_before = world.replace(here), trt_builds.replace(builds)
     tensorrt._calls.clear()
     tensorrt._violations.clear()
-    hooks = Hooks.capturing, Hooks.answered, Hooks.gpu
+    hooks = Hooks.capturing, Hooks.answered, Hooks.gpu, Hooks.room
     Hooks.capturing, Hooks.answered = _is_capturing, lambda: here.answered
     Hooks.gpu = lambda: (here.gpu, ".".join(map(str, here.capability)))
+    Hooks.room = lambda: -1 if here.broken else here.free_bytes()
     names = _modules(trt)
     kept = {name: sys.modules.get(name) for name in names}
     sys.modules.update(names)
@@ -87,7 +88,7 @@ def install(
         here.close()
         world.replace(before)
         trt_builds.replace(builds_before)
-        Hooks.capturing, Hooks.answered, Hooks.gpu = hooks
+        Hooks.capturing, Hooks.answered, Hooks.gpu, Hooks.room = hooks
         for name, module in kept.items():
             if module is None:
                 sys.modules.pop(name, None)

@@ -23,7 +23,7 @@ class cudaMemcpyAttributes:  # noqa: N801 - the genuine name
 @call
 def cudaMemGetInfo() -> tuple[int, int]:
     world = current()
-    return world.capacity - world.live_bytes(pinned=False, device=world.device), world.capacity
+    return world.free_bytes(world.device), world.capacity
 
 
 def _allocate(size: int, pinned: bool) -> int:

@@ -71,6 +71,10 @@ class Memory(Scheduler):
             if block.pinned is pinned and device in (None, block.device)
         )
 
+    def free_bytes(self, device: int = 0) -> int:
+        """Of the memory of a device."""
+        return self.capacity - self.live_bytes(False, device)
+
     @property
     def pinned_bytes(self) -> int:
         """Allocated now."""
@@ -83,7 +87,7 @@ class Memory(Scheduler):
 
     def allocate(self, size: int, pinned: bool, device: int) -> int:
         """Poisoned memory; its address."""
-        if not pinned and size > self.capacity - self.live_bytes(False, device):
+        if not pinned and size > self.free_bytes(device):
             raise Refused("cudaErrorMemoryAllocation")
         raw = np.empty(size + 2 * ALIGNMENT, np.uint8)
         raw[:] = FRESH

@@ -65,6 +65,7 @@ class Model:
         verbosity: name of the ProfilingVerbosity it was built with.
         refittable: its weights can be replaced.
         streamable: bytes of its weights that can be streamed.
+        weight_bytes: what an engine needs on the device; they are not allocated.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Model:
     verbosity: str = "LAYER_NAMES_ONLY"
     refittable: bool = False
     streamable: int = 0
+    weight_bytes: int = 0
 
     def tensor(self, name: str) -> Tensor | None:
         """By name."""

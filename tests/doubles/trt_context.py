@@ -27,11 +27,13 @@ class Hooks:
         capturing: is this stream being captured?
         answered: has CUDA answered a call, so that there is a driver?
         gpu: name and compute capability of the current device.
+        room: its free bytes; -1 when it is lost.
     """
 
     capturing: Callable[[int], bool] = staticmethod(lambda stream: False)
     answered: Callable[[], bool] = staticmethod(lambda: True)
     gpu: Callable[[], tuple[str, str]] = staticmethod(lambda: ("Double GPU", "9.0"))
+    room: Callable[[], int] = staticmethod(lambda: 1 << 40)
 
 
 class IExecutionContext(Logging):
@@ -151,7 +153,7 @@ class IExecutionContext(Logging):
         """Set what follows from the inputs.
 
         Raises:
-            RuntimeError: values of a shape tensor are outside the profile.
+            RuntimeError: values of a shape tensor are outside the profile, or shapes do not fit.
         """
         values = self._read_values()
         if self._inferred and values == self._values:
@@ -161,12 +163,19 @@ class IExecutionContext(Logging):
         first = next(tensor for tensor in self._model.inputs if not tensor.host)
         for tensor in self._model.outputs:
             if tensor.infer is not None:
-                shape = tensor.infer(known)
+                shape = self._computed(tensor.infer, known)
             else:
                 pairs = enumerate(tensor.shape)
                 shape = tuple(self._shapes[first.name][i] if n < 0 else n for i, n in pairs)
             self._shapes[tensor.name] = tensor.shape if tensor.data_dependent else shape
         self._inferred, self._values = True, values
+
+    def _computed(self, infer: Callable[..., Shape], known: dict[str, Shape]) -> Shape:
+        try:
+            return infer(known)
+        except RuntimeError as error:
+            self._refuse(f"IExecutionContext::inferShapes: Error Code 7: Internal Error ({error})")
+            raise
 
     def _read_values(self) -> dict[str, Shape]:
         from tests.doubles.kernels import view  # not needed with kernels on a real GPU

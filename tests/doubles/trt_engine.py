@@ -38,6 +38,8 @@ class Runtime(Logging):
             raise TypeError("ILogger.__init__() must be called when overriding __init__")
         if not Hooks.answered():
             violations.append("segfault: Runtime was made before CUDA answered any call")
+        if Hooks.room() < 0:
+            raise TypeError("pybind11::init(): factory function returned nullptr")
         self._logger = logger
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> Any:
@@ -62,6 +64,8 @@ class Runtime(Logging):
             problem = trt_plan.NEEDS_HOST_CODE
         if self._lean and not model.version_compatible:
             problem = trt_plan.NOT_LEAN
+        if not problem and model.weight_bytes > Hooks.room():
+            problem = trt_plan.NO_ROOM
         if model.gpu not in ("", gpu):
             self._say(trt_plan.OTHER_GPU, ILogger.Severity.WARNING)
         return (None, problem) if problem else (model, "")

@@ -170,7 +170,11 @@ def _fill(network: INetworkDefinition, proto: Any) -> None:
     initialized = {tensor.name for tensor in graph.initializer}
     values = [value for value in graph.input if value.name not in initialized]
     inputs = [_tensor(network, value) for value in values]
-    outputs = [_tensor(network, value) for value in graph.output]
+    outputs = [_tensor(network, value) for value in _with_ranks(proto)]
+    for tensor, value in zip(inputs, values, strict=True):  # of the network's inputs only
+        for index, dim in enumerate(value.type.tensor_type.shape.dim):
+            if dim.dim_param:
+                tensor.set_dimension_name(index, dim.dim_param)
     network._inputs += inputs
     network._outputs += outputs
     network._name = graph.name
@@ -215,8 +219,13 @@ def _tensor(network: INetworkDefinition, value: Any) -> ITensor:
             f"{value.name}: no TensorRT type corresponds to {dtype}",
         )
     shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim)
-    tensor = network._tensor_type._make(network, value.name, (shape, dtype))
-    for index, dim in enumerate(kind.shape.dim):
-        if dim.dim_param:
-            tensor.set_dimension_name(index, dim.dim_param)
-    return tensor
+    return network._tensor_type._make(network, value.name, (shape, dtype))
+
+
+def _with_ranks(proto: Any) -> Any:
+    """The outputs; TensorRT knows the rank of each, declared or not."""
+    from onnx import shape_inference
+
+    if all(value.type.tensor_type.HasField("shape") for value in proto.graph.output):
+        return proto.graph.output
+    return shape_inference.infer_shapes(proto).graph.output

@@ -30,6 +30,7 @@ OTHER_GPU = (
     "Using an engine plan file across different models of devices is not recommended and is likely "
     "to affect performance or even cause errors."
 )
+NO_ROOM = "IRuntime::deserializeCudaEngine: Error Code 2: OutOfMemory (no further information)"
 NOT_LEAN = (
     "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The lean runtime only runs "
     "version compatible engines.)"

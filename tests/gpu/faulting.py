@@ -27,6 +27,22 @@ async def _outcome(engine: Any, value: int) -> str:
     return "right" if np.array_equal(answer, x + 1) else "wrong"
 
 
+async def _refusal(engine: Any) -> str:
+    try:
+        await engine.infer(np.zeros(COLUMNS, np.int32))
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+async def _opening(plan: bytes, folder: Path) -> str:
+    try:
+        async with opened(plan, folder, streams=1):
+            return "opened"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
 async def main(folder: Path) -> dict[str, Any]:
     """Good requests, a poisoned one among neighbours, and some after it."""
     plan = rows_plan(faulty(), COLUMNS)
@@ -37,8 +53,18 @@ async def main(folder: Path) -> dict[str, Any]:
         # every lane finds out by itself that the device is gone
         after = [await _outcome(engine, value) for value in range(2 * STREAMS)]
         lanes = [lane.alive for lane in engine.statistics().lanes]
+        words = await _refusal(engine)
+    reopened = await _opening(plan, folder)
     threads = [thread.name for thread in threading.enumerate() if "trtasync" in thread.name]
-    return {"before": before, "during": during, "after": after, "lanes": lanes, "threads": threads}
+    return {
+        "before": before,
+        "during": during,
+        "after": after,
+        "words": words,
+        "reopened": reopened,
+        "lanes": lanes,
+        "threads": threads,
+    }
 
 
 if __name__ == "__main__":

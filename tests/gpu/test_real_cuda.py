@@ -272,3 +272,7 @@ def test_a_kernel_that_faults(tmp_path: Path) -> None:
     assert set(found["after"]) == {"DeviceLost"}
     assert not any(found["lanes"])
     assert not found["threads"]
+    for text in (found["words"], found["reopened"]):
+        assert text.count("restart this process") == 1
+        assert "another" not in text
+    assert found["reopened"].startswith("DeviceLost: ")

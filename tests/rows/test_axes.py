@@ -10,7 +10,7 @@ from tests.rows.test_check_table import CUMSUM, QUANTIZED, SOFTMAX_OF_COLUMNS, r
 from trtasync.errors import InvalidInput
 from trtasync.rows.axes import Inferred, find_axes, guesses
 from trtasync.rows.verdicts import Array, Trial, Verdict
-from trtasync.tensors import TensorSpec, is_anonymous
+from trtasync.tensors import TensorSpec
 
 
 def infer(trial: Trial, **guess: int | None) -> Inferred:
@@ -178,20 +178,3 @@ def test_batch_axes_of_different_names_are_tried_in_the_end() -> None:
 
 def test_fixed_axes_and_the_first_guess_are_no_choice() -> None:
     assert list(guesses(specs(x=(4, "N")), {"x": 1})) == []
-
-
-@pytest.mark.parametrize(
-    "dim",
-    [
-        *(None, "", " ", "?", "-1", "None", "unknown"),
-        *("unk__12", "dynamic_axes_1", "x_dynamic_axes_2", "Softmaxoutput_dim_0"),
-        *("p2o.DynamicDimension.3", "Add_12_o0__d1"),
-    ],
-)
-def test_these_names_mean_nothing(dim: str | None) -> None:
-    assert is_anonymous(dim)
-
-
-@pytest.mark.parametrize("dim", ["N", "batch", "batch_size", "unk", "s0", "dim_0", "nonestop", 4])
-def test_these_names_mean_something(dim: str | int) -> None:
-    assert not is_anonymous(dim)

@@ -12,7 +12,7 @@ import pytest
 from tests.doubles import models
 from tests.helpers import Array, Caller, check_at_rest, ended, row, rows, same, start
 from tests.tensorrt.support import double, engine_on, lines, release, tensor
-from trtasync import Cut, InvalidInput, Pad, QueueFull
+from trtasync import Cut, InvalidInput, Pad, RequestTooLarge
 
 pytestmark = pytest.mark.anyio
 
@@ -180,9 +180,9 @@ async def test_the_second_device_alone(tmp_path: Path) -> None:
         assert same(await engine.infer(row(4)), row(9))
 
 
-async def test_a_full_queue_refuses(tmp_path: Path) -> None:
+async def test_a_request_larger_than_the_queue_is_refused(tmp_path: Path) -> None:
     async with engine_on(tmp_path, max_queue_size=4) as (engine, _):
-        with pytest.raises(QueueFull):
+        with pytest.raises(RequestTooLarge):
             await engine.infer(rows(range(5)))
         assert same(await engine.infer(row(1)), row(3))
 

@@ -44,8 +44,8 @@ PATIENCE = 10.0
 async def _engine(
     folder: Path, model: models.Model | None = None, **options: Any
 ) -> AsyncIterator[tuple[Engine, Installed]]:
-    """An engine whose broken rules count as a failure."""
-    async with engine_on(folder, model, **options) as (engine, gpu):
+    """An engine whose broken rules count as a failure, and that runs nothing before its lanes."""
+    async with engine_on(folder, model, batching=True, **options) as (engine, gpu):
         yield engine, gpu
     assert gpu.world.violations == []
     assert trt._violations == []

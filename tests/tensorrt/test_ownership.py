@@ -14,7 +14,18 @@ import pytest
 
 from tests import doubles
 from tests.doubles import Installed, models
-from tests.helpers import Caller, check_at_rest, ended, row, rows, same, start, submit, until
+from tests.helpers import (
+    MODELS,
+    Caller,
+    check_at_rest,
+    ended,
+    row,
+    rows,
+    same,
+    start,
+    submit,
+    until,
+)
 from tests.tensorrt.support import FILLERS, double, engine_on, release, tensor, write
 from trtasync import CudaError, DeviceLost, EngineClosed, InferenceError, open_engine
 
@@ -316,8 +327,14 @@ async def test_requests_on_a_broken_device_fail_and_the_engine_refuses_afterward
                 await ended(*callers)
             assert all(isinstance(caller.error, DeviceLost) for caller in callers)
             assert any("cudaErrorLaunchFailure" in str(caller.error) for caller in callers)
-            with pytest.raises(DeviceLost, match="open another one"):
+            with pytest.raises(
+                DeviceLost, match=r"no lane is left.*LaunchFailure.*; restart"
+            ) as last:
                 await engine.infer(row(1))
+            words = [str(caller.error) for caller in callers] + [str(last.value)]
+            # one thing to do, said once
+            assert all(text.count("restart") == 1 for text in words)
+            assert not any("another" in text or "." in text[:-1] for text in words)
         assert all(not lane.alive for lane in engine.statistics().lanes)
         assert gpu.world.violations == []
 
@@ -330,6 +347,27 @@ async def test_an_idle_broken_device_is_noticed_by_the_next_request(tmp_path: Pa
             for _ in range(3):
                 with pytest.raises(DeviceLost, match="IllegalAddress"):
                     await engine.infer(row(1))
+
+
+SURVIVORS = frozenset({"cudaGetDeviceCount", "cudaSetDevice", "cudaGetDeviceProperties"})
+"""What a driver may go on answering after a loss: no context is needed for it."""
+
+
+@pytest.mark.parametrize("survivors", [frozenset(), SURVIVORS], ids=["deaf", "half-deaf"])
+@pytest.mark.parametrize("kind", ["plan", "onnx"])
+async def test_opening_after_a_loss_says_that_the_device_is_lost(
+    tmp_path: Path, survivors: frozenset[str], kind: str
+) -> None:
+    plan = write(tmp_path, models.elementwise(double))
+    with doubles.install(clean=False) as gpu:
+        async with open_engine(plan) as engine:
+            gpu.world.break_device()
+            gpu.world.survivors = survivors
+            with pytest.raises(DeviceLost):
+                await engine.infer(row(1))
+        with pytest.raises(DeviceLost, match=r"LaunchFailure \(719\).*restart this process"):
+            async with open_engine(plan if kind == "plan" else MODELS / "gather.onnx"):
+                pass
 
 
 # -- failures while opening -----------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tests import doubles
 from tests.doubles import models
 from tests.helpers import MODELS, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
-from trtasync import BackendUnavailable, InvalidInput, PlanError, open_engine
+from trtasync import BackendUnavailable, CudaError, InvalidInput, PlanError, open_engine
 from trtasync.backends.tensorrt import TensorRTOptions, load
 
 pytestmark = pytest.mark.anyio
@@ -88,7 +88,10 @@ async def test_batches_are_never_smaller_than_the_smallest_of_the_plan(tmp_path:
         assert same(await engine.infer(row(2)), row(5))
         assert same(await engine.infer(rows(range(11))), double(rows(range(11))))
     path = write(tmp_path, model)
-    with doubles.install(), pytest.raises(InvalidInput, match="begin at batches of 3"):
+    with (
+        doubles.install(),
+        pytest.raises(InvalidInput, match=r"batches of 1 rows .* take batches of 3 to 8;"),
+    ):
         async with open_engine(path, batch_sizes=[1, 8]):
             pass
 
@@ -169,16 +172,20 @@ def test_an_output_in_host_memory_is_refused(tmp_path: Path) -> None:
     assert "output 'size' is a shape tensor in host memory" in refused(tmp_path, model)
 
 
-def test_different_ranges_on_the_first_axes_are_refused(tmp_path: Path) -> None:
+async def test_inputs_with_different_ranges_on_the_first_axes_share_no_batch_axis(
+    tmp_path: Path,
+) -> None:
     inputs = [
         tensor("a", (-1, 4), ((1, 4), (2, 4), (4, 4))),
         tensor("b", (-1, 4), ((1, 4), (2, 4), (9, 4))),
     ]
-    model = models.Model("two", inputs, [tensor("y", (-1, 4))], models.host_kernel(np.add))
-    text = refused(tmp_path, model)
-    assert "(1, 4)" in text
-    assert "(1, 9)" in text
-    assert "not one batch axis" in text
+    kernel = models.host_kernel(lambda a, b: np.concatenate([a, b]))
+    y = tensor("y", (-1, 4), infer=lambda known: (known["a"][0] + known["b"][0], 4))
+    model = models.Model("two", inputs, [y], kernel)
+    async with engine_on(tmp_path, model) as (engine, _):
+        a, b = rows([1, 2]), rows(range(5))
+        answer = await engine.infer({"a": a, "b": b})
+        assert same(answer["y"], np.concatenate([a, b]))
 
 
 async def test_an_output_of_unknown_size_in_a_batched_model_is_refused(tmp_path: Path) -> None:
@@ -225,6 +232,18 @@ async def test_an_unreadable_plan_is_refused_in_tensorrts_own_words(
     logged = [entry.message for entry in caplog.records if entry.name == "trtasync.tensorrt"]
     assert len(logged) == 1
     assert words in logged[0]
+
+
+async def test_weights_that_do_not_fit_are_no_matter_of_versions(tmp_path: Path) -> None:
+    model = models.elementwise(double, weight_bytes=(1 << 30) + 1)
+    path = write(tmp_path, model)
+    with doubles.install() as gpu:
+        gpu.world.capacity = 1 << 30
+        with pytest.raises(CudaError, match=r"does not fit on Double GPU.*OutOfMemory") as caught:
+            async with open_engine(path):
+                pass
+    assert "built" not in str(caught.value)
+    assert str(1 << 30) in str(caught.value)
 
 
 async def test_an_empty_file_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from tests import doubles
 from tests.doubles import models
 from tests.helpers import MODELS, heed_sigint
+from tests.rows.support import graph
 from tests.tensorrt.support import double, write
 from trtasync.cli import app
 from trtasync.cli.tune_tables import TuneBar, clock
@@ -24,8 +25,8 @@ from trtasync.tune.work import Workplace
 
 ROOT = Path(__file__).parents[2]
 PAIR = str(MODELS / "digits_pair.onnx")
-QUICK = ["--seconds", "0.01", "--warm-up", "0.005", "--rounds", "1", "--budget", "20s"]
-SMALL = ["--streams", "1", "--max-batch", "2,4", "--buckets", "any", "--threads", "1"]
+QUICK = ["--seconds", "0.01", "--warm-up", "0.005", "--rounds", "1", "--minutes", "0.4"]
+SMALL = ["--streams", "1", "--max-batch-size", "2,4", "--batch-sizes", "any", "--threads", "1"]
 
 
 def tune(*arguments: str, width: int = 80) -> Any:
@@ -78,7 +79,7 @@ def test_a_goal_that_can_be_met() -> None:
 
 
 def test_too_little_time_is_said() -> None:
-    done = tune(PAIR, *QUICK, "-q", "--budget", "1ms")
+    done = tune(PAIR, *QUICK, "-q", "--minutes", "0.00002")
     assert done.exit_code == 0
     assert "Partial: the time (--minutes) was up" in done.stdout
     assert "open_engine" in done.stdout
@@ -146,12 +147,11 @@ def test_a_process_that_gets_sigint_and_goes_on(tmp_path: Path) -> None:
     "arguments",
     [
         ["--p99", "soon"],
-        ["--budget", "long"],
         ["--minutes", "0"],
         ["--streams", "many"],
         ["--streams", "0"],
-        ["--max-batch", "x"],
-        ["--buckets", "some"],
+        ["--max-batch-size", "x"],
+        ["--batch-sizes", "some"],
         ["--graphs", "maybe"],
         ["--graphs", "on"],
         ["--shape", "left"],
@@ -177,7 +177,7 @@ def test_a_missing_model_ends_in_4() -> None:
 def test_when_nothing_opens_it_ends_in_4(tmp_path: Path) -> None:
     path = write(tmp_path, models.elementwise(double, most=4))
     with doubles.install():
-        done = tune(str(path), *QUICK, "-q", "--max-batch", "8", "--streams", "1")
+        done = tune(str(path), *QUICK, "-q", "--max-batch-size", "8", "--streams", "1")
     assert done.exit_code == 4
     assert "the plan allows at most 4" in done.stderr
 
@@ -186,13 +186,33 @@ def test_graphs_on_and_off_on_a_gpu(tmp_path: Path) -> None:
     path = write(tmp_path, models.elementwise(double, most=4))
     with doubles.install():
         done = tune(
-            str(path), *QUICK, "-q", "--streams", "1", "--max-batch", "4", "--graphs", "off"
+            str(path), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4", "--graphs", "off"
         )
         assert done.exit_code == 0, done.output
         assert "graphs=False" in done.stdout
-        done = tune(str(path), *QUICK, "-q", "--streams", "1", "--max-batch", "4")
+        done = tune(str(path), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4")
         assert " on " in done.stdout
         assert " off " in done.stdout
+
+
+def test_batching_and_batch_axes_are_in_the_call(tmp_path: Path) -> None:
+    done = tune(
+        *(PAIR, *QUICK, *SMALL, "-q", "--backend", "onnxruntime"),
+        *("--batching", "on", "--batch-axis", "left=0", "--batch-axis", "right=0"),
+    )
+    assert done.exit_code == 0, done.output
+    call = " ".join(done.stdout.partition("open_engine(")[2].split())
+    assert "batching=True, batch_axes={'left': 0, 'right': 0}" in call
+
+
+def test_a_model_that_is_built_is_built_for_its_batch_axes(tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(graph("(float[4,M] x) => (float[4,M] y)", "{ y = Softmax <axis = 0> (x) }"))
+    axes = ("--batch-axis", "x=1", "--batch-axis", "y=1")
+    with doubles.install():
+        done = tune(str(model), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4", *axes)
+    assert done.exit_code == 0, done.output
+    assert "batch_axes={'x': 1, 'y': 1})" in " ".join(done.stdout.split())
 
 
 def drawn(news: list[Progress], *, shown: bool = True, terminal: bool = True) -> str:

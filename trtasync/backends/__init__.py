@@ -14,6 +14,7 @@ import numpy as np
 from trtasync.errors import InvalidInput
 from trtasync.profiles import Shape
 from trtasync.requests import Array, Layout
+from trtasync.rows import Trial
 from trtasync.slots import Views
 from trtasync.tensors import ModelSpec, TensorSpec
 
@@ -106,8 +107,7 @@ class Backend(Protocol):
 
     name: str
     spec: ModelSpec
-    lends_outputs: bool
-    """`Slot.outputs` is memory of the slot (copied before the slot is used again), not fresh."""
+    """What the model says of itself; `use` changes it."""
     default_batch_size: int
     """`max_batch_size` when the user gives none."""
     largest_batch_size: int | None
@@ -115,8 +115,26 @@ class Backend(Protocol):
     default_streams: int
     """Lanes when the user gives no `streams`."""
 
+    @property
+    def possible_batch_sizes(self) -> Sequence[int] | None:
+        """The numbers of rows that the model takes, of rows as `trial` declares them; None for any.
+        May change with `use`."""
+
+    @property
+    def lends_outputs(self) -> bool:
+        """`Slot.outputs` is memory of the slot (copied before the slot is used again), not fresh.
+        May change with `use`."""
+
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
         """The only batch sizes run when the user gives none; () for any size up to `largest`."""
+
+    def trial(self) -> Trial | None:
+        """The model, to be run on whole arrays before `open`; None where its spec is to be taken
+        at its word."""
+
+    def use(self, spec: ModelSpec) -> None:
+        """Go by this spec from now on: the same tensors, with what was found of their rows.
+        Called before `open`."""
 
     def admit(self, layout: Layout) -> None:
         """Refuse (InvalidInput) a row shape that the model's profiles do not allow."""
@@ -150,6 +168,17 @@ class Backend(Protocol):
 
 class HostMemoryBackend:
     """What backends have in common whose models run on host memory."""
+
+    spec: ModelSpec
+    possible_batch_sizes: Sequence[int] | None = None
+
+    def trial(self) -> Trial | None:
+        """Its spec is taken at its word."""
+        return None
+
+    def use(self, spec: ModelSpec) -> None:
+        """See `Backend.use`."""
+        self.spec = spec
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
         """Any size runs."""

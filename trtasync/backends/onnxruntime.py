@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
+from trtasync.backends.arrange import model_inputs, slot_outputs
 from trtasync.errors import BackendUnavailable, InferenceError, PlanError
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
@@ -44,12 +45,21 @@ _DTYPES = {
     },
 }
 
+_WITHOUT_NUMPY = (
+    "tensor(bfloat16",
+    "tensor(float8",
+    "tensor(float4",
+    "tensor(int4",
+    "tensor(uint4",
+)
+"""Numbers all the same."""
 
-def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
+
+def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
     """Open an ONNX model.
 
     Args:
-        path: the file; external weights are found beside it.
+        model: the file, external weights are found beside it; or what it holds.
         threads: threads per run, the calling one included.
 
     Raises:
@@ -57,8 +67,8 @@ def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if not path.is_file():
-        raise PlanError(f"{path} is no file; give the path of an .onnx model.")
+    if isinstance(model, Path) and not model.is_file():
+        raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -66,12 +76,14 @@ def load(path: Path, threads: int) -> "OnnxRuntimeBackend":
     options.log_severity_level = 4  # errors come as exceptions; do not print them as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        given = model if isinstance(model, bytes) else str(model)
+        session = runtime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no base class
-        raise PlanError(f"ONNX Runtime cannot read {path}: {error}") from error
+        shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
+        raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
     inputs = [_spec(node, "input") for node in session.get_inputs()]
     outputs = [_spec(node, "output") for node in session.get_outputs()]
-    return OnnxRuntimeBackend(session, ModelSpec.from_tensors(inputs, outputs))
+    return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
 
 
 def _import_runtime() -> Any:
@@ -96,6 +108,12 @@ def _import_runtime() -> Any:
 
 def _spec(node: Any, role: str) -> TensorSpec:
     dtype = _DTYPES.get(node.type)
+    if dtype is None and node.type.startswith(_WITHOUT_NUMPY):
+        raise PlanError(
+            f"{role} '{node.name}' is a {node.type}, which ONNX Runtime does not exchange with "
+            "numpy. Cast it inside the model, to float32 or to a whole byte (a Cast node there), "
+            "or run the model on TensorRT."
+        )
     if dtype is None:
         raise PlanError(
             f"{role} '{node.name}' is a {node.type}; only numeric and bool tensors can be batched "
@@ -113,26 +131,36 @@ class OnnxRuntimeBackend(HostMemoryBackend):
     largest_batch_size: int | None = None
     default_streams = 1
 
-    def __init__(self, session: Any, spec: ModelSpec):
+    def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
         self.spec = spec
+        self._runtime = runtime
         self._session = session
-        row_axes = [output.shape[1:] for output in spec.outputs]
-        self._static = spec.batched and all(
-            output.shape and all(isinstance(dim, int) for dim in axes)
-            for output, axes in zip(spec.outputs, row_axes, strict=True)
+
+    @property
+    def lends_outputs(self) -> bool:
+        """Where every row of an output is declared to have one shape, outputs lie in the slot."""
+        spec = self.spec
+        tensors = [*spec.inputs, *spec.outputs]
+        dims = [spec.row_dims(output) for output in spec.outputs]
+        return (
+            spec.batched
+            and all(tensor.batch_axis == 0 and tensor.shape for tensor in tensors)
+            and all(isinstance(dim, int) for row in dims for dim in row)
         )
-        self.lends_outputs = self._static
 
     def admit(self, layout: Layout) -> None:
         """Any shape that fits the specs may run."""
+
+    def trial(self) -> "SessionTrial":
+        """Runs on the very session that will answer requests."""
+        return SessionTrial(self._runtime, self._session, self.spec)
 
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
     ) -> Sequence[OpenLane]:
         """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
-        if self._static:
-            return [self._open_bound(max_batch_size) for _ in range(streams)]
-        return [self._open_fresh(max_batch_size) for _ in range(streams)]
+        open_one = self._open_bound if self.lends_outputs else self._open_fresh
+        return [open_one(max_batch_size) for _ in range(streams)]
 
     def _open_bound(self, capacity: int) -> OpenLane:
         slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
@@ -144,6 +172,32 @@ class OnnxRuntimeBackend(HostMemoryBackend):
 
     def close(self) -> None:
         """Drop the session; its memory goes with the last lane."""
+        self._session = None
+
+
+class SessionTrial:
+    """A session run on whole arrays; see `trtasync.rows.Trial`."""
+
+    def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
+        self.inputs = spec.inputs
+        self.outputs = spec.outputs
+        self._session = session
+        self._names = [output.name for output in spec.outputs]
+        self._options = runtime.RunOptions()
+        self._options.log_severity_level = 4  # a refused input is an answer here, not news
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """One run."""
+        feed = {spec.name: array for spec, array in zip(self.inputs, arrays, strict=True)}
+        results = self._session.run(self._names, feed, self._options)
+        return [np.asarray(result) for result in results]
+
+    def stop(self) -> None:
+        """The run under way ends at its next node; later ones at their first."""
+        self._options.terminate = True
+
+    def close(self) -> None:
+        """Let the session go."""
         self._session = None
 
 
@@ -180,6 +234,27 @@ class _CpuLane:
         self._session = None
 
 
+class _FreshLane(_CpuLane):
+    """The runtime allocates the outputs: their shapes are not known, or not along one axis."""
+
+    def __init__(self, session: Any, spec: ModelSpec):
+        super().__init__(session, spec)
+        self._outputs = [output.name for output in spec.outputs]
+
+    def _run(self, slot: Any, rows: int) -> None:
+        cache = slot.views.cache
+        feed = cache.get(rows)
+        if feed is None:
+            if len(cache) >= MAX_BINDINGS:
+                cache.clear()
+            feed = cache[rows] = self._feed(slot.views, rows)
+        slot.outputs = slot_outputs(self._spec, self._session.run(self._outputs, feed))
+
+    def _feed(self, views: Views, rows: int) -> dict[str, Array]:
+        arrays = model_inputs(self._spec, views, rows)
+        return {spec.name: array for spec, array in zip(self._spec.inputs, arrays, strict=True)}
+
+
 class _BoundSlot(HostSlot):
     """A slot with output buffers, for models whose output rows have a fixed shape."""
 
@@ -192,10 +267,19 @@ class _BoundSlot(HostSlot):
             self.results.append(self.allocate(size).view(output.dtype).reshape(shape))
 
 
-class _BoundLane(_CpuLane):
-    """Runs over slot memory in place: inputs and outputs are bound once per batch size."""
+class _BoundLane(_FreshLane):
+    """Runs over slot memory in place: inputs and outputs are bound once per batch size.
+
+    The outputs' shapes are what the file declares, which may be wrong: then the runtime allocates
+    them after all.
+    """
+
+    _trusted = True
 
     def _run(self, slot: Any, rows: int) -> None:
+        if not self._trusted:
+            self._run_unbound(slot, rows)
+            return
         cache = slot.views.cache
         bound = cache.get(rows)
         if bound is None:
@@ -203,7 +287,16 @@ class _BoundLane(_CpuLane):
                 cache.clear()
             bound = cache[rows] = self._bind(slot, rows)
         binding, slot.outputs = bound
-        self._session.run_with_iobinding(binding)
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception:  # raised again if it was not the binding that failed the run
+            declared = [array.shape for array in slot.outputs]
+            self._run_unbound(slot, rows)
+            self._trusted = [array.shape for array in slot.outputs] == declared
+
+    def _run_unbound(self, slot: Any, rows: int) -> None:
+        results = self._session.run(self._outputs, self._feed(slot.views, rows))
+        slot.outputs = slot_outputs(self._spec, results)
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()
@@ -216,29 +309,6 @@ class _BoundLane(_CpuLane):
         for spec, part in zip(self._spec.outputs, outputs, strict=True):
             binding.bind_output(spec.name, "cpu", 0, spec.dtype.type, part.shape, part.ctypes.data)
         return binding, outputs
-
-
-class _FreshLane(_CpuLane):
-    """For outputs of dynamic shape, and models without a batch axis: the runtime allocates them."""
-
-    def __init__(self, session: Any, spec: ModelSpec):
-        super().__init__(session, spec)
-        self._outputs = [output.name for output in spec.outputs]
-
-    def _run(self, slot: Any, rows: int) -> None:
-        feed = slot.views.cache.get(rows)
-        if feed is None:
-            feed = slot.views.cache[rows] = self._feed(slot.views, rows)
-        results = self._session.run(self._outputs, feed)
-        slot.outputs = results if self._spec.batched else [array[np.newaxis] for array in results]
-
-    def _feed(self, views: Views, rows: int) -> dict[str, Array]:
-        if len(views.cache) >= MAX_BINDINGS:
-            views.cache.clear()
-        return {
-            spec.name: array[:rows] if self._spec.batched else array[0, ...]
-            for spec, array in zip(self._spec.inputs, views.inputs, strict=True)
-        }
 
 
 def _is_lane(lane: _CpuLane) -> Lane:

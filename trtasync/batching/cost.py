@@ -35,6 +35,10 @@ uncomputed, a contention keep batches apart. Past that it is measured anew, or n
 correct a single slow run."""
 
 
+ALIKE = 2.0
+"""A time within this factor of the estimate bears it out."""
+
+
 class _Estimate:
     __slots__ = (
         "alone",
@@ -44,12 +48,14 @@ class _Estimate:
         "runs_alone",
         "samples",
         "seconds",
+        "trust",
     )
 
     def __init__(self, seconds: float, at: float):
         self.seconds = seconds
         self.samples = 1
         self.at = at
+        self.trust = TRUST
         self.alone = 0.0
         self.runs_alone = 0
         self.contention = UNKNOWN_CONTENTION
@@ -79,7 +85,13 @@ class CostCurve:
         known = self._estimates.get(size)
         if known is None:
             self._estimates[size] = _Estimate(seconds, now)
-        elif known.samples < WARMING:
+            return
+        if not known.seconds / ALIKE <= seconds <= ALIKE * known.seconds:
+            for estimate in self._estimates.values():
+                estimate.trust = TRUST  # times have changed, and perhaps those of other sizes too
+        elif now - known.at > known.trust:
+            known.trust = 2.0 * (now - known.at)
+        if known.samples < WARMING:
             known.seconds = min(known.seconds, seconds)
             known.samples += 1
             known.at = now
@@ -153,6 +165,19 @@ class CostCurve:
     def known(self, rows: int) -> bool:
         """A batch of this size was measured."""
         return bucket(rows) in self._estimates
+
+    def believed(self, rows: int, now: float) -> float:
+        """What a batch of `rows` takes at least by what was measured lately; 0.0 for nothing known.
+
+        Lately is within the second, or twice as long ago as the time was once found unchanged.
+        """
+        size = bucket(rows)
+        while size:
+            known = self._estimates.get(size)
+            if known is not None and now - known.at <= known.trust:
+                return known.seconds
+            size >>= 1
+        return 0.0
 
     def fresh(self, rows: int, since: float) -> bool:
         """The estimate for this size was measured at or after `since`."""

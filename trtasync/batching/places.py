@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 from trtasync.batching.devices import DeviceState
+from trtasync.batching.fits import Fit
 from trtasync.batching.waiting import urgency
 from trtasync.batching.work import Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
 
@@ -23,18 +24,21 @@ class Places:
         lanes: Sequence[LaneState],
         slots: Sequence[SlotLike],
         devices: Mapping[int, DeviceState],
-        turn_away: Callable[[Ticket, float], bool],
+        outlook: Callable[[Batch, float], Fit],
+        turn_away: Callable[[Ticket, Fit, float], bool],
     ):
         """Args:
         capacity: rows of a slot.
         lanes: all lanes, by index.
         slots: all slots, all free.
         devices: what runs on each.
+        outlook: says how what waits would fit into a batch that was just opened for it.
         turn_away: asked before a waiting request is staged: True when it was disposed of instead.
         """
         self._capacity = capacity
         self._lanes = lanes
         self._devices = devices
+        self._outlook = outlook
         self._turn_away = turn_away
         self._free: dict[int | None, list[SlotLike]] = {}
         for slot in slots:
@@ -52,11 +56,25 @@ class Places:
         """Groups with requests that wait for a slot."""
         return list(dict.fromkeys(entry[2] for entry in self._hungry))
 
+    def behind(self, batch: Batch) -> list[Entry]:
+        """The newest requests of its group outside a batch: about a batch that forms and one that
+        waits."""
+        group = batch.group
+        found: list[Entry] = group.waiting.last(self._capacity)
+        for other in reversed(self.forming):
+            if other.group is group and other is not batch:
+                return found + [entry for entry in other.entries if not entry.gone]
+        return found
+
     def give_back(self, slot: SlotLike, now: float) -> None:
         """A slot is free again; it goes to whoever waits for one."""
         self._free.setdefault(slot.lane, []).append(slot)
         if self._hungry:
             self.grant(now)
+
+    def release_all(self) -> None:
+        """Forget the free slots."""
+        self._free.clear()
 
     def forget_lane(self, index: int) -> None:
         """A lane died, and the slots bound to it with it; what formed there waits for another."""
@@ -89,13 +107,13 @@ class Places:
             if batch is None:
                 self._wait(group, ticket)
                 return None
-            if self._stage(batch, ticket):
+            if self._stage(batch, ticket, self._capacity):
                 return batch
         return None
 
-    def _stage(self, batch: Batch, ticket: Ticket) -> bool:
-        """Give a request the next rows of a batch; True if that was the whole of it."""
-        room = self._capacity - batch.size
+    def _stage(self, batch: Batch, ticket: Ticket, size: int) -> bool:
+        """Give a request the next rows of a batch, up to a size; True if it got them whole."""
+        room = size - batch.size
         if not ticket.placed and ticket.rows <= room:
             batch.add(ticket)
             return True
@@ -159,25 +177,28 @@ class Places:
             if batch is None:
                 return
             heapq.heappop(self._hungry)
-            self.fill(batch, now)
+            self._fill(batch, self._capacity, self._outlook(batch, now), now)
             if not batch.size:
                 self.release(batch, now)
             self._join_hungry(group)
 
-    def fill(self, batch: Batch, now: float) -> None:
-        """Stage what waits, most urgent first, until the batch is full."""
+    def fill(self, batch: Batch, fit: Fit, now: float) -> None:
+        """Stage what waits, most urgent first, until the batch that is about to go is full."""
+        self._fill(batch, fit.rows, fit, now)
+
+    def _fill(self, batch: Batch, size: int, fit: Fit, now: float) -> None:
         waiting = batch.group.waiting
-        while batch.size < self._capacity and (entry := waiting.head()) is not None:
+        while batch.size < size and (entry := waiting.head()) is not None:
             if isinstance(entry, Part):
-                if batch.size + entry.rows > self._capacity:
+                if batch.size + entry.rows > size:
                     return
                 batch.add(waiting.pop())
                 self.placements.append(entry)
                 continue
             before = entry.placed
-            if self._turn_away(entry, now):
+            if self._turn_away(entry, fit, now):
                 continue
-            if self._stage(batch, entry):
+            if self._stage(batch, entry, size):
                 self.placements.append(waiting.pop())
             else:
                 waiting.took(entry.placed - before)

@@ -8,9 +8,9 @@ slot outside the fast path of `submit` are listed in `placements` until the engi
 import math
 from collections.abc import Callable, Sequence
 
-from trtasync.batching.cost import TRUST
 from trtasync.batching.cuts import cut_at
 from trtasync.batching.devices import DeviceState
+from trtasync.batching.fits import Fit
 from trtasync.batching.options import PolicyOptions
 from trtasync.batching.parked import Parked
 from trtasync.batching.places import Places
@@ -18,13 +18,14 @@ from trtasync.batching.work import (
     DEFAULT_LEVEL,
     Batch,
     Entry,
+    Group,
     LaneState,
     Part,
     SlotLike,
     Ticket,
     padded,
 )
-from trtasync.errors import QueueFull
+from trtasync.errors import QueueFull, RequestTooLarge
 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
@@ -41,6 +42,7 @@ class Policy:
     Attributes:
         queued: rows waiting or forming.
         in_flight: rows running.
+        rejected: requests refused so far with QueueFull.
         left_out: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
@@ -72,11 +74,15 @@ class Policy:
             for device in dict.fromkeys(lane.device for lane in lanes)
         }
         self._bound = any(slot.lane is not None for slot in slots)
-        self._places = Places(self._capacity, lanes, slots, self._devices, self._turn_away)
+        self._places = Places(
+            self._capacity, lanes, slots, self._devices, self._outlook, self._turn_away
+        )
         self.placements = self._places.placements
         self._parked = Parked()
+        self._lent: list[SlotLike] = []
         self.queued = 0
         self.in_flight = 0
+        self.rejected = 0
         self.left_out = 0
         self.wake_at = math.inf
         self.draining = False
@@ -95,13 +101,14 @@ class Policy:
             stages it. Otherwise None: it waits, or its parts are in `placements`.
 
         Raises:
-            QueueFull: when `max_queue_size` rows would be exceeded; nothing has changed then.
+            QueueFull, RequestTooLarge: `max_queue_size` rows would be exceeded, now or by this
+                request alone; nothing has changed then.
         """
         form = ticket.form
         rows = form.rows
         queued = self.queued + rows
         if queued > self._limit:
-            raise QueueFull(self._full(rows))
+            raise self._full(rows)
         self.queued = queued
         batch: Batch | None = form.group.forming
         if batch is not None and (size := batch.size + rows) <= self._capacity:
@@ -151,18 +158,32 @@ class Policy:
             batch: as `next_batch` returned it.
             now: the time.
             seconds: how long it ran; None when that says nothing (it failed).
-            lent: not its slot: that comes with `returned`.
+            lent: not its slot: that comes with `returned`. See `can_lend`.
         """
         lane = self._lanes[batch.lane]
         self.in_flight -= batch.size
         if seconds is not None:
             batch.group.cost.learn(batch.run_rows, seconds, now)
         self._devices[lane.device].finished(batch, lane, now, seconds is not None)
-        if not lent:
-            self.returned(batch.slot, now)
+        if lent:
+            self._lent.append(batch.slot)
+        else:
+            self._give_back(batch.slot, now)
+
+    def can_lend(self, slot: SlotLike) -> bool:
+        """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
+        home = slot.lane
+        own = sum(each.lane == home for each in self._slots)
+        lent = sum(each.lane == home for each in self._lent)
+        kept = 1 if home is not None else sum(lane.alive for lane in self._lanes)
+        return own - lent > kept
 
     def returned(self, slot: SlotLike, now: float) -> None:
-        """A slot can be used again."""
+        """A slot that was lent can be used again."""
+        self._lent.remove(slot)
+        self._give_back(slot, now)
+
+    def _give_back(self, slot: SlotLike, now: float) -> None:
         if slot.lane is None or self._lanes[slot.lane].alive:
             self._places.give_back(slot, now)
 
@@ -194,6 +215,12 @@ class Policy:
             for part in ticket.parts or ():
                 part.gone = True
         return list(dict.fromkeys(tickets))
+
+    def release(self) -> None:
+        """Forget the slots: nothing will run any more."""
+        self._slots = ()
+        self._lent.clear()
+        self._places.release_all()
 
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
@@ -314,16 +341,17 @@ class Policy:
             self.withdraw(entry.whole if isinstance(entry, Part) else entry, now)
         if not batch.rows:
             return False
-        if batch.deadline < math.inf:
-            seconds = group.cost.seconds(self.run_rows(batch.rows))
-            self._leave_out(batch, lane.ends_at(now) + seconds, now)
+        begins, rest, fit = lane.ends_at(now), [], None
+        if batch.deadline < math.inf or group.waiting.rows:
+            fit = self._fit(group, batch.rows + group.waiting.rows, begins, now)
+            rest = self._shrink(batch, fit, now)
             if not batch.rows:
                 return False
         if batch.gone:
             batch.compact()
-        if group.waiting.rows and batch.size < self._capacity:
-            self._places.fill(batch, now)
-        rest = self._cut(batch, lane.ends_at(now))
+        if fit is not None and batch.size < fit.rows:
+            self._places.fill(batch, fit, now)
+        rest += self._cut(batch, begins)
         self._places.drop(batch)
         if rest:
             self._places.form_rest(group, rest, now)
@@ -344,22 +372,34 @@ class Policy:
         first = cut_at(batch, options.batch_sizes, begins, HASTE)
         return batch.cut(first) if first else []
 
-    def _leave_out(self, batch: Batch, finish: float, now: float) -> None:
-        """Take out what cannot be done by its deadline if the batch ends at `finish`.
+    def _fit(self, group: Group, rows: int, begins: float, now: float) -> Fit:
+        return Fit(group.cost, self._options.batch_sizes, self._capacity, rows, begins, now)
 
-        A request of which a part has run stays: it could not be taken in again as a whole.
+    def _outlook(self, batch: Batch, now: float) -> Fit:
+        """How what waits would fit a new batch if that began now."""
+        waiting = batch.group.waiting
+        fit = self._fit(batch.group, waiting.rows, now, now)
+        head = waiting.head()
+        if head is not None and fit.is_late(head):
+            fit.shrink(self._places.behind(batch))
+        return fit
+
+    def _shrink(self, batch: Batch, fit: Fit, now: float) -> list[Entry]:
+        """Leave out of a batch who would be late, and take out those for whom it gets too large.
+
+        Returns:
+            those taken out; they make their deadlines in a batch that is to come, or not at all.
         """
-        if batch.deadline >= finish:
-            return
-        if not batch.group.cost.fresh(self.run_rows(batch.rows), now - TRUST):
-            return
-        for entry in batch.entries:
-            if entry.gone or entry.deadline >= finish:
-                continue
-            if not isinstance(entry, Part):
-                self._doom(entry, now)
-            elif not entry.whole.begun:
-                self._doom(entry.whole, now)
+        if batch.deadline >= fit.ends:
+            return []
+        entries = [entry for entry in batch.entries if not entry.gone]
+        # those behind them too: a device that has them for a full batch is not kept from them
+        fit.shrink([*entries, *self._places.behind(batch)])
+        for entry in entries:
+            if not entry.gone and fit.is_late(entry):
+                self._doom(entry.whole if isinstance(entry, Part) else entry, now)
+        left = [entry for entry in entries if not entry.gone]
+        return batch.keep(fit.chosen(left) or left)
 
     def _doom(self, ticket: Ticket, now: float) -> None:
         self.withdraw(ticket, now)
@@ -384,14 +424,10 @@ class Policy:
         """The allowed batch size for so many rows."""
         return padded(rows, self._options.batch_sizes)
 
-    def _turn_away(self, ticket: Ticket, now: float) -> bool:
+    def _turn_away(self, ticket: Ticket, fit: Fit, now: float) -> bool:
         """Park a waiting request that cannot make its deadline any more."""
-        if ticket.deadline == math.inf or ticket.placed:
-            return False  # it has no deadline, or rows of it are on their way
-        cost = ticket.group.cost
-        rows = self.run_rows(min(self._capacity, ticket.group.waiting.rows))
-        if ticket.deadline >= now + cost.seconds(rows) or not cost.fresh(rows, now - TRUST):
-            return False
+        if ticket.placed or not fit.is_late(ticket):
+            return False  # rows of it are on their way, or it is in time
         self._doom(ticket, now)
         return True
 
@@ -405,13 +441,20 @@ class Policy:
         if batch.gone == batch.size:
             self._places.release(batch, now)
 
-    def _full(self, rows: int) -> str:
-        if rows > self._limit:
-            return (
-                f"a request of {rows} rows never fits max_queue_size={self._limit}; "
-                "send it in smaller requests or raise max_queue_size."
+    def _full(self, rows: int) -> QueueFull | RequestTooLarge:
+        limit, queued = self._limit, self.queued
+        if rows > limit:
+            return RequestTooLarge(
+                f"a request of {rows} rows never fits max_queue_size={limit}; "
+                "send it in smaller requests or raise max_queue_size.",
+                limit=limit,
+                rows=rows,
             )
-        return (
-            f"{self.queued} rows are waiting and {rows} more would exceed "
-            f"max_queue_size={self._limit}; retry later, shed load, or raise max_queue_size."
+        self.rejected += 1
+        return QueueFull(
+            f"{queued} rows are waiting and {rows} more would exceed "
+            f"max_queue_size={limit}; retry later, shed load, or raise max_queue_size.",
+            limit=limit,
+            rows=rows,
+            queued=queued,
         )

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 AGEING = 10.0
@@ -87,6 +87,13 @@ class WaitingLine:
             self._heap = [item for item in self._heap if not item[2].gone]
             heapq.heapify(self._heap)
             self._gone = 0
+
+    def last(self, count: int) -> list[Any]:
+        """So many at most of those that came in order, the least urgent first, and as many of the
+        others: under one patience these have the most time left."""
+        line = (item[2] for item in reversed(self._line) if not item[2].gone)
+        heap = (item[2] for item in self._heap if not item[2].gone)
+        return [*islice(line, count), *islice(heap, count)]
 
     def tickets(self) -> list[Any]:
         """What waits, in no order."""

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from trtasync.batching.cost import CostCurve
@@ -235,12 +235,19 @@ class Batch:
 
     def compact(self) -> None:
         """Close up over withdrawn rows, noting the moves that the slot has to make."""
-        kept = [entry for entry in self.entries if not entry.gone]
+        self.keep([entry for entry in self.entries if not entry.gone])
+
+    def keep(self, kept: Collection[Entry]) -> list[Entry]:
+        """Take out and give back all others, and close up over them and over withdrawn rows."""
+        staying = set(kept)
+        rest = [entry for entry in self.entries if not entry.gone and entry not in staying]
+        entries = [entry for entry in self.entries if entry in staying]
         self.clear()
-        for entry in kept:
+        for entry in entries:
             if entry.row != self.size:
                 self.moves.append((entry.row, self.size, entry.rows))
             self.add(entry)
+        return rest
 
 
 class Group:

@@ -8,12 +8,13 @@ from trtasync.bench.inputs import Inputs
 from trtasync.bench.loads import Closed, Load, Open
 from trtasync.bench.plot import plot
 from trtasync.bench.report import Point, Report
-from trtasync.bench.runs import run
+from trtasync.bench.runs import Benchmark, run
 from trtasync.bench.samples import Sample
 from trtasync.bench.settings import Progress, Settings
 from trtasync.bench.trace import Recorder
 
 __all__ = [
+    "Benchmark",
     "Closed",
     "Inputs",
     "Load",

@@ -1,6 +1,7 @@
 """What the requests hold: random rows by dtype, or rows of a file."""
 
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,8 @@ class Inputs:
     Attributes:
         rows: of each request; one row comes without a batch axis, as most callers send it.
         shapes: input name -> shape of one row, or with a batch axis in front; for dynamic axes.
-        file: an .npz with an array of rows per input name; random numbers without one.
+        file: an .npz with an array per input name, rows along its batch axis; random numbers
+            without one.
         seed: of the random numbers.
     """
 
@@ -41,7 +43,7 @@ class Inputs:
     def __post_init__(self) -> None:
         demand_positive("rows", self.rows)
 
-    def make(self, specs: Sequence[TensorSpec], batched: bool) -> list[Any]:
+    def make(self, specs: Sequence[TensorSpec]) -> list[Any]:
         """Requests for `Engine.infer`, all of the same shapes.
 
         Raises:
@@ -50,19 +52,19 @@ class Inputs:
         known = {spec.name for spec in specs}
         if unknown := set(self.shapes) - known:
             raise InvalidInput(f"--shape names {sorted(unknown)}; the inputs are {sorted(known)}.")
-        columns = self._from_file(specs, batched) if self.file else self._random(specs, batched)
+        columns = self._from_file(specs) if self.file else self._random(specs)
         if len(specs) == 1:
             return columns[0]
         names = [spec.name for spec in specs]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def _random(self, specs: Sequence[TensorSpec], batched: bool) -> list[list[Array]]:
+    def _random(self, specs: Sequence[TensorSpec]) -> list[list[Array]]:
         if hosts := [spec.name for spec in specs if spec.host]:
             raise InvalidInput(
                 f"input(s) {hosts} are shape tensors, whose values shape the batch: give them, "
-                "and all other inputs, in a file (--input)."
+                "and all other inputs, in a file (--samples)."
             )
-        shapes = [self._request_shape(spec, batched) for spec in specs]
+        shapes = [self._request_shape(spec) for spec in specs]
         size = sum(
             spec.dtype.itemsize * int(np.prod(shape, dtype=np.int64))
             for spec, shape in zip(specs, shapes, strict=True)
@@ -70,15 +72,23 @@ class Inputs:
         count = max(1, min(MOST_REQUESTS, MOST_BYTES // max(1, size)))
         chance = np.random.default_rng(self.seed)
         return [
-            [random_array(chance, spec.dtype, shape) for _ in range(count)]
+            self._random_column(chance, spec, shape, count, many=len(specs) > 1)
             for spec, shape in zip(specs, shapes, strict=True)
         ]
 
-    def _request_shape(self, spec: TensorSpec, batched: bool) -> Shape:
-        axes = spec.shape[1:] if batched else spec.shape
+    def _random_column(
+        self, chance: np.random.Generator, spec: TensorSpec, shape: Shape, count: int, many: bool
+    ) -> list[Array]:
+        """One input of all requests; what all rows share is the same in all, so that they meet."""
+        if many and spec.batch_axis is None:
+            return [random_array(chance, spec.dtype, shape)] * count
+        return [random_array(chance, spec.dtype, shape) for _ in range(count)]
+
+    def _request_shape(self, spec: TensorSpec) -> Shape:
+        axes = _without(spec.shape, spec.batch_axis)
         given = self.shapes.get(spec.name, axes)
-        if batched and len(given) == len(spec.shape):
-            given = given[1:]
+        if len(given) == len(spec.shape):
+            given = _without(given, spec.batch_axis)
         fits = len(given) == len(axes) and all(
             not isinstance(axis, int) or axis == dim for axis, dim in zip(axes, given, strict=True)
         )
@@ -90,35 +100,59 @@ class Inputs:
             raise InvalidInput(
                 f"input {spec} has dynamic axes: say how large, --shape {spec.name}:{ones}."
             )
-        return (self.rows, *row) if batched and self.rows > 1 else row
+        at = spec.batch_axis
+        return row if at is None or self.rows == 1 else (*row[:at], self.rows, *row[at:])
 
-    def _from_file(self, specs: Sequence[TensorSpec], batched: bool) -> list[list[Array]]:
+    def _from_file(self, specs: Sequence[TensorSpec]) -> list[list[Array]]:
         assert self.file is not None
-        try:
-            with np.load(self.file, allow_pickle=False) as found:
-                arrays = dict(found)
-        except (OSError, ValueError) as error:
-            raise InvalidInput(f"{self.file} cannot be read as an .npz file: {error}") from error
+        arrays = read_samples(self.file)
         missing = [spec.name for spec in specs if spec.name not in arrays]
         if missing:
             raise InvalidInput(f"{self.file} has no array for {missing}; it has {sorted(arrays)}.")
-        columns = [self._requests(spec, arrays[spec.name], batched) for spec in specs]
+        columns = [self._requests(spec, arrays[spec.name]) for spec in specs]
         count = min(map(len, columns))
         count = min(count, MOST_REQUESTS)
         if not count:
             raise InvalidInput(f"{self.file} has fewer rows than one request of {self.rows}.")
         return [column[:count] for column in columns]
 
-    def _requests(self, spec: TensorSpec, array: Array, batched: bool) -> list[Array]:
-        """Rows `self.rows` at a time; a shape tensor, or a model without rows, is one request."""
-        if spec.host or not batched:
+    def _requests(self, spec: TensorSpec, array: Array) -> list[Array]:
+        """Rows `self.rows` at a time; an input without rows is the same in every request."""
+        axis = spec.batch_axis
+        if axis is None:
             return [array] * MOST_REQUESTS
         if array.ndim == len(spec.shape) - 1:
-            array = array[np.newaxis]
+            array = np.expand_dims(array, axis)
+        if array.ndim != len(spec.shape):
+            raise InvalidInput(f"{self.file} has shape {array.shape} for {spec}.")
+        rows = np.moveaxis(array, axis, 0)
         if self.rows == 1:
-            return [np.ascontiguousarray(row) for row in array[:MOST_REQUESTS]]
-        last = min(len(array) // self.rows, MOST_REQUESTS) * self.rows
-        return [array[at : at + self.rows] for at in range(0, last, self.rows)]
+            return [np.ascontiguousarray(row) for row in rows[:MOST_REQUESTS]]
+        last = min(len(rows) // self.rows, MOST_REQUESTS) * self.rows
+        return [
+            np.ascontiguousarray(np.moveaxis(rows[at : at + self.rows], 0, axis))
+            for at in range(0, last, self.rows)
+        ]
+
+
+def _without(shape: tuple[Any, ...], axis: int | None) -> tuple[Any, ...]:
+    return shape if axis is None else (*shape[:axis], *shape[axis + 1 :])
+
+
+def read_samples(file: Path) -> dict[str, Array]:
+    """The arrays of an .npz file, by name.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        found = np.load(file, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise ValueError("it holds one array without a name")
+        with found:
+            return dict(found)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidInput(f"{file} cannot be read as an .npz file: {error}") from error
 
 
 def random_array(chance: np.random.Generator, dtype: np.dtype[Any], shape: Shape) -> Array:

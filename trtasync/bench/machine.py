@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.backends import Backend
-from trtasync.loading import cores
+from trtasync.cores import cores
 
 PACKAGES = ("trtasync", "numpy", "anyio", "uvloop", "trio", "onnxruntime", "cuda-bindings")
 

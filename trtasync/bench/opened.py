@@ -9,11 +9,13 @@ from typing import Any
 
 from trtasync.backends import Backend, OpenLane
 from trtasync.engine import Engine
-from trtasync.loading import EngineOptions, load
+from trtasync.judging import load_judged
+from trtasync.loading import EngineOptions
 from trtasync.loops import in_thread
 from trtasync.opening import check_options, open_engine
 from trtasync.profiles import read_profiles
 from trtasync.requests import Layout
+from trtasync.rows import Judgement
 
 _OF_THE_ENGINE = (
     "streams",
@@ -33,19 +35,24 @@ class Tap:
 
     Attributes:
         backend: the true one.
+        judgement: of its rows, which it goes by already.
         lanes: with their slots; the engine's own.
         largest: rows of the largest batch.
         layouts: row shapes that were asked for, in order.
     """
 
-    def __init__(self, backend: Backend):
+    def __init__(self, backend: Backend, judgement: Judgement):
         self.backend = backend
+        self.judgement = judgement
         self.lanes: Sequence[OpenLane] = ()
         self.largest = 0
         self.layouts: list[Layout] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.backend, name)
+
+    def trial(self) -> None:
+        """Its rows were judged before it was tapped."""
 
     def admit(self, layout: Layout) -> None:
         """See `Backend.admit`."""
@@ -87,10 +94,10 @@ async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Open
     """
     given = read_options(model, options)
     stop = threading.Event()
-    backend = await in_thread(
-        lambda: load(given, stop), undo=lambda backend: backend.close(), interrupt=stop.set
+    backend, judgement = await in_thread(
+        lambda: load_judged(given, stop), undo=lambda loaded: loaded[0].close(), interrupt=stop.set
     )
-    tap: Any = Tap(backend)
+    tap: Any = Tap(backend, judgement)
     chosen = {name: getattr(given, name) for name in _OF_THE_ENGINE}
     async with open_engine(tap, **chosen) as engine:
         yield Opened(engine, tap)

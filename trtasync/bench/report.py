@@ -5,7 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,6 +54,7 @@ class Report:
         parameters: what was asked for.
         samples: every one, in the order in which they were taken.
         yardsticks: name -> figures, one of each round (with `compare`).
+        ended: "interrupted" (Ctrl-C) when loads, rounds or the trace are missing.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Report:
     parameters: Mapping[str, Any]
     samples: Sequence[Sample]
     yardsticks: Mapping[str, Sequence[Figures]] = field(default_factory=dict)
+    ended: Literal["complete", "interrupted"] = "complete"
 
     @property
     def points(self) -> list[Point]:
@@ -71,17 +73,17 @@ class Report:
 
     @property
     def ratios(self) -> dict[str, dict[str, Spread]]:
-        """Yardstick -> load -> rows per second over the yardstick's, formed within each round."""
+        """Yardstick -> load -> rows per second over the yardstick's, formed within each round
+        that has both."""
         found: dict[str, dict[str, Spread]] = {}
         for name, rounds in self.yardsticks.items():
-            found[name] = {
-                load.name: spread(
-                    sample.figures["rows_per_second"] / rounds[sample.round - 1]["rows_per_second"]
-                    for sample in self.samples
-                    if sample.load == load
-                )
-                for load in distinct(sample.load for sample in self.samples)
-            }
+            shares: dict[str, list[float]] = {}
+            for sample in self.samples:
+                if sample.round <= len(rounds):
+                    share = sample.figures["rows_per_second"]
+                    share /= rounds[sample.round - 1]["rows_per_second"]
+                    shares.setdefault(sample.load.name, []).append(share)
+            found[name] = {load: spread(each) for load, each in shares.items()}
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -91,6 +93,7 @@ class Report:
             "schema": SCHEMA,
             "model": self.model,
             "backend": self.backend,
+            "ended": self.ended,
             **self.about,
             "parameters": dict(self.parameters),
             "points": [_point_json(point) for point in self.points],

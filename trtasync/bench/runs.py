@@ -1,6 +1,7 @@
 """A whole benchmark: loads in rounds, yardsticks between them, a report at the end."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,8 +44,7 @@ def run(
         InvalidInput: an option or setting makes no sense.
         whatever `open_engine` and `Engine.infer` raise.
     """
-    how = settings or Settings()
-    return on_loop(how.loop, lambda: measure(model, how, progress or _nothing, options))
+    return Benchmark(model, settings, progress=progress, **options).run()
 
 
 def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
@@ -52,11 +52,16 @@ def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
 
     Raises:
         InvalidInput: the loop is not installed.
+        KeyboardInterrupt: Ctrl-C; alone, whatever task groups it went through.
         whatever `main` raises.
     """
     name, options = LOOPS[loop]
     try:
         return anyio.run(main, backend=name, backend_options=options)
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise KeyboardInterrupt from group  # trio raises it in whichever task is running
     except ImportError as error:
         if (error.name or "") not in LOOPS:
             raise
@@ -67,26 +72,60 @@ def _nothing(news: Progress) -> None:
     """Nobody wants to know."""
 
 
-async def measure(
-    model: Any, how: Settings, progress: Callable[[Progress], None], options: dict[str, Any]
-) -> Report:
-    """`run`, on the loop that is running."""
-    async with open_tapped(model, options) as opened:
-        spec = opened.tap.spec
-        requests = how.inputs.make(opened.engine.inputs, spec.batched)
-        await opened.engine.infer(requests[0])  # what is wrong with them is said here
-        with Pacer() as pacer:
-            driver = Driver(opened.engine.infer, requests, pacer, how.deadline)
-            rounds = _Rounds(opened, driver, how, requests, progress)
-            await rounds.run()
-        return Report(
-            model=str(model) if isinstance(model, (str, Path)) else type(model).__name__,
-            backend=opened.tap.name,
-            about=facts(opened.tap.backend),
-            parameters=_parameters(how, opened, options),
+class Benchmark:
+    """A benchmark that can be asked for its report at any time, also after Ctrl-C."""
+
+    def __init__(
+        self,
+        model: Any,
+        settings: Settings | None = None,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        **options: Any,
+    ):
+        """The arguments are those of `run`."""
+        self._model = model
+        self._how = settings or Settings()
+        self._progress = progress or _nothing
+        self._options = options
+        self._begun: tuple[Report, _Rounds] | None = None
+
+    def run(self) -> Report:
+        """Measure all of it; see `run` of this module."""
+        return on_loop(self._how.loop, self._main)
+
+    def report(self) -> Report | None:
+        """What was measured so far; None before the first sample."""
+        if self._begun is None or not self._begun[1].samples:
+            return None
+        empty, rounds = self._begun
+        return replace(
+            empty,
             samples=rounds.samples,
             yardsticks=rounds.yardsticks,
+            ended="complete" if rounds.complete else "interrupted",
         )
+
+    async def _main(self) -> Report:
+        how, model = self._how, self._model
+        async with open_tapped(model, self._options) as opened:
+            requests = how.inputs.make(opened.engine.inputs)
+            await opened.engine.infer(requests[0])  # what is wrong with them is said here
+            empty = Report(
+                model=str(model) if isinstance(model, (str, Path)) else type(model).__name__,
+                backend=opened.tap.name,
+                about=facts(opened.tap.backend),
+                parameters=_parameters(how, opened, self._options),
+                samples=(),
+            )
+            with Pacer() as pacer:
+                driver = Driver(opened.engine.infer, requests, pacer, how.deadline)
+                rounds = _Rounds(opened, driver, how, requests, self._progress)
+                self._begun = empty, rounds
+                await rounds.run()
+        report = self.report()
+        assert report is not None
+        return report
 
 
 class _Rounds:
@@ -95,6 +134,7 @@ class _Rounds:
     Attributes:
         samples: so far.
         yardsticks: so far, by name.
+        complete: there is nothing more to take.
     """
 
     def __init__(
@@ -107,6 +147,7 @@ class _Rounds:
     ):
         self.samples: list[Sample] = []
         self.yardsticks: dict[str, list[Figures]] = {}
+        self.complete = False
         self._engine = opened.engine
         self._driver = driver
         self._how = how
@@ -137,6 +178,7 @@ class _Rounds:
             watch(self._engine, self._how.trace)
             await self._take(self._loads[-1], 0, Span(0.0, TRACE_SECONDS))
             watch(self._engine, None)
+        self.complete = True
 
     async def _take(self, load: Load, number: int, span: Span | None = None) -> Sample:
         how = self._how
@@ -186,6 +228,8 @@ def _parameters(how: Settings, opened: Opened, options: Mapping[str, Any]) -> di
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else str(value)

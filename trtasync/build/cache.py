@@ -158,6 +158,12 @@ class PlanCache:
         write_atomically(self._note_path(key), json.dumps(note, indent=1).encode())
         return Entry(path, facts, seconds, checksum)
 
+    def forget(self, key: str) -> None:
+        """Remove what is kept of a key; only within `writing`."""
+        for path in (self._note_path(key), self.plan_path(key)):
+            with suppress(OSError):  # a note without its plan is no entry either
+                path.unlink()
+
     def is_own(self, entry: Entry) -> bool:
         """Only this user (or root) can have written it."""
         if not hasattr(os, "getuid"):

@@ -5,14 +5,15 @@ import platform
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 from trtasync.build import config as configs
 from trtasync.build.api import HostMemory
+from trtasync.build.axis_names import AxisNames
 from trtasync.build.cache import Entry, key_of
 from trtasync.build.files import check_writable, copy_atomically, write_atomically
-from trtasync.build.locks import Stopped
 from trtasync.build.order import Built, Order
 from trtasync.build.phases import Phases, require_builder
 from trtasync.build.progress import Watch, make_monitor
@@ -20,6 +21,7 @@ from trtasync.build.resolve import DEFAULT_MAX_BATCH_SIZE
 from trtasync.build.sources import FunctionModel, OnnxModel, read_source
 from trtasync.build.timing import TimingCacheFile, timing_file
 from trtasync.errors import BuildError
+from trtasync.stopping import go_on
 
 log = logging.getLogger("trtasync")
 
@@ -52,7 +54,7 @@ class Job:
         require_builder(phases.library)
         configs.check(order.config, phases.trt)
         model = read_source(order.source, order.cache_key)
-        self._go_on()
+        go_on(self._stop)
         if order.output is not None:
             source = model.file.path if isinstance(model, OnnxModel) else None
             self._output = check_writable(order.output, source)
@@ -71,17 +73,19 @@ class Job:
                 if entry is None or entry.checksum == useless:
                     plan, seconds = self._build(phases, model)
                     entry = order.cache.keep(key, plan, facts, seconds)
-                    return self._delivered(entry, key, cached=False, own=True)
+                    return self._delivered(entry, key, model.axes, cached=False, own=True)
+        self._check_kept(entry, key, model)
         log.info("%s: plan %s... taken from the cache", model.name, key[:12])
-        return self._delivered(entry, key, cached=True, own=order.cache.is_own(entry))
+        own = order.cache.is_own(entry)
+        return self._delivered(entry, key, model.axes, cached=True, own=own)
 
-    def _delivered(self, entry: Entry, key: str, cached: bool, own: bool) -> Built:
+    def _delivered(self, entry: Entry, key: str, axes: AxisNames, cached: bool, own: bool) -> Built:
         path = entry.path
         if self._output is not None:
-            self._go_on()
+            go_on(self._stop)
             copy_atomically(path, self._output)
             path = self._order.output or self._output
-        return Built(path, key, cached, entry.seconds, entry.checksum, own, entry.facts)
+        return Built(path, key, cached, entry.seconds, entry.checksum, own, entry.facts, axes)
 
     def _without_cache(
         self, phases: Phases, model: OnnxModel | FunctionModel, facts: Mapping[str, Any]
@@ -90,7 +94,7 @@ class Job:
         assert output is not None  # `make_order` has looked
         plan, seconds = self._build(phases, model)
         write_atomically(output, plan)
-        return Built(self._order.output or output, "", False, seconds, "", True, facts)
+        return Built(self._order.output or output, "", False, seconds, "", True, facts, model.axes)
 
     def _facts(self, phases: Phases, model: OnnxModel | FunctionModel) -> dict[str, Any]:
         order, device = self._order, phases.device
@@ -105,12 +109,14 @@ class Job:
             "profiles": [profile.sorted_text() for profile in order.profiles],
             "max_batch_size": order.max_batch_size or DEFAULT_MAX_BATCH_SIZE,
             "config": order.config.facts(),
+            # not for everybody, so that plans that were kept before anybody could say it are found
+            **({"batch_axes": dict(order.batch_axes)} if order.batch_axes else {}),
         }
 
     def _build(self, phases: Phases, model: OnnxModel | FunctionModel) -> tuple[HostMemory, float]:
         """The plan, and the seconds it took."""
         order = self._order
-        self._go_on()
+        go_on(self._stop)
         log.log(
             logging.WARNING if order.progress is None else logging.INFO,  # minutes of silence
             "%s: building a plan with TensorRT %s for %s; this can take minutes",
@@ -123,12 +129,20 @@ class Job:
         builder = phases.builder()
         target = phases.config(builder, order.config)
         network = phases.network_of(builder, model, not order.config.weak)
-        phases.add_profiles(builder, network, target, order.profiles, order.max_batch_size)
+        phases.add_profiles(
+            builder,
+            network,
+            target,
+            order.profiles,
+            order.max_batch_size,
+            batch_axes=order.batch_axes,
+            axes=model.axes,
+        )
         timing = self._timing(phases)
         if timing is not None:
             timing.load_into(target)
         target.progress_monitor = make_monitor(phases.trt, watch)
-        self._go_on()
+        go_on(self._stop)
         try:
             plan = phases.serialize(builder, network, target)
         except BuildError:
@@ -136,11 +150,37 @@ class Job:
             raise
         self._explain(watch)
         _demand_unchanged(model)
+        self._check_new(plan, model)
         if timing is not None:
             timing.save_from(target)
         seconds = perf_counter() - began
         log.info("%s: built in %.1f s", model.name, seconds)
         return plan, seconds
+
+    def _check_new(self, plan: HostMemory, model: OnnxModel | FunctionModel) -> None:
+        if self._order.check is None:
+            return
+        with TemporaryDirectory(prefix="trtasync-") as folder:
+            path = Path(folder) / "model.plan"
+            write_atomically(path, plan)
+            self._check(path, model)
+
+    def _check_kept(self, entry: Entry, key: str, model: OnnxModel | FunctionModel) -> None:
+        """A plan in the cache may be older than the wish to have it checked."""
+        cache = self._order.cache
+        assert cache is not None
+        try:
+            self._check(entry.path, model)
+        except BuildError:
+            with cache.writing(key, self._stop):
+                cache.forget(key)
+            raise
+
+    def _check(self, plan: Path, model: OnnxModel | FunctionModel) -> None:
+        order = self._order
+        if order.check is not None and isinstance(model, OnnxModel):
+            go_on(self._stop)
+            order.check.demand(model.file.path, plan, order.device, order.batch_axes)
 
     def _timing(self, phases: Phases) -> TimingCacheFile | None:
         cache = self._order.cache
@@ -155,11 +195,7 @@ class Job:
         """Why a build has ended before its time, if not by TensorRT's own will."""
         if watch.error is not None:
             raise watch.error
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._stop.is_set():
-            raise Stopped
+        go_on(self._stop)
 
 
 def _demand_unchanged(model: OnnxModel | FunctionModel) -> None:

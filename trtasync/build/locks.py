@@ -8,15 +8,12 @@ from pathlib import Path
 
 from trtasync.build.files import cannot_write
 from trtasync.errors import BackendUnavailable
+from trtasync.stopping import go_on
 
 log = logging.getLogger("trtasync")
 
 _PATIENCE = 0.2
 """Seconds between two looks at whether the wait was called off."""
-
-
-class Stopped(Exception):
-    """The work was called off by whoever wanted it."""
 
 
 @contextmanager
@@ -46,8 +43,8 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
             lock.acquire(timeout=_PATIENCE)
             break
         except Timeout:
-            if stop is not None and stop.is_set():
-                raise Stopped from None
+            if stop is not None:
+                go_on(stop)
             if not told:
                 log.warning("%s: waiting for whoever is making it", path.name)
                 told = True

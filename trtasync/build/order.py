@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trtasync.build.agreement import AccuracyCheck
+from trtasync.build.axis_names import AxisNames
 from trtasync.build.cache import PlanCache
 from trtasync.build.config import BuilderConfig
 from trtasync.build.progress import ProgressCallback
@@ -24,6 +26,8 @@ class Order:
     cache: PlanCache | None
     cache_key: str | None
     device: int
+    batch_axes: Mapping[str, int | None]
+    check: AccuracyCheck | None
     progress: ProgressCallback | None
 
 
@@ -39,6 +43,7 @@ class Built:
         checksum: SHA-256 of the plan; "" when it is not kept.
         own: built just now, or kept where only this user can write.
         facts: what the plan was built from and for.
+        axes: tensor name -> its axes, as far as the model names them.
     """
 
     path: Path
@@ -48,3 +53,4 @@ class Built:
     checksum: str
     own: bool
     facts: Mapping[str, Any]
+    axes: AxisNames

@@ -4,13 +4,16 @@ What the methods return are TensorRT's own objects: mix these calls with plain o
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+import numpy as np
+
 from trtasync.backends.tensorrt.api import CudaEngine, ExecutionContext, Runtime
+from trtasync.backends.tensorrt.engines import deserialize, deserialize_bytes
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.plans import as_tuple, deserialize, deserialize_bytes
+from trtasync.backends.tensorrt.plans import as_tuple
 from trtasync.build import config as configs
 from trtasync.build import resolve
 from trtasync.build.api import (
@@ -23,6 +26,7 @@ from trtasync.build.api import (
     OptimizationProfile,
     Tensor,
 )
+from trtasync.build.axis_names import AxisNames
 from trtasync.build.config import BuilderConfig
 from trtasync.build.onnx_files import read_onnx
 from trtasync.build.paths import read_path
@@ -30,7 +34,7 @@ from trtasync.build.sources import FunctionModel, NetworkFunction, OnnxModel
 from trtasync.cuda import Device, find_device
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.profiles import Profile, read_profiles
-from trtasync.tensors import Dim
+from trtasync.tensors import Dim, ModelSpec, TensorSpec
 
 
 class Phases:
@@ -189,10 +193,20 @@ class Phases:
         config: BuilderConfiguration,
         profiles: Profile | str | Sequence[Profile | str] = (),
         max_batch_size: int | None = None,
+        *,
+        batch_axes: Mapping[str, int | None] | None = None,
+        axes: AxisNames | None = None,
     ) -> list[Profile]:
         """Complete profiles for a network (see `Profile`) and give them to TensorRT, in order.
 
         Returns what was added; [] where every shape is fixed.
+
+        Args:
+            builder, network, config: see there.
+            profiles: what is known.
+            max_batch_size: of the derived ones.
+            batch_axes: tensor name -> batch axis, or None for none; found by the names by default.
+            axes: tensor name -> its axes, where the network does not know their names.
 
         Raises:
             InvalidInput: naming the input and the axis.
@@ -200,7 +214,9 @@ class Phases:
         """
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         completed = resolve.complete(
-            [_input(tensor) for tensor in tensors], read_profiles(profiles), max_batch_size
+            _inputs(network, tensors, batch_axes, axes or {}),
+            read_profiles(profiles),
+            max_batch_size,
         )
         for index, profile in enumerate(completed):
             self._add(builder, config, profile, tensors, first=index == 0)
@@ -312,15 +328,37 @@ def require_builder(lib: Library) -> None:
         )
 
 
-def _input(tensor: Tensor) -> resolve.NetworkInput:
+def _inputs(
+    network: NetworkDefinition,
+    tensors: Sequence[Tensor],
+    batch_axes: Mapping[str, int | None] | None,
+    axes: AxisNames,
+) -> list[resolve.NetworkInput]:
+    outputs = [network.get_output(index) for index in range(network.num_outputs)]
+    spec = ModelSpec.from_tensors(
+        [_spec(tensor, axes) for tensor in tensors],
+        [_spec(tensor, axes) for tensor in outputs],
+        batch_axes,
+    )
+    counts = {tensor.name: _values(tensor) for tensor in tensors if tensor.is_shape_tensor}
+    return resolve.inputs_of(spec, counts)
+
+
+def _spec(tensor: Tensor, axes: AxisNames) -> TensorSpec:
+    """Its axes are all that matters here."""
     dims = as_tuple(tensor.shape)
+    known = axes.get(tensor.name, ())
+    names = known if len(known) == len(dims) else (None,) * len(dims)
     shape: list[Dim] = []
-    for index, dim in enumerate(dims):
-        shape.append(dim if dim >= 0 else tensor.get_dimension_name(index) or None)
-    values = None
-    if tensor.is_shape_tensor:
-        values = dims[0] if dims else 1
-    return resolve.NetworkInput(tensor.name, tuple(shape), values)
+    for index, (dim, name) in enumerate(zip(dims, names, strict=True)):
+        called = name if isinstance(name, str) else tensor.get_dimension_name(index)
+        shape.append(dim if dim >= 0 else called or None)
+    return TensorSpec(tensor.name, np.dtype(np.uint8), tuple(shape), host=tensor.is_shape_tensor)
+
+
+def _values(tensor: Tensor) -> int:
+    dims = as_tuple(tensor.shape)
+    return dims[0] if dims else 1
 
 
 def _problem(parser: OnnxParser, index: int) -> str:

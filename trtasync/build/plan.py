@@ -2,12 +2,14 @@
 
 import os
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
+from trtasync.build.agreement import AccuracyCheck
+from trtasync.build.axis_names import AxisNames
 from trtasync.build.cache import CacheChoice, PlanCache, cache_folder
 from trtasync.build.config import BuilderConfig
 from trtasync.build.order import Built, Order
@@ -17,6 +19,7 @@ from trtasync.build.sources import Source, check_source
 from trtasync.errors import InvalidInput
 from trtasync.loops import in_thread
 from trtasync.profiles import Profile, read_profiles
+from trtasync.rows.verdicts import Array
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -32,6 +35,9 @@ class Plan:
         seconds: its build took, now or back then.
         tensorrt: version it was built with.
         gpu: name of the GPU it was built on.
+        axes: tensor name -> its axes as the model file names them. They are not in the plan itself:
+            `open_engine(plan)` knows by them where padding is to be cut off, `open_engine(path)`
+            has to be told (`Cut`).
     """
 
     path: Path
@@ -40,6 +46,7 @@ class Plan:
     seconds: float
     tensorrt: str
     gpu: str
+    axes: AxisNames = field(default_factory=dict, compare=False, repr=False)
 
     def __fspath__(self) -> str:
         """The file's path, for `open` and the like."""
@@ -56,6 +63,9 @@ async def build_plan(
     cache: CacheChoice = True,
     cache_key: str | None = None,
     device: int = 0,
+    batch_axes: Mapping[str, int | None] | None = None,
+    check: float | None = None,
+    samples: Mapping[str, Array] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
@@ -76,13 +86,21 @@ async def build_plan(
         cache_key: what identifies the network, for a function or a calibrator that nobody can look
             into: without one these are not cached. Added to a file's own content.
         device: index of the GPU to build for.
+        batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
+            model's own shapes do not tell: what profiles are derived for.
+        check: refuse a plan, an older one in the cache too, of which an output differs from ONNX
+            Runtime's by more than this share of its largest number. TensorRT 11.1 to 11.3 are known
+            to miscompile some graphs.
+        samples: what to check with: an array for every input, rows along its batch axis. Drawn at
+            random by default.
         progress: called with every `BuildProgress`, in the building threads, one at a time. It
             must be quick. What it raises stops the build and comes out here.
 
     Raises:
         InvalidInput: an argument makes no sense for this model, TensorRT or GPU.
         BackendUnavailable: no GPU, or no TensorRT that can build.
-        BuildError: the model cannot be read or built, or the plan cannot be written.
+        BuildError: the model cannot be read or built, the plan cannot be written, or is wrong.
+        InferenceError: with `check`, the model or the plan does not run on the samples.
     """
     from trtasync.build.job import Job  # brings in TensorRT's side, which `import trtasync` leaves
 
@@ -96,6 +114,9 @@ async def build_plan(
         cache=cache,
         cache_key=cache_key,
         device=device,
+        batch_axes=batch_axes,
+        check=check,
+        samples=samples,
         progress=progress,
     )
     built = await in_thread(Job(order, stop).run, interrupt=stop.set)
@@ -112,6 +133,9 @@ def make_order(
     cache: Any = True,
     cache_key: Any = None,
     device: Any = 0,
+    batch_axes: Any = None,
+    check: Any = None,
+    samples: Any = None,
     progress: Any = None,
 ) -> Order:
     """Check what can be checked without TensorRT; see `build_plan`.
@@ -130,6 +154,7 @@ def make_order(
     _demand("cache_key", cache_key, "a text", text)
     plain = callable(progress) and not iscoroutinefunction(progress)
     _demand("progress", progress, "a function (not a coroutine function)", plain)
+    _demand("batch_axes", batch_axes, "a mapping", isinstance(batch_axes, Mapping))
     folder = cache_folder(cache)
     known = isinstance(source, (str, os.PathLike)) and (config is None or config.calibrator is None)
     if output is None and (folder is None or not (known or cache_key)):
@@ -147,8 +172,20 @@ def make_order(
         cache=None if folder is None else PlanCache(folder),
         cache_key=cache_key,
         device=device,
+        batch_axes=batch_axes or {},
+        check=None if check is None else _accuracy_check(check, samples, source, config),
         progress=progress,
     )
+
+
+def _accuracy_check(
+    check: Any, samples: Any, source: Any, config: BuilderConfig | None
+) -> AccuracyCheck:
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidInput("check compares a plan with the .onnx file; a function has none.")
+    if config is not None and config.strip_plan:
+        raise InvalidInput("a plan that is stripped of its weights cannot be checked.")
+    return AccuracyCheck(check, samples)
 
 
 def _demand_whole(name: str, value: Any, least: int) -> None:
@@ -171,4 +208,5 @@ def as_plan(built: Built) -> Plan:
         seconds=built.seconds,
         tensorrt=str(facts.get("tensorrt", "")),
         gpu=str(facts.get("gpu", "")),
+        axes=built.axes,
     )

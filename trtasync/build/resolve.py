@@ -3,12 +3,12 @@
 It happens after the parse and before the build, so that a mistake costs seconds and no minutes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trtasync.errors import InvalidInput
 from trtasync.profiles import Profile, Shape, Shapes, quoted, written
-from trtasync.tensors import Dim
+from trtasync.tensors import Dim, ModelSpec
 
 DEFAULT_MAX_BATCH_SIZE = 32
 """Of a model with a dynamic batch axis when nothing else is said."""
@@ -22,21 +22,52 @@ class NetworkInput:
         name: of the tensor.
         shape: int = fixed, str = named dynamic, None = unnamed dynamic.
         values: it is a shape tensor, so a profile speaks of its values (so many).
+        batch_axis: the axis along which rows lie; None for none.
     """
 
     name: str
     shape: tuple[Dim, ...]
     values: int | None = None
+    batch_axis: int | None = None
 
     @property
     def dynamic(self) -> bool:
         """It needs a range in every profile."""
         return self.values is not None or any(not isinstance(dim, int) for dim in self.shape)
 
+    @property
+    def batches(self) -> int | None:
+        """Its batch axis, if that is dynamic."""
+        axis = self.batch_axis
+        if self.values is not None or axis is None or isinstance(self.shape[axis], int):
+            return None
+        return axis
+
     def axis(self, index: int) -> str:
         """In words, e.g. `axis 2 ("width")`."""
         dim = self.shape[index]
         return f'axis {index} ("{dim}")' if isinstance(dim, str) else f"axis {index}"
+
+
+def inputs_of(spec: ModelSpec, values: Mapping[str, int] | None = None) -> list[NetworkInput]:
+    """The inputs of a model, with a range of rows for all that may have them: where nothing tells
+    the batch axis, that is the first one.
+
+    Args:
+        spec: of the model.
+        values: how many each shape tensor has, by its name.
+    """
+    counts = values or {}
+    first = None if spec.has_rows else 0
+    return [
+        NetworkInput(
+            each.name,
+            each.shape,
+            counts.get(each.name),
+            first if each.shape and each.batch_axis is None else each.batch_axis,
+        )
+        for each in spec.inputs
+    ]
 
 
 def complete(
@@ -69,9 +100,9 @@ def _check_batch(
 ) -> None:
     """What no profile allows would be refused by the engine, after the build."""
     heads = [
-        profile.shapes[each.name].max[0]
+        profile.shapes[each.name].max[each.batches]
         for each in inputs
-        if _has_batch_axis(each)
+        if each.batches is not None
         for profile in profiles
     ]
     if max_batch_size is not None and heads and max(heads) < max_batch_size:
@@ -113,14 +144,11 @@ def _batch(
     """[min, opt, max] of the batch axis: of the inputs that the profile names, if it names any."""
     for each in inputs:
         given = profile.shapes.get(each.name)
-        if given is not None and _has_batch_axis(each) and given.min and given.max:
-            return given.min[0], given.opt[0], given.max[0]
+        axis = each.batches
+        if given is not None and axis is not None and len(given.max) == len(each.shape):
+            return given.min[axis], given.opt[axis], given.max[axis]
     largest = max_batch_size or DEFAULT_MAX_BATCH_SIZE
     return 1, largest, largest
-
-
-def _has_batch_axis(each: NetworkInput) -> bool:
-    return each.values is None and bool(each.shape) and not isinstance(each.shape[0], int)
 
 
 def _derive(each: NetworkInput, batch: tuple[int, int, int]) -> Shapes:
@@ -129,27 +157,27 @@ def _derive(each: NetworkInput, batch: tuple[int, int, int]) -> Shapes:
             f"input '{each.name}' is a shape tensor of {each.values} value(s); a profile must give "
             f"the range of its values: Profile({{'{each.name}': Shapes(min, opt, max)}})."
         )
-    row: list[int] = []
-    for index, dim in enumerate(each.shape[1:], 1):
-        if not isinstance(dim, int):
+    for index, dim in enumerate(each.shape):
+        if not isinstance(dim, int) and index != each.batches:
             raise InvalidInput(
                 f"input '{each.name}': {each.axis(index)} is dynamic and nothing tells its range; "
                 f"give a profile such as --profile {_example(each, batch)} or "
                 f"Profile.parse('{_example(each, batch)}')."
             )
-        row.append(dim)
-    least, best, most = ((size, *row) for size in batch)
-    return Shapes(least, best, most)
+    return Shapes(*(_shape(each, size, 0) for size in batch))
+
+
+def _shape(each: NetworkInput, rows: int, other: int) -> Shape:
+    """With `rows` along its batch axis, and `other` along other dynamic axes."""
+    return tuple(
+        dim if isinstance(dim, int) else rows if index == each.batches else other
+        for index, dim in enumerate(each.shape)
+    )
 
 
 def _example(each: NetworkInput, batch: tuple[int, int, int]) -> str:
-    def shape(head: int, other: int) -> Shape:
-        tail = (dim if isinstance(dim, int) else other for dim in each.shape[1:])
-        return (head, *tail)
-
-    three = zip(batch, (1, 64, 256), strict=True)
-    shapes = "/".join(written(shape(head, other)) for head, other in three)
-    return f"{quoted(each.name)}:{shapes}"
+    shapes = [_shape(each, size, other) for size, other in zip(batch, (1, 64, 256), strict=True)]
+    return f"{quoted(each.name)}:{'/'.join(map(written, shapes))}"
 
 
 def _check(each: NetworkInput, given: Shapes) -> None:

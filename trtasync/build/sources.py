@@ -7,6 +7,7 @@ from inspect import iscoroutinefunction
 from os import PathLike
 from typing import Any, Protocol
 
+from trtasync.build.axis_names import AxisNames, axis_names
 from trtasync.build.onnx_files import OnnxFile, read_onnx
 from trtasync.build.paths import read_path
 from trtasync.errors import InvalidInput
@@ -25,12 +26,15 @@ class Model(Protocol):
     Attributes:
         name: for messages and logs.
         digest: of all that defines the network; None when nobody can tell.
+        axes: tensor name -> its axes, as far as they are known without TensorRT.
     """
 
     @property
     def name(self) -> str: ...
     @property
     def digest(self) -> str | None: ...
+    @property
+    def axes(self) -> AxisNames: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class OnnxModel:
         """The file's name."""
         return self.file.path.name
 
+    @property
+    def axes(self) -> AxisNames:
+        """As the file names them."""
+        return axis_names(self.file.model)
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionModel:
@@ -57,6 +66,11 @@ class FunctionModel:
     def name(self) -> str:
         """The function's name."""
         return getattr(self.define, "__name__", None) or type(self.define).__name__
+
+    @property
+    def axes(self) -> AxisNames:
+        """Nobody has named them."""
+        return {}
 
 
 def check_source(source: Any) -> None:

@@ -7,6 +7,7 @@ import typer
 from trtasync import __version__
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build
+from trtasync.cli.check import check
 from trtasync.cli.inspect import inspect
 from trtasync.cli.tune import tune
 
@@ -14,13 +15,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # `failures` prints one line, or with --debug a traceback
     help="Asynchronous batch inference on TensorRT. Exit codes: 0 done, 1 unexpected, 2 wrong "
-    "arguments, 3 no GPU or package, 4 the model or plan, 5 CUDA, 6 the goal cannot be met, "
-    "130 interrupted.",
+    "arguments, 3 no GPU or package, 4 the model or plan, 5 CUDA, 6 the goal is not met or the "
+    "check not passed, 130 interrupted.",
 )
 app.command()(build)
 app.command()(inspect)
 app.command()(bench)
 app.command()(tune)
+app.command()(check)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,11 +1,13 @@
-"""Options that several commands have, each written once."""
+"""Options that several commands have, each written once: one name, one meaning."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from trtasync.bench.plot import check as check_plot
+from trtasync.bench.loads import read_numbers
 from trtasync.errors import InvalidInput
 
 REQUESTS, ENGINE, OUT = "The requests", "The engine", "What comes out"
@@ -19,10 +21,9 @@ RowShapes = Annotated[
         rich_help_panel=REQUESTS,
     ),
 ]
-InputFile = Annotated[
+Samples = Annotated[
     Path | None,
     typer.Option(
-        "--input",
         help="An .npz with an array of rows per input; random numbers without it.",
         rich_help_panel=REQUESTS,
     ),
@@ -32,10 +33,37 @@ BackendName = Annotated[
     Literal["auto", "tensorrt", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
 ]
 Devices = Annotated[str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)]
+OneDevice = Annotated[
+    str | None, typer.Option("--devices", help="GPU index; one.", rich_help_panel=ENGINE)
+]
+Streams = Annotated[int | None, typer.Option(help="Lanes.", rich_help_panel=ENGINE)]
+Threads = Annotated[int | None, typer.Option(help="CPU threads per run.", rich_help_panel=ENGINE)]
+MaxBatchSize = Annotated[int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)]
+BatchSizes = Annotated[
+    str | None, typer.Option(help="The only sizes run, e.g. 1,8,64.", rich_help_panel=ENGINE)
+]
+Batching = Annotated[
+    Literal["auto", "on", "off", "proved"],
+    typer.Option(
+        help="Whether requests share batches: auto (where a check finds no fault), on (whatever it "
+        "finds), off, or proved (where a proof exists).",
+        rich_help_panel=ENGINE,
+    ),
+]
+BatchAxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--batch-axis",
+        metavar="NAME=AXIS",
+        help="Where a tensor's rows lie, or NAME=none; may be given several times.",
+        rich_help_panel=ENGINE,
+    ),
+]
 Profiles = Annotated[
     list[str] | None,
     typer.Option(
-        help="How an .onnx file is built on a GPU, as in `trtasync build`.",
+        help="How an .onnx file is built on a GPU, name:MIN/OPT/MAX,..., as in `trtasync build`; "
+        "may be given several times.",
         rich_help_panel=ENGINE,
     ),
 ]
@@ -47,20 +75,56 @@ Picture = Annotated[
     Path | None,
     typer.Option("--plot", help="Curves, as .png, .svg or .pdf.", rich_help_panel=OUT),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=OUT)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
-def check_outputs(as_json: str | None, picture: Path | None, *more: Path | None) -> None:
-    """Before minutes are spent on what could not be kept.
+def read_devices(text: str | None) -> list[int] | None:
+    """From "0,1"."""
+    return None if text is None else read_numbers(text, "--devices", int)
+
+
+def read_device(text: str | None) -> int:
+    """From "1"; the first without one.
 
     Raises:
-        InvalidInput: a file cannot be written, or no picture be drawn.
+        InvalidInput: it is more than one.
     """
-    json_file = Path(as_json) if as_json and as_json != "-" else None
-    for file in filter(None, (json_file, picture, *more)):
-        if not file.absolute().parent.is_dir():
-            raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
-        if file.is_dir():
-            raise InvalidInput(f"{file} is a folder; name a file to write.")
-    if picture is not None:
-        check_plot(picture)
+    first, *more = read_devices(text) or [0]
+    if more:
+        raise InvalidInput(f"--devices takes one GPU here, e.g. {first}, not {text}.")
+    return first
+
+
+def read_sizes(text: str | None) -> Sequence[int] | None:
+    """From "1,8,64"."""
+    return None if text is None else read_numbers(text, "--batch-sizes", int)
+
+
+def read_switch(text: Literal["on", "off"]) -> bool:
+    """True for "on"."""
+    return text == "on"
+
+
+def read_batching(
+    text: Literal["auto", "on", "off", "proved"],
+) -> bool | Literal["auto", "proved"]:
+    """What `open_engine` is given as `batching`."""
+    return text if text in ("auto", "proved") else text == "on"
+
+
+def read_batch_axes(texts: Sequence[str] | None) -> dict[str, int | None]:
+    """From "state=1" and "rate=none"; names may hold "=" themselves.
+
+    Raises:
+        InvalidInput: one has another form, or a tensor is named twice.
+    """
+    axes: dict[str, int | None] = {}
+    for text in texts or ():
+        name, _, axis = text.rpartition("=")
+        if not name or not re.fullmatch(r"-?[0-9]+|none", axis):
+            raise InvalidInput(f"--batch-axis takes NAME=AXIS or NAME=none, not {text!r}.")
+        if name in axes:
+            raise InvalidInput(f"--batch-axis names {name!r} twice; give it once.")
+        axes[name] = None if axis == "none" else int(axis)
+    return axes

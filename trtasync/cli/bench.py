@@ -1,18 +1,17 @@
 """`trtasync bench`."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from trtasync.bench import Closed, Inputs, Load, Open, Recorder, Report, Settings, plot, run
+from trtasync.bench import Benchmark, Closed, Inputs, Load, Open, Recorder, Report, Settings, plot
 from trtasync.bench.inputs import read_shapes
 from trtasync.bench.loads import (
     DEFAULT_CONCURRENCY,
     read_concurrency,
-    read_numbers,
     read_rates,
     read_seconds,
 )
@@ -21,19 +20,31 @@ from trtasync.cli.arguments import (
     OUT,
     AsJson,
     BackendName,
+    BatchAxes,
+    Batching,
+    BatchSizes,
     Debug,
     Devices,
-    InputFile,
+    MaxBatchSize,
     Model,
     Picture,
     Profiles,
+    Quiet,
     Rows,
     RowShapes,
+    Samples,
     Seed,
-    check_outputs,
+    Streams,
+    Threads,
+    read_batch_axes,
+    read_batching,
+    read_devices,
+    read_sizes,
+    read_switch,
 )
 from trtasync.cli.bench_tables import SampleBar, show
-from trtasync.cli.failures import failures
+from trtasync.cli.failures import INTERRUPTED, failures, stop, until_interrupted
+from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 
 LOAD = "The load"
 
@@ -79,25 +90,24 @@ def bench(
     ] = "asyncio",
     rows: Rows = 1,
     shape: RowShapes = None,
-    input_file: InputFile = None,
+    samples: Samples = None,
     seed: Seed = 0,
     backend: BackendName = "auto",
     devices: Devices = None,
-    streams: Annotated[int | None, typer.Option(help="Lanes.", rich_help_panel=ENGINE)] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads per run.", rich_help_panel=ENGINE)
-    ] = None,
-    max_batch_size: Annotated[int | None, typer.Option(rich_help_panel=ENGINE)] = None,
-    batch_sizes: Annotated[
-        str | None,
-        typer.Option(help="The only sizes run, e.g. 1,8,64.", rich_help_panel=ENGINE),
-    ] = None,
+    streams: Streams = None,
+    threads: Threads = None,
+    max_batch_size: MaxBatchSize = None,
+    batch_sizes: BatchSizes = None,
+    batching: Batching = "auto",
+    batch_axis: BatchAxes = None,
     max_queue_delay: Annotated[
         str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
     ] = "0",
     max_queue_size: Annotated[int, typer.Option(help="Rows.", rich_help_panel=ENGINE)] = 4096,
     profile: Profiles = None,
-    graphs: Annotated[bool, typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)] = True,
+    graphs: Annotated[
+        Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)
+    ] = "on",
     compare: Annotated[
         bool,
         typer.Option(
@@ -112,7 +122,7 @@ def bench(
         Path | None,
         typer.Option(help="A timeline of the last load, for Perfetto.", rich_help_panel=OUT),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure a model's throughput and latency under load."""
@@ -122,7 +132,7 @@ def bench(
             seconds=seconds,
             warm_up=warm_up,
             rounds=rounds,
-            inputs=Inputs(rows, read_shapes(shape or []), input_file, seed),
+            inputs=Inputs(rows, read_shapes(shape or []), samples, seed),
             deadline=None if deadline is None else read_seconds(deadline, "--deadline"),
             loop=loop,
             compare=compare,
@@ -130,19 +140,25 @@ def bench(
         )
         options: dict[str, Any] = {
             "backend": backend,
-            "devices": None if devices is None else read_numbers(devices, "--devices", int),
+            "devices": read_devices(devices),
             "streams": streams,
             "threads": threads,
             "max_batch_size": max_batch_size,
-            "batch_sizes": batch_sizes and read_numbers(batch_sizes, "--batch-sizes", int),
+            "batch_sizes": read_sizes(batch_sizes),
+            "batching": read_batching(batching),
+            "batch_axes": read_batch_axes(batch_axis),
             "max_queue_delay": read_seconds(max_queue_delay, "--max-queue-delay"),
             "max_queue_size": max_queue_size,
             "profiles": profile or None,
-            "graphs": graphs,
+            "graphs": read_switch(graphs),
         }
         check_outputs(as_json, picture, trace)
-        report = _run(model, settings, options, shown=not quiet and as_json != "-")
+        with SampleBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
+            work = Benchmark(model, settings, progress=bar, **options)
+            report, interrupted = until_interrupted(work)
         _write(report, settings, as_json, picture, trace)
+        if interrupted:
+            stop(INTERRUPTED, "interrupted; this is what had been measured.")
 
 
 def _loads(
@@ -158,11 +174,6 @@ def _loads(
     return [*closed, *open_loads]
 
 
-def _run(model: Path, settings: Settings, options: dict[str, Any], shown: bool) -> Report:
-    with SampleBar(Console(stderr=True), shown) as bar:
-        return run(model, settings, progress=bar, **options)
-
-
 def _write(
     report: Report,
     settings: Settings,
@@ -170,13 +181,9 @@ def _write(
     picture: Path | None,
     trace: Path | None,
 ) -> None:
-    if as_json == "-":
-        sys.stdout.write(report.dumps() + "\n")
-    else:
-        show(Console(), report)
-        if as_json:
-            Path(as_json).write_text(report.dumps() + "\n")
+    files = []
     if picture is not None:
-        plot(report, picture)
+        files.append(partial(plot, report, picture))
     if trace is not None and settings.trace is not None:
-        settings.trace.write(trace)
+        files.append(partial(settings.trace.write, trace))
+    deliver(report.dumps(), as_json, partial(show, report=report), *files)

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from trtasync.bench import Point, Report
 from trtasync.bench import Progress as News
 from trtasync.cli.bars import Bar
+from trtasync.cli.tables import bar, new_table, show_table
 
 WIDEST = 30
 """Characters of the longest bar of a histogram."""
@@ -68,19 +67,13 @@ def show(console: Console, report: Report) -> None:
     _histograms(console, points)
     _yardsticks(console, report)
     _notes(console, points)
+    if report.ended == "interrupted":
+        console.print(Text("Partial: the benchmark was interrupted."))
 
 
 def _machine(report: Report) -> str:
     hardware = report.about["hardware"]
     return ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
-
-
-def new_table(*columns: str) -> Table:
-    """An empty one: the first column to the left, figures to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    return table
 
 
 def _throughput(console: Console, report: Report, points: list[Point]) -> None:
@@ -110,34 +103,35 @@ def _latencies(console: Console, points: list[Point]) -> None:
 def _show_points(
     console: Console, title: str, columns: Mapping[str, Callable[[Point], str]], points: list[Point]
 ) -> None:
-    """A line per load; tables stay below 80 columns, or a pipe would cut them."""
-    table = new_table(title, *columns)
+    """A line per load."""
+    table = new_table(console, title, *columns)
     for point in points:
         table.add_row(point.load.name, *(cell(point) for cell in columns.values()))
-    console.print(table)
+    show_table(console, table)
 
 
 def _stages(console: Console, points: list[Point]) -> None:
-    table = new_table("us by stage", *HEADS, "rows", "padded")
+    table = new_table(console, "us by stage", *HEADS, "rows", "padded")
     for point in points:
         table.add_row(
             point.load.name,
-            *(_number(point, f"{stage}_us") for stage in STAGES),
+            *(_stage(point, f"{stage}_us") for stage in STAGES),
             _number(point, "batch_mean"),
             _share(point, "padded_share"),
         )
-    console.print(table)
+    show_table(console, table)
 
 
 def _histograms(console: Console, points: list[Point]) -> None:
-    table = new_table("batches by rows", "rows", "batches")
+    table = new_table(console, "batches by rows", "rows", "batches")
     table.add_column("")
     for point in points:
         most = max(point.batch_sizes.values(), default=1)
         for line, (size, count) in enumerate(_largest(point.batch_sizes)):
             name = point.load.name if line == 0 else ""
-            table.add_row(name, size, f"{count:,}", "▇" * max(1, round(count / most * WIDEST)))
-    console.print(table)
+            length = max(1, round(count / most * WIDEST))
+            table.add_row(name, size, f"{count:,}", bar(console, length))
+    show_table(console, table)
 
 
 def _largest(sizes: Mapping[int, int], shown: int = 8) -> list[tuple[str, int]]:
@@ -150,6 +144,8 @@ def _largest(sizes: Mapping[int, int], shown: int = 8) -> list[tuple[str, int]]:
 
 
 def _yardsticks(console: Console, report: Report) -> None:
+    if report.yardsticks:
+        console.print()
     for name, figures in report.to_json()["yardsticks"].items():
         rate = figures["figures"]["rows_per_second"]
         text = f"{name}: {rate['median']:,.0f} rows/s ({rate['min']:,.0f} .. {rate['max']:,.0f})"
@@ -195,6 +191,14 @@ def _time(point: Point, name: str) -> str:
 def _number(point: Point, name: str) -> str:
     value = point.median(name)
     return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _stage(point: Point, name: str) -> str:
+    """Microseconds, or with its unit what would be too wide for them."""
+    value = point.median(name)
+    if value is None or value < 1e5:
+        return _number(point, name)
+    return f"{value / 1e3:.0f}ms" if value < 1e6 else f"{value / 1e6:.3g}s"
 
 
 def _share(point: Point, name: str) -> str:

@@ -4,20 +4,34 @@ import importlib
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import anyio
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from trtasync.bench.inputs import read_samples
 from trtasync.build import BuilderConfig, Plan, Profile, build_plan
+from trtasync.cli.arguments import (
+    AsJson,
+    BatchAxes,
+    Debug,
+    OneDevice,
+    Quiet,
+    read_batch_axes,
+    read_device,
+)
 from trtasync.cli.bars import BuildBars
 from trtasync.cli.failures import failures
+from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 from trtasync.cli.sizes import parse_size, written_size
 from trtasync.errors import InvalidInput
 
-SHAPES, TUNING, PLAN, CACHE = "Shapes", "Tuning", "The plan", "Where it goes"
+SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
+PLAN, CHECK, CACHE = "The plan", "A check of it", "Where it goes"
 
 
 def build(
@@ -31,8 +45,8 @@ def build(
     profile: Annotated[
         list[str] | None,
         typer.Option(
-            help="Optimization profile name:MIN/OPT/MAX,...; may be given several times. "
-            "Example: x:1x3x224x224/16x3x224x224/64x3x224x224",
+            help="Optimization profile name:MIN/OPT/MAX,..., e.g. x:1x3x224/16x3x224/64x3x224; "
+            "may be given several times.",
             rich_help_panel=SHAPES,
         ),
     ] = None,
@@ -55,7 +69,7 @@ def build(
     builder_optimization_level: Annotated[
         int | None, typer.Option(help="0 to 5.", rich_help_panel=TUNING)
     ] = None,
-    tf32: Annotated[bool, typer.Option(rich_help_panel=TUNING)] = True,
+    tf32: Annotated[bool, typer.Option(rich_help_panel=PRECISION)] = True,
     sparse_weights: Annotated[
         bool, typer.Option("--sparse-weights", rich_help_panel=TUNING)
     ] = False,
@@ -63,18 +77,20 @@ def build(
         int, typer.Option(help="TensorRT's own streams.", rich_help_panel=TUNING)
     ] = 0,
     tactic_source: Annotated[
-        list[str] | None, typer.Option(help="May be given several times.", rich_help_panel=TUNING)
+        list[str] | None,
+        typer.Option(metavar="NAME", help="May be given several times.", rich_help_panel=TUNING),
     ] = None,
     avg_timing_iterations: Annotated[int | None, typer.Option(rich_help_panel=TUNING)] = None,
     max_num_tactics: Annotated[int | None, typer.Option(rich_help_panel=TUNING)] = None,
     tiling_optimization_level: Annotated[
-        Literal["none", "fast", "moderate", "full"] | None, typer.Option(rich_help_panel=TUNING)
+        Literal["none", "fast", "moderate", "full"] | None,
+        typer.Option(metavar="LEVEL", help="none, fast, moderate or full.", rich_help_panel=TUNING),
     ] = None,
     fp16: Annotated[
-        bool, typer.Option("--fp16", help="TensorRT 10 only.", rich_help_panel=TUNING)
+        bool, typer.Option("--fp16", help="TensorRT 10 only.", rich_help_panel=PRECISION)
     ] = False,
     bf16: Annotated[
-        bool, typer.Option("--bf16", help="TensorRT 10 only.", rich_help_panel=TUNING)
+        bool, typer.Option("--bf16", help="TensorRT 10 only.", rich_help_panel=PRECISION)
     ] = False,
     refit: Annotated[bool, typer.Option("--refit", rich_help_panel=PLAN)] = False,
     strip_plan: Annotated[bool, typer.Option("--strip-plan", rich_help_panel=PLAN)] = False,
@@ -86,17 +102,26 @@ def build(
     ] = False,
     hardware_compatibility_level: Annotated[
         Literal["none", "ampere_plus", "same_compute_capability"],
-        typer.Option(rich_help_panel=PLAN),
+        typer.Option(
+            metavar="LEVEL",
+            help="none, ampere_plus or same_compute_capability.",
+            rich_help_panel=PLAN,
+        ),
     ] = "none",
     profiling_verbosity: Annotated[
-        Literal["layer_names_only", "detailed", "none"], typer.Option(rich_help_panel=PLAN)
+        Literal["layer_names_only", "detailed", "none"],
+        typer.Option(
+            metavar="LEVEL", help="layer_names_only, detailed or none.", rich_help_panel=PLAN
+        ),
     ] = "layer_names_only",
     weight_streaming: Annotated[
         bool, typer.Option("--weight-streaming", rich_help_panel=PLAN)
     ] = False,
     flag: Annotated[
         list[str] | None,
-        typer.Option(help="Further tensorrt.BuilderFlag names.", rich_help_panel=PLAN),
+        typer.Option(
+            metavar="NAME", help="Further tensorrt.BuilderFlag names.", rich_help_panel=PLAN
+        ),
     ] = None,
     cache_dir: Annotated[
         Path | None,
@@ -115,10 +140,26 @@ def build(
     timing_cache: Annotated[
         bool, typer.Option(help="Keep measured tactics.", rich_help_panel=CACHE)
     ] = True,
-    device: Annotated[int, typer.Option(help="GPU index.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    batch_axis: BatchAxes = None,
+    check: Annotated[
+        float | None,
+        typer.Option(
+            help="Fail if an output differs from ONNX Runtime by more, e.g. 1e-2 of its largest "
+            "number.",
+            rich_help_panel=CHECK,
+        ),
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="What to check with: an .npz with an array of rows per input.",
+            rich_help_panel=CHECK,
+        ),
+    ] = None,
+    devices: OneDevice = None,
+    as_json: AsJson = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Build a model into a TensorRT plan, or take it from the cache."""
     with failures(debug):
@@ -153,10 +194,14 @@ def build(
             "config": config,
             "cache": (cache_dir or True) if cache else False,
             "cache_key": cache_key,
-            "device": device,
+            "device": read_device(devices),
+            "batch_axes": read_batch_axes(batch_axis) or None,
+            "check": check,
+            "samples": None if samples is None else read_samples(samples),
         }
-        plan = _run(_source(model), options, shown=not (quiet or as_json))
-        _show(plan, as_json)
+        check_outputs(as_json)
+        plan = _run(_source(model), options, shown=not quiet and as_json != STDOUT)
+        deliver(json.dumps(_facts(plan), indent=2), as_json, partial(_show, plan=plan))
 
 
 def _run(source: Any, options: dict[str, Any], shown: bool) -> Plan:
@@ -193,22 +238,22 @@ def _source(model: str) -> Any:
     return found
 
 
-def _show(plan: Plan, as_json: bool) -> None:
-    size = plan.path.stat().st_size
-    if as_json:
-        facts = {
-            "path": str(plan.path),
-            "bytes": size,
-            "key": plan.key,
-            "cached": plan.cached,
-            "seconds": plan.seconds,
-            "tensorrt": plan.tensorrt,
-            "gpu": plan.gpu,
-        }
-        typer.echo(json.dumps(facts, indent=2))
-        return
+def _facts(plan: Plan) -> dict[str, Any]:
+    return {
+        "path": str(plan.path),
+        "bytes": plan.path.stat().st_size,
+        "key": plan.key,
+        "cached": plan.cached,
+        "seconds": plan.seconds,
+        "tensorrt": plan.tensorrt,
+        "gpu": plan.gpu,
+    }
+
+
+def _show(console: Console, plan: Plan) -> None:
     how = "taken from the cache, built in" if plan.cached else "built in"
-    typer.echo(
-        f"{plan.path}: {written_size(size)}, {how} {plan.seconds:.1f} s "
+    line = (
+        f"{plan.path}: {written_size(plan.path.stat().st_size)}, {how} {plan.seconds:.1f} s "
         f"with TensorRT {plan.tensorrt} for {plan.gpu}"
     )
+    console.print(Text(line), soft_wrap=True)

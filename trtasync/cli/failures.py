@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, Protocol, TypeVar
 
 import typer
 
@@ -20,6 +20,34 @@ _CODES: list[tuple[type[BaseException], int]] = [
     (TrtasyncError, OTHER),
     (KeyboardInterrupt, INTERRUPTED),
 ]
+
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Interruptible(Protocol[R_co]):
+    """Work that can say at any time what came of it so far."""
+
+    def run(self) -> R_co:
+        """All of it."""
+
+    def report(self) -> R_co | None:
+        """What there is; None for nothing."""
+
+
+def until_interrupted(work: Interruptible[R_co]) -> tuple[R_co, bool]:
+    """(its report, whole or partial; whether Ctrl-C ended it).
+
+    Raises:
+        KeyboardInterrupt: there is nothing to report.
+    """
+    try:
+        return work.run(), False
+    except KeyboardInterrupt:
+        report = work.report()
+        if report is None:
+            raise
+        return report, True
 
 
 @contextmanager

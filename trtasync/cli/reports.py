@@ -1,17 +1,18 @@
 """Reports as tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from trtasync.cli.sizes import written_size
+from trtasync.cli.tables import new_table, show_facts, show_table
 from trtasync.inspection import OnnxReport, PlanReport, TensorReport
 
 OPERATORS_SHOWN = 8
+
+ALONE = "requests run alone"
 
 
 def show_onnx(console: Console, report: OnnxReport, layers: bool) -> None:
@@ -27,10 +28,10 @@ def show_onnx(console: Console, report: OnnxReport, layers: bool) -> None:
         ("ONNX", f"IR {report.ir_version}, {_versions(report)}"),
         ("weights", written_size(report.weight_bytes)),
         ("nodes", f"{report.nodes}: {', '.join(operators)}"),
-        ("batching", _batching(report.batched, report.fixed_batch)),
+        ("batching", _onnx_batching(report)),
         ("profile", report.profile or report.profile_problem or "none needed: all is fixed"),
     ]
-    _facts(console, facts)
+    show_facts(console, facts)
     _tensors(console, report.inputs, report.outputs)
 
 
@@ -38,10 +39,19 @@ def _versions(report: OnnxReport) -> str:
     return ", ".join(f"{domain} {version}" for domain, version in report.opsets.items())
 
 
-def _batching(batched: bool, fixed: int | None) -> str:
-    if fixed is not None:
-        return f"always {fixed} rows (the batch axis is fixed)"
-    return "requests share batches" if batched else "no common batch axis: requests run alone"
+def _onnx_batching(report: OnnxReport) -> str:
+    unproved = [f"'{name}': {why}" for name, why in report.proofs.items() if why]
+    if unproved:
+        tested = "requests share batches if a test at opening finds no fault (`trtasync check`)"
+        return f"{tested if report.batched else ALONE}; not proved: {', '.join(unproved)}"
+    words = _batching(report.batched)
+    if report.batched and report.fixed_batch is not None:
+        words += f", always {report.fixed_batch} rows (the batch axis is fixed)"
+    return f"{words}: proved by the graph" if report.proofs else words
+
+
+def _batching(batched: bool) -> str:
+    return "requests share batches" if batched else ALONE
 
 
 def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
@@ -55,7 +65,7 @@ def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
         ("aux streams", str(report.aux_streams)),
         ("refittable", "yes" if report.refittable else "no"),
         ("streamable", written_size(report.streamable_bytes)),
-        ("batching", _batching(report.batched, None)),
+        ("batching", _batching(report.batched)),
         (
             "planned",
             f"{planned.streams} streams x batches of {', '.join(map(str, planned.batch_sizes))}: "
@@ -63,40 +73,29 @@ def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
             f"the weights, {written_size(planned.pinned_bytes)} pinned",
         ),
     ]
-    _facts(console, facts)
+    show_facts(console, facts)
     _tensors(console, report.inputs, report.outputs)
     _profiles(console, report)
     if layers:
         _layers(console, report.layers)
 
 
-def _facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in facts:
-        table.add_row(name, Text(text))
-    console.print(table)
-
-
 def _tensors(
     console: Console, inputs: Sequence[TensorReport], outputs: Sequence[TensorReport]
 ) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("", "name", "dtype", "shape"):
-        table.add_column(column, overflow="fold")
+    table = new_table(console, "", "name", "dtype", "shape", "rows", figures=False)
     for role, tensors in (("input", inputs), ("output", outputs)):
         for tensor in tensors:
             axes = ", ".join("?" if dim is None else str(dim) for dim in tensor.shape)
             place = " (values in host memory)" if tensor.host else ""
-            table.add_row(role, Text(tensor.name), tensor.dtype, Text(f"[{axes}]{place}"))
-    console.print(table)
+            rows = "-" if tensor.batch_axis is None else f"axis {tensor.batch_axis}"
+            table.add_row(role, Text(tensor.name), tensor.dtype, Text(f"[{axes}]{place}"), rows)
+    show_table(console, table)
 
 
 def _profiles(console: Console, report: PlanReport) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("profile", "input", "min / opt / max", "memory of a context"):
-        table.add_column(column, overflow="fold")
+    columns = "profile", "input", "min / opt / max", "memory of a context"
+    table = new_table(console, *columns, figures=False)
     for index, profile in enumerate(report.profiles):
         size = written_size(report.context_bytes[index])
         for line, (name, shapes) in enumerate(profile.items()):
@@ -107,19 +106,17 @@ def _profiles(console: Console, report: PlanReport) -> None:
                 shapes.replace("/", " / "),
                 size if first else "",
             )
-    console.print(table)
+    show_table(console, table)
 
 
 def _layers(console: Console, layers: Sequence[Any]) -> None:
     if not layers:
         console.print("The plan tells nothing of its layers; build it with detailed verbosity.")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("layer", "type", "outputs"):
-        table.add_column(column, overflow="fold")
+    table = new_table(console, "layer", "type", "outputs", figures=False)
     for layer in layers:
         table.add_row(*map(Text, _layer(layer)))
-    console.print(table)
+    show_table(console, table)
 
 
 def _layer(layer: Any) -> tuple[str, str, str]:

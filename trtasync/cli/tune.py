@@ -1,6 +1,6 @@
 """`trtasync tune`."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,18 +13,31 @@ from trtasync.bench.loads import read_numbers, read_seconds
 from trtasync.cli.arguments import (
     AsJson,
     BackendName,
+    BatchAxes,
+    Batching,
     Debug,
     Devices,
-    InputFile,
     Model,
     Picture,
     Profiles,
+    Quiet,
     Rows,
     RowShapes,
+    Samples,
     Seed,
-    check_outputs,
+    read_batch_axes,
+    read_batching,
+    read_devices,
 )
-from trtasync.cli.failures import GOAL_MISSED, INTERRUPTED, MODEL, failures, stop
+from trtasync.cli.failures import (
+    GOAL_MISSED,
+    INTERRUPTED,
+    MODEL,
+    failures,
+    stop,
+    until_interrupted,
+)
+from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 from trtasync.cli.tune_tables import TuneBar, show
 from trtasync.errors import InvalidInput
 from trtasync.tune import Report, Settings, Tuning, plot
@@ -49,10 +62,6 @@ def tune(
     minutes: Annotated[
         float, typer.Option(help="Of measuring, at most.", rich_help_panel=GOAL)
     ] = 3.0,
-    budget: Annotated[
-        str | None,
-        typer.Option(help="The same as a time, e.g. 90s.", rich_help_panel=GOAL),
-    ] = None,
     seconds: Annotated[
         float, typer.Option(help="Of each measurement.", rich_help_panel=GOAL)
     ] = 1.0,
@@ -66,8 +75,10 @@ def tune(
         Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=GOAL)
     ] = "asyncio",
     streams: Annotated[str | None, typer.Option(help="E.g. 1,2,3.", rich_help_panel=SPACE)] = None,
-    max_batch: Annotated[str | None, typer.Option(help="E.g. 8,32.", rich_help_panel=SPACE)] = None,
-    buckets: Annotated[
+    max_batch_size: Annotated[
+        str | None, typer.Option(help="E.g. 8,32.", rich_help_panel=SPACE)
+    ] = None,
+    batch_sizes: Annotated[
         str | None,
         typer.Option(
             help="Which batch sizes run: any, powers (of two), coarse (every other power), full "
@@ -76,17 +87,19 @@ def tune(
         ),
     ] = None,
     graphs: Annotated[
-        str | None, typer.Option(help="CUDA graphs: on,off or one.", rich_help_panel=SPACE)
+        str | None, typer.Option(help="CUDA graphs: on, off or on,off.", rich_help_panel=SPACE)
     ] = None,
     threads: Annotated[
         str | None, typer.Option(help="CPU threads per run, e.g. 1,2.", rich_help_panel=SPACE)
     ] = None,
     rows: Rows = 1,
     shape: RowShapes = None,
-    input_file: InputFile = None,
+    samples: Samples = None,
     seed: Seed = 0,
     backend: BackendName = "auto",
     devices: Devices = None,
+    batching: Batching = "auto",
+    batch_axis: BatchAxes = None,
     profile: Profiles = None,
     state: Annotated[
         Path | None,
@@ -100,22 +113,22 @@ def tune(
     ] = False,
     as_json: AsJson = None,
     picture: Picture = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Find the streams, batch sizes and graphs that suit a model, by measuring for minutes."""
     with failures(debug):
         settings = Settings(
             p99=None if p99 is None else read_seconds(p99, "--p99"),
-            budget=minutes * 60 if budget is None else read_seconds(budget, "--budget"),
+            budget=minutes * 60,
             seconds=seconds,
             warm_up=warm_up,
             rounds=rounds,
-            inputs=Inputs(rows, read_shapes(shape or []), input_file, seed),
+            inputs=Inputs(rows, read_shapes(shape or []), samples, seed),
             loop=loop,
             streams=_whole(streams, "--streams"),
-            max_batch_size=_whole(max_batch, "--max-batch"),
-            buckets=None if buckets is None else _words(buckets, "--buckets", _BUCKETS),
+            max_batch_size=_whole(max_batch_size, "--max-batch-size"),
+            buckets=None if batch_sizes is None else _words(batch_sizes, "--batch-sizes", _BUCKETS),
             graphs=None if graphs is None else _words(graphs, "--graphs", _SWITCH),
             threads=_whole(threads, "--threads"),
             state=True if state is None else state,
@@ -123,14 +136,16 @@ def tune(
         )
         options: dict[str, Any] = {
             "backend": None if backend == "auto" else backend,
-            "devices": None if devices is None else read_numbers(devices, "--devices", int),
-            "profiles": profile,
+            "devices": read_devices(devices),
+            "profiles": profile or None,
+            "batching": None if batching == "auto" else read_batching(batching),
+            "batch_axes": read_batch_axes(batch_axis) or None,
         }
-        given = {name: value for name, value in options.items() if value}
+        given = {name: value for name, value in options.items() if value is not None}
         check_outputs(as_json, picture)
-        with TuneBar(Console(stderr=True), not quiet and as_json != "-") as bar:
+        with TuneBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
             tuning = Tuning(model, settings, progress=bar, **given)
-            report, interrupted = _run(tuning)
+            report, interrupted = until_interrupted(tuning)
         _write(report, as_json, picture)
         _end(report, interrupted, fresh)
 
@@ -151,26 +166,9 @@ def _words(text: str, option: str, known: dict[str, T]) -> list[T]:
     return [known[part] for part in parts]
 
 
-def _run(tuning: Tuning) -> tuple[Report, bool]:
-    """(the report, whether Ctrl-C ended it)."""
-    try:
-        return tuning.run(), False
-    except KeyboardInterrupt:
-        report = tuning.report()
-        if report is None:
-            raise
-        return report, True
-
-
 def _write(report: Report, as_json: str | None, picture: Path | None) -> None:
-    if as_json == "-":
-        sys.stdout.write(report.dumps() + "\n")
-    else:
-        show(Console(), report)
-        if as_json:
-            Path(as_json).write_text(report.dumps() + "\n")
-    if picture is not None:
-        plot(report, picture)
+    files = [] if picture is None else [partial(plot, report, picture)]
+    deliver(report.dumps(), as_json, partial(show, report=report), *files)
 
 
 def _end(report: Report, interrupted: bool, fresh: bool) -> None:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from trtasync.bench.loads import Open
 from trtasync.cli.bars import Bar
-from trtasync.cli.bench_tables import new_table
+from trtasync.cli.tables import new_table, show_table
 from trtasync.tune import CurvePoint, Report, Standing
 from trtasync.tune import Progress as News
 from trtasync.tune.probes import written_rate
@@ -107,14 +107,14 @@ def show(console: Console, report: Report) -> None:
 
 
 def _configurations(console: Console, report: Report) -> None:
-    """The best first; tables stay below 80 columns, or a pipe would cut them."""
+    """The best first."""
     space, goal = report.subject.space, report.settings.p99
     extra = {
         "graphs": len(space.graphs) > 1,
         "threads": len(space.threads) > 1,
     }
     names = [name for name, wanted in extra.items() if wanted]
-    table = new_table("streams", "batch", "sizes", *names, "requests/s", "p99 ms")
+    table = new_table(console, "streams", "batch", "sizes", *names, "requests/s", "p99 ms")
     tied = {each.config for each in report.verdict.tied}
     standings = report.verdict.standings
     failed = [each for each in standings if each.failure]
@@ -135,7 +135,7 @@ def _configurations(console: Console, report: Report) -> None:
             "-" if each.p99 is None else milliseconds(each.p99),
             style="bold" if chosen else None,
         )
-    console.print(table)
+    show_table(console, table)
     notes = ["* recommended"]
     if len(tied) > 1:
         notes.append("= the same, give or take")
@@ -160,7 +160,7 @@ def _score(each: Standing) -> str:
 
 
 def _curve(console: Console, report: Report) -> None:
-    table = new_table("its curve", "requests/s", "p50 ms", "p99 ms", "batch", "looks")
+    table = new_table(console, "its curve", "requests/s", "p50 ms", "p99 ms", "batch", "looks")
     for point in report.curve:
         table.add_row(
             _load(point),
@@ -170,7 +170,7 @@ def _curve(console: Console, report: Report) -> None:
             "-" if point.batch_mean is None else f"{point.batch_mean:.3g}",
             str(point.measured),
         )
-    console.print(table)
+    show_table(console, table)
 
 
 def _load(point: CurvePoint) -> str:

@@ -12,6 +12,10 @@ STICKY = frozenset((214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 
 failure ...): "the process must be terminated and relaunched", in the words of the runtime API."""
 
 
+UNKNOWN = 999
+"""cudaErrorUnknown: sticky, but also what a driver in disorder says before anything was done."""
+
+
 class CaptureFailed(Exception):
     """A stream capture did not give a graph; the stream is usable again."""
 
@@ -47,5 +51,5 @@ def failure(module: Any, code: int, what: str) -> TrtasyncError:
     """The exception for a return code that is not success."""
     words = f"{what}: {explain(module, code)}"
     if code in STICKY:
-        return DeviceLost(f"{words}. The device cannot be used again by this process: restart it.")
-    return CudaError(f"{words}.")
+        return DeviceLost(f"{words}; restart this process to use the device again.", code=code)
+    return CudaError(f"{words}.", code=code)

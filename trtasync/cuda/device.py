@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from trtasync.cuda.calls import STICKY, failure, runtime
+from trtasync.cuda.calls import STICKY, UNKNOWN, failure, runtime
 from trtasync.cuda.fast import FastCalls, fast_calls
 from trtasync.errors import BackendUnavailable, InvalidInput
 
@@ -41,6 +41,7 @@ class Device:
         self.capability = (int(properties.major), int(properties.minor))
         self.processors = int(properties.multiProcessorCount)
         self.fast: FastCalls = fast_calls(module, index)
+        self.free_bytes()  # a lost device answers all of the above, and not this
 
     def enter(self) -> None:
         """Make this the current device of the calling thread. Before anything else in a thread."""
@@ -111,6 +112,7 @@ def find_device(index: Any) -> Device:
     Raises:
         BackendUnavailable: no cuda-python, no driver, a driver that is too old, no GPU; the message
             says what to install and what was found.
+        DeviceLost: it was lost by this process before.
         InvalidInput: there are GPUs, but not this one.
     """
     if not isinstance(index, int) or isinstance(index, bool):
@@ -125,7 +127,11 @@ def find_device(index: Any) -> Device:
 
 
 def driver_report() -> str:
-    """Why no device can be used on this machine, or "" when one can. Makes no context."""
+    """Why no device can be used on this machine, or "" when one can. Makes no context.
+
+    Raises:
+        DeviceLost: there is one, which this process has lost.
+    """
     try:
         return _survey(runtime())[0]
     except BackendUnavailable as error:
@@ -137,6 +143,8 @@ def _survey(module: Any) -> tuple[str, int]:
     code, count = module.cudaGetDeviceCount()
     if not int(code) and count:
         return "", int(count)
+    if int(code) in STICKY - {UNKNOWN}:
+        raise failure(module, int(code), "cudaGetDeviceCount")
     driver = _version(module.cudaDriverGetVersion())
     wanted = _version(module.cudaRuntimeGetVersion())
     floor = DRIVER_FLOORS.get(wanted[0], "a newer one")

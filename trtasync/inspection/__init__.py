@@ -1,14 +1,19 @@
 """What a model file says of itself: an `.onnx` file on any machine, a plan where it can run."""
 
+from trtasync.inspection.check_report import CheckReport, OutputCheck
+from trtasync.inspection.checking import check_model
 from trtasync.inspection.onnx_report import OnnxReport, inspect_onnx
 from trtasync.inspection.plan_report import PlannedMemory, PlanReport, inspect_plan
 from trtasync.inspection.tensors import TensorReport
 
 __all__ = [
+    "CheckReport",
     "OnnxReport",
+    "OutputCheck",
     "PlanReport",
     "PlannedMemory",
     "TensorReport",
+    "check_model",
     "inspect_onnx",
     "inspect_plan",
 ]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trtasync.build.onnx_files import OnnxFile, read_onnx
-from trtasync.build.resolve import NetworkInput, complete
+from trtasync.build.resolve import complete, inputs_of
 from trtasync.errors import InvalidInput
-from trtasync.inspection.tensors import TensorReport, reports
+from trtasync.inspection.tensors import TensorReport, as_said, reports
+from trtasync.judging import prover
+from trtasync.rows import Batching
 from trtasync.tensors import ModelSpec
 
 
@@ -28,7 +30,11 @@ class OnnxReport:
         weight_bytes: of all initializers.
         inputs: with their symbolic axes.
         outputs: with their symbolic axes.
-        batched: requests can share a batch.
+        batched: requests can share a batch, as far as its shapes and the options tell; whether its
+            rows can, is tested when it is opened.
+        proofs: output -> "" where the graph proves that its rows do not influence each other, or
+            what stopped the proof; nothing where requests do not share batches, or shall by all
+            means.
         fixed_batch: the one batch size it accepts, if it is fixed.
         profile: what `build_plan` would derive, in trtexec's form; "" where all shapes are fixed.
         profile_problem: why it can derive none, and what to give.
@@ -46,27 +52,38 @@ class OnnxReport:
     inputs: tuple[TensorReport, ...]
     outputs: tuple[TensorReport, ...]
     batched: bool
+    proofs: Mapping[str, str]
     fixed_batch: int | None
     profile: str
     profile_problem: str
 
 
-def inspect_onnx(path: str | os.PathLike[str], max_batch_size: int | None = None) -> OnnxReport:
+def inspect_onnx(
+    path: str | os.PathLike[str],
+    max_batch_size: int | None = None,
+    *,
+    batching: Batching = "auto",
+    batch_axes: Mapping[str, int | None] | None = None,
+) -> OnnxReport:
     """Read an ONNX model.
 
     Args:
         path: the file.
         max_batch_size: for the profile that would be derived; None for the default.
+        batching: as for `open_engine`.
+        batch_axes: as for `open_engine`.
 
     Raises:
-        InvalidInput: `max_batch_size` is below 1.
+        InvalidInput: `max_batch_size` is below 1, or the batch axes are not there.
         PlanError: it cannot be read, or has inputs or outputs that are no tensors.
         BackendUnavailable: the `onnx` package is not installed.
     """
     if max_batch_size is not None and max_batch_size < 1:
         raise InvalidInput(f"max_batch_size must be 1 or more, not {max_batch_size}.")
     file = read_onnx(Path(path))
-    spec = file.spec()
+    spec = as_said(file.spec(), batching, batch_axes)
+    proofs = _proofs(Path(path), spec) if spec.batched and batching is not True else {}
+    unproved = any(proofs.values())
     operators = file.operators()
     profile, problem = _derived(spec, max_batch_size)
     return OnnxReport(
@@ -81,11 +98,21 @@ def inspect_onnx(path: str | os.PathLike[str], max_batch_size: int | None = None
         weight_bytes=file.weight_bytes(),
         inputs=reports(spec.inputs),
         outputs=reports(spec.outputs),
-        batched=spec.batched,
+        batched=spec.batched and not (batching == "proved" and unproved),
+        proofs=proofs,
         fixed_batch=spec.fixed_batch,
         profile=profile,
         profile_problem=problem,
     )
+
+
+def _proofs(path: Path, spec: ModelSpec) -> dict[str, str]:
+    prove = prover(path)
+    found = {} if prove is None else prove({each.name: each.batch_axis for each in spec.inputs})
+    return {
+        name: "" if proof.axis is not None else proof.why or "unknown"
+        for name, proof in found.items()
+    }
 
 
 def _producer(file: OnnxFile) -> str:
@@ -95,9 +122,8 @@ def _producer(file: OnnxFile) -> str:
 def _derived(spec: ModelSpec, max_batch_size: int | None) -> tuple[str, str]:
     """(profile, problem) of what a build without profiles would do. Whether an input is a shape
     tensor only TensorRT's parser can tell."""
-    inputs = [NetworkInput(each.name, each.shape) for each in spec.inputs]
     try:
-        profiles = complete(inputs, (), max_batch_size)
+        profiles = complete(inputs_of(spec), (), max_batch_size)
     except InvalidInput as error:
         return "", str(error)
     return ", ".join(map(str, profiles)), ""

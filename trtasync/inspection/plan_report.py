@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed
 from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.engines import deserialize
 from trtasync.backends.tensorrt.lane import SLOTS
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.memory import Sizes, measure
-from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
+from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
+from trtasync.backends.tensorrt.sizes import Sizes, measure
 from trtasync.cuda import Device, Stream, aligned, find_device
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.inspection.tensors import TensorReport, reports
+from trtasync.inspection.tensors import TensorReport, as_said, reports
+from trtasync.rows import Batching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ def inspect_plan(
     streams: int = 2,
     max_batch_size: int | None = None,
     batch_sizes: Sequence[int] = (),
+    batching: Batching = "auto",
+    batch_axes: Mapping[str, int | None] | None = None,
     engine_host_code_allowed: bool = False,
 ) -> PlanReport:
     """Read a plan. In a thread: it takes seconds.
@@ -99,6 +104,8 @@ def inspect_plan(
         streams: lanes to plan memory for.
         max_batch_size: rows to plan memory for; None for the plan's largest.
         batch_sizes: buckets to plan for; () for the engine's default.
+        batching: as for `open_engine`.
+        batch_axes: as for `open_engine`.
         engine_host_code_allowed: run the code that a version-compatible plan carries.
 
     Raises:
@@ -119,12 +126,14 @@ def inspect_plan(
     runtime = make_runtime(lib, engine_host_code_allowed)
     engine = deserialize(lib, runtime, path, gpu)
     plan = read_plan(lib, engine)
+    plan = plan.with_spec(as_said(plan.spec, batching, batch_axes))
     largest = max_batch_size or max(sizes, default=None) or plan.largest_batch or 1
     if plan.largest_batch is not None and largest > plan.largest_batch:
         raise InvalidInput(
             f"max_batch_size={largest}, but the plan allows at most {plan.largest_batch}."
         )
-    sizes = sizes or plan.default_batch_sizes(largest)
+    sizes = sizes or default_sizes(plan.batches, largest)
+    demand_allowed(plan.batches, sizes)
     layers = _layers(lib, engine)
     return PlanReport(
         file=str(path),
@@ -151,7 +160,7 @@ def inspect_plan(
         verbosity=_name(engine.profiling_verbosity),
         layer_count=engine.num_layers,
         layers=layers,
-        planned=_planned(plan, _measured(lib, engine, plan, gpu, largest), streams, sizes),
+        planned=_planned(plan, _measured(lib, engine, plan, gpu, sizes), streams, sizes),
     )
 
 
@@ -174,7 +183,7 @@ def _layers(lib: Library, engine: CudaEngine) -> tuple[Any, ...]:
 
 
 def _measured(
-    lib: Library, engine: CudaEngine, plan: PlanSpec, device: Device, capacity: int
+    lib: Library, engine: CudaEngine, plan: PlanSpec, device: Device, batch_sizes: Sequence[int]
 ) -> Sizes:
     """Asked of a context per profile, which gets no memory."""
     device.enter()
@@ -182,9 +191,9 @@ def _measured(
     try:
         contexts = {
             profile.index: Context(lib, engine, plan, profile, device, stream)
-            for profile in plan.profiles
+            for profile in plan.reached(batch_sizes)
         }
-        return measure(plan, engine, contexts, capacity)
+        return measure(lib, plan, engine, contexts, batch_sizes)
     finally:
         stream.close()
 
@@ -194,10 +203,11 @@ def _planned(
 ) -> PlannedMemory:
     shared = {index for index, o in enumerate(plan.spec.outputs) if o.name in plan.aliases}
     outputs = [size for index, size in enumerate(sizes.outputs) if index not in shared]
-    device = sum(map(aligned, (*sizes.inputs, *outputs))) + aligned(sizes.activation)
-    pinned = sum(map(aligned, (*sizes.inputs, *sizes.outputs)))
-    rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in plan.profiles}
-    contexts = len(plan.profiles) + len(batch_sizes) * len(rows)
+    device = sum(map(aligned, (*sizes.inputs.values(), *outputs))) + aligned(sizes.activation)
+    pinned = sum(map(aligned, (*sizes.inputs.values(), *sizes.outputs)))
+    reached = plan.reached(batch_sizes)
+    rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in reached}
+    contexts = len(reached) + len(batch_sizes) * len(rows)
     return PlannedMemory(
         streams=streams,
         max_batch_size=batch_sizes[-1],

@@ -1,5 +1,7 @@
 """What the engine needs of an event loop, and of a future."""
 
+import os
+import threading
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
@@ -49,13 +51,54 @@ class EventLoop(Protocol):
     def ring_from_thread(self) -> None:
         """`ring`, from any thread. Never blocks; does nothing when the loop is gone."""
 
+    def ring_last(self, callback: Callable[[], None]) -> bool:
+        """Run another callback instead, from now on; False when the loop will run none. From any
+        thread."""
+
     def close(self) -> None:
         """Ring no more."""
 
+    def wrong(self) -> WrongLoop:
+        """The error for a caller that this loop does not run."""
 
-def wrong_loop() -> WrongLoop:
-    """The error for a caller that this loop does not run."""
-    return WrongLoop(
-        "this engine was opened in another event loop or thread. An engine belongs to the loop "
-        "that opened it: open one per loop, or hand requests over with a blocking portal."
-    )
+
+class Home:
+    """The process, thread and loop that an engine was opened in."""
+
+    def __init__(self, ended: Callable[[], bool]):
+        """Args:
+        ended: the loop will never run again.
+        """
+        self._process = os.getpid()
+        self._thread = threading.get_ident()
+        self._ended = ended
+
+    def error(self) -> WrongLoop:
+        """The error for a caller from elsewhere: it says what is another one there."""
+        here = os.getpid()
+        if here != self._process:
+            return WrongLoop(
+                f"this engine was opened in process {self._process}, of which this one, {here}, is "
+                "a fork: its threads and its device stayed there. Open an engine in each process, "
+                "after the fork (gunicorn: not by an import with --preload, but at the start of "
+                "the application), or start processes with 'spawn'.",
+                where="process",
+            )
+        if self._ended():
+            return WrongLoop(
+                "the event loop that opened this engine has ended, and this is another one. Open "
+                "it in the loop that uses it (pytest: a fixture of the session needs a loop of the "
+                "session).",
+                where="loop",
+            )
+        if threading.get_ident() != self._thread:
+            return WrongLoop(
+                "this engine was opened in another thread, and belongs to the event loop there: "
+                "hand requests over with a blocking portal, or open an engine in this loop too.",
+                where="thread",
+            )
+        return WrongLoop(
+            "this engine was opened in another event loop of this thread, and belongs to it: open "
+            "an engine in this loop too.",
+            where="loop",
+        )

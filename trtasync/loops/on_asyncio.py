@@ -1,6 +1,7 @@
 """The engine's event loop on asyncio and uvloop."""
 
 import asyncio
+import contextvars
 import math
 import threading
 import time
@@ -12,12 +13,15 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from trtasync.loops.base import Future, wrong_loop
+from trtasync.errors import WrongLoop
+from trtasync.loops.base import Future, Home
 
 _SCOPE_ATTRIBUTES = ("_cancel_called", "_deadline", "_parent_scope", "_shield")
 
 
-def _deadline_reader(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+def _deadline_reader(
+    loop: asyncio.AbstractEventLoop, wrong: Callable[[], WrongLoop]
+) -> Callable[[], float]:
     """Make the function behind `EventLoop.deadline`: it runs once a request.
 
     `anyio.current_effective_deadline` takes 1 to 2 us, a fifth of a request. The same walk from
@@ -34,12 +38,12 @@ def _deadline_reader(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
         # Thread and task together say that this is the right loop. `get_running_loop` would say it
         # too, but calls getpid every time. Without scopes the task is left to `EventLoop.check`.
         if get_ident() != thread:
-            raise wrong_loop()
+            raise wrong()
         if not scopes:
             return never  # no task of this program has a scope
         task = current_task(loop)
         if task is None:
-            raise wrong_loop()
+            raise wrong()
         state = scopes.get(ref(task))
         if state is None or (scope := state.cancel_scope) is None:
             return never
@@ -56,7 +60,7 @@ def _deadline_reader(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
     def deadline_by_anyio() -> float:
         if current_task(loop) is None or get_ident() != thread:
-            raise wrong_loop()
+            raise wrong()
         return effective()
 
     return deadline_by_anyio if scopes is None else deadline
@@ -93,26 +97,30 @@ class AsyncioLoop:
 
     def __init__(self, callback: Callable[[], None]):
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._callback = callback
         self._rung = False
         self._rung_from_thread = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._closed = False
-        self.deadline = _deadline_reader(self._loop)
+        # Whoever rings is a caller: what runs then must not see that caller's context variables.
+        self._context = contextvars.Context()
+        self.wrong = Home(self._loop.is_closed).error
+        self.deadline = _deadline_reader(self._loop, self.wrong)
         self.future = _future_maker(self._loop)
         # uvloop's clock is the same one rounded down to a millisecond, read once an iteration.
         same_clock = abs(self._loop.time() - time.monotonic()) < 0.1
         self.now = time.monotonic if same_clock else self._loop.time
 
     def check(self) -> None:
-        if asyncio.current_task(self._loop) is None:
-            raise wrong_loop()
+        if threading.get_ident() != self._thread or asyncio.current_task(self._loop) is None:
+            raise self.wrong()
 
     def ring(self) -> None:
         if not self._rung and not self._closed:
             self._rung = True
-            self._loop.call_soon(self._fire)
+            self._loop.call_soon(self._fire, context=self._context)
 
     def _fire(self) -> None:
         self._rung = False
@@ -127,7 +135,7 @@ class AsyncioLoop:
             self._timer = None
         self._timer_at = when
         if when < math.inf and not self._closed:
-            self._timer = self._loop.call_at(when, self._alarmed)
+            self._timer = self._loop.call_at(when, self._alarmed, context=self._context)
 
     def _alarmed(self) -> None:
         self._timer = None
@@ -140,13 +148,20 @@ class AsyncioLoop:
             return
         self._rung_from_thread = True
         try:
-            self._loop.call_soon_threadsafe(self._fire_from_thread)
+            self._loop.call_soon_threadsafe(self._fire_from_thread, context=self._context)
         except RuntimeError:
             self._closed = True  # the loop is closed: there is nobody left to tell
 
     def _fire_from_thread(self) -> None:
         self._rung_from_thread = False
         self.ring()
+
+    def ring_last(self, callback: Callable[[], None]) -> bool:
+        self._callback = callback
+        if self._closed or not self._loop.is_running():
+            return False
+        self.ring_from_thread()
+        return True
 
     def close(self) -> None:
         self.alarm(math.inf)

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from trtasync.loops.base import Future, wrong_loop
+from trtasync.loops.base import Future, Home
 
 
 class AlreadyDone(Exception):
@@ -23,10 +23,12 @@ class TrioLoop:
         self._rung = False
         self._parked = False
         self._closed = False
+        self._ended = False
         self._when = math.inf
         self._scope: trio.CancelScope | None = None
         self._token = trio.lowlevel.current_trio_token()
         self.now = trio.current_time
+        self.wrong = Home(lambda: self._ended).error
         self.deadline = self._deadline
         self.future: Callable[[], Future] = _TrioFuture
         self._task = trio.lowlevel.spawn_system_task(self._serve, name="trtasync bell")
@@ -37,7 +39,7 @@ class TrioLoop:
                 return trio.current_effective_deadline()
         except RuntimeError:
             pass
-        raise wrong_loop()
+        raise self.wrong()
 
     def check(self) -> None:
         self._deadline()
@@ -59,20 +61,29 @@ class TrioLoop:
         except trio.RunFinishedError:
             self._closed = True
 
+    def ring_last(self, callback: Callable[[], None]) -> bool:
+        self._callback = callback
+        self.ring_from_thread()
+        return not (self._closed or self._ended)
+
     def close(self) -> None:
         self._closed = True
         self.ring()
 
     async def _serve(self) -> None:
-        while not self._closed:
-            if self._rung:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-            else:
-                await self._park()
-            if self._closed:
-                return
-            self._rung = False
-            self._callback()
+        try:
+            while not self._closed:
+                if self._rung:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                else:
+                    await self._park()
+                if self._closed:
+                    return
+                self._rung = False
+                self._callback()
+        except trio.Cancelled:
+            self._ended = True  # trio ends its system tasks last
+            raise
 
     async def _park(self) -> None:
         with trio.CancelScope(deadline=self._when) as self._scope:

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from trtasync.errors import CudaError, DeviceLost
 from trtasync.rows.verdicts import Array, Trial
 
 
@@ -63,11 +64,14 @@ class Runs:
         Raises:
             OutOfTime: the budget ended, before or during the run.
             Refused: the model failed.
+            CudaError, DeviceLost: the machine failed, which is no answer of the model's.
         """
         if self.over:
             raise OutOfTime
         try:
             outputs = [np.array(output) for output in self._trial.run(arrays)]
+        except (CudaError, DeviceLost):
+            raise
         except Exception as error:  # runtimes' exceptions share no base class
             if self.over:
                 raise OutOfTime from error

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
 from trtasync.tensors import TensorSpec
 
 Array = npt.NDArray[Any]
+
+Batching = Literal["auto", "proved"] | bool
+"""What the user wants: what was checked, only what is proved, by all means, or by no means."""
 
 
 class Verdict(StrEnum):
@@ -46,6 +49,26 @@ class Finding:
     why: str = ""
     beside: str = ""
     difference: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether requests share batches, and what that rests on.
+
+    Attributes:
+        batched: they do; otherwise every request runs alone.
+        reason: in a clause.
+        findings: per output; empty where nothing was examined.
+        seconds: that the examination took.
+    """
+
+    batched: bool
+    reason: str
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{'batched' if self.batched else 'alone'}: {self.reason}"
 
 
 class Trial(Protocol):

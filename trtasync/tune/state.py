@@ -17,8 +17,9 @@ from typing import IO, Any, Self
 
 from trtasync.bench.loads import Closed, Load, Open
 from trtasync.build.cache import cache_folder, key_of
-from trtasync.build.locks import Stopped, locked
+from trtasync.build.locks import locked
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput
+from trtasync.stopping import Stopped
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 

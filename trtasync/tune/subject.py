@@ -14,8 +14,10 @@ from trtasync.backends import Backend
 from trtasync.backends.plan_files import is_plan
 from trtasync.bench.machine import facts
 from trtasync.bench.opened import read_options
+from trtasync.cores import cores
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.loading import EngineOptions, backend_for, cores, load
+from trtasync.judging import load_judged
+from trtasync.loading import EngineOptions, backend_for
 from trtasync.loops import in_thread
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
@@ -117,7 +119,10 @@ async def _examine_file(
             digest = await in_thread(lambda: _onnx_digest(path))
     stop = threading.Event()
     look = await _look(
-        lambda: load(replace(given, model=opened), stop), how, interrupt=stop.set, given=given
+        lambda: load_judged(replace(given, model=opened), stop)[0],
+        how,
+        interrupt=stop.set,
+        given=given,
     )
     identity = {
         "model": digest or await in_thread(lambda: _digest(opened)),
@@ -163,6 +168,7 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         config=given.builder_config,
         cache=given.cache,
         device=device,
+        batch_axes=given.batch_axes,
     )
     asked: dict[str, Any] = {}
     if given.profiles:
@@ -176,6 +182,8 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         asked["cache"] = str(given.cache)
     if device:
         asked["device"] = device
+    if given.batch_axes:
+        asked["batch_axes"] = dict(given.batch_axes)
     words = "".join(f", {name}={quoted(value)}" for name, value in asked.items())
     return plan.path, f"plan = await trtasync.build_plan({quoted(str(path))}{words})"
 
@@ -191,7 +199,7 @@ async def _look(
     def work() -> dict[str, Any]:
         backend = make()
         try:
-            how.inputs.make(backend.spec.inputs, backend.spec.batched)  # refused now, not each time
+            how.inputs.make(backend.spec.inputs)  # refused now, not each time
             space = _space(backend, how)
             first = Config(backend.default_streams, START, space.buckets[0], space.graphs[0], None)
             devices = len(given.devices) if given is not None and given.devices else 1

@@ -104,7 +104,7 @@ class Workplace:
         subject, how = self._subject, self._how
         options = {**subject.options, **subject.space.options(config)}
         opened = await self._stack.enter_async_context(open_tapped(subject.open_as(), options))
-        requests = how.inputs.make(opened.engine.inputs, opened.tap.spec.batched)
+        requests = how.inputs.make(opened.engine.inputs)
         await opened.engine.infer(requests[0])
         driver = Driver(opened.engine.infer, requests, self._stack.enter_context(Pacer()))
         self._open = config, opened.engine, driver

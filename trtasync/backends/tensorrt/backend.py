@@ -1,11 +1,11 @@
 """A plan opened on one or several GPUs; see `trtasync.backends.Backend`."""
 
-import itertools
 import logging
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,23 @@ import numpy as np
 
 from trtasync.backends import OpenLane
 from trtasync.backends.tensorrt.api import CudaEngine
+from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed, written
 from trtasync.backends.tensorrt.contexts import Context
+from trtasync.backends.tensorrt.engines import deserialize
 from trtasync.backends.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.plans import PlanSpec, deserialize, read_plan
+from trtasync.backends.tensorrt.plans import AxisNames, PlanSpec, read_plan
+from trtasync.backends.tensorrt.trial import PlanTrial
 from trtasync.backends.tensorrt.trtexec import TrtexecStream
+from trtasync.backends.tensorrt.warm import warm_layouts
 from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, Stream, find_device
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Array, Layout
+from trtasync.rows import Trial
 from trtasync.staging import CopyThreads, default_threads
-from trtasync.tensors import Pad, TensorSpec
+from trtasync.stopping import go_on
+from trtasync.tensors import ModelSpec, Pad, TensorSpec
 
 log = logging.getLogger("trtasync")
 
@@ -39,9 +45,6 @@ GRAPH_COPY_BYTES = 32 * 1024
 MAX_KNOWN_ROWS = 1024
 """Row shapes whose output shapes are remembered for answers that stay on the device."""
 
-MAX_WARM_LAYOUTS = 32
-"""Row shapes kept warm at most; each has a context per batch size and lane."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRTOptions:
@@ -55,6 +58,8 @@ class TensorRTOptions:
             default.
         padding: input name -> rule; its sizes are kept warm.
         engine_host_code_allowed: run the code that version-compatible plans carry.
+        axes: tensor name -> its axes as the model file names them; a plan has no names.
+        stop: set to end the opening at its next step, with `Stopped` and nothing left behind.
     """
 
     devices: Sequence[int] = (0,)
@@ -63,6 +68,8 @@ class TensorRTOptions:
     inline_bytes: int | None = None
     padding: Mapping[str, Pad]
     engine_host_code_allowed: bool = False
+    axes: AxisNames = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
@@ -72,14 +79,23 @@ def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
         BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
         InvalidInput: there is no such device.
         PlanError: the plan cannot be read, run or batched.
+        Stopped: it was called off.
     """
     devices = [find_device(index) for index in options.devices]
     if not path.is_file():
         raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
     lib = library()  # only now: without a GPU, making its objects can kill the process
     runtime = make_runtime(lib, options.engine_host_code_allowed)
-    engines = [deserialize(lib, runtime, path, device) for device in devices]
-    plan = read_plan(lib, engines[0])
+    engines: list[CudaEngine] = []
+    try:
+        for device in devices:
+            go_on(options.stop)
+            engines.append(deserialize(lib, runtime, path, device))
+        go_on(options.stop)
+        plan = read_plan(lib, engines[0], options.axes)
+    except BaseException:
+        engines.clear()  # before the runtime they came from
+        raise
     log.info("%s: TensorRT %s on %s", path, lib.version, ", ".join(d.name for d in devices))
     return TensorRTBackend(lib, runtime, plan, list(zip(devices, engines, strict=True)), options)
 
@@ -100,7 +116,6 @@ class TensorRTBackend:
         options: TensorRTOptions,
     ):
         """For `load`."""
-        self.spec = plan.spec
         self._lib = lib
         self._runtime: object | None = runtime  # engines live no longer than it
         self._plan = plan
@@ -115,12 +130,31 @@ class TensorRTBackend:
         self._pinned = PinnedPool(devices[0])
         self._rows_known: dict[tuple[Shape, ...], list[Shape | None]] = {}
         self._asking: Stream | None = None
-        self.largest_batch_size = plan.largest_batch
-        self.default_batch_size = plan.largest_batch or 1
+        self._read_plan()
+
+    def _read_plan(self) -> None:
+        self.spec = self._plan.spec
+        self.largest_batch_size = self._plan.largest_batch
+        self.default_batch_size = self._plan.largest_batch or 1
+
+    def trial(self) -> Trial:
+        """See `Backend.trial`. On the first device."""
+        device, engine = self._engines[0]
+        return PlanTrial(self._lib, engine, self._plan, device, self._options.stop)
+
+    @property
+    def possible_batch_sizes(self) -> Sequence[int] | None:
+        """See `Backend.possible_batch_sizes`: what the profiles allow."""
+        return self._plan.sizes_when_tuned() if self._plan.batches else None
+
+    def use(self, spec: ModelSpec) -> None:
+        """See `Backend.use`."""
+        self._plan = self._plan.with_spec(spec)
+        self._read_plan()
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Powers of two from the smallest batch of the plan to `largest`, and that."""
-        return self._plan.default_batch_sizes(largest)
+        """Powers of two that the profiles allow, the ends of their ranges, and `largest`."""
+        return default_sizes(self._plan.batches, largest)
 
     def admit(self, layout: Layout) -> None:
         """Refuse row shapes for which some batch size has no optimization profile.
@@ -150,6 +184,11 @@ class TensorRTBackend:
             raise InvalidInput(
                 "outputs='device' needs an engine on one GPU; this one runs on "
                 f"{[device.index for device, _ in self._engines]}."
+            )
+        if moved := [spec.name for spec in self.spec.outputs if spec.batch_axis]:
+            raise InvalidInput(
+                f"outputs='device': the rows of {moved} do not lie along the first axis, so they "
+                "have to be put in order on the host; leave it out."
             )
         shapes = self._output_rows(layout)
         arrays = []
@@ -181,9 +220,8 @@ class TensorRTBackend:
             if self._asking is None:
                 self._asking = Stream(device)
             context = Context(self._lib, engine, self._plan, profile, device, self._asking)
-            cut = int(self.spec.batched)
-            shapes = context.shape(numbers)
-            known = [None if shape is None else shape[cut:] for shape in shapes]
+            shapes = zip(self.spec.outputs, context.shape(numbers), strict=True)
+            known = [None if s is None else self._plan.row_of(spec, s) for spec, s in shapes]
             if len(self._rows_known) >= MAX_KNOWN_ROWS:
                 self._rows_known.clear()
             self._rows_known[numbers] = known
@@ -210,15 +248,16 @@ class TensorRTBackend:
     ) -> Sequence[OpenLane]:
         """`streams` lanes on every device, warmed up one after another."""
         self._sizes = tuple(batch_sizes) or (max_batch_size,)
-        self._check_sizes()
+        self._demand_possible()
         inline, options = self._options.inline_bytes, self._options
         lane_options = LaneOptions(
             capacity=max_batch_size,
             batch_sizes=self._sizes,
-            layouts=tuple(self._warm_layouts()),
+            layouts=tuple(warm_layouts(self._plan, self._sizes, options.padding)),
             graphs=options.graphs,
             graph_copy_bytes=GRAPH_COPY_BYTES,
             inline_bytes=INLINE_BYTES if inline is None else inline,
+            stop=options.stop,
         )
         lanes: list[TensorRTLane] = []
         try:
@@ -268,58 +307,19 @@ class TensorRTBackend:
         """The library's version."""
         return self._lib.version
 
-    def _check_sizes(self) -> None:
-        least = self._plan.smallest_batch
-        if self._plan.spec.batched and self._sizes[0] < least:
-            raise InvalidInput(
-                f"batch_sizes={list(self._sizes)}, but the plan's profiles begin at batches of "
-                f"{least}."
-            )
-
-    def _warm_layouts(self) -> list[Layout]:
-        """The row shapes whose contexts and graphs are made at once: fixed ones, the sizes that
-        `padding` gives, and what each profile was tuned for.
-
-        Inputs that are padded to the same sizes have the same length (tokens and their mask): other
-        combinations may be no shapes of the network at all.
-        """
-        if any(spec.host for spec in self.spec.inputs):
-            return []  # the values of shape tensors are not known before a request brings them
-        found: dict[tuple[Shape, ...], Layout] = {}
-        for profile in self._plan.profiles:
-            sizes = [
-                self._sizes_within(index, range_) for index, range_ in enumerate(profile.ranges)
+    def _demand_possible(self) -> None:
+        """Refuse batch sizes with which no request would ever be admitted."""
+        demand_allowed(self._plan.batches, self._sizes)
+        if not self._plan.has_rows_for(self._sizes):
+            known = [
+                f"batches of {written([profile.batches])} as {[str(r) for r in profile.ranges]}"
+                for profile in self._plan.profiles
+                if profile.batches is not None
             ]
-            lists = [each for each in dict.fromkeys(sizes) if each]
-            for lengths in itertools.product(*lists):
-                chosen = dict(zip(lists, lengths, strict=True))
-                shapes = tuple(
-                    self._row_shape(index, range_, chosen.get(sizes[index]))
-                    for index, range_ in enumerate(profile.ranges)
-                )
-                found.setdefault(shapes, Layout(shapes, tuple(None for _ in shapes)))
-        layouts = list(found.values())
-        if len(layouts) > MAX_WARM_LAYOUTS:
-            log.warning(
-                "%d row shapes would have to be kept warm; %d are", len(layouts), MAX_WARM_LAYOUTS
+            raise InvalidInput(
+                f"no row shape runs in batches of all of {list(self._sizes)} rows; the profiles of "
+                f"the plan take {'; '.join(known)}. Give batch_sizes that one of them allows."
             )
-        return layouts[:MAX_WARM_LAYOUTS]
-
-    def _sizes_within(self, index: int, range_: Shapes) -> tuple[int, ...]:
-        """The lengths that `padding` gives an input and a profile allows; () without any."""
-        pad = self._options.padding.get(self.spec.inputs[index].name)
-        if pad is None or not pad.sizes:
-            return ()
-        axis = pad.axis % len(range_.opt)
-        return tuple(size for size in pad.sizes if range_.min[axis] <= size <= range_.max[axis])
-
-    def _row_shape(self, index: int, range_: Shapes, length: int | None) -> Shape:
-        """What a profile was tuned for, with another length on the padded axis."""
-        shape = list(range_.opt)
-        if length is not None:
-            pad = self._options.padding[self.spec.inputs[index].name]
-            shape[pad.axis % len(shape)] = length
-        return tuple(shape[self.spec.batched :])
 
     def close(self) -> None:
         """End the copy threads and free the engines, then the runtime they came from."""

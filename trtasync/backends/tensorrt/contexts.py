@@ -1,7 +1,7 @@
 """Execution contexts: made, shaped, bound to memory and enqueued, with every answer checked."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class Context:
     """One execution context on one lane, for one profile; it has no other user.
 
     Attributes:
-        numbers: what its inputs are set to (`Plan.numbers`); () before the first time.
+        numbers: what its inputs are set to (`PlanSpec.numbers`); () while they are not.
         shapes: per output, for these inputs.
         growing: output index -> its memory, for outputs whose size depends on data.
     """
@@ -43,6 +43,7 @@ class Context:
         self.numbers: tuple[Shape, ...] = ()
         self.shapes: list[OutputShape] = []
         self.growing: dict[int, GrowingOutput] = {}
+        self._room: Mapping[str, int] = {}
         self._values: dict[str, Array] = {}
         mark = lib.journal.mark()
         strategy = lib.trt.ExecutionContextAllocationStrategy.USER_MANAGED
@@ -73,15 +74,22 @@ class Context:
                 self._set_address(spec.name, array.ctypes.data)
 
     def bind(
-        self, addresses: Mapping[str, int], arena: DeviceBuffer, spare: Sequence[GrowingOutput]
+        self,
+        addresses: Mapping[str, int],
+        room: Mapping[str, int],
+        arena: DeviceBuffer,
+        spare: Sequence[GrowingOutput],
     ) -> None:
         """Tell it, once and for all, where its tensors and its activations lie.
 
         Args:
             addresses: tensor name -> device address.
+            room: tensor name -> bytes there, which no shape set later may exceed.
             arena: activation memory, shared by the contexts of a lane: they never run at once.
             spare: memory of the outputs whose size depends on data.
         """
+        self._room = room
+        self.numbers = ()  # shapes that were set before have not been held against it
         for name, address in addresses.items():
             self._set_address(name, address)
         for growing in spare:
@@ -91,6 +99,11 @@ class Context:
             if not self._context.set_output_allocator(name, growing.allocator):
                 raise self._refused(PlanError, f"output '{name}': no allocator was taken", mark)
         self._context.set_device_memory(arena.address, arena.size)
+
+    def unbind(self) -> None:
+        """Its memory is going: sizes are not held against it, until it is bound anew."""
+        self._room = {}
+        self.numbers = ()
 
     def _set_address(self, name: str, address: int) -> None:
         mark = self._lib.journal.mark()
@@ -103,7 +116,7 @@ class Context:
         Returns the output shapes.
 
         Raises:
-            InferenceError: TensorRT refused them.
+            InferenceError: TensorRT refused them, or a tensor would be larger than its memory.
         """
         if numbers == self.numbers:
             return self.shapes
@@ -120,9 +133,26 @@ class Context:
             raise self._refused(InferenceError, f"shapes {numbers}: {error}", mark) from error
         if missing:
             raise self._refused(InferenceError, f"shapes {numbers}: missing {list(missing)}", mark)
-        self.shapes = [self._output_shape(spec.name) for spec in self._plan.spec.outputs]
-        self.numbers = numbers
-        return self.shapes
+        shapes = [self._output_shape(spec.name) for spec in self._plan.spec.outputs]
+        self._demand_room(numbers, shapes)
+        self.shapes, self.numbers = shapes, numbers
+        return shapes
+
+    def _demand_room(self, numbers: Sequence[Shape], shapes: Sequence[OutputShape]) -> None:
+        """A kernel writes as far as its shapes say, whatever lies there."""
+        spec = self._plan.spec
+        pairs = [*zip(spec.inputs, numbers, strict=True), *zip(spec.outputs, shapes, strict=True)]
+        for tensor, shape in pairs:
+            room = self._room.get(tensor.name)
+            if room is None or shape is None:
+                continue  # a shape tensor, or an output that has memory made for its size
+            size = math.prod(shape) * tensor.dtype.itemsize
+            if size > room:
+                raise InferenceError(
+                    f"'{tensor.name}' has shape {shape} here, {size} bytes, more than at the "
+                    f"largest shapes of the profiles ({room} bytes), which is all that was "
+                    "allocated; ask with values that make it smaller."
+                )
 
     def _output_shape(self, name: str) -> OutputShape:
         shape = as_tuple(self._context.get_tensor_shape(name))
@@ -139,6 +169,7 @@ class Context:
             InferenceError: TensorRT refused; nothing of it must be believed to run.
             DeviceLost: because the device is gone.
         """
+        assert self.numbers  # the shapes that TensorRT has are those that were checked
         mark = self._lib.journal.mark()
         if not self._context.execute_async_v3(stream):
             self._device.raise_if_lost()
@@ -146,27 +177,3 @@ class Context:
 
     def _refused(self, kind: type[Exception], what: str, mark: int) -> Exception:
         return kind(f"{what}: {self._lib.journal.since(mark)}.")
-
-
-def max_numbers(plan: PlanSpec, profile: PlanProfile, rows: int) -> tuple[Shape, ...]:
-    """The largest input shapes (and values) of a profile, with at most `rows` rows."""
-    numbers: list[Any] = []
-    for spec, range_ in zip(plan.spec.inputs, profile.ranges, strict=True):
-        most = range_.max
-        if plan.spec.batched and not spec.host:
-            most = (min(rows, most[0]), *most[1:])
-        numbers.append(most)
-    return tuple(numbers)
-
-
-def corners(plan: PlanSpec, profile: PlanProfile, rows: int) -> list[tuple[Shape, ...]]:
-    """`max_numbers`, with each input in turn (its batch axis apart) at its smallest."""
-    most = max_numbers(plan, profile, rows)
-    found = []
-    for at, (spec, range_) in enumerate(zip(plan.spec.inputs, profile.ranges, strict=True)):
-        least = range_.min
-        if plan.spec.batched and not spec.host:
-            least = (most[at][0], *least[1:])
-        if least != most[at]:
-            found.append((*most[:at], least, *most[at + 1 :]))
-    return found

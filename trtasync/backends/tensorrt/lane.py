@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,17 +11,20 @@ from typing import Any
 from trtasync.backends import Times
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context
-from trtasync.backends.tensorrt.launches import Copy, Growing, Launch, Staged, WholeGraph
+from trtasync.backends.tensorrt.launches import Launch, WholeGraph
 from trtasync.backends.tensorrt.library import Library
-from trtasync.backends.tensorrt.memory import LaneMemory, measure
+from trtasync.backends.tensorrt.memory import LaneMemory
 from trtasync.backends.tensorrt.plans import PlanSpec
+from trtasync.backends.tensorrt.preparing import Preparation
+from trtasync.backends.tensorrt.sizes import measure
 from trtasync.backends.tensorrt.slots import PinnedSlot
 from trtasync.cuda import CaptureFailed, Device, Graph, Stream, capture
 from trtasync.errors import DeviceLost, InferenceError, PlanError
 from trtasync.profiles import Shape
-from trtasync.requests import Array, Layout
+from trtasync.requests import Layout
 from trtasync.slots import Views
 from trtasync.staging import Copies, CopyThreads
+from trtasync.stopping import go_on
 
 log = logging.getLogger("trtasync")
 
@@ -48,6 +52,7 @@ class LaneOptions:
         graphs: capture CUDA graphs.
         graph_copy_bytes: rows (in and out together) up to this size are copied inside the graph.
         inline_bytes: requests up to this size are staged by the caller itself.
+        stop: set to call the opening off.
     """
 
     capacity: int
@@ -56,6 +61,7 @@ class LaneOptions:
     graphs: bool
     graph_copy_bytes: int
     inline_bytes: int
+    stop: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class TensorRTLane:
         Raises:
             PlanError: the plan does not run.
             CudaError: not enough memory.
+            Stopped: it was called off.
         """
         self.device = device.index
         self._index = index
@@ -115,23 +122,25 @@ class TensorRTLane:
     def _open(self) -> None:
         self._gpu.enter()
         self._stream = self.stream = Stream(self._gpu)
-        for profile in self._plan.profiles:
+        batch_sizes = self._options.batch_sizes
+        for profile in self._plan.reached(batch_sizes):
             self._contexts[profile.index] = self._context(profile.index)
         assert self._engine is not None
-        sizes = measure(self._plan, self._engine, self._contexts, self._options.capacity)
+        sizes = measure(self._lib, self._plan, self._engine, self._contexts, batch_sizes)
         self._sizes = sizes
         self._memory = LaneMemory(self._lib, self._plan, self._gpu, self.stream, sizes)
-        self._addresses = self._memory.addresses
+        self._preparation = Preparation(self._gpu, self.stream.handle, self._plan, self._memory)
         for context in self._contexts.values():
             self._bind(context)
         for _ in range(SLOTS):
+            go_on(self._options.stop)
             copies = Copies(self._threads, self._options.inline_bytes)
             slot = PinnedSlot(
                 self._plan.spec,
                 self._options.capacity,
                 self._index,
                 self._gpu,
-                (sizes.inputs, sizes.outputs),
+                sizes,
                 copies,
                 self._options.inline_bytes,
             )
@@ -142,6 +151,7 @@ class TensorRTLane:
                 self._warm_up(layout, rows)
 
     def _context(self, profile: int) -> Context:
+        go_on(self._options.stop)
         assert self._engine is not None
         return Context(
             self._lib,
@@ -155,7 +165,7 @@ class TensorRTLane:
     def _bind(self, context: Context) -> None:
         memory = self._memory
         assert memory is not None
-        context.bind(memory.addresses, memory.arena, memory.growing)
+        context.bind(memory.addresses, memory.room, memory.arena, memory.growing)
 
     def _warm_up(self, layout: Layout, rows: int) -> None:
         """Give a shape its own context, run it once (the first run allocates), capture it."""
@@ -166,7 +176,7 @@ class TensorRTLane:
         context = self._context(profile.index)
         self._bind(context)
         try:
-            context.shape(numbers)
+            self._preparation.demand_rows(rows, context.shape(numbers))
             context.enqueue(self.stream.handle)
             self.stream.synchronize()
         except InferenceError as error:
@@ -192,23 +202,28 @@ class TensorRTLane:
             )
 
     def _capture(self, work: Callable[[], None]) -> Graph:
-        graph = capture(self._gpu, self.stream, work)
+        go_on(self._options.stop)
+        with self._lib.journal.quietly():  # a refusal is no error: the batch is enqueued plainly
+            graph = capture(self._gpu, self.stream, work)
         self._graphs.append(graph)
         return graph
 
     def _copies_inside(self, layout: Layout, context: Context) -> bool:
+        """Rows are small, and lie on the device as in the slot."""
+        plan = self._plan
         row_bytes = sum(
             math.prod(shape) * spec.dtype.itemsize
-            for spec, shape in zip(self._plan.spec.row_inputs, layout.shapes, strict=True)
+            for spec, shape in zip(plan.spec.row_inputs, layout.shapes, strict=True)
         )
-        for spec, shape in zip(self._plan.spec.outputs, context.shapes, strict=True):
-            row_bytes += math.prod(self._row(shape)) * spec.dtype.itemsize if shape else 0
-        return row_bytes <= self._options.graph_copy_bytes
+        for spec, shape in zip(plan.spec.outputs, context.shapes, strict=True):
+            if shape is not None:
+                row_bytes += math.prod(plan.row_of(spec, shape)) * spec.dtype.itemsize
+        return plan.is_plain and row_bytes <= self._options.graph_copy_bytes
 
     def _capture_slots(self, layout: Layout, rows: int, key: Key, context: Context) -> None:
         for slot in self.slots:
             slot.bind(layout)
-            launch = self._staged(slot, layout, rows, context, key, None)
+            launch = self._preparation.staged(slot, rows, context, key[0], None)
             graph = self._capture(lambda at=slot, run=launch: run.record(at, rows))  # type: ignore[misc]  # early binding
             self._prepared[id(slot), key] = WholeGraph(
                 self._gpu, self.stream.handle, graph, context, launch.outputs
@@ -243,8 +258,7 @@ class TensorRTLane:
 
     def _find(self, slot: PinnedSlot, rows: int) -> Launch:
         """The launch of this shape: captured at warm-up, or made now and remembered."""
-        views = slot.views
-        assert views is not None
+        views = slot.bound
         numbers = self._plan.numbers(views.layout, rows)
         key = (numbers, rows)
         launch = self._prepared.get((id(slot), key)) or self._apart(slot, rows, key)
@@ -259,8 +273,7 @@ class TensorRTLane:
         Copies are apart from the network: whole graphs know only the slots of this lane. It is
         remembered here and not in the slot, which must not keep contexts of this lane alive.
         """
-        views = slot.views
-        assert views is not None
+        views = slot.bound
         launch = self._apart(slot, rows, (self._plan.numbers(views.layout, rows), rows))
         if len(self._foreign) >= MAX_PREPARED:
             self._foreign.clear()
@@ -269,81 +282,28 @@ class TensorRTLane:
 
     def _apart(self, slot: PinnedSlot, rows: int, key: Key) -> Launch:
         """A launch whose copies are apart from the network."""
-        views = slot.views
-        assert views is not None
         warm = self._warm.get(key)
         if warm is None:
-            return self._cold(slot, views.layout, rows, key)
-        return self._staged(slot, views.layout, rows, warm.context, key, warm.graph)
+            return self._cold(slot, rows, key)
+        return self._preparation.staged(slot, rows, warm.context, key[0], warm.graph)
 
     def _with_copies_apart(self, slot: PinnedSlot, rows: int, launch: Launch) -> Launch:
         """For a batch with rows from or for device memory, which no captured copy knows of."""
         if not isinstance(launch, WholeGraph):
             return launch
-        views = slot.views
-        assert views is not None
+        views = slot.bound
         apart: Launch | None = views.cache.get(("apart", rows))
         if apart is None:
             apart = self._apart(slot, rows, (self._plan.numbers(views.layout, rows), rows))
             views.cache["apart", rows] = apart
         return apart
 
-    def _cold(self, slot: PinnedSlot, layout: Layout, rows: int, key: Key) -> Launch:
+    def _cold(self, slot: PinnedSlot, rows: int, key: Key) -> Launch:
         profile = self._plan.profile_for(key[0])
         if profile is None:
             raise InferenceError(f"no optimization profile of the plan allows the shapes {key[0]}.")
-        return self._staged(slot, layout, rows, self._contexts[profile.index], key, None)
-
-    def _staged(
-        self,
-        slot: PinnedSlot,
-        layout: Layout,
-        rows: int,
-        context: Context,
-        key: Key,
-        graph: Graph | None,
-    ) -> Staged:
-        shapes = context.shape(key[0])
-        views = slot.views
-        assert views is not None
-        copies_in = [
-            Copy(self._addresses[spec.name], array.ctypes.data, _row_bytes(array))
-            for spec, array in zip(self._plan.spec.row_inputs, views.inputs, strict=True)
-        ]
-        outputs, copies_out = [], []
-        for index, (spec, shape) in enumerate(zip(self._plan.spec.outputs, shapes, strict=True)):
-            full = (rows, *self._row(shape)) if shape is not None else (1, 0)
-            if shape is not None and self._plan.spec.batched and shape[:1] != (rows,):
-                raise InferenceError(
-                    f"output '{spec.name}' has shape {shape} for a batch of {rows} rows: its first "
-                    "axis is not the batch axis, so its rows cannot be told apart."
-                )
-            size = math.prod(full) * spec.dtype.itemsize
-            if shape is not None and size > self._sizes.outputs[index]:
-                raise InferenceError(
-                    f"output '{spec.name}' has shape {shape} here, {size} bytes, more than at the "
-                    f"largest inputs of the profiles ({self._sizes.outputs[index]} bytes), which "
-                    "is all that was allocated; ask with values that make it smaller."
-                )
-            view = slot.result(index, size)
-            array = view.view(spec.dtype).reshape(full)
-            outputs.append(array)
-            if shape is not None:
-                address = self._addresses[spec.name]
-                copies_out.append(Copy(address, array.ctypes.data, _row_bytes(array)))
-        kind = Growing if self._sizes.dynamic else Staged
-        return kind(
-            self._gpu,
-            self.stream.handle,
-            context,
-            key[0],
-            (copies_in, copies_out),
-            graph,
-            outputs,
-        )
-
-    def _row(self, shape: Shape) -> Shape:
-        return shape[1:] if self._plan.spec.batched else shape
+        context = self._contexts[profile.index]
+        return self._preparation.staged(slot, rows, context, key[0], None)
 
     # -- finishing -------------------------------------------------------------------------------
 
@@ -391,7 +351,3 @@ class TensorRTLane:
             each.clear()
         self._engine = None
         self._threads.in_flight.clear()
-
-
-def _row_bytes(array: Array) -> int:
-    return array.nbytes // max(1, len(array))

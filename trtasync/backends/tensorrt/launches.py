@@ -30,6 +30,10 @@ class Copy:
     row_bytes: int
 
 
+WholeCopy = tuple[int, int, int]
+"""(target, source, bytes) of a tensor whose rows do not lie behind one another."""
+
+
 class Launch(Protocol):
     """What the lane calls per batch."""
 
@@ -214,3 +218,38 @@ class Growing(Staged):
                 check(code, "copying a batch out")
             view = host.view(known.dtype).reshape(growing.shape)
             self.outputs[index] = view[None]
+
+
+class Arranged(Staged):
+    """Like `Staged`, for models with rows along other axes than the first, or with inputs that all
+    rows share.
+
+    Attributes:
+        moves: (where an input lies as the model takes it, where its rows lie first).
+        whole_in, whole_out: the copies of such tensors; `Copy.row_bytes` is 0 for them.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        stream: int,
+        context: Context,
+        numbers: tuple[Shape, ...],
+        copies: tuple[Sequence[Copy], Sequence[Copy]],
+        graph: Graph | None,
+        outputs: list[Array],
+    ):
+        super().__init__(device, stream, context, numbers, copies, graph, outputs)
+        self.moves: list[tuple[Array, Array]] = []
+        self.whole_in: list[WholeCopy] = []
+        self.whole_out: list[WholeCopy] = []
+
+    def _copy_in(self, slot: PinnedSlot, rows: int) -> None:
+        for target, source in self.moves:
+            target[...] = source
+        super()._copy_in(slot, rows)
+        self._copy(self.whole_in)
+
+    def _copy_out(self, slot: PinnedSlot, rows: int) -> None:
+        super()._copy_out(slot, rows)
+        self._copy(self.whole_out)

@@ -4,6 +4,8 @@ import importlib
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
 
@@ -28,6 +30,23 @@ class Journal:
     def __init__(self) -> None:
         self._lines: deque[tuple[int, int, str]] = deque(maxlen=LINES_KEPT)
         self._count = 0
+        self._quiet: set[int] = set()
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Ask TensorRT what it may well refuse: what it says in this thread meanwhile is kept for
+        `since`, and logged as no more than a detail."""
+        thread = threading.get_ident()
+        self._quiet.add(thread)
+        try:
+            yield
+        finally:
+            self._quiet.discard(thread)
+
+    @property
+    def is_quiet(self) -> bool:
+        """The calling thread is within `quietly`."""
+        return threading.get_ident() in self._quiet
 
     def add(self, line: str) -> None:
         """Keep a line. Called by any thread."""
@@ -91,7 +110,7 @@ def _make_logger(trt: TensorRT, journal: Journal) -> Any:
             level = severities.get(severity, logging.ERROR)
             if level >= logging.ERROR:
                 journal.add(msg)
-            log.log(level, "%s", msg)
+            log.log(logging.DEBUG if journal.is_quiet else level, "%s", msg)
 
     return Bridge()
 

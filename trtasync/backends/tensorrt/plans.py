@@ -1,22 +1,28 @@
-"""A plan file and what its engine says of itself."""
+"""What an engine says of its plan: tensors, profiles, and which batches they allow."""
 
-import mmap
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from trtasync.backends.tensorrt.api import CudaEngine, Dims, Runtime
+from trtasync.backends.tensorrt.api import CudaEngine, Dims
+from trtasync.backends.tensorrt.batch_ranges import BatchRange, merged
 from trtasync.backends.tensorrt.dtypes import numpy_dtype
 from trtasync.backends.tensorrt.library import Library
-from trtasync.cuda import Device
 from trtasync.errors import PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Layout
-from trtasync.tensors import ModelSpec, TensorSpec
+from trtasync.tensors import Dim, ModelSpec, TensorSpec
+
+log = logging.getLogger("trtasync")
 
 LINEAR = "kLINEAR"
 """In the description of a plain row-major format; the lean runtime has no TensorFormat."""
+
+AxisNames = Mapping[str, Sequence[Dim]]
+"""Tensor name -> its axes as the model file has them: a plan forgets their names."""
+
+Box = tuple[tuple[int, int], ...]
+"""The smallest and the largest number on every axis of a row, of all inputs in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +32,16 @@ class PlanProfile:
     Attributes:
         index: TensorRT's number of it.
         ranges: per input, in order: of its shape, or of its values (shape tensors).
+        batches: rows of the smallest and the largest batch; None where nothing is batched.
     """
 
     index: int
     ranges: tuple[Shapes, ...]
+    batches: BatchRange | None
+
+    def takes(self, rows: int) -> bool:
+        """Batches of so many rows are within it."""
+        return self.batches is None or self.batches[0] <= rows <= self.batches[1]
 
     def allows(self, numbers: Sequence[Shape]) -> bool:
         """`numbers`: per input its shape, or its values (shape tensors)."""
@@ -50,29 +62,131 @@ class PlanSpec:
         spec: inputs (shape tensors are marked `host`) and outputs.
         profiles: by index.
         aliases: output name -> the input whose memory it shares.
-        smallest_batch: rows that some profile takes at least.
-        largest_batch: rows that some profile takes at most; None when nothing is batched.
+        batches: sizes that some profile allows; () when nothing is batched.
     """
 
     spec: ModelSpec
     profiles: tuple[PlanProfile, ...]
     aliases: dict[str, str]
-    smallest_batch: int
-    largest_batch: int | None
+    batches: tuple[BatchRange, ...]
+
+    @classmethod
+    def of(
+        cls, spec: ModelSpec, ranges: Iterable[tuple[Shapes, ...]], aliases: dict[str, str]
+    ) -> "PlanSpec":
+        """A plan whose batches follow from where the rows of its inputs lie.
+
+        Args:
+            spec: with batch axes.
+            ranges: of each profile, per input.
+            aliases: output name -> input name.
+
+        Raises:
+            PlanError: no profile allows the same number of rows for all inputs.
+        """
+        profiles = tuple(
+            PlanProfile(index, each, _batches(spec, each)) for index, each in enumerate(ranges)
+        )
+        batches = merged(profile.batches for profile in profiles if profile.batches is not None)
+        if spec.batched and not batches:
+            raise PlanError(
+                "no optimization profile of the plan allows the same number of rows for all "
+                f"inputs: {[[str(each) for each in profile.ranges] for profile in profiles]}. "
+                "Open it with batching=False, or build it with the same range for all of them."
+            )
+        return cls(spec, profiles, aliases, batches)
+
+    def with_spec(self, spec: ModelSpec) -> "PlanSpec":
+        """The same plan, with something else found of its rows.
+
+        Raises:
+            PlanError: see `of`.
+        """
+        return self.of(spec, [profile.ranges for profile in self.profiles], self.aliases)
+
+    @property
+    def largest_batch(self) -> int | None:
+        """Rows that some profile takes at most; None when nothing is batched."""
+        return self.batches[-1][1] if self.batches else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Rows come first in every tensor that has memory on the device, as in slots."""
+        tensors = [*(each for each in self.spec.inputs if not each.host), *self.spec.outputs]
+        return not self.spec.batched or all(each.batch_axis == 0 for each in tensors)
 
     def numbers(self, layout: Layout, rows: int) -> tuple[Shape, ...]:
         """Per input what the profiles speak of, for a batch of `rows` rows of a layout."""
-        shapes, values = iter(layout.shapes), iter(layout.values)
-        head = (rows,) if self.spec.batched else ()
+        shapes, values, shared = iter(layout.shapes), iter(layout.values), iter(layout.shared)
         return tuple(
-            next(values) if spec.host else (*head, *next(shapes)) for spec in self.spec.inputs
+            next(values)
+            if spec.host
+            else next(shared).shape
+            if self.spec.is_shared(spec)
+            else self.with_rows(spec, next(shapes), rows)
+            for spec in self.spec.inputs
         )
 
-    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Powers of two from the smallest batch to `largest`, and that."""
-        least = self.smallest_batch
-        powers = [1 << bit for bit in range(largest.bit_length()) if least < 1 << bit < largest]
-        return tuple(sorted({min(least, largest), *powers, largest}))
+    def with_rows(self, spec: TensorSpec, row: Shape, rows: int) -> Shape:
+        """The shape of a tensor for so many rows of a shape."""
+        axis = spec.batch_axis
+        if axis is None or not self.spec.batched:
+            return row
+        return (*row[:axis], rows, *row[axis:])
+
+    def row_of(self, spec: TensorSpec, shape: Shape) -> Shape:
+        """The shape of one row of a tensor: the other way round."""
+        axis = spec.batch_axis
+        if axis is None or not self.spec.batched:
+            return shape
+        return (*shape[:axis], *shape[axis + 1 :])
+
+    def reached(self, batch_sizes: Sequence[int]) -> list[PlanProfile]:
+        """The profiles that a batch of one of these sizes may run on."""
+        return [
+            profile for profile in self.profiles if any(profile.takes(size) for size in batch_sizes)
+        ]
+
+    def has_rows_for(self, batch_sizes: Sequence[int]) -> bool:
+        """Some row shape (and values) runs in batches of every one of these sizes."""
+        common: set[Box] = {()}
+        for size in batch_sizes:
+            boxes = [self._rows_of(profile) for profile in self.reached((size,))]
+            met = (_intersection(box, other) for box in common for other in boxes)
+            common = {box for box in met if box is not None}
+        return bool(common)
+
+    def _rows_of(self, profile: PlanProfile) -> Box:
+        return tuple(
+            pair
+            for spec, range_ in zip(self.spec.inputs, profile.ranges, strict=True)
+            for pair in zip(
+                self.row_of(spec, range_.min), self.row_of(spec, range_.max), strict=True
+            )
+        )
+
+    @property
+    def tuned(self) -> PlanProfile:
+        """The profile for the most different batch sizes; what it is tuned for stands for all."""
+
+        def width(profile: PlanProfile) -> int:
+            low, high = profile.batches or (1, 1)
+            return high - low
+
+        return max(self.profiles, key=width)
+
+    def sizes_when_tuned(self) -> list[int]:
+        """The batch sizes in which rows run as `tuned` is tuned for them."""
+        best = [range_.opt for range_ in self.tuned.ranges]
+        sizes = [size for low, high in self.batches for size in range(low, high + 1)]
+        return [size for size in sizes if self.profile_for(self.resized(best, size)) is not None]
+
+    def resized(self, numbers: Sequence[Shape], rows: int) -> tuple[Shape, ...]:
+        """The same shapes (and values) with another number of rows."""
+        return tuple(
+            self.with_rows(spec, self.row_of(spec, shape), rows)
+            for spec, shape in zip(self.spec.inputs, numbers, strict=True)
+        )
 
     def profile_for(self, numbers: Sequence[Shape]) -> PlanProfile | None:
         """The fitting profile that was tuned for the nearest shape, or None."""
@@ -80,82 +194,63 @@ class PlanSpec:
         return min(fitting, key=lambda profile: profile.distance(numbers)) if fitting else None
 
 
-class PlanRefused(PlanError):
-    """TensorRT does not take this plan here.
-
-    Attributes:
-        has_room: the device had more memory free than the plan has bytes, so that was not why.
-    """
-
-    def __init__(self, message: str, has_room: bool = True):
-        super().__init__(message)
-        self.has_room = has_room
+def _intersection(one: Box, other: Box) -> Box | None:
+    """() is everything."""
+    if not one or not other:
+        return one or other
+    box = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
+    return box if all(low <= high for low, high in box) else None
 
 
-def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> CudaEngine:
-    """Make an engine on a device from a plan file, which is mapped and not read into memory.
-
-    Raises:
-        PlanError: with TensorRT's own words, and with the versions where they can be told.
-    """
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as plan:
-            return deserialize_bytes(lib, runtime, plan, device, str(path))
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{path} cannot be read: {error}.") from error
-
-
-def deserialize_bytes(
-    lib: Library, runtime: Runtime, plan: Any, device: Device, name: str = "the plan"
-) -> CudaEngine:
-    """The same from a buffer; `name` is what messages call it."""
-    mark = lib.journal.mark()
-    device.enter()
-    try:
-        engine = runtime.deserialize_cuda_engine(plan)
-    except Exception as error:  # what the bindings raise is not documented
-        raise PlanError(
-            f"TensorRT cannot read {name}: {error}. {lib.journal.since(mark)}"
-        ) from error
-    if engine is None:
-        raise PlanRefused(
-            f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
-            f"{device.capability[0]}.{device.capability[1]}): {lib.journal.since(mark)}. "
-            "A plan runs on the TensorRT version and the GPU model it was built "
-            "for; build it again here, or build it version and hardware compatible. A version "
-            "compatible plan takes engine_host_code_allowed=True, if you trust it.",
-            has_room=device.free_bytes() > getattr(plan, "nbytes", len(plan)),
-        )
-    return engine
+def _batches(spec: ModelSpec, ranges: Sequence[Shapes]) -> BatchRange | None:
+    """The numbers of rows that all inputs of a profile allow, maybe none."""
+    if not spec.batched:
+        return None
+    heads = [
+        (range_.min[tensor.batch_axis], range_.max[tensor.batch_axis])
+        for tensor, range_ in zip(spec.inputs, ranges, strict=True)
+        if tensor.batch_axis is not None
+    ]
+    return max(low for low, _ in heads), min(high for _, high in heads)
 
 
-def read_plan(lib: Library, engine: CudaEngine) -> PlanSpec:
-    """Specs, profiles and batch axis of an engine.
+def read_plan(lib: Library, engine: CudaEngine, axes: AxisNames | None = None) -> PlanSpec:
+    """Specs, profiles and batch axes of an engine.
+
+    Args:
+        lib: TensorRT.
+        engine: made from the plan.
+        axes: what the model file called the axes, as far as it is known.
 
     Raises:
         PlanError: it has tensors that cannot be staged or batched.
     """
     trt = lib.trt
+    known = axes or {}
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    tensors = {name: _spec(lib, engine, name, known.get(name, ())) for name in names}
     modes = {name: engine.get_tensor_mode(name) for name in names}
-    inputs = [_spec(lib, engine, n) for n in names if modes[n] == trt.TensorIOMode.INPUT]
-    outputs = [_spec(lib, engine, n) for n in names if modes[n] == trt.TensorIOMode.OUTPUT]
+    inputs = [tensors[name] for name in names if modes[name] == trt.TensorIOMode.INPUT]
+    outputs = [tensors[name] for name in names if modes[name] == trt.TensorIOMode.OUTPUT]
     for output in outputs:
         if output.host:
             raise PlanError(
                 f"output '{output.name}' is a shape tensor in host memory, which belongs to the "
                 "whole batch and to no request; leave it out of the network's outputs."
             )
-    spec = _model_spec(inputs, outputs)
-    profiles = tuple(
-        PlanProfile(index, tuple(_range(engine, tensor, index) for tensor in inputs))
+    ranges = [
+        tuple(_range(engine, tensor, index) for tensor in inputs)
         for index in range(engine.num_optimization_profiles)
-    )
-    least, most = _batch_range(spec, profiles)
-    return PlanSpec(spec, profiles, _aliases(engine, outputs), least, most)
+    ]
+    spec, aliases = _model_spec(inputs, outputs), _aliases(engine, outputs)
+    try:
+        return PlanSpec.of(spec, ranges, aliases)
+    except PlanError as error:  # what was taken for a batch axis is none
+        log.info("%s", error)
+        return PlanSpec.of(replace(spec, batched=False), ranges, aliases)
 
 
-def _spec(lib: Library, engine: CudaEngine, name: str) -> TensorSpec:
+def _spec(lib: Library, engine: CudaEngine, name: str, axes: Sequence[Dim]) -> TensorSpec:
     description = engine.get_tensor_format_desc(name)
     if LINEAR not in description:
         raise PlanError(
@@ -163,7 +258,12 @@ def _spec(lib: Library, engine: CudaEngine, name: str) -> TensorSpec:
             "outputs can be batched. Build the plan without reformatted I/O (allowed_formats)."
         )
     dtype = numpy_dtype(lib.trt, engine.get_tensor_dtype(name), name)
-    shape = tuple(None if dim < 0 else dim for dim in as_tuple(engine.get_tensor_shape(name)))
+    dims = as_tuple(engine.get_tensor_shape(name))
+    called = axes if len(axes) == len(dims) else [None] * len(dims)
+    shape = tuple(
+        dim if dim >= 0 else word if isinstance(word, str) else None
+        for dim, word in zip(dims, called, strict=True)
+    )
     host = engine.get_tensor_location(name) == lib.trt.TensorLocation.HOST
     return TensorSpec(name, dtype, shape, host=host)
 
@@ -175,9 +275,11 @@ def as_tuple(dims: Dims) -> Shape:
 
 def _model_spec(inputs: list[TensorSpec], outputs: list[TensorSpec]) -> ModelSpec:
     spec = ModelSpec.from_tensors(inputs, outputs)
-    if spec.batched and not all(output.shape for output in outputs):
-        return ModelSpec(spec.inputs, spec.outputs, batched=False)  # a scalar belongs to no row
-    return spec
+    if all(output.shape for output in outputs):
+        return spec
+    # what has no axis here is a scalar, and no tensor of a rank that nobody knows
+    given = tuple(out if out.shape else replace(out, batch_axis=None) for out in spec.outputs)
+    return replace(spec, outputs=given, batched=False)
 
 
 def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Shapes:
@@ -189,30 +291,6 @@ def _range(engine: CudaEngine, tensor: TensorSpec, profile: int) -> Shapes:
         dims = engine.get_tensor_profile_shape(tensor.name, profile)
         least, best, most = (as_tuple(shape) for shape in dims)
     return Shapes(least, best, most)
-
-
-def _batch_range(spec: ModelSpec, profiles: Sequence[PlanProfile]) -> tuple[int, int | None]:
-    if not spec.batched:
-        return 1, None
-    for profile in profiles:
-        heads = {
-            tensor.name: (range_.min[0], range_.max[0])
-            for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
-            if not tensor.host
-        }
-        if len(set(heads.values())) > 1:
-            raise PlanError(
-                f"profile {profile.index} allows different ranges on the first axes of the inputs "
-                f"({heads}), so they are not one batch axis. Build the plan with the same range "
-                "for all of them, or with a fixed first axis where it is no batch axis."
-            )
-    first = [
-        range_
-        for profile in profiles
-        for tensor, range_ in zip(spec.inputs, profile.ranges, strict=True)
-        if not tensor.host
-    ]
-    return min(range_.min[0] for range_ in first), max(range_.max[0] for range_ in first)
 
 
 def _aliases(engine: CudaEngine, outputs: Sequence[TensorSpec]) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """Slots in pinned memory: what the copy engine reads the rows from and writes the answers to."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from trtasync.backends import Times
+from trtasync.backends.tensorrt.sizes import Sizes
 from trtasync.cuda import Device, DeviceArray, Event, LentInput, PinnedBuffer, aligned, as_lent
+from trtasync.profiles import Shape
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views, WriteRow
 from trtasync.staging import Copies
@@ -37,7 +40,7 @@ class PinnedSlot(HostSlot):
         capacity: int,
         lane: int,
         device: Device,
-        sizes: tuple[Sequence[int], Sequence[int]],
+        sizes: Sizes,
         copies: Copies,
         inline_bytes: int,
     ):
@@ -46,22 +49,32 @@ class PinnedSlot(HostSlot):
         capacity: rows.
         lane: index of the lane that owns it.
         device: whose pinned memory it is.
-        sizes: bytes per input (shape tensors left out) and per output.
+        sizes: bytes per input and per output.
         copies: how large rows come here.
         inline_bytes: arrays up to this size are copied even if they are pinned: that takes less
             than a copy of their own on the stream.
         """
         super().__init__(spec, capacity, lane)
-        inputs, outputs = sizes
+        inputs = [sizes.inputs[tensor.name] for tensor in spec.row_inputs]
+        arranged = {
+            tensor.name: sizes.inputs[tensor.name]
+            for tensor in spec.inputs
+            if spec.batched and not tensor.host and tensor.batch_axis != 0
+        }
+        wanted = [*inputs, *sizes.outputs, *arranged.values()]
         self._device = device
         self._events: list[Event] = []
-        self._memory = PinnedBuffer(device, sum(map(aligned, (*inputs, *outputs))))
+        self._memory = PinnedBuffer(device, sum(map(aligned, wanted)))
         regions, start = [], 0
-        for size in (*inputs, *outputs):
+        for size in wanted:
             regions.append(self._memory.array[start : start + size])
             start += aligned(size)
+        behind = len(inputs) + len(sizes.outputs)
         self._buffers = regions[: len(inputs)]
-        self._results = regions[len(inputs) :]
+        self._results = regions[len(inputs) : behind]
+        self._areas = dict(zip(arranged, regions[behind:], strict=True))
+        self._dtypes = {tensor.name: tensor.dtype for tensor in spec.inputs}
+        self._lends = [not spec.batched or tensor.batch_axis == 0 for tensor in spec.row_inputs]
         self._grown: dict[int, PinnedBuffer] = {}
         self.copies = copies
         self._inline_bytes = inline_bytes
@@ -69,8 +82,9 @@ class PinnedSlot(HostSlot):
         self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
         self._noted = 0  # the row behind the last one of which something is noted in these lists
         self.filled = self.padded_from = 0
-        shapes = [tensor.shape[spec.batched :] for tensor in spec.row_inputs]
-        self._repeats = len(shapes) > 1 or any(None in shape for shape in shapes)
+        dims = [dim for tensor in spec.row_inputs for dim in spec.row_dims(tensor)]
+        fixed = all(isinstance(dim, int) for dim in dims)
+        self._repeats = len(inputs) > 1 or not fixed
         self.stages = 0
         try:
             self.done = self._event(blocking=True)
@@ -134,9 +148,20 @@ class PinnedSlot(HostSlot):
         return write
 
     def _is_bare(self, index: int) -> bool:
-        """Rows of this input go in as they are, without padding."""
+        """Rows of this input go in as they are: first on the device too, and without padding."""
+        return self._lends[index] and self.bound.layout.fills[index] is None
+
+    @property
+    def bound(self) -> Views:
+        """The views of the layout that it is turned to."""
         assert self.views is not None
-        return self.views.layout.fills[index] is None
+        return self.views
+
+    def area(self, name: str, shape: Shape) -> Array:
+        """Memory of an input as the model takes it, where that is not rows first."""
+        dtype = self._dtypes[name]
+        size = math.prod(shape) * dtype.itemsize
+        return self._areas[name][:size].view(dtype).reshape(shape)
 
     def lends_all(self, index: int, rows: int) -> bool:
         """Every one of the first rows of an input is lent, so none has to be copied from here."""

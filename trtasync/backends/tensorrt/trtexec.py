@@ -11,11 +11,14 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import numpy as np
+
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.contexts import Context
 from trtasync.backends.tensorrt.library import Library
-from trtasync.backends.tensorrt.memory import LaneMemory, measure
+from trtasync.backends.tensorrt.memory import LaneMemory
 from trtasync.backends.tensorrt.plans import PlanSpec
+from trtasync.backends.tensorrt.sizes import measure
 from trtasync.cuda import CaptureFailed, Device, Event, Graph, PinnedBuffer, Stream, capture
 from trtasync.errors import PlanError
 from trtasync.requests import Array, Layout
@@ -92,15 +95,14 @@ class TrtexecStream:
             raise PlanError(f"no optimization profile of the plan allows the shapes {numbers}.")
         contexts = {
             each.index: Context(lib, engine, plan, each, device, self._compute)
-            for each in plan.profiles
+            for each in plan.reached((self.rows,))
         }
-        memory = LaneMemory(
-            lib, plan, device, self._compute, measure(plan, engine, contexts, self.rows)
-        )
+        sizes = measure(lib, plan, engine, contexts, (self.rows,))
+        memory = LaneMemory(lib, plan, device, self._compute, sizes)
         closing.callback(memory.close)
         closing.callback(self._forget)
         context = contexts[profile.index]
-        context.bind(memory.addresses, memory.arena, memory.growing)
+        context.bind(memory.addresses, memory.room, memory.arena, memory.growing)
         shapes = context.shape(numbers)
         inputs, self._copies_in = self._inputs(plan, layout, memory)
         self._copies_out = self._outputs(plan, shapes, memory)
@@ -125,6 +127,11 @@ class TrtexecStream:
             buffer = self._pinned(size)
             arrays.append(buffer.array[:size].view(spec.dtype).reshape(shape))
             copies.append((memory.addresses[spec.name], buffer.address, size))
+        shared = (spec for spec in plan.spec.shared_inputs if not spec.host)
+        for spec, array in zip(shared, layout.shared, strict=True):
+            buffer = self._pinned(array.nbytes)
+            buffer.array[: array.nbytes] = np.frombuffer(array.tobytes(), np.uint8)
+            copies.append((memory.addresses[spec.name], buffer.address, array.nbytes))
         return arrays, copies
 
     def _outputs(

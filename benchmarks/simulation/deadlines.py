@@ -1,0 +1,109 @@
+"""Closed loops whose callers have deadlines: what gets through when full batches come too late."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any
+
+from benchmarks.simulation.arrivals import ClosedLoop
+from benchmarks.simulation.costs import linear, measured, steps
+from benchmarks.simulation.figures import figures
+from benchmarks.simulation.ours import Ours
+from benchmarks.simulation.scenarios import MS, Scenario
+from benchmarks.simulation.schedulers import FixedDelay, Scheduler
+from benchmarks.simulation.study import OURS
+from benchmarks.simulation.world import World
+
+THINKING = 0.1
+"""Mean pause of a caller between an answer and its next request, in times of one row's batch."""
+
+DELAYS = (0.0, 0.5)
+"""Fixed delays swept, in times of one row's batch."""
+
+BATCHES = 400
+"""A run lasts as long as so many batches of one row, or a quarter as many full ones."""
+
+MACHINES = {
+    machine.name: machine
+    for machine in (
+        Scenario(name="10 + 40 n ms", cost=linear(10 * MS, 40 * MS, 0.0), largest=8),
+        Scenario(name="1.0 + 0.1 n ms", cost=linear(1.0 * MS, 0.1 * MS, 0.0)),
+        Scenario(name="2 ms per 8 rows", cost=steps(8, 2 * MS, 0.0)),
+        Scenario(
+            name="ResNet-50, 3 streams",
+            cost=measured().cost,
+            lanes=(0, 0, 0),
+            depth=2,
+            largest=64,
+            sizes=(1, 2, 4, 8, 16, 32, 64),
+            slots=4,
+        ),
+    )
+}
+CALLERS = (1, 4)
+"""How many callers, in largest batches."""
+
+PATIENCE = (0.5, 0.9, 1.5, 3.0)
+"""How long they wait, in times of a full batch; what one row cannot make is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """So many callers who ask again once they have their answer, or gave up."""
+
+    machine: str
+    callers: int
+    patience: float
+    seed: int
+
+    def run(self, scheduler: Scheduler) -> float:
+        """Answers in time per second."""
+        machine = MACHINES[self.machine]
+        until = BATCHES * max(machine.seconds(1), machine.seconds(machine.largest) / 4)
+        thinking = THINKING * machine.seconds(1)
+        name = f"{self.callers}/{self.patience:.4f}/{self.seed}"
+        source = ClosedLoop(self.callers, thinking, until, name)
+        world = World(machine, scheduler, source, name, self.patience)
+        return figures(world.run(), self.patience, machine.devices).goodput
+
+    def measure(self) -> dict[str, Any]:
+        """trtasync, and every largest batch, delay and number of streams that could be set."""
+        machine = MACHINES[self.machine]
+        sizes = [1 << power for power in range(machine.largest.bit_length())]
+        cells = {OURS: self.run(Ours(machine))}
+        for size in sizes:
+            for delay in DELAYS:
+                for many in range(1, len(machine.lanes) + 1):
+                    setting = f"{size} rows, {delay * machine.seconds(1) / MS:.3g} ms, {many}"
+                    smaller = replace(machine, largest=size)
+                    rival = FixedDelay(smaller, delay * machine.seconds(1), many)
+                    cells[setting] = self.run(rival)
+        return {
+            "machine": self.machine,
+            "callers": self.callers,
+            "patience": self.patience,
+            "seed": self.seed,
+            "largest": machine.largest,
+            "cells": {setting: float(f"{value:.4g}") for setting, value in cells.items()},
+        }
+
+
+def loops(seeds: int) -> list[Loop]:
+    """All that are compared."""
+    return [
+        Loop(machine=name, callers=many * machine.largest, patience=patience, seed=seed)
+        for name, machine in MACHINES.items()
+        for many in CALLERS
+        for patience in (times * machine.seconds(machine.largest) for times in PATIENCE)
+        if patience > 1.1 * machine.seconds(1)
+        for seed in range(seeds)
+    ]
+
+
+def measure(wanted: Sequence[Loop], jobs: int) -> Iterator[dict[str, Any]]:
+    """Every loop, in order, on so many processes."""
+    if jobs == 1:
+        yield from map(Loop.measure, wanted)
+        return
+    with get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap(Loop.measure, wanted)

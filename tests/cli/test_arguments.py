@@ -1,0 +1,62 @@
+"""What the options of several commands are read as."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trtasync import InvalidInput
+from trtasync.cli.arguments import (
+    read_batch_axes,
+    read_batching,
+    read_device,
+    read_devices,
+    read_sizes,
+)
+
+NAMES = st.text(min_size=1, max_size=12)
+
+
+@given(st.dictionaries(NAMES, st.none() | st.integers(-5, 5), max_size=4))
+def test_batch_axes_are_read_as_they_are_written(axes: dict[str, int | None]) -> None:
+    texts = [f"{name}={'none' if axis is None else axis}" for name, axis in axes.items()]
+    assert read_batch_axes(texts) == axes
+
+
+def test_no_batch_axis_says_nothing() -> None:
+    assert read_batch_axes(None) == read_batch_axes([]) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "=1", "x=", "x=one", "x=1.0", "x=None", "x=0 1", "x=\N{SUPERSCRIPT TWO}"]
+)
+def test_what_is_no_batch_axis_is_refused(text: str) -> None:
+    with pytest.raises(
+        InvalidInput, match=f"takes NAME=AXIS or NAME=none, not {re.escape(repr(text))}"
+    ):
+        read_batch_axes(["y=0", text])
+
+
+def test_a_tensor_has_one_batch_axis() -> None:
+    with pytest.raises(InvalidInput, match="names 'x' twice"):
+        read_batch_axes(["x=0", "y=0", "x=0"])
+
+
+def test_batching_is_what_open_engine_takes() -> None:
+    assert read_batching("auto") == "auto"
+    assert read_batching("proved") == "proved"
+    assert read_batching("on") is True
+    assert read_batching("off") is False
+
+
+def test_devices_and_sizes() -> None:
+    assert read_devices(None) is None
+    assert read_devices("0, 2") == [0, 2]
+    assert (read_device(None), read_device("3")) == (0, 3)
+    assert read_sizes(None) is None
+    assert read_sizes("1,8") == [1, 8]
+    with pytest.raises(InvalidInput, match=r"one GPU here, e\.g\. 1, not 1,0"):
+        read_device("1,0")
+    with pytest.raises(InvalidInput, match="--batch-sizes takes numbers"):
+        read_sizes("all")

@@ -1,0 +1,46 @@
+"""What README and docs say of the command line is true."""
+
+import re
+from typing import get_type_hints
+
+import pytest
+import typer
+
+from tests.doubles.child import ROOT
+from trtasync.cli import app
+from trtasync.cli.bench import bench
+from trtasync.cli.build import build
+from trtasync.cli.inspect import inspect
+
+PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))]
+
+OPTIONS = {
+    name: {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    for name, command in typer.main.get_group(app).commands.items()
+}
+
+ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
+ELSEWHERE |= {"--calibration_data", "--quick", "--help"}
+"""Options of other programs that these pages name, and the one that all have."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_line_is_one_that_exists(page: str) -> None:
+    for name, rest in re.findall(r"^ *trtasync ([a-z]+)([^#\n]*)", (ROOT / page).read_text(), re.M):
+        given = {word.partition("=")[0] for word in rest.split() if re.match("--?[a-z]", word)}
+        assert given <= OPTIONS[name], f"{page}: trtasync {name}{rest}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_that_is_named_exists(page: str) -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", (ROOT / page).read_text()))
+    assert named - ELSEWHERE <= set().union(*OPTIONS.values())
+
+
+def test_an_option_that_two_commands_share_takes_the_same_kind_of_value() -> None:
+    kinds: dict[str, set[object]] = {}
+    for function in (build, inspect, bench):  # tune takes lists where these take one value
+        for name, kind in get_type_hints(function).items():
+            kinds.setdefault(name, set()).add(kind)
+    differing = {name for name, found in kinds.items() if len(found) > 1}
+    assert differing == {"model"}  # `build` takes module:function, too

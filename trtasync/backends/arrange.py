@@ -1,0 +1,58 @@
+"""Between slots, where rows come first in every array, and models, which have axes of their own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trtasync.errors import InferenceError
+from trtasync.requests import Array
+from trtasync.slots import Views
+from trtasync.tensors import ModelSpec, TensorSpec
+
+
+def model_inputs(spec: ModelSpec, views: Views, rows: int) -> list[Array]:
+    """What the model takes, in its order: views of the slot's first rows, and what they share.
+
+    Args:
+        spec: the model.
+        views: of a slot, no shape tensors among its layout.
+        rows: to run.
+    """
+    staged, shared = iter(views.inputs), iter(views.layout.shared)
+    return [
+        next(shared)
+        if spec.is_shared(tensor)
+        else _as_model_takes(spec, tensor, next(staged), rows)
+        for tensor in spec.inputs
+    ]
+
+
+def _as_model_takes(spec: ModelSpec, tensor: TensorSpec, array: Array, rows: int) -> Array:
+    if not spec.batched:
+        return array[0, ...]
+    part = array[:rows]
+    return np.moveaxis(part, 0, tensor.batch_axis) if tensor.batch_axis else part
+
+
+def slot_outputs(spec: ModelSpec, outputs: Sequence[Any]) -> list[Array]:
+    """What the model gave, rows first; of a request that runs alone, the whole as one row.
+
+    Raises:
+        InferenceError: an output has no such axis.
+    """
+    if not spec.batched:
+        return [np.asarray(output)[np.newaxis] for output in outputs]
+    return [_rows_first(tensor, out) for tensor, out in zip(spec.outputs, outputs, strict=True)]
+
+
+def _rows_first(tensor: TensorSpec, output: Array) -> Array:
+    axis = tensor.batch_axis
+    if not axis:
+        return output
+    if axis >= output.ndim:
+        raise InferenceError(
+            f"output '{tensor.name}' has shape {output.shape}, and no axis {axis} along which its "
+            "rows would lie. Open the model with batching=False, or name the axis: batch_axes=."
+        )
+    return np.moveaxis(output, axis, 0)

@@ -1,0 +1,90 @@
+"""`trtasync check`."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trtasync.bench.inputs import read_samples
+from trtasync.cli.arguments import (
+    ENGINE,
+    REQUESTS,
+    AsJson,
+    BackendName,
+    BatchAxes,
+    Batching,
+    Debug,
+    MaxBatchSize,
+    Model,
+    OneDevice,
+    Profiles,
+    Samples,
+    read_batch_axes,
+    read_batching,
+    read_device,
+)
+from trtasync.cli.check_tables import show
+from trtasync.cli.failures import GOAL_MISSED, failures, stop
+from trtasync.cli.outputs import check_outputs, deliver
+from trtasync.inspection import check_model
+
+
+def check(
+    model: Model,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="A plan built from the model: that is checked, its numbers against ONNX Runtime.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="That rows may be tested for.", rich_help_panel=REQUESTS)
+    ] = 10.0,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            help="How much a plan may differ, as a share of an output's largest number.",
+            rich_help_panel=REQUESTS,
+        ),
+    ] = 1e-2,
+    samples: Samples = None,
+    backend: BackendName = "auto",
+    devices: OneDevice = None,
+    batching: Batching = "auto",
+    batch_axis: BatchAxes = None,
+    max_batch_size: MaxBatchSize = None,
+    profile: Profiles = None,
+    engine_host_code_allowed: Annotated[
+        bool,
+        typer.Option(
+            "--engine-host-code-allowed",
+            help="Run the code of a version-compatible plan. Only if you trust it.",
+        ),
+    ] = False,
+    as_json: AsJson = None,
+    debug: Debug = False,
+) -> None:
+    """Check that rows do not influence each other, and that a plan's numbers are right."""
+    with failures(debug):
+        check_outputs(as_json)
+        report = check_model(
+            model,
+            plan=plan,
+            backend=backend,
+            device=read_device(devices),
+            batching=read_batching(batching),
+            batch_axes=read_batch_axes(batch_axis),
+            samples=None if samples is None else read_samples(samples),
+            seconds=seconds,
+            tolerance=tolerance,
+            profiles=profile,
+            max_batch_size=max_batch_size,
+            engine_host_code_allowed=engine_host_code_allowed,
+        )
+        deliver(json.dumps(report.to_json(), indent=2), as_json, partial(show, report=report))
+        if not report.well:
+            count = len(report.problems)
+            stop(GOAL_MISSED, f"{count} problem{'s' if count > 1 else ''}; {report.problems[0]}.")

@@ -1,0 +1,71 @@
+"""Tables that fit 80 columns, in the characters that the terminal's encoding has."""
+
+from collections.abc import Iterable
+
+from rich.box import SIMPLE_HEAD, Box
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+PLAIN_HEAD = Box("    \n    \n -- \n" + "    \n" * 5, ascii=True)
+"""`SIMPLE_HEAD` for terminals without line drawing; rich itself would draw a wider box."""
+
+NARROWEST, GAP = 10, 2
+"""Characters that a column of names needs, and those between two columns."""
+
+
+def new_table(console: Console, *columns: str, figures: bool = True) -> Table:
+    """An empty one; what is too long for the terminal is folded, never cut.
+
+    Args:
+        console: that will print it.
+        *columns: their heads.
+        figures: all columns but the first hold figures, to the right; else all hold words.
+    """
+    plain = console.options.ascii_only
+    table = Table(
+        box=PLAIN_HEAD if plain else SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for index, column in enumerate(columns):
+        right = figures and index > 0
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def show_table(console: Console, table: Table) -> None:
+    """Print it below an empty line. Names are folded before a figure is broken in two, as long as
+    the figures leave them some room."""
+    figures = [column for column in table.columns if _is_figures(column)]
+    room = console.width - NARROWEST * (len(table.columns) - len(figures))
+    if sum(map(_width, figures)) <= room:
+        for column in figures:
+            column.no_wrap = True
+    console.print()
+    console.print(table)
+
+
+def _is_figures(column: Column) -> bool:
+    """One number per cell; several, with blanks between them, may be folded there."""
+    return column.justify == "right" and not any(" " in str(cell) for cell in column.cells)
+
+
+def _width(column: Column) -> int:
+    return GAP + max(len(str(cell)) for cell in (column.header, *column.cells))
+
+
+def show_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
+    """Names and what they are, a line each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in facts:
+        table.add_row(name, Text(text))
+    console.print(table)
+
+
+def bar(console: Console, length: int) -> str:
+    """A bar of a histogram."""
+    return ("#" if console.options.ascii_only else "\N{LOWER SEVEN EIGHTHS BLOCK}") * length

@@ -1,0 +1,88 @@
+"""How many cores this process may use: a container's share, not the machine's."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_V2, _V1 = "cgroup2", "cgroup"
+"""File systems of the two generations of control groups, as `mountinfo` names them."""
+
+
+def cores() -> int:
+    """Whole cores that are this process's by affinity and by the quotas of its control groups.
+
+    A quota of 1.5 cores counts as 1: threads beyond it would all be stopped, for the rest of every
+    scheduling period.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    return max(1, int(min(allowed, quota(Path("/")))))
+
+
+def quota(root: Path) -> float:
+    """Cores' worth of time that control groups allow this process; inf without a limit.
+
+    Args:
+        root: what `/proc` and the control groups' file systems lie under.
+    """
+    least = float("inf")
+    for folder, generation in _groups(root):
+        least = min(least, _limit_v2(folder) if generation == _V2 else _limit_v1(folder))
+    return least
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, str]]:
+    """The groups this process is in, outer ones too: every one of them may set a limit."""
+    paths = _paths(_lines(root / "proc/self/cgroup"))
+    for line in _lines(root / "proc/self/mountinfo"):
+        before, _, after = line.partition(" - ")
+        kind, _, options = (*after.split(), "", "", "")[:3]
+        if kind not in paths or (kind == _V1 and "cpu" not in options.split(",")):
+            continue
+        inside, mounted = before.split()[3:5]
+        mount = root / mounted.lstrip("/")
+        # Seen from within a container the group's path may be the host's, and its mount the group.
+        path = Path(paths[kind].removeprefix(inside if inside != "/" else "").lstrip("/"))
+        yield mount, kind
+        for depth in range(len(path.parts)):
+            yield mount.joinpath(*path.parts[: depth + 1]), kind
+
+
+def _paths(lines: list[str]) -> dict[str, str]:
+    """Generation -> the path of the group that decides on CPU time."""
+    paths = {}
+    for line in lines:
+        number, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if number == "0" and not controllers:
+            paths[_V2] = path
+        elif "cpu" in controllers.split(","):
+            paths[_V1] = path
+    return paths
+
+
+def _limit_v2(folder: Path) -> float:
+    return _ratio(" ".join(_lines(folder / "cpu.max")).split())
+
+
+def _limit_v1(folder: Path) -> float:
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    return _ratio([word for name in names for word in _lines(folder / name)])
+
+
+def _ratio(words: list[str]) -> float:
+    """Microseconds of CPU time, per so many; what is no such pair ("max", -1, nothing) is none."""
+    try:
+        allowed, period = map(int, words)
+    except ValueError:
+        return float("inf")
+    return allowed / period if allowed > 0 and period > 0 else float("inf")
+
+
+def _lines(path: Path) -> list[str]:
+    """Of a file; of one that is not there or may not be read, none."""
+    try:
+        return path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,136 @@
+"""A model checked at length: its rows, its numbers, and a plan of it against ONNX Runtime."""
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from trtasync.backends.trials import open_onnx
+from trtasync.errors import InvalidInput
+from trtasync.inspection.check_report import CheckReport, OutputCheck
+from trtasync.inspection.subjects import Profiles, Target, choose, open_target
+from trtasync.judging import prover
+from trtasync.rows import Batching, Finding, Verdict
+from trtasync.rows.accuracy import look_at
+from trtasync.rows.judge import Evidence, judge
+from trtasync.rows.ordinary import in_order, ordinary_runs
+from trtasync.rows.verdicts import Array
+from trtasync.tensors import ModelSpec
+
+BackendName = Literal["auto", "tensorrt", "onnxruntime"]
+
+
+def check_model(
+    model: str | os.PathLike[str],
+    *,
+    plan: str | os.PathLike[str] | None = None,
+    backend: BackendName = "auto",
+    device: int = 0,
+    batching: Batching = "auto",
+    batch_axes: Mapping[str, int | None] | None = None,
+    samples: Mapping[str, Array] | None = None,
+    seconds: float = 10.0,
+    tolerance: float = 1e-2,
+    profiles: Profiles | None = None,
+    max_batch_size: int | None = None,
+    engine_host_code_allowed: bool = False,
+) -> CheckReport:
+    """Do the rows of a model influence each other, are its numbers numbers, and is a plan right?
+
+    What `open_engine` looks at for a moment this examines at length. It blocks; in a coroutine
+    call it with `anyio.to_thread.run_sync`.
+
+    Args:
+        model: path of an `.onnx` file or of a plan.
+        plan: one that was built from the model: it is what is checked then, its numbers against
+            ONNX Runtime.
+        backend: of an `.onnx` file without a plan. On "tensorrt", and on "auto" where a plan can
+            be built, one is built, or taken from the cache, and checked as if it had been given.
+        device: index of the GPU.
+        batching: as for `open_engine`; it says which verdicts are well. With False rows are not
+            looked at, and with True whatever is found of them is no problem.
+        batch_axes: as for `open_engine`.
+        samples: an array for every input, rows along its batch axis; drawn at random by default.
+        seconds: that rows may be tested for.
+        tolerance: by how much a plan may differ from ONNX Runtime; see `Agreement.relative`.
+        profiles: of a plan that is built; see `build_plan`.
+        max_batch_size: likewise.
+        engine_host_code_allowed: run the code that a version-compatible plan carries.
+
+    Raises:
+        InvalidInput: an argument makes no sense, or the plan is none of this model.
+        BackendUnavailable: a package, driver or device is missing.
+        PlanError: the model or plan cannot be read or built.
+        InferenceError: the model does not run.
+    """
+    _demand_positive(seconds=seconds, tolerance=tolerance)
+    begin = time.monotonic()
+    target = choose(Path(model), plan, backend, device, profiles, max_batch_size)
+    with ExitStack() as closing:
+        subject = open_target(target, device, engine_host_code_allowed, closing)
+        reference = None
+        if target.plan and target.model is not None:
+            reference = open_onnx(target.model, closing).trial
+        spec = subject.spec
+        if batch_axes:
+            spec = ModelSpec.from_tensors(spec.inputs, spec.outputs, batch_axes)
+        axes = {each.name: each.batch_axis for each in spec.inputs}
+        trial, sizes = subject.trial, subject.sizes
+        runs = ordinary_runs(trial, axes, sizes=sizes, samples=samples)
+        numbers = look_at(trial, runs, reference)
+        findings: Mapping[str, Finding] = {}
+        if batching is not False:
+            evidence = Evidence(
+                trial=trial,
+                prove=None if target.model is None else prover(target.model),
+                said=bool(batch_axes),
+                seconds=seconds,
+                sizes=sizes,
+                samples=None if samples is None else in_order(trial, samples),
+            )
+            spec, findings = _rows(spec, evidence)
+    return CheckReport(
+        model=str(model),
+        plan="" if target.plan is None else str(target.plan),
+        backend=subject.backend,
+        batching=batching,
+        tolerance=tolerance,
+        axes={each.name: each.batch_axis for each in spec.inputs},
+        proof=_no_proof(target, batching),
+        seconds=time.monotonic() - begin,
+        outputs=tuple(
+            OutputCheck(findings.get(each.health.output), each.health, each.agreement)
+            for each in numbers
+        ),
+    )
+
+
+def _no_proof(target: Target, batching: Batching) -> str:
+    if batching is False:
+        return ""
+    if target.model is None:
+        return "a plan has no graph to read; give the .onnx model, and the plan as such"
+    return "" if find_spec("onnx") else "it needs the onnx package: pip install 'trtasync[build]'"
+
+
+def _demand_positive(**numbers: float) -> None:
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise InvalidInput(f"{name} must be a number above 0, not {value!r}.")
+
+
+def _rows(spec: ModelSpec, evidence: Evidence) -> tuple[ModelSpec, Mapping[str, Finding]]:
+    """Where rows lie, and what was found of every output."""
+    settled, judgement = judge(spec, "auto", evidence)
+    found = {finding.output: finding for finding in judgement.findings}
+    verdict = Verdict.PROVED if judgement.batched else Verdict.UNKNOWN
+    return settled, {
+        output.name: found.get(
+            output.name, Finding(output.name, verdict, output.batch_axis, judgement.reason)
+        )
+        for output in settled.outputs
+    }

@@ -1,0 +1,77 @@
+"""What a check runs: a model or a plan of it, on the backend it is for, without an engine."""
+
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtasync.backends.plan_files import is_plan
+from trtasync.backends.trials import Subject, open_onnx, open_plan
+from trtasync.errors import InvalidInput, PlanError
+from trtasync.loading import backend_for
+from trtasync.profiles import Profile
+
+Profiles = Profile | str | Sequence[Profile | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is checked.
+
+    Attributes:
+        model: the `.onnx` file, if there is one.
+        plan: the plan, if there is one; it is checked then.
+        own: we have built it, so the code it may carry is to be trusted.
+    """
+
+    model: Path | None
+    plan: Path | None
+    own: bool = False
+
+
+def choose(
+    model: Path,
+    plan: str | os.PathLike[str] | None,
+    backend: str,
+    device: int,
+    profiles: Profiles | None,
+    max_batch_size: int | None,
+) -> Target:
+    """Settle what is checked; build a plan if one is wanted and none given.
+
+    Raises:
+        InvalidInput: two plans are given, or the model cannot be built like this.
+        BackendUnavailable, PlanError: see `build_plan`.
+    """
+    if not model.is_file():
+        raise PlanError(f"{model} is no file; give the path of an .onnx model or of a plan.")
+    if is_plan(model):
+        if plan is not None:
+            raise InvalidInput(
+                f"{model} is a plan; give the .onnx model that {plan} was built from."
+            )
+        return Target(None, model)
+    if plan is not None:
+        return Target(model, Path(plan))
+    if backend_for(model, backend) == "onnxruntime":
+        return Target(model, None)
+    from trtasync.build.job import Job
+    from trtasync.build.plan import make_order
+
+    order = make_order(model, profiles=profiles, max_batch_size=max_batch_size, device=device)
+    built = Job(order, threading.Event()).run()
+    return Target(model, built.path, built.own)
+
+
+def open_target(target: Target, device: int, code_allowed: bool, closing: ExitStack) -> Subject:
+    """The plan, if there is one, or the model; closed by `closing`.
+
+    Raises:
+        whatever the backend's `load` raises.
+    """
+    if target.plan is None:
+        assert target.model is not None
+        return open_onnx(target.model, closing)
+    return open_plan(target.plan, device, code_allowed or target.own, closing)

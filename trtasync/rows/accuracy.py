@@ -1,0 +1,171 @@
+"""A model on one runtime against the same model on another: equal inputs, the numbers compared."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trtasync.errors import InvalidInput
+from trtasync.rows.compare import difference
+from trtasync.rows.verdicts import Array, Trial
+from trtasync.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One output beside that of the reference.
+
+    Attributes:
+        output: its name.
+        shape: of the output.
+        expected: the reference's shape.
+        absolute: the largest absolute difference; inf for another shape, or where one of the two
+            is finite and the other is not.
+        relative: what a tolerance is held against. Of floats: `absolute` as a share of the largest
+            finite value of the reference, and `absolute` itself where all of that is 0. Of
+            integers and booleans: the share of elements that differ, however much.
+    """
+
+    output: str
+    shape: tuple[int, ...]
+    expected: tuple[int, ...]
+    absolute: float
+    relative: float
+
+    def complaint(self, tolerance: float) -> str:
+        """What is wrong with it, where `relative` is more than a tolerance; a clause."""
+        name = f"output '{self.output}'"
+        if self.shape != self.expected:
+            return f"{name} has shape {list(self.shape)}, in ONNX Runtime {list(self.expected)}"
+        return (
+            f"{name} differs from ONNX Runtime by {self.relative:.3g}, more than {tolerance:g} "
+            f"({self.absolute:.3g} absolute)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What an output holds that is no number, with ordinary inputs.
+
+    Attributes:
+        output: its name.
+        elements: looked at.
+        nan: of them.
+        infinite: of them.
+    """
+
+    output: str
+    elements: int = 0
+    nan: int = 0
+    infinite: int = 0
+
+    def __add__(self, other: "Health") -> "Health":
+        """Of the same output, in two runs."""
+        return replace(
+            self,
+            elements=self.elements + other.elements,
+            nan=self.nan + other.nan,
+            infinite=self.infinite + other.infinite,
+        )
+
+
+def health(output: str, array: Array) -> Health:
+    """Count what is no number."""
+    if array.dtype.kind in "biuO":
+        return Health(output, array.size)
+    wide = _wide(array)
+    nan, infinite = np.isnan(wide), np.isinf(wide)
+    return Health(output, array.size, int(nan.sum()), int(infinite.sum()))
+
+
+def compare(output: str, array: Array, reference: Array) -> Agreement:
+    """One output of one run."""
+    if array.shape != reference.shape:
+        return Agreement(output, array.shape, reference.shape, np.inf, np.inf)
+    absolute = difference(array, reference)
+    if reference.dtype.kind in "biuO":
+        relative = float(np.mean(array != reference)) if array.size else 0.0
+    else:
+        largest = _largest(reference)
+        relative = absolute / largest if largest and absolute else absolute
+    return Agreement(output, array.shape, reference.shape, absolute, relative)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """One output, in all runs together.
+
+    Attributes:
+        health: what it holds that is no number.
+        agreement: the worst one; None without a reference.
+    """
+
+    health: Health
+    agreement: Agreement | None = None
+
+
+def look_at(
+    trial: Trial, runs: Iterable[Sequence[Array]], reference: Trial | None = None
+) -> tuple[Numbers, ...]:
+    """Run a model, and look at what it gives, output by output.
+
+    Args:
+        trial: the model.
+        runs: inputs, in its order.
+        reference: the same model on another runtime, its tensors maybe in another order.
+
+    Raises:
+        InvalidInput: the reference has other inputs or outputs.
+        whatever the runtimes raise.
+    """
+    if reference is not None:
+        _demand_alike("inputs", trial.inputs, reference.inputs)
+        _demand_alike("outputs", trial.outputs, reference.outputs)
+    found = [Numbers(Health(spec.name)) for spec in trial.outputs]
+    for arrays in runs:
+        outputs = trial.run(arrays)
+        expected = {} if reference is None else _expected(trial, arrays, reference)
+        found = [
+            _added(numbers, array, expected.get(numbers.health.output))
+            for numbers, array in zip(found, outputs, strict=True)
+        ]
+    return tuple(found)
+
+
+def _demand_alike(what: str, specs: Sequence[TensorSpec], expected: Sequence[TensorSpec]) -> None:
+    names, others = ({spec.name for spec in each} for each in (specs, expected))
+    if names != others:
+        raise InvalidInput(
+            f"the {what} are {sorted(names)}, those of the model to compare with {sorted(others)}; "
+            "give the model that the plan was built from."
+        )
+
+
+def _expected(trial: Trial, arrays: Sequence[Array], reference: Trial) -> dict[str, Array]:
+    given = dict(zip((spec.name for spec in trial.inputs), arrays, strict=True))
+    outputs = reference.run(
+        [given[spec.name].astype(spec.dtype, copy=False) for spec in reference.inputs]
+    )
+    return dict(zip((spec.name for spec in reference.outputs), outputs, strict=True))
+
+
+def _added(numbers: Numbers, array: Array, reference: Array | None) -> Numbers:
+    name, agreement = numbers.health.output, numbers.agreement
+    if reference is not None:
+        latest = compare(name, array, reference)
+        if agreement is None or latest.relative > agreement.relative:
+            agreement = latest
+    return Numbers(numbers.health + health(name, array), agreement)
+
+
+def _largest(array: Array) -> float:
+    """The largest finite magnitude; 0 where there is none."""
+    sizes = np.abs(_wide(array))
+    return float(sizes[np.isfinite(sizes)].max(initial=0.0))
+
+
+def _wide(array: Array) -> npt.NDArray[Any]:
+    """In a type that holds every other, those of `ml_dtypes` included."""
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)

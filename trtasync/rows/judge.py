@@ -1,0 +1,193 @@
+"""May requests share batches? What the file suggests, the graph proves, the model itself shows."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from trtasync.errors import InvalidInput
+from trtasync.rows.axes import find_axes
+from trtasync.rows.check import check
+from trtasync.rows.proof import Proof
+from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
+from trtasync.tensors import ModelSpec, TensorSpec
+
+log = logging.getLogger("trtasync")
+
+Axes = Mapping[str, int | None]
+Prover = Callable[[Axes], Mapping[str, Proof]]
+"""From the batch axes of the inputs to what the graph proves of each output."""
+
+MANY = 3
+"""Outputs that a warning names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a model can be judged by.
+
+    Attributes:
+        trial: runs it; None where its spec is to be taken at its word.
+        prove: reads its graph; None where there is none to read.
+        said: the user named batch axes, so no others are looked for.
+        seconds: that runs may take altogether.
+        sizes: the batch sizes that it takes; None for any.
+        samples: natural values, an array per input; drawn by type and name otherwise.
+    """
+
+    trial: Trial | None
+    prove: Prover | None = None
+    said: bool = False
+    seconds: float = 0.3
+    sizes: Sequence[int] | None = None
+    samples: Sequence[Array] | None = None
+
+
+def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelSpec, Judgement]:
+    """Settle along which axes rows lie, and whether requests may share a batch.
+
+    Args:
+        spec: what the file suggests, and the user says.
+        wanted: by the user.
+        evidence: what it can be judged by.
+
+    Returns:
+        the spec to go by, and why.
+
+    Raises:
+        InvalidInput: batching is insisted on, and nothing says along which axis.
+    """
+    if wanted is False:
+        return _alone(spec, "batching=False")
+    if wanted is True:
+        return _insisted(spec)
+    if evidence.trial is None:
+        return _at_its_word(spec, wanted)
+    if spec.fixed_batch == 1 and spec.batched:
+        return spec, Judgement(True, "the model takes one row at a time, so none meet")
+    begin = time.monotonic()
+    axes, findings = _examine(spec, evidence.trial, evidence)
+    settled = _with_axes(spec, axes, findings)
+    enough = {Verdict.PROVED} if wanted == "proved" else {Verdict.PROVED, Verdict.TESTED}
+    poor = [finding for finding in findings if finding.verdict not in enough]
+    batched = bool(findings) and not poor
+    reason = _praise(findings) if batched else _blame(poor)
+    judgement = Judgement(batched, reason, findings, time.monotonic() - begin)
+    return replace(settled, batched=batched), judgement
+
+
+def report(model: str, judgement: Judgement) -> None:
+    """One log line: a warning where a model that seemed to have rows runs alone after all."""
+    if judgement.batched or not judgement.findings:
+        log.info("%s: %s", model, judgement)
+        return
+    log.warning(
+        "%s: every request runs alone: %s. batching=True batches all the same, batching=False says "
+        "that this is meant, batch_axes={...} names other axes.",
+        model,
+        judgement.reason,
+    )
+
+
+def _alone(spec: ModelSpec, reason: str) -> tuple[ModelSpec, Judgement]:
+    return replace(spec, batched=False), Judgement(False, reason)
+
+
+def _insisted(spec: ModelSpec) -> tuple[ModelSpec, Judgement]:
+    if not spec.has_rows:
+        raise InvalidInput(
+            f"batching=True, but inputs {', '.join(map(str, spec.inputs))} have no common batch "
+            "axis; say which axis it is: batch_axes={name: axis, ...}."
+        )
+    outputs = tuple(
+        output if output.batch_axis is not None else replace(output, batch_axis=0)
+        for output in spec.outputs
+    )
+    return replace(spec, outputs=outputs, batched=True), Judgement(True, "batching=True")
+
+
+def _at_its_word(spec: ModelSpec, wanted: Batching) -> tuple[ModelSpec, Judgement]:
+    if wanted == "proved":
+        return _alone(spec, "there is no graph to prove anything by")
+    return spec, Judgement(spec.batched, "as the model says of itself")
+
+
+def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:
+    """(the batch axis of every input, what is known of every output).
+
+    Other axes are looked for only where the file suggests none: what a request of one row means
+    must not hang on what the rows of a model do to each other.
+    """
+    axes: Axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
+    if spec.has_rows or evidence.said:
+        tested = check(
+            trial,
+            axes,
+            deadline=evidence.seconds,
+            sizes=evidence.sizes,
+            samples=evidence.samples,
+        )
+    else:
+        axes, tested = _search(spec, trial, evidence)
+    inputs = {tensor.name: axes.get(tensor.name) for tensor in spec.inputs}
+    if evidence.prove is None or not tested:
+        return inputs, tested
+    proofs = evidence.prove(inputs)
+    return inputs, tuple(_joined(finding, proofs.get(finding.output)) for finding in tested)
+
+
+def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:
+    """Axes that the file does not name, if rows may lie first in some input."""
+    heads = [tensor for tensor in spec.inputs if tensor.shape and not tensor.host]
+    first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
+    if not first:
+        return {}, ()
+    found = find_axes(
+        trial, {}, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples
+    )
+    axes = found.axes or {}
+    return (axes, found.findings) if any(axes.get(name) == 0 for name in first) else ({}, ())
+
+
+def _joined(tested: Finding, proof: Proof | None) -> Finding:
+    """A coupling that was seen beats a proof, a proof beats a test that saw nothing."""
+    if proof is None:
+        return tested
+    seen = tested.verdict in (Verdict.COUPLED, Verdict.RANDOM)
+    if proof.axis is not None and not seen:
+        return replace(tested, verdict=Verdict.PROVED, axis=proof.axis, why=proof.why)
+    if proof.axis is not None:
+        return tested
+    return replace(tested, why="; ".join(filter(None, (tested.why, proof.why))))
+
+
+def _with_axes(spec: ModelSpec, axes: Axes, findings: Sequence[Finding]) -> ModelSpec:
+    """The spec with what was found; what was not found has no rows."""
+    found = {finding.output: finding.axis for finding in findings}
+    return replace(
+        spec,
+        inputs=tuple(_placed(tensor, axes) for tensor in spec.inputs),
+        outputs=tuple(_placed(tensor, found) for tensor in spec.outputs),
+        batched=False,
+    )
+
+
+def _placed(tensor: TensorSpec, axes: Axes) -> TensorSpec:
+    return replace(tensor, batch_axis=None if tensor.host else axes.get(tensor.name))
+
+
+def _praise(findings: Sequence[Finding]) -> str:
+    if all(finding.verdict is Verdict.PROVED for finding in findings):
+        return "rows are proved not to influence each other"
+    return "rows did not influence each other in any test; there is no proof"
+
+
+def _blame(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return "the tensors have no common batch axis"
+    named = [
+        f"output '{each.output}' is {each.verdict}{f' ({each.why})' if each.why else ''}"
+        for each in findings[:MANY]
+    ]
+    more = len(findings) - MANY
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,83 @@
+"""Ordinary inputs: those a model is run with to look at its numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from trtasync.errors import InferenceError, InvalidInput
+from trtasync.rows.budget import first_line
+from trtasync.rows.compare import finite
+from trtasync.rows.inputs import Layout, Natural, Source, drawn, undrawable
+from trtasync.rows.verdicts import Array, Trial
+
+BATCHES: Final = (1, 3)
+"""Rows of the runs, or the sizes nearest to them that the model takes."""
+
+
+def ordinary_runs(
+    trial: Trial,
+    axes: Mapping[str, int | None],
+    *,
+    sizes: Sequence[int] | None = None,
+    samples: Mapping[str, Array] | None = None,
+    seed: int = 0,
+) -> list[list[Array]]:
+    """Inputs of some runs that the model takes: natural ones, or drawn until its outputs are
+    finite; where they never are, those that it took first.
+
+    Args:
+        trial: the model.
+        axes: the batch axis of every input, None where it has none.
+        sizes: numbers of rows that the model takes; any by default.
+        samples: an array for every input, rows along its batch axis; drawn by default.
+        seed: of what is drawn.
+
+    Raises:
+        InvalidInput: the samples do not fit, or none can be drawn.
+        InferenceError: the model refused whatever was drawn.
+    """
+    layout = Layout.of(trial.inputs, axes)
+    chance = np.random.default_rng(seed)
+    counts = [1] if all(axis is None for axis in layout.axes) else _counts(sizes)
+    if samples is not None:
+        source = Natural(layout, in_order(trial, samples), chance)
+        return [_run(layout, source, rows) for rows in counts]
+    if obstacle := undrawable(layout):
+        raise InvalidInput(f"{obstacle}; give samples.")
+    refusal, taken = "", None
+    for drawing in drawn(layout, chance):
+        runs = [_run(layout, drawing, rows) for rows in counts]
+        try:
+            outputs = [output for arrays in runs for output in trial.run(arrays)]
+        except Exception as error:  # runtimes' exceptions share no base class
+            refusal = first_line(error)
+            continue
+        if all(map(finite, outputs)):
+            return runs
+        taken = taken or runs
+    if taken is None:
+        raise InferenceError(f"the model took none of the inputs drawn ({refusal}); give samples.")
+    return taken
+
+
+def in_order(trial: Trial, samples: Mapping[str, Array]) -> list[Array]:
+    """The samples in the order of the inputs.
+
+    Raises:
+        InvalidInput: one is missing, or is for no input.
+    """
+    names = [spec.name for spec in trial.inputs]
+    if samples.keys() != set(names):
+        raise InvalidInput(f"samples are needed for {sorted(names)}, not {sorted(samples)}.")
+    return [samples[name] for name in names]
+
+
+def _counts(sizes: Sequence[int] | None) -> list[int]:
+    if sizes is None:
+        return list(BATCHES)
+    return sorted({min(sizes, key=lambda size: abs(size - rows)) for rows in BATCHES})
+
+
+def _run(layout: Layout, source: Source, rows: int) -> list[Array]:
+    return layout.stack([source.row() for _ in range(rows)], source.shared)

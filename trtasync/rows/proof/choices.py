@@ -1,0 +1,103 @@
+"""Several ways to go, where it cannot be told which: joined, or followed one by one."""
+
+from collections.abc import Callable
+from typing import Final
+
+from trtasync.rows.proof.sizes import Size, Symbols
+from trtasync.rows.proof.tensors import (
+    Coupled,
+    NotProved,
+    Refused,
+    Tensor,
+    Value,
+    same_values,
+)
+
+MOST_CHOICES: Final = 4
+"""Made one after another within one graph."""
+
+
+class Choices:
+    """Which way each branch goes that cannot be joined, in the order in which they are met.
+
+    Attributes:
+        wanted: another choice was asked for.
+    """
+
+    def __init__(self, given: tuple[bool, ...] = ()) -> None:
+        self._given = iter(given)
+        self.wanted = False
+
+    def take(self) -> bool | None:
+        """The next choice; None if both ways have to be joined."""
+        chosen = next(self._given, None)
+        self.wanted |= chosen is None
+        return chosen
+
+
+def followed(evaluate: Callable[[Choices], list[Value]], symbols: Symbols) -> list[Value]:
+    """What holds of a graph's outputs whichever way its branches go.
+
+    Args:
+        evaluate: from choices to outputs; it comes by the same branches if they go the same way.
+        symbols: of this proof.
+    """
+    waiting: list[tuple[bool, ...]] = [()]
+    found: list[Value] | None = None
+    while waiting:
+        given = waiting.pop()
+        choices = Choices(given)
+        values = evaluate(choices)
+        missing = any(isinstance(value, Coupled) for value in values)
+        if missing and choices.wanted and len(given) < MOST_CHOICES:
+            waiting += [(*given, True), (*given, False)]
+            continue
+        found = values if found is None else _either(found, values, symbols)
+    return found or []
+
+
+def _either(ones: list[Value], others: list[Value], symbols: Symbols) -> list[Value]:
+    values: list[Value] = []
+    for one, other in zip(ones, others, strict=True):
+        try:
+            values.append(joined(one, other, symbols, set()))
+        except NotProved as reason:
+            values.append(Coupled(f"it {reason}"))
+    return values
+
+
+def joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> Value:
+    """What holds of both.
+
+    Args:
+        one: a value.
+        other: a value.
+        symbols: of this proof.
+        widened: lengths of `one` that stand for any length; it gets those that are made here.
+    """
+    if isinstance(one, Refused) or isinstance(other, Coupled):
+        return other
+    if isinstance(other, Refused) or isinstance(one, Coupled):
+        return one
+    if one.layout != other.layout:
+        raise NotProved("gives rows along different axes, depending on the way taken")
+    if one.places != other.places:
+        raise NotProved("tells rows by their places, depending on the way taken")
+    if one.counts_rows != other.counts_rows:
+        raise NotProved("counts the rows, depending on the way taken")
+    values = one.values if same_values(one.values, other.values) else None
+    if values is None and (one.counts_rows or other.counts_rows):
+        raise NotProved("counts the rows, depending on the way taken")
+    if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
+        if one.layout is not None:
+            raise NotProved("gives rows in different ranks, depending on the way taken")
+        return Tensor(None)
+    shape = []
+    for size, two in zip(one.shape, other.shape, strict=True):
+        if size != two and size.rows:
+            raise NotProved("gives other numbers of rows, depending on the way taken")
+        if size != two and size not in widened:
+            size = symbols.fresh()
+            widened.add(size)
+        shape.append(size)
+    return Tensor(tuple(shape), one.layout, values, one.places)

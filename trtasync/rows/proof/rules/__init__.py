@@ -1,0 +1,33 @@
+"""Rules by operator: each gives what is known of the outputs, or says why nothing is.
+
+A rule may rely on the inputs being proved, and must not prove an output of which a row depends on
+another row, on the number of rows or on its place among them.
+"""
+
+from trtasync.rows.proof.rules import (
+    classic,
+    dynamic,
+    elementwise,
+    images,
+    indexing,
+    products,
+    recurrent,
+    reductions,
+    resizing,
+    shapes,
+    signals,
+)
+
+__all__ = [
+    "classic",
+    "dynamic",
+    "elementwise",
+    "images",
+    "indexing",
+    "products",
+    "recurrent",
+    "reductions",
+    "resizing",
+    "shapes",
+    "signals",
+]

@@ -1,0 +1,25 @@
+"""Operators that choose one scale from all that a tensor holds."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from trtasync.rows.proof.calls import RULES, Call
+from trtasync.rows.proof.tensors import NotProved, Tensor, Value
+
+MICROSOFT: Final = "com.microsoft"
+
+DYNAMIC: Final = frozenset(
+    {
+        ("", "DynamicQuantizeLinear"),
+        (MICROSOFT, "DynamicQuantizeLSTM"),
+        (MICROSOFT, "DynamicQuantizeMatMul"),
+    }
+)
+
+
+@RULES.of("DynamicQuantizeLinear")
+@RULES.of("DynamicQuantizeLSTM", "DynamicQuantizeMatMul", domain=MICROSOFT)
+def dynamic_quantization(call: Call) -> Sequence[Value]:
+    if any(tensor.layout is not None for tensor in call.all_data()):
+        raise NotProved("scales all rows by the largest element among them")
+    return [Tensor(None)] * call.outputs

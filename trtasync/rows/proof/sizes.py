@@ -1,0 +1,193 @@
+"""Lengths as polynomials with whole coefficients, in the number of rows and what else is free.
+
+A proof for one or two sizes would hold for these sizes only. Lengths are therefore never numbers
+that stand for the unknown: they are sums of products of atoms, equal only if they are equal for
+every batch, and what cannot be written so (a quotient with a remainder, say) is an atom of its own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+MOST_TERMS: Final = 24
+MOST_FACTORS: Final = 12
+LARGEST: Final = 2**63
+
+
+class TooLarge(ValueError):
+    """A length that no sensible model has."""
+
+
+class Atom:
+    """A whole number that is not known.
+
+    Attributes:
+        number: atoms made later have larger ones.
+        rows: it may change with the number of rows.
+        least: it is at least this; None if it may be negative.
+        exact: arithmetic with it is that of whole numbers; False for what was a float on the way.
+    """
+
+    __slots__ = ("exact", "least", "number", "rows")
+
+    def __init__(self, number: int, rows: bool, least: int | None, exact: bool) -> None:
+        self.number, self.rows, self.least, self.exact = number, rows, least, exact
+
+
+Factors = tuple[Atom, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A polynomial: products of atoms, in the order of their numbers, with their coefficients."""
+
+    terms: tuple[tuple[Factors, int], ...]
+
+    @classmethod
+    def of(cls, number: int) -> "Size":
+        return cls._from({(): int(number)})
+
+    @classmethod
+    def _from(cls, terms: dict[Factors, int]) -> "Size":
+        kept = {factors: number for factors, number in terms.items() if number}
+        if (
+            len(kept) > MOST_TERMS
+            or any(len(factors) > MOST_FACTORS for factors in kept)
+            or any(abs(number) > LARGEST for number in kept.values())
+        ):
+            raise TooLarge("a length is beyond what can be followed")
+        return cls(tuple(sorted(kept.items(), key=_order)))
+
+    def __add__(self, other: "Size") -> "Size":
+        total = dict(self.terms)
+        for factors, number in other.terms:
+            total[factors] = total.get(factors, 0) + number
+        return Size._from(total)
+
+    def __neg__(self) -> "Size":
+        return Size(tuple((factors, -number) for factors, number in self.terms))
+
+    def __sub__(self, other: "Size") -> "Size":
+        return self + -other
+
+    def __mul__(self, other: "Size") -> "Size":
+        total: dict[Factors, int] = {}
+        for mine, number in self.terms:
+            for theirs, times in other.terms:
+                factors = tuple(sorted((*mine, *theirs), key=lambda atom: atom.number))
+                total[factors] = total.get(factors, 0) + number * times
+        return Size._from(total)
+
+    def divided_by(self, other: "Size") -> "Size | None":
+        """The quotient where there is one without a remainder, whatever the atoms are."""
+        if self == other and self.terms:
+            return Size.of(1)
+        if len(other.terms) != 1:
+            return None
+        [(divisor, by)] = other.terms
+        quotient: dict[Factors, int] = {}
+        for factors, number in self.terms:
+            left = list(factors)
+            for atom in divisor:
+                if atom not in left:
+                    return None
+                left.remove(atom)
+            if number % by:
+                return None
+            quotient[tuple(left)] = number // by
+        return Size._from(quotient)
+
+    @property
+    def number(self) -> int | None:
+        """Its value, if it is the same always."""
+        if not self.terms:
+            return 0
+        [(factors, number), *more] = self.terms
+        return None if factors or more else number
+
+    @property
+    def atoms(self) -> Iterable[Atom]:
+        return (atom for factors, _ in self.terms for atom in factors)
+
+    @property
+    def rows(self) -> bool:
+        """Whether it may change with the number of rows."""
+        return any(atom.rows for atom in self.atoms)
+
+    @property
+    def exact(self) -> bool:
+        return all(atom.exact for atom in self.atoms)
+
+    @property
+    def least(self) -> int | None:
+        """It is at least this; None if nothing is known."""
+        total = 0
+        for factors, number in self.terms:
+            product = 1
+            for atom in factors:
+                if atom.least is None or atom.least < 0:
+                    return None
+                product *= atom.least
+            if number < 0 and factors:
+                return None
+            total += number * product
+        return total
+
+
+def product(sizes: Iterable[Size]) -> Size:
+    total = ONE
+    for size in sizes:
+        total *= size
+    return total
+
+
+def _order(term: tuple[Factors, int]) -> tuple[int, ...]:
+    return tuple(atom.number for atom in term[0])
+
+
+ZERO: Final = Size.of(0)
+ONE: Final = Size.of(1)
+
+
+class Symbols:
+    """Makes the atoms of one proof. The same operation on the same sizes gives the same atom.
+
+    Attributes:
+        rows: the number of rows, at least one.
+    """
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._known: dict[tuple[Any, ...], Size] = {}
+        self.rows = self.fresh(rows=True, least=1)
+
+    @property
+    def made(self) -> int:
+        """How many atoms there are; those made from now on have at least this number."""
+        return self._made
+
+    def fresh(self, *, rows: bool = False, least: int | None = 0, exact: bool = True) -> Size:
+        """Some number, unlike any other."""
+        atom = Atom(self._made, rows, least, exact)
+        self._made += 1
+        return Size((((atom,), 1),))
+
+    def result(
+        self, operation: str, *of: Size, least: int | None = None, exact: bool = True
+    ) -> Size:
+        """What an operation gives that has no polynomial: only equal to itself."""
+        key = (operation, exact, *of)
+        if key not in self._known:
+            rows = any(size.rows for size in of)
+            self._known[key] = self.fresh(rows=rows, least=least, exact=exact)
+        return self._known[key]
+
+    def quotient(self, size: Size, by: int) -> Size:
+        """Of whole numbers, rounded down; `size` is taken to be a length."""
+        exact = size.divided_by(Size.of(by)) if by else None
+        if exact is not None:
+            return exact
+        number = size.number
+        if number is not None and by:
+            return Size.of(number // by)
+        return self.result("quotient", size, Size.of(by), least=0)

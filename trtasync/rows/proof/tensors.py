@@ -1,0 +1,275 @@
+"""What is known of a tensor while a proof follows the rows through a graph."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trtasync.rows.proof.sizes import ONE, Size, Symbols, product
+
+Shape = tuple[Size, ...]
+Values = npt.NDArray[Any]
+"""Known elements: of numpy's numbers, or `Size` objects where one of them is not a number."""
+
+
+class NotProved(Exception):
+    """Why an operator's outputs cannot be proved: a clause whose subject is the operator."""
+
+
+class Inherited(NotProved):
+    """The same, already told of an operator before."""
+
+
+class Refuses(Exception):
+    """Every runtime refuses the operator's inputs for their ranks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where rows lie. Along `axis` an element has the index (o * rows + row) * inner + i.
+
+    So an axis that Reshape has merged with its neighbours is followed until they part again.
+
+    Attributes:
+        axis: that axis.
+        outer: how often all rows follow one another along it.
+        inner: how many elements of one row lie side by side in it.
+    """
+
+    axis: int
+    outer: Size = ONE
+    inner: Size = ONE
+
+    def at(self, axis: int) -> "Layout":
+        return Layout(axis, self.outer, self.inner)
+
+    @property
+    def plain(self) -> bool:
+        return self.outer == ONE and self.inner == ONE
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How the elements of a tensor depend on the place of their row in the batch.
+
+    Attributes:
+        numbers: each element is the number of its row.
+        at: the indices along the last axis at which elements are; the others are plain data.
+    """
+
+    numbers: bool = False
+    at: frozenset[int] = frozenset()
+
+
+ROW_NUMBERS: Final = Places(numbers=True)
+SOMEHOW: Final = Places()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A tensor whose rows, if it has any, depend on the same row of the inputs only.
+
+    Attributes:
+        shape: None if not even the rank is known, which only tensors without rows may have.
+        layout: None if every batch finds the same tensor: it depends on shared inputs only.
+        values: its elements, where they are known; those that count the rows are lengths, and no
+            operator may use them as data.
+        places: if its elements depend on where their row lies in the batch as well.
+    """
+
+    shape: Shape | None
+    layout: Layout | None = None
+    values: Values | None = None
+    places: Places | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is None:
+            if self.layout is not None:
+                raise NotProved("gives rows in a tensor of unknown rank")
+            return
+        for axis, size in enumerate(self.shape):
+            if size.rows and (self.layout is None or axis != self.layout.axis):
+                raise NotProved("gives a tensor whose other lengths depend on the number of rows")
+
+    @property
+    def rank(self) -> int:
+        return len(self.dims)
+
+    def reshaped(self, shape: Shape, axis: int | None = None) -> "Tensor":
+        """Another shape, the rows along `axis` (where they were, if None)."""
+        layout = self.layout
+        return Tensor(shape, layout if layout is None or axis is None else layout.at(axis))
+
+    def like(self) -> "Tensor":
+        """The same rows and shape with other elements."""
+        return Tensor(self.shape, self.layout)
+
+    @property
+    def dims(self) -> Shape:
+        if self.shape is None:
+            raise NotProved("is given a tensor of unknown rank")
+        return self.shape
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether an element of it changes with the number of rows."""
+        return (
+            self.values is not None
+            and self.values.dtype == object
+            and any(size.rows for size in self.values.flat)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Tensor)
+            and self.shape == other.shape
+            and self.layout == other.layout
+            and self.places == other.places
+            and same_values(self.values, other.values)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Coupled:
+    """A tensor of which nothing is proved.
+
+    Attributes:
+        why: a clause that names what stood in the way.
+    """
+
+    why: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A tensor that no run computes: an operator it is made by refuses its inputs."""
+
+
+Value = Tensor | Coupled | Refused
+
+
+def same_values(one: Values | None, other: Values | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.dtype == other.dtype and one.shape == other.shape and bool(np.all(one == other))
+
+
+def shape_of(values: Values) -> Shape:
+    return tuple(map(Size.of, values.shape))
+
+
+def constant(values: Values) -> Tensor:
+    return Tensor(shape_of(values), values=values)
+
+
+def common_layout(tensors: Iterable[Tensor]) -> Layout | None:
+    """Of tensors whose axes correspond one to one."""
+    layouts = {tensor.layout for tensor in tensors if tensor.layout is not None}
+    if len(layouts) > 1:
+        raise NotProved("joins tensors whose rows lie along different axes")
+    return layouts.pop() if layouts else None
+
+
+def broadcast(tensors: Sequence[Tensor], symbols: Symbols) -> Tensor:
+    """Numpy's rules. Where rows meet anything else, that must have length 1 there."""
+    if any(tensor.shape is None for tensor in tensors):
+        if any(tensor.layout for tensor in tensors):
+            raise NotProved("joins rows with a tensor of unknown rank")
+        return Tensor(None)
+    rank = max(tensor.rank for tensor in tensors)
+    padded = [_padded(tensor, rank) for tensor in tensors]
+    layout = common_layout(padded)
+    shape = []
+    for axis in range(rank):
+        sizes = [tensor.dims[axis] for tensor in padded]
+        if layout is not None and axis == layout.axis:
+            with_rows = next(tensor.dims[axis] for tensor in padded if tensor.layout is not None)
+            if any(t.layout is None and t.dims[axis] != ONE for t in padded):
+                raise NotProved("joins rows with a tensor that has other elements along them")
+            shape.append(with_rows)
+        else:
+            shape.append(_broadcast_size(sizes, symbols))
+    return Tensor(tuple(shape), layout)
+
+
+def _padded(tensor: Tensor, rank: int) -> Tensor:
+    more = rank - tensor.rank
+    layout = tensor.layout and tensor.layout.at(tensor.layout.axis + more)
+    return Tensor((ONE,) * more + tensor.dims, layout)
+
+
+def _broadcast_size(sizes: Sequence[Size], symbols: Symbols) -> Size:
+    different = [size for size in dict.fromkeys(sizes) if size != ONE]
+    if len(different) <= 1:
+        return different[0] if different else ONE
+    numbers = [size for size in different if size.number is not None]
+    if numbers:  # the others are equal to it, or one
+        return numbers[0]
+    return symbols.result("broadcast", *different, least=0)
+
+
+def reshaped(tensor: Tensor, target: Sequence[Size | None], symbols: Symbols) -> Tensor:
+    """`tensor` in another shape, its elements in the same order.
+
+    Args:
+        tensor: of known rank.
+        target: the new lengths; None for the one that follows from the others.
+        symbols: of this proof.
+    """
+    total = product(tensor.dims)
+    others = product(size for size in target if size is not None)
+    inferred = None
+    if None in target:
+        # Without a quotient the length is known at run time only. It changes with the rows, unless
+        # those are found in another axis.
+        inferred = total.divided_by(others)
+    if tensor.layout is None:
+        unknown = inferred if inferred is not None else symbols.result("inferred", total, others)
+        return Tensor(tuple(unknown if size is None else size for size in target))
+    sizes = [inferred if size is None else size for size in target]
+    layout = _found_again(tensor.dims, tensor.layout, sizes, symbols.rows)
+    if layout is None:
+        raise NotProved("gives rows a shape in which they cannot be found again")
+    if None not in sizes:
+        end = layout.axis + 1
+        unmoved = layout == tensor.layout and tuple(sizes[:end]) == tensor.dims[:end]
+        _check_fit(total, product(size for size in sizes if size is not None), unmoved)
+    shape = tuple(symbols.fresh() if size is None else size for size in sizes)
+    return Tensor(shape, layout)
+
+
+def _check_fit(total: Size, asked: Size, unmoved: bool) -> None:
+    """Refuse a shape that may hold another number of elements.
+
+    A runtime would refuse it too, but optimizers have been seen to make another shape of it. Where
+    the numbers cannot be compared, rows that stay where they are are taken to be what was meant.
+    """
+    apart = total.divided_by(asked) is not None or asked.divided_by(total) is not None
+    if total != asked and (apart or not unmoved):
+        raise NotProved("gives rows a shape of which it is not known that all elements fit in")
+
+
+def _found_again(
+    shape: Shape, layout: Layout, target: Sequence[Size | None], rows: Size
+) -> Layout | None:
+    """The layout of rows after a reshape: the axis that splits the flat order where rows do."""
+    before = product(shape[: layout.axis]) * layout.outer
+    after = product(shape[layout.axis + 1 :]) * layout.inner
+    for axis, size in enumerate(target):
+        if size is None:
+            continue
+        # One side is enough: the total is the same, so the other side must fit as well.
+        outer = _quotient(before, target[:axis])
+        if outer is not None and (inner := size.divided_by(outer * rows)) is not None:
+            return Layout(axis, outer, inner)
+        inner = _quotient(after, target[axis + 1 :])
+        if inner is not None and (outer := size.divided_by(inner * rows)) is not None:
+            return Layout(axis, outer, inner)
+    return None
+
+
+def _quotient(total: Size, sizes: Sequence[Size | None]) -> Size | None:
+    known = [size for size in sizes if size is not None]
+    return total.divided_by(product(known)) if len(known) == len(sizes) else None
