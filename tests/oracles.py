@@ -27,9 +27,9 @@ TOLERANCES: Mapping[Any, float] = {np.float64: 1e-9, np.float32: 1e-4, np.float1
 """How far an answer from a batch may lie from the lone one, of the largest number in that answer.
 
 Another batch size or place changes the order in which a kernel adds. On models whose rows are
-independent that made up to 2e-5 of the largest number in float32; a neighbour that shines through
-makes 1e-3 or more. float16 and float64 are scaled by their precision. Whole numbers and booleans
-must be equal, those of a quantized model within one step.
+independent that made 4e-5 of the largest number at most in float32 (docs/model-coverage.md); a
+neighbour that shines through made 1e-3 or more. float16 and float64 are scaled by their precision.
+Whole numbers and booleans must be equal, those of a quantized model within one step.
 """
 
 RANDOM_OPERATORS = frozenset(

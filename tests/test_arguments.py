@@ -43,7 +43,7 @@ async def test_a_bad_argument_says_what_it_should_be(arguments: dict[str, Any], 
     assert all(lane.closed == 1 for lane in backend.lanes)
 
 
-@pytest.mark.parametrize("model", [None, 3, b"model.onnx", object()])
+@pytest.mark.parametrize("model", [None, 3, ["model.onnx"], object()])
 async def test_a_model_that_is_none(model: Any) -> None:
     with pytest.raises(InvalidInput, match="path of an"):
         async with open_engine(model):

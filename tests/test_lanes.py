@@ -28,7 +28,7 @@ async def test_the_last_lane(how: str, owned: bool, caplog: pytest.LogCaptureFix
         seen = check_at_rest(engine)
         assert [lane.alive for lane in seen.lanes] == [False]
         assert seen.failed == 8
-    assert "lane 0 of 'scripted' is dead" in caplog.text
+    assert "scripted: lane 0 is dead" in caplog.text
 
 
 @pytest.mark.parametrize("owned", [False, True])

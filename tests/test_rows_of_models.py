@@ -120,7 +120,7 @@ async def test_a_sum_over_the_first_axis_is_one_run(
             (finding,) = engine.batching.findings
             assert (finding.output, finding.verdict) == ("y", Verdict.COUPLED)
     (warning,) = caplog.messages
-    for words in ("model.onnx", "'y'", "coupled", "batching=True", "batching=False", "batch_axes"):
+    for words in ("model: ", "'y'", "coupled", "batching=True", "batching=False", "batch_axes"):
         assert words in warning
 
 

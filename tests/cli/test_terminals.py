@@ -28,6 +28,7 @@ COMMANDS = {
     "bench": ("bench", PAIR, *QUICK, "-c", "1,4", "--compare"),
     "tune": ("tune", PAIR, *QUICK, "--streams", "1", "--max-batch-size", "2"),
     "inspect": ("inspect", PAIR),
+    "check": ("check", PAIR, "--backend", "onnxruntime"),
 }
 
 
@@ -154,7 +155,7 @@ def _read(leader: int) -> bytes:
 
 
 def test_help_needs_no_more_than_ascii(tmp_path: Path) -> None:
-    for name in ("build", "inspect", "bench", "tune"):
+    for name in ("build", "inspect", "bench", "tune", "check"):
         done = trtasync(tmp_path, name, "--help", PYTHONIOENCODING="ascii:strict")
         assert done.returncode == 0, done.stderr
         assert b"--json" in done.stdout

@@ -21,6 +21,14 @@ TYPES = {
 }
 
 
+def ints(*numbers: int) -> Array:
+    return np.array(numbers, np.int64)
+
+
+def floats(*numbers: float) -> Array:
+    return np.array(numbers, np.float32)
+
+
 def node(operator: str, inputs: str, outputs: str, domain: str = "", **attributes: Any) -> Any:
     """A node; names are separated by blanks, "-" is an input that is left out."""
     names = ["" if name == "-" else name for name in inputs.split()]

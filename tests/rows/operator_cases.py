@@ -4,13 +4,15 @@ Most have a batch axis in some place or other, so that for every operator both a
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tests.rows.onnx_graphs import Array, node
+from tests.rows.onnx_graphs import Array, graph, ints, node
+
+Inputs = Mapping[str, tuple[str, Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Case:
     """
 
     nodes: list[Any]
-    inputs: Mapping[str, tuple[str, list[Any]]]
+    inputs: Inputs
     constants: Mapping[str, Array] = field(default_factory=dict)
     outputs: str = "y"
     opset: int = 17
@@ -37,6 +39,10 @@ Maker = Callable[[Chance], Case]
 MAKERS: dict[str, Maker] = {}
 
 
+def one_of(chance: Chance, options: Sequence[Any]) -> Any:
+    return chance.choice(options)
+
+
 def maker(function: Maker) -> Maker:
     MAKERS[function.__name__] = function
     return function
@@ -44,15 +50,11 @@ def maker(function: Maker) -> Maker:
 
 def shape_with_rows(chance: Chance, rank: int, axis: int | None = None) -> list[Any]:
     """Lengths of 1 to 3, one of them the number of rows: mostly the first."""
-    shape: list[Any] = [chance.choice([1, 2, 3]) for _ in range(rank)]
+    shape: list[Any] = [one_of(chance, [1, 2, 3]) for _ in range(rank)]
     if rank:
-        at = chance.choice([0, 0, *range(rank)]) if axis is None else axis
+        at = one_of(chance, [0, 0, *range(rank)]) if axis is None else axis
         shape[at] = "N"
     return shape
-
-
-def ints(*numbers: int) -> Array:
-    return np.array(numbers, np.int64)
 
 
 def floats(chance: Chance, *shape: int) -> Array:
@@ -61,16 +63,18 @@ def floats(chance: Chance, *shape: int) -> Array:
 
 @maker
 def unary(chance: Chance) -> Case:
-    operator = chance.choice(["Relu", "Sigmoid", "Exp", "Neg", "Identity", "Softplus", "HardSwish"])
+    operator = one_of(
+        chance, ["Relu", "Sigmoid", "Exp", "Neg", "Identity", "Softplus", "HardSwish"]
+    )
     shape = shape_with_rows(chance, chance.randint(1, 4))
     return Case([node(operator, "x", "y")], {"x": ("f", shape)})
 
 
 @maker
 def binary(chance: Chance) -> Case:
-    operator = chance.choice(["Add", "Mul", "Sub", "Max", "Pow", "PRelu"])
+    operator = one_of(chance, ["Add", "Mul", "Sub", "Max", "Pow", "PRelu"])
     one = shape_with_rows(chance, chance.randint(1, 4))
-    other = [chance.choice([1, size]) for size in one][chance.randint(0, 1) :]
+    other = [one_of(chance, [1, size]) for size in one][chance.randint(0, 1) :]
     if chance.random() < 0.3:
         other = shape_with_rows(chance, chance.randint(1, 3))
     nodes = [node(operator, "x w", "y")]
@@ -80,7 +84,7 @@ def binary(chance: Chance) -> Case:
 @maker
 def where(chance: Chance) -> Case:
     shape = shape_with_rows(chance, 3)
-    other = [chance.choice([1, size]) for size in shape]
+    other = [one_of(chance, [1, size]) for size in shape]
     return Case(
         [node("Where", "c x w", "y")],
         {"c": ("b", shape), "x": ("f", other), "w": ("f", shape[chance.randint(0, 2) :])},
@@ -97,18 +101,20 @@ def transposed(chance: Chance) -> Case:
 
 @maker
 def reshaped(chance: Chance) -> Case:
-    shape = chance.choice(
-        [["N", 4, 3], ["N", 2, 6], [2, "N", 6], [3, "N"], ["N", 12], [2, 2, "N"], [1, "N", 6]]
+    shape = one_of(
+        chance,
+        [["N", 4, 3], ["N", 2, 6], [2, "N", 6], [3, "N"], ["N", 12], [2, 2, "N"], [1, "N", 6]],
     )
-    target = chance.choice(
+    target = one_of(
+        chance,
         [
             *((-1, 12), (-1, 6), (-1, 3), (0, -1), (0, 0, -1), (-1,), (1, -1), (2, -1), (3, -1)),
             *((0, 2, -1), (-1, 2, 3), (2, -1, 6), (4, -1), (-1, 4), (1, -1, 6), (-1, 1, 2)),
-        ]
+        ],
     )
     nodes = [node("Reshape", "x s", "y")]
     if chance.random() < 0.4:
-        back = chance.choice([(-1, 4, 3), (2, -1), (2, -1, 3), (-1, 12), (3, -1), (-1, 2)])
+        back = one_of(chance, [(-1, 4, 3), (2, -1), (2, -1, 3), (-1, 12), (3, -1), (-1, 2)])
         nodes = [node("Reshape", "x s", "z"), node("Relu", "z", "r"), node("Reshape", "r t", "y")]
         return Case(nodes, {"x": ("f", shape)}, {"s": ints(*target), "t": ints(*back)})
     return Case(nodes, {"x": ("f", shape)}, {"s": ints(*target)})
@@ -117,16 +123,16 @@ def reshaped(chance: Chance) -> Case:
 @maker
 def reshaped_by_shape(chance: Chance) -> Case:
     """A shape computed from the input's own."""
-    shape = chance.choice([["N", 4, 3], [4, "N", 3], ["N", "T", 6], ["T", "N", 6]])
+    shape = one_of(chance, [["N", 4, 3], [4, "N", 3], ["N", "T", 6], ["T", "N", 6]])
     picked = chance.randint(0, 2)
-    rest = chance.choice([(-1,), (2, -1), (-1, 3), (6,)])
+    rest = one_of(chance, [(-1,), (2, -1), (-1, 3), (6,)])
     target = "p r" if chance.random() < 0.7 else "r p"
     nodes = [
         node("Shape", "x", "all"),
         node("Gather", "all i", "p"),
         node("Concat", target, "s", axis=0),
         node("Reshape", "x s", "z"),
-        node(chance.choice(["Relu", "Softmax"]), "z", "y"),
+        node(one_of(chance, ["Relu", "Softmax"]), "z", "y"),
     ]
     return Case(nodes, {"x": ("f", shape)}, {"i": ints(picked), "r": ints(*rest)})
 
@@ -139,17 +145,17 @@ def flattened(chance: Chance) -> Case:
 
 @maker
 def squeezed(chance: Chance) -> Case:
-    shape = chance.choice([["N", 1, 3], [1, "N", 3], [3, 1, "N"], [1, 1, "N"]])
+    shape = one_of(chance, [["N", 1, 3], [1, "N", 3], [3, 1, "N"], [1, 1, "N"]])
     if chance.random() < 0.3:
         return Case([node("Squeeze", "x", "y")], {"x": ("f", shape)})
-    axes = ints(chance.choice([0, 1, 2, -2]))
+    axes = ints(one_of(chance, [0, 1, 2, -2]))
     return Case([node("Squeeze", "x a", "y")], {"x": ("f", shape)}, {"a": axes})
 
 
 @maker
 def unsqueezed(chance: Chance) -> Case:
     shape = shape_with_rows(chance, 2)
-    axes = chance.choice([(0,), (1,), (-1,), (0, 2), (1, 3), (-1, 0), (-4, 1)])
+    axes = one_of(chance, [(0,), (1,), (-1,), (0, 2), (1, 3), (-1, 0), (-4, 1)])
     return Case([node("Unsqueeze", "x a", "y")], {"x": ("f", shape)}, {"a": ints(*axes)})
 
 
@@ -163,17 +169,17 @@ def concatenated(chance: Chance) -> Case:
 
 @maker
 def split(chance: Chance) -> Case:
-    shape = chance.choice([["N", 4], [4, "N"], ["N", 4, 2]])
-    nodes = [node("Split", "x", "y y2", axis=chance.choice([0, 1, -1]))]
+    shape = one_of(chance, [["N", 4], [4, "N"], ["N", 4, 2]])
+    nodes = [node("Split", "x", "y y2", axis=one_of(chance, [0, 1, -1]))]
     return Case(nodes, {"x": ("f", shape)}, outputs="y y2", opset=13)
 
 
 @maker
 def cut(chance: Chance) -> Case:
-    shape = chance.choice([["N", 4, 3], [4, "N", 3], [3, 4, "N"]])
+    shape = one_of(chance, [["N", 4, 3], [4, "N", 3], [3, 4, "N"]])
     axis = chance.randint(-3, 2)
-    start, end = chance.choice([0, 0, 1, -2, -1]), chance.choice([1, 3, -1, 2**31 - 1, 2**63 - 1])
-    step = chance.choice([1, 1, 1, 2, -1])
+    start, end = one_of(chance, [0, 0, 1, -2, -1]), one_of(chance, [1, 3, -1, 2**31 - 1, 2**63 - 1])
+    step = one_of(chance, [1, 1, 1, 2, -1])
     constants = {"s": ints(start), "e": ints(end), "a": ints(axis), "t": ints(step)}
     return Case([node("Slice", "x s e a t", "y")], {"x": ("f", shape)}, constants)
 
@@ -181,7 +187,7 @@ def cut(chance: Chance) -> Case:
 @maker
 def cut_by_rows(chance: Chance) -> Case:
     """An end computed from the number of rows."""
-    shape = chance.choice([["N", 4, 3], [4, "N", 3]])
+    shape = one_of(chance, [["N", 4, 3], [4, "N", 3]])
     nodes = [
         node("Shape", "x", "all"),
         node("Gather", "all i", "e"),
@@ -198,23 +204,23 @@ def cut_by_rows(chance: Chance) -> Case:
 @maker
 def padded(chance: Chance) -> Case:
     shape = shape_with_rows(chance, 3)
-    pads = [chance.choice([0, 0, 1]) for _ in range(6)]
-    mode = chance.choice(["constant", "edge"])
+    pads = [one_of(chance, [0, 0, 1]) for _ in range(6)]
+    mode = one_of(chance, ["constant", "edge"])
     return Case([node("Pad", "x p", "y", mode=mode)], {"x": ("f", shape)}, {"p": ints(*pads)})
 
 
 @maker
 def expanded(chance: Chance) -> Case:
     shape = shape_with_rows(chance, 2)
-    wanted = chance.choice([(1, 1), (2, 1, 1), (1, 3), (3, 1), (2, 3)])
+    wanted = one_of(chance, [(1, 1), (2, 1, 1), (1, 3), (3, 1), (2, 3)])
     return Case([node("Expand", "x s", "y")], {"x": ("f", shape)}, {"s": ints(*wanted)})
 
 
 @maker
 def grown(chance: Chance) -> Case:
     """A constant repeated for all rows, joined to them."""
-    shape = chance.choice([["N", 4], [4, "N"], ["N", 4, 4]])
-    how = chance.choice(["Expand", "Tile", "ConstantOfShape"])
+    shape = one_of(chance, [["N", 4], [4, "N"], ["N", 4, 4]])
+    how = one_of(chance, ["Expand", "Tile", "ConstantOfShape"])
     nodes = [node("Shape", "x", "s")]
     if how == "ConstantOfShape":
         nodes += [node(how, "s", "z")]
@@ -222,22 +228,22 @@ def grown(chance: Chance) -> Case:
         nodes += [node(how, "c s", "z")]
     joined = node("Add", "x z", "y") if chance.random() < 0.5 else node("Identity", "z", "y")
     rank = len(shape)
-    sizes = [chance.choice([1, 1, 4]) for _ in range(rank)]
+    sizes = [one_of(chance, [1, 1, 4]) for _ in range(rank)]
     return Case([*nodes, joined], {"x": ("f", shape)}, {"c": floats(chance, *sizes)})
 
 
 @maker
 def tiled(chance: Chance) -> Case:
     shape = shape_with_rows(chance, 2)
-    repeats = ints(chance.choice([1, 1, 2]), chance.choice([1, 2]))
+    repeats = ints(one_of(chance, [1, 1, 2]), one_of(chance, [1, 2]))
     return Case([node("Tile", "x r", "y")], {"x": ("f", shape)}, {"r": repeats})
 
 
 @maker
 def reduced(chance: Chance) -> Case:
-    operator = chance.choice(["ReduceMean", "ReduceMax", "ReduceL2", "ReduceLogSumExp"])
+    operator = one_of(chance, ["ReduceMean", "ReduceMax", "ReduceL2", "ReduceLogSumExp"])
     rank = chance.randint(1, 3)
-    axes = chance.choice([None, [chance.randint(-rank, rank - 1)], [rank - 1]])
+    axes = one_of(chance, [None, [chance.randint(-rank, rank - 1)], [rank - 1]])
     attributes: dict[str, Any] = {"keepdims": chance.randint(0, 1)}
     if axes is not None:
         attributes["axes"] = axes
@@ -248,8 +254,11 @@ def reduced(chance: Chance) -> Case:
 @maker
 def reduced_by_input(chance: Chance) -> Case:
     shape = shape_with_rows(chance, 3)
-    axes = chance.choice([(), (0,), (1,), (-1,), (1, 2), (0, 1)])
-    attributes = {"keepdims": chance.randint(0, 1), "noop_with_empty_axes": chance.randint(0, 1)}
+    axes = one_of(chance, [(), (0,), (1,), (-1,), (1, 2), (0, 1)])
+    attributes: dict[str, Any] = {
+        "keepdims": chance.randint(0, 1),
+        "noop_with_empty_axes": chance.randint(0, 1),
+    }
     nodes = [node("ReduceSum", "x a", "y", **attributes)]
     return Case(nodes, {"x": ("f", shape)}, {"a": ints(*axes)})
 
@@ -257,18 +266,20 @@ def reduced_by_input(chance: Chance) -> Case:
 @maker
 def searched(chance: Chance) -> Case:
     shape = shape_with_rows(chance, 2)
-    attributes = {} if chance.random() < 0.3 else {"axis": chance.randint(-2, 1)}
+    attributes: dict[str, Any] = {} if chance.random() < 0.3 else {"axis": chance.randint(-2, 1)}
     nodes = [node("ArgMax", "x", "y", keepdims=chance.randint(0, 1), **attributes)]
     return Case(nodes, {"x": ("f", shape)})
 
 
 @maker
 def softmax(chance: Chance) -> Case:
-    operator = chance.choice(["Softmax", "LogSoftmax", "Hardmax"])
+    operator = one_of(chance, ["Softmax", "LogSoftmax", "Hardmax"])
     rank = chance.randint(2, 4)
-    attributes = {} if chance.random() < 0.3 else {"axis": chance.randint(-rank, rank - 1)}
+    attributes: dict[str, Any] = (
+        {} if chance.random() < 0.3 else {"axis": chance.randint(-rank, rank - 1)}
+    )
     shape = shape_with_rows(chance, rank)
-    opset = chance.choice([11, 17])
+    opset = one_of(chance, [11, 17])
     return Case([node(operator, "x", "y", **attributes)], {"x": ("f", shape)}, opset=opset)
 
 
@@ -289,18 +300,18 @@ def sorted_by_topk(chance: Chance) -> Case:
 
 @maker
 def normalized(chance: Chance) -> Case:
-    operator = chance.choice(["LpNormalization", "MeanVarianceNormalization"])
+    operator = one_of(chance, ["LpNormalization", "MeanVarianceNormalization"])
     shape = shape_with_rows(chance, 4)
     attributes: dict[str, Any] = {"axis": chance.randint(-4, 3)}
     if operator.startswith("Mean"):
-        attributes = chance.choice([{}, {"axes": [2, 3]}, {"axes": [1, 2, 3]}])
+        attributes = one_of(chance, [{}, {"axes": [2, 3]}, {"axes": [1, 2, 3]}])
     return Case([node(operator, "x", "y", **attributes)], {"x": ("f", shape)})
 
 
 @maker
 def layer_normalized(chance: Chance) -> Case:
     shape = ["N", 4, 3] if chance.random() < 0.7 else [4, "N", 3]
-    axis = chance.choice([-1, 1, 2, 0])
+    axis = one_of(chance, [-1, 1, 2, 0])
     scale = floats(chance, *([3] if axis in (-1, 2) else [4, 3]))
     nodes = [node("LayerNormalization", "x w", "y y2 y3", axis=axis)]
     return Case(nodes, {"x": ("f", shape)}, {"w": scale}, outputs="y y2 y3")
@@ -308,8 +319,8 @@ def layer_normalized(chance: Chance) -> Case:
 
 @maker
 def image_normalized(chance: Chance) -> Case:
-    operator = chance.choice(["InstanceNormalization", "BatchNormalization", "LRN"])
-    shape = chance.choice([["N", 2, 3, 4], ["N", 2, 3, 4], [3, 2, "N", 4]])
+    operator = one_of(chance, ["InstanceNormalization", "BatchNormalization", "LRN"])
+    shape = one_of(chance, [["N", 2, 3, 4], ["N", 2, 3, 4], [3, 2, "N", 4]])
     constants = {"s": floats(chance, 2), "b": floats(chance, 2), "m": floats(chance, 2)}
     if operator == "LRN":
         return Case([node("LRN", "x", "y", size=3)], {"x": ("f", shape)})
@@ -321,24 +332,25 @@ def image_normalized(chance: Chance) -> Case:
 
 @maker
 def multiplied(chance: Chance) -> Case:
-    one = chance.choice([["N", 3], ["N", 2, 3], [2, "N", 3], [3], [2, 3], ["N"], ["N", "N1", 3]])
-    other = chance.choice([[3, 4], [3, "N"], ["N", 3, 4], [2, 3, "N"], [3], ["N", 4], ["N"]])
+    one = one_of(chance, [["N", 3], ["N", 2, 3], [2, "N", 3], [3], [2, 3], ["N"], ["N", "N1", 3]])
+    other = one_of(chance, [[3, 4], [3, "N"], ["N", 3, 4], [2, 3, "N"], [3], ["N", 4], ["N"]])
     one = [2 if size == "N1" else size for size in one]
     return Case([node("MatMul", "x w", "y")], {"x": ("f", one), "w": ("f", other)})
 
 
 @maker
 def gemm(chance: Chance) -> Case:
-    one = chance.choice([["N", 3], [3, "N"], ["N", 3], [3, 3]])
-    other = chance.choice([[3, 4], [4, 3], [3, "N"], ["N", 3]])
-    third = chance.choice([[4], [1, 4], ["N", 4], [3, 1], ["N", 1], [1]])
+    one = one_of(chance, [["N", 3], [3, "N"], ["N", 3], [3, 3]])
+    other = one_of(chance, [[3, 4], [4, 3], [3, "N"], ["N", 3]])
+    third = one_of(chance, [[4], [1, 4], ["N", 4], [3, 1], ["N", 1], [1]])
     nodes = [node("Gemm", "x w c", "y", transA=chance.randint(0, 1), transB=chance.randint(0, 1))]
     return Case(nodes, {"x": ("f", one), "w": ("f", other), "c": ("f", third)})
 
 
 @maker
 def einsum(chance: Chance) -> Case:
-    equation, one, other = chance.choice(
+    equation, one, other = one_of(
+        chance,
         [
             ("bi,ij->bj", ["N", 3], [3, 4]),
             ("bi,ij->jb", ["N", 3], [3, 4]),
@@ -353,7 +365,7 @@ def einsum(chance: Chance) -> Case:
             ("bi,ij", ["N", 3], [3, 4]),
             ("ib,ij->j", [3, "N"], [3, 4]),
             ("bi,ij->ij", ["N", 3], [3, 4]),
-        ]
+        ],
     )
     nodes = [node("Einsum", "x w", "y", equation=equation)]
     return Case(nodes, {"x": ("f", one), "w": ("f", other)})
@@ -361,70 +373,70 @@ def einsum(chance: Chance) -> Case:
 
 @maker
 def gathered(chance: Chance) -> Case:
-    data = chance.choice([["N", 3], [3, "N"], [3, 4]])
-    indices = chance.choice([["N"], [2], [], ["N", 2]])
-    nodes = [node("Gather", "x i", "y", axis=chance.choice([0, 1, -1]))]
+    data = one_of(chance, [["N", 3], [3, "N"], [3, 4]])
+    indices = one_of(chance, [["N"], [2], [], ["N", 2]])
+    nodes = [node("Gather", "x i", "y", axis=one_of(chance, [0, 1, -1]))]
     return Case(nodes, {"x": ("f", data), "i": ("i", indices)})
 
 
 @maker
 def gathered_elements(chance: Chance) -> Case:
-    data = chance.choice([["N", 3], [3, "N"], [3, 3]])
-    indices = chance.choice([["N", 2], [2, "N"], ["N", 3]])
-    nodes = [node("GatherElements", "x i", "y", axis=chance.choice([0, 1]))]
+    data = one_of(chance, [["N", 3], [3, "N"], [3, 3]])
+    indices = one_of(chance, [["N", 2], [2, "N"], ["N", 3]])
+    nodes = [node("GatherElements", "x i", "y", axis=one_of(chance, [0, 1]))]
     return Case(nodes, {"x": ("f", data), "i": ("i", indices)})
 
 
 @maker
 def gathered_nd(chance: Chance) -> Case:
-    data = chance.choice([["N", 3, 2], [3, "N", 2], [3, 3, "N"], [3, 3]])
-    indices = chance.choice([["N", 1], [2, 1], ["N", 2, 1], [2, 2], ["N", 2], [3, 1, 1]])
-    nodes = [node("GatherND", "x i", "y", batch_dims=chance.choice([0, 0, 1]))]
+    data = one_of(chance, [["N", 3, 2], [3, "N", 2], [3, 3, "N"], [3, 3]])
+    indices = one_of(chance, [["N", 1], [2, 1], ["N", 2, 1], [2, 2], ["N", 2], [3, 1, 1]])
+    nodes = [node("GatherND", "x i", "y", batch_dims=one_of(chance, [0, 0, 1]))]
     return Case(nodes, {"x": ("f", data), "i": ("i", indices)})
 
 
 @maker
 def scattered(chance: Chance) -> Case:
-    data = chance.choice([["N", 3], [3, "N"]])
-    indices = chance.choice([list(data), ["N", 1]])
-    nodes = [node("ScatterElements", "x i u", "y", axis=chance.choice([0, 1]))]
+    data = one_of(chance, [["N", 3], [3, "N"]])
+    indices = one_of(chance, [list(data), ["N", 1]])
+    nodes = [node("ScatterElements", "x i u", "y", axis=one_of(chance, [0, 1]))]
     updates = ("f", indices)
     return Case(nodes, {"x": ("f", data), "i": ("i", indices), "u": updates})
 
 
 @maker
 def scattered_nd(chance: Chance) -> Case:
-    data = chance.choice([["N", 3], [3, "N"]])
-    updates = chance.choice([[1, "N"], ["N", 3], [1, 3]])
-    indices = chance.choice([[1, 1], ["N", 1]])
+    data = one_of(chance, [["N", 3], [3, "N"]])
+    updates = one_of(chance, [[1, "N"], ["N", 3], [1, 3]])
+    indices = one_of(chance, [[1, 1], ["N", 1]])
     nodes = [node("ScatterND", "x i u", "y")]
     return Case(nodes, {"x": ("f", data), "i": ("i", indices), "u": ("f", updates)})
 
 
 @maker
 def one_hot(chance: Chance) -> Case:
-    shape = chance.choice([["N"], ["N", 2], [2, "N"]])
-    nodes = [node("OneHot", "i d v", "y", axis=chance.choice([-1, 0, 1]))]
+    shape = one_of(chance, [["N"], ["N", 2], [2, "N"]])
+    nodes = [node("OneHot", "i d v", "y", axis=one_of(chance, [-1, 0, 1]))]
     constants = {"d": ints(4), "v": np.array([0, 1], np.float32)}
     return Case(nodes, {"i": ("i", shape)}, constants)
 
 
 @maker
 def convolved(chance: Chance) -> Case:
-    operator = chance.choice(["Conv", "ConvTranspose", "Conv"])
-    shape = chance.choice([["N", 2, 5], ["N", 2, 5], [2, 2, "N"], ["N", 2, 5, 5]])
+    operator = one_of(chance, ["Conv", "ConvTranspose", "Conv"])
+    shape = one_of(chance, [["N", 2, 5], ["N", 2, 5], [2, 2, "N"], ["N", 2, 5, 5]])
     weight = floats(chance, 2, 2, *([2] * (len(shape) - 2)))
     attributes: dict[str, Any] = {"strides": [chance.randint(1, 2)] * (len(shape) - 2)}
     if operator == "Conv" and chance.random() < 0.5:
-        attributes["auto_pad"] = chance.choice(["SAME_UPPER", "VALID"])
+        attributes["auto_pad"] = one_of(chance, ["SAME_UPPER", "VALID"])
     nodes = [node(operator, "x w", "z", **attributes), node("Flatten", "z", "y")]
     return Case(nodes, {"x": ("f", shape)}, {"w": weight})
 
 
 @maker
 def pooled(chance: Chance) -> Case:
-    shape = chance.choice([["N", 2, 4, 4], ["N", 2, 4, 4], [2, 2, "N", 4], [2, "N", 4, 4]])
-    operator = chance.choice(["MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"])
+    shape = one_of(chance, [["N", 2, 4, 4], ["N", 2, 4, 4], [2, 2, "N", 4], [2, "N", 4, 4]])
+    operator = one_of(chance, ["MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"])
     if operator.startswith("Global"):
         return Case([node(operator, "x", "y")], {"x": ("f", shape)})
     attributes: dict[str, Any] = {"kernel_shape": [2, 2]}
@@ -436,28 +448,28 @@ def pooled(chance: Chance) -> Case:
 
 @maker
 def resized(chance: Chance) -> Case:
-    shape = chance.choice([["N", 2, 3, 3], ["N", 2, 3, 3], ["N", 3], [2, "N", 3, 3]])
-    mode = chance.choice(["nearest", "linear"])
+    shape = one_of(chance, [["N", 2, 3, 3], ["N", 2, 3, 3], ["N", 3], [2, "N", 3, 3]])
+    mode = one_of(chance, ["nearest", "linear"])
     scales = [1.0, 1.0, 2.0, 2.0][-len(shape) :]
     if chance.random() < 0.3:
         scales = [2.0, *[1.0] * (len(shape) - 1)]
-    how = chance.choice(["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
+    how = one_of(chance, ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
     nodes = [node("Resize", "x - s", "y", mode=mode, coordinate_transformation_mode=how)]
     return Case(nodes, {"x": ("f", shape)}, {"s": np.array(scales, np.float32)})
 
 
 @maker
 def blocks(chance: Chance) -> Case:
-    operator = chance.choice(["DepthToSpace", "SpaceToDepth"])
-    shape = chance.choice([["N", 4, 2, 2], [1, 4, 2, "N"], [1, 4, "N", 2]])
+    operator = one_of(chance, ["DepthToSpace", "SpaceToDepth"])
+    shape = one_of(chance, [["N", 4, 2, 2], [1, 4, 2, "N"], [1, 4, "N", 2]])
     return Case([node(operator, "x", "y", blocksize=2)], {"x": ("f", shape)})
 
 
 @maker
 def recurrent(chance: Chance) -> Case:
-    operator, gates = chance.choice([("LSTM", 4), ("GRU", 3), ("RNN", 1)])
-    shape = chance.choice([[3, "N", 2], [3, "N", 2], ["N", 2, 2]])
-    direction, count = chance.choice([("forward", 1), ("bidirectional", 2), ("reverse", 1)])
+    operator, gates = one_of(chance, [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+    shape = one_of(chance, [[3, "N", 2], [3, "N", 2], ["N", 2, 2]])
+    direction, count = one_of(chance, [("forward", 1), ("bidirectional", 2), ("reverse", 1)])
     constants = {
         "w": floats(chance, count, gates * 2, 2),
         "r": floats(chance, count, gates * 2, 2),
@@ -465,7 +477,7 @@ def recurrent(chance: Chance) -> Case:
     inputs: dict[str, tuple[str, list[Any]]] = {"x": ("f", shape)}
     names = "x w r"
     if chance.random() < 0.5:
-        inputs["h"] = ("f", chance.choice([[count, "N", 2], [count, 2, 2]]))
+        inputs["h"] = ("f", one_of(chance, [[count, "N", 2], [count, 2, 2]]))
         names = "x w r - - h"
     nodes = [node(operator, names, "y y2", hidden_size=2, direction=direction)]
     return Case(nodes, inputs, constants, outputs="y y2")
@@ -478,8 +490,8 @@ def triangle(chance: Chance) -> Case:
 
 @maker
 def reversed_sequences(chance: Chance) -> Case:
-    shape = chance.choice([[3, "N", 2], ["N", 3, 2], [3, 2, "N"]])
-    lengths = chance.choice([["N"], [2], [3]])
+    shape = one_of(chance, [[3, "N", 2], ["N", 3, 2], [3, 2, "N"]])
+    lengths = one_of(chance, [["N"], [2], [3]])
     batch = chance.randint(0, 1)
     nodes = [node("ReverseSequence", "x l", "y", batch_axis=batch, time_axis=1 - batch)]
     return Case(nodes, {"x": ("f", shape), "l": ("i", lengths)})
@@ -511,7 +523,7 @@ def by_rows(chance: Chance) -> Case:
         nodes += [node("Range", "zero n one", "r"), node("Cast", "r", "f", to=1)]
         nodes += [node("Unsqueeze", "f ax", "c"), node("Add", "x c", "y")]
     else:
-        operator = chance.choice(["Min", "Div", "Mul", "Mod"])
+        operator = one_of(chance, ["Min", "Div", "Mul", "Mod"])
         nodes += [node(operator, "n k", "m"), node("Cast", "m", "f", to=1)]
         nodes += [node("Mul", "x f", "y")]
     constants = {
@@ -526,9 +538,9 @@ def by_rows(chance: Chance) -> Case:
 
 @maker
 def spectra(chance: Chance) -> Case:
-    shape = chance.choice([["N", 4, 1], [2, "N", 1]])
+    shape = one_of(chance, [["N", 4, 1], [2, "N", 1]])
     if chance.random() < 0.5:
-        return Case([node("DFT", "x", "y", axis=chance.choice([0, 1]))], {"x": ("f", shape)})
+        return Case([node("DFT", "x", "y", axis=one_of(chance, [0, 1]))], {"x": ("f", shape)})
     nodes = [node("STFT", "x step w", "y")]
     constants = {"step": np.array(2, np.int64), "w": np.ones(2, np.float32)}
     return Case(nodes, {"x": ("f", ["N", 4, 1])}, constants)
@@ -536,18 +548,125 @@ def spectra(chance: Chance) -> Case:
 
 @maker
 def classic(chance: Chance) -> Case:
-    operator = chance.choice(["Scaler", "Normalizer", "LinearRegressor"])
-    attributes: dict[str, Any] = {
+    operator = one_of(chance, ["Scaler", "Normalizer", "LinearRegressor"])
+    attributes = {
         "Scaler": {"offset": [0.5, 1.0, 2.0], "scale": [1.0, 2.0, 3.0]},
         "Normalizer": {"norm": "L2"},
         "LinearRegressor": {"coefficients": [1.0, 2.0, 3.0], "intercepts": [0.5], "targets": 1},
     }[operator]
-    shape = chance.choice([["N", 3], [2, "N"], ["N"]])
+    shape = one_of(chance, [["N", 3], [2, "N"], ["N"]])
     return Case([node(operator, "x", "y", domain="ai.onnx.ml", **attributes)], {"x": ("f", shape)})
 
 
 @maker
 def grid_sampled(chance: Chance) -> Case:
-    grid = chance.choice([["N", 2, 2, 2], [3, 2, 2, 2]])
+    grid = one_of(chance, [["N", 2, 2, 2], [3, 2, 2, 2]])
     nodes = [node("GridSample", "x g", "y")]
     return Case(nodes, {"x": ("f", ["N", 1, 3, 3]), "g": ("f", grid)})
+
+
+@maker
+def branched(chance: Chance) -> Case:
+    """Branches that may change the rank, and what comes after them."""
+    inner = [
+        node("Relu", "x", "out"),
+        node("Softmax", "x", "out", axis=chance.randint(0, 2)),
+        node("Transpose", "x", "out", perm=one_of(chance, [(0, 2, 1), (1, 0, 2)])),
+        node("Squeeze", "x last", "out"),
+    ]
+    branches = {
+        name: graph([one_of(chance, inner)], {}, "out") for name in ("then_branch", "else_branch")
+    }
+    nodes = [node("If", "c", "z", **branches), node("Reshape", "z s", "y")]
+    constants = {"last": ints(2), "s": ints(*one_of(chance, [(0, -1), (-1, 3), (-1, 1, 3)]))}
+    inputs = {"x": ("f", one_of(chance, [["N", 3, 1], [3, "N", 1]])), "c": ("b", [])}
+    return Case(nodes, inputs, constants)
+
+
+@maker
+def looped(chance: Chance) -> Case:
+    """A state and something collected; the number of turns is known, shared, or that of rows."""
+    step = [
+        node("Add", "state x", "next"),
+        node("Concat", "state x", "next", axis=chance.randint(0, 1)),
+        node("CumSum", "state a", "next"),
+        node("Transpose", "state", "next"),
+    ]
+    seen = [node("Relu", "next", "seen"), node("Softmax", "state", "seen", axis=-1)]
+    body = graph(
+        [node("Identity", "go", "again"), one_of(chance, step), one_of(chance, seen)],
+        {"turn": ("i", []), "go": ("b", []), "state": ("f", None)},
+        "again next seen",
+    )
+    shape = one_of(chance, [["N", 3], [3, "N"]])
+    turns = one_of(chance, ["three", "turns", "n"])
+    nodes = [
+        node("Shape", "x", "all"),
+        node("Gather", "all zero", "n"),
+        node("Loop", f"{turns} - x", "y y2", body=body),
+    ]
+    constants = {
+        "three": np.array(3, np.int64),
+        "zero": np.array(shape.index("N"), np.int64),
+        "a": np.array(chance.randint(0, 1), np.int64),
+    }
+    inputs: Inputs = {"x": ("f", shape), "turns": ("i", [])}
+    return Case(nodes, inputs, constants, outputs="y y2")
+
+
+@maker
+def scanned(chance: Chance) -> Case:
+    step = [node("Add", "state x_t", "next"), node("Softmax", "state", "next", axis=0)]
+    body = graph(
+        [one_of(chance, step), node("Mul", "next x_t", "seen")],
+        {"state": ("f", None), "x_t": ("f", None)},
+        "next seen",
+    )
+    nodes = [
+        node(
+            "Scan",
+            "h x",
+            "y y2",
+            body=body,
+            num_scan_inputs=1,
+            scan_input_axes=[chance.randint(0, 2)],
+            scan_output_axes=[chance.randint(0, 2)],
+        )
+    ]
+    shape = one_of(chance, [["N", 3, 2], [3, "N", 2], [3, 2, "N"]])
+    state = one_of(chance, [["N", 2], ["N", 3], [2], [3, "N"], [1, 1]])
+    return Case(nodes, {"h": ("f", state), "x": ("f", shape)}, outputs="y y2")
+
+
+@maker
+def picked_by_row_numbers(chance: Chance) -> Case:
+    """x[arange(rows), index], and what looks like it."""
+    shape = one_of(chance, [["N", 3, 2], [3, "N", 2]])
+    order = one_of(chance, ["rows index", "rows index", "index rows"])
+    nodes = [
+        node("Shape", "x", "all"),
+        node("Gather", "all at", "n"),
+        node("Range", "zero n one", "r"),
+        node("Unsqueeze", "r last", "rows"),
+        node("Unsqueeze", "i last", "index"),
+        node("Concat", order, "where", axis=-1),
+    ]
+    end = one_of(
+        chance,
+        [
+            [node("GatherND", "x where", "y")],
+            [node("Gather", "x r", "y", axis=chance.randint(0, 1))],
+            [node("Add", "r i", "k"), node("Gather", "x k", "y", axis=chance.randint(0, 1))],
+            [node("Identity", "where", "y")],
+            [node("Transpose", "where", "t"), node("GatherND", "x t", "y")],
+            [node("Gather", "x where", "y")],
+            [node("Relu", "where", "y")],
+        ],
+    )
+    constants = {
+        "at": np.array(shape.index("N"), np.int64),
+        "zero": np.array(one_of(chance, [0, 0, 1]), np.int64),
+        "one": np.array(1, np.int64),
+        "last": ints(1),
+    }
+    return Case([*nodes, *end], {"x": ("f", shape), "i": ("i", ["N"])}, constants)

@@ -91,8 +91,8 @@ def test_an_output_whose_size_depends_on_data_has_its_true_size(tmp_path: Path) 
     kernel = models.host_kernel(lambda x: x[x[:, 0] > 0])
     with trial_of(tmp_path, models.Model("filter", [x], [y], kernel)) as (trial, _, _):
         for values in ([1, -1, 2], [-1, -2], [1, 2, 3, 4]):
-            x = rows(values)
-            assert same(trial.run([x])[0], x[x[:, 0] > 0])
+            batch = rows(values)
+            assert same(trial.run([batch])[0], batch[batch[:, 0] > 0])
 
 
 def test_shape_tensors_have_the_values_that_the_plan_was_tuned_for(tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_the_backend_says_which_numbers_of_rows_there_are(
         assert backend.possible_batch_sizes == sizes
         shape = trial.inputs[0].shape
         for size in sizes:
-            x = np.ones((size, int(shape[1] or 0)), np.float32)
-            assert same(trial.run([x])[0], double(x))
+            batch = np.ones((size, int(shape[1] or 0)), np.float32)
+            assert same(trial.run([batch])[0], double(batch))
 
 
 # -- what opening makes of it ----------------------------------------------------------------------

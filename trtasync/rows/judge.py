@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trtasync.errors import InvalidInput
 from trtasync.rows.axes import find_axes
 from trtasync.rows.check import check
+from trtasync.rows.graph import Graph
 from trtasync.rows.proof import Proof
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -15,9 +16,6 @@ from trtasync.tensors import ModelSpec, TensorSpec
 log = logging.getLogger("trtasync")
 
 Axes = Mapping[str, int | None]
-Prover = Callable[[Axes], Mapping[str, Proof]]
-"""From the batch axes of the inputs to what the graph proves of each output."""
-
 MANY = 3
 """Outputs that a warning names."""
 
@@ -28,7 +26,7 @@ class Evidence:
 
     Attributes:
         trial: runs it; None where its spec is to be taken at its word.
-        prove: reads its graph; None where there is none to read.
+        graph: reads its graph, if there is one to read.
         said: the user named batch axes, so no others are looked for.
         seconds: that runs may take altogether.
         sizes: the batch sizes that it takes; None for any.
@@ -36,7 +34,7 @@ class Evidence:
     """
 
     trial: Trial | None
-    prove: Prover | None = None
+    graph: Callable[[], Graph | None] = lambda: None
     said: bool = False
     seconds: float = 0.3
     sizes: Sequence[int] | None = None
@@ -130,10 +128,11 @@ def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, t
     else:
         axes, tested = _search(spec, trial, evidence)
     inputs = {tensor.name: axes.get(tensor.name) for tensor in spec.inputs}
-    if evidence.prove is None or not tested:
+    graph = evidence.graph() if tested else None
+    if graph is None:
         return inputs, tested
-    proofs = evidence.prove(inputs)
-    return inputs, tuple(_joined(finding, proofs.get(finding.output)) for finding in tested)
+    proofs = graph.proofs(inputs)
+    return inputs, tuple(_joined(finding, proofs.get(finding.output), graph) for finding in tested)
 
 
 def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:
@@ -149,16 +148,25 @@ def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tu
     return (axes, found.findings) if any(axes.get(name) == 0 for name in first) else ({}, ())
 
 
-def _joined(tested: Finding, proof: Proof | None) -> Finding:
-    """A coupling that was seen beats a proof, a proof beats a test that saw nothing."""
-    if proof is None:
-        return tested
+def _joined(tested: Finding, proof: Proof | None, graph: Graph) -> Finding:
+    """A coupling that was seen beats a proof, a proof beats a test that saw nothing.
+
+    Without a proof, operators that couple or draw by their nature count more than a test that saw
+    nothing: a number that is rarely drawn, or rows of about one size, show nothing.
+    """
     seen = tested.verdict in (Verdict.COUPLED, Verdict.RANDOM)
-    if proof.axis is not None and not seen:
-        return replace(tested, verdict=Verdict.PROVED, axis=proof.axis, why=proof.why)
-    if proof.axis is not None:
-        return tested
-    return replace(tested, why="; ".join(filter(None, (tested.why, proof.why))))
+    if proof is not None and proof.axis is not None:
+        proved = replace(tested, verdict=Verdict.PROVED, axis=proof.axis, why="")
+        return tested if seen else proved
+    why = "; ".join(filter(None, (tested.why, "" if proof is None else proof.why)))
+    if not seen and graph.random:
+        return replace(
+            tested, verdict=Verdict.RANDOM, why=f"{graph.random[0]} draws random numbers"
+        )
+    if not seen and graph.quantizing:
+        clause = f"{graph.quantizing[0]} scales all rows of a batch by one number taken from it"
+        return replace(tested, verdict=Verdict.COUPLED, why=clause)
+    return replace(tested, why=why)
 
 
 def _with_axes(spec: ModelSpec, axes: Axes, findings: Sequence[Finding]) -> ModelSpec:

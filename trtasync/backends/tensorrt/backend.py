@@ -26,7 +26,6 @@ from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, S
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Array, Layout
-from trtasync.rows import Trial
 from trtasync.staging import CopyThreads, default_threads
 from trtasync.stopping import go_on
 from trtasync.tensors import ModelSpec, Pad, TensorSpec
@@ -137,7 +136,7 @@ class TensorRTBackend:
         self.largest_batch_size = self._plan.largest_batch
         self.default_batch_size = self._plan.largest_batch or 1
 
-    def trial(self) -> Trial:
+    def trial(self) -> PlanTrial:
         """See `Backend.trial`. On the first device."""
         device, engine = self._engines[0]
         return PlanTrial(self._lib, engine, self._plan, device, self._options.stop)

@@ -119,7 +119,8 @@ def unsqueeze(call: Call) -> Sequence[Value]:
 def concat(call: Call) -> Sequence[Value]:
     tensors = call.all_data()
     rank = tensors[0].rank
-    axis = call.axis("axis", 1, rank)
+    given = call.attributes["axis"] if call.version >= 4 else call.integer("axis", 1)
+    axis = normalized(given, rank)
     if any(tensor.rank != rank for tensor in tensors):
         raise NotProved("joins tensors of different ranks")
     layout = common_layout(tensors)
