@@ -164,7 +164,7 @@ class Exchanges:
         seen.live |= kind is not Neighbours.NAN and not same_bits(before, after)
         if kind is Neighbours.COPIES:
             pairs = _pairs(after, after, seen.axis, [place] * len(base.rows))
-            self._one_moved(base, index, seen, pairs, "among copies of itself")
+            self._moved(base, index, seen, pairs, "among copies of itself", several=False)
 
     def reverse(self, count: int) -> None:
         """The batch's rows in reverse order, over and over. A refusal teaches nothing.
@@ -192,42 +192,27 @@ class Exchanges:
         """
         for index, seen in self.undecided:
             pairs = _pairs(self._base.outputs[index], outputs[index], seen.axis, places)
-            apart = float(np.median([relative_difference(*pair) for pair in pairs] or [np.inf]))
-            if apart > self._rounding(outputs[index]):
-                self._settle_moved(self._base, index, seen, pairs, how, apart)
-            else:
-                self._one_moved(self._base, index, seen, pairs, how)
+            self._moved(self._base, index, seen, pairs, how)
 
-    def _one_moved(
+    def _moved(
         self,
         base: Base,
         index: int,
         seen: Evidence,
         pairs: Sequence[tuple[Array, Array]],
         how: str,
+        several: bool = True,
     ) -> None:
-        """A single row that differs elsewhere is no coupling, but several such batches are."""
-        apart = max(relative_difference(*pair) for pair in pairs)
-        if apart > self._rounding(pairs[0][0]):
-            seen.moved += 1
-            if seen.moved == FEWEST_MOVED:
-                self._settle_moved(base, index, seen, pairs, how, apart)
-
-    def _settle_moved(
-        self,
-        base: Base,
-        index: int,
-        seen: Evidence,
-        pairs: Sequence[tuple[Array, Array]],
-        how: str,
-        apart: float,
-    ) -> None:
-        why = f"rows changed by {apart:.3g} of their size {how}"
-        worst = max((difference(*pair) for pair in pairs), default=float("inf"))
-        self._settle(base, index, seen, why, f"the same rows {how}", worst)
-
-    def _rounding(self, output: Array) -> float:
-        return max(self._tolerance, rounding(output.dtype))
+        """One row that differs elsewhere is no coupling: most of several rows, or batches, are."""
+        apart = [relative_difference(*pair) for pair in pairs] or [float("inf")]
+        most = max(self._tolerance, rounding(base.outputs[index].dtype))
+        if max(apart) <= most:
+            return
+        seen.moved += 1
+        if seen.moved >= FEWEST_MOVED or (several and np.median(apart) > most):
+            why = f"rows changed by {max(apart):.3g} of their size {how}"
+            worst = max((difference(*pair) for pair in pairs), default=float("inf"))
+            self._settle(base, index, seen, why, f"the same rows {how}", worst)
 
     def _settle(
         self, base: Base, index: int, seen: Evidence, why: str, beside: str, apart: float
