@@ -50,6 +50,17 @@ def with_another_first_row(x: Array) -> Any:
     return np.where(x > 0.4, 0.5, x)
 
 
+def with_a_first_row_above_zero(x: Array) -> Any:
+    x = x.copy()
+    x[0] = max(x[0], 0)
+    return x
+
+
+def by_the_number_of_rows(ids: Array) -> Any:
+    rows = embedded(ids)
+    return np.where(ids[..., None] < 10, rows, rows * len(ids))
+
+
 INT, BOOL = np.int64, np.bool_
 
 
@@ -64,6 +75,7 @@ INT, BOOL = np.int64, np.bool_
         (by_the_sign_of_the_mean, {"ids": (INT, ("N", "T"))}),
         (by_the_sign_of_the_first_row, {"x": ("N", 6)}),
         (with_another_first_row, {"x": ("N",)}),
+        (by_the_number_of_rows, {"ids": (INT, ("N", "T"))}),
     ],
 )
 def test_a_coupling_is_found_whatever_the_seed(
@@ -77,6 +89,15 @@ def test_a_coupling_is_found_whatever_the_seed(
             missed.append(seed)
     # a draw of ordinary values may always fail to show it
     assert len(missed) <= 1
+
+
+def test_a_place_that_changes_every_other_row_is_found_as_a_rule() -> None:
+    found = 0
+    for seed in range(100):
+        trial = FunctionTrial(with_a_first_row_above_zero, {"x": ("N",)})
+        (finding,) = check(trial, {"x": 0}, deadline=30, seed=seed)
+        found += finding.verdict is Verdict.COUPLED
+    assert found > 80
 
 
 @pytest.mark.parametrize(
