@@ -162,6 +162,18 @@ async def test_a_forgotten_engine_whose_batch_still_runs_ends_after_it() -> None
     join_threads()
 
 
+async def test_a_forgotten_engine_on_a_gpu_frees_the_gpu(tmp_path: Path) -> None:
+    path = write(tmp_path, models.elementwise(double))
+    with doubles.install() as gpu:
+        engines = [await open_engine(path)]
+        assert same(await engines[0].infer(row(3)), row(7))
+        assert gpu.world.allocations
+        with pytest.warns(ResourceWarning, match="unclosed"):
+            engines.clear()
+        await until(lambda: not gpu.world.allocations)
+        join_threads()
+
+
 # -- memory ---------------------------------------------------------------------------------------
 
 

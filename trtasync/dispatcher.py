@@ -377,12 +377,16 @@ class Dispatcher:
     def _poll(self) -> bool:
         """Complete the polled batches that are done; True if there were any."""
         polled, self._polled = self._polled, []
+        overdue = self._now() - self._longest_pass
         for batch in polled:
             lane = self._workers[batch.lane].lane
             if lane.ready(batch.slot):
                 self._complete(batch, finish(lane, batch.slot, batch.run_rows))
             elif self._states[batch.lane].alive:
-                self._polled.append(batch)
+                if batch.started < overdue:  # not so short after all: polling keeps the loop busy
+                    self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
+                else:
+                    self._polled.append(batch)
         return len(self._polled) < len(polled)
 
     def _in_thread(self, batch: Batch, work: Callable[[], Outcome]) -> None:

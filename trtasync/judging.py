@@ -36,6 +36,7 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     spec = backend.spec
     if options.batch_axes:
         spec = ModelSpec.from_tensors(spec.inputs, spec.outputs, options.batch_axes)
+        backend.use(spec)  # which batch sizes there are depends on it
     trial = backend.trial() if options.batching in ("auto", "proved") else None
     evidence = Evidence(
         trial=trial,

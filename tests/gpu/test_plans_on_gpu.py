@@ -194,6 +194,14 @@ def _differences(trial: Any, inputs: Sequence[Array], seed: int = 0) -> list[str
     return found
 
 
+async def test_opening_finds_that_rows_may_share_a_batch(tmp_path: Path) -> None:
+    """The check that opening makes, in the time that it takes by default."""
+    async with opened(tiny_plan(tiny()), tmp_path, batching="auto") as engine:
+        x = np.random.default_rng(4).standard_normal((8, COLUMNS), np.float32)
+        await engine.infer(x)
+        assert set(engine.statistics().batch_sizes) == {8}
+
+
 PLANS: dict[str, Callable[[], bytes]] = {
     "rows-int": lambda: rows_plan(nvrtc_rows()),
     "rows-float": lambda: rows_plan(nvrtc_rows(np.float32), dtype=np.float32),

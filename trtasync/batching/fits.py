@@ -61,9 +61,8 @@ class Fit:
     def shrink(self, entries: Sequence[Entry]) -> None:
         """Choose the size that answers most rows in time per second.
 
-        Among several priorities all but the worst come first, at whatever price. Nobody is kept
-        waiting for ever by smaller requests: the most urgent one has its place, if it can be in
-        time.
+        Among several priorities all but the worst come first, at whatever price. Smaller requests
+        keep nobody waiting for ever: the most urgent one has its place if it can be in time.
 
         Args:
             entries: what could go, at least one; withdrawn ones are not among them.

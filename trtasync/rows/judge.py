@@ -16,6 +16,10 @@ from trtasync.tensors import ModelSpec, TensorSpec
 log = logging.getLogger("trtasync")
 
 Axes = Mapping[str, int | None]
+CONFIRMING = 0.5
+"""Part of the time for runs that is spent where all is proved: a rule may be wrong, and the first
+exchanges show most of what there is to see."""
+
 MANY = 3
 """Outputs that a warning names."""
 
@@ -116,23 +120,37 @@ def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, t
     Other axes are looked for only where the file suggests none: what a request of one row means
     must not hang on what the rows of a model do to each other.
     """
-    axes: Axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
-    if spec.has_rows or evidence.said:
+    if not (spec.has_rows or evidence.said):
+        axes, tested = _search(spec, trial, evidence)
+        if not tested:
+            return axes, tested
+        graph, proofs = _reasoned(spec, axes, evidence)
+    else:
+        begin = time.monotonic()
+        axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
+        graph, proofs = _reasoned(spec, axes, evidence)
+        proved = len(proofs) and all(proof.axis is not None for proof in proofs.values())
+        seconds = evidence.seconds * CONFIRMING if proved else evidence.seconds
         tested = check(
             trial,
             axes,
-            deadline=evidence.seconds,
+            deadline=max(0.0, min(seconds, begin + evidence.seconds - time.monotonic())),
             sizes=evidence.sizes,
             samples=evidence.samples,
         )
-    else:
-        axes, tested = _search(spec, trial, evidence)
-    inputs = {tensor.name: axes.get(tensor.name) for tensor in spec.inputs}
-    graph = evidence.graph() if tested else None
     if graph is None:
-        return inputs, tested
-    proofs = graph.proofs(inputs)
-    return inputs, tuple(_joined(finding, proofs.get(finding.output), graph) for finding in tested)
+        return axes, tested
+    return axes, tuple(_joined(finding, proofs.get(finding.output), graph) for finding in tested)
+
+
+def _reasoned(
+    spec: ModelSpec, axes: Axes, evidence: Evidence
+) -> tuple[Graph | None, Mapping[str, Proof]]:
+    """(the graph, what it proves of every output)."""
+    graph = evidence.graph()
+    if graph is None:
+        return None, {}
+    return graph, graph.proofs({tensor.name: axes.get(tensor.name) for tensor in spec.inputs})
 
 
 def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:

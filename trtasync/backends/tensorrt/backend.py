@@ -5,7 +5,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +143,13 @@ class TensorRTBackend:
 
     @property
     def possible_batch_sizes(self) -> Sequence[int] | None:
-        """See `Backend.possible_batch_sizes`: what the profiles allow."""
-        return self._plan.sizes_when_tuned() if self._plan.batches else None
+        """See `Backend.possible_batch_sizes`: what the profiles allow, batched or not."""
+        if not self.spec.has_rows:
+            return None
+        try:
+            return self._plan.with_spec(replace(self.spec, batched=True)).sizes_when_tuned()
+        except PlanError:  # none for all inputs
+            return ()
 
     def use(self, spec: ModelSpec) -> None:
         """See `Backend.use`."""

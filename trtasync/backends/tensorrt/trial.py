@@ -18,6 +18,7 @@ from trtasync.cuda import Device, PinnedBuffer, Stream
 from trtasync.errors import InferenceError, InvalidInput
 from trtasync.profiles import Shape
 from trtasync.requests import Array
+from trtasync.stopping import go_on
 from trtasync.tensors import TensorSpec
 
 Copying = Callable[[int, int, int, int], int]
@@ -98,8 +99,10 @@ class PlanTrial:
         Raises:
             InvalidInput: an array is not of its input's type, or no profile allows the shapes.
             InferenceError: TensorRT refused them, or the trial was stopped.
+            Stopped: the opening was called off.
         """
-        if self._stopped.is_set() or self._off.is_set():
+        go_on(self._off)
+        if self._stopped.is_set():
             raise InferenceError("the trial was stopped; it takes no further runs.")
         for spec, array in zip(self.inputs, arrays, strict=True):
             if array.dtype != spec.dtype:

@@ -6,8 +6,10 @@ another row, on the number of rows or on its place among them.
 
 from trtasync.rows.proof.rules import (
     classic,
+    cutting,
     dynamic,
     elementwise,
+    growing,
     images,
     indexing,
     losses,
@@ -21,8 +23,10 @@ from trtasync.rows.proof.rules import (
 
 __all__ = [
     "classic",
+    "cutting",
     "dynamic",
     "elementwise",
+    "growing",
     "images",
     "indexing",
     "losses",
