@@ -9,9 +9,9 @@ import pytest
 from tests.helpers import tensor
 from tests.rows.support import FunctionTrial, graph
 from trtasync import InvalidInput
-from trtasync.rows import Verdict
+from trtasync.rows import Judgement, Verdict
 from trtasync.rows.graph import Graph, read_graph
-from trtasync.rows.judge import Evidence, judge
+from trtasync.rows.judge import Evidence, judge, report
 from trtasync.rows.proof import Proof
 from trtasync.tensors import ModelSpec
 
@@ -124,6 +124,31 @@ def test_axes_are_looked_for_only_where_the_file_names_none() -> None:
     settled, judgement = judge(unnamed, "auto", Evidence(trial=trial, seconds=20))
     assert judgement.batched
     assert [each.batch_axis for each in (*settled.inputs, *settled.outputs)] == [0, 1, 0]
+
+
+def searched(function: Any) -> Judgement:
+    """What is said of inputs of which the file says nothing."""
+    spec = ModelSpec.from_tensors(
+        [tensor("x", "A", "S"), tensor("h", "B", "T")], [tensor("y0", "C", "S")]
+    )
+    assert not spec.has_rows
+    trial = FunctionTrial(function, {"x": ("A", "S"), "h": ("B", "T")})
+    _, judgement = judge(spec, "auto", Evidence(trial=trial, seconds=20))
+    return judgement
+
+
+def test_why_no_axes_were_found_is_said_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "trtasync")
+    judgement = searched(lambda x, h: x - x.max() + h.max())
+    report("m", judgement)
+    assert "no choice of axes passed the check; with {'x': 0, 'h': " in judgement.reason
+    (record,) = caplog.records
+    assert (record.levelname, "no choice of axes" in record.message) == ("INFO", True)
+
+
+def test_axes_that_may_be_two_things_are_named() -> None:
+    judgement = searched(lambda x, h: 2 * x)
+    assert "more than one choice of axes would do: {'x': 0, 'h': " in judgement.reason
 
 
 def test_what_has_no_dynamic_first_axis_is_not_searched() -> None:

@@ -68,12 +68,12 @@ def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelS
     if spec.fixed_batch == 1 and spec.batched:
         return spec, Judgement(True, "the model takes one row at a time, so none meet")
     begin = time.monotonic()
-    axes, findings = _examine(spec, evidence.trial, evidence)
+    axes, findings, why = _examine(spec, evidence.trial, evidence)
     settled = _with_axes(spec, axes, findings)
     enough = {Verdict.PROVED} if wanted == "proved" else {Verdict.PROVED, Verdict.TESTED}
     poor = [finding for finding in findings if finding.verdict not in enough]
     batched = bool(findings) and not poor
-    reason = _praise(findings) if batched else _blame(poor)
+    reason = _praise(findings) if batched else _blame(poor, why)
     judgement = Judgement(batched, reason, findings, time.monotonic() - begin)
     return replace(settled, batched=batched), judgement
 
@@ -114,16 +114,18 @@ def _at_its_word(spec: ModelSpec, wanted: Batching) -> tuple[ModelSpec, Judgemen
     return spec, Judgement(spec.batched, "as the model says of itself")
 
 
-def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:
-    """(the batch axis of every input, what is known of every output).
+def _examine(
+    spec: ModelSpec, trial: Trial, evidence: Evidence
+) -> tuple[Axes, tuple[Finding, ...], str]:
+    """(the batch axis of every input, what is known of every output, why that is nothing).
 
     Other axes are looked for only where the file suggests none: what a request of one row means
     must not hang on what the rows of a model do to each other.
     """
     if not (spec.has_rows or evidence.said):
-        axes, tested = _search(spec, trial, evidence)
+        axes, tested, why = _search(spec, trial, evidence)
         if not tested:
-            return axes, tested
+            return axes, tested, why
         graph, proofs = _reasoned(spec, axes, evidence)
     else:
         begin = time.monotonic()
@@ -138,9 +140,9 @@ def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, t
             sizes=evidence.sizes,
             samples=evidence.samples,
         )
-    if graph is None:
-        return axes, tested
-    return axes, tuple(_joined(finding, proofs.get(finding.output), graph) for finding in tested)
+    if graph is not None:
+        tested = tuple(_joined(each, proofs.get(each.output), graph) for each in tested)
+    return axes, tested, ""
 
 
 def _reasoned(
@@ -153,17 +155,21 @@ def _reasoned(
     return graph, graph.proofs({tensor.name: axes.get(tensor.name) for tensor in spec.inputs})
 
 
-def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:
-    """Axes that the file does not name, if rows may lie first in some input."""
+def _search(
+    spec: ModelSpec, trial: Trial, evidence: Evidence
+) -> tuple[Axes, tuple[Finding, ...], str]:
+    """Axes that the file does not name, if rows may lie first in some input; see `_examine`."""
     heads = [tensor for tensor in spec.inputs if tensor.shape and not tensor.host]
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
     if not first:
-        return {}, ()
+        return {}, (), ""
     found = find_axes(
         trial, {}, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples
     )
     axes = found.axes or {}
-    return (axes, found.findings) if any(axes.get(name) == 0 for name in first) else ({}, ())
+    if not any(axes.get(name) == 0 for name in first):
+        return {}, (), found.why
+    return axes, found.findings, ""
 
 
 def _joined(tested: Finding, proof: Proof | None, graph: Graph) -> Finding:
@@ -208,9 +214,9 @@ def _praise(findings: Sequence[Finding]) -> str:
     return "rows did not influence each other in any test; there is no proof"
 
 
-def _blame(findings: Sequence[Finding]) -> str:
+def _blame(findings: Sequence[Finding], why: str) -> str:
     if not findings:
-        return "the tensors have no common batch axis"
+        return "the tensors have no common batch axis" + (f": {why}" if why else "")
     named = [
         f"output '{each.output}' is {each.verdict}{f' ({each.why})' if each.why else ''}"
         for each in findings[:MANY]
