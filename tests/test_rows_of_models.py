@@ -262,6 +262,18 @@ async def test_rows_that_are_quantized_together_run_alone_unless_told(
         assert not same(first, alone(quantized, quiet[np.newaxis])[0][0])
 
 
+async def test_an_axis_that_requests_bring_along_decides_nothing_unseen(make: Make) -> None:
+    path = make(
+        [node("CumSum", ["x", "axis"], ["y"])],
+        {"x": ["batch", 3], "axis": ([], INT64)},
+        {"y": ["batch", 3]},
+    )
+    requests = [(floats(2, 3, seed=seed), np.array(seed % 2)) for seed in range(8)]
+    async with open_engine(path) as engine:
+        for answer, request in zip(await at_once(engine, requests), requests, strict=True):
+            assert same(answer["y"], alone(path, *request)[0])
+
+
 # -- rows that do not, are batched ----------------------------------------------------------------
 
 

@@ -10,16 +10,13 @@ from trtasync.rows.axes import find_axes
 from trtasync.rows.check import check
 from trtasync.rows.graph import Graph
 from trtasync.rows.proof import Proof
+from trtasync.rows.shared import deciding, vary
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
 from trtasync.tensors import ModelSpec, TensorSpec
 
 log = logging.getLogger("trtasync")
 
 Axes = Mapping[str, int | None]
-CONFIRMING = 0.5
-"""Part of the time for runs that is spent where all is proved: a rule may be wrong, and the first
-exchanges show most of what there is to see."""
-
 MANY = 3
 """Outputs that a warning names."""
 
@@ -122,27 +119,43 @@ def _examine(
     Other axes are looked for only where the file suggests none: what a request of one row means
     must not hang on what the rows of a model do to each other.
     """
-    if not (spec.has_rows or evidence.said):
+    end = time.monotonic() + evidence.seconds
+    if spec.has_rows or evidence.said:
+        axes: Axes = {each.name: each.batch_axis for each in (*spec.inputs, *spec.outputs)}
+        graph, proofs = _reasoned(spec, axes, evidence)
+        half = _all_proved(proofs) or bool(deciding(trial.inputs, axes))
+        tested = _test(trial, axes, evidence, _left(end, evidence.seconds / (1 + half)))
+    else:
         axes, tested, why = _search(spec, trial, evidence)
         if not tested:
             return axes, tested, why
         graph, proofs = _reasoned(spec, axes, evidence)
-    else:
-        begin = time.monotonic()
-        axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
-        graph, proofs = _reasoned(spec, axes, evidence)
-        proved = len(proofs) and all(proof.axis is not None for proof in proofs.values())
-        seconds = evidence.seconds * CONFIRMING if proved else evidence.seconds
-        tested = check(
+    if not _all_proved(proofs) and any(each.verdict is Verdict.TESTED for each in tested):
+        tested = vary(
             trial,
             axes,
-            deadline=max(0.0, min(seconds, begin + evidence.seconds - time.monotonic())),
+            tested,
+            deadline=_left(end, evidence.seconds),
             sizes=evidence.sizes,
             samples=evidence.samples,
         )
     if graph is not None:
         tested = tuple(_joined(each, proofs.get(each.output), graph) for each in tested)
     return axes, tested, ""
+
+
+def _test(trial: Trial, axes: Axes, evidence: Evidence, seconds: float) -> tuple[Finding, ...]:
+    """Where all is proved, half of the time is enough: a rule may be wrong, and the first exchanges
+    show most of what there is to see. Where more has to be tried, the other half is for that."""
+    return check(trial, axes, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples)
+
+
+def _left(end: float, most: float) -> float:
+    return max(0.0, min(most, end - time.monotonic()))
+
+
+def _all_proved(proofs: Mapping[str, Proof]) -> bool:
+    return bool(proofs) and all(proof.axis is not None for proof in proofs.values())
 
 
 def _reasoned(
@@ -163,9 +176,9 @@ def _search(
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
     if not first:
         return {}, (), ""
-    found = find_axes(
-        trial, {}, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples
-    )
+    decided = any(each.dtype.kind in "biu" for each in spec.inputs)  # by what is varied later
+    seconds = evidence.seconds / (1 + decided)
+    found = find_axes(trial, {}, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples)
     axes = found.axes or {}
     if not any(axes.get(name) == 0 for name in first):
         return {}, (), found.why

@@ -1,0 +1,118 @@
+"""Inputs that all rows share may decide whether rows meet: an axis, a number of steps, a mode.
+
+A test says something of the values that it tried only. Of whole numbers those are tried here that
+models make decisions by.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from trtasync.rows.check import check
+from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
+from trtasync.tensors import TensorSpec
+
+VALUES = (0, 1, -1, 2)
+
+
+class Pinned:
+    """A trial one of whose inputs has a value of its own, whatever it is given.
+
+    Attributes:
+        over: it was stopped, and so is what it stands for.
+    """
+
+    def __init__(self, trial: Trial, at: int, value: int):
+        """Args:
+        trial: the model.
+        at: index of the input.
+        value: for all of its elements.
+        """
+        self.inputs = trial.inputs
+        self.outputs = trial.outputs
+        self.over = False
+        self._trial = trial
+        self._at = at
+        self._value = value
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """One run."""
+        given = list(arrays)
+        given[self._at] = np.full_like(given[self._at], self._value)
+        return self._trial.run(given)
+
+    def stop(self) -> None:
+        """See `Trial`."""
+        self.over = True
+        self._trial.stop()
+
+    def close(self) -> None:
+        """The trial is its owner's to close."""
+
+
+def deciding(spec_inputs: Sequence[TensorSpec], axes: Mapping[str, int | None]) -> list[int]:
+    """Indices of the inputs that a decision may hang on."""
+    return [
+        at
+        for at, spec in enumerate(spec_inputs)
+        if axes.get(spec.name) is None and spec.dtype.kind in "biu"
+    ]
+
+
+def vary(
+    trial: Trial,
+    axes: Mapping[str, int | None],
+    tested: Sequence[Finding],
+    *,
+    deadline: float,
+    sizes: Sequence[int] | None = None,
+    samples: Sequence[Array] | None = None,
+) -> tuple[Finding, ...]:
+    """What was tested, tested again with other values of shared whole numbers.
+
+    A value that the model refuses says nothing; a coupling with one of them is one; without the
+    time for all of them nothing is known.
+
+    Args:
+        trial: the model.
+        axes: see `check`.
+        tested: what `check` has found with the values that it drew.
+        deadline: seconds from now, for everything.
+        sizes: see `check`.
+        samples: see `check`.
+    """
+    end = time.monotonic() + deadline
+    pins = list(_pins(trial, axes))
+    found = {finding.output: finding for finding in tested}
+    for left, (pinned, words) in zip(range(len(pins), 0, -1), pins, strict=True):
+        share = (end - time.monotonic()) / left
+        again = check(pinned, axes, deadline=max(0.0, share), sizes=sizes, samples=samples)
+        for finding in again:
+            found[finding.output] = _worse(found[finding.output], finding, words)
+        if pinned.over or share <= 0:
+            return tuple(_unsettled(finding, words) for finding in found.values())
+    return tuple(found.values())
+
+
+def _pins(trial: Trial, axes: Mapping[str, int | None]) -> Iterator[tuple[Pinned, str]]:
+    for at in deciding(trial.inputs, axes):
+        spec = trial.inputs[at]
+        for value in VALUES:
+            if value in (0, 1) or spec.dtype.kind == "i" or (value > 0 and spec.dtype.kind == "u"):
+                yield Pinned(trial, at, value), f"where '{spec.name}' is {value}"
+
+
+def _worse(before: Finding, now: Finding, words: str) -> Finding:
+    settled = before.verdict is not Verdict.TESTED
+    if settled or now.verdict not in (Verdict.COUPLED, Verdict.RANDOM):
+        return before
+    return replace(now, why=f"{words}: {now.why}")
+
+
+def _unsettled(finding: Finding, words: str) -> Finding:
+    if finding.verdict is not Verdict.TESTED:
+        return finding
+    why = f"there was no time to see how it is {words}"
+    return replace(finding, verdict=Verdict.UNKNOWN, why=why)
