@@ -43,7 +43,7 @@ class EngineOptions:
     batch_sizes: Sequence[int] | None
     max_queue_delay: float
     preferred_batch_size: Sequence[int] | None
-    max_queue_size: int
+    max_queue_size: int | None
     padding: Mapping[str, Pad]
     batching: Batching
     batch_axes: Mapping[str, int | None] | None

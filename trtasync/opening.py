@@ -22,6 +22,8 @@ from trtasync.tensors import Pad
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build import BuilderConfig
 
+QUEUE_ROWS, QUEUE_BATCHES = 4096, 16
+
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
 LEAD = 0.0001
@@ -40,7 +42,7 @@ def open_engine(
     batch_sizes: Sequence[int] | None = None,
     max_queue_delay: float = 0.0,
     preferred_batch_size: Sequence[int] | None = None,
-    max_queue_size: int = 4096,
+    max_queue_size: int | None = None,
     padding: Mapping[str, Pad] | None = None,
     batching: Batching = "auto",
     batch_axes: Mapping[str, int | None] | None = None,
@@ -81,7 +83,8 @@ def open_engine(
             an idle device.
         preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
         max_queue_size: rows that may wait; more raise `QueueFull`, and a request of more rows
-            `RequestTooLarge`. A whole batch of a fixed size fits in any case.
+            `RequestTooLarge`. Default: 4096, or 16 of the largest batches if that is more; one
+            batch of a fixed size fits in any case.
         padding: input name -> `Pad`, so that different lengths share a batch.
         batching: whether requests may share batches. "auto" (default): where rows are proved or
             tested not to influence each other; otherwise each request runs alone, and a warning
@@ -257,11 +260,16 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
     return PolicyOptions(
         max_batch_size=largest,
         batch_sizes=sizes,
-        max_queue_size=max(options.max_queue_size, spec.fixed_batch or 1),
+        max_queue_size=max(options.max_queue_size or _queue(largest), spec.fixed_batch or 1),
         max_queue_delay=options.max_queue_delay,
         preferred_batch_size=preferred,
         lead=LEAD,
     )
+
+
+def _queue(largest: int) -> int:
+    """Rows that may wait where nobody says how many."""
+    return max(QUEUE_ROWS, QUEUE_BATCHES * largest)
 
 
 def _demand_fixed(options: EngineOptions, fixed: int) -> None:

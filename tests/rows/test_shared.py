@@ -33,6 +33,15 @@ def test_an_axis_that_is_an_input_is_tried() -> None:
     assert "where 'axis' is 0" in finding.why
 
 
+def test_rows_that_lie_elsewhere_with_another_value_are_not_told_apart() -> None:
+    trial = OnnxTrial(
+        graph("(float[N,3] x, int64[1] axis) => (float[a,b,c] y)", "{ y = Unsqueeze(x, axis) }")
+    )
+    (finding,) = vary(trial, AXES, (Finding("y", Verdict.TESTED),), deadline=20)
+    assert (finding.verdict, finding.axis) == (Verdict.COUPLED, None)
+    assert "along axis 1 where 'axis' is 0" in finding.why
+
+
 def switched(at: int) -> Any:
     def function(x: Array, axis: Array) -> Array:
         return x + x.max(axis=0) if int(axis) == at else 2 * x

@@ -103,7 +103,9 @@ def bench(
     max_queue_delay: Annotated[
         str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
     ] = "0",
-    max_queue_size: Annotated[int, typer.Option(help="Rows.", rich_help_panel=ENGINE)] = 4096,
+    max_queue_size: Annotated[
+        int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)
+    ] = None,
     profile: Profiles = None,
     graphs: Annotated[
         Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)

@@ -105,10 +105,14 @@ def _pins(trial: Trial, axes: Mapping[str, int | None]) -> Iterator[tuple[Pinned
 
 
 def _worse(before: Finding, now: Finding, words: str) -> Finding:
-    settled = before.verdict is not Verdict.TESTED
-    if settled or now.verdict not in (Verdict.COUPLED, Verdict.RANDOM):
+    if before.verdict is not Verdict.TESTED or now.verdict is Verdict.UNKNOWN:
         return before
-    return replace(now, why=f"{words}: {now.why}")
+    if now.verdict is not Verdict.TESTED:
+        return replace(now, why=f"{words}: {now.why}")
+    if now.axis == before.axis:
+        return before
+    why = f"its rows lie along axis {now.axis} {words}, and along axis {before.axis} elsewhere"
+    return replace(before, verdict=Verdict.COUPLED, axis=None, why=why)
 
 
 def _unsettled(finding: Finding, words: str) -> Finding:

@@ -85,7 +85,7 @@ class Tuning:
             rounds=how.rounds,
             rows=how.inputs.rows,
             devices=subject.devices,
-            most_rows=int(self._options.get("max_queue_size", MOST_ROWS)),
+            most_rows=int(self._options.get("max_queue_size") or MOST_ROWS),
         )
         search = Search(subject.space, aim, subject.start)
         self._reused = 0
