@@ -146,10 +146,14 @@ def table(points: Sequence[Mapping[str, Any]]) -> str:
     ]
     for point in points:
         best, full = point["best"], point["best of the largest batch"]
-        rates = (f"{found['median']:,.4g}" for found in (point[OURS], full, best))
+        rates = (_rate(found["median"]) for found in (point[OURS], full, best))
         lines.append(
             f"| {point['machine']}, {point['largest']} | {point['callers']} "
             f"| {point['patience'] / MS:.3g} | {' | '.join(rates)} "
             f"| {best['setting'] if best['median'] else ''} |"
         )
     return "\n".join(lines)
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
