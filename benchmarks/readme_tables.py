@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import coverage_tables, gpu_tables
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT
+from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
 
 PAGES = (
@@ -156,6 +157,15 @@ def policies(result: Result) -> str:
     return "\n\n".join([counts(points), table(first), note])
 
 
+def deadlines(result: Result) -> str:
+    """Closed loops of callers with deadlines."""
+    note = (
+        f"<sub>Answers in time per second, median of {result['parameters']['seeds']} seeds, "
+        f"{result['date']}. `benchmarks/results/deadlines.json`</sub>"
+    )
+    return f"{hasty.table(result['summary'])}\n\n{note}"
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "busy_thread": busy_thread,
@@ -163,6 +173,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "policies": policies,
     "model_coverage": coverage_tables.model_coverage,
     "real_models": coverage_tables.real_models,
+    "deadlines": deadlines,
 }
 
 

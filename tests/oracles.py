@@ -27,9 +27,9 @@ TOLERANCES: Mapping[Any, float] = {np.float64: 1e-9, np.float32: 1e-4, np.float1
 """How far an answer from a batch may lie from the lone one, of the largest number in that answer.
 
 Another batch size or place changes the order in which a kernel adds. On models whose rows are
-independent that made up to 2e-5 of the largest number in float32; a neighbour that shines through
-makes 1e-3 or more. float16 and float64 are scaled by their precision. Whole numbers and booleans
-must be equal, those of a quantized model within one step.
+independent that made 4e-5 of the largest number at most in float32 (docs/model-coverage.md); a
+neighbour that shines through made 1e-3 or more. float16 and float64 are scaled by their precision.
+Whole numbers and booleans must be equal, those of a quantized model within one step.
 """
 
 RANDOM_OPERATORS = frozenset(
@@ -146,8 +146,7 @@ async def judge(
         options: for `open_engine`.
     """
     expected = [oracle.answer(feed) for feed in feeds]
-    stage, watched = "open", _Watched()
-    shared = False
+    stage, watched, shared = "open", _Watched(), False
     try:
         with anyio.fail_after(PATIENCE):
             async with AsyncExitStack() as stack:
@@ -159,16 +158,31 @@ async def judge(
                     answers = await _ask(engine, asked)
                     exact = "padding" not in options and watched.alone(len(asked))
                     shared |= any(len(record.arrivals) > 1 for record in watched.records)
-                    for answer, wanted in zip(answers, expected, strict=False):
-                        if isinstance(answer, Exception):
-                            raise answer
-                        if found := difference(answer, wanted, traits, exact):
-                            return Judgement(name, Outcome.WRONG, stage, found, shared)
-    except (PlanError, InvalidInput) as error:
-        return Judgement(name, Outcome.REFUSED, stage, _line(error), shared)
+                    if found := _first_difference(answers, expected, traits, exact):
+                        return Judgement(name, Outcome.WRONG, stage, found, shared)
+                    errors = [answer for answer in answers if isinstance(answer, Exception)]
+                    if errors:
+                        raise min(errors, key=_is_refusal)  # a failure says more than a refusal
     except Exception as error:  # whatever it is, it is no answer
-        return Judgement(name, Outcome.UNCLEAR, stage, _line(error), shared)
+        outcome = Outcome.REFUSED if _is_refusal(error) else Outcome.UNCLEAR
+        return Judgement(name, outcome, stage, _line(error), shared)
     return Judgement(name, Outcome.RIGHT, stage, shared=shared)
+
+
+def _first_difference(
+    answers: Sequence[Any], expected: Sequence[Any], traits: Traits, exact: bool
+) -> str:
+    """Of those requests that were answered."""
+    found = (
+        difference(answer, wanted, traits, exact)
+        for answer, wanted in zip(answers, expected, strict=False)
+        if not isinstance(answer, Exception)
+    )
+    return next(filter(None, found), "")
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, (PlanError, InvalidInput))
 
 
 async def _ask(engine: Engine, feeds: Sequence[Feed]) -> list[Any]:

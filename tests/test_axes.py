@@ -72,6 +72,7 @@ def test_guesses(inputs: Any, outputs: Any, found: Any) -> None:
         ({"x": 1, "y": 0}, (1, None), (0,), True),
         ({"x": -2, "h": 0}, (1, 0), (1,), True),
         ({"x": None, "h": None}, (None, None), (None,), False),
+        ({"h": None}, (0, None), (0,), True),  # and says nothing of the others
     ],
 )
 def test_what_the_user_says_goes(

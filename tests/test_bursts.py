@@ -1,17 +1,15 @@
 """Bursts of requests per turn of the loop are served, not only taken in."""
 
 import anyio
-import numpy as np
 import pytest
 from anyio.lowlevel import checkpoint
 
+from tests.doubles.timed import TimedBackend
 from tests.helpers import Array, row
-from trtasync import TensorSpec, open_engine
-from trtasync.testing import FunctionBackend
+from trtasync import open_engine
 
 pytestmark = pytest.mark.anyio
 
-X = TensorSpec("x", np.dtype("float32"), ("N", 4))
 RUN, BUDGET = 0.0001, 0.001
 TURNS = 2
 """Of the engine between two of another task, at most: loops order them as they like."""
@@ -26,12 +24,12 @@ async def most_runs_in_a_turn(others: float) -> int:
     clock = [1000.0]
     turn, runs = 0, dict[int, int]()
 
-    def model(x: Array) -> Array:
+    def model(x: Array) -> float:
         clock[0] += RUN
         runs[turn] = runs.get(turn, 0) + 1
-        return x
+        return RUN
 
-    backend = FunctionBackend(model, inputs=[X], outputs=[X])
+    backend = TimedBackend(model)
     async with open_engine(backend, max_batch_size=1, loop_budget=BUDGET) as engine:
         for _ in range(5):  # until it is known to be short
             await engine.infer(row(1))

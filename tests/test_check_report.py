@@ -138,7 +138,7 @@ def test_tables_of_long_names_fit(width: int) -> None:
     found = report(
         OutputCheck(
             Finding(name, Verdict.UNKNOWN, None, "W" * 200),
-            Health(name, 10**9, 10**9, 10**9),
+            Health(name, 10**10, 10**10, 10**10),
             Agreement(name, (3,), (3,), 1.23456e-30, 1.23456e-30),
         ),
         axes={name: 0},
@@ -150,5 +150,5 @@ def test_tables_of_long_names_fit(width: int) -> None:
     assert text.count("Q") == 4 * 200
     assert text.count("W") == 200
     if width == 80:
-        assert text.count("1,000,000,000") == 3
+        assert text.count("10,000,000,000") == 3
         assert text.count("1.23e-30") == 2

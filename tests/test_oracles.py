@@ -52,6 +52,13 @@ def test_rows_that_shine_through_are_wrong(tmp_path: Path) -> None:
     assert (found.outcome, found.stage, found.shared) == (Outcome.WRONG, "together", True)
 
 
+def test_a_refusal_hides_no_wrong_answer(tmp_path: Path) -> None:
+    path = _summed(tmp_path, "batch")
+    feeds = [{"x": ROWS}, {"x": ROWS.astype(np.float64)}, {"x": ROWS + 1}]
+    found = _judged(path, Oracle(path), feeds, batching=True)
+    assert (found.outcome, found.stage) == (Outcome.WRONG, "together")
+
+
 def test_rows_that_do_not_meet_are_right(tmp_path: Path) -> None:
     path = _summed(tmp_path, "batch")
     feeds = [{"x": ROWS}, {"x": ROWS + 1}]

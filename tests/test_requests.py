@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import Array, tensor
-from trtasync import Cut, InvalidInput, Pad, PlanError, TensorSpec
+from trtasync import Cut, InferenceError, InvalidInput, Pad, PlanError, TensorSpec
 from trtasync.requests import MAX_FORMS, Layout, RequestReader
 from trtasync.tensors import ModelSpec
 
@@ -285,6 +285,21 @@ def test_outputs_are_cut_by_the_axis_s_name_or_as_told() -> None:
     assert exact.cuts == {}
     short, _ = line.read(zeros(1, 3))
     assert short.cuts[1].index == (every, slice(0, 0))
+
+
+def test_an_output_that_nothing_names_is_not_handed_out_padded() -> None:
+    inputs = [tensor("ids", "N", None), tensor("mask", "N", None)]
+    outputs = [
+        tensor("tokens", "N", None), tensor("told", "N", None, 3), tensor("fixed", "N", 16)
+    ]  # fmt: skip
+    told = Pad(axis=1, multiple_of=16, outputs={"told": Cut(axis=1, length=lambda n: n)})
+    padding = {"ids": told, "mask": Pad(axis=1, multiple_of=16)}
+    form, _ = reader(*inputs, outputs=outputs, padding=padding).read((zeros(5), zeros(5)))
+    assert set(form.cuts) == {0, 1}
+    with pytest.raises(InferenceError, match=r"'tokens' .*padded to 16.*outputs=.*Cut"):
+        form.cuts[0].apply(zeros(1, 16))
+    assert form.cuts[0].apply(zeros(1, 7)).shape == (1, 7)  # it does not follow the input
+    assert form.cuts[1].apply(zeros(1, 16, 3)).shape == (1, 5, 3)
 
 
 @pytest.mark.parametrize(

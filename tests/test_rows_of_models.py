@@ -402,6 +402,92 @@ async def test_a_fixed_batch_that_is_coupled_takes_whole_batches_only(make: Make
                 await engine.infer(wrong)
 
 
+# -- what ran by itself needs no rows to be told apart --------------------------------------------
+
+
+@pytest.fixture
+def reshaped(make: Make) -> Path:
+    """Any shape that the request asks for: as many rows as came, where the check looks."""
+    return make(
+        [node("Expand", ["x", "shape"], ["y"])],
+        {"x": ["batch", 1], "shape": ([2], INT64)},
+        {"y": ["rows", "columns"]},
+    )
+
+
+async def test_a_request_by_itself_gets_what_came(reshaped: Path) -> None:
+    """Also where the check has seen rows, with other values than are asked."""
+    x = floats(1, 1)
+    async with open_engine(reshaped, batching=True) as engine:
+        for shape in ([3, 4], [1, 2], [5, 1]):
+            answer = await engine.infer({"x": x, "shape": np.array(shape)})
+            assert same(answer["y"], np.broadcast_to(x, shape))
+        with await engine.infer({"x": x, "shape": np.array([3, 4])}, copy=False) as lent:
+            assert lent["y"].shape == (3, 4)
+        statistics = engine.statistics()
+        assert (statistics.answered, statistics.failed) == (4, 0)
+
+
+async def test_requests_whose_rows_cannot_be_told_apart_are_run_one_by_one(
+    detector: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [floats(3, 6, seed=seed) for seed in range(6)]
+    with caplog.at_level(logging.WARNING, "trtasync"):
+        async with open_engine(
+            detector, batching=True, max_batch_size=9, max_queue_delay=0.2
+        ) as engine:
+            for _ in range(2):
+                answers = await at_once(engine, requests)
+                for answer, x in zip(answers, requests, strict=True):
+                    assert same(answer, alone(detector, x)[0])
+            statistics = engine.statistics()
+            assert (statistics.answered, statistics.failed) == (12, 0)
+            assert statistics.retried >= 1
+    (warning,) = caplog.messages
+    assert "'y'" in warning
+    assert "batching=False" in warning
+
+
+async def test_padded_rows_are_nobody_s(detector: Path) -> None:
+    """What the rows that fill a batch up have added cannot be taken out again."""
+    async with open_engine(detector, batching=True, batch_sizes=[4], max_batch_size=4) as engine:
+        with pytest.raises(InferenceError, match="cannot be told apart") as caught:
+            await engine.infer(floats(3, 6))
+        assert type(caught.value) is InferenceError
+        with pytest.raises(InferenceError, match="cannot be told apart"):
+            await engine.infer(floats(6, 6))  # split over two batches
+        assert engine.statistics().failed == 2
+
+
+async def test_one_row_at_a_time_may_give_any_number(make: Make) -> None:
+    """A fixed batch of 1, and a declaration that is not true."""
+    path = make(
+        [
+            constant("zero", np.float32(0)),
+            constant("shape", np.array([-1])),
+            node("Greater", ["x", "zero"], ["kept"]),
+            node("Reshape", ["kept", "shape"], ["flat"]),
+            node("Compress", ["x", "flat"], ["some"]),
+            constant("column", np.array([-1, 1])),
+            node("Reshape", ["some", "column"], ["y"]),
+        ],
+        {"x": [1, 8]},
+        {"y": [1, 1]},
+    )
+    requests = [floats(1, 8, seed=seed) for seed in range(4)]
+    async with open_engine(path) as engine:
+        for answer, x in zip(await at_once(engine, requests), requests, strict=True):
+            assert same(answer, alone(path, x)[0])
+        (count,) = {answer.shape[0] for answer in [await engine.infer(np.ones(8, np.float32))]}
+        assert count == 8
+
+
+async def test_one_batch_fits_the_queue_in_any_case(make: Make) -> None:
+    path = make([node("Relu", ["x"], ["y"])], {"x": [10000]}, {"y": [10000]})
+    async with open_engine(path) as engine:
+        assert same(await engine.infer(floats(10000)), np.maximum(floats(10000), 0))
+
+
 # -- what the user says ---------------------------------------------------------------------------
 
 

@@ -87,6 +87,13 @@ def shape_answer(
     return dict(zip(names, shaped, strict=True))
 
 
+def as_it_is(form: Form, names: Sequence[str], outputs: Sequence[Array]) -> Any:
+    """The outputs of a run that was one request's, nothing moved, cut or left out of them."""
+    if form.single and len(outputs) == 1:
+        return outputs[0]
+    return dict(zip(names, outputs, strict=True))
+
+
 def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
     """The output with its batch axis where the model has it; of a bare answer without it."""
     if axis is None:

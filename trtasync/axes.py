@@ -67,8 +67,11 @@ def guess(inputs: Shapes, outputs: Shapes, said: Mapping[int, int | None] | None
         said: index of an input -> what the user says of it; the others follow its symbol.
     """
     said = said or {}
-    symbol = _symbol_said(inputs, said) or (None if said else _common_symbol(inputs, outputs))
-    if symbol is not None or any(axis is not None for axis in said.values()):
+    shared = {at: axis for at, axis in said.items() if axis is None}
+    if shared and len(shared) == len(said):
+        return _among_others(inputs, outputs, shared)
+    symbol = _symbol_said(inputs, said) if said else _common_symbol(inputs, outputs)
+    if symbol is not None or said:
         found = [said.get(at, _axis(shape, symbol)) for at, shape in enumerate(inputs)]
         tails = tuple(_output_axis(shape, symbol) for shape in outputs)
         return Axes(tuple(found), tails, _number_at(inputs, found))
@@ -77,6 +80,16 @@ def guess(inputs: Shapes, outputs: Shapes, said: Mapping[int, int | None] | None
         found = [_axis(shape, None) for shape in inputs]
         return Axes(tuple(found), tuple(_output_axis(shape, None) for shape in outputs))
     return _fixed(inputs, outputs)
+
+
+def _among_others(inputs: Shapes, outputs: Shapes, shared: Mapping[int, None]) -> Axes:
+    """The guess where the user has said of some inputs that they have no rows."""
+    others = {at: shape for at, shape in enumerate(inputs) if at not in shared}
+    if not others:
+        return Axes((None,) * len(inputs), (None,) * len(outputs))
+    found = guess(list(others.values()), outputs)
+    axes = dict(zip(others, found.inputs, strict=True))
+    return Axes(tuple(axes.get(at) for at in range(len(inputs))), found.outputs, found.fixed)
 
 
 def _symbol_said(inputs: Shapes, said: Mapping[int, int | None]) -> str | None:

@@ -1,13 +1,15 @@
 """The end of a batch, for its callers: rows become answers, failures become exceptions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from trtasync.answers import LentAnswer, borrow, plain_rows, shape_answer, take
+import numpy as np
+
+from trtasync.answers import LentAnswer, as_it_is, borrow, plain_rows, shape_answer, take
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
-from trtasync.errors import InferenceError
+from trtasync.errors import InferenceError, UnevenRows
 from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
@@ -92,7 +94,7 @@ class Delivery:
         """Answer or fail everybody in a batch that was run again in halves."""
         for entry, piece in zip(batch.entries, pieces, strict=True):
             if isinstance(piece, Exception):
-                self.fail(call_of(entry), piece)
+                self._end(entry, piece)
             elif not entry.gone:
                 self._answer_entry(entry, piece)
 
@@ -118,7 +120,22 @@ class Delivery:
     def fail_batch(self, batch: Batch, error: Exception) -> None:
         """Fail everybody in a batch."""
         for entry in batch.entries:
-            self.fail(call_of(entry), error)
+            self._end(entry, error)
+
+    def _end(self, entry: Any, error: Exception) -> None:
+        """Fail who was run in vain; what ran by itself, whole and unpadded, needs no rows to be
+        told apart, and gets what the model gave."""
+        call = call_of(entry)
+        if not isinstance(error, UnevenRows):
+            self.fail(call, error)
+        elif _is_whole(entry, call, error):
+            outputs = [np.array(output) for output in cast(Any, error.outputs)]
+            answer = as_it_is(call.form, self._names, outputs)
+            if not call.future.done():
+                self.meter.answered += 1
+                call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
+        else:
+            self.fail(call, InferenceError(str(error)))
 
     def fail(self, call: Any, cause: BaseException) -> None:
         """Fail one request, with an exception of its own."""
@@ -149,6 +166,12 @@ class Delivery:
             for entry in entries:
                 meter.latency.add(now - entry.arrival)
                 meter.queue.add(batch.started - entry.arrival)
+
+
+def _is_whole(entry: Any, call: Any, error: UnevenRows) -> bool:
+    """These outputs are one request's, and nobody has to cut or place them."""
+    known = error.outputs is not None and error.rows == call.rows and entry is call
+    return known and not call.form.cuts and call.on_device is None
 
 
 def _nothing() -> None:

@@ -18,7 +18,7 @@ from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of
 from trtasync.delivery import Delivery, record_of
-from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError
+from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError, UnevenRows
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
 from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
@@ -123,6 +123,7 @@ class Dispatcher:
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
         self._idle: Future | None = None
+        self._warned = False
         self._broken = self._released = False
         self._opened = -1
 
@@ -378,12 +379,16 @@ class Dispatcher:
     def _poll(self) -> bool:
         """Complete the polled batches that are done; True if there were any."""
         polled, self._polled = self._polled, []
+        overdue = self._now() - self._longest_pass
         for batch in polled:
             lane = self._workers[batch.lane].lane
             if lane.ready(batch.slot):
                 self._complete(batch, finish(lane, batch.slot, batch.run_rows))
             elif self._states[batch.lane].alive:
-                self._polled.append(batch)
+                if batch.started < overdue:  # not so short after all: polling keeps the loop busy
+                    self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
+                else:
+                    self._polled.append(batch)
         return len(self._polled) < len(polled)
 
     def _in_thread(self, batch: Batch, work: Callable[[], Outcome]) -> None:
@@ -422,6 +427,9 @@ class Dispatcher:
             done = self._now()
         else:
             self.meter.retried += 1
+            if isinstance(outcome.error, UnevenRows) and not self._warned:
+                self._warned = True
+                log.warning("%s: %s Until then each batch is run again.", self._name, outcome.error)
             self._retry(batch)
             return
         worker.batches += 1

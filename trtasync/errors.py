@@ -131,6 +131,20 @@ class InferenceError(TrtasyncError):
     """
 
 
+class UnevenRows(InferenceError):
+    """An output has no row for each row of its batch, so rows cannot be told apart.
+
+    Raised inside: a request that was run by itself gets what came as it is.
+
+    Attributes:
+        outputs: all of them, as the model gave them; None where that is not known.
+        rows: that were run.
+    """
+
+    outputs: object = None
+    rows: int = 0
+
+
 class DeviceLost(TrtasyncError):
     """A lane or its device died under this request. Not recoverable for that lane.
 

@@ -1,22 +1,19 @@
 """A loaded model judged: may requests share batches of it? In a thread, before lanes are opened."""
 
+import os
 import threading
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trtasync.backends import Backend
 from trtasync.backends.plan_files import MAGIC, is_plan
 from trtasync.backends.trials import sizes_of
-from trtasync.errors import BackendUnavailable
 from trtasync.loading import EngineOptions, engine_name, load
 from trtasync.rows import Judgement
-from trtasync.rows.judge import Evidence, Prover, judge, report
-from trtasync.rows.proof import Proof, prove
+from trtasync.rows.graph import Graph, read_graph
+from trtasync.rows.judge import Evidence, judge, report
 from trtasync.tensors import ModelSpec
-
-LARGEST_GRAPH = 512 << 20
-"""Bytes of an ONNX file up to which it is read a second time for a proof."""
 
 
 def load_judged(options: EngineOptions, stop: threading.Event) -> tuple[Backend, Judgement]:
@@ -39,10 +36,11 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     spec = backend.spec
     if options.batch_axes:
         spec = ModelSpec.from_tensors(spec.inputs, spec.outputs, options.batch_axes)
+        backend.use(spec)  # which batch sizes there are depends on it
     trial = backend.trial() if options.batching in ("auto", "proved") else None
     evidence = Evidence(
         trial=trial,
-        prove=prover(options.model),
+        graph=partial(graph_of, options.model),
         said=bool(options.batch_axes),
         seconds=options.check_seconds,
         sizes=sizes_of(backend),
@@ -57,25 +55,10 @@ def judge_rows(options: EngineOptions, backend: Backend) -> Judgement:
     return judgement
 
 
-def prover(model: Any) -> Prover | None:
-    """Reads the graph when it is asked; None where there is none to read."""
+def graph_of(model: Any) -> Graph | None:
+    """What can be reasoned about of a model that was given to `open_engine`, if anything can."""
     if isinstance(model, bytes):
-        is_graph, size = not model.startswith(MAGIC), len(model)
-    elif isinstance(model, (str, Path)):
-        is_graph, size = not is_plan(Path(model)), Path(model).stat().st_size
-    else:
-        return None
-    if not is_graph or size > LARGEST_GRAPH:
-        return None
-
-    def proofs(axes: Mapping[str, int | None]) -> Mapping[str, Proof]:
-        try:
-            import onnx
-
-            if isinstance(model, bytes):
-                return prove(onnx.load_model_from_string(model), axes)
-            return prove(onnx.load(model, load_external_data=False), axes)
-        except (ImportError, BackendUnavailable):
-            return {}
-
-    return proofs
+        return None if model.startswith(MAGIC) else read_graph(model)
+    if isinstance(model, (str, os.PathLike)):
+        return None if is_plan(Path(model)) else read_graph(Path(model))
+    return None

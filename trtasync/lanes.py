@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from trtasync.backends import Lane, Slot, Times
-from trtasync.errors import DeviceLost, InferenceError
+from trtasync.errors import DeviceLost, UnevenRows
 from trtasync.requests import Array
 
 
@@ -51,10 +51,11 @@ def check_outputs(outputs: Sequence[Array], rows: int) -> None:
     """Every output must have one row per input row, or rows would be handed to the wrong caller."""
     for index, output in enumerate(outputs):
         if not output.ndim or len(output) != rows:
-            raise InferenceError(
+            raise UnevenRows(
                 f"output {index} has shape {output.shape}, rows first, for a batch of {rows} rows: "
                 "they do not lie along its batch axis, so they cannot be told apart. Open the "
-                "model with batching=False, or name the axis: batch_axes={...}."
+                "model with batching=False, or name the axis: batch_axes={...}.",
+                rows=rows,
             )
 
 

@@ -81,7 +81,7 @@ def open_engine(
             an idle device.
         preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
         max_queue_size: rows that may wait; more raise `QueueFull`, and a request of more rows
-            `RequestTooLarge`.
+            `RequestTooLarge`. A whole batch of a fixed size fits in any case.
         padding: input name -> `Pad`, so that different lengths share a batch.
         batching: whether requests may share batches. "auto" (default): where rows are proved or
             tested not to influence each other; otherwise each request runs alone, and a warning
@@ -257,7 +257,7 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
     return PolicyOptions(
         max_batch_size=largest,
         batch_sizes=sizes,
-        max_queue_size=options.max_queue_size,
+        max_queue_size=max(options.max_queue_size, spec.fixed_batch or 1),
         max_queue_delay=options.max_queue_delay,
         preferred_batch_size=preferred,
         lead=LEAD,

@@ -23,21 +23,27 @@ class OutputCut:
         index: into its rows: all of the batch, then an axis of a row each.
         padded: (axis of a row, length) where the output must be as long as the padded input,
             because only their common name says that they belong together.
+        unnamed: (axis of a row, length) where it must not be, because nothing says whether the
+            padding shows there.
     """
 
     output: str
     index: tuple[slice, ...]
     padded: tuple[tuple[int, int], ...]
+    unnamed: tuple[tuple[int, int], ...]
 
     def apply(self, rows: Any) -> Any:
         """A view of the true part of an output's rows.
 
         Raises:
-            InferenceError: the name says that it is padded, its length that it is not.
+            InferenceError: the name says that it is padded, its length that it is not; or its
+                length that it may be, and no name where.
         """
-        for axis, length in self.padded:
+        asked = [(at, length, True) for at, length in self.padded]
+        asked += [(at, length, False) for at, length in self.unnamed]
+        for axis, length, wanted in asked:
             got = rows.shape[axis + 1] if axis + 1 < rows.ndim else None
-            if got != length:
+            if (got == length) is not wanted:
                 raise InferenceError(
                     f"output '{self.output}' has rows of shape {rows.shape[1:]} where the input "
                     f"was padded to {length}: where its true part ends is not known. Say so: "
@@ -94,6 +100,16 @@ class RowPad:
                 found += [(index, i, true, True) for i, dim in enumerate(dims) if dim == self._name]
         return found
 
+    def suspects(self, model: ModelSpec) -> list[tuple[int, int]]:
+        """Every place where it may show, for all that is known: (output, axis of a row)."""
+        return [
+            (index, axis)
+            for index, output in enumerate(model.outputs)
+            if output.name not in self._rule.outputs
+            for axis, dim in enumerate(model.row_dims(output))
+            if is_anonymous(dim)
+        ]
+
 
 def within_row(model: ModelSpec, spec: TensorSpec, axis: int) -> int:
     """An axis of a tensor, counted within what slots call a row of it."""
@@ -109,6 +125,7 @@ def find_cuts(
     """Output index -> how it is cut, for rows of the given true and padded shapes."""
     slices: dict[int, list[slice]] = {}
     padded: dict[int, list[tuple[int, int]]] = {}
+    unnamed: dict[int, list[tuple[int, int]]] = {}
     for pad, short, long in zip(pads, true, full, strict=True):
         if pad is None or short[pad.axis] == long[pad.axis]:
             continue
@@ -118,9 +135,16 @@ def find_cuts(
             index[axis + 1] = slice(0, length)
             if by_name:
                 padded.setdefault(output, []).append((axis, long[pad.axis]))
+        for output, axis in pad.suspects(model):
+            unnamed.setdefault(output, []).append((axis, long[pad.axis]))
     return {
-        output: OutputCut(model.outputs[output].name, tuple(index), tuple(padded.get(output, ())))
-        for output, index in slices.items()
+        output: OutputCut(
+            model.outputs[output].name,
+            tuple(slices.get(output, ())),
+            tuple(padded.get(output, ())),
+            () if output in slices else tuple(unnamed[output]),
+        )
+        for output in dict.fromkeys([*slices, *unnamed])
     }
 
 

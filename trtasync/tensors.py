@@ -61,7 +61,8 @@ class Pad:
 
     Give `multiple_of` or `sizes`. Outputs are cut back to the true length: those whose axis has the
     same name as the padded axis, and its length, by themselves; others when `outputs` says how,
-    e.g. `outputs={"probs": Cut(axis=1, length=lambda width: width - 7)}`.
+    e.g. `outputs={"probs": Cut(axis=1, length=lambda width: width - 7)}`. An output
+    as long as the padded input, along an axis that nothing names, is refused until `outputs` says.
 
     Args:
         axis: the input's axis, counted with the batch axis (negative counts from the end); not the

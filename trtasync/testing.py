@@ -104,7 +104,7 @@ class FunctionLane:
         """Call the function."""
         begin = perf_counter()
         try:
-            slot.outputs = slot_outputs(self._spec, self._call(slot.views))
+            slot.outputs = slot_outputs(self._spec, self._call(slot.views), self._rows)
         except (InferenceError, DeviceLost):
             raise
         except Exception as error:
@@ -256,7 +256,8 @@ class _AsynchronousLane(FunctionLane):
                 before.join()
             begin = perf_counter()
             try:
-                self._results[id(slot)] = slot_outputs(self._spec, self._function(*inputs))
+                outputs = slot_outputs(self._spec, self._function(*inputs), rows)
+                self._results[id(slot)] = outputs
             except BaseException as error:
                 self._results[id(slot)] = error
             self._seconds[id(slot)] = perf_counter() - begin

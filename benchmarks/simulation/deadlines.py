@@ -1,15 +1,17 @@
 """Closed loops whose callers have deadlines: what gets through when full batches come too late."""
 
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
+from benchmarks.report import spread
 from benchmarks.simulation.arrivals import ClosedLoop
-from benchmarks.simulation.costs import linear, measured, steps
+from benchmarks.simulation.costs import linear, steps
 from benchmarks.simulation.figures import figures
 from benchmarks.simulation.ours import Ours
-from benchmarks.simulation.scenarios import MS, Scenario
+from benchmarks.simulation.scenarios import MAIN, MS, SCENARIOS, Scenario
 from benchmarks.simulation.schedulers import FixedDelay, Scheduler
 from benchmarks.simulation.study import OURS
 from benchmarks.simulation.world import World
@@ -29,15 +31,7 @@ MACHINES = {
         Scenario(name="10 + 40 n ms", cost=linear(10 * MS, 40 * MS, 0.0), largest=8),
         Scenario(name="1.0 + 0.1 n ms", cost=linear(1.0 * MS, 0.1 * MS, 0.0)),
         Scenario(name="2 ms per 8 rows", cost=steps(8, 2 * MS, 0.0)),
-        Scenario(
-            name="ResNet-50, 3 streams",
-            cost=measured().cost,
-            lanes=(0, 0, 0),
-            depth=2,
-            largest=64,
-            sizes=(1, 2, 4, 8, 16, 32, 64),
-            slots=4,
-        ),
+        SCENARIOS[MAIN],
     )
 }
 CALLERS = (1, 4)
@@ -107,3 +101,55 @@ def measure(wanted: Sequence[Loop], jobs: int) -> Iterator[dict[str, Any]]:
         return
     with get_context("spawn").Pool(jobs) as pool:
         yield from pool.imap(Loop.measure, wanted)
+
+
+def summarize(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per machine, number of callers and patience: trtasync, the best that could be set, and the
+    best with the machine's own largest batch."""
+    points: dict[tuple[str, int, float], list[Mapping[str, Any]]] = {}
+    for sample in samples:
+        key = (sample["machine"], sample["callers"], sample["patience"])
+        points.setdefault(key, []).append(sample)
+    found = []
+    for (machine, callers, patience), seeds in points.items():
+        largest = seeds[0]["largest"]
+        settings = [setting for setting in seeds[0]["cells"] if setting != OURS]
+        full = [setting for setting in settings if setting.startswith(f"{largest} rows")]
+        found.append(
+            {
+                "machine": machine,
+                "callers": callers,
+                "patience": patience,
+                "largest": largest,
+                OURS: spread(seed["cells"][OURS] for seed in seeds),
+                "best": _best(settings, seeds),
+                "best of the largest batch": _best(full, seeds),
+            }
+        )
+    return found
+
+
+def _best(settings: Sequence[str], seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def median(setting: str) -> float:
+        return float(statistics.median(seed["cells"][setting] for seed in seeds))
+
+    setting = max(settings, key=median)
+    return {"setting": setting, **spread(seed["cells"][setting] for seed in seeds)}
+
+
+def table(points: Sequence[Mapping[str, Any]]) -> str:
+    """Answers in time per second, in Markdown."""
+    lines = [
+        "| model, largest batch | callers | deadline ms | trtasync | best delay, same largest "
+        "batch | best largest batch and delay | set to |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for point in points:
+        best, full = point["best"], point["best of the largest batch"]
+        rates = (f"{found['median']:,.4g}" for found in (point[OURS], full, best))
+        lines.append(
+            f"| {point['machine']}, {point['largest']} | {point['callers']} "
+            f"| {point['patience'] / MS:.3g} | {' | '.join(rates)} "
+            f"| {best['setting'] if best['median'] else ''} |"
+        )
+    return "\n".join(lines)

@@ -86,7 +86,9 @@ def test_estimate_stays_within_what_was_seen(samples: list[float], rows: int) ->
         curve.learn(rows, seconds, 0.0)
     low, high = min(samples), max(samples)
     assert low * (1 - 1e-9) <= curve.seconds(rows) <= high * (1 + 1e-9)
-    assert curve.bound(rows) == curve.seconds(rows)
+    bound = curve.bound(rows)
+    assert bound is not None
+    assert bound >= max(curve.seconds(rows), samples[-1] * (1 - 1e-9))
 
 
 def test_sizes_of_one_bucket_are_learned_together() -> None:
@@ -102,6 +104,37 @@ def test_seconds_never_guesses_upwards_and_bound_never_downwards() -> None:
     assert curve.bound(2) == 0.010
     assert curve.seconds(64) == 0.030
     assert curve.bound(64) is None
+
+
+@pytest.mark.parametrize("size", [1, 4, 16])
+def test_a_run_longer_than_expected_bounds_every_size_at_once(size: int) -> None:
+    curve = learned((1, 0.0001), (4, 0.0002))
+    curve.learn(size, 0.8, 0.0)
+    for rows in (1, 2, 4):
+        bound = curve.bound(rows)
+        assert bound is not None
+        assert bound > 0.79
+    for _ in range(40):
+        curve.learn(1, 0.0001, 0.0)
+    assert curve.bound(1) == pytest.approx(0.0001, rel=0.1)
+
+
+def test_sizes_that_take_longer_because_they_are_larger_surprise_nobody() -> None:
+    curve = learned((1, 0.0001), (4, 0.0004), (64, 0.005), (32, 0.003))
+    assert curve.bound(1) == 0.0001
+
+
+def test_a_time_is_believed_twice_as_long_as_it_was_once_found_unchanged() -> None:
+    curve = learned((2, 0.1), (8, 0.3))
+    assert curve.believed(8, TRUST) == 0.3
+    assert curve.believed(8, 1.01 * TRUST) == 0.0
+    curve.learn(8, 0.3, 5.0)
+    assert curve.believed(8, 5.0 + 9.9) == 0.3
+    assert curve.believed(8, 5.0 + 10.1) == 0.0
+    curve.learn(2, 0.01, 6.0)  # times have changed
+    assert curve.believed(8, 6.01) == curve.seconds(2)
+    assert curve.believed(16, 6.01) == curve.seconds(2)
+    assert curve.believed(1, 6.01) == 0.0
 
 
 def test_fresh_is_about_this_size_and_its_last_sample() -> None:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from tests.build.support import save, words
 from tests.doubles import Installed
 from tests.helpers import Array, same
-from trtasync import InvalidInput, Pad, build_plan, open_engine
+from trtasync import Cut, InferenceError, InvalidInput, Pad, build_plan, open_engine
 from trtasync.build import Phases
 from trtasync.build.axis_names import axis_names
 from trtasync.build.onnx_files import read_onnx
@@ -78,8 +78,14 @@ async def test_a_plan_object_knows_the_names_of_its_axes(gpu: Installed, tmp_pat
     async with open_engine(plan, padding=PADDING) as engine:
         assert engine.inputs[0].shape == ("n", "len", 4)
         assert same(await engine.infer(x), np.maximum(x, 0))
-    async with open_engine(plan.path) as engine:
+    async with open_engine(plan.path, padding=PADDING) as engine:
         assert engine.inputs[0].shape == (None, None, 4)
+        with pytest.raises(InferenceError, match=r"padded to 16.*outputs=\{'y': Cut"):
+            await engine.infer(x)
+        assert same(await engine.infer(_batch(16)), np.maximum(_batch(16), 0))
+    cut = Pad(axis=1, multiple_of=16, outputs={"y": Cut(axis=1, length=lambda length: length)})
+    async with open_engine(plan.path, padding={"x": cut}) as engine:
+        assert same(await engine.infer(x), np.maximum(x, 0))
 
 
 async def test_names_that_do_not_suit_the_plan_are_left_aside(

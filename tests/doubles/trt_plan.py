@@ -150,7 +150,10 @@ def _outputs(built: Built) -> Sequence[Tensor]:
 
     @lru_cache(maxsize=256)
     def shapes(known: tuple[tuple[str, Shape], ...]) -> list[Shape]:
-        return [array.shape for array in on_zeros(built.graph, kinds, dict(known))]
+        try:
+            return [array.shape for array in on_zeros(built.graph, kinds, dict(known))]
+        except Exception as error:  # inputs that do not go together, in ONNX Runtime's own words
+            raise RuntimeError("Error in infer shapes.") from error
 
     def infer(index: int) -> Any:
         return lambda known: shapes(tuple(sorted(known.items())))[index]

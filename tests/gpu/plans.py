@@ -119,6 +119,7 @@ async def opened(plan: bytes, folder: Path, **options: Any) -> AsyncIterator[Any
     """
     path = folder / "model.plan"
     path.write_bytes(plan)
-    options = {"max_batch_size": LARGEST, **options}
+    # rows are known to be independent here, and a torch model takes long to make its first graphs
+    options = {"max_batch_size": LARGEST, "batching": True, **options}
     async with open_engine(path, backend="tensorrt", **options) as engine:
         yield engine

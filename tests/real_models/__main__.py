@@ -8,7 +8,8 @@ import anyio
 
 from tests.judgements import Judgement
 from tests.nightly import Groups, command
-from tests.real_models.catalogue import MODELS, Model
+from tests.real_models.catalogue import MODELS
+from tests.real_models.packages import Model
 from tests.real_models.suite import Way, fetch, judged, ways
 
 

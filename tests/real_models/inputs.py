@@ -1,15 +1,11 @@
 """Natural inputs: what a microphone, a camera, a scanner or a tokenizer hands to a model."""
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
-from tests.oracles import Array, Feed
+from tests.oracles import Array
 
 Random = np.random.Generator
-Maker = Callable[[Random, int], Feed]
-"""From chance and a length (0 for models without one) to a request."""
 
 RATE = 16_000
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.judgements import Judgement
 from tests.oracles import Feed, Oracle, Traits, judge
-from tests.real_models.catalogue import Model, Package
+from tests.real_models.packages import Model, Package
 
 MODELS_FOLDER = Path(__file__).parents[2] / ".models"
 CALLERS = 8

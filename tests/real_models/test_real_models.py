@@ -4,7 +4,8 @@ import anyio
 import pytest
 
 from tests.judgements import faults
-from tests.real_models.catalogue import MODELS, Model
+from tests.real_models.catalogue import MODELS
+from tests.real_models.packages import Model
 from tests.real_models.suite import Way, file_of, judged, ways
 
 

@@ -1,7 +1,7 @@
 """Small ONNX graphs for tests of the proof, and what a runtime makes of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,14 @@ TYPES = {
     "b": TensorProto.BOOL,
     "u": TensorProto.UINT8,
 }
+
+
+def ints(*numbers: int) -> Array:
+    return np.array(numbers, np.int64)
+
+
+def floats(*numbers: float) -> Array:
+    return np.array(numbers, np.float32)
 
 
 def node(operator: str, inputs: str, outputs: str, domain: str = "", **attributes: Any) -> Any:
@@ -91,3 +99,12 @@ def axes_of(inputs: Mapping[str, Any]) -> dict[str, int | None]:
         sizes = list(shape[1] if isinstance(shape, tuple) else shape)
         axes[name] = sizes.index("N") if "N" in sizes else None
     return axes
+
+
+class Example(NamedTuple):
+    """A graph: nodes, inputs with the rows along "N", constants, and the operator set."""
+
+    nodes: Any
+    inputs: dict[str, Any]
+    constants: dict[str, Any] | None = None
+    opset: int = 17

@@ -7,6 +7,7 @@ import pytest
 
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
 from tests.rows.test_check_table import CUMSUM, QUANTIZED, SOFTMAX_OF_COLUMNS, recurrent
+from trtasync.errors import InvalidInput
 from trtasync.rows.axes import Inferred, find_axes, guesses
 from trtasync.rows.verdicts import Array, Trial, Verdict
 from trtasync.tensors import TensorSpec
@@ -69,6 +70,20 @@ def test_rows_along_an_axis_that_the_guess_did_not_name() -> None:
     assert found.axes == {"x": 1, "y0": 1}
 
 
+def test_axes_of_one_name_go_before_others() -> None:
+    # elementwise: every axis would do; but two inputs share a name
+    trial = FunctionTrial(lambda x, y: 2 * x + y, {"x": (None, "batch"), "y": (None, "batch")})
+    found = infer(trial, x=0)
+    assert found.axes == {"x": 1, "y": 1, "y0": 1}
+
+
+def test_two_names_that_would_do_are_refused() -> None:
+    trial = FunctionTrial(lambda x: x.cumsum(0), {"x": ("time", "batch", "bins")})
+    assert infer(trial, x=0).why == (
+        "more than one choice of axes would do: {'x': 1, 'y0': 1} or {'x': 2, 'y0': 2}"
+    )
+
+
 def test_several_choices_that_would_do_are_refused_and_named() -> None:
     trial = FunctionTrial(lambda x: 2 * x, {"x": (None, None)})
     found = infer(trial)
@@ -82,14 +97,44 @@ def test_several_choices_that_would_do_are_refused_and_named() -> None:
 def test_a_coupled_model_has_no_axes_and_keeps_the_evidence_of_the_guess(model: bytes) -> None:
     found = infer(OnnxTrial(model), x=0)
     assert found.axes is None
-    assert found.why == "with no choice of axes are the rows independent"
+    assert found.why == f"no choice of axes passed the check; {found.findings[0].why}"
     assert [one.verdict for one in found.findings] == [Verdict.COUPLED]
+
+
+def test_a_coupling_that_other_axes_show_is_told_and_the_findings_stay_the_guess_s() -> None:
+    def step(x: Array, state: Array) -> Any:
+        if state.shape[1] != len(x):
+            raise ValueError("as many states as rows")
+        return x + state.sum(0) + x.max(0)
+
+    found = infer(FunctionTrial(step, {"x": ("batch", 8), "state": (2, "batch", 8)}), x=0)
+    assert [one.verdict for one in found.findings] == [Verdict.UNKNOWN]
+    assert found.why.startswith(
+        "no choice of axes passed the check; with {'x': 0, 'state': 1}, y0: row 0 of 3 changed by"
+    )
 
 
 def test_a_name_that_occurs_twice_in_a_tensor_is_no_batch_axis() -> None:
     trial = OnnxTrial(SOFTMAX_OF_COLUMNS)
     assert infer(trial).axes is None
     assert not trial.runs
+
+
+def test_samples_that_other_axes_do_not_suit_rule_those_out() -> None:
+    def both(x: Array, y: Array) -> Any:
+        return x.cumsum(0).sum(2) + y.cumsum(0).sum(2)
+
+    trial = FunctionTrial(both, {"x": ("T", "N", "A"), "y": ("T", "N", "B")})
+    samples = [np.ones((5, 2, 4)), np.ones((5, 2, 3))]
+    found = find_axes(trial, {"x": 0, "y": 0}, deadline=30, samples=samples)
+    assert found.axes == {"x": 1, "y": 1, "y0": 1}
+
+
+def test_samples_that_the_guess_does_not_suit_are_refused() -> None:
+    trial = FunctionTrial(lambda x, y: x, {"x": ("N", 4), "y": ("N", 4)})
+    samples = [np.ones((5, 4)), np.ones((3, 4))]
+    with pytest.raises(InvalidInput, match="equally many rows"):
+        find_axes(trial, {"x": 0, "y": 0}, deadline=30, samples=samples)
 
 
 def test_nothing_is_inferred_after_time_has_ended() -> None:
@@ -117,14 +162,14 @@ def test_no_more_than_a_score_of_choices_are_tried() -> None:
 
 def test_likely_choices_come_first() -> None:
     inputs = specs(x=("batch", 512), state=(2, "batch", 128), extra=(None, 3), sr=())
-    first, second, *_ = guesses(inputs, {})
+    (_, first), (_, second), *_ = guesses(inputs, {})
     assert first == {"x": 0, "state": 1, "extra": 0, "sr": None}
     assert second == {"x": 0, "state": 1, "extra": None, "sr": None}
 
 
 def test_batch_axes_of_different_names_are_tried_in_the_end() -> None:
     inputs = specs(x=("images", 4), y=("texts", 4))
-    assert list(guesses(inputs, {})) == [
+    assert [axes for _, axes in guesses(inputs, {})] == [
         {"x": 0, "y": None},
         {"x": None, "y": 0},
         {"x": 0, "y": 0},

@@ -69,7 +69,7 @@ def test_a_run_that_was_stopped_is_no_refusal() -> None:
     trial = FunctionTrial(stuck_on_five, {"x": ("N", 4)})
     (finding,) = check(trial, {"x": 0}, deadline=0.05)
     assert finding.verdict is Verdict.UNKNOWN
-    assert finding.why == "out of time after 1 of 20 runs"
+    assert finding.why == "out of time after 1 of 21 runs"
 
 
 def test_a_run_that_is_stopped_and_returns_all_the_same_is_the_last() -> None:
@@ -89,7 +89,7 @@ def test_out_of_time_before_enough_was_seen_is_unknown(runs: int) -> None:
     trial = FunctionTrial(clock.doubled, {"x": ("N", 4)})
     (finding,) = check(trial, {"x": 0}, deadline=runs, clock=clock)
     assert finding.verdict is Verdict.UNKNOWN
-    assert finding.why == f"out of time after {runs} of 20 runs"
+    assert finding.why == f"out of time after {runs} of 21 runs"
     assert len(trial.runs) == runs
 
 

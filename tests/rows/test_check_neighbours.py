@@ -8,7 +8,7 @@ import pytest
 
 from tests.rows.support import FunctionTrial
 from trtasync.rows.check import check
-from trtasync.rows.exchange import Neighbours
+from trtasync.rows.schedule import Neighbours
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 
@@ -84,7 +84,7 @@ def test_large_integers_beside_small_ones_show_a_coupling() -> None:
         return ids + (ids.max() > 500)
 
     finding = found(shifted_by_large_ones, ids=(np.int64, ("N", "T")))
-    assert (finding.verdict, finding.beside) == (Verdict.COUPLED, Neighbours.LOUD)
+    assert (finding.verdict, finding.beside) == (Verdict.COUPLED, Neighbours.FRESH)
 
 
 def test_integers_grow_no_further_than_the_model_takes() -> None:

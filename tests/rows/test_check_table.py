@@ -6,7 +6,7 @@ import pytest
 
 from tests.rows.support import OnnxTrial, graph
 from trtasync.rows.check import check
-from trtasync.rows.exchange import Neighbours
+from trtasync.rows.schedule import Neighbours
 from trtasync.rows.verdicts import Finding, Verdict
 
 CUMSUM = graph("(float[T,4] x) => (float[T,4] y) <int64 zero = {0}>", "{ y = CumSum(x, zero) }")

@@ -5,18 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trtasync.rows.inputs import (
-    MOST_ELEMENTS,
-    RECIPES,
-    Drawn,
-    Layout,
-    Natural,
-    Recipe,
-    drawn,
-    of_nan,
-    scaled,
-    undrawable,
-)
+from trtasync.rows.drawing import MOST_ELEMENTS, RECIPES, Drawn, Recipe, drawn, undrawable
+from trtasync.rows.inputs import Layout, Natural, of_nan, scaled
 from trtasync.rows.verdicts import Array
 from trtasync.tensors import TensorSpec
 
@@ -108,6 +98,39 @@ def test_masks_are_ones_and_then_perhaps_zeros(kind: str) -> None:
     assert (masks[:, :5] == 1).all()
     assert (np.diff(masks.astype(int), axis=1) <= 0).all()
     assert (masks[:, 9] == 0).any()
+
+
+def narrow_rows(count: int = 200, ints: int = 0, **inputs: Any) -> Array:
+    """Many narrow rows of the first input, one array."""
+    source = Drawn(layout(**inputs), RECIPES[0], np.random.default_rng(0))
+    return np.stack([source.row(ints, narrow=True)[0] for _ in range(count)])
+
+
+def test_narrow_masks_are_of_any_length_and_some_have_holes() -> None:
+    masks = narrow_rows(attention_mask=(np.int64, ("N", 10), 0))
+    lengths = masks.sum(1)
+    assert set(lengths) == set(range(11))
+    assert (lengths <= 2).mean() > 0.3
+    holes = (np.diff(masks, axis=1) > 0).any(1)
+    assert 0.2 < holes.mean() < 0.8
+    assert narrow_rows(mask=(np.bool_, ("N", 0), 0)).shape == (200, 0)
+
+
+def test_narrow_integers_are_all_alike_or_all_different_within_the_range() -> None:
+    ids = narrow_rows(ints=1000, ids=(np.int64, ("N", 20), 0))
+    different = [len(set(row)) for row in ids]
+    assert min(different) == 1
+    assert max(different) > 15
+    assert 0 <= ids.min() < 50
+    assert 950 < ids.max() < 1000
+    pixels = narrow_rows(image=("u1", ("N", 20), 0))
+    assert np.ptp(pixels, axis=1).min() < 10 < 200 < np.ptp(pixels, axis=1).max()
+
+
+def test_narrow_floats_differ_as_a_whole() -> None:
+    x = narrow_rows(x=("f4", ("N", 1000), 0))
+    assert (x.std(1) < 0.4).all()
+    assert x.mean(1).std() > 0.5
 
 
 def test_rows_scaled_stay_finite_and_leave_integers_alone() -> None:

@@ -115,10 +115,10 @@ def _outputs(session: Any, feeds: Mapping[str, Array]) -> dict[str, Array] | Non
 def _drawn(data: np.random.Generator, letter: str, shape: Sequence[Any], rows: int) -> Array:
     sizes = [rows if size == "N" else FREE.get(size, size) for size in shape]
     if letter == "f":
-        return data.normal(size=sizes).astype(np.float32)
+        return np.asarray(data.normal(size=sizes), np.float32)
     if letter == "b":
-        return data.random(sizes) < 0.5
-    return data.integers(0, 2, sizes)
+        return np.asarray(data.random(sizes) < 0.5)
+    return np.asarray(data.integers(0, 2, sizes))
 
 
 def _beside(

@@ -22,8 +22,9 @@ from tests.helpers import Array, row, same, until
 from tests.tensorrt.devices import Dlpack, Producer, called
 from tests.tensorrt.support import double, engine_on, lines, write
 from trtasync import Engine, open_engine
+from trtasync.answers import LARGE_ANSWER_BYTES
 from trtasync.backends.tensorrt.contexts import Context
-from trtasync.backends.tensorrt.lane import TensorRTLane
+from trtasync.backends.tensorrt.lane import SLOTS, TensorRTLane
 from trtasync.backends.tensorrt.launches import Staged
 from trtasync.backends.tensorrt.memory import LaneMemory
 from trtasync.backends.tensorrt.slots import PinnedSlot
@@ -76,6 +77,15 @@ async def many_batches(folder: Path) -> None:
         for start in range(0, 60, 20):
             await asyncio.gather(*(ask(number) for number in range(start, start + 20)))
         assert all(same(answer, double(row(number))) for number, answer in kept)
+
+
+async def large_answers_stay_as_they_are(folder: Path) -> None:
+    """A lone row of a megabyte is handed out as it is, where its memory is nobody else's."""
+    width = LARGE_ANSWER_BYTES // 4
+    model = models.elementwise(double, width=width, most=1, name="large")
+    async with _engine(folder, model, streams=1) as (engine, _):
+        kept = [await engine.infer(row(number, width)) for number in range(SLOTS + 1)]
+        assert all(same(y, double(row(number, width))) for number, y in enumerate(kept))
 
 
 class _Postponed:
@@ -390,7 +400,7 @@ RULES = {
         lambda patch: patch.setattr(
             "trtasync.backends.tensorrt.backend.TensorRTBackend.lends_outputs", False
         ),
-        many_batches,
+        large_answers_stay_as_they_are,
     ),
     "a thread enters the device before it calls": Rule(
         _returns(Device, "enter_again", None), many_batches

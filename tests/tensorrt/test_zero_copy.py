@@ -14,7 +14,7 @@ from tests import doubles
 from tests.doubles import models
 from tests.helpers import Array, ended, same, start
 from tests.tensorrt.support import double, engine_on, launched, release, until_launched, write
-from trtasync import Engine, InvalidInput, Pad, open_engine
+from trtasync import Cut, Engine, InvalidInput, Pad, open_engine
 
 pytestmark = pytest.mark.anyio
 
@@ -144,12 +144,12 @@ async def test_padded_rows_are_copied(tmp_path: Path) -> None:
     model = models.Model(
         "lines", [x_spec], [models.Tensor("y", np.float32, (-1, -1))], models.host_kernel(double)
     )
-    padding = {"x": Pad(axis=1, sizes=[16, 64])}
+    cut = {"y": Cut(axis=1, length=lambda length: length)}
+    padding = {"x": Pad(axis=1, sizes=[16, 64], outputs=cut)}
     async with engine_on(tmp_path, model, padding=padding, **OPTIONS) as (engine, _):
         x = engine.empty_input(shape=[10])
         x[...] = 7
-        answer = await engine.infer(x)
-        assert same(answer[:10], double(x))
+        assert same(await engine.infer(x), double(x))
         del x
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from trtasync.errors import InferenceError
+from trtasync.errors import UnevenRows
 from trtasync.requests import Array
 from trtasync.slots import Views
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -35,24 +35,30 @@ def _as_model_takes(spec: ModelSpec, tensor: TensorSpec, array: Array, rows: int
     return np.moveaxis(part, 0, tensor.batch_axis) if tensor.batch_axis else part
 
 
-def slot_outputs(spec: ModelSpec, outputs: Sequence[Any]) -> list[Array]:
+def slot_outputs(spec: ModelSpec, outputs: Sequence[Any], rows: int) -> list[Array]:
     """What the model gave, rows first; of a request that runs alone, the whole as one row.
 
+    Args:
+        spec: the model.
+        outputs: as it gave them.
+        rows: that were run.
+
     Raises:
-        InferenceError: an output has no such axis.
+        UnevenRows: an output has not so many rows along its batch axis.
     """
     if not spec.batched:
         return [np.asarray(output)[np.newaxis] for output in outputs]
-    return [_rows_first(tensor, out) for tensor, out in zip(spec.outputs, outputs, strict=True)]
-
-
-def _rows_first(tensor: TensorSpec, output: Array) -> Array:
-    axis = tensor.batch_axis
-    if not axis:
-        return output
-    if axis >= output.ndim:
-        raise InferenceError(
-            f"output '{tensor.name}' has shape {output.shape}, and no axis {axis} along which its "
-            "rows would lie. Open the model with batching=False, or name the axis: batch_axes=."
-        )
-    return np.moveaxis(output, axis, 0)
+    for tensor, output in zip(spec.outputs, outputs, strict=True):
+        axis = tensor.batch_axis or 0
+        if output.shape[axis : axis + 1] != (rows,):
+            raise UnevenRows(
+                f"output '{tensor.name}' has shape {output.shape} for a batch of {rows} rows: they "
+                f"do not lie along its axis {axis}, so they cannot be told apart. Open the model "
+                "with batching=False, or name the axis: batch_axes={...}.",
+                outputs=outputs,
+                rows=rows,
+            )
+    return [
+        np.moveaxis(output, tensor.batch_axis, 0) if tensor.batch_axis else output
+        for tensor, output in zip(spec.outputs, outputs, strict=True)
+    ]

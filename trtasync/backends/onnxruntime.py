@@ -223,6 +223,8 @@ class _CpuLane:
         begin = perf_counter()
         try:
             self._run(slot, self._rows)
+        except InferenceError:
+            raise
         except Exception as error:  # the runtime's exceptions share no base class
             raise InferenceError(f"ONNX Runtime failed on this request: {error}") from error
         return 0.0, perf_counter() - begin, 0.0
@@ -248,7 +250,7 @@ class _FreshLane(_CpuLane):
             if len(cache) >= MAX_BINDINGS:
                 cache.clear()
             feed = cache[rows] = self._feed(slot.views, rows)
-        slot.outputs = slot_outputs(self._spec, self._session.run(self._outputs, feed))
+        slot.outputs = slot_outputs(self._spec, self._session.run(self._outputs, feed), rows)
 
     def _feed(self, views: Views, rows: int) -> dict[str, Array]:
         arrays = model_inputs(self._spec, views, rows)
@@ -296,7 +298,7 @@ class _BoundLane(_FreshLane):
 
     def _run_unbound(self, slot: Any, rows: int) -> None:
         results = self._session.run(self._outputs, self._feed(slot.views, rows))
-        slot.outputs = slot_outputs(self._spec, results)
+        slot.outputs = slot_outputs(self._spec, results, rows)
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()

@@ -74,15 +74,21 @@ class _Estimate:
 class CostCurve:
     """Seconds of a batch by its size, from measured runs."""
 
-    __slots__ = ("_estimates",)
+    __slots__ = ("_estimates", "_excess")
 
     def __init__(self) -> None:
         self._estimates: dict[int, _Estimate] = {}
+        self._excess = 0.0
 
     def learn(self, rows: int, seconds: float, now: float) -> None:
         """A batch of `rows` rows took `seconds`."""
         size = bucket(rows)
         known = self._estimates.get(size)
+        excess = max(0.0, seconds - self._expected(size, seconds))
+        if excess >= self._excess:
+            self._excess = excess
+        else:
+            self._excess += GAIN * (excess - self._excess)
         if known is None:
             self._estimates[size] = _Estimate(seconds, now)
             return
@@ -154,13 +160,31 @@ class CostCurve:
         return self._estimates[max(smaller)].seconds if smaller else 0.0
 
     def bound(self, rows: int) -> float | None:
-        """What a batch of `rows` takes at most by what is known; None when nothing says so."""
+        """What a batch of `rows` takes at most by what is known; None when nothing says so.
+
+        A run that takes longer than expected may be one of many to come, of whatever size: what it
+        took too long is added at once, to all sizes, and wears off with the runs that follow.
+        """
         size = bucket(rows)
         known = self._estimates.get(size)
         if known is not None:
-            return known.seconds
+            return known.seconds + self._excess
         larger = [key for key in self._estimates if key > size]
-        return self._estimates[min(larger)].seconds if larger else None
+        return self._estimates[min(larger)].seconds + self._excess if larger else None
+
+    def _expected(self, size: int, otherwise: float) -> float:
+        """The most that a run of a size should take: as before, or as larger ones did, or so many
+        times what smaller ones took as it is larger."""
+        known = self._estimates.get(size)
+        if known is not None:
+            return known.seconds
+        if not self._estimates:
+            return otherwise
+        larger = [key for key in self._estimates if key > size]
+        if larger:
+            return self._estimates[min(larger)].seconds
+        largest = max(self._estimates)
+        return self._estimates[largest].seconds * size / largest
 
     def known(self, rows: int) -> bool:
         """A batch of this size was measured."""

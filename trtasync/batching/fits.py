@@ -10,6 +10,10 @@ from trtasync.batching.work import Entry, Part, padded
 SOON = 1e-9
 """Seconds that stand for a time of which nothing is believed: such a size is tried."""
 
+WORTH = 3.0
+"""How many times as many answers per second make up for a smaller batch: who is left behind gets
+old, and what serves the oldest first in small batches is behind from then on (docs/policies.md)."""
+
 
 class Fit:
     """The size of one batch, and who is too late for it.
@@ -59,11 +63,11 @@ class Fit:
         return _due(entry) < ends
 
     def shrink(self, entries: Sequence[Entry]) -> None:
-        """Choose the size that answers most rows in time per second.
+        """Choose the size that answers most rows in time per second, rather a large one.
 
-        Among several priorities all but the worst come first, at whatever price. Nobody is kept
-        waiting for ever by smaller requests: the most urgent one has its place, if it can be in
-        time.
+        Who has no deadline is answered in any case, and does not count. Among several priorities
+        all but the worst come first, at whatever price. Smaller requests keep nobody waiting for
+        ever: the most urgent one has its place if it can be in time.
 
         Args:
             entries: what could go, at least one; withdrawn ones are not among them.
@@ -74,15 +78,20 @@ class Fit:
         least = self._least(entries)
         best, score = 0, (0, 0.0)
         for size in self._descending():
-            seconds = self._seconds(size) or SOON
-            if size < least or (not mixed and size <= score[1] * seconds):
-                continue  # with all its rows it would not be better
-            ends = self._begins + seconds
-            going = [(need, level) for due, need, level in needs if due >= ends and need <= size]
-            answered = min(size, sum(need for need, _ in going))
-            better = min(size, sum(need for need, level in going if level < worst)) if mixed else 0
-            if (better, answered / seconds) > score:
-                best, score = size, (better, answered / seconds)
+            if size < least:
+                break
+            ends = self._begins + self._seconds(size)
+            going = [each for each in needs if each[0] >= ends and each[1] <= size]
+            hasty = min(size, sum(need for due, need, _ in going if due < math.inf))
+            better = min(size, sum(need for _, need, level in going if level < worst))
+            rows = min(size, sum(need for _, need, _ in going))
+            rate = hasty / (self._seconds(rows) or SOON) if rows else 0.0
+            if (better, rate) > (score[0], score[1] * WORTH):
+                best, score = size, (better, rate)
+            if hasty == size and not mixed:
+                break
+        if not best and any(due == math.inf for due, _, _ in needs):
+            return  # nobody else could be in time
         self.rows = best or min(need for _, need, _ in needs)
         self.ends = self._begins + self._seconds(self.rows)
         if not best and not self._cost.fresh(padded(self.rows, self._sizes), self._now - TRUST):

@@ -184,6 +184,6 @@ def _write(
     files = []
     if picture is not None:
         files.append(partial(plot, report, picture))
-    if trace is not None and settings.trace is not None:
+    if trace is not None and settings.trace is not None and report.ended == "complete":
         files.append(partial(settings.trace.write, trace))
     deliver(report.dumps(), as_json, partial(show, report=report), *files)

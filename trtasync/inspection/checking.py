@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from trtasync.backends.trials import open_onnx
 from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
 from trtasync.inspection.subjects import Profiles, Target, choose, open_target
-from trtasync.judging import prover
+from trtasync.judging import graph_of
 from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at
 from trtasync.rows.judge import Evidence, judge
@@ -86,7 +87,7 @@ def check_model(
         if batching is not False:
             evidence = Evidence(
                 trial=trial,
-                prove=None if target.model is None else prover(target.model),
+                graph=partial(graph_of, target.model),
                 said=bool(batch_axes),
                 seconds=seconds,
                 sizes=sizes,

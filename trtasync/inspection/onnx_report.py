@@ -9,8 +9,8 @@ from trtasync.build.onnx_files import OnnxFile, read_onnx
 from trtasync.build.resolve import complete, inputs_of
 from trtasync.errors import InvalidInput
 from trtasync.inspection.tensors import TensorReport, as_said, reports
-from trtasync.judging import prover
 from trtasync.rows import Batching
+from trtasync.rows.graph import read_graph
 from trtasync.tensors import ModelSpec
 
 
@@ -107,8 +107,9 @@ def inspect_onnx(
 
 
 def _proofs(path: Path, spec: ModelSpec) -> dict[str, str]:
-    prove = prover(path)
-    found = {} if prove is None else prove({each.name: each.batch_axis for each in spec.inputs})
+    graph = read_graph(path)
+    axes = {each.name: each.batch_axis for each in spec.inputs}
+    found = {} if graph is None else graph.proofs(axes)
     return {
         name: "" if proof.axis is not None else proof.why or "unknown"
         for name, proof in found.items()

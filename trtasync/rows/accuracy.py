@@ -139,7 +139,7 @@ def _demand_alike(what: str, specs: Sequence[TensorSpec], expected: Sequence[Ten
     if names != others:
         raise InvalidInput(
             f"the {what} are {sorted(names)}, those of the model to compare with {sorted(others)}; "
-            "give the model that the plan was built from."
+            "give the model that the plan was built from; one with shape tensors has no match."
         )
 
 

@@ -4,10 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from enum import IntEnum
+from itertools import groupby, islice, product
+from operator import itemgetter
 from typing import Final
 
 from trtasync.axes import is_anonymous
+from trtasync.errors import InvalidInput
 from trtasync.rows.budget import Runs
 from trtasync.rows.check import Settings, examine
 from trtasync.rows.compare import TOLERANCE
@@ -47,8 +50,9 @@ def find_axes(
 ) -> Inferred:
     """Find the axes along which rows lie, by `check`.
 
-    The guess counts if it passes. Otherwise other axes do, if exactly one choice of them passes:
-    where several would, only the user knows which are meant.
+    The guess counts if it passes. Otherwise other axes do, those of one name before those without
+    names, if exactly one choice of them passes: where several would, only the user knows which are
+    meant.
 
     Args:
         trial: the model.
@@ -69,21 +73,42 @@ def find_axes(
         if _passed(first):
             return Inferred(_axes(trial, guess, first), first)
         right: list[Inferred] = []
-        for other in islice(guesses(trial.inputs, guess), MOST_GUESSES - 1):
-            found = examine(runs, trial, other, settings)
-            if _passed(found):
-                right.append(Inferred(_axes(trial, other, found), found))
-            if runs.over:
-                return Inferred(None, first, "time ended before all choices of axes were tried")
+        evidence = _evidence({}, first)
+        others = islice(guesses(trial.inputs, guess), MOST_GUESSES - 1)
+        for _, alike in groupby(others, key=itemgetter(0)):
+            for _, axes in alike:
+                if runs.over:
+                    break
+                try:
+                    found = examine(runs, trial, axes, settings)
+                except InvalidInput:  # samples that the guess suits need not suit other axes
+                    continue
+                evidence = evidence or _evidence(axes, found)
+                if _passed(found):
+                    right.append(Inferred(_axes(trial, axes, found), found))
+            if right:
+                break
+        if runs.over:
+            return Inferred(None, first, "time ended before all choices of axes were tried")
         if len(right) == 1:
             return right[0]
         if right:
             choices = " or ".join(str(one.axes) for one in right[:2])
             return Inferred(None, first, f"more than one choice of axes would do: {choices}")
-        return Inferred(None, first, "with no choice of axes are the rows independent")
+        return Inferred(None, first, f"no choice of axes passed the check{evidence}")
 
 
-def guesses(inputs: Sequence[TensorSpec], first: Mapping[str, int | None]) -> Iterator[Axes]:
+class Ground(IntEnum):
+    """Why axes may be those of the rows, the best reason first."""
+
+    NAME = 0
+    NAMELESS = 1
+    ANY = 2
+
+
+def guesses(
+    inputs: Sequence[TensorSpec], first: Mapping[str, int | None]
+) -> Iterator[tuple[Ground, Axes]]:
     """Choices of axes that the declared shapes allow, without the first one; likely ones first.
 
     The batch axis has one name in all inputs that have rows, or none in any, or it is called
@@ -91,15 +116,17 @@ def guesses(inputs: Sequence[TensorSpec], first: Mapping[str, int | None]) -> It
     would have to grow.
     """
     seen: list[Axes] = [{spec.name: first.get(spec.name) for spec in inputs}]
-    for options in _options(inputs):
+    for ground, options in _options(inputs):
         for choice in product(*options):
             axes = dict(zip((spec.name for spec in inputs), choice, strict=True))
             if axes not in seen and any(axis is not None for axis in choice):
                 seen.append(axes)
-                yield axes
+                yield ground, axes
 
 
-def _options(inputs: Sequence[TensorSpec]) -> Iterator[list[list[int | None]]]:
+def _options(
+    inputs: Sequence[TensorSpec],
+) -> Iterator[tuple[Ground, list[list[int | None]]]]:
     """Axes to choose from, input by input, None among them where it may be shared."""
     dynamic = [_candidates(spec) for spec in inputs]
     names = Counter(
@@ -113,12 +140,13 @@ def _options(inputs: Sequence[TensorSpec]) -> Iterator[list[list[int | None]]]:
         for spec, axes in zip(inputs, dynamic, strict=True)
     ]
     for name, _ in names.most_common():
-        yield [
+        options: list[list[int | None]] = [
             [axis for axis in axes if _name(spec, axis) == name] or otherwise
             for spec, axes, otherwise in zip(inputs, dynamic, nameless, strict=True)
         ]
-    yield nameless
-    yield [[*axes, None] for axes in dynamic]
+        yield Ground.NAME, options
+    yield Ground.NAMELESS, nameless
+    yield Ground.ANY, [[*axes, None] for axes in dynamic]
 
 
 def _candidates(spec: TensorSpec) -> list[int]:
@@ -135,6 +163,15 @@ def _name(spec: TensorSpec, axis: int) -> str | None:
 
 def _passed(findings: Sequence[Finding]) -> bool:
     return all(finding.verdict is Verdict.TESTED for finding in findings)
+
+
+def _evidence(axes: Axes, findings: Sequence[Finding]) -> str:
+    """Of a coupling found with other axes than those first guessed, to end a clause with."""
+    for finding in findings:
+        if finding.verdict is Verdict.COUPLED:
+            where = f"; with {axes}, {finding.output}: " if axes else "; "
+            return f"{where}{finding.why}"
+    return ""
 
 
 def _axes(trial: Trial, inputs: Mapping[str, int | None], findings: Sequence[Finding]) -> Axes:

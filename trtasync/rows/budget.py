@@ -9,6 +9,7 @@ import numpy as np
 
 from trtasync.errors import CudaError, DeviceLost
 from trtasync.rows.verdicts import Array, Trial
+from trtasync.stopping import Stopped
 
 
 class OutOfTime(Exception):
@@ -65,12 +66,13 @@ class Runs:
             OutOfTime: the budget ended, before or during the run.
             Refused: the model failed.
             CudaError, DeviceLost: the machine failed, which is no answer of the model's.
+            Stopped: nobody wants to know any more.
         """
         if self.over:
             raise OutOfTime
         try:
             outputs = [np.array(output) for output in self._trial.run(arrays)]
-        except (CudaError, DeviceLost):
+        except (CudaError, DeviceLost, Stopped):
             raise
         except Exception as error:  # runtimes' exceptions share no base class
             if self.over:

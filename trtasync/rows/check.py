@@ -8,8 +8,9 @@ import numpy as np
 
 from trtasync.rows.budget import Runs
 from trtasync.rows.compare import TOLERANCE
+from trtasync.rows.drawing import drawn, undrawable
 from trtasync.rows.examination import Counts, Examination
-from trtasync.rows.inputs import Layout, Natural, Source, drawn, undrawable
+from trtasync.rows.inputs import Layout, Natural, Source
 from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
 
 

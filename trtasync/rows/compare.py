@@ -1,6 +1,7 @@
 """Rows compared: bit by bit where the run was alike, within a tolerance where it was not."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -33,8 +34,10 @@ def same_bits(left: Array, right: Array) -> bool:
 
 def difference(left: Array, right: Array) -> float:
     """The largest absolute difference; inf for other shapes, or where one is finite alone."""
+    if same_bits(left, right):
+        return 0.0
     if left.shape != right.shape or not is_numeric(left.dtype):
-        return 0.0 if same_bits(left, right) else float("inf")
+        return float("inf")
     apart, _ = _apart(left, right)
     return float(apart.max(initial=0.0))
 
@@ -48,6 +51,7 @@ def relative_difference(left: Array, right: Array) -> float:
     return apart / scale
 
 
+@cache
 def rounding(dtype: np.dtype[Any]) -> float:
     """`ROUNDINGS` of a float type, relative; 0 for other types."""
     if not is_float(dtype):

@@ -7,8 +7,9 @@ from typing import Final
 
 from trtasync.rows.budget import OutOfTime, Refused, Runs
 from trtasync.rows.compare import finite, following_axes, row, same_bits
-from trtasync.rows.exchange import SCHEDULE, Base, Evidence, Exchanges, Run, batch_of, schedule
+from trtasync.rows.exchange import Base, Evidence, Exchanges, Run, batch_of
 from trtasync.rows.inputs import Layout, Row, Source
+from trtasync.rows.schedule import REVERSED_AGAIN, SCHEDULE, schedule
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 ROWS: Final = 3
@@ -22,8 +23,8 @@ DULL_DRAWS: Final = 4
 
 FEWEST_EXCHANGES: Final = 2
 
-FURTHER_RUNS: Final = 4
-"""Beside the first batch and the exchanges: another size, one row, in reverse order, all quiet."""
+FURTHER_RUNS: Final = 5
+"""Beside the first batch and the exchanges: another size, one row, all quiet, twice reversed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,12 @@ class Examination:
         if other in sized and other > 1:
             how = f"among {other} rows instead of {size}"
             self._exchanges.rearranged(sized[other], range(size), how)
+        reversals = {0: size, REVERSED_AGAIN: max(size, other or 0)}
         for number, (place, kind) in enumerate(plan):
             if self._exchanges.undecided:
                 self._exchanges.exchange(place, kind)
-            if number == 0 and self._exchanges.undecided:
-                self._exchanges.reverse()
+            if number in reversals and self._exchanges.undecided:
+                self._exchanges.reverse(reversals[number])
 
     def _run(self, source: Source, rows: Sequence[Row]) -> list[Array]:
         return self._runs.run(self._layout.stack(rows, source.shared))

@@ -4,9 +4,9 @@ The rows of a model that treats them independently then keep their *bits*: the s
 same arithmetic. (At another place or in a batch of another size even those are rounded otherwise.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import cycle
 from typing import Final
 
 import numpy as np
@@ -14,13 +14,14 @@ import numpy as np
 from trtasync.rows.budget import Refused
 from trtasync.rows.compare import (
     difference,
-    is_float,
+    finite,
     relative_difference,
     rounding,
     row,
     same_bits,
 )
 from trtasync.rows.inputs import Row, Source, of_nan, scaled
+from trtasync.rows.schedule import Neighbours
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 Run = Callable[[Sequence[Row]], list[Array]]
@@ -29,68 +30,17 @@ Run = Callable[[Sequence[Row]], list[Array]]
 LOUD: Final = 1e6
 QUIET: Final = 1e-3
 
-WIDER_INTS: Final = (10, 1000, 30_000)
+WIDER_INTS: Final = (10, 100, 1000, 30_000)
 """Bounds of the neighbours' integers, tried one after the other until the model refuses one."""
 
+NARROW: Final = (False, True, True, False, True, True)
+"""Which neighbours are unlike others as a whole: of two, the second, the first, both, and again."""
+
+FEWEST_MOVED: Final = 2
+"""Rows that must differ at another place where one alone may: rounding takes it over a step."""
 
 MOST_DISTINCT: Final = 16
 """Different rows in a batch; a larger one, where the model takes no smaller, repeats them."""
-
-
-class Neighbours(StrEnum):
-    """What a row is put beside."""
-
-    FRESH = "other rows"
-    LOUD = "rows times 1e6"
-    QUIET = "loud rows, itself quiet"
-    NAN = "rows of NaN"
-    COPIES = "copies of itself"
-
-
-class Place(StrEnum):
-    """Which row of the batch is kept."""
-
-    FIRST = "first"
-    MIDDLE = "middle"
-    LAST = "last"
-
-    def of(self, rows: int) -> int:
-        """Its index in a batch."""
-        return {"first": 0, "middle": rows // 2, "last": rows - 1}[self.value]
-
-
-_FIRST, _MIDDLE, _LAST = Place.FIRST, Place.MIDDLE, Place.LAST
-
-SCHEDULE: Final = (
-    # by how many couplings each alone would find, so that a short budget is well spent
-    (_FIRST, Neighbours.FRESH),
-    (_LAST, Neighbours.LOUD),
-    (_MIDDLE, Neighbours.QUIET),
-    (_LAST, Neighbours.NAN),
-    (_FIRST, Neighbours.LOUD),
-    (_MIDDLE, Neighbours.COPIES),
-    (_LAST, Neighbours.FRESH),
-    (_FIRST, Neighbours.NAN),
-    (_LAST, Neighbours.QUIET),
-    (_MIDDLE, Neighbours.FRESH),
-    (_FIRST, Neighbours.COPIES),
-    (_MIDDLE, Neighbours.LOUD),
-    (_FIRST, Neighbours.QUIET),
-    (_MIDDLE, Neighbours.NAN),
-    (_LAST, Neighbours.COPIES),
-)
-
-
-def schedule(sample: Row, rows: int) -> list[tuple[int, Neighbours]]:
-    """The exchanges that make sense for such rows, as (place of the row kept, neighbours)."""
-    floats = any(is_float(array.dtype) for array in sample)
-    ints = any(array.dtype.kind in "iu" for array in sample)
-    kinds = {Neighbours.FRESH, Neighbours.COPIES}
-    if floats:
-        kinds |= {Neighbours.QUIET, Neighbours.NAN}
-    if floats or ints:
-        kinds.add(Neighbours.LOUD)
-    return list(dict.fromkeys((place.of(rows), kind) for place, kind in SCHEDULE if kind in kinds))
 
 
 def batch_of(draw: Callable[[], Row], count: int) -> list[Row]:
@@ -107,6 +57,7 @@ class Evidence:
         output: its name.
         axis: along which its rows lie.
         exchanges: after which a row had kept its bits.
+        moved: batches in which a row was seen to differ at another place.
         live: it changes with the inputs.
         settled: coupled or random; nothing can change that.
     """
@@ -114,6 +65,7 @@ class Evidence:
     output: str
     axis: int
     exchanges: int = 0
+    moved: int = 0
     live: bool = False
     settled: Finding | None = None
 
@@ -141,9 +93,14 @@ class Base:
                 return False
         return same_bits(self.outputs[index], self._again[index])
 
+    def shows(self, other: "Base") -> bool:
+        """Whether its outputs are finite where those of another batch are."""
+        pairs = zip(self.outputs, other.outputs, strict=True)
+        return all(finite(mine) or not finite(its) for mine, its in pairs)
+
 
 class Exchanges:
-    """Exchanges of neighbours in one batch.
+    """Exchanges of neighbours in one batch, which holds the new ones afterwards if they are fresh.
 
     Args:
         run: runs a batch.
@@ -166,7 +123,9 @@ class Exchanges:
         self._evidence = evidence
         self._tolerance = tolerance
         self._ints = 0
-        self._wider = list(WIDER_INTS)
+        several = any(array.ndim and array.dtype.kind in "iu" for array in base.rows[0])
+        self._wider = list(WIDER_INTS) if several else []
+        self._narrow: Iterator[bool] = cycle(NARROW)
         self.reversed = False
 
     @property
@@ -178,33 +137,50 @@ class Exchanges:
         """Keep one row, change all others, compare its bits. A refusal teaches nothing."""
         try:
             base = self._base_of(kind)
-            outputs = self._beside(base, place, kind)
+            other = self._beside(base, place, kind)
         except Refused:
             return
         for index, seen in self.undecided:
-            before, after = base.outputs[index], outputs[index]
-            if before.shape != after.shape:
-                why = f"its shape went from {before.shape} to {after.shape} beside {kind}"
-                self._settle(base, index, seen, why, kind.value, float("inf"))
-                continue
-            kept, now = (row(output, seen.axis, place) for output in (before, after))
-            if not same_bits(kept, now):
-                apart = difference(kept, now)
-                why = f"row {place} of {len(base.rows)} changed by {apart:.3g} beside {kind}"
-                self._settle(base, index, seen, why, kind.value, apart)
-                continue
-            seen.exchanges += 1
-            # a NaN shows in every output that reads the input at all
-            seen.live |= kind is not Neighbours.NAN and not same_bits(before, after)
+            self._compare(base, other, place, kind, index, seen)
+        if kind is Neighbours.FRESH and other.shows(self._base):
+            self._base = other
 
-    def reverse(self) -> None:
-        """The same rows in reverse order. A refusal teaches nothing."""
+    def _compare(
+        self, base: Base, other: Base, place: int, kind: Neighbours, index: int, seen: Evidence
+    ) -> None:
+        before, after = base.outputs[index], other.outputs[index]
+        if before.shape != after.shape:
+            why = f"its shape went from {before.shape} to {after.shape} beside {kind}"
+            self._settle(base, index, seen, why, kind.value, float("inf"))
+            return
+        kept, now = (row(output, seen.axis, place) for output in (before, after))
+        if not same_bits(kept, now):
+            apart = difference(kept, now)
+            why = f"row {place} of {len(base.rows)} changed by {apart:.3g} beside {kind}"
+            self._settle(base, index, seen, why, kind.value, apart)
+            return
+        seen.exchanges += 1
+        # a NaN shows in every output that reads the input at all
+        seen.live |= kind is not Neighbours.NAN and not same_bits(before, after)
+        if kind is Neighbours.COPIES:
+            pairs = _pairs(after, after, seen.axis, [place] * len(base.rows))
+            self._moved(base, index, seen, pairs, "among copies of itself", several=False)
+
+    def reverse(self, count: int) -> None:
+        """The batch's rows in reverse order, over and over. A refusal teaches nothing.
+
+        Args:
+            count: rows to run, at least as many as the batch has.
+        """
+        rows = self._base.rows[::-1]
+        size = len(rows)
         try:
-            outputs = self._run(self._base.rows[::-1])
+            outputs = self._run([rows[index % size] for index in range(count)])
         except Refused:
             return
         self.reversed = True
-        self.rearranged(outputs, range(len(self._base.rows))[::-1], "in reverse order")
+        how = "in reverse order" + (f" among {count} rows" if count > size else "")
+        self.rearranged(outputs, range(size)[::-1], how)
 
     def rearranged(self, outputs: Sequence[Array], places: Sequence[int], how: str) -> None:
         """Compare the base's rows with the same rows elsewhere, within the tolerance.
@@ -216,11 +192,27 @@ class Exchanges:
         """
         for index, seen in self.undecided:
             pairs = _pairs(self._base.outputs[index], outputs[index], seen.axis, places)
-            apart = float(np.median([relative_difference(*pair) for pair in pairs] or [np.inf]))
-            if apart > max(self._tolerance, rounding(outputs[index].dtype)):
-                why = f"rows changed by {apart:.3g} of their size {how}"
-                worst = max((difference(*pair) for pair in pairs), default=float("inf"))
-                self._settle(self._base, index, seen, why, f"the same rows {how}", worst)
+            self._moved(self._base, index, seen, pairs, how)
+
+    def _moved(
+        self,
+        base: Base,
+        index: int,
+        seen: Evidence,
+        pairs: Sequence[tuple[Array, Array]],
+        how: str,
+        several: bool = True,
+    ) -> None:
+        """One row that differs elsewhere is no coupling: most of several rows, or batches, are."""
+        apart = [relative_difference(*pair) for pair in pairs] or [float("inf")]
+        most = max(self._tolerance, rounding(base.outputs[index].dtype))
+        if max(apart) <= most:
+            return
+        seen.moved += 1
+        if seen.moved >= FEWEST_MOVED or (several and np.median(apart) > most):
+            why = f"rows changed by {max(apart):.3g} of their size {how}"
+            worst = max((difference(*pair) for pair in pairs), default=float("inf"))
+            self._settle(base, index, seen, why, f"the same rows {how}", worst)
 
     def _settle(
         self, base: Base, index: int, seen: Evidence, why: str, beside: str, apart: float
@@ -242,18 +234,18 @@ class Exchanges:
             self._quiet = Base(self._run, [scaled(each, QUIET) for each in self._base.rows])
         return self._quiet
 
-    def _beside(self, base: Base, place: int, kind: Neighbours) -> list[Array]:
-        """The outputs of the base's batch with other neighbours."""
-        if kind is not Neighbours.LOUD or not self._wider:
-            return self._run(self._neighbours(base, place, kind, self._ints))
+    def _beside(self, base: Base, place: int, kind: Neighbours) -> Base:
+        """The base's batch with other neighbours; of fresh ones the integers grow."""
+        if not self._wider or kind not in (Neighbours.FRESH, Neighbours.LOUD):
+            return Base(self._run, self._neighbours(base, place, kind, self._ints))
         ints = self._wider.pop(0)
         try:
-            outputs = self._run(self._neighbours(base, place, kind, ints))
+            other = Base(self._run, self._neighbours(base, place, kind, ints))
         except Refused:
             self._wider.clear()
-            return self._run(self._neighbours(base, place, kind, self._ints))
+            return Base(self._run, self._neighbours(base, place, kind, self._ints))
         self._ints = ints
-        return outputs
+        return other
 
     def _neighbours(self, base: Base, place: int, kind: Neighbours, ints: int) -> list[Row]:
         kept = base.rows[place]
@@ -264,7 +256,7 @@ class Exchanges:
     def _neighbour(self, kept: Row, kind: Neighbours, ints: int) -> Row:
         if kind is Neighbours.COPIES:
             return kept
-        fresh = self._source.row(ints if kind is Neighbours.LOUD else 0)
+        fresh = self._source.row(ints, narrow=next(self._narrow))
         match kind:
             case Neighbours.LOUD:
                 return scaled(fresh, LOUD)

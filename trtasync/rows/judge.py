@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trtasync.errors import InvalidInput
 from trtasync.rows.axes import find_axes
 from trtasync.rows.check import check
+from trtasync.rows.graph import Graph
 from trtasync.rows.proof import Proof
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -15,8 +16,9 @@ from trtasync.tensors import ModelSpec, TensorSpec
 log = logging.getLogger("trtasync")
 
 Axes = Mapping[str, int | None]
-Prover = Callable[[Axes], Mapping[str, Proof]]
-"""From the batch axes of the inputs to what the graph proves of each output."""
+CONFIRMING = 0.5
+"""Part of the time for runs that is spent where all is proved: a rule may be wrong, and the first
+exchanges show most of what there is to see."""
 
 MANY = 3
 """Outputs that a warning names."""
@@ -28,7 +30,7 @@ class Evidence:
 
     Attributes:
         trial: runs it; None where its spec is to be taken at its word.
-        prove: reads its graph; None where there is none to read.
+        graph: reads its graph, if there is one to read.
         said: the user named batch axes, so no others are looked for.
         seconds: that runs may take altogether.
         sizes: the batch sizes that it takes; None for any.
@@ -36,7 +38,7 @@ class Evidence:
     """
 
     trial: Trial | None
-    prove: Prover | None = None
+    graph: Callable[[], Graph | None] = lambda: None
     said: bool = False
     seconds: float = 0.3
     sizes: Sequence[int] | None = None
@@ -66,12 +68,12 @@ def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelS
     if spec.fixed_batch == 1 and spec.batched:
         return spec, Judgement(True, "the model takes one row at a time, so none meet")
     begin = time.monotonic()
-    axes, findings = _examine(spec, evidence.trial, evidence)
+    axes, findings, why = _examine(spec, evidence.trial, evidence)
     settled = _with_axes(spec, axes, findings)
     enough = {Verdict.PROVED} if wanted == "proved" else {Verdict.PROVED, Verdict.TESTED}
     poor = [finding for finding in findings if finding.verdict not in enough]
     batched = bool(findings) and not poor
-    reason = _praise(findings) if batched else _blame(poor)
+    reason = _praise(findings) if batched else _blame(poor, why)
     judgement = Judgement(batched, reason, findings, time.monotonic() - begin)
     return replace(settled, batched=batched), judgement
 
@@ -112,53 +114,83 @@ def _at_its_word(spec: ModelSpec, wanted: Batching) -> tuple[ModelSpec, Judgemen
     return spec, Judgement(spec.batched, "as the model says of itself")
 
 
-def _examine(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:
-    """(the batch axis of every input, what is known of every output).
+def _examine(
+    spec: ModelSpec, trial: Trial, evidence: Evidence
+) -> tuple[Axes, tuple[Finding, ...], str]:
+    """(the batch axis of every input, what is known of every output, why that is nothing).
 
     Other axes are looked for only where the file suggests none: what a request of one row means
     must not hang on what the rows of a model do to each other.
     """
-    axes: Axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
-    if spec.has_rows or evidence.said:
+    if not (spec.has_rows or evidence.said):
+        axes, tested, why = _search(spec, trial, evidence)
+        if not tested:
+            return axes, tested, why
+        graph, proofs = _reasoned(spec, axes, evidence)
+    else:
+        begin = time.monotonic()
+        axes = {tensor.name: tensor.batch_axis for tensor in (*spec.inputs, *spec.outputs)}
+        graph, proofs = _reasoned(spec, axes, evidence)
+        proved = len(proofs) and all(proof.axis is not None for proof in proofs.values())
+        seconds = evidence.seconds * CONFIRMING if proved else evidence.seconds
         tested = check(
             trial,
             axes,
-            deadline=evidence.seconds,
+            deadline=max(0.0, min(seconds, begin + evidence.seconds - time.monotonic())),
             sizes=evidence.sizes,
             samples=evidence.samples,
         )
-    else:
-        axes, tested = _search(spec, trial, evidence)
-    inputs = {tensor.name: axes.get(tensor.name) for tensor in spec.inputs}
-    if evidence.prove is None or not tested:
-        return inputs, tested
-    proofs = evidence.prove(inputs)
-    return inputs, tuple(_joined(finding, proofs.get(finding.output)) for finding in tested)
+    if graph is not None:
+        tested = tuple(_joined(each, proofs.get(each.output), graph) for each in tested)
+    return axes, tested, ""
 
 
-def _search(spec: ModelSpec, trial: Trial, evidence: Evidence) -> tuple[Axes, tuple[Finding, ...]]:
-    """Axes that the file does not name, if rows may lie first in some input."""
+def _reasoned(
+    spec: ModelSpec, axes: Axes, evidence: Evidence
+) -> tuple[Graph | None, Mapping[str, Proof]]:
+    """(the graph, what it proves of every output)."""
+    graph = evidence.graph()
+    if graph is None:
+        return None, {}
+    return graph, graph.proofs({tensor.name: axes.get(tensor.name) for tensor in spec.inputs})
+
+
+def _search(
+    spec: ModelSpec, trial: Trial, evidence: Evidence
+) -> tuple[Axes, tuple[Finding, ...], str]:
+    """Axes that the file does not name, if rows may lie first in some input; see `_examine`."""
     heads = [tensor for tensor in spec.inputs if tensor.shape and not tensor.host]
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
     if not first:
-        return {}, ()
+        return {}, (), ""
     found = find_axes(
         trial, {}, deadline=evidence.seconds, sizes=evidence.sizes, samples=evidence.samples
     )
     axes = found.axes or {}
-    return (axes, found.findings) if any(axes.get(name) == 0 for name in first) else ({}, ())
+    if not any(axes.get(name) == 0 for name in first):
+        return {}, (), found.why
+    return axes, found.findings, ""
 
 
-def _joined(tested: Finding, proof: Proof | None) -> Finding:
-    """A coupling that was seen beats a proof, a proof beats a test that saw nothing."""
-    if proof is None:
-        return tested
+def _joined(tested: Finding, proof: Proof | None, graph: Graph) -> Finding:
+    """A coupling that was seen beats a proof, a proof beats a test that saw nothing.
+
+    Without a proof, operators that couple or draw by their nature count more than a test that saw
+    nothing: a number that is rarely drawn, or rows of about one size, show nothing.
+    """
     seen = tested.verdict in (Verdict.COUPLED, Verdict.RANDOM)
-    if proof.axis is not None and not seen:
-        return replace(tested, verdict=Verdict.PROVED, axis=proof.axis, why=proof.why)
-    if proof.axis is not None:
-        return tested
-    return replace(tested, why="; ".join(filter(None, (tested.why, proof.why))))
+    if proof is not None and proof.axis is not None:
+        proved = replace(tested, verdict=Verdict.PROVED, axis=proof.axis, why="")
+        return tested if seen else proved
+    why = "; ".join(filter(None, (tested.why, "" if proof is None else proof.why)))
+    if not seen and graph.random:
+        return replace(
+            tested, verdict=Verdict.RANDOM, why=f"{graph.random[0]} draws random numbers"
+        )
+    if not seen and graph.quantizing:
+        clause = f"{graph.quantizing[0]} scales all rows of a batch by one number taken from it"
+        return replace(tested, verdict=Verdict.COUPLED, why=clause)
+    return replace(tested, why=why)
 
 
 def _with_axes(spec: ModelSpec, axes: Axes, findings: Sequence[Finding]) -> ModelSpec:
@@ -182,9 +214,9 @@ def _praise(findings: Sequence[Finding]) -> str:
     return "rows did not influence each other in any test; there is no proof"
 
 
-def _blame(findings: Sequence[Finding]) -> str:
+def _blame(findings: Sequence[Finding], why: str) -> str:
     if not findings:
-        return "the tensors have no common batch axis"
+        return "the tensors have no common batch axis" + (f": {why}" if why else "")
     named = [
         f"output '{each.output}' is {each.verdict}{f' ({each.why})' if each.why else ''}"
         for each in findings[:MANY]

@@ -8,7 +8,8 @@ import numpy as np
 from trtasync.errors import InferenceError, InvalidInput
 from trtasync.rows.budget import first_line
 from trtasync.rows.compare import finite
-from trtasync.rows.inputs import Layout, Natural, Source, drawn, undrawable
+from trtasync.rows.drawing import drawn, undrawable
+from trtasync.rows.inputs import Layout, Natural, Source
 from trtasync.rows.verdicts import Array, Trial
 
 BATCHES: Final = (1, 3)

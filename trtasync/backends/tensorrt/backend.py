@@ -5,7 +5,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from trtasync.cuda import Device, DeviceArray, Intake, OutputPool, PinnedPool, S
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.profiles import Shape, Shapes
 from trtasync.requests import Array, Layout
-from trtasync.rows import Trial
 from trtasync.staging import CopyThreads, default_threads
 from trtasync.stopping import go_on
 from trtasync.tensors import ModelSpec, Pad, TensorSpec
@@ -137,15 +136,20 @@ class TensorRTBackend:
         self.largest_batch_size = self._plan.largest_batch
         self.default_batch_size = self._plan.largest_batch or 1
 
-    def trial(self) -> Trial:
+    def trial(self) -> PlanTrial:
         """See `Backend.trial`. On the first device."""
         device, engine = self._engines[0]
         return PlanTrial(self._lib, engine, self._plan, device, self._options.stop)
 
     @property
     def possible_batch_sizes(self) -> Sequence[int] | None:
-        """See `Backend.possible_batch_sizes`: what the profiles allow."""
-        return self._plan.sizes_when_tuned() if self._plan.batches else None
+        """See `Backend.possible_batch_sizes`: what the profiles allow, batched or not."""
+        if not self.spec.has_rows:
+            return None
+        try:
+            return self._plan.with_spec(replace(self.spec, batched=True)).sizes_when_tuned()
+        except PlanError:  # none for all inputs
+            return ()
 
     def use(self, spec: ModelSpec) -> None:
         """See `Backend.use`."""

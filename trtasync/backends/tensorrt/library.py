@@ -37,11 +37,12 @@ class Journal:
         """Ask TensorRT what it may well refuse: what it says in this thread meanwhile is kept for
         `since`, and logged as no more than a detail."""
         thread = threading.get_ident()
-        self._quiet.add(thread)
+        others = {thread} - self._quiet  # within another one it ends with that
+        self._quiet |= others
         try:
             yield
         finally:
-            self._quiet.discard(thread)
+            self._quiet -= others
 
     @property
     def is_quiet(self) -> bool:

@@ -21,6 +21,9 @@ LINEAR = "kLINEAR"
 AxisNames = Mapping[str, Sequence[Dim]]
 """Tensor name -> its axes as the model file has them: a plan forgets their names."""
 
+SEVERAL = 3
+"""Batch sizes that tell how a model goes on: one row, some, some more."""
+
 Box = tuple[tuple[int, int], ...]
 """The smallest and the largest number on every axis of a row, of all inputs in order."""
 
@@ -38,6 +41,11 @@ class PlanProfile:
     index: int
     ranges: tuple[Shapes, ...]
     batches: BatchRange | None
+
+    @property
+    def width(self) -> int:
+        """How many batch sizes it takes; 0 where nothing is batched."""
+        return 0 if self.batches is None else max(0, self.batches[1] - self.batches[0] + 1)
 
     def takes(self, rows: int) -> bool:
         """Batches of so many rows are within it."""
@@ -167,19 +175,32 @@ class PlanSpec:
 
     @property
     def tuned(self) -> PlanProfile:
-        """The profile for the most different batch sizes; what it is tuned for stands for all."""
-
-        def width(profile: PlanProfile) -> int:
-            low, high = profile.batches or (1, 1)
-            return high - low
-
-        return max(self.profiles, key=width)
+        """The profile whose optimum stands for all rows: the smallest in which batches of several
+        sizes can be tried, else the one for most sizes."""
+        enough = [profile for profile in self.profiles if profile.width >= SEVERAL]
+        if enough:
+            return min(enough, key=lambda profile: profile.batches or ())
+        return max(self.profiles, key=lambda profile: profile.width)
 
     def sizes_when_tuned(self) -> list[int]:
-        """The batch sizes in which rows run as `tuned` is tuned for them."""
-        best = [range_.opt for range_ in self.tuned.ranges]
-        sizes = [size for low, high in self.batches for size in range(low, high + 1)]
-        return [size for size in sizes if self.profile_for(self.resized(best, size)) is not None]
+        """The batch sizes in which rows run as `tuned` is tuned for them; without other profiles
+        where its own will do."""
+        tuned = self.tuned
+        best = [
+            number
+            for spec, range_ in zip(self.spec.inputs, tuned.ranges, strict=True)
+            for number in self.row_of(spec, range_.opt)
+        ]
+        fitting = [
+            profile
+            for profile in ([tuned] if tuned.width >= SEVERAL else self.profiles)
+            if all(
+                low <= number <= high
+                for number, (low, high) in zip(best, self._rows_of(profile), strict=True)
+            )
+        ]
+        ranges = merged(profile.batches for profile in fitting if profile.batches is not None)
+        return [size for low, high in ranges for size in range(low, high + 1)]
 
     def resized(self, numbers: Sequence[Shape], rows: int) -> tuple[Shape, ...]:
         """The same shapes (and values) with another number of rows."""

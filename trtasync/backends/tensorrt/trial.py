@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +18,14 @@ from trtasync.cuda import Device, PinnedBuffer, Stream
 from trtasync.errors import InferenceError, InvalidInput
 from trtasync.profiles import Shape
 from trtasync.requests import Array
+from trtasync.stopping import go_on
 from trtasync.tensors import TensorSpec
 
 Copying = Callable[[int, int, int, int], int]
 """(target, source, bytes, stream) -> CUDA's code."""
+
+FEW = 3
+"""Rows of most runs of the check."""
 
 
 class PlanTrial:
@@ -48,6 +52,9 @@ class PlanTrial:
         """Args:
         lib, engine, plan, device: as for a lane.
         off: set when the opening that this belongs to is called off.
+
+        Raises:
+            CudaError: not enough memory.
         """
         self._lib = lib
         self._engine: CudaEngine | None = engine
@@ -68,6 +75,20 @@ class PlanTrial:
         self.outputs = plan.spec.outputs
         device.enter()
         self._stream = Stream(device)
+        try:
+            self._warm_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _warm_up(self) -> None:
+        """One run of zeros, which nobody waits for: the first loads the kernels, and may take as
+        long as all others together."""
+        rows = min(self._plan.sizes_when_tuned(), key=lambda size: abs(size - FEW), default=1)
+        best = [range_.opt for range_ in self._tuned.ranges]
+        numbers = zip(self._plan.spec.inputs, self._plan.resized(best, rows), strict=True)
+        with suppress(InferenceError, InvalidInput):  # whoever asks for a run will see
+            self.run([np.zeros(shape, spec.dtype) for spec, shape in numbers if not spec.host])
 
     def _at_its_best(self, spec: TensorSpec, best: Shape) -> TensorSpec:
         return replace(spec, shape=best) if self._plan.spec.has_rows else spec
@@ -78,8 +99,10 @@ class PlanTrial:
         Raises:
             InvalidInput: an array is not of its input's type, or no profile allows the shapes.
             InferenceError: TensorRT refused them, or the trial was stopped.
+            Stopped: the opening was called off.
         """
-        if self._stopped.is_set() or self._off.is_set():
+        go_on(self._off)
+        if self._stopped.is_set():
             raise InferenceError("the trial was stopped; it takes no further runs.")
         for spec, array in zip(self.inputs, arrays, strict=True):
             if array.dtype != spec.dtype:

@@ -14,9 +14,9 @@ from typing import Any
 
 from trtasync.errors import BackendUnavailable
 from trtasync.rows.proof import rules
-from trtasync.rows.proof.choices import Choices, followed
+from trtasync.rows.proof.choices import Choices, Effort, Exhausted, followed
 from trtasync.rows.proof.operators import dynamic_quantization, random_operators
-from trtasync.rows.proof.scopes import Names, Scope, add_initializers
+from trtasync.rows.proof.scopes import MOST_NODES, Names, Scope, add_initializers
 from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import Coupled, Layout, Refused, Tensor, Value
 from trtasync.rows.proof.walk import Walk
@@ -60,14 +60,18 @@ def prove(model: Any, axes: Mapping[str, int | None]) -> dict[str, Proof]:
         ("" if each.domain == "ai.onnx" else each.domain, each.name, each.overload): each
         for each in model.functions
     }
-    scope = Scope(names, versions, own, symbols)
+    effort = Effort(MOST_NODES + 2 * len(model.graph.node))
+    scope = Scope(names, versions, own, symbols, effort)
     outputs = [output.name for output in model.graph.output]
 
     def evaluate(choices: Choices) -> list[Value]:
         within = replace(scope, names=dict(names), choices=choices)
         return Walk().nodes(model.graph.node, outputs, within)
 
-    found = followed(evaluate, symbols)
+    try:
+        found = followed(evaluate, symbols, effort)
+    except Exhausted:
+        found = [Coupled("it takes more effort to follow the rows than is spent")] * len(outputs)
     return {name: _proof(value) for name, value in zip(outputs, found, strict=True)}
 
 

@@ -1,6 +1,7 @@
 """Several ways to go, where it cannot be told which: joined, or followed one by one."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from trtasync.rows.proof.sizes import Size, Symbols
@@ -15,6 +16,26 @@ from trtasync.rows.proof.tensors import (
 
 MOST_CHOICES: Final = 4
 """Made one after another within one graph."""
+
+
+class Exhausted(Exception):
+    """The proof has taken all the effort that it may."""
+
+
+@dataclass(slots=True)
+class Effort:
+    """What one proof may still spend.
+
+    Attributes:
+        nodes: to be evaluated.
+    """
+
+    nodes: int
+
+    def spend(self) -> None:
+        self.nodes -= 1
+        if self.nodes < 0:
+            raise Exhausted
 
 
 class Choices:
@@ -35,21 +56,26 @@ class Choices:
         return chosen
 
 
-def followed(evaluate: Callable[[Choices], list[Value]], symbols: Symbols) -> list[Value]:
+def followed(
+    evaluate: Callable[[Choices], list[Value]], symbols: Symbols, effort: Effort
+) -> list[Value]:
     """What holds of a graph's outputs whichever way its branches go.
 
     Args:
         evaluate: from choices to outputs; it comes by the same branches if they go the same way.
         symbols: of this proof.
+        effort: of this proof; most of it is left for what comes after.
     """
     waiting: list[tuple[bool, ...]] = [()]
     found: list[Value] | None = None
     while waiting:
         given = waiting.pop()
         choices = Choices(given)
+        before = effort.nodes
         values = evaluate(choices)
+        dear = 2 * (before - effort.nodes) > effort.nodes // 4
         missing = any(isinstance(value, Coupled) for value in values)
-        if missing and choices.wanted and len(given) < MOST_CHOICES:
+        if missing and choices.wanted and len(given) < MOST_CHOICES and not dear:
             waiting += [(*given, True), (*given, False)]
             continue
         found = values if found is None else _either(found, values, symbols)

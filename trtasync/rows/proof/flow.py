@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from trtasync.rows.proof.calls import normalized
+from trtasync.rows.proof.calls import normalized, sizes_of
 from trtasync.rows.proof.choices import joined
 from trtasync.rows.proof.scopes import Run, Scope, named, read_attributes
 from trtasync.rows.proof.sizes import Size, Symbols
@@ -81,9 +81,33 @@ def _loop(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
         scope.symbols,
     )
     _shared(results[0], "runs as often as single rows say")
+    collected = results[1 + len(first) :]
+    if not _surely_turns(inputs[0], inputs[1] if len(inputs) > 1 else None):
+        # of no turns runtimes make a tensor of another rank
+        collected = [_without_rows(node, value) for value in collected]
     turns = scope.symbols.fresh()
-    stacked = [told(node, _stacked, value, 0, turns) for value in results[1 + len(first) :]]
+    stacked = [told(node, _stacked, value, 0, turns) for value in collected]
     return [told(node, _outside, value, before, scope.symbols) for value in (*states, *stacked)]
+
+
+def _surely_turns(count: Value | None, go_on: Value | None) -> bool:
+    """Whether a loop runs at least once, if the axis that it may follow has any length."""
+    going = go_on is None or (
+        isinstance(go_on, Tensor)
+        and go_on.values is not None
+        and go_on.values.dtype != object
+        and bool(go_on.values.all())
+    )
+    if not isinstance(count, Tensor) or count.values is None:
+        return going and count is None
+    [turns] = sizes_of(count.values)
+    return going and turns.least is not None and (turns.number is None or turns.number > 0)
+
+
+def _without_rows(node: Any, value: Value) -> Value:
+    if isinstance(value, Tensor) and value.layout is None:
+        return value
+    return Coupled(f"{named(node)} may run no turn, and collect no rows then")
 
 
 def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
@@ -95,7 +119,8 @@ def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     first, scanned = list(inputs[:count]), inputs[count:]
     axes = attributes.get("scan_input_axes") or [0] * len(scanned)
     before = scope.symbols.made
-    slices = [told(node, _slice_of, value, axis) for value, axis in zip(scanned, axes, strict=True)]
+    # raises where the number of turns is not that of an axis without rows
+    slices = [_slice_of(value, axis) for value, axis in zip(scanned, axes, strict=True)]
     states, results = _settled(
         node, first, lambda states: run.graph(body, scope, [*states, *slices]), 0, scope.symbols
     )
@@ -175,8 +200,12 @@ def told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
 
 def _slice_of(value: Value | None, axis: int) -> Value:
     """One element along an axis."""
-    if not isinstance(value, Tensor):
-        return Coupled("a scanned input is left out") if value is None else value
+    if isinstance(value, Coupled):
+        raise Inherited(value.why)
+    if isinstance(value, Refused):
+        raise Refuses
+    if value is None:
+        raise NotProved("lacks an input")
     if value.counts_rows or value.places:
         raise NotProved("goes through what tells rows by their number or places")
     if value.shape is None:

@@ -7,29 +7,17 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from trtasync.rows.proof.calls import MOST_ELEMENTS
-from trtasync.rows.proof.choices import Choices
+from trtasync.rows.proof.choices import Choices, Effort
 from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import Coupled, NotProved, Tensor, Value
 
 STANDARD: Final = ("", "ai.onnx")
-MOST_NODES: Final = 200_000
-"""Evaluated in one proof, those of loops and functions as often as they are looked at."""
+MOST_NODES: Final = 40_000
+"""Evaluated in one proof, besides each once: those of loops, functions and ways to go again."""
 DEEPEST: Final = 24
 """Graphs within graphs, functions within functions."""
 
 Names = MutableMapping[str, Value | None]
-
-
-@dataclass(slots=True)
-class Effort:
-    """What one proof may still spend."""
-
-    nodes: int = MOST_NODES
-
-    def spend(self) -> None:
-        self.nodes -= 1
-        if self.nodes < 0:
-            raise NotProved("comes after more nodes than are followed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +39,8 @@ class Scope:
     versions: Mapping[str, int]
     functions: Mapping[tuple[str, str, str], Any]
     symbols: Symbols
+    effort: Effort
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    effort: Effort = field(default_factory=Effort)
     choices: Choices = field(default_factory=Choices)
     depth: int = 0
 

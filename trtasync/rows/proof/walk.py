@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from trtasync.rows.proof.calls import MOST_AXES, RULES, Call, Rule
 from trtasync.rows.proof.chance import draws
-from trtasync.rows.proof.choices import Choices, followed
+from trtasync.rows.proof.choices import Choices, Exhausted, followed
 from trtasync.rows.proof.flow import CONTROL, call_function
 from trtasync.rows.proof.folding import folded
 from trtasync.rows.proof.places import with_places
@@ -48,7 +48,7 @@ class Walk:
             within = scope.inner(_layered(dict(names), scope), choices=choices)
             return self.nodes(graph.node, outputs, within)
 
-        return followed(evaluate, scope.symbols)
+        return followed(evaluate, scope.symbols, scope.effort)
 
     def nodes(self, nodes: Sequence[Any], outputs: Sequence[str], scope: Scope) -> list[Value]:
         for node in nodes:
@@ -64,6 +64,8 @@ class Walk:
         try:
             scope.effort.spend()
             values = list(self._results(node, scope))
+        except Exhausted:
+            raise
         except Refuses:
             return [Refused()] * count
         except Inherited as reason:

@@ -6,10 +6,13 @@ another row, on the number of rows or on its place among them.
 
 from trtasync.rows.proof.rules import (
     classic,
+    cutting,
     dynamic,
     elementwise,
+    growing,
     images,
     indexing,
+    losses,
     products,
     recurrent,
     reductions,
@@ -20,10 +23,13 @@ from trtasync.rows.proof.rules import (
 
 __all__ = [
     "classic",
+    "cutting",
     "dynamic",
     "elementwise",
+    "growing",
     "images",
     "indexing",
+    "losses",
     "products",
     "recurrent",
     "reductions",

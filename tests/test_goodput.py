@@ -1,0 +1,41 @@
+"""Callers with deadlines through the engine: a batch too large for them is made smaller."""
+
+import time
+
+import anyio
+import pytest
+
+from tests.helpers import Array, check_at_rest, row, tensor, until
+from trtasync import Engine, open_engine
+from trtasync.testing import FunctionBackend
+
+pytestmark = pytest.mark.anyio
+
+FIRST, EACH = 0.005, 0.02
+"""Seconds of a batch, and of each of its rows: 0.165 for eight rows, 0.085 for four."""
+PATIENCE = 0.15
+
+
+def model(x: Array) -> Array:
+    time.sleep(FIRST + EACH * len(x))  # the model's work, not a way to order things
+    return x.copy()
+
+
+async def test_eight_callers_for_whom_a_batch_of_eight_is_too_late() -> None:
+    backend = FunctionBackend(model, inputs=[tensor("x", "N", 4)], outputs=[tensor("y", "N", 4)])
+    answers = [0]
+
+    async def ask(engine: Engine) -> None:
+        while True:
+            with anyio.move_on_after(PATIENCE):
+                await engine.infer(row(1))
+                answers[0] += 1
+
+    async with open_engine(backend, max_batch_size=8) as engine:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(ask, engine)
+            await until(lambda: answers[0] >= 24)
+            tasks.cancel_scope.cancel()
+        await until(lambda: engine.statistics().in_flight == 0)
+        check_at_rest(engine)

@@ -1,0 +1,193 @@
+"""Rows drawn at random, by the type, shape and name of the inputs."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from trtasync.rows.compare import is_float, is_numeric
+from trtasync.rows.inputs import Layout, Row
+from trtasync.rows.verdicts import Array
+from trtasync.tensors import TensorSpec
+
+MOST_ELEMENTS: Final = 1 << 21
+"""Of one row of all inputs, by the choice of free axes; a fixed shape may have more."""
+
+MOST_FIXED_ELEMENTS: Final = 1 << 24
+
+SAMPLE_RATE: Final = 16_000
+
+NARROW: Final = np.float32(0.3)
+"""How far the floats of a narrow row lie apart, as a share of the usual."""
+
+_RATE = re.compile(r"sr|.*sampl(e|ing)_?rate.*", re.IGNORECASE)
+_LENGTH = re.compile(
+    r"\w*(len|lens|length|lengths|width|widths|height|heights)(_.*)?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How inputs are drawn.
+
+    Attributes:
+        length: of every free axis; equal names thus have equal lengths.
+        ints: the smallest and the largest integer.
+        floats: the distribution of floats.
+    """
+
+    length: int
+    ints: tuple[int, int]
+    floats: Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+def _normal(chance: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return chance.standard_normal(shape, np.float32)
+
+
+def _uniform(chance: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return chance.random(shape, np.float32)
+
+
+def _about_one(chance: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.float32(1) + np.float32(0.1) * chance.standard_normal(shape, np.float32)
+
+
+RECIPES: Final = (
+    Recipe(64, (0, 1), _normal),
+    Recipe(32, (0, 9), _uniform),
+    Recipe(512, (1, 100), _about_one),
+    Recipe(16, (1, 2), _normal),
+    Recipe(8, (0, 1), _uniform),
+    Recipe(224, (1, 9), _uniform),
+    Recipe(SAMPLE_RATE, (1, 9), _normal),
+)
+"""In the order in which they are tried."""
+
+FIXED_RECIPES: Final = 5
+"""So many of them for a model without free axes."""
+
+
+def undrawable(layout: Layout) -> str:
+    """Why no inputs can be drawn; "" where they can."""
+    for index, spec in enumerate(layout.inputs):
+        if not is_numeric(spec.dtype):
+            return f"inputs of type {spec.dtype} ({spec.name}) cannot be drawn"
+        if _size(layout.row_shape(index), 1) > MOST_FIXED_ELEMENTS:
+            return f"a row of {spec.name} has more than {MOST_FIXED_ELEMENTS} elements"
+    return ""
+
+
+def drawn(layout: Layout, chance: np.random.Generator) -> Iterator["Drawn"]:
+    """One source after the other, each drawn by another recipe."""
+    shapes = [layout.row_shape(index) for index in range(len(layout.inputs))]
+    free = any(not isinstance(dim, int) for shape in shapes for dim in shape)
+    for recipe in RECIPES if free else RECIPES[:FIXED_RECIPES]:
+        yield Drawn(layout, recipe, chance)
+
+
+class Drawn:
+    """Random rows of one recipe; see `Source`."""
+
+    def __init__(self, layout: Layout, recipe: Recipe, chance: np.random.Generator):
+        self._layout = layout
+        self._recipe = recipe
+        self._chance = chance
+        shapes = [layout.row_shape(index) for index in range(len(layout.inputs))]
+        room = MOST_ELEMENTS // len(shapes)
+        length = min(_longest_free_axis(shape, recipe.length, room) for shape in shapes)
+        self._shapes = [
+            tuple(dim if isinstance(dim, int) else length for dim in shape) for shape in shapes
+        ]
+        self._longest = max((dim for shape in self._shapes for dim in shape), default=1)
+        self.shared = self._draw(shared=True)
+
+    def row(self, ints: int = 0, *, narrow: bool = False) -> Row:
+        """See `Source`."""
+        return self._draw(shared=False, ints=ints, narrow=narrow)
+
+    def _draw(self, *, shared: bool, ints: int = 0, narrow: bool = False) -> tuple[Array, ...]:
+        inputs = zip(self._layout.inputs, self._layout.axes, self._shapes, strict=True)
+        return tuple(
+            # int4 and its kin go through int64; floats too wide for their type are no harm here
+            np.asarray(self._values(spec, shape, ints, narrow)).astype(spec.dtype)
+            for spec, axis, shape in inputs
+            if (axis is None) is shared
+        )
+
+    def _values(self, spec: TensorSpec, shape: tuple[int, ...], ints: int, narrow: bool) -> Array:
+        dtype, chance = spec.dtype, self._chance
+        if "mask" in spec.name.lower():
+            return self._mask(shape, narrow)
+        if is_float(dtype):
+            return self._floats(shape, narrow)
+        named = self._by_name(spec.name.lower(), shape)
+        if named is not None:
+            return named
+        if dtype.kind == "b":
+            return chance.random(shape) < (chance.random() if narrow else 0.5)
+        if dtype.kind in "iu" and dtype.itemsize == 1:
+            limits = np.iinfo(dtype)
+            return self._ints(shape, limits.min, limits.max, narrow)
+        low, high = self._recipe.ints
+        if len(spec.shape) == 1:  # an integer per row may be a size or a trip count: it stays small
+            return self._ints(shape, low, high, narrow)
+        return self._ints(shape, low, max(high, ints - 1), narrow)
+
+    def _mask(self, shape: tuple[int, ...], narrow: bool) -> Array:
+        longest = shape[-1] if shape else 1
+        if not narrow:
+            return _ramp(shape) < self._chance.integers((longest + 1) // 2, longest + 1)
+        length = int((longest + 2) ** self._chance.random()) - 1  # short as often as long
+        if self._chance.random() < 0.5:
+            return _ramp(shape) < length
+        return self._chance.random(shape) < length / max(1, longest)
+
+    def _floats(self, shape: tuple[int, ...], narrow: bool) -> Array:
+        values = self._recipe.floats(self._chance, shape)
+        if not narrow:
+            return values
+        centre = self._recipe.floats(self._chance, ())
+        return np.asarray(centre + NARROW * (values - centre))
+
+    def _ints(self, shape: tuple[int, ...], low: int, high: int, narrow: bool) -> Array:
+        """From the whole range, or from a part of it, a small one as often as a large one."""
+        if narrow:
+            span = int((high - low + 1) ** self._chance.random())
+            low = int(self._chance.integers(low, high - span + 2))
+            high = low + span - 1
+        return self._chance.integers(low, high + 1, shape)
+
+    def _by_name(self, name: str, shape: tuple[int, ...]) -> Array | None:
+        """Integers whose name says what they are."""
+        if _RATE.fullmatch(name):
+            return np.full(shape, SAMPLE_RATE)
+        if _LENGTH.fullmatch(name) and self._longest > 1:
+            return self._chance.integers(1, self._longest + 1, shape)
+        if "position" in name:
+            return _ramp(shape)
+        if "type" in name or "segment" in name:
+            return self._chance.integers(0, 2, shape)
+        return None
+
+
+def _ramp(shape: tuple[int, ...]) -> Array:
+    """0, 1, 2 ... along the last axis."""
+    return np.broadcast_to(np.arange(shape[-1]), shape) if shape else np.asarray(0)
+
+
+def _size(shape: Sequence[int | str | None], free: int) -> int:
+    size = 1
+    for dim in shape:
+        size *= dim if isinstance(dim, int) else free
+    return size
+
+
+def _longest_free_axis(shape: Sequence[int | str | None], wanted: int, room: int) -> int:
+    """At most `wanted`, and so short that the shape has no more elements than there is room."""
+    count = sum(not isinstance(dim, int) for dim in shape)
+    if not count:
+        return wanted
+    return max(1, min(wanted, int((room / max(1, _size(shape, 1))) ** (1 / count))))

@@ -1,0 +1,50 @@
+"""An ONNX model as a graph: what it proves, and what its operators give away."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtasync.rows.proof import Proof, dynamic_quantization, prove, random_operators
+
+LARGEST = 512 << 20
+"""Bytes of an ONNX file up to which it is read a second time for a proof."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What can be read of a model's rows.
+
+    Attributes:
+        random: its operators that draw random numbers.
+        quantizing: its operators that scale all rows of a batch by one number taken from it.
+    """
+
+    random: tuple[str, ...]
+    quantizing: tuple[str, ...]
+    _model: Any
+
+    def proofs(self, axes: Mapping[str, int | None]) -> dict[str, Proof]:
+        """Output -> what is proved of it, for rows along these axes of the inputs."""
+        return prove(self._model, axes)
+
+
+def read_graph(model: str | Path | bytes) -> Graph | None:
+    """The graph of an ONNX file, or of its bytes; None where it cannot be had: without the `onnx`
+    package, of a file that is very large or is no ONNX."""
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError:
+        return None
+    size = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
+    if size > LARGEST:
+        return None
+    try:
+        if isinstance(model, bytes):
+            read = onnx.load_model_from_string(model)
+        else:
+            read = onnx.load(model, load_external_data=False)
+    except DecodeError:
+        return None
+    return Graph(tuple(random_operators(read)), tuple(dynamic_quantization(read)), read)
