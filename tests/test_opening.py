@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -172,6 +174,35 @@ async def test_a_forgotten_engine_on_a_gpu_frees_the_gpu(tmp_path: Path) -> None
             engines.clear()
         await until(lambda: not gpu.world.allocations)
         join_threads()
+
+
+FORGOTTEN = f"""
+import asyncio, sys, numpy as np, trtasync
+from trtasync.testing import ScriptedBackend
+
+async def main():
+    for model in ({str(LINE)!r}, ScriptedBackend()):
+        engine = await trtasync.open_engine(model, backend="onnxruntime", loop_budget=0.0)
+        axes = engine.inputs[0].shape
+        await engine.infer(np.zeros([n if isinstance(n, int) else 16 for n in axes], np.float32))
+        kept.append(engine)
+
+kept = []
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("last", ["", "kept.clear()", "kept.append(kept)"])
+def test_a_process_ends_well_with_an_engine_that_nobody_closed(last: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", FORGOTTEN + last],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+    assert "unclosed <trtasync.Engine 'digits_line' on onnxruntime" in done.stderr
 
 
 # -- memory ---------------------------------------------------------------------------------------

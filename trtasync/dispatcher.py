@@ -5,10 +5,11 @@ policy what to do and does it. There is no other way from a decision to an actio
 """
 
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -546,7 +547,7 @@ class Dispatcher:
                 log.exception("%s: it was forgotten, and does not close", self._name)
             self.release()
 
-        with suppress(RuntimeError):  # the interpreter is leaving, and starts no thread any more
+        if not sys.is_finalizing():  # a thread would not run any more, and its start wait for it
             threading.Thread(target=end, name=f"trtasync {self._name} end", daemon=True).start()
 
     def release(self) -> None:
