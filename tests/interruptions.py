@@ -48,7 +48,8 @@ class Interruption:
         return self._line
 
     def _is_below(self, frame: FrameType | None) -> bool:
-        while frame is not None:
+        # Python itself swallows what comes in a finalizer
+        while frame is not None and frame.f_code.co_name != "__del__":
             if frame.f_code is self._root:
                 return True
             frame = frame.f_back

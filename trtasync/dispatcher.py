@@ -120,6 +120,7 @@ class Dispatcher:
         self._notes: deque[tuple[Batch, Outcome]] = deque()
         self._deaths: deque[tuple[int, BaseException]] = deque()
         self._home: deque[Any] = deque()
+        self._leaving: tuple[Call, ...] = ()
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
         self._idle: Future | None = None
@@ -132,8 +133,11 @@ class Dispatcher:
     def tick(self) -> float:
         """Requests of one loop iteration share one time stamp and one ring of the bell."""
         self.loop.check()
-        self.stamp = now = self._now()
+        if self._leaving:
+            self._mend()
+        now = self._now()
         self.loop.ring()
+        self.stamp = now
         return now
 
     def stage_first(self, batch: Batch, call: Call) -> None:
@@ -170,39 +174,60 @@ class Dispatcher:
     def stage_placements(self) -> None:
         """Stage what the policy found a place for outside `submit`."""
         placements = self.policy.placements
-        waiting = placements[:]
-        placements.clear()
-        for entry in waiting:
+        while placements:
+            entry = placements[0]
             batch = entry.batch
-            if entry.gone or batch is None:
-                continue
-            try:
-                self.stage(batch, entry)
-            except Exception as error:  # one caller's array must not stop the others
-                self.fail_unstaged(call_of(entry), error)
+            if not entry.gone and batch is not None:
+                try:
+                    self.stage(batch, entry)
+                except Exception as error:  # one caller's array must not stop the others
+                    self._delivery.fail(call_of(entry), _unstaged(error))
+                    self.loop.ring()  # who gets its slot is staged then
+            placements.popleft()  # not before it is staged: it may be another caller's
 
-    def fail_unstaged(self, call: Call, error: BaseException) -> None:
-        """A request could not be staged: it fails and its rows are withdrawn, nobody else's."""
-        if not isinstance(error, Exception):
-            self.abandon(call)
-            raise error
-        if not isinstance(error, TrtasyncError):
-            cause, error = error, InferenceError(f"the request could not be staged: {error!r}")
-            error.__cause__ = cause
-        self._delivery.fail(call, error)
-        self.loop.ring()  # who gets its slot is staged then
+    def leave(self, call: Call, error: BaseException) -> None:
+        """A caller goes without an answer, by an exception: its request leaves the queue.
 
-    def abandon(self, call: Call) -> None:
-        """The caller was cancelled: the request leaves the queue, or its answer will be dropped."""
+        It may have come between any two lines of what let the request in, near the limit of the
+        stack too. So it is noted first, by opcodes that call nothing; whoever comes next then sees
+        to what is left undone here. Every request rings the bell before it changes anything.
+
+        Args:
+            call: the request.
+            error: why; a request that could not be staged fails with one of ours instead.
+        """
+        self._leaving = (*self._leaving, call)
+        self.stamp = 0.0
         if call.future.done() and not call.future.cancelled():
+            # it was answered or failed, and perhaps cancelled before it woke up
             if call.lent is not None:
                 call.lent.release()
-            return  # it was answered or failed, and its task was cancelled before it woke up
-        self.meter.cancelled += 1
-        self.policy.withdraw(call, self._now())
-        call.parts = None
+            self._leaving = tuple(other for other in self._leaving if other is not call)
+        elif call.future.cancelled() and len(self._leaving) == 1:
+            # it was waiting for its answer, so all is in order
+            self.loop.ring()
+            self.policy.withdraw(call, self._now())
+            call.parts = None
+            self._leaving = ()
+            self.meter.cancelled += 1
+            self.stage_placements()
+        else:
+            self.loop.ring()
+            self._mend()
+            if isinstance(error, Exception):
+                self.meter.cancelled -= 1
+                self.meter.failed += 1
+                raise _unstaged(error)
+
+    def _mend(self) -> None:
+        """Somebody who left was interrupted, in the midst of the policy perhaps."""
+        left = self._leaving
+        self.policy.mend(left, self._now())
+        for call in left:
+            call.parts = None
+        self._leaving = ()
+        self.meter.cancelled += len(left)
         self.stage_placements()
-        self.loop.ring()
 
     def _came_home(self, slot: Any) -> None:
         """Every answer lent of a slot came back. From any thread."""
@@ -250,6 +275,8 @@ class Dispatcher:
         """The one door: take in what finished, launch what should go, set the alarm."""
         self.stamp = 0.0
         try:
+            if self._leaving:
+                self._mend()
             if self._notes or self._deaths or self._polled or self._staging or self._home:
                 self._collect()
             begin = self._now()
@@ -265,8 +292,10 @@ class Dispatcher:
             self._left = self._now()
             if self._idle is not None and not self._idle.done() and self.is_idle():
                 self._idle.set_result(None)
-        except Exception as error:
+        except BaseException as error:
             self._break(error)
+            if not isinstance(error, Exception):
+                raise
 
     def _launch_all(self, begin: float) -> None:
         """Launch what should go."""
@@ -568,3 +597,12 @@ class Dispatcher:
                 closing.callback(worker.lane.close)
             for worker in self._workers:
                 closing.callback(worker.thread.join)
+
+
+def _unstaged(error: Exception) -> TrtasyncError:
+    """What a request fails with that could not be staged."""
+    if isinstance(error, TrtasyncError):
+        return error
+    failure = InferenceError(f"the request could not be staged: {error!r}")
+    failure.__cause__ = error
+    return failure

@@ -16,7 +16,7 @@ from trtasync.batching import Batch, Group, PolicyOptions
 from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
 from trtasync.calls import Call, own_error
 from trtasync.dispatcher import Dispatcher
-from trtasync.errors import EngineClosed, InvalidInput
+from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge
 from trtasync.loops import Future, in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
@@ -25,6 +25,9 @@ from trtasync.tensors import Pad, TensorSpec
 
 ndarray = np.ndarray
 NEVER = math.inf
+
+_REFUSED = (QueueFull, RequestTooLarge)
+"""What `Policy.submit` raises when it has changed nothing."""
 
 _CLOSED = "the engine is closed; open another one."
 _ABORTED = "the engine was closed before this request ran."
@@ -172,11 +175,11 @@ class Engine:
             return await self._infer_otherwise(form, arrays, level, deadline, outputs)
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
-        if level != DEFAULT_LEVEL or deadline is not NEVER:
-            batch = self._submit_urgent(call, level, deadline)
-        else:
-            batch = self._submit(call, False)
         try:
+            if level != DEFAULT_LEVEL or deadline is not NEVER:
+                batch = self._submit_urgent(call, level, deadline)
+            else:
+                batch = self._submit(call, False)
             if batch is None:
                 dispatcher.stage_placements()
             elif (vectors := batch.vectors) is not None and form.plain:
@@ -189,12 +192,11 @@ class Engine:
             else:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain
-        except BaseException as error:
-            dispatcher.fail_unstaged(call, error)
-        try:
             return await future
-        except BaseException:
-            dispatcher.abandon(call)
+        except _REFUSED:
+            raise
+        except BaseException as error:
+            dispatcher.leave(call, error)
             raise
 
     async def _infer_otherwise(
@@ -208,18 +210,17 @@ class Engine:
         call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
         call.on_device = on_device
         call.lend = on_device is None
-        batch = self._submit_urgent(call, level, deadline)
         try:
+            batch = self._submit_urgent(call, level, deadline)
             if batch is None:
                 dispatcher.stage_placements()
             else:
                 dispatcher.stage(batch, call)
-        except BaseException as error:
-            dispatcher.fail_unstaged(call, error)
-        try:
             return await call.future
-        except BaseException:
-            dispatcher.abandon(call)
+        except _REFUSED:
+            raise
+        except BaseException as error:
+            dispatcher.leave(call, error)
             raise
         finally:
             # a split request and its parts are a cycle; memory goes at once

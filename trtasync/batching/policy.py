@@ -184,8 +184,11 @@ class Policy:
         self._give_back(slot, now)
 
     def _give_back(self, slot: SlotLike, now: float) -> None:
-        if slot.lane is None or self._lanes[slot.lane].alive:
+        if self._is_usable(slot):
             self._places.give_back(slot, now)
+
+    def _is_usable(self, slot: SlotLike) -> bool:
+        return slot.lane is None or self._lanes[slot.lane].alive
 
     def lane_died(self, index: int, now: float) -> bool:
         """A lane cannot be used again; what was forming for it is formed elsewhere.
@@ -199,7 +202,7 @@ class Policy:
         self._places.grant(now)
         # a slot in flight there is lost with it, though it be another lane's
         return any(lane.alive for lane in self._lanes) and any(
-            slot.lane is None or self._lanes[slot.lane].alive for slot in self._slots
+            self._is_usable(slot) for slot in self._slots
         )
 
     def drain(self) -> list[Ticket]:
@@ -215,6 +218,18 @@ class Policy:
             for part in ticket.parts or ():
                 part.gone = True
         return list(dict.fromkeys(tickets))
+
+    def mend(self, left: Sequence[Ticket], now: float) -> None:
+        """An exception came between any two lines of `submit`, `park` or `withdraw`: those who left
+        by it are taken out, and what can be derived is derived anew. O(requests)."""
+        for ticket in left:
+            ticket.gone, ticket.parked = True, False
+            for part in ticket.parts or ():
+                part.gone = True
+        busy = [*self._lent, *(batch.slot for lane in self._lanes for batch in lane.running)]
+        usable = [slot for slot in self._slots if slot not in busy and self._is_usable(slot)]
+        self.queued = self._places.mend([ticket.group for ticket in left], usable)
+        self._places.grant(now)
 
     def release(self) -> None:
         """Forget the slots: nothing will run any more."""

@@ -119,8 +119,8 @@ class AsyncioLoop:
 
     def ring(self) -> None:
         if not self._rung and not self._closed:
-            self._rung = True
             self._loop.call_soon(self._fire, context=self._context)
+            self._rung = True
 
     def _fire(self) -> None:
         self._rung = False
@@ -133,9 +133,10 @@ class AsyncioLoop:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._timer_at = when
+            self._timer_at = math.inf
         if when < math.inf and not self._closed:
             self._timer = self._loop.call_at(when, self._alarmed, context=self._context)
+            self._timer_at = when
 
     def _alarmed(self) -> None:
         self._timer = None
@@ -151,6 +152,9 @@ class AsyncioLoop:
             self._loop.call_soon_threadsafe(self._fire_from_thread, context=self._context)
         except RuntimeError:
             self._closed = True  # the loop is closed: there is nobody left to tell
+        except BaseException:
+            self._rung_from_thread = False  # the next one rings
+            raise
 
     def _fire_from_thread(self) -> None:
         self._rung_from_thread = False
