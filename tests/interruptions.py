@@ -1,4 +1,4 @@
-"""An exception between any two lines: raised by a trace function, as a signal or a debugger would."""
+"""An exception between any two lines: raised by a trace function."""
 
 import sys
 from collections.abc import Callable

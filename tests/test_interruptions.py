@@ -1,11 +1,9 @@
 """An exception between any two lines of `infer`: the engine is as usable as before.
 
-Every line that a request runs on its caller's stack is tried, one after another, on one engine: what
-an interruption leaves behind would add up.
+Every line that a request runs on its caller's stack is tried, one after another, on one engine:
+what an interruption leaves behind would add up.
 """
 
-import math
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,18 +15,16 @@ from tests.helpers import (
     Array,
     Caller,
     check_at_rest,
-    ended,
     hold,
     opened,
     row,
     rows,
     same,
     submit,
-    tensor,
     until,
 )
 from tests.interruptions import Interrupt, Interruption
-from trtasync import Engine, Pad, TrtasyncError
+from trtasync import Engine, TrtasyncError
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio

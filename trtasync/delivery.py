@@ -68,7 +68,10 @@ class Delivery:
         if lent and self._lent and not self._can_lend(batch.slot):
             copied, lent = copied + lent, []
         for entry in copied:
-            self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+            try:
+                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+            except Exception as error:  # one answer's own, be it memory
+                self.fail(call_of(entry), error)
         if lent:
             self._lend(batch, outputs, lent)
         return len(lent) if self._lent else 0
@@ -82,7 +85,7 @@ class Delivery:
             views = borrow(outputs, call.row, call.rows)
             try:
                 answer = shape_answer(call.form, self._names, views, lent=True)
-            except InferenceError as error:
+            except Exception as error:  # one answer's own, be it memory
                 give_back()
                 self.fail(call, error)
                 continue
@@ -96,7 +99,10 @@ class Delivery:
             if isinstance(piece, Exception):
                 self._end(entry, piece)
             elif not entry.gone:
-                self._answer_entry(entry, piece)
+                try:
+                    self._answer_entry(entry, piece)
+                except Exception as error:  # one answer's own
+                    self.fail(call_of(entry), error)
 
     def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
         call = call_of(entry)
@@ -109,11 +115,7 @@ class Delivery:
         if not call.future.done():
             if call.on_device is not None:
                 outputs = list(call.on_device)
-            try:
-                answer = shape_answer(call.form, self._names, outputs)
-            except InferenceError as error:
-                self.fail(call, error)
-                return
+            answer = shape_answer(call.form, self._names, outputs)
             self.meter.answered += 1
             call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
 

@@ -6,7 +6,6 @@ policy what to do and does it. There is no other way from a decision to an actio
 
 import logging
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,13 +15,14 @@ from typing import Any
 
 from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
-from trtasync.calls import Call, call_of
+from trtasync.calls import Call, call_of, own_error
 from trtasync.delivery import Delivery, record_of
 from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError, UnevenRows
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
 from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
 from trtasync.slots import Views
+from trtasync.threads import NoThread, start_thread
 
 log = logging.getLogger("trtasync")
 
@@ -217,7 +217,7 @@ class Dispatcher:
             if isinstance(error, Exception):
                 self.meter.cancelled -= 1
                 self.meter.failed += 1
-                raise _unstaged(error)
+                raise own_error(_unstaged(error))
 
     def _mend(self) -> None:
         """Somebody who left was interrupted, in the midst of the policy perhaps."""
@@ -340,55 +340,67 @@ class Dispatcher:
                 if self._states[batch.lane].held:
                     self._staging.append(batch)  # its lane's worker runs another one again
                 else:
-                    self._launch_staged(batch)
+                    self._launch(batch)
         if self._polled:
             self._poll()
 
     def _launch(self, batch: Batch) -> bool:
         """Start a batch; True if it was run to its end right here, on the loop."""
-        slot = batch.slot
+        try:
+            outcome = self._start(batch)
+        except Exception as error:  # a batch's own: its memory, a copy of a row, a thread for it
+            if not isinstance(error, TrtasyncError):
+                error = InferenceError(f"the batch could not be run: {error!r}")
+            self._end_failed(batch, error)
+            return False
+        if outcome is None:
+            return False
+        self._complete(batch, outcome)
+        return True
+
+    def _start(self, batch: Batch) -> Outcome | None:
+        """Start a batch, or note it until all its rows are in its slot; how it ended, if it did."""
+        slot, rows = batch.slot, batch.run_rows
         if batch.write is not None:  # otherwise nothing was staged yet
             for move in batch.moves:
                 slot.move(*move)
+            batch.moves.clear()
         if self.policy.placements:
             self.stage_placements()
-        return self._launch_staged(batch)
-
-    def _launch_staged(self, batch: Batch) -> bool:
-        """Start a batch once all its rows are in its slot."""
-        slot, rows = batch.slot, batch.run_rows
-        try:
-            if not slot.staged(self.loop.ring_from_thread):
-                self._staging.append(batch)
-                return False
-        except Exception as error:  # rows are missing: it must not be run again either
-            self._end_failed(batch, InferenceError(f"a row could not be staged: {error!r}"))
-            return False
+        if not slot.staged(self.loop.ring_from_thread):
+            self._staging.append(batch)
+            return None
         if rows > batch.size:
             slot.pad(batch.size, rows)  # not before the row that it repeats is there
         worker = self._workers[batch.lane]
         lane = worker.lane
         if lane.asynchronous:
-            self._launch_asynchronous(batch, worker)
-            return False
+            return self._launch_asynchronous(batch, worker)
         if self._is_short(batch) and not self._is_worth_a_hop(batch):
             worker.on_loop += 1
-            self._complete(batch, run(lane, slot, rows))
-            return True
+            return run(lane, slot, rows)
         self._in_thread(batch, partial(run, lane, slot, rows))
-        return False
+        return None
 
-    def _launch_asynchronous(self, batch: Batch, worker: _Worker) -> None:
+    def _launch_asynchronous(self, batch: Batch, worker: _Worker) -> Outcome | None:
         try:
             worker.lane.launch(batch.slot, batch.run_rows)
         except Exception as error:
-            self._complete(batch, Outcome(error=error))
-            return
+            return Outcome(error=error)
         if self._is_short(batch):
             worker.on_loop += 1
             self._polled.append(batch)
         else:
-            self._in_thread(batch, partial(finish, worker.lane, batch.slot, batch.run_rows))
+            self._wait_in_thread(batch)
+        return None
+
+    def _wait_in_thread(self, batch: Batch) -> None:
+        """Let a thread wait for a batch that goes on by itself; without one it is polled."""
+        lane = self._workers[batch.lane].lane
+        try:
+            self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
+        except NoThread:
+            self._polled.append(batch)
 
     def _is_short(self, batch: Batch) -> bool:
         """By what was measured it keeps the loop busy no longer than the user allows."""
@@ -415,7 +427,7 @@ class Dispatcher:
                 self._complete(batch, finish(lane, batch.slot, batch.run_rows))
             elif self._states[batch.lane].alive:
                 if batch.started < overdue:  # not so short after all: polling keeps the loop busy
-                    self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
+                    self._wait_in_thread(batch)
                 else:
                     self._polled.append(batch)
         return len(self._polled) < len(polled)
@@ -437,30 +449,23 @@ class Dispatcher:
     def _complete(self, batch: Batch, outcome: Outcome) -> None:
         if not self._states[batch.lane].alive:
             return  # a straggler: its requests failed when the lane died
-        worker, times = self._workers[batch.lane], outcome.times
-        lent = 0
-        if outcome.error is None:
-            ended = self._now()
-            if outcome.pieces:
-                self._states[batch.lane].held -= 1
-                self._delivery.answer_pieces(batch, outcome.pieces)
-            else:
-                lent = self._delivery.answer(batch, batch.slot.outputs)
-            self._delivery.count(batch, times, ended)
-            done = self._now()
-            self.meter.deliver.add(done - ended)
-            if self.watcher is not None:
-                self.watcher(record_of(batch, times, ended, done))
-        elif outcome.lost or len(batch.entries) == 1:
-            self._delivery.fail_batch(batch, outcome.error)
-            done = self._now()
-        else:
-            self.meter.retried += 1
-            if isinstance(outcome.error, UnevenRows) and not self._warned:
-                self._warned = True
-                log.warning("%s: %s Until then each batch is run again.", self._name, outcome.error)
-            self._retry(batch)
+        if outcome.error is not None and not outcome.lost and len(batch.entries) > 1:
+            self._retry(batch, outcome.error)
             return
+        worker, times = self._workers[batch.lane], outcome.times
+        if outcome.pieces:
+            self._states[batch.lane].held -= 1
+        lent = 0
+        try:
+            if outcome.error is None:
+                lent = self._deliver(batch, outcome)
+            else:
+                self._delivery.fail_batch(batch, outcome.error)
+        except Exception as error:  # a batch's own: there is no memory for its answers
+            log.exception("%s: a batch could not be answered", self._name)
+            failure = InferenceError(f"the answers could not be handed out: {error!r}")
+            self._delivery.fail_batch(batch, failure)
+        done = self._now()
         worker.batches += 1
         batch.slot.let_go()
         seconds = None
@@ -476,20 +481,41 @@ class Dispatcher:
         if self.policy.placements:
             self.stage_placements()
 
+    def _deliver(self, batch: Batch, outcome: Outcome) -> int:
+        """Hand out what a batch gave and count it; returns how many answers are lent."""
+        ended, lent = self._now(), 0
+        if outcome.pieces:
+            self._delivery.answer_pieces(batch, outcome.pieces)
+        else:
+            lent = self._delivery.answer(batch, batch.slot.outputs)
+        self._delivery.count(batch, outcome.times, ended)
+        done = self._now()
+        self.meter.deliver.add(done - ended)
+        if self.watcher is not None:
+            self.watcher(record_of(batch, outcome.times, ended, done))
+        return lent
+
     def _end_failed(self, batch: Batch, error: Exception) -> None:
         self._delivery.fail_batch(batch, error)
         batch.slot.let_go()
         self.policy.finished(batch, self._now(), None)
         batch.entries = []
 
-    def _retry(self, batch: Batch) -> None:
+    def _retry(self, batch: Batch, error: Exception) -> None:
         """One bad row must not take its neighbours along: run the batch again in halves."""
-        self._states[batch.lane].held += 1
+        if isinstance(error, UnevenRows) and not self._warned:
+            self._warned = True
+            log.warning("%s: %s Until then each batch is run again.", self._name, error)
         counts = [entry.rows for entry in batch.entries]
         lane = self._workers[batch.lane].lane
-        self._in_thread(
-            batch, partial(run_in_halves, lane, batch.slot, counts, self.policy.run_rows)
-        )
+        work = partial(run_in_halves, lane, batch.slot, counts, self.policy.run_rows)
+        try:
+            self._in_thread(batch, work)
+        except NoThread as missing:
+            self._end_failed(batch, missing)
+            return
+        self._states[batch.lane].held += 1
+        self.meter.retried += 1
 
     # -- the end of a lane, of the engine --------------------------------------------------------
 
@@ -576,8 +602,12 @@ class Dispatcher:
                 log.exception("%s: it was forgotten, and does not close", self._name)
             self.release()
 
-        if not sys.is_finalizing():  # a thread would not run any more, and its start wait for it
-            threading.Thread(target=end, name=f"trtasync {self._name} end", daemon=True).start()
+        if sys.is_finalizing():  # a thread would not run any more, and its start wait for it
+            return
+        try:
+            start_thread(end, f"trtasync {self._name} end")
+        except NoThread:
+            end()
 
     def release(self) -> None:
         """Forget all slots: their memory goes now, though the engine may be kept for long."""

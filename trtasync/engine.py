@@ -17,7 +17,7 @@ from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
 from trtasync.calls import Call, own_error
 from trtasync.dispatcher import Dispatcher
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge
-from trtasync.loops import Future, in_thread
+from trtasync.loops import Future, free_in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
 from trtasync.rows import Judgement
@@ -293,7 +293,7 @@ class Engine:
                 except cancellation as error:
                     problem = error
             try:
-                await in_thread(dispatcher.teardown)
+                await free_in_thread(dispatcher.teardown)
             except (cancellation, Exception) as error:  # others who close must not wait for ever
                 problem = error
         dispatcher.release()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from trtasync.backends import Lane, Slot, Times
 from trtasync.errors import DeviceLost, UnevenRows
 from trtasync.requests import Array
+from trtasync.threads import start_thread
 
 
 class Outcome:
@@ -133,11 +134,9 @@ class LaneThread:
         self._thread: threading.Thread | None = None
 
     def put(self, job: Callable[[], None]) -> None:
-        """Run a job in the thread, after those given before."""
+        """Run a job in the thread, after those given before; raises NoThread if there is none."""
         if self._thread is None:
-            # A daemon: an engine that nobody closed must not keep the interpreter from leaving.
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._run, self._name)
         self._jobs.put(job)
 
     def _run(self) -> None:

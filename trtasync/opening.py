@@ -14,7 +14,7 @@ from trtasync.batching import PolicyOptions
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
 from trtasync.loading import EngineOptions, engine_name
-from trtasync.loops import in_thread
+from trtasync.loops import free_in_thread, in_thread
 from trtasync.profiles import Profile, read_profiles
 from trtasync.rows import Batching, Judgement
 from trtasync.tensors import Pad
@@ -196,7 +196,7 @@ async def _open_engine(options: EngineOptions) -> Engine:
             opened.judgement,
         )
     except BaseException:
-        await in_thread(opened.close)
+        await free_in_thread(opened.close)
         raise
 
 

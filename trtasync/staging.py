@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from trtasync.cores import cores
+from trtasync.threads import NoThread, start_thread
 
 Write = Callable[[int, int, Any], None]
 
@@ -55,19 +56,18 @@ class CopyThreads:
             if self._closed:
                 return False
             if not self._threads:
-                try:
-                    self._start()
-                except RuntimeError:  # "can't start new thread"
-                    return False
+                self._start()
+            if not self._threads:
+                return False
             self._jobs.put(job)
             return True
 
     def _start(self) -> None:
         for index in range(self._wanted):
-            # daemons: an engine that nobody closed must not keep the interpreter from leaving
-            thread = threading.Thread(target=self._run, name=f"trtasync copy {index}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            try:
+                self._threads.append(start_thread(self._run, f"trtasync copy {index}"))
+            except NoThread:
+                return  # fewer do as well
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -246,7 +246,7 @@ class Batch:
         self.deadline = min(self.deadline, entry.deadline)
 
     def mend(self) -> bool:
-        """Count anew, without what is gone or was not placed to the end; False if nothing is left."""
+        """Count anew, without what is gone or half placed; False if nothing is left."""
         self.entries = [entry for entry in self.entries if entry.stays]
         self.size = max([self.size, *(entry.row + entry.rows for entry in self.entries)])
         self.gone = self.size - sum(entry.rows for entry in self.entries)
