@@ -4,6 +4,7 @@ Every line that a request runs on its caller's stack is tried, one after another
 what an interruption leaves behind would add up.
 """
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -79,7 +80,7 @@ def double(x: Array) -> Array:
 async def cross(
     engine: Engine,
     backend: ScriptedBackend,
-    victim: Victim,
+    victim: "Victim | Cramped",
     inputs: Array,
     before: int,
     after: int,
@@ -169,3 +170,62 @@ async def test_every_line_of_a_request(scene: str, error: type[BaseException]) -
         await cross(engine, backend, victim, inputs, **surroundings)
 
     await every_line(play, error, arguments=arguments)
+
+
+@pytest.mark.parametrize("scene", [name for name in SCENES if "cancelled" not in name])
+async def test_near_the_limit_of_the_stack(scene: str) -> None:
+    """The stack ends at every depth that a request reaches, one after another."""
+    inputs, surroundings, arguments = SCENES[scene]
+    backend = ScriptedBackend(double)
+    refused = 0
+    async with opened(backend, max_batch_size=4) as engine:
+        for room in range(1, 40):
+            victim = Cramped(room, arguments)
+            await cross(engine, backend, victim, inputs, **surroundings)
+            refused += victim.refused
+        with anyio.fail_after(10):
+            await engine.aclose()
+    assert 5 < refused < 39
+
+
+class Cramped:
+    """A caller with little room left on the stack; see `Victim`.
+
+    Attributes:
+        refused: there was too little.
+    """
+
+    where = "the limit of the stack"
+
+    def __init__(self, room: int, arguments: dict[str, Any]):
+        self.scope = anyio.CancelScope()
+        self.began = self.done = self.refused = False
+        self._room, self._arguments = room, arguments
+
+    async def run(self, engine: Engine, inputs: Any) -> None:
+        """Ask."""
+        self.began = True
+        try:
+            answer = await self._ask(engine, inputs, _room() - self._room)
+            assert same(answer, inputs * 2)
+        except (RecursionError, TrtasyncError):
+            self.refused = True
+        finally:
+            self.done = True
+
+    async def _ask(self, engine: Engine, inputs: Any, frames: int) -> Any:
+        if frames > 0:
+            return await self._ask(engine, inputs, frames - 1)
+        return await _ask(engine, inputs, self._arguments)
+
+
+def _room() -> int:
+    """Frames that may still be put on the stack."""
+
+    def depth() -> int:
+        frame, count = sys._getframe(), 0
+        while frame.f_back is not None:
+            frame, count = frame.f_back, count + 1
+        return count
+
+    return sys.getrecursionlimit() - depth()

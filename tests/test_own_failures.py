@@ -6,9 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-import trtasync.delivery
 from tests.helpers import Array, check_at_rest, ended, opened, row, rows, same, start
-from trtasync import InferenceError, TrtasyncError, open_engine
+from trtasync import InferenceError, TrtasyncError, answers, open_engine
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -20,14 +19,13 @@ async def test_no_memory_for_the_answers_of_one_batch(
     monkeypatch: pytest.MonkeyPatch, loop_budget: float, count: int
 ) -> None:
     short = True
-    make = trtasync.delivery.plain_rows
 
     def plain_rows(*arguments: Any) -> Any:
         if short:
             raise MemoryError
-        return make(*arguments)
+        return answers.plain_rows(*arguments)
 
-    monkeypatch.setattr(trtasync.delivery, "plain_rows", plain_rows)
+    monkeypatch.setattr("trtasync.delivery.plain_rows", plain_rows)
     async with open_engine(ScriptedBackend(), loop_budget=loop_budget) as engine:
         async with anyio.create_task_group() as tasks:
             callers = [start(tasks, engine, row(value)) for value in range(count)]
@@ -41,14 +39,12 @@ async def test_no_memory_for_the_answers_of_one_batch(
 
 
 async def test_no_memory_for_one_answer_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    take = trtasync.delivery.take
-
     def take_or_not(outputs: list[Array], at: int, count: int) -> Any:
         if count == 3:
             raise MemoryError
-        return take(outputs, at, count)
+        return answers.take(outputs, at, count)
 
-    monkeypatch.setattr(trtasync.delivery, "take", take_or_not)
+    monkeypatch.setattr("trtasync.delivery.take", take_or_not)
     async with open_engine(ScriptedBackend()) as engine:
         async with anyio.create_task_group() as tasks:
             large = start(tasks, engine, rows([1, 2, 3]))
