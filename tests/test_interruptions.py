@@ -6,6 +6,7 @@ what an interruption leaves behind would add up.
 
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -26,6 +27,7 @@ from tests.helpers import (
 )
 from tests.interruptions import Interrupt, Interruption
 from trtasync import Engine, TrtasyncError
+from trtasync.staging import Copies, CopyThreads
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -229,3 +231,36 @@ def _room() -> int:
         return count
 
     return sys.getrecursionlimit() - depth()
+
+
+def test_every_line_of_a_copy_by_a_thread() -> None:
+    """The copy is made or it is not: nobody waits for one that nobody makes."""
+    threads = CopyThreads(1)
+    try:
+        copies = Copies(threads, 0)
+        target = np.zeros((4, 4), np.float32)
+
+        def put(row: int, count: int, source: Array) -> None:
+            target[row : row + count] = source
+
+        write = copies.wrap(put, 16)
+
+        def hand_over() -> None:
+            write(1, 1, rows([5]))
+
+        at, interrupted = 0, True
+        while interrupted:
+            at += 1
+            target[:] = 0
+            interruption = Interruption(hand_over.__code__, at, Interrupt)
+            with suppress(Interrupt), interruption:
+                hand_over()
+            interrupted = bool(interruption.where)
+            copies.wait()
+            assert target[1, 0] in ((0, 5) if interrupted else (5,)), interruption.where
+            write(2, 1, rows([6]))
+            copies.wait()
+            assert target[2, 0] == 6, interruption.where
+        assert at > 10
+    finally:
+        threads.close()
