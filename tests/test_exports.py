@@ -80,6 +80,7 @@ OPTIONS = [
     "check_seconds",
     "threads",
     "loop_budget",
+    "run_timeout",
     "graphs",
     "copy_threads",
     "inline_bytes",

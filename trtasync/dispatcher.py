@@ -13,7 +13,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from trtasync.backends import Backend, OpenLane
+import anyio
+
+from trtasync.backends import Backend, Lane, OpenLane
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of, own_error
 from trtasync.delivery import Delivery, record_of
@@ -23,6 +25,7 @@ from trtasync.loops import Future, current_loop
 from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
 from trtasync.slots import Views
 from trtasync.threads import NoThread, start_thread
+from trtasync.watchdog import STOPPING, Stoppable, Watchdog, WatchedLane
 
 log = logging.getLogger("trtasync")
 
@@ -50,7 +53,7 @@ class _Worker:
     __slots__ = ("batches", "compute", "lane", "measured", "on_loop", "thread")
 
     def __init__(self, lane: OpenLane, name: str, died: Callable[[BaseException], None]):
-        self.lane = lane.lane
+        self.lane: Lane = lane.lane
         self.thread = LaneThread(name, died)
         self.batches = 0
         self.on_loop = 0
@@ -76,6 +79,7 @@ class Dispatcher:
         lanes: Sequence[OpenLane],
         options: PolicyOptions,
         loop_budget: float,
+        run_timeout: float | None,
     ):
         """Args:
         name: of the engine.
@@ -83,6 +87,7 @@ class Dispatcher:
         lanes: its lanes, by index.
         options: how batches are formed.
         loop_budget: seconds a run may take on the event loop.
+        run_timeout: seconds after which a run is ended; None for never.
         """
         self._name = name
         self._backend = backend
@@ -127,6 +132,12 @@ class Dispatcher:
         self._warned = False
         self._broken = self._released = False
         self._opened = -1
+        self._watchdog: Watchdog | None = None
+        if run_timeout is not None:
+            watched = [WatchedLane(worker.lane, run_timeout) for worker in self._workers]
+            for worker, lane in zip(self._workers, watched, strict=True):
+                worker.lane = lane
+            self._watchdog = Watchdog(f"trtasync {name} watchdog", watched, self._thread_died)
 
     # -- a request comes or goes -----------------------------------------------------------------
 
@@ -440,7 +451,7 @@ class Dispatcher:
         self._workers[batch.lane].thread.put(job)
 
     def _thread_died(self, index: int, error: BaseException) -> None:
-        """Called by a lane's thread as its last act."""
+        """Called by a lane's thread as its last act, or by who watches it."""
         self._deaths.append((index, error))
         self.loop.ring_from_thread()
 
@@ -570,12 +581,37 @@ class Dispatcher:
         for call in self.policy.drain():
             self._delivery.fail(call, error)
 
-    async def wait_idle(self) -> None:
-        """Until everything accepted has its answer and nothing is running."""
-        if not self.is_idle():
-            self._idle = self.loop.future()
-            self.loop.ring()
-            await self._idle
+    async def wait_idle(self, patience: float) -> None:
+        """Until everything accepted has its answer and nothing is running.
+
+        Args:
+            patience: seconds in which some batch has to end, or ten times what it should take;
+                what runs is stopped then, and its lane given up if that is of no use.
+        """
+        stopping = False
+        while not self.is_idle():
+            running = [batch for state in self._states for batch in state.running]
+            times = [batch.group.cost.seconds(batch.run_rows) for batch in running]
+            seconds = STOPPING if stopping else max(patience, 10 * max(times, default=0.0))
+            with anyio.move_on_after(seconds) as scope:
+                self._idle = self.loop.future()
+                self.loop.ring()
+                await self._idle
+            if not scope.cancelled_caught or not running:
+                continue
+            still = {batch.lane for state in self._states for batch in state.running}
+            still &= {batch.lane for batch in running if batch.running}
+            for index in still:
+                self._give_up(index, stopping)
+            stopping = bool(still) and not stopping
+
+    def _give_up(self, index: int, stopped: bool) -> None:
+        """A run does not end: stop it, or, if it was stopped already or cannot be, its lane."""
+        lane = self._workers[index].lane
+        if isinstance(lane, Stoppable) and not stopped:
+            lane.stop()
+        else:
+            self._lane_died(index, DeviceLost("a run did not end while the engine was closed"))
 
     def is_idle(self) -> bool:
         """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
@@ -619,14 +655,17 @@ class Dispatcher:
     def teardown(self) -> None:
         """Join the threads and free the lanes and the model; in a thread, when idle.
 
-        What fails to close does not keep the rest open; the first failure is raised at the end.
+        What fails to close does not keep the rest open; the first failure is raised at the end. A
+        lane in which a run goes on is left to the process, and the model with it.
         """
+        if self._watchdog is not None:
+            self._watchdog.close()
+        ended = [worker for worker in self._workers if worker.thread.join(STOPPING)]
         with ExitStack() as closing:  # unwinds in reverse order
-            closing.callback(self._backend.close)
-            for worker in self._workers:
+            if len(ended) == len(self._workers):
+                closing.callback(self._backend.close)
+            for worker in ended:
                 closing.callback(worker.lane.close)
-            for worker in self._workers:
-                closing.callback(worker.thread.join)
 
 
 def _unstaged(error: Exception) -> TrtasyncError:

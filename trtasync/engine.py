@@ -26,6 +26,9 @@ from trtasync.tensors import Pad, TensorSpec
 ndarray = np.ndarray
 NEVER = math.inf
 
+DRAINING, ABORTING = 60.0, 10.0
+"""Seconds in which some batch has to end while the engine is closed, with and without drain."""
+
 _REFUSED = (QueueFull, RequestTooLarge)
 """What `Policy.submit` raises when it has changed nothing."""
 
@@ -53,13 +56,14 @@ class Engine:
         padding: Mapping[str, Pad],
         loop_budget: float,
         judgement: Judgement,
+        run_timeout: float | None = None,
     ):
         """Not for users: `open_engine` checks the arguments and loads the model first."""
         self.name = name
         self._backend = backend
         self._judgement = judgement
         self._reader = RequestReader(backend.spec, padding, _group_maker(backend), backend.adopt)
-        self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget)
+        self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
         self._is_closed = False
         # What every request needs, looked up once.
@@ -254,6 +258,10 @@ class Engine:
                 EngineClosed at once; what is running is finished and answered all the same. If the
                 drain is cancelled, it turns into that.
 
+        A run that does not end is given up after a minute (without drain, 10 s), or ten times what
+        was measured if that is longer: it is stopped where the backend can do that, and 5 s later
+        its lane is lost. What it holds, and the model, are left to the process then.
+
         Raises:
             WrongLoop: called from another event loop or thread.
         """
@@ -270,7 +278,7 @@ class Engine:
         dispatcher.policy.draining = True
         try:
             if drain:
-                await dispatcher.wait_idle()
+                await dispatcher.wait_idle(DRAINING)
         finally:
             dispatcher.fail_waiting(EngineClosed(_ABORTED))
             await self._end(self._closers)
@@ -289,7 +297,7 @@ class Engine:
         with anyio.CancelScope(shield=True):
             while not dispatcher.is_idle():
                 try:
-                    await dispatcher.wait_idle()
+                    await dispatcher.wait_idle(ABORTING)
                 except cancellation as error:
                     problem = error
             try:

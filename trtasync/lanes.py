@@ -150,9 +150,12 @@ class LaneThread:
         """Let the thread end after its jobs."""
         self._jobs.put(None)
 
-    def join(self) -> None:
-        """Let the thread end after its jobs and wait until it has."""
+    def join(self, seconds: float) -> bool:
+        """Let the thread end after its jobs and wait until it has; False if that takes longer."""
         if self._thread is not None:
             self.stop()
-            self._thread.join()
+            self._thread.join(seconds)
+            if self._thread.is_alive():
+                return False
             self._thread = None
+        return True

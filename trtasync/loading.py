@@ -49,6 +49,7 @@ class EngineOptions:
     batch_axes: Mapping[str, int | None] | None
     check_seconds: float
     loop_budget: float
+    run_timeout: float | None
     graphs: bool
     copy_threads: int | None
     inline_bytes: int | None

@@ -49,6 +49,7 @@ def open_engine(
     check_seconds: float = 0.3,
     threads: int | None = None,
     loop_budget: float = 0.001,
+    run_timeout: float | None = None,
     graphs: bool = True,
     copy_threads: int | None = None,
     inline_bytes: int | None = None,
@@ -96,6 +97,9 @@ def open_engine(
         threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
         loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
             is not worth a thread hop; 0 keeps every run off the loop.
+        run_timeout: seconds after which a run is ended and its requests fail; None (default) for
+            never. On the CPU the model stops at its next operator. A run that goes on 5 s later,
+            or on a GPU, where nothing can be stopped, takes its lane along (`DeviceLost`).
         graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
         copy_threads: on a GPU, threads that copy large requests into pinned memory, for all lanes
             together. Default: a quarter of the cores, 4 at most.
@@ -134,6 +138,7 @@ def open_engine(
         batch_axes=batch_axes,
         check_seconds=check_seconds,
         loop_budget=loop_budget,
+        run_timeout=run_timeout,
         graphs=graphs,
         copy_threads=copy_threads,
         inline_bytes=inline_bytes,
@@ -194,6 +199,7 @@ async def _open_engine(options: EngineOptions) -> Engine:
             options.padding,
             options.loop_budget,
             opened.judgement,
+            options.run_timeout,
         )
     except BaseException:
         await free_in_thread(opened.close)
@@ -316,9 +322,13 @@ def check_options(options: EngineOptions) -> None:
             _demand_positive(name, size, of="every number in ")
     for name in ("max_queue_delay", "loop_budget", "check_seconds"):
         seconds = getattr(options, name)
-        number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-        if not number or not 0 <= seconds < math.inf:
+        if not _is_number(seconds) or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
+    timeout: Any = options.run_timeout
+    if timeout is not None and not (_is_number(timeout) and 0 < timeout < math.inf):
+        raise InvalidInput(
+            f"run_timeout must be seconds above 0, or None, not {timeout!r}.", name="run_timeout"
+        )
     _check_devices(options)
     sizes = options.batch_sizes or ()
     if sizes and options.max_batch_size and max(sizes) != options.max_batch_size:
@@ -350,6 +360,10 @@ def _check_devices(options: EngineOptions) -> None:
     size: Any = options.inline_bytes
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _demand_positive(name: str, value: object, of: str = "") -> None:

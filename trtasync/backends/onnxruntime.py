@@ -164,11 +164,11 @@ class OnnxRuntimeBackend(HostMemoryBackend):
 
     def _open_bound(self, capacity: int) -> OpenLane:
         slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
-        return OpenLane(_BoundLane(self._session, self.spec), slots)
+        return OpenLane(_BoundLane(self._runtime, self._session, self.spec), slots)
 
     def _open_fresh(self, capacity: int) -> OpenLane:
         slots = [HostSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
-        return OpenLane(_FreshLane(self._session, self.spec), slots)
+        return OpenLane(_FreshLane(self._runtime, self._session, self.spec), slots)
 
     def close(self) -> None:
         """Drop the session; its memory goes with the last lane."""
@@ -208,10 +208,12 @@ class _CpuLane:
     depth = 1
     asynchronous = False
 
-    def __init__(self, session: Any, spec: ModelSpec):
+    def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
         self._session = session
         self._spec = spec
         self._rows = 0
+        self._new_options = runtime.RunOptions
+        self._options = runtime.RunOptions()
 
     def launch(self, slot: Slot, rows: int) -> None:
         self._rows = rows
@@ -232,6 +234,11 @@ class _CpuLane:
     def _run(self, slot: Any, rows: int) -> None:
         raise NotImplementedError
 
+    def stop(self) -> None:
+        # later runs have others: the flag may come when this one has just ended
+        options, self._options = self._options, self._new_options()
+        options.terminate = True
+
     def close(self) -> None:
         self._session = None
 
@@ -239,8 +246,8 @@ class _CpuLane:
 class _FreshLane(_CpuLane):
     """The runtime allocates the outputs: their shapes are not known, or not along one axis."""
 
-    def __init__(self, session: Any, spec: ModelSpec):
-        super().__init__(session, spec)
+    def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
+        super().__init__(runtime, session, spec)
         self._outputs = [output.name for output in spec.outputs]
 
     def _run(self, slot: Any, rows: int) -> None:
@@ -250,7 +257,8 @@ class _FreshLane(_CpuLane):
             if len(cache) >= MAX_BINDINGS:
                 cache.clear()
             feed = cache[rows] = self._feed(slot.views, rows)
-        slot.outputs = slot_outputs(self._spec, self._session.run(self._outputs, feed), rows)
+        results = self._session.run(self._outputs, feed, self._options)
+        slot.outputs = slot_outputs(self._spec, results, rows)
 
     def _feed(self, views: Views, rows: int) -> dict[str, Array]:
         arrays = model_inputs(self._spec, views, rows)
@@ -289,15 +297,19 @@ class _BoundLane(_FreshLane):
                 cache.clear()
             bound = cache[rows] = self._bind(slot, rows)
         binding, slot.outputs = bound
+        options = self._options
         try:
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, options)
         except Exception:  # raised again if it was not the binding that failed the run
+            if options is not self._options:
+                raise  # it was stopped
             declared = [array.shape for array in slot.outputs]
             self._run_unbound(slot, rows)
             self._trusted = [array.shape for array in slot.outputs] == declared
 
     def _run_unbound(self, slot: Any, rows: int) -> None:
-        results = self._session.run(self._outputs, self._feed(slot.views, rows))
+        feed = self._feed(slot.views, rows)
+        results = self._session.run(self._outputs, feed, self._options)
         slot.outputs = slot_outputs(self._spec, results, rows)
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:

@@ -59,7 +59,9 @@ async def in_thread(
     try:
         thread = start_thread(run, "trtasync open/close")
         await ended()
-    except cancellation as error:
+    except NoThread:
+        raise
+    except BaseException as error:  # on trio Ctrl-C comes as it is
         cancelled = error
         if interrupt is not None:
             interrupt()
@@ -75,7 +77,7 @@ async def in_thread(
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()
     except cancellation as error:
-        cancelled = error
+        cancelled = cancelled or error
     if cancelled is not None:
         if succeeded and undo is not None:
             await free_in_thread(lambda: undo(value))
