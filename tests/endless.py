@@ -48,7 +48,9 @@ def endless_model(path: Path) -> Path:
 
 async def run_for_ever(path: str) -> None:
     """A program that waits for a run which does not end."""
-    async with trtasync.open_engine(path, batching=False, backend="onnxruntime") as engine:
+    async with trtasync.open_engine(
+        path, batching=False, backend="onnxruntime", loop_budget=0.0
+    ) as engine:
         await engine.infer(np.array([[1]], np.int64))
         sys.stdout.write("running\n")
         sys.stdout.flush()

@@ -22,6 +22,22 @@ def steps(*counts: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     return np.array([[count] for count in counts], np.int64)
 
 
+@pytest.mark.parametrize("loop_budget", [0.0, 1.0])
+async def test_a_run_on_the_loop_itself_is_stopped(tmp_path: Path, loop_budget: float) -> None:
+    """It was measured to be short, and blocks the loop now: a thread watches."""
+    path = endless_model(tmp_path / "endless.onnx")
+    async with open_engine(
+        path, backend="onnxruntime", batching=False, loop_budget=loop_budget, run_timeout=0.3
+    ) as engine:
+        for _ in range(20):
+            await engine.infer(steps(1))
+        with pytest.raises(InferenceError, match="run_timeout"):
+            await engine.infer(steps(FOREVER))
+        on_loop = engine.statistics().lanes[0].on_loop
+        assert (on_loop > 0) == (loop_budget > 0)
+        assert same(await engine.infer(steps(3)), steps(6))
+
+
 @pytest.mark.parametrize("batching", [False, True])
 async def test_the_runtime_is_stopped(tmp_path: Path, batching: bool) -> None:
     """The request fails, and the lane serves the next one."""
@@ -126,5 +142,6 @@ def test_one_ctrl_c_ends_a_program(tmp_path: Path, loop: str) -> None:
         _, errors = child.communicate(timeout=60)
     finally:
         child.kill()
+        child.communicate()
     assert "KeyboardInterrupt" in errors
     assert child.returncode != 0

@@ -99,7 +99,8 @@ def open_engine(
             is not worth a thread hop; 0 keeps every run off the loop.
         run_timeout: seconds after which a run is ended and its requests fail; None (default) for
             never. On the CPU the model stops at its next operator. A run that goes on 5 s later,
-            or on a GPU, where nothing can be stopped, takes its lane along (`DeviceLost`).
+            or on a GPU, where nothing can be stopped, takes its lane along (`DeviceLost`). Without
+            it a run that never ends on the event loop itself (`loop_budget`) blocks it for ever.
         graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
         copy_threads: on a GPU, threads that copy large requests into pinned memory, for all lanes
             together. Default: a quarter of the cores, 4 at most.
