@@ -81,6 +81,7 @@ OPTIONS = [
     "threads",
     "loop_budget",
     "run_timeout",
+    "max_row_bytes",
     "graphs",
     "copy_threads",
     "inline_bytes",

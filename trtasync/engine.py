@@ -21,7 +21,7 @@ from trtasync.loops import Future, free_in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
 from trtasync.rows import Judgement
-from trtasync.tensors import Pad, TensorSpec
+from trtasync.tensors import ModelSpec, Pad, TensorSpec
 
 ndarray = np.ndarray
 NEVER = math.inf
@@ -57,12 +57,15 @@ class Engine:
         loop_budget: float,
         judgement: Judgement,
         run_timeout: float | None = None,
+        max_row_bytes: int | None = None,
     ):
         """Not for users: `open_engine` checks the arguments and loads the model first."""
         self.name = name
         self._backend = backend
         self._judgement = judgement
-        self._reader = RequestReader(backend.spec, padding, _group_maker(backend), backend.adopt)
+        self._reader = RequestReader(
+            backend.spec, padding, _group_maker(backend, max_row_bytes), backend.adopt
+        )
         self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
         self._is_closed = False
@@ -341,14 +344,34 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     engine._dispatcher.watcher = watcher
 
 
-def _group_maker(backend: Backend) -> Callable[[Layout], Group]:
+def _group_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Group]:
     """Not a method: an engine that refers to itself is not freed before the collector comes."""
 
     def new_group(layout: Layout) -> Group:
+        if max_row_bytes is not None:
+            _check_size(backend.spec, layout, max_row_bytes)
         backend.admit(layout)
         return Group(layout)
 
     return new_group
+
+
+def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
+    """Refuse rows for a batch of which there may be no memory, before it is asked for."""
+    sizes = [
+        math.prod(shape) * tensor.dtype.itemsize
+        for tensor, shape in zip(spec.row_inputs, layout.shapes, strict=True)
+    ]
+    if sum(sizes) > limit:
+        largest = spec.row_inputs[sizes.index(max(sizes))]
+        raise InvalidInput(
+            f"a {'row' if spec.batched else 'request'} of {sum(sizes)} bytes exceeds "
+            f"max_row_bytes={limit}, most of it input '{largest.name}'; send less, raise "
+            "max_row_bytes, or lower max_batch_size.",
+            name=largest.name,
+            expected=limit,
+            got=sum(sizes),
+        )
 
 
 def _level(priority: object) -> int:

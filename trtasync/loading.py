@@ -50,6 +50,7 @@ class EngineOptions:
     check_seconds: float
     loop_budget: float
     run_timeout: float | None
+    max_row_bytes: int | None
     graphs: bool
     copy_threads: int | None
     inline_bytes: int | None

@@ -13,6 +13,7 @@ from trtasync.backends import Backend, OpenLane
 from trtasync.batching import PolicyOptions
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
+from trtasync.free_memory import free_memory
 from trtasync.loading import EngineOptions, engine_name
 from trtasync.loops import free_in_thread, in_thread
 from trtasync.profiles import Profile, read_profiles
@@ -50,6 +51,7 @@ def open_engine(
     threads: int | None = None,
     loop_budget: float = 0.001,
     run_timeout: float | None = None,
+    max_row_bytes: int | None = None,
     graphs: bool = True,
     copy_threads: int | None = None,
     inline_bytes: int | None = None,
@@ -101,6 +103,9 @@ def open_engine(
             never. On the CPU the model stops at its next operator. A run that goes on 5 s later,
             or on a GPU, where nothing can be stopped, takes its lane along (`DeviceLost`). Without
             it a run that never ends on the event loop itself (`loop_budget`) blocks it for ever.
+        max_row_bytes: of a row of all inputs together, padded (of a request, where these run
+            alone); larger ones are refused. Default: so that the largest batch takes half of the
+            memory that is free when the model is opened.
         graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
         copy_threads: on a GPU, threads that copy large requests into pinned memory, for all lanes
             together. Default: a quarter of the cores, 4 at most.
@@ -140,6 +145,7 @@ def open_engine(
         check_seconds=check_seconds,
         loop_budget=loop_budget,
         run_timeout=run_timeout,
+        max_row_bytes=max_row_bytes,
         graphs=graphs,
         copy_threads=copy_threads,
         inline_bytes=inline_bytes,
@@ -201,6 +207,7 @@ async def _open_engine(options: EngineOptions) -> Engine:
             options.loop_budget,
             opened.judgement,
             options.run_timeout,
+            opened.max_row_bytes,
         )
     except BaseException:
         await free_in_thread(opened.close)
@@ -216,6 +223,7 @@ class _Opened:
     lanes: Sequence[OpenLane]
     policy: PolicyOptions
     judgement: Judgement
+    max_row_bytes: int | None
 
     def close(self) -> None:
         with ExitStack() as closing:  # unwinds in reverse order
@@ -231,9 +239,11 @@ def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
     backend, judgement = load_judged(options, stop)
     try:
         policy = _policy_options(options, backend)
+        row_bytes = options.max_row_bytes or _row_bytes(policy.max_batch_size)
         streams = options.streams or backend.default_streams
         lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
-        return _Opened(engine_name(options, backend), backend, lanes, policy, judgement)
+        name = engine_name(options, backend)
+        return _Opened(name, backend, lanes, policy, judgement, row_bytes)
     except BaseException:
         backend.close()
         raise
@@ -272,6 +282,12 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
         preferred_batch_size=preferred,
         lead=LEAD,
     )
+
+
+def _row_bytes(largest: int) -> int | None:
+    """What a row may take where nobody says how much; None where nobody knows."""
+    free = free_memory()
+    return None if free is None else max(1, free // (2 * largest))
 
 
 def _queue(largest: int) -> int:
@@ -313,7 +329,14 @@ def check_options(options: EngineOptions) -> None:
     name: Any = options.name
     if name is not None and (not isinstance(name, str) or not name):
         raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
-    for name in ("streams", "threads", "copy_threads", "max_batch_size", "max_queue_size"):
+    for name in (
+        "streams",
+        "threads",
+        "copy_threads",
+        "max_batch_size",
+        "max_queue_size",
+        "max_row_bytes",
+    ):
         _demand_positive(name, getattr(options, name))
     for name in ("batch_sizes", "preferred_batch_size"):
         sizes = getattr(options, name)

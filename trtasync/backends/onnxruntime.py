@@ -7,6 +7,7 @@ telemetry is switched off, because it starts a thread and opens a database at im
 """
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.backends.arrange import model_inputs, slot_outputs
 from trtasync.errors import BackendUnavailable, InferenceError, PlanError
+from trtasync.free_memory import free_memory
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -135,11 +137,14 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         self.spec = spec
         self._runtime = runtime
         self._session = session
+        self._fits = True  # in memory: what a batch's outputs are declared to take
 
     @property
     def lends_outputs(self) -> bool:
         """Where every row of an output is declared to have one shape, outputs lie in the slot."""
         spec = self.spec
+        if not self._fits:
+            return False
         tensors = [*spec.inputs, *spec.outputs]
         dims = [spec.row_dims(output) for output in spec.outputs]
         return (
@@ -159,6 +164,12 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
     ) -> Sequence[OpenLane]:
         """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
+        if self.lends_outputs:
+            free = free_memory()
+            needed = sum(
+                _bytes(shape, output) for shape, output in _results(self.spec, max_batch_size)
+            )
+            self._fits = free is None or needed <= free // 2
         open_one = self._open_bound if self.lends_outputs else self._open_fresh
         return [open_one(max_batch_size) for _ in range(streams)]
 
@@ -271,10 +282,21 @@ class _BoundSlot(HostSlot):
     def __init__(self, spec: ModelSpec, capacity: int):
         super().__init__(spec, capacity)
         self.results = []
-        for output in spec.outputs:
-            shape = (capacity, *(int(dim or 0) for dim in output.shape[1:]))
-            size = int(np.prod(shape)) * output.dtype.itemsize
-            self.results.append(self.allocate(size).view(output.dtype).reshape(shape))
+        for shape, output in _results(spec, capacity):
+            memory = self.allocate(_bytes(shape, output))
+            self.results.append(memory.view(output.dtype).reshape(shape))
+
+
+def _results(spec: ModelSpec, capacity: int) -> list[tuple[tuple[int, ...], TensorSpec]]:
+    """Declared shapes of a slot's outputs, rows first."""
+    return [
+        ((capacity, *(int(dim or 0) for dim in output.shape[1:])), output)
+        for output in spec.outputs
+    ]
+
+
+def _bytes(shape: tuple[int, ...], tensor: TensorSpec) -> int:
+    return math.prod(shape) * tensor.dtype.itemsize
 
 
 class _BoundLane(_FreshLane):

@@ -26,6 +26,8 @@ _OF_THE_ENGINE = (
     "max_queue_size",
     "padding",
     "loop_budget",
+    "run_timeout",
+    "max_row_bytes",
 )
 """What `open_engine` does with a backend; the others say how a model is loaded."""
 
