@@ -57,7 +57,7 @@ def call_of(entry: Any) -> Call:
 def own_error(cause: BaseException) -> TrtasyncError:
     """A new exception for one caller: one object shared by many would collect all tracebacks."""
     if not isinstance(cause, TrtasyncError):
-        error: TrtasyncError = InferenceError(f"the model failed on this request: {_words(cause)}")
+        error: TrtasyncError = InferenceError(f"the model failed on this request: {cause}")
         error.__cause__ = cause
         return error
     try:
@@ -68,8 +68,3 @@ def own_error(cause: BaseException) -> TrtasyncError:
         error = kind(cause, **vars(cause))
         error.__cause__ = cause
     return error
-
-
-def _words(cause: BaseException) -> str:
-    """What it says, or, where it says nothing (a MemoryError), what it is."""
-    return str(cause) or repr(cause)

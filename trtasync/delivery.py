@@ -9,7 +9,7 @@ from trtasync.answers import LentAnswer, as_it_is, borrow, plain_rows, shape_ans
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
-from trtasync.errors import InferenceError, UnevenRows
+from trtasync.errors import InferenceError, TrtasyncError, UnevenRows
 from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
@@ -71,7 +71,7 @@ class Delivery:
             try:
                 self._answer_entry(entry, take(outputs, entry.row, entry.rows))
             except Exception as error:  # one answer's own, be it memory
-                self.fail(call_of(entry), error)
+                self.fail(call_of(entry), unanswered(error))
         if lent:
             self._lend(batch, outputs, lent)
         return len(lent) if self._lent else 0
@@ -87,7 +87,7 @@ class Delivery:
                 answer = shape_answer(call.form, self._names, views, lent=True)
             except Exception as error:  # one answer's own, be it memory
                 give_back()
-                self.fail(call, error)
+                self.fail(call, unanswered(error))
                 continue
             self.meter.answered += 1
             call.lent = LentAnswer(answer, give_back)
@@ -102,7 +102,7 @@ class Delivery:
                 try:
                     self._answer_entry(entry, piece)
                 except Exception as error:  # one answer's own
-                    self.fail(call_of(entry), error)
+                    self.fail(call_of(entry), unanswered(error))
 
     def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
         call = call_of(entry)
@@ -168,6 +168,15 @@ class Delivery:
             for entry in entries:
                 meter.latency.add(now - entry.arrival)
                 meter.queue.add(batch.started - entry.arrival)
+
+
+def unanswered(error: Exception) -> TrtasyncError:
+    """What a request fails with that was run, and of which no answer could be made."""
+    if isinstance(error, TrtasyncError):
+        return error
+    failure = InferenceError(f"the answer could not be handed out: {error!r}")
+    failure.__cause__ = error
+    return failure
 
 
 def _is_whole(entry: Any, call: Any, error: UnevenRows) -> bool:

@@ -5,6 +5,7 @@ policy what to do and does it. There is no other way from a decision to an actio
 """
 
 import logging
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,10 +16,10 @@ from typing import Any
 
 import anyio
 
-from trtasync.backends import Backend, Lane, OpenLane
+from trtasync.backends import Backend, Lane, OpenLane, Slot
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of, own_error
-from trtasync.delivery import Delivery, record_of
+from trtasync.delivery import Delivery, record_of, unanswered
 from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError, UnevenRows
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
@@ -42,6 +43,9 @@ LONGEST_PASS = 4
 """Times `loop_budget`: for so long short runs may follow one another on the loop at most, however
 long others had it. A burst of 256 requests a turn is served at 53 k/s then, without at 6 k/s, with
 most of it refused (2 cores, runs of 30 us, batches of 8)."""
+
+UNUSED = 1.0
+"""Seconds after the last large batch from which slots do not keep the memory of such."""
 
 SPIN = 100e-6
 """Seconds for which the loop stays with batches that are predicted to end by then."""
@@ -128,6 +132,8 @@ class Dispatcher:
         self._leaving: tuple[Call, ...] = ()
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
+        self._grown: set[Slot] = set()
+        self._grown_at = 0.0
         self._idle: Future | None = None
         self._warned = False
         self._broken = self._released = False
@@ -299,7 +305,10 @@ class Dispatcher:
                 self._launch_all(begin)
             if self._polled:
                 self.loop.ring()
-            self.loop.alarm(self.policy.wake_at)
+            wake_at = self.policy.wake_at
+            if self._grown:
+                wake_at = min(wake_at, self._shrink(begin))
+            self.loop.alarm(wake_at)
             self._left = self._now()
             if self._idle is not None and not self._idle.done() and self.is_idle():
                 self._idle.set_result(None)
@@ -307,6 +316,16 @@ class Dispatcher:
             self._break(error)
             if not isinstance(error, Exception):
                 raise
+
+    def _shrink(self, now: float) -> float:
+        """Large slots that nobody used for a while give their memory back; when to look again."""
+        due = self._grown_at + UNUSED
+        if now < due:
+            return due
+        for slot in [slot for slot in self._grown if self.policy.is_free(slot)]:
+            slot.shrink()
+            self._grown.discard(slot)
+        return now + UNUSED if self._grown else math.inf
 
     def _launch_all(self, begin: float) -> None:
         """Launch what should go."""
@@ -474,11 +493,12 @@ class Dispatcher:
                 self._delivery.fail_batch(batch, outcome.error)
         except Exception as error:  # a batch's own: there is no memory for its answers
             log.exception("%s: a batch could not be answered", self._name)
-            failure = InferenceError(f"the answers could not be handed out: {error!r}")
-            self._delivery.fail_batch(batch, failure)
+            self._delivery.fail_batch(batch, unanswered(error))
         done = self._now()
         worker.batches += 1
-        batch.slot.let_go()
+        if batch.slot.let_go():
+            self._grown.add(batch.slot)
+            self._grown_at = done
         seconds = None
         if times is not None:
             seconds = sum(times)
@@ -649,6 +669,7 @@ class Dispatcher:
         """Forget all slots: their memory goes now, though the engine may be kept for long."""
         self.loop.close()
         self._released = True
+        self._grown.clear()
         self._home.clear()
         self.policy.release()
 

@@ -143,6 +143,7 @@ class LaneThread:
         try:
             while (job := self._jobs.get()) is not None:
                 job()
+                del job  # an idle thread must not keep the last batch's memory alive
         except BaseException as error:
             self._died(error)
 

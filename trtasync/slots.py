@@ -106,23 +106,29 @@ class HostSlot:
         """True when every row written is there; otherwise `ring` is called (by any thread) then."""
         return self.copies is None or self.copies.done(ring)
 
-    def let_go(self) -> None:
-        """The batch has ended: forget what callers brought or take along."""
+    def let_go(self) -> bool:
+        """The batch has ended: forget what callers brought or take along. True if it holds much."""
         self.outputs = []
         if self._held > SPARE_BYTES:
-            self._shrink()
+            self._adapt()
+        return self._held > SPARE_BYTES
 
-    def _shrink(self) -> None:
+    def _adapt(self) -> None:
         """Keep what the batch before this one needed: one large row among small ones takes its
         memory along, several in a row allocate theirs twice."""
         assert self.views is not None
         needed = sum(array.nbytes for array in self.views.inputs)
         before, self._before = self._before, needed
         if self._held > SPARE_FACTOR * before:
-            self._known.clear()
-            self.views = None
-            self._buffers = [self.allocate(0) for _ in self._inputs]
-            self._held = 0
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Give all memory back: nothing is in the slot."""
+        self._settle()
+        self._known.clear()
+        self.views = None
+        self._buffers = [self.allocate(0) for _ in self._inputs]
+        self._held = 0
 
     def _settle(self) -> None:
         if self.copies is not None:

@@ -53,6 +53,10 @@ class Places:
         """Some slot is free."""
         return any(self._free.values())
 
+    def is_free(self, slot: SlotLike) -> bool:
+        """This one is free."""
+        return any(slot in pool for pool in self._free.values())
+
     def waiting(self) -> list[Group]:
         """Groups with requests that wait for a slot."""
         return list(dict.fromkeys(entry[2] for entry in self._hungry))

@@ -170,6 +170,10 @@ class Policy:
         else:
             self._give_back(batch.slot, now)
 
+    def is_free(self, slot: SlotLike) -> bool:
+        """Nothing forms or runs in it, and nothing of it is lent."""
+        return self._places.is_free(slot)
+
     def can_lend(self, slot: SlotLike) -> bool:
         """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
         home = slot.lane
