@@ -23,7 +23,7 @@ from trtasync.profiles import Profile, Shapes
 from trtasync.tensors import Cut, Pad, TensorSpec
 
 if TYPE_CHECKING:
-    from trtasync.build import BuilderConfig, BuildProgress, Plan, build_plan
+    from trtasync.build import BuilderConfig, BuildProgress, Plan, SharedCache, build_plan
 
 __all__ = [
     "BackendUnavailable",
@@ -45,6 +45,7 @@ __all__ = [
     "QueueFull",
     "RequestTooLarge",
     "Shapes",
+    "SharedCache",
     "Statistics",
     "TensorSpec",
     "TimeSummary",
@@ -56,7 +57,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_LAZY = ("BuildProgress", "BuilderConfig", "Plan", "build_plan")
+_LAZY = ("BuildProgress", "BuilderConfig", "Plan", "SharedCache", "build_plan")
 """Who only opens engines does not wait for these to load (a fifth of `import trtasync`)."""
 
 

@@ -1,6 +1,8 @@
 """What the tests of several processes let their children do; see `tests.doubles.child`."""
 
 import errno
+import hashlib
+import json
 import os
 import random
 import resource
@@ -10,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -237,3 +240,26 @@ def _check(model: Path, cache: Path) -> None:
     right = matrix(0, SIZE, SIZE)
     assert same(anyio.run(answer_of, plan, row), row @ right)
     assert not list(cache.rglob("*.tmp"))
+
+
+# -- another user ---------------------------------------------------------------------------------
+
+
+def swap_plans(user: str, evil: str, folder: str) -> None:
+    """Put a plan in the place of all others, as another user, until killed."""
+    os.setgroups([])
+    os.setgid(int(user))
+    os.setuid(int(user))
+    print("swapping", flush=True)  # noqa: T201 - what the parent waits for
+    content, there, count = Path(evil).read_bytes(), Path(folder), 0
+    checksum = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    while True:
+        for note in there.glob("*.json"):
+            with suppress(OSError, ValueError):
+                known = {**json.loads(note.read_bytes()), **checksum}
+                mines = {note: json.dumps(known).encode(), note.with_suffix(".plan"): content}
+                for name, data in mines.items():
+                    count += 1
+                    mine = there / f"{count}.mine"
+                    mine.write_bytes(data)
+                    mine.replace(name)

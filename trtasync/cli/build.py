@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trtasync.bench.inputs import read_samples
-from trtasync.build import BuilderConfig, Plan, Profile, build_plan
+from trtasync.build import BuilderConfig, Plan, Profile, SharedCache, build_plan
 from trtasync.cli.arguments import (
     AsJson,
     BatchAxes,
@@ -130,6 +130,13 @@ def build(
             rich_help_panel=CACHE,
         ),
     ] = None,
+    cache_owner: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose plans in --cache-dir are taken; others read them, this user fills it.",
+            rich_help_panel=CACHE,
+        ),
+    ] = None,
     cache: Annotated[
         bool, typer.Option(help="Keep the plan, or use a kept one.", rich_help_panel=CACHE)
     ] = True,
@@ -192,7 +199,7 @@ def build(
             "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
             "max_batch_size": max_batch_size,
             "config": config,
-            "cache": (cache_dir or True) if cache else False,
+            "cache": _cache(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
             "batch_axes": read_batch_axes(batch_axis) or None,
@@ -211,6 +218,14 @@ def _run(source: Any, options: dict[str, Any], shown: bool) -> Plan:
             return await build_plan(source, progress=bars, **options)
 
         return anyio.run(main)
+
+
+def _cache(folder: Path | None, owner: str | None) -> bool | Path | SharedCache:
+    if owner is None:
+        return folder or True
+    if folder is None:
+        raise InvalidInput("--cache-owner says whose --cache-dir is; give both.")
+    return SharedCache(folder, int(owner) if owner.isdecimal() else owner)
 
 
 def _profiles(texts: list[str], three: tuple[str | None, ...]) -> list[Profile]:
