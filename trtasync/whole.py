@@ -35,6 +35,16 @@ def written_whole(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
         return
     if mode is None and there is not None:
         mode = stat.S_IMODE(there.st_mode)
+    try:
+        with _renamed_at_the_end(target, mode) as file:
+            yield file
+    except OSError as error:
+        error.filename = str(path)  # instead of a name that nobody knows
+        raise
+
+
+@contextmanager
+def _renamed_at_the_end(target: Path, mode: int | None) -> Iterator[IO[bytes]]:
     unfinished = unfinished_name(target)
     created = os.open(
         unfinished,

@@ -6,6 +6,7 @@ from typing import Any
 from trtasync.bench.loads import Closed
 from trtasync.bench.report import Point, Report
 from trtasync.errors import BackendUnavailable, InvalidInput
+from trtasync.whole import written_whole
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's, which colour-blind people tell apart; lines differ in style and marker too."""
@@ -38,7 +39,13 @@ def plot(report: Report, path: Path) -> None:
     _curves(left, points, report)
     _distributions(right, points)
     figure.suptitle(f"{report.model} on {report.backend}: {_machine(report)}", fontsize=10)
-    figure.savefig(path, dpi=130)
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure, of the kind that the file's name says, as a whole."""
+    with written_whole(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), dpi=130)
 
 
 def _figure() -> Any:

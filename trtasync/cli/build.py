@@ -206,8 +206,9 @@ def build(
             "check": check,
             "samples": None if samples is None else read_samples(samples),
         }
-        check_outputs(as_json)
-        plan = _run(_source(model), options, shown=not quiet and as_json != STDOUT)
+        source = _source(model)
+        check_outputs(_file_of(source), as_json, inputs=(samples,), plan=output)
+        plan = _run(source, options, shown=not quiet and as_json != STDOUT)
         deliver(json.dumps(_facts(plan), indent=2), as_json, partial(_show, plan=plan))
 
 
@@ -251,6 +252,14 @@ def _source(model: str) -> Any:
     if not callable(found):
         raise InvalidInput(f"{model}: the module {module} has no function {name}.")
     return found
+
+
+def _file_of(source: Any) -> Path | None:
+    """Where a model or a network function is written down."""
+    if isinstance(source, str):
+        return Path(source)
+    name = getattr(sys.modules.get(source.__module__), "__file__", None)
+    return None if name is None else Path(name)
 
 
 def _facts(plan: Plan) -> dict[str, Any]:
