@@ -1,5 +1,6 @@
 """trtasync: asynchronous multi-stream batch inference. `await engine.infer(x)`."""
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from trtasync.engine import Engine
@@ -17,6 +18,7 @@ from trtasync.errors import (
     TrtasyncError,
     WrongLoop,
 )
+from trtasync.logs import show_in_logs
 from trtasync.metrics import LaneStatistics, Statistics, TimeSummary
 from trtasync.opening import open_engine
 from trtasync.profiles import Profile, Shapes
@@ -56,6 +58,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+logging.getLogger("trtasync").addFilter(show_in_logs)
 
 _LAZY = ("BuildProgress", "BuilderConfig", "Plan", "SharedCache", "build_plan")
 """Who only opens engines does not wait for these to load (a fifth of `import trtasync`)."""

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import anyio
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from trtasync.bench.inputs import read_samples
 from trtasync.build import BuilderConfig, Plan, Profile, SharedCache, build_plan
@@ -28,6 +27,7 @@ from trtasync.cli.bars import BuildBars
 from trtasync.cli.failures import failures
 from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 from trtasync.cli.sizes import parse_size, written_size
+from trtasync.cli.tables import say
 from trtasync.errors import InvalidInput
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
@@ -280,4 +280,4 @@ def _show(console: Console, plan: Plan) -> None:
         f"{plan.path}: {written_size(plan.path.stat().st_size)}, {how} {plan.seconds:.1f} s "
         f"with TensorRT {plan.tensorrt} for {plan.gpu}"
     )
-    console.print(Text(line), soft_wrap=True)
+    say(console, line)
