@@ -3,7 +3,7 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from trtasync.cli.tables import add_row, new_table, say, show_facts, show_table
 from trtasync.words import one_line, shown
 
 EVIL = "a\x1b[2J\x1b]0;t\x07[red]b[/red]\r\nERROR: forged\x85\u2028\u202egnp.exe\u2066\x00$x_{"
-"""Clears the screen, names the window, is markup, forges a line, turns the reading, is a formula."""
+"""Clears the screen, names the window, is markup, forges a line, turns the reading, is maths."""
 
 HARMFUL = set("\x1b\x07\x00\r\x85\u2028\u202e\u2066")
 
@@ -30,7 +30,7 @@ HARMFUL = set("\x1b\x07\x00\r\x85\u2028\u202e\u2066")
 def test_what_is_shown_is_visible_and_in_one_line(text: str) -> None:
     for words in (shown(text), one_line(text)):
         assert words.isprintable()
-        assert shown(words) == one_line(words) == words or words != words.strip()
+        assert shown(words) == words
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"])))
@@ -40,9 +40,7 @@ def test_what_is_visible_stays(text: str) -> None:
 
 def test_what_was_there_can_be_told_from_the_escapes() -> None:
     assert shown("a\x1b[0m\n\u202e\ud800é 中") == "a\\x1b[0m\\n\\u202e\\ud800é 中"
-    assert (
-        one_line(" TensorRT said:\n\t no\x07 \r\n\r\n memory ") == "TensorRT said: no\\x07 memory"
-    )
+    assert one_line(" it said:\n\t no\x07 \r\n\r\n memory ") == "it said: no\\x07 memory"
 
 
 def test_errors_are_fit_to_be_shown_and_keep_the_name_as_it_is() -> None:
@@ -63,10 +61,10 @@ def test_logs_are_fit_to_be_shown(name: str, caplog: pytest.LogCaptureFixture) -
     assert ": 3 of 4.0, " in caplog.text
 
 
-def printed(draw: object) -> str:
+def printed(draw: Callable[[Console], None]) -> str:
     """What a terminal gets."""
     paper = io.StringIO()
-    draw(Console(file=paper, width=2000, force_terminal=True, color_system="truecolor"))  # type: ignore[operator]
+    draw(Console(file=paper, width=2000, force_terminal=True, color_system="truecolor"))
     return paper.getvalue()
 
 
@@ -126,7 +124,6 @@ def test_a_dollar_sign_is_no_formula(tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's own."""
     monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(tmp_path / "cache"))
-    yield

@@ -16,5 +16,7 @@ def shown(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The same of what comes in many lines; a log and an error take one."""
+    if text.isprintable():
+        return text.strip()
     parts = (part.replace("\t", " ").strip() for part in text.splitlines())
     return shown(" ".join(part for part in parts if part))
