@@ -124,9 +124,9 @@ async def test_another_user_who_swaps_plans_all_the_time_never_gets_code_run(
                 assert await looks_up(GATHER, **options)
             except PlanError as error:
                 words(str(error), "trusted")
+        assert deserialized
+        assert evil not in deserialized
         assert modes(cache)["folders"] == {"755", "700"}
-    assert deserialized
-    assert evil not in deserialized
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Who could have written what is read: nothing of others is served, and no code of theirs run."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.build.support import (
 )
 from tests.doubles import Installed
 from trtasync import BuilderConfig, BuildError, PlanError, build_plan
-from trtasync.trust import Owner
+from trtasync.trust import NotTrusted, Owner
 
 pytestmark = pytest.mark.anyio
 
@@ -182,6 +182,35 @@ async def test_a_link_in_a_folders_place_is_not_followed(gpu: Installed, own_cac
     (own_cache / "plans").symlink_to(own_cache / "elsewhere")
     with pytest.raises(BuildError, match="plans is a link"):
         await build_plan(GATHER)
+
+
+# -- one file, looked at by itself ----------------------------------------------------------------
+
+
+def _open_to_others(folder: Path) -> None:
+    folder.chmod(0o777)
+
+
+def _of_another_user(folder: Path) -> None:
+    os.chown(folder, NOBODY, NOBODY) if os.geteuid() == 0 else folder.chmod(0o777)
+
+
+def _a_link(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to(folder.with_name("moved"))
+
+
+@pytest.mark.parametrize("spoil", [_open_to_others, _of_another_user, _a_link])
+def test_a_file_is_as_trusted_as_its_folder(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    file = folder / "file"
+    file.write_bytes(b"ours")
+    with Owner.me().open(file) as opened:
+        assert opened.read() == b"ours"
+    spoil(folder)
+    with pytest.raises(NotTrusted, match="folder (can be written|belongs|is a link)"):
+        Owner.me().open(file)
 
 
 # -- systems without POSIX owners -----------------------------------------------------------------
