@@ -1,8 +1,6 @@
 """What the tests of several processes let their children do; see `tests.doubles.child`."""
 
 import errno
-import hashlib
-import json
 import os
 import random
 import resource
@@ -246,20 +244,21 @@ def _check(model: Path, cache: Path) -> None:
 
 
 def swap_plans(user: str, evil: str, folder: str) -> None:
-    """Put a plan in the place of all others, as another user, until killed."""
+    """Put an entry in the place of ours all the time, as another user, until killed.
+
+    Args:
+        user: number of the user.
+        evil: folder with the files of the entry.
+        folder: of the plans.
+    """
     os.setgroups([])
     os.setgid(int(user))
     os.setuid(int(user))
     print("swapping", flush=True)  # noqa: T201 - what the parent waits for
-    content, there, count = Path(evil).read_bytes(), Path(folder), 0
-    checksum = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    contents_of = {path.name: path.read_bytes() for path in Path(evil).iterdir()}
+    mine = Path(folder) / "mine"
     while True:
-        for note in there.glob("*.json"):
-            with suppress(OSError, ValueError):
-                known = {**json.loads(note.read_bytes()), **checksum}
-                mines = {note: json.dumps(known).encode(), note.with_suffix(".plan"): content}
-                for name, data in mines.items():
-                    count += 1
-                    mine = there / f"{count}.mine"
-                    mine.write_bytes(data)
-                    mine.replace(name)
+        for name, content in contents_of.items():
+            with suppress(OSError):
+                mine.write_bytes(content)
+                mine.replace(mine.with_name(name))

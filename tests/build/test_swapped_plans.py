@@ -1,6 +1,7 @@
 """A plan that others put in the place of ours between the look at it and its use."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -114,7 +115,9 @@ async def test_another_user_who_swaps_plans_all_the_time_never_gets_code_run(
 ) -> None:
     """Two users for real. The cache is open to both, then only the folder of its plans is."""
     evil = await _evil_plan(tmp_path)
-    with swapping(evil) as cache:
+    plan = await build_plan(GATHER, config=CODE, max_batch_size=4)
+    replace_plan(plan.path, evil)
+    with swapping(plan.path) as cache:
         options: dict[str, Any] = {"builder_config": CODE, "cache": cache}
         with pytest.raises(PlanError, match="cache can be written by others"):
             await looks_up(GATHER, **options)
@@ -130,11 +133,13 @@ async def test_another_user_who_swaps_plans_all_the_time_never_gets_code_run(
 
 
 @contextmanager
-def swapping(evil: bytes) -> Iterator[Path]:
-    """A cache that everybody can write, in which another user puts a plan of his over others'."""
+def swapping(plan: Path) -> Iterator[Path]:
+    """A cache that everybody can write, in which another user puts a plan and its note over ours."""
     with tempfile.TemporaryDirectory(prefix="trtasync-two-users-") as name:
         place = Path(name)
-        (place / "evil").write_bytes(evil)
+        (place / "evil").mkdir()
+        for file in (plan, plan.with_suffix(".json")):
+            shutil.copyfile(file, place / "evil" / file.name)
         for folder in (place / "cache", place / "cache" / "plans"):
             folder.mkdir()
             folder.chmod(0o777)
