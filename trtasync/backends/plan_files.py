@@ -49,6 +49,8 @@ def is_plan(path: Path) -> bool:
     """It is called a plan, or begins like one."""
     if path.suffix in SUFFIXES:
         return True
+    if not path.is_file():
+        return False  # a pipe would have us wait
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC

@@ -49,13 +49,18 @@ def check_outputs(
         if _same(one, other):
             raise InvalidInput(f"{one} and {other} are one file, to be written twice; name two.")
     if there := [file for file in outputs if file.exists()]:
-        for source in (*_files_of(model), *filter(None, inputs)):
-            for file in there:
-                if _same(file, source):
-                    raise InvalidInput(
-                        f"{file} would be written over, and is an input ({source}); name another "
-                        "file to write."
-                    )
+        _demand_other(there, (*_files_of(model), *filter(None, inputs)))
+
+
+def _demand_other(outputs: Iterable[Path], inputs: Sequence[Path]) -> None:
+    """Files are written over, but none that is read."""
+    for file in outputs:
+        for source in inputs:
+            if _same(file, source):
+                raise InvalidInput(
+                    f"{file} would be written over, and is an input ({source}); name another file "
+                    "to write."
+                )
 
 
 def check_picture(file: Path | None) -> None:
@@ -72,7 +77,7 @@ def _files_of(model: Path | None) -> Sequence[Path]:
     """All that a model is read from."""
     if model is None:
         return ()
-    if not is_plan(model):
+    if model.is_file() and not is_plan(model):
         with suppress(TrtasyncError):  # whoever opens it says what is wrong
             return read_onnx(model).paths
     return (model,)
