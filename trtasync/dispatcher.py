@@ -130,8 +130,10 @@ class Dispatcher:
     # -- a request comes or goes -----------------------------------------------------------------
 
     def tick(self) -> float:
-        """Requests of one loop iteration share one time stamp and one ring of the bell."""
-        self.loop.check()
+        """Requests of one loop iteration share one time stamp and one ring of the bell.
+
+        For callers that the loop was asked about: reading their deadline has done that.
+        """
         self.stamp = now = self._now()
         self.loop.ring()
         return now
