@@ -32,6 +32,7 @@ PUBLIC = [
     "QueueFull",
     "RequestTooLarge",
     "Shapes",
+    "SharedCache",
     "Statistics",
     "TensorSpec",
     "TimeSummary",

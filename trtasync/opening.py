@@ -20,7 +20,7 @@ from trtasync.rows import Batching, Judgement
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
-    from trtasync.build import BuilderConfig
+    from trtasync.build import BuilderConfig, SharedCache
 
 QUEUE_ROWS, QUEUE_BATCHES = 4096, 16
 
@@ -54,7 +54,7 @@ def open_engine(
     inline_bytes: int | None = None,
     profiles: Profile | str | Sequence[Profile | str] | None = None,
     builder_config: "BuilderConfig | None" = None,
-    cache: bool | str | os.PathLike[str] = True,
+    cache: "bool | str | os.PathLike[str] | SharedCache" = True,
     engine_host_code_allowed: bool = False,
     name: str | None = None,
 ) -> "Opening":
