@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build.axis_names import AxisNames
     from trtasync.build.job import Job
     from trtasync.build.order import Built
+    from trtasync.build.row_note import RowNote
 
 log = logging.getLogger("trtasync")
 
@@ -59,6 +60,19 @@ class EngineOptions:
     name: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model on its backend.
+
+    Attributes:
+        backend: opened; whoever holds this closes it.
+        note: where findings on the rows of a plan in the cache are kept.
+    """
+
+    backend: Backend
+    note: "RowNote | None" = None
+
+
 def engine_name(options: EngineOptions, backend: Backend) -> str:
     """What an engine is called in what people read."""
     if options.name is not None:
@@ -68,7 +82,7 @@ def engine_name(options: EngineOptions, backend: Backend) -> str:
     return "model" if isinstance(options.model, bytes) else backend.name
 
 
-def load(options: EngineOptions, stop: threading.Event) -> Backend:
+def load(options: EngineOptions, stop: threading.Event) -> Loaded:
     """The model on the backend it is to run on.
 
     Args:
@@ -87,7 +101,7 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
                 "the model must be the path of an .onnx file or of a plan, the bytes of one, or "
                 f"implement trtasync.backends.Backend; not a {type(options.model).__name__}."
             )
-        return cast(Backend, options.model)
+        return Loaded(cast(Backend, options.model))
     path = Path(options.model)
     planned = is_plan(path)
     if planned and (options.profiles or options.builder_config is not None):
@@ -100,10 +114,10 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
         if not planned:
             return _build(path, options, stop)
         axes = options.model.axes if isinstance(options.model, Plan) else {}
-        return _load_plan(path, options, stop, axes)
+        return Loaded(_load_plan(path, options, stop, axes))
     if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
-    return _load_onnx(path, options)
+    return Loaded(_load_onnx(path, options))
 
 
 def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
@@ -114,13 +128,13 @@ def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
     return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
 
 
-def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Backend:
+def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Loaded:
     """A model in memory; TensorRT gets it as a file that is gone afterwards."""
     kind = "plan" if model.startswith(MAGIC) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
         if backend_for(shown, options.backend) == "onnxruntime":
-            return _load_onnx(model, options)
+            return Loaded(_load_onnx(model, options))
     with _own_folder() as folder:
         path = Path(folder) / f"model.{kind}"
         try:
@@ -189,7 +203,7 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
     return (0,) if options.devices is None else tuple(options.devices)
 
 
-def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend:
+def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
     from trtasync.build.job import Job
     from trtasync.build.plan import make_order
@@ -218,9 +232,10 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
 
 def _open_built(
     job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
-) -> Backend:
+) -> Loaded:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
     from trtasync.backends.tensorrt.engines import PlanRefused
+    from trtasync.build.row_note import RowNote
 
     config = options.builder_config
     carries_code = config is not None and config.version_compatible
@@ -230,13 +245,14 @@ def _open_built(
             "engine_host_code_allowed=True if you trust them, or choose another cache."
         )
     try:
-        return _load_plan(built.path, options, stop, built.axes, built.own)
+        backend = _load_plan(built.path, options, stop, built.axes, built.own)
     except PlanRefused as error:
         if not built.cached:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
-        anew = job.run(useless=built.checksum)
-        return _load_plan(anew.path, options, stop, anew.axes, anew.own)
+        built = job.run(useless=built.checksum)
+        backend = _load_plan(built.path, options, stop, built.axes, built.own)
+    return Loaded(backend, RowNote.beside(built))
 
 
 def _own_folder() -> AbstractContextManager[str]:

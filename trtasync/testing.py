@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.backends import HostMemoryBackend, OpenLane, Slot, Times
-from trtasync.backends.arrange import model_inputs, slot_outputs
+from trtasync.backends.arrange import Arrangement
 from trtasync.errors import DeviceLost, InferenceError
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
@@ -87,7 +87,7 @@ class FunctionLane:
 
     def __init__(self, function: Function, spec: ModelSpec):
         self._function = function
-        self._spec = spec
+        self._arrangement = Arrangement(spec)
         self._expected = len(spec.outputs)
         self._rows = 0
         self.closed = 0
@@ -104,7 +104,7 @@ class FunctionLane:
         """Call the function."""
         begin = perf_counter()
         try:
-            slot.outputs = slot_outputs(self._spec, self._call(slot.views), self._rows)
+            slot.outputs = self._arrangement.outputs(self._call(slot.views), self._rows)
         except (InferenceError, DeviceLost):
             raise
         except Exception as error:
@@ -112,7 +112,9 @@ class FunctionLane:
         return 0.0, perf_counter() - begin, 0.0
 
     def _call(self, views: Views) -> list[Array]:
-        result = self._function(*model_inputs(self._spec, views, self._rows))
+        result = self._function(*self._arrangement.inputs(views, self._rows))
+        if type(result) is np.ndarray and result.base is None and self._expected == 1:
+            return [result]
         results = result if isinstance(result, (list, tuple)) else [result]
         if len(results) != self._expected:
             raise InferenceError(f"{len(results)} values for {self._expected} outputs.")
@@ -249,14 +251,14 @@ class _AsynchronousLane(FunctionLane):
     def launch(self, slot: Any, rows: int) -> None:
         """Start the batch behind what was launched before."""
         event = self._done[id(slot)] = threading.Event()
-        before, inputs = self._tail, model_inputs(self._spec, slot.views, rows)
+        before, inputs = self._tail, self._arrangement.inputs(slot.views, rows)
 
         def work() -> None:
             if before is not None:
                 before.join()
             begin = perf_counter()
             try:
-                outputs = slot_outputs(self._spec, self._function(*inputs), rows)
+                outputs = self._arrangement.outputs(self._function(*inputs), rows)
                 self._results[id(slot)] = outputs
             except BaseException as error:
                 self._results[id(slot)] = error

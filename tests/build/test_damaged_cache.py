@@ -183,10 +183,10 @@ async def test_a_reader_takes_no_lock(gpu: Installed, own_cache: Path) -> None:
 
 
 async def test_a_reader_writes_nothing(gpu: Installed, own_cache: Path) -> None:
-    await build_plan(GATHER, max_batch_size=4)
+    assert await looks_up(GATHER, check_seconds=30)
     _remove_locks(own_cache)
     before = _state(own_cache)
-    assert await looks_up(GATHER)
+    assert await looks_up(GATHER, check_seconds=30)
     assert _state(own_cache) == before
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
-from trtasync.backends.arrange import model_inputs, slot_outputs
+from trtasync.backends.arrange import Arrangement
 from trtasync.errors import BackendUnavailable, InferenceError, PlanError
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
@@ -241,6 +241,7 @@ class _FreshLane(_CpuLane):
 
     def __init__(self, session: Any, spec: ModelSpec):
         super().__init__(session, spec)
+        self._arrangement = Arrangement(spec)
         self._outputs = [output.name for output in spec.outputs]
 
     def _run(self, slot: Any, rows: int) -> None:
@@ -250,10 +251,10 @@ class _FreshLane(_CpuLane):
             if len(cache) >= MAX_BINDINGS:
                 cache.clear()
             feed = cache[rows] = self._feed(slot.views, rows)
-        slot.outputs = slot_outputs(self._spec, self._session.run(self._outputs, feed), rows)
+        slot.outputs = self._arrangement.outputs(self._session.run(self._outputs, feed), rows)
 
     def _feed(self, views: Views, rows: int) -> dict[str, Array]:
-        arrays = model_inputs(self._spec, views, rows)
+        arrays = self._arrangement.inputs(views, rows)
         return {spec.name: array for spec, array in zip(self._spec.inputs, arrays, strict=True)}
 
 
@@ -298,7 +299,7 @@ class _BoundLane(_FreshLane):
 
     def _run_unbound(self, slot: Any, rows: int) -> None:
         results = self._session.run(self._outputs, self._feed(slot.views, rows))
-        slot.outputs = slot_outputs(self._spec, results, rows)
+        slot.outputs = self._arrangement.outputs(results, rows)
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()

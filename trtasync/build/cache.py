@@ -137,6 +137,7 @@ class PlanCache:
         with locked(plan, stop):
             remove_unfinished(plan)
             remove_unfinished(self._note_path(key))
+            remove_unfinished(rows_path(plan))
             yield
 
     def keep(self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float) -> Entry:
@@ -160,7 +161,8 @@ class PlanCache:
 
     def forget(self, key: str) -> None:
         """Remove what is kept of a key; only within `writing`."""
-        for path in (self._note_path(key), self.plan_path(key)):
+        plan = self.plan_path(key)
+        for path in (self._note_path(key), rows_path(plan), plan):
             with suppress(OSError):  # a note without its plan is no entry either
                 path.unlink()
 
@@ -176,6 +178,11 @@ class PlanCache:
 
     def _note_path(self, key: str) -> Path:
         return self._plans / f"{key}.json"
+
+
+def rows_path(plan: Path) -> Path:
+    """Where a note on the rows of a kept plan lies, if there is one."""
+    return plan.with_suffix(".rows.json")
 
 
 def _checksum(path: Path) -> tuple[int, str]:

@@ -2,16 +2,20 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trtasync.backends.plan_files import is_plan
 from trtasync.backends.trials import Subject, open_onnx, open_plan
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.loading import backend_for
 from trtasync.profiles import Profile
+
+if TYPE_CHECKING:
+    from trtasync.build.row_note import RowNote
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -24,11 +28,13 @@ class Target:
         model: the `.onnx` file, if there is one.
         plan: the plan, if there is one; it is checked then.
         own: we have built it, so the code it may carry is to be trusted.
+        note: where findings on the rows of a plan in the cache are kept.
     """
 
     model: Path | None
     plan: Path | None
     own: bool = False
+    note: "RowNote | None" = None
 
 
 def choose(
@@ -38,6 +44,7 @@ def choose(
     device: int,
     profiles: Profiles | None,
     max_batch_size: int | None,
+    batch_axes: Mapping[str, int | None] | None,
 ) -> Target:
     """Settle what is checked; build a plan if one is wanted and none given.
 
@@ -59,10 +66,17 @@ def choose(
         return Target(model, None)
     from trtasync.build.job import Job
     from trtasync.build.plan import make_order
+    from trtasync.build.row_note import RowNote
 
-    order = make_order(model, profiles=profiles, max_batch_size=max_batch_size, device=device)
+    order = make_order(
+        model,
+        profiles=profiles,
+        max_batch_size=max_batch_size,
+        device=device,
+        batch_axes=batch_axes,
+    )
     built = Job(order, threading.Event()).run()
-    return Target(model, built.path, built.own)
+    return Target(model, built.path, built.own, RowNote.beside(built))
 
 
 def open_target(target: Target, device: int, code_allowed: bool, closing: ExitStack) -> Subject:

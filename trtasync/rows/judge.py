@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from trtasync.errors import InvalidInput
 from trtasync.rows.axes import find_axes
@@ -19,6 +20,9 @@ log = logging.getLogger("trtasync")
 Axes = Mapping[str, int | None]
 MANY = 3
 """Outputs that a warning names."""
+
+ALGORITHM = 1
+"""Of the proof and the check: another number forgets all findings that were kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +69,35 @@ def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelS
     if spec.fixed_batch == 1 and spec.batched:
         return spec, Judgement(True, "the model takes one row at a time, so none meet")
     begin = time.monotonic()
-    axes, findings, why = _examine(spec, evidence.trial, evidence)
+    examined = _examine(spec, evidence.trial, evidence)
+    return conclude(spec, wanted, *examined, seconds=time.monotonic() - begin)
+
+
+def conclude(
+    spec: ModelSpec,
+    wanted: Literal["auto", "proved"],
+    axes: Axes,
+    findings: tuple[Finding, ...],
+    why: str = "",
+    *,
+    seconds: float = 0.0,
+) -> tuple[ModelSpec, Judgement]:
+    """What an examination amounts to, one of now or of an earlier opening.
+
+    Args:
+        spec: see `judge`.
+        wanted: see `judge`.
+        axes: the batch axis of every input.
+        findings: one per output.
+        why: there are none, to end a clause with.
+        seconds: that it took.
+    """
     settled = _with_axes(spec, axes, findings)
     enough = {Verdict.PROVED} if wanted == "proved" else {Verdict.PROVED, Verdict.TESTED}
     poor = [finding for finding in findings if finding.verdict not in enough]
     batched = bool(findings) and not poor
     reason = _praise(findings) if batched else _blame(poor, why)
-    judgement = Judgement(batched, reason, findings, time.monotonic() - begin)
-    return replace(settled, batched=batched), judgement
+    return replace(settled, batched=batched), Judgement(batched, reason, findings, seconds)
 
 
 def report(model: str, judgement: Judgement) -> None:
