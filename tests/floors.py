@@ -1,6 +1,6 @@
 """The lowest versions that pyproject.toml allows, as constraints for pip.
 
-    python -m tests.floors test bench > constraints.txt
+python -m tests.floors test bench > constraints.txt
 """
 
 import re

@@ -67,7 +67,7 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if isinstance(model, Path) and not model.is_file():
+    if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -78,11 +78,13 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
     try:
         given = model if isinstance(model, bytes) else str(model)
         session = runtime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        inputs = [_spec(node, "input") for node in session.get_inputs()]
+        outputs = [_spec(node, "output") for node in session.get_outputs()]
+    except PlanError:
+        raise
     except Exception as error:  # the runtime's exceptions share no base class
         shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
         raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
-    inputs = [_spec(node, "input") for node in session.get_inputs()]
-    outputs = [_spec(node, "output") for node in session.get_outputs()]
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
 
 

@@ -113,7 +113,7 @@ class PlanCache:
             owner = key_of(facts)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("%s: unreadable (%s); the plan is built again", note, error)
             return None
         if owner != key:

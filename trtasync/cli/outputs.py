@@ -1,5 +1,6 @@
 """Where results go: files first, then the terminal."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,9 @@ def check_outputs(as_json: str | None, picture: Path | None = None, *more: Path 
         InvalidInput: a file cannot be written, or no picture be drawn.
     """
     for file in filter(None, (_file(as_json), picture, *more)):
-        if not file.absolute().parent.is_dir():
+        if not os.path.isdir(file.absolute().parent):
             raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
-        if file.is_dir():
+        if os.path.isdir(file):
             raise InvalidInput(f"{file} is a folder; name a file to write.")
     if picture is not None:
         check_plot(picture)

@@ -6,6 +6,7 @@ measurement has a line when it begins and one when it ends. A last line that was
 
 import json
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ class State:
     def __enter__(self) -> Self:
         if self.path is None:
             return self
-        if self.path.is_dir():
+        if os.path.isdir(self.path):
             raise InvalidInput(f"{self.path} is a folder; name a file in it (state).")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +163,7 @@ class State:
         for number, line in enumerate(lines[1:], 2):
             try:
                 self._take(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 log.warning("%s, line %d cannot be read and is left out: %s", path, number, error)
         self.known = len(self._outcomes)
         return sum(len(line) + 1 for line in lines)
@@ -171,7 +172,7 @@ class State:
         try:
             head = json.loads(line)
             facts, version = head["facts"], head["trtasync tune"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             facts, version = {}, None
         if version == FORMAT and facts == self._facts:
             return
