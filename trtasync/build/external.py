@@ -1,7 +1,7 @@
 """The files beside an ONNX model that hold its weights: which, and whether they may be read."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ from trtasync.errors import BuildError
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
-def external_files(path: Path, tensors: Iterable[Any]) -> tuple[Path, ...]:
+def external_files(
+    path: Path, tensors: Iterable[Any], least: Callable[[Any], int]
+) -> tuple[Path, ...]:
     """The files that tensors are kept in, sorted by name.
 
     Args:
         path: of the model.
         tensors: `onnx.TensorProto`s of it.
+        least: bytes that a tensor takes at least, for those that do not say.
 
     Raises:
         BuildError: one is missing, too short for what it should hold, or lies elsewhere.
@@ -30,6 +33,8 @@ def external_files(path: Path, tensors: Iterable[Any]) -> tuple[Path, ...]:
         name = entries.get("location", "")
         if name not in files:
             files[name] = _file(path, name)
+        entries.setdefault("offset", "0")
+        entries.setdefault("length", str(least(tensor)))
         _demand_within(path, name, files[name], entries)
     return tuple(files[name] for name in sorted(files))
 
@@ -70,7 +75,7 @@ def _elsewhere(path: Path, name: str) -> BuildError:
 
 def _demand_within(path: Path, name: str, file: Path, entries: dict[str, str]) -> None:
     """The part of the file that a tensor lies in is there."""
-    part = [entries.get("offset", "0"), entries.get("length", "0")]
+    part = [entries["offset"], entries["length"]]
     if not all(isinstance(each, str) and _WHOLE.fullmatch(each) for each in part):
         raise BuildError(
             f"{path} keeps weights in {name} from byte {part[0]!r:.40} on, {part[1]!r:.40} bytes, "

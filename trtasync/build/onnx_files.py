@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def read_onnx(path: Path) -> OnnxFile:
         raise _not_onnx(path, "it names no operator set")
     if not all(isinstance(text, str) for text in _texts(model)):
         raise _not_onnx(path, "a name in it is no UTF-8")
-    external = external_files(path, _tensors(model))
+    external = external_files(path, _tensors(model), _stored_bytes)
     return OnnxFile(path, data, model, external, tuple(map(_stamp, external)))
 
 
@@ -208,6 +209,12 @@ def _bytes_of(tensor: Any) -> int:
             "again."
         )
     return total
+
+
+def _stored_bytes(tensor: Any) -> int:
+    """Bytes that a tensor takes in a file at least: several elements may share one."""
+    packed = re.search(r"(int|float)[1-7](_|$)", _dtype(tensor.name, tensor.data_type).name)
+    return 0 if packed else _bytes_of(tensor)
 
 
 def _tensor(value: Any) -> TensorSpec:
