@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from tests.fuzz.attacks import attack
+from tests.fuzz.models import corpus
 
 FRAMES = 4
 """Of a traceback, the innermost."""
@@ -27,15 +28,13 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is attacked may print
     logging.getLogger("trtasync").addHandler(logging.NullHandler())
     os.environ["TRTASYNC_CACHE_DIR"] = str(Path(folder, "cache"))
-    bounded = False
+    corpus()  # it takes seconds to make, which are no attack's
+    _bound_memory(int(megabytes) << 20)
     for seed in range(int(first), int(first) + int(count)):
         place = Path(folder, str(seed))
         place.mkdir()
         answers.write(f"{seed}\n")
         _answer(answers, seed, place, only)
-        if not bounded:  # what is imported and read once is no attack's doing
-            _bound_memory(int(megabytes) << 20)
-            bounded = True
 
 
 def _answer(answers: IO[str], seed: int, place: Path, only: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.backends.arrange import Arrangement
-from trtasync.errors import BackendUnavailable, InferenceError, PlanError
+from trtasync.errors import BackendUnavailable, InferenceError, InvalidInput, PlanError
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -29,6 +29,9 @@ DEFAULT_BATCH_SIZE = 8
 
 SLOTS_PER_LANE = 2
 """One running, one forming."""
+
+MOST_THREADS = 4096
+"""Of a run: no machine has more cores, and each takes memory."""
 
 MAX_BINDINGS = 256
 """Bindings kept per slot and layout (one per batch size)."""
@@ -64,9 +67,17 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
+        InvalidInput: there are too many threads.
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
+    if threads > MOST_THREADS:
+        raise InvalidInput(
+            f"threads must be {MOST_THREADS} at most, not {threads}.",
+            name="threads",
+            expected=MOST_THREADS,
+            got=threads,
+        )
     if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
@@ -162,7 +173,13 @@ class OnnxRuntimeBackend(HostMemoryBackend):
     ) -> Sequence[OpenLane]:
         """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
         open_one = self._open_bound if self.lends_outputs else self._open_fresh
-        return [open_one(max_batch_size) for _ in range(streams)]
+        try:
+            return [open_one(max_batch_size) for _ in range(streams)]
+        except MemoryError as error:
+            raise PlanError(
+                f"there is no memory for batches of {max_batch_size} rows ({error}); give a "
+                "smaller max_batch_size, or fewer streams."
+            ) from error
 
     def _open_bound(self, capacity: int) -> OpenLane:
         slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
