@@ -7,6 +7,7 @@ telemetry is switched off, because it starts a thread and opens a database at im
 """
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -285,7 +286,7 @@ class _BoundSlot(HostSlot):
         self.results = []
         for output in spec.outputs:
             shape = (capacity, *(int(dim or 0) for dim in output.shape[1:]))
-            size = int(np.prod(shape)) * output.dtype.itemsize
+            size = math.prod(shape) * output.dtype.itemsize
             self.results.append(self.allocate(size).view(output.dtype).reshape(shape))
 
 

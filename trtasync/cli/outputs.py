@@ -1,6 +1,5 @@
 """Where results go: files first, then the terminal."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,9 @@ def check_outputs(as_json: str | None, picture: Path | None = None, *more: Path 
         InvalidInput: a file cannot be written, or no picture be drawn.
     """
     for file in filter(None, (_file(as_json), picture, *more)):
-        if not os.path.isdir(file.absolute().parent):
+        if not file.absolute().parent.is_dir():
             raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
-        if os.path.isdir(file):
+        if file.is_dir():
             raise InvalidInput(f"{file} is a folder; name a file to write.")
     if picture is not None:
         check_plot(picture)

@@ -120,7 +120,7 @@ def inspect_plan(
     if sizes and max_batch_size not in (None, sizes[-1]):
         raise InvalidInput(f"the largest of {list(sizes)} must be max_batch_size={max_batch_size}.")
     gpu = find_device(device)
-    if not os.path.isfile(path):
+    if not path.is_file():
         raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
     lib = library()
     runtime = make_runtime(lib, engine_host_code_allowed)

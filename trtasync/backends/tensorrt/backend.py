@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -82,7 +81,7 @@ def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
         Stopped: it was called off.
     """
     devices = [find_device(index) for index in options.devices]
-    if not os.path.isfile(path):
+    if not path.is_file():
         raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
     lib = library()  # only now: without a GPU, making its objects can kill the process
     runtime = make_runtime(lib, options.engine_host_code_allowed)
