@@ -19,6 +19,9 @@ GIL beside a busy one waits a whole switch interval (5 ms) to get it back: a fac
 requests/s. Larger rows take longer than such a hand-over is worth guarding against.
 """
 
+SHARED_BYTES = 4096
+"""Bytes of shared inputs up to which a slot remembers a layout: each value of them is one."""
+
 MAX_LAYOUTS = 64
 """Layouts whose views a slot remembers."""
 
@@ -99,7 +102,9 @@ class HostSlot:
         self._settle()  # rows of callers who left may still be on their way
         views = self._known.get(layout)
         if views is None:
-            views = self._known[layout] = self._view(layout)
+            views = self._view(layout)
+            if sum(array.nbytes for array in layout.shared) <= SHARED_BYTES:
+                self._known[layout] = views
         self.views = views
         return views
 

@@ -112,6 +112,9 @@ class Pad:
                     f"Pad(sizes=...) must be a list of positive lengths, not {sizes!r}."
                 )
             object.__setattr__(self, "sizes", tuple(sorted(set(sizes))))
+        cuts: Any = self.outputs
+        if not isinstance(cuts, Mapping) or not all(isinstance(cuts[n], Cut) for n in cuts):
+            raise InvalidInput(f"Pad(outputs=...) must map output names to Cuts, not {cuts!r}.")
 
     def length(self, true: int) -> int | None:
         """The padded length for a true length, or None when it is longer than every size."""

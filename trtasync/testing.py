@@ -112,7 +112,10 @@ class FunctionLane:
         return 0.0, perf_counter() - begin, 0.0
 
     def _call(self, views: Views) -> list[Array]:
-        result = self._function(*self._arrangement.inputs(views, self._rows))
+        inputs = views.cache.get(self._rows)
+        if inputs is None:
+            inputs = views.cache[self._rows] = self._arrangement.inputs(views, self._rows)
+        result = self._function(*inputs)
         if type(result) is np.ndarray and result.base is None and self._expected == 1:
             return [result]
         results = result if isinstance(result, (list, tuple)) else [result]

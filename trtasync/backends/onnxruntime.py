@@ -152,12 +152,16 @@ class OnnxRuntimeBackend(HostMemoryBackend):
 
     @property
     def lends_outputs(self) -> bool:
-        """Where every row of an output is declared to have one shape, outputs lie in the slot."""
+        """Where every row of an output is declared to have one shape, outputs lie in the slot.
+
+        Not where an input is an output as well: ONNX Runtime leaves what is bound to that alone.
+        """
         spec = self.spec
         tensors = [*spec.inputs, *spec.outputs]
         dims = [spec.row_dims(output) for output in spec.outputs]
         return (
             spec.batched
+            and not {each.name for each in spec.inputs} & {each.name for each in spec.outputs}
             and all(tensor.batch_axis == 0 and tensor.shape for tensor in tensors)
             and all(isinstance(dim, int) for row in dims for dim in row)
         )

@@ -367,9 +367,12 @@ class Policy:
     def _cut(self, batch: Batch, begins: float) -> list[Entry]:
         """Take out what is better left for the next batch (see `cuts`)."""
         options = self._options
-        if not options.batch_sizes or options.max_queue_delay > 0.0 or not self._places.any_free():
+        sizes = options.batch_sizes
+        if not sizes or batch.size in sizes:  # nearly every batch
             return []
-        first = cut_at(batch, options.batch_sizes, begins, HASTE)
+        if options.max_queue_delay > 0.0 or not self._places.any_free():
+            return []
+        first = cut_at(batch, sizes, begins, HASTE)
         return batch.cut(first) if first else []
 
     def _fit(self, group: Group, rows: int, begins: float, now: float) -> Fit:
@@ -422,7 +425,8 @@ class Policy:
 
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for so many rows."""
-        return padded(rows, self._options.batch_sizes)
+        sizes = self._options.batch_sizes
+        return padded(rows, sizes) if sizes else rows
 
     def _turn_away(self, ticket: Ticket, fit: Fit, now: float) -> bool:
         """Park a waiting request that cannot make its deadline any more."""
