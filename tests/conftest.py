@@ -24,14 +24,14 @@ LOOPS = [
 ]
 
 
-def _eager_loop() -> asyncio.AbstractEventLoop:
-    """A loop whose tasks begin to run where they are created."""
-    loop = asyncio.new_event_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)
-    return loop
-
-
 if sys.version_info >= (3, 12):
+
+    def _eager_loop() -> asyncio.AbstractEventLoop:
+        """A loop whose tasks begin to run where they are created."""
+        loop = asyncio.new_event_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        return loop
+
     LOOPS.append(pytest.param(("asyncio", {"loop_factory": _eager_loop}), id="eager"))
 
 

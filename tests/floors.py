@@ -14,7 +14,7 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 Version = tuple[int, ...]
 
 _REQUIREMENT = re.compile(
-    r"(?P<name>[\w.-]+)(?:\[(?P<extras>[\w,-]+)\])?\s*(?:[>=]=(?P<floor>[\d.]+))?"
+    r"(?P<name>[\w.-]+)(?:\[(?P<extras>[\w,-]+)\])?\s*(?:[>=]=\s*(?P<floor>[\d.]+))?"
 )
 
 

@@ -1,17 +1,15 @@
 """An attacker whose library is broken in the ways that a hunt has to notice; see `child`."""
 
 import os
-import sys
 import threading
 from pathlib import Path
-from random import Random
 
-from tests.fuzz import attacks, child
+from tests.fuzz.child import serve
 
 
-def _break(chance: Random, folder: Path) -> None:
+def _attack(seed: int, folder: Path, only: str) -> None:
     (folder / "evidence").write_text("kept")
-    match int(folder.name):
+    match seed:
         case 1:
             os.abort()
         case 2:
@@ -22,12 +20,5 @@ def _break(chance: Random, folder: Path) -> None:
             raise KeyError("raw\nand of two lines")
 
 
-def main() -> None:
-    """As `child`, with one attack."""
-    attacks.ATTACKS = {"broken": (1, _break)}
-    child.corpus = tuple
-    child.main()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    serve(_attack)

@@ -61,12 +61,13 @@ def by_structure(chance: Random) -> bytes:
             _change(chance, chance.choice(messages))
         else:
             chance.choice(SURGERY)(chance, model)
-    return model.SerializeToString()
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def by_text(chance: Random) -> bytes:
     """A model with a name that is no UTF-8, in a whole encoding."""
-    data = chance.choice(corpus())
+    data: bytes = chance.choice(corpus())
     names = [text.encode() for text in _texts(ModelProto.FromString(data)) if text]
     name = chance.choice(names)
     wrong = bytes(chance.choice((0xFF, 0xC0, 0x80, byte)) for byte in name[:-1]) + b"\xff"

@@ -1,7 +1,7 @@
 """The files beside an ONNX model that hold its weights: which, and whether they may be read."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def external_files(
     for tensor in tensors:
         if not uses_external_data(tensor):
             continue
+        # protobuf gives the bytes of a text that is no UTF-8
         entries = {entry.key: entry.value for entry in tensor.external_data}
         name = entries.get("location", "")
         if name not in files:
@@ -39,7 +40,7 @@ def external_files(
     return tuple(files[name] for name in sorted(files))
 
 
-def _file(path: Path, name: str) -> Path:
+def _file(path: Path, name: Any) -> Path:
     """The file of a name, which is beside the model as ONNX Runtime understands it: links may lead
     to within the model's folder, or to within the folder of what the model is a link to."""
     folder = path.parent
@@ -73,7 +74,7 @@ def _elsewhere(path: Path, name: str) -> BuildError:
     )
 
 
-def _demand_within(path: Path, name: str, file: Path, entries: dict[str, str]) -> None:
+def _demand_within(path: Path, name: str, file: Path, entries: Mapping[str, Any]) -> None:
     """The part of the file that a tensor lies in is there."""
     part = [entries["offset"], entries["length"]]
     if not all(isinstance(each, str) and _WHOLE.fullmatch(each) for each in part):

@@ -202,7 +202,7 @@ def _texts(model: Any) -> Iterator[Any]:
 def _bytes_of(tensor: Any) -> int:
     if any(length < 0 for length in tensor.dims):
         raise PlanError(f"tensor '{tensor.name}' has a negative length; export the model again.")
-    total = math.prod(tensor.dims) * _dtype(tensor.name, tensor.data_type).itemsize
+    total: int = math.prod(tensor.dims) * _dtype(tensor.name, tensor.data_type).itemsize
     if total >= MOST_BYTES:
         raise PlanError(
             f"tensor '{tensor.name}' claims to have more bytes than any memory; export the model "

@@ -75,14 +75,15 @@ def _task_scopes() -> Any:
         from anyio._backends._asyncio import TaskState, _task_states
     except ImportError:
         return None
+    table: Any = _task_states
     probe = anyio.CancelScope()
     known = (
-        isinstance(_task_states, weakref.WeakKeyDictionary)
-        and hasattr(_task_states, "data")
+        isinstance(table, weakref.WeakKeyDictionary)
+        and hasattr(table, "data")
         and hasattr(TaskState, "cancel_scope")
         and all(hasattr(probe, name) for name in _SCOPE_ATTRIBUTES)
     )
-    return _task_states.data if known else None  # type: ignore[attr-defined]  # not in typeshed
+    return table.data if known else None
 
 
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
