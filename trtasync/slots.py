@@ -1,5 +1,6 @@
 """Slots: the host memory in which a batch is formed, row by row, as requests are submitted."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -139,7 +140,7 @@ class HostSlot:
         arrays, grew = [], False
         for index, (spec, shape) in enumerate(zip(self._inputs, layout.shapes, strict=True)):
             full = (self._capacity, *shape)
-            size = int(np.prod(full, dtype=np.int64)) * spec.dtype.itemsize
+            size = math.prod(full) * spec.dtype.itemsize
             if size > self._buffers[index].size:
                 self._known.clear()  # the views on the smaller buffer would keep it alive
                 self._buffers[index] = self.allocate(size)
