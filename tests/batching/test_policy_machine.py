@@ -15,6 +15,7 @@ from hypothesis.stateful import (
 
 from tests.batching.harness import MS, Desk, whole
 from trtasync.batching import Batch, Group, LaneState, Part, Ticket
+from trtasync.batching.waiting import AGEING
 from trtasync.batching.work import LEVELS, Entry
 from trtasync.errors import QueueFull
 
@@ -33,6 +34,11 @@ def entries_of(ticket: Ticket) -> Sequence[Entry]:
     """What a request has staged, running and done included."""
     parts: Sequence[Part] = ticket.parts or ()
     return [ticket] if ticket.batch is not None else [part for part in parts if part.batch]
+
+
+def rank(ticket: Ticket) -> tuple[int, float]:
+    """Those with the largest give way first."""
+    return ticket.level, min(ticket.deadline, ticket.arrival + AGEING)
 
 
 class PolicyMachine(RuleBasedStateMachine):
@@ -125,14 +131,23 @@ class PolicyMachine(RuleBasedStateMachine):
     def submit(self, group: int, rows: int, level: int, slack: float) -> None:
         desk = self.desk
         rows = min(rows, 3 * desk.capacity)
-        queued = self.queued()
+        excess = self.queued() + rows - QUEUE
+        worse = [
+            ticket
+            for ticket in self.live
+            if ticket.level > level
+            and not ticket.parked
+            and not any(self.is_launched(entry) for entry in entries_of(ticket))
+        ]
         try:
             ticket = desk.submit(self.groups[group], rows, level=level, deadline=desk.now + slack)
-        except QueueFull:
-            assert queued + rows > QUEUE
+        except QueueFull as error:
+            assert not error.displaced
+            assert excess > sum(ticket.rows for ticket in worse)
+            assert desk.displaced == []
             return
-        assert queued + rows <= QUEUE
         self.live.append(ticket)
+        self.check_displaced(worse, excess)
         self.pumped = False
 
     @precondition(alive)
@@ -230,6 +245,22 @@ class PolicyMachine(RuleBasedStateMachine):
     def abort_now(self, really: int) -> None:
         if not really:
             self.abort()
+
+    def check_displaced(self, worse: list[Ticket], excess: int) -> None:
+        """Those who could be spared most left, and no more of them than had to."""
+        displaced = [ticket for ticket, _ in self.desk.displaced]
+        self.desk.displaced.clear()
+        for ticket in displaced:
+            assert ticket in worse
+            worse.remove(ticket)
+            self.forget(ticket)
+            excess -= ticket.rows
+        if displaced:
+            assert excess <= 0 < excess + displaced[-1].rows
+            first = min(rank(ticket) for ticket in displaced)
+            assert all(rank(ticket) <= first for ticket in worse if not ticket.parked)
+        else:
+            assert excess <= 0
 
     # -- how the model takes it ------------------------------------------------------------------
 
