@@ -78,8 +78,10 @@ class PolicyMachine(RuleBasedStateMachine):
         delay: float,
         lead: float,
         warm: bool,
+        limit: int = QUEUE,
     ) -> None:
         self.costs = costs
+        self.limit = limit
         homes: list[int | None] = []
         for index in range(len(lanes)):
             for copy in range(slots_per_lane):
@@ -96,7 +98,7 @@ class PolicyMachine(RuleBasedStateMachine):
             lanes=[LaneState(i, device, depth) for i, (device, depth) in enumerate(lanes)],
             homes=homes,
             batch_sizes=sizes,
-            max_queue_size=QUEUE,
+            max_queue_size=limit,
             max_queue_delay=delay,
             lead=lead,
             abandoned=self.have_left,
@@ -130,8 +132,8 @@ class PolicyMachine(RuleBasedStateMachine):
     )
     def submit(self, group: int, rows: int, level: int, slack: float) -> None:
         desk = self.desk
-        rows = min(rows, 3 * desk.capacity)
-        excess = self.queued() + rows - QUEUE
+        rows = min(rows, 3 * desk.capacity, self.limit)
+        excess = self.queued() + rows - self.limit
         worse = [
             ticket
             for ticket in self.live
@@ -141,8 +143,7 @@ class PolicyMachine(RuleBasedStateMachine):
         ]
         try:
             ticket = desk.submit(self.groups[group], rows, level=level, deadline=desk.now + slack)
-        except QueueFull as error:
-            assert not error.displaced
+        except QueueFull:
             assert excess > sum(ticket.rows for ticket in worse)
             assert desk.displaced == []
             return
@@ -455,6 +456,29 @@ class CuttingMachine(PolicyMachine):
         self.open(costs, lanes, slots_per_lane, owned, capacity, "powers of two", 0.0, 0.0, True)
 
 
+class CrowdedMachine(PolicyMachine):
+    """The same with a short queue, and requests of all priorities that fill it."""
+
+    @initialize(
+        slots=st.integers(1, 3),
+        owned=st.sampled_from(["pooled", "owned"]),
+        capacity=st.sampled_from([4, 3, 2]),
+        warm=st.booleans(),
+    )
+    def begin(self, slots: int, owned: str, capacity: int, warm: bool) -> None:
+        self.open(COSTS, [(0, 1)], slots, owned, capacity, "half", 0.0, 0.0, warm, limit=12)
+
+    @precondition(PolicyMachine.alive)
+    @rule(
+        group=st.integers(0, len(COSTS) - 1),
+        requests=st.lists(st.tuples(st.integers(1, LEVELS), st.integers(1, 5)), max_size=8),
+        slack=st.sampled_from([math.inf, math.inf, 3 * MS, 30 * MS]),
+    )
+    def rush(self, group: int, requests: list[tuple[int, int]], slack: float) -> None:
+        for level, rows in requests:
+            self.submit(group, rows, level, slack)
+
+
 TestPolicy = PolicyMachine.TestCase
 TestPolicy.settings = settings(
     max_examples=300, stateful_step_count=60, deadline=None, derandomize=True
@@ -463,4 +487,9 @@ TestPolicy.settings = settings(
 TestCutting = CuttingMachine.TestCase
 TestCutting.settings = settings(
     max_examples=300, stateful_step_count=50, deadline=None, derandomize=True
+)
+
+TestCrowded = CrowdedMachine.TestCase
+TestCrowded.settings = settings(
+    max_examples=200, stateful_step_count=40, deadline=None, derandomize=True
 )

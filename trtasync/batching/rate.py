@@ -47,5 +47,6 @@ class ServiceRate:
         self._busy_since = now if queued >= self._backlog else None
 
     def fresh(self, now: float) -> bool:
-        """It was measured lately enough to refuse requests for it."""
-        return now - self._at <= TRUST
+        """It was measured lately enough to refuse requests for it, or is being measured: while a
+        device stalls there is nothing new, and it was not faster than that."""
+        return self._busy_since is not None or now - self._at <= TRUST
