@@ -6,10 +6,8 @@ many times that, and prints what became of the requests as JSON.
 
 import asyncio
 import json
-import os
 import resource
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -187,19 +185,18 @@ async def load(
     )
     descriptor = theirs.fileno()
     command = [sys.executable, "-m", "benchmarks.overload.arrivals", str(descriptor)]
-    generator = subprocess.Popen(
-        [*command, json.dumps(order)],
+    generator = await asyncio.create_subprocess_exec(
+        *command,
+        json.dumps(order),
         cwd=ROOT,
         pass_fds=[descriptor],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ,
+        stdout=asyncio.subprocess.PIPE,
     )
     theirs.close()
     before = Clocks.now()
     await cast(Front, front).drained()
     after = Clocks.now()
-    said, _ = generator.communicate()
+    said, _ = await generator.communicate()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return front, (before, after, used.ru_utime + used.ru_stime), float(said)
 

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from itertools import cycle
+from typing import Any
 
 import pytest
 
@@ -159,6 +161,7 @@ class Load:
 
     Attributes:
         waits: of each accepted request when it came and how long it was before its launch.
+        refusals: priorities of which some were refused.
         refused: when requests were refused, and with what.
     """
 
@@ -168,12 +171,14 @@ class Load:
         self.group = Group()
         self.waits: list[tuple[float, float]] = []
         self.refused: list[tuple[float, QueueFull]] = []
+        self.refusals: set[int] = set()
         self.answered = 0
         self._ends: dict[Batch, float] = {}
 
-    def run(self, until: float, gap: float, level: int = 5) -> None:
-        """Requests come every `gap` seconds until then."""
+    def run(self, until: float, gap: float, *levels: int) -> None:
+        """Requests come every `gap` seconds until then, of these priorities in turn."""
         desk = self.desk
+        turns = cycle(levels or (5,))
         arrival = desk.now
         while True:
             first = min(self._ends, key=self._ends.__getitem__, default=None)
@@ -187,7 +192,7 @@ class Load:
                 self.answered += first.size
                 desk.finish(first)
             elif arrival <= now:
-                self.ask(level)
+                self.ask(next(turns))
                 arrival += gap
             self.launch()
 
@@ -195,6 +200,7 @@ class Load:
         try:
             self.desk.submit(self.group, rows, level=level)
         except QueueFull as error:
+            self.refusals.add(level)
             self.refused.append((self.desk.now, error))
 
     def launch(self) -> None:
@@ -226,6 +232,17 @@ def test_nobody_waits_longer_than_max_queue_time(times: int) -> None:
     assert 0.07 < bounded.longest(since=0.5) < 0.11
     assert bounded.longest(since=0.0) < 0.2  # before the first measurements
     assert unbounded.longest(since=0.5) > 0.5
+
+
+@pytest.mark.parametrize("bound", [{"max_queue_size": 64}, {"max_queue_time": 0.1}])
+@pytest.mark.parametrize("times", [2, 10])
+def test_the_urgent_half_of_a_capacity_loses_nothing(times: int, bound: dict[str, Any]) -> None:
+    over = Load(Desk(max_batch_size=8, **bound))
+    over.run(2.0, 1 / (times * CAPACITY), 1, *[9] * (2 * times - 1))
+    turned_out = [ticket.level for ticket in gone(over.desk)]
+    assert set(turned_out) == {9}
+    assert over.refusals == {9}
+    assert over.answered > 0.98 * 2.0 * CAPACITY
 
 
 def test_a_refusal_says_how_long_the_queue_is() -> None:
@@ -318,7 +335,7 @@ def test_idle_time_is_not_taken_for_slow_service() -> None:
 
 def test_urgent_requests_take_the_places_of_others_in_time_too() -> None:
     under = load(0.1)
-    under.run(1.0, 0.5 / CAPACITY, level=9)
+    under.run(1.0, 0.5 / CAPACITY, 9)
     refused, queued = len(under.refused), under.desk.policy.queued
     for _ in range(20):
         under.ask(level=1)
@@ -329,10 +346,10 @@ def test_urgent_requests_take_the_places_of_others_in_time_too() -> None:
 
 def test_a_limit_that_fell_turns_nobody_out_but_for_an_urgent_request() -> None:
     under = load(0.1)
-    under.run(1.0, 0.5 / CAPACITY, level=9)
+    under.run(1.0, 0.5 / CAPACITY, 9)
     queued = under.desk.policy.queued
     under.cost = lambda rows: 1.0
-    under.run(3.0, 1.0, level=9)
+    under.run(3.0, 1.0, 9)
     assert under.desk.policy._admission._limit == 16 < under.desk.policy.queued
     under.desk.displaced.clear()
     under.ask(level=1, rows=2)
