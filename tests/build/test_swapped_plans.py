@@ -134,7 +134,7 @@ async def test_another_user_who_swaps_plans_all_the_time_never_gets_code_run(
 
 @contextmanager
 def swapping(plan: Path) -> Iterator[Path]:
-    """A cache that everybody can write, in which another user puts a plan and its note over ours."""
+    """A cache that everybody can write, where another user puts a plan and its note over ours."""
     with tempfile.TemporaryDirectory(prefix="trtasync-two-users-") as name:
         place = Path(name)
         (place / "evil").mkdir()

@@ -209,7 +209,7 @@ def test_a_file_is_as_trusted_as_its_folder(tmp_path: Path, spoil: Callable[[Pat
     with Owner.me().open(file) as opened:
         assert opened.read() == b"ours"
     spoil(folder)
-    with pytest.raises(NotTrusted, match="folder (can be written|belongs|is a link)"):
+    with pytest.raises(NotTrusted, match=r"folder (can be written|belongs|is a link)"):
         Owner.me().open(file)
 
 
