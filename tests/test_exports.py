@@ -75,6 +75,7 @@ OPTIONS = [
     "max_queue_delay",
     "preferred_batch_size",
     "max_queue_size",
+    "max_queue_time",
     "padding",
     "batching",
     "batch_axes",

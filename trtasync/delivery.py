@@ -9,7 +9,7 @@ from trtasync.answers import LentAnswer, as_it_is, borrow, plain_rows, shape_ans
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
-from trtasync.errors import InferenceError, UnevenRows
+from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
 from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
@@ -100,20 +100,21 @@ class Delivery:
 
     def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
         call = call_of(entry)
-        if entry is not call:
-            whole = call.collect(entry.offset, outputs)
-            if whole is None:
+        try:
+            if entry is not call:
+                whole = call.collect(entry.offset, outputs)
+                if whole is None:
+                    return
+                outputs = whole
+                call.parts = None  # they point back at it: its memory would wait for the collector
+            if call.future.done():
                 return
-            outputs = whole
-            call.parts = None  # they point back at it: its memory would wait for the collector
-        if not call.future.done():
             if call.on_device is not None:
                 outputs = list(call.on_device)
-            try:
-                answer = shape_answer(call.form, self._names, outputs)
-            except InferenceError as error:
-                self.fail(call, error)
-                return
+            answer = shape_answer(call.form, self._names, outputs)
+        except InferenceError as error:
+            self.fail(call, error)
+        else:
             self.meter.answered += 1
             call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
 
@@ -142,7 +143,16 @@ class Delivery:
         if call.future.done():
             return
         self.meter.failed += 1
-        call.future.set_exception(own_error(cause))
+        self._end_unanswered(call, own_error(cause))
+
+    def displace(self, call: Any, error: QueueFull) -> None:
+        """Tell a request that a more urgent one took its place."""
+        if not call.future.done():
+            self.meter.displaced += 1
+            self._end_unanswered(call, error)
+
+    def _end_unanswered(self, call: Any, error: TrtasyncError) -> None:
+        call.future.set_exception(error)
         self._withdraw(call)
         call.parts = None
 
@@ -171,7 +181,8 @@ class Delivery:
 def _is_whole(entry: Any, call: Any, error: UnevenRows) -> bool:
     """These outputs are one request's, and nobody has to cut or place them."""
     known = error.outputs is not None and error.rows == call.rows and entry is call
-    return known and not call.form.cuts and call.on_device is None
+    as_it_is = not call.form.bare and not call.form.cuts and call.on_device is None
+    return known and as_it_is
 
 
 def _nothing() -> None:

@@ -78,17 +78,25 @@ class RequestTooLarge(InvalidInput):
 
 
 class QueueFull(TrtasyncError):
-    """`max_queue_size` rows are waiting. Raised at once: back off, shed load, or retry later.
+    """`max_queue_size` rows are waiting, or as many as `max_queue_time` lets wait.
+
+    Raised at once: back off, shed load, or retry later. A request that waits gets it too, when one
+    of a better priority takes its place.
 
     Attributes:
-        limit: `max_queue_size`.
+        limit: rows that may wait: `max_queue_size`, or fewer for `max_queue_time`.
         rows: of the request.
-        queued: rows that waited when it came.
+        queued: rows that waited.
+        wait: seconds until all of these have been served, as measured; None without
+            `max_queue_time`, which is what it is measured for, and before there is a measurement.
+        displaced: it had been accepted, and gave way to a request of a better priority.
     """
 
     limit: int = 0
     rows: int = 0
     queued: int = 0
+    wait: float | None = None
+    displaced: bool = False
 
 
 class EngineClosed(TrtasyncError):

@@ -45,6 +45,7 @@ class EngineOptions:
     max_queue_delay: float
     preferred_batch_size: Sequence[int] | None
     max_queue_size: int | None
+    max_queue_time: float | None
     padding: Mapping[str, Pad]
     batching: Batching
     batch_axes: Mapping[str, int | None] | None

@@ -132,6 +132,7 @@ DAMAGE: dict[str, Callable[[Path, Path], None]] = {
     "the note is another's": _note_of_another,
     "both are another's": _all_of_another,
     "the note is empty": _note_is(""),
+    "the note has lists in lists": _note_is("[" * 100_000),
     "the note is no JSON": _note_is("{ 'sha256': "),
     "the note is no text": _note_of_bytes,
     "the note is a list": _note_is("[1, 2]"),

@@ -7,6 +7,7 @@ telemetry is switched off, because it starts a thread and opens a database at im
 """
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.backends.arrange import Arrangement
-from trtasync.errors import BackendUnavailable, InferenceError, PlanError
+from trtasync.errors import BackendUnavailable, InferenceError, InvalidInput, PlanError
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -29,6 +30,9 @@ DEFAULT_BATCH_SIZE = 8
 
 SLOTS_PER_LANE = 2
 """One running, one forming."""
+
+MOST_THREADS = 4096
+"""Of a run: no machine has more cores, and each takes memory."""
 
 MAX_BINDINGS = 256
 """Bindings kept per slot and layout (one per batch size)."""
@@ -64,10 +68,18 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
+        InvalidInput: there are too many threads.
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if isinstance(model, Path) and not model.is_file():
+    if threads > MOST_THREADS:
+        raise InvalidInput(
+            f"threads must be {MOST_THREADS} at most, not {threads}.",
+            name="threads",
+            expected=MOST_THREADS,
+            got=threads,
+        )
+    if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -78,11 +90,13 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
     try:
         given = model if isinstance(model, bytes) else str(model)
         session = runtime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        inputs = [_spec(node, "input") for node in session.get_inputs()]
+        outputs = [_spec(node, "output") for node in session.get_outputs()]
+    except PlanError:
+        raise
     except Exception as error:  # the runtime's exceptions share no base class
         shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
         raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
-    inputs = [_spec(node, "input") for node in session.get_inputs()]
-    outputs = [_spec(node, "output") for node in session.get_outputs()]
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
 
 
@@ -138,12 +152,16 @@ class OnnxRuntimeBackend(HostMemoryBackend):
 
     @property
     def lends_outputs(self) -> bool:
-        """Where every row of an output is declared to have one shape, outputs lie in the slot."""
+        """Where every row of an output is declared to have one shape, outputs lie in the slot.
+
+        Not where an input is an output as well: ONNX Runtime leaves what is bound to that alone.
+        """
         spec = self.spec
         tensors = [*spec.inputs, *spec.outputs]
         dims = [spec.row_dims(output) for output in spec.outputs]
         return (
             spec.batched
+            and not {each.name for each in spec.inputs} & {each.name for each in spec.outputs}
             and all(tensor.batch_axis == 0 and tensor.shape for tensor in tensors)
             and all(isinstance(dim, int) for row in dims for dim in row)
         )
@@ -160,7 +178,13 @@ class OnnxRuntimeBackend(HostMemoryBackend):
     ) -> Sequence[OpenLane]:
         """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
         open_one = self._open_bound if self.lends_outputs else self._open_fresh
-        return [open_one(max_batch_size) for _ in range(streams)]
+        try:
+            return [open_one(max_batch_size) for _ in range(streams)]
+        except MemoryError as error:
+            raise PlanError(
+                f"there is no memory for batches of {max_batch_size} rows ({error}); give a "
+                "smaller max_batch_size, or fewer streams."
+            ) from error
 
     def _open_bound(self, capacity: int) -> OpenLane:
         slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
@@ -266,7 +290,7 @@ class _BoundSlot(HostSlot):
         self.results = []
         for output in spec.outputs:
             shape = (capacity, *(int(dim or 0) for dim in output.shape[1:]))
-            size = int(np.prod(shape)) * output.dtype.itemsize
+            size = math.prod(shape) * output.dtype.itemsize
             self.results.append(self.allocate(size).view(output.dtype).reshape(shape))
 
 

@@ -54,5 +54,5 @@ def is_plan(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
-    except OSError:
+    except (OSError, ValueError):  # no such file, or a name that no file has
         return False

@@ -106,6 +106,10 @@ def bench(
     max_queue_size: Annotated[
         int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)
     ] = None,
+    max_queue_time: Annotated[
+        str | None,
+        typer.Option(help="Longest wait that is expected, e.g. 100ms.", rich_help_panel=ENGINE),
+    ] = None,
     profile: Profiles = None,
     graphs: Annotated[
         Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)
@@ -151,6 +155,9 @@ def bench(
             "batch_axes": read_batch_axes(batch_axis),
             "max_queue_delay": read_seconds(max_queue_delay, "--max-queue-delay"),
             "max_queue_size": max_queue_size,
+            "max_queue_time": None
+            if max_queue_time is None
+            else read_seconds(max_queue_time, "--max-queue-time"),
             "profiles": profile or None,
             "graphs": read_switch(graphs),
         }

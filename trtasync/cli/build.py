@@ -242,7 +242,7 @@ def _profiles(texts: list[str], three: tuple[str | None, ...]) -> list[Profile]:
 def _source(model: str) -> Any:
     """A path, or the function that `module:function` names."""
     module, colon, name = model.rpartition(":")
-    if not colon or Path(model).exists() or os.sep in model or not module:
+    if not colon or os.path.exists(model) or os.sep in model or not module:
         return model
     sys.path.insert(0, os.getcwd())  # as `python -m` does
     try:

@@ -51,7 +51,7 @@ def choose(
         InvalidInput: two plans are given, or the model cannot be built like this.
         BackendUnavailable, PlanError: see `build_plan`.
     """
-    if not model.is_file():
+    if not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model or of a plan.")
     if is_plan(model):
         if plan is not None:

@@ -13,7 +13,7 @@ from trtasync.rows.graph import Graph
 from trtasync.rows.proof import Proof
 from trtasync.rows.shared import deciding, vary
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
-from trtasync.tensors import ModelSpec, TensorSpec
+from trtasync.tensors import ModelSpec
 
 log = logging.getLogger("trtasync")
 
@@ -213,37 +213,46 @@ def _search(
 def _joined(tested: Finding, proof: Proof | None, graph: Graph) -> Finding:
     """A coupling that was seen beats a proof, a proof beats a test that saw nothing.
 
-    Without a proof, operators that couple or draw by their nature count more than a test that saw
-    nothing: a number that is rarely drawn, or rows of about one size, show nothing.
+    Without a proof, operators that draw, or by which rows are known to meet, count more than a test
+    that saw nothing: a number that is rarely drawn, rows of about one size or a limit that a few
+    rows do not reach show nothing.
     """
     seen = tested.verdict in (Verdict.COUPLED, Verdict.RANDOM)
     if proof is not None and proof.axis is not None:
         proved = replace(tested, verdict=Verdict.PROVED, axis=proof.axis, why="")
         return tested if seen else proved
-    why = "; ".join(filter(None, (tested.why, "" if proof is None else proof.why)))
     if not seen and graph.random:
-        return replace(
-            tested, verdict=Verdict.RANDOM, why=f"{graph.random[0]} draws random numbers"
-        )
+        why = f"{graph.random[0]} draws random numbers"
+        return replace(tested, verdict=Verdict.RANDOM, why=why)
     if not seen and graph.quantizing:
-        clause = f"{graph.quantizing[0]} scales all rows of a batch by one number taken from it"
-        return replace(tested, verdict=Verdict.COUPLED, why=clause)
-    return replace(tested, why=why)
+        why = f"{graph.quantizing[0]} scales all rows of a batch by one number taken from it"
+        return replace(tested, verdict=Verdict.COUPLED, why=why)
+    stopped = "" if proof is None else proof.why
+    if proof is not None and proof.mixes and tested.verdict is Verdict.TESTED:
+        return replace(tested, verdict=Verdict.UNKNOWN, why=f"no test showed it, but {stopped}")
+    return replace(tested, why="; ".join(filter(None, (tested.why, stopped))))
 
 
 def _with_axes(spec: ModelSpec, axes: Axes, findings: Sequence[Finding]) -> ModelSpec:
-    """The spec with what was found; what was not found has no rows."""
+    """The spec with what was found. Of an output of which nothing was, what the file suggests goes:
+    how an answer looks must not hang on how far the check came."""
     found = {finding.output: finding.axis for finding in findings}
     return replace(
         spec,
-        inputs=tuple(_placed(tensor, axes) for tensor in spec.inputs),
-        outputs=tuple(_placed(tensor, found) for tensor in spec.outputs),
+        inputs=tuple(
+            replace(tensor, batch_axis=None if tensor.host else axes.get(tensor.name))
+            for tensor in spec.inputs
+        ),
+        outputs=tuple(
+            replace(tensor, batch_axis=_first_known(found.get(tensor.name), tensor.batch_axis))
+            for tensor in spec.outputs
+        ),
         batched=False,
     )
 
 
-def _placed(tensor: TensorSpec, axes: Axes) -> TensorSpec:
-    return replace(tensor, batch_axis=None if tensor.host else axes.get(tensor.name))
+def _first_known(found: int | None, guessed: int | None) -> int | None:
+    return guessed if found is None else found
 
 
 def _praise(findings: Sequence[Finding]) -> str:

@@ -7,6 +7,7 @@ measurement has a line when it begins and one when it ends. A last line that was
 import json
 import logging
 import math
+import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ class State:
     def __enter__(self) -> Self:
         if self.path is None:
             return self
-        if self.path.is_dir():
+        if os.path.isdir(self.path):
             raise InvalidInput(f"{self.path} is a folder; name a file in it (state).")
         try:
             if self._given:
