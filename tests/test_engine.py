@@ -535,8 +535,10 @@ async def test_outputs_with_too_few_or_too_many_rows_are_those_of_a_request_by_i
     backend = FunctionBackend(function, inputs=[X], outputs=[tensor("y", "N", 4)])
     async with open_engine(backend) as engine:
         for value in (1, 2, 3):
-            answer = await engine.infer(row(value))
+            answer = await engine.infer(rows([value]))
             assert same(answer, function(rows([value])))
+            with pytest.raises(InferenceError, match="cannot be told apart"):
+                await engine.infer(row(value))  # one row has one answer
             assert same(await engine.infer(row(0)), row(0))
 
 

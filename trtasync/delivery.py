@@ -9,7 +9,7 @@ from trtasync.answers import LentAnswer, as_it_is, borrow, plain_rows, shape_ans
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
-from trtasync.errors import InferenceError, TrtasyncError, UnevenRows
+from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
 from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
@@ -112,12 +112,13 @@ class Delivery:
                 return
             outputs = whole
             call.parts = None  # they point back at it: its memory would wait for the collector
-        if not call.future.done():
-            if call.on_device is not None:
-                outputs = list(call.on_device)
-            answer = shape_answer(call.form, self._names, outputs)
-            self.meter.answered += 1
-            call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
+        if call.future.done():
+            return
+        if call.on_device is not None:
+            outputs = list(call.on_device)
+        answer = shape_answer(call.form, self._names, outputs)
+        self.meter.answered += 1
+        call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
 
     def fail_batch(self, batch: Batch, error: Exception) -> None:
         """Fail everybody in a batch."""
@@ -144,7 +145,16 @@ class Delivery:
         if call.future.done():
             return
         self.meter.failed += 1
-        call.future.set_exception(own_error(cause))
+        self._end_unanswered(call, own_error(cause))
+
+    def displace(self, call: Any, error: QueueFull) -> None:
+        """Tell a request that a more urgent one took its place."""
+        if not call.future.done():
+            self.meter.displaced += 1
+            self._end_unanswered(call, error)
+
+    def _end_unanswered(self, call: Any, error: TrtasyncError) -> None:
+        call.future.set_exception(error)
         self._withdraw(call)
         call.parts = None
 
@@ -182,7 +192,8 @@ def unanswered(error: Exception) -> TrtasyncError:
 def _is_whole(entry: Any, call: Any, error: UnevenRows) -> bool:
     """These outputs are one request's, and nobody has to cut or place them."""
     known = error.outputs is not None and error.rows == call.rows and entry is call
-    return known and not call.form.cuts and call.on_device is None
+    as_it_is = not call.form.bare and not call.form.cuts and call.on_device is None
+    return known and as_it_is
 
 
 def _nothing() -> None:

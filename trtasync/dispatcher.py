@@ -20,7 +20,14 @@ from trtasync.backends import Backend, Lane, OpenLane, Slot
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of, own_error
 from trtasync.delivery import Delivery, record_of, unanswered
-from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError, UnevenRows
+from trtasync.errors import (
+    DeviceLost,
+    EngineClosed,
+    InferenceError,
+    QueueFull,
+    TrtasyncError,
+    UnevenRows,
+)
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
 from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
@@ -110,7 +117,7 @@ class Dispatcher:
             for index, lane in enumerate(lanes)
         ]
         slots = [slot for lane in lanes for slot in lane.slots]
-        self.policy = Policy(options, self._states, slots, self._abandoned)
+        self.policy = Policy(options, self._states, slots, self._abandoned, self._displaced)
         self.loop = current_loop(self.pump)
         self._now = self.loop.now
         names = [spec.name for spec in backend.spec.outputs]
@@ -148,8 +155,10 @@ class Dispatcher:
     # -- a request comes or goes -----------------------------------------------------------------
 
     def tick(self) -> float:
-        """Requests of one loop iteration share one time stamp and one ring of the bell."""
-        self.loop.check()
+        """Requests of one loop iteration share one time stamp and one ring of the bell.
+
+        For callers that the loop was asked about: reading their deadline has done that.
+        """
         if self._leaving:
             self._mend()
         now = self._now()
@@ -262,6 +271,10 @@ class Dispatcher:
         if batch.plain:
             return [call for call in batch.entries if call.future.done()]
         return [entry for entry in batch.entries if call_of(entry).future.done()]
+
+    def _displaced(self, call: Any, error: QueueFull) -> None:
+        self._delivery.displace(call, error)
+        self.loop.ring()  # who gets its slot is staged then
 
     def statistics(self) -> Statistics:
         """A frozen picture."""

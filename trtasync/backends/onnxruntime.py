@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
-from trtasync.backends.arrange import model_inputs, slot_outputs
-from trtasync.errors import BackendUnavailable, InferenceError, PlanError
+from trtasync.backends.arrange import Arrangement
+from trtasync.errors import BackendUnavailable, InferenceError, InvalidInput, PlanError
 from trtasync.free_memory import free_memory
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
@@ -31,6 +31,9 @@ DEFAULT_BATCH_SIZE = 8
 
 SLOTS_PER_LANE = 2
 """One running, one forming."""
+
+MOST_THREADS = 4096
+"""Of a run: no machine has more cores, and each takes memory."""
 
 MAX_BINDINGS = 256
 """Bindings kept per slot and layout (one per batch size)."""
@@ -66,10 +69,18 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
+        InvalidInput: there are too many threads.
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if isinstance(model, Path) and not model.is_file():
+    if threads > MOST_THREADS:
+        raise InvalidInput(
+            f"threads must be {MOST_THREADS} at most, not {threads}.",
+            name="threads",
+            expected=MOST_THREADS,
+            got=threads,
+        )
+    if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -80,11 +91,13 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
     try:
         given = model if isinstance(model, bytes) else str(model)
         session = runtime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        inputs = [_spec(node, "input") for node in session.get_inputs()]
+        outputs = [_spec(node, "output") for node in session.get_outputs()]
+    except PlanError:
+        raise
     except Exception as error:  # the runtime's exceptions share no base class
         shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
         raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
-    inputs = [_spec(node, "input") for node in session.get_inputs()]
-    outputs = [_spec(node, "output") for node in session.get_outputs()]
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
 
 
@@ -141,7 +154,10 @@ class OnnxRuntimeBackend(HostMemoryBackend):
 
     @property
     def lends_outputs(self) -> bool:
-        """Where every row of an output is declared to have one shape, outputs lie in the slot."""
+        """Where every row of an output is declared to have one shape, outputs lie in the slot.
+
+        Not where an input is an output as well: ONNX Runtime leaves what is bound to that alone.
+        """
         spec = self.spec
         if not self._fits:
             return False
@@ -149,6 +165,7 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         dims = [spec.row_dims(output) for output in spec.outputs]
         return (
             spec.batched
+            and not {each.name for each in spec.inputs} & {each.name for each in spec.outputs}
             and all(tensor.batch_axis == 0 and tensor.shape for tensor in tensors)
             and all(isinstance(dim, int) for row in dims for dim in row)
         )
@@ -171,7 +188,13 @@ class OnnxRuntimeBackend(HostMemoryBackend):
             )
             self._fits = free is None or needed <= free // 2
         open_one = self._open_bound if self.lends_outputs else self._open_fresh
-        return [open_one(max_batch_size) for _ in range(streams)]
+        try:
+            return [open_one(max_batch_size) for _ in range(streams)]
+        except MemoryError as error:
+            raise PlanError(
+                f"there is no memory for batches of {max_batch_size} rows ({error}); give a "
+                "smaller max_batch_size, or fewer streams."
+            ) from error
 
     def _open_bound(self, capacity: int) -> OpenLane:
         slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
@@ -259,6 +282,7 @@ class _FreshLane(_CpuLane):
 
     def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
         super().__init__(runtime, session, spec)
+        self._arrangement = Arrangement(spec)
         self._outputs = [output.name for output in spec.outputs]
 
     def _run(self, slot: Any, rows: int) -> None:
@@ -269,10 +293,10 @@ class _FreshLane(_CpuLane):
                 cache.clear()
             feed = cache[rows] = self._feed(slot.views, rows)
         results = self._session.run(self._outputs, feed, self._options)
-        slot.outputs = slot_outputs(self._spec, results, rows)
+        slot.outputs = self._arrangement.outputs(results, rows)
 
     def _feed(self, views: Views, rows: int) -> dict[str, Array]:
-        arrays = model_inputs(self._spec, views, rows)
+        arrays = self._arrangement.inputs(views, rows)
         return {spec.name: array for spec, array in zip(self._spec.inputs, arrays, strict=True)}
 
 
@@ -332,7 +356,7 @@ class _BoundLane(_FreshLane):
     def _run_unbound(self, slot: Any, rows: int) -> None:
         feed = self._feed(slot.views, rows)
         results = self._session.run(self._outputs, feed, self._options)
-        slot.outputs = slot_outputs(self._spec, results, rows)
+        slot.outputs = self._arrangement.outputs(results, rows)
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()
