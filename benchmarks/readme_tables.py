@@ -166,6 +166,30 @@ def deadlines(result: Result) -> str:
     return f"{hasty.table(result['summary'])}\n\n{note}"
 
 
+def overload(result: Result) -> str:
+    """Goodput and who lost what, for every bound of the queue and every load."""
+    lines = [
+        "| bound of the queue | load, capacities | goodput (min .. max) | priority 1: lost "
+        "| p99 ms | priority 9: lost | p99 ms | refusal µs |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for cell, figures in result["summary"].items():
+        bound, times = cell.split("/")
+        goodput, refusal = figures["goodput"], figures["refusal_p50_us"]
+        first, last = figures["priorities"]["1"], figures["priorities"]["9"]
+        lines.append(
+            f"| `{bound}` | {times} | {goodput['median']:.3f} "
+            f"({goodput['min']:.3f} .. {goodput['max']:.3f}) | {_share(first['lost'])} | "
+            f"{_median(first, 'p99_ms')} | {_share(last['lost'])} | {_median(last, 'p99_ms')} | "
+            f"{_median(figures, 'refusal_p50_us') if refusal else ''} |"
+        )
+    return "\n".join([*lines, "", source(result)])
+
+
+def _share(lost: Mapping[str, float]) -> str:
+    return f"{lost['median']:.1%}" if lost["max"] else "0"
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "busy_thread": busy_thread,
@@ -174,6 +198,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "model_coverage": coverage_tables.model_coverage,
     "real_models": coverage_tables.real_models,
     "deadlines": deadlines,
+    "overload": overload,
 }
 
 

@@ -182,7 +182,7 @@ def check_at_rest(engine: Engine) -> Statistics:
     """Nothing waits, forms or runs, and the counts add up."""
     statistics = engine.statistics()
     assert (statistics.queued, statistics.in_flight) == (0, 0)
-    ends = statistics.answered + statistics.failed + statistics.cancelled
+    ends = statistics.answered + statistics.failed + statistics.cancelled + statistics.displaced
     assert statistics.requests == ends
     assert all(lane.running == 0 for lane in statistics.lanes)
     return statistics

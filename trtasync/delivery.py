@@ -9,7 +9,7 @@ from trtasync.answers import LentAnswer, as_it_is, borrow, plain_rows, shape_ans
 from trtasync.backends import Times
 from trtasync.batching import Batch
 from trtasync.calls import call_of, own_error
-from trtasync.errors import InferenceError, UnevenRows
+from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
 from trtasync.metrics import BatchRecord, Meter
 from trtasync.requests import Array
 
@@ -143,7 +143,16 @@ class Delivery:
         if call.future.done():
             return
         self.meter.failed += 1
-        call.future.set_exception(own_error(cause))
+        self._end_unanswered(call, own_error(cause))
+
+    def displace(self, call: Any, error: QueueFull) -> None:
+        """Tell a request that a more urgent one took its place."""
+        if not call.future.done():
+            self.meter.displaced += 1
+            self._end_unanswered(call, error)
+
+    def _end_unanswered(self, call: Any, error: TrtasyncError) -> None:
+        call.future.set_exception(error)
         self._withdraw(call)
         call.parts = None
 

@@ -18,7 +18,14 @@ from trtasync.backends import Backend, OpenLane
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
 from trtasync.calls import Call, call_of
 from trtasync.delivery import Delivery, record_of
-from trtasync.errors import DeviceLost, EngineClosed, InferenceError, TrtasyncError, UnevenRows
+from trtasync.errors import (
+    DeviceLost,
+    EngineClosed,
+    InferenceError,
+    QueueFull,
+    TrtasyncError,
+    UnevenRows,
+)
 from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
 from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
@@ -101,7 +108,7 @@ class Dispatcher:
             for index, lane in enumerate(lanes)
         ]
         slots = [slot for lane in lanes for slot in lane.slots]
-        self.policy = Policy(options, self._states, slots, self._abandoned)
+        self.policy = Policy(options, self._states, slots, self._abandoned, self._displaced)
         self.loop = current_loop(self.pump)
         self._now = self.loop.now
         names = [spec.name for spec in backend.spec.outputs]
@@ -130,8 +137,10 @@ class Dispatcher:
     # -- a request comes or goes -----------------------------------------------------------------
 
     def tick(self) -> float:
-        """Requests of one loop iteration share one time stamp and one ring of the bell."""
-        self.loop.check()
+        """Requests of one loop iteration share one time stamp and one ring of the bell.
+
+        For callers that the loop was asked about: reading their deadline has done that.
+        """
         self.stamp = now = self._now()
         self.loop.ring()
         return now
@@ -220,6 +229,10 @@ class Dispatcher:
         if batch.plain:
             return [call for call in batch.entries if call.future.done()]
         return [entry for entry in batch.entries if call_of(entry).future.done()]
+
+    def _displaced(self, call: Any, error: QueueFull) -> None:
+        self._delivery.displace(call, error)
+        self.loop.ring()  # who gets its slot is staged then
 
     def statistics(self) -> Statistics:
         """A frozen picture."""

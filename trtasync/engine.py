@@ -134,7 +134,7 @@ class Engine:
                 DLPack or the CUDA array interface: they are copied there, after the work that was
                 enqueued to make them.
             priority: 1 (first) to 9 (last); 0 is the default, 5. A request that waits gains a
-                level every 10 s.
+                level every 10 s. In a full queue waiting requests of worse priority give way.
             outputs: "host", or "device" on the TensorRT backend: arrays in the GPU's memory that
                 speak DLPack and the CUDA array interface, and keep it until they are let go.
             copy: False to have large answers lent instead of copied: `infer` returns a context
@@ -150,7 +150,9 @@ class Engine:
         Raises:
             InvalidInput: a name, dtype, rank or dimension is not what the model takes.
             RequestTooLarge: it has more rows than `max_queue_size`.
-            QueueFull: `max_queue_size` rows are waiting.
+            QueueFull: `max_queue_size` rows are waiting, or more than are served in
+                `max_queue_time`, and none of worse priority; or one of better priority took the
+                place of this one while it waited.
             InferenceError: the model failed on this request.
             EngineClosed: the engine is closing or closed.
             DeviceLost: the lane died under this request.
@@ -239,6 +241,8 @@ class Engine:
         if deadline <= call.arrival:
             self._dispatcher.policy.park(call, call.arrival)
             return None
+        if level != DEFAULT_LEVEL:
+            return self._dispatcher.policy.admit(call)
         return self._submit(call)
 
     def statistics(self) -> Statistics:

@@ -14,6 +14,8 @@ TrtasyncError
 └── DeviceLost                               a lane or device died and cannot be used again
 """
 
+from trtasync.words import one_line
+
 __all__ = [
     "BackendUnavailable",
     "BuildError",
@@ -33,8 +35,9 @@ __all__ = [
 class TrtasyncError(Exception):
     """The root: `except TrtasyncError` catches everything this library raises on purpose.
 
-    A message is one line. The numbers and names in it are attributes too, so that no program has
-    to read it; they and the message survive `pickle` and `copy.copy`.
+    A message is one line of visible characters. The numbers and names in it are attributes too, as
+    they are, so that no program has to read it; they and the message survive `pickle` and
+    `copy.copy`.
     """
 
     def __init__(self, message: object = "", **fields: object):
@@ -42,7 +45,7 @@ class TrtasyncError(Exception):
         message: what was expected, what came, how to mend it.
         fields: values of attributes that the class declares; plain data.
         """
-        super().__init__(_one_line(str(message)))
+        super().__init__(one_line(str(message)))
         self.__dict__.update(fields)
 
 
@@ -75,17 +78,25 @@ class RequestTooLarge(InvalidInput):
 
 
 class QueueFull(TrtasyncError):
-    """`max_queue_size` rows are waiting. Raised at once: back off, shed load, or retry later.
+    """`max_queue_size` rows are waiting, or as many as `max_queue_time` lets wait.
+
+    Raised at once: back off, shed load, or retry later. A request that waits gets it too, when one
+    of a better priority takes its place.
 
     Attributes:
-        limit: `max_queue_size`.
+        limit: rows that may wait: `max_queue_size`, or fewer for `max_queue_time`.
         rows: of the request.
-        queued: rows that waited when it came.
+        queued: rows that waited.
+        wait: seconds until all of these have been served, as measured; None without
+            `max_queue_time`, which is what it is measured for, and before there is a measurement.
+        displaced: it had been accepted, and gave way to a request of a better priority.
     """
 
     limit: int = 0
     rows: int = 0
     queued: int = 0
+    wait: float | None = None
+    displaced: bool = False
 
 
 class EngineClosed(TrtasyncError):
@@ -157,8 +168,3 @@ class DeviceLost(TrtasyncError):
 
     lane: int | None = None
     code: int | None = None
-
-
-def _one_line(text: str) -> str:
-    """The words of others (a runtime, a parser) come in many lines; a log takes one."""
-    return " ".join(line for part in text.splitlines() if (line := part.strip()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
-from trtasync.backends.plan_files import MAGIC, is_plan
+from trtasync.backends.plan_files import MAGIC, PlanFile, is_plan
 from trtasync.build.plan import Plan
 from trtasync.cores import cores
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
@@ -45,6 +45,7 @@ class EngineOptions:
     max_queue_delay: float
     preferred_batch_size: Sequence[int] | None
     max_queue_size: int | None
+    max_queue_time: float | None
     padding: Mapping[str, Pad]
     batching: Batching
     batch_axes: Mapping[str, int | None] | None
@@ -113,8 +114,9 @@ def load(options: EngineOptions, stop: threading.Event) -> Loaded:
     if chosen == "tensorrt":
         if not planned:
             return _build(path, options, stop)
+        file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
         axes = options.model.axes if isinstance(options.model, Plan) else {}
-        return Loaded(_load_plan(path, options, stop, axes))
+        return Loaded(_load_plan(file, options, stop, axes))
     if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
     return Loaded(_load_onnx(path, options))
@@ -175,24 +177,18 @@ def _why_not_tensorrt() -> str:
 
 
 def _load_plan(
-    path: Path,
-    options: EngineOptions,
-    stop: threading.Event,
-    axes: "AxisNames",
-    own: bool = False,
+    file: PlanFile, options: EngineOptions, stop: threading.Event, axes: "AxisNames"
 ) -> Backend:
-    """`own`: we have built it ourselves, so the code it may carry is to be trusted."""
     from trtasync.backends import tensorrt
 
     return tensorrt.load(
-        path,
+        file,
         tensorrt.TensorRTOptions(
             devices=_devices(options),
             graphs=options.graphs,
             copy_threads=options.copy_threads,
             inline_bytes=options.inline_bytes,
             padding=options.padding,
-            engine_host_code_allowed=own or options.engine_host_code_allowed,
             axes=axes,
             stop=stop,
         ),
@@ -205,6 +201,7 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
 
 def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
+    from trtasync.build.files import PRIVATE
     from trtasync.build.job import Job
     from trtasync.build.plan import make_order
 
@@ -216,9 +213,12 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
             "build it with build_plan(output=...), and open that."
         )
     with _own_folder() if options.cache is False else nullcontext() as folder:
+        output = None if folder is None else Path(folder) / "model.plan"
+        if output is not None:
+            output.touch(mode=PRIVATE)  # what replaces it keeps its mode
         order = make_order(
             path,
-            output=None if folder is None else Path(folder) / "model.plan",
+            output=output,
             profiles=options.profiles,
             max_batch_size=options.max_batch_size or max(options.batch_sizes or (), default=None),
             config=config,
@@ -237,22 +237,29 @@ def _open_built(
     from trtasync.backends.tensorrt.engines import PlanRefused
     from trtasync.build.row_note import RowNote
 
-    config = options.builder_config
-    carries_code = config is not None and config.version_compatible
-    if carries_code and not (built.own or options.engine_host_code_allowed):
-        raise PlanError(
-            f"{built.path} carries code, and others than this user can write there; pass "
-            "engine_host_code_allowed=True if you trust them, or choose another cache."
-        )
     try:
-        backend = _load_plan(built.path, options, stop, built.axes, built.own)
+        backend = _load_plan(_plan_file(built, options), options, stop, built.axes)
     except PlanRefused as error:
         if not built.cached:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
         built = job.run(useless=built.checksum)
-        backend = _load_plan(built.path, options, stop, built.axes, built.own)
+        backend = _load_plan(_plan_file(built, options), options, stop, built.axes)
     return Loaded(backend, RowNote.beside(built))
+
+
+def _plan_file(built: "Built", options: EngineOptions) -> PlanFile:
+    """What is opened: a file of the cache's owner, whose code is run if it has any, and if that is
+    this user or the code was allowed."""
+    config = options.builder_config
+    if config is None or not config.carries_code:
+        return PlanFile(built.path, built.owner)
+    if not (built.owner.is_me or options.engine_host_code_allowed):
+        raise PlanError(
+            f"{built.path} carries code, and is not known to be this user's own; pass "
+            "engine_host_code_allowed=True if you trust whoever built it, or choose another cache."
+        )
+    return PlanFile(built.path, built.owner, code_allowed=True)
 
 
 def _own_folder() -> AbstractContextManager[str]:

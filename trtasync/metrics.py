@@ -128,6 +128,7 @@ class Statistics:
         failed: requests that got an InferenceError or DeviceLost.
         cancelled: requests whose caller was cancelled before the answer.
         rejected: requests refused with QueueFull.
+        displaced: requests accepted, and then refused with QueueFull for a more urgent one.
         left_out: requests not computed because they could not make their caller's deadline.
         rows: rows computed (Triton: inference_count).
         batches: batches computed (Triton: execution_count).
@@ -151,6 +152,7 @@ class Statistics:
     failed: int
     cancelled: int
     rejected: int
+    displaced: int
     left_out: int
     rows: int
     batches: int
@@ -178,6 +180,7 @@ class Meter:
         "copy_in",
         "copy_out",
         "deliver",
+        "displaced",
         "failed",
         "latency",
         "padded_rows",
@@ -190,6 +193,7 @@ class Meter:
         self.answered = 0
         self.failed = 0
         self.cancelled = 0
+        self.displaced = 0
         self.padded_rows = 0
         self.retried = 0
         self.batch_sizes: Counter[int] = Counter()
@@ -215,11 +219,12 @@ class Meter:
         return Statistics(
             queued=queued,
             in_flight=in_flight,
-            requests=self.answered + self.failed + self.cancelled + waiting,
+            requests=self.answered + self.failed + self.cancelled + self.displaced + waiting,
             answered=self.answered,
             failed=self.failed,
             cancelled=self.cancelled,
             rejected=rejected,
+            displaced=self.displaced,
             left_out=left_out,
             rows=sum(size * times for size, times in sizes.items()),
             batches=sum(sizes.values()),

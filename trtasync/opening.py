@@ -20,7 +20,7 @@ from trtasync.rows import Batching, Judgement
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
-    from trtasync.build import BuilderConfig
+    from trtasync.build import BuilderConfig, SharedCache
 
 QUEUE_ROWS, QUEUE_BATCHES = 4096, 16
 
@@ -43,6 +43,7 @@ def open_engine(
     max_queue_delay: float = 0.0,
     preferred_batch_size: Sequence[int] | None = None,
     max_queue_size: int | None = None,
+    max_queue_time: float | None = None,
     padding: Mapping[str, Pad] | None = None,
     batching: Batching = "auto",
     batch_axes: Mapping[str, int | None] | None = None,
@@ -54,7 +55,7 @@ def open_engine(
     inline_bytes: int | None = None,
     profiles: Profile | str | Sequence[Profile | str] | None = None,
     builder_config: "BuilderConfig | None" = None,
-    cache: bool | str | os.PathLike[str] = True,
+    cache: "bool | str | os.PathLike[str] | SharedCache" = True,
     engine_host_code_allowed: bool = False,
     name: str | None = None,
 ) -> "Opening":
@@ -84,7 +85,12 @@ def open_engine(
         preferred_batch_size: with `max_queue_delay`: sizes that go at once. Default: the largest.
         max_queue_size: rows that may wait; more raise `QueueFull`, and a request of more rows
             `RequestTooLarge`. Default: 4096, or 16 of the largest batches if that is more; one
-            batch of a fixed size fits in any case.
+            batch of a fixed size fits in any case. A request of better priority takes the place
+            of waiting ones of worse priority.
+        max_queue_time: seconds that a request may be expected to wait, by the rate at which the
+            queue was served within the last second; what would wait longer raises `QueueFull`, as
+            with `max_queue_size`. Two of the largest batches may wait in any case. Default: as
+            long as `max_queue_size` lets it.
         padding: input name -> `Pad`, so that different lengths share a batch.
         batching: whether requests may share batches. "auto" (default): where rows are proved or
             tested not to influence each other; otherwise each request runs alone, and a warning
@@ -129,6 +135,7 @@ def open_engine(
         max_queue_delay=max_queue_delay,
         preferred_batch_size=preferred_batch_size,
         max_queue_size=max_queue_size,
+        max_queue_time=max_queue_time,
         padding=padding or {},
         batching=batching,
         batch_axes=batch_axes,
@@ -261,6 +268,7 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
         max_batch_size=largest,
         batch_sizes=sizes,
         max_queue_size=max(options.max_queue_size or _queue(largest), spec.fixed_batch or 1),
+        max_queue_time=options.max_queue_time,
         max_queue_delay=options.max_queue_delay,
         preferred_batch_size=preferred,
         lead=LEAD,
@@ -319,6 +327,14 @@ def check_options(options: EngineOptions) -> None:
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
+    limit: Any = options.max_queue_time
+    if limit is not None:
+        number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
+        if not number or not 0 < limit < math.inf:
+            raise InvalidInput(
+                f"max_queue_time must be seconds, more than 0, or None, not {limit!r}.",
+                name="max_queue_time",
+            )
     _check_devices(options)
     sizes = options.batch_sizes or ()
     if sizes and options.max_batch_size and max(sizes) != options.max_batch_size:

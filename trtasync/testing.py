@@ -15,7 +15,7 @@ from trtasync.backends import HostMemoryBackend, OpenLane, Slot, Times
 from trtasync.backends.arrange import Arrangement
 from trtasync.errors import DeviceLost, InferenceError
 from trtasync.requests import Array, Layout
-from trtasync.slots import HostSlot, Views
+from trtasync.slots import HostSlot
 from trtasync.tensors import ModelSpec, TensorSpec
 
 __all__ = ["FunctionBackend", "Gate", "ScriptedBackend"]
@@ -103,21 +103,22 @@ class FunctionLane:
     def wait(self, slot: Any) -> Times:
         """Call the function."""
         begin = perf_counter()
+        rows, cache = self._rows, slot.views.cache
         try:
-            slot.outputs = self._arrangement.outputs(self._call(slot.views), self._rows)
+            inputs = cache.get(rows)
+            if inputs is None:
+                inputs = cache[rows] = self._arrangement.inputs(slot.views, rows)
+            result = self._function(*inputs)
+            is_sole = self._expected == 1 and type(result) is np.ndarray and result.base is None
+            given = [result] if is_sole else self._read(result)
+            slot.outputs = self._arrangement.outputs(given, rows)
         except (InferenceError, DeviceLost):
             raise
         except Exception as error:
             raise InferenceError(f"the model function failed: {error!r}") from error
         return 0.0, perf_counter() - begin, 0.0
 
-    def _call(self, views: Views) -> list[Array]:
-        inputs = views.cache.get(self._rows)
-        if inputs is None:
-            inputs = views.cache[self._rows] = self._arrangement.inputs(views, self._rows)
-        result = self._function(*inputs)
-        if type(result) is np.ndarray and result.base is None and self._expected == 1:
-            return [result]
+    def _read(self, result: Any) -> list[Array]:
         results = result if isinstance(result, (list, tuple)) else [result]
         if len(results) != self._expected:
             raise InferenceError(f"{len(results)} values for {self._expected} outputs.")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from trtasync.batching import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
 from trtasync.batching.work import DEFAULT_LEVEL, Entry, SlotLike
+from trtasync.errors import QueueFull
 
 MS = 0.001
 
@@ -50,6 +51,7 @@ class Desk:
         running: batches in flight, in order of launch.
         lent: slots of which answers are held.
         answered: requests all of whose rows were computed.
+        displaced: requests that left the queue for more urgent ones, and what they were told.
         cuts: batches that went without a part of what had formed with them, and that part.
         shrunk: the same, where somebody would have been late for a larger batch.
     """
@@ -62,6 +64,7 @@ class Desk:
         homes: Sequence[int | None] = (None, None, None),
         batch_sizes: tuple[int, ...] = (),
         max_queue_size: int = 4096,
+        max_queue_time: float | None = None,
         max_queue_delay: float = 0.0,
         preferred_batch_size: tuple[int, ...] = (),
         lead: float = 0.0,
@@ -78,11 +81,13 @@ class Desk:
             max_batch_size=max_batch_size,
             batch_sizes=batch_sizes,
             max_queue_size=max_queue_size,
+            max_queue_time=max_queue_time,
             max_queue_delay=max_queue_delay,
             preferred_batch_size=preferred_batch_size,
             lead=lead,
         )
-        self.policy = Policy(options, self.lanes, self.slots, abandoned)
+        self.displaced: list[tuple[Ticket, QueueFull]] = []
+        self.policy = Policy(options, self.lanes, self.slots, abandoned, self._displaced)
         self.now = 0.0
         self.running: list[Batch] = []
         self.answered: list[Ticket] = []
@@ -101,14 +106,21 @@ class Desk:
     ) -> Ticket:
         """Let a request in and stage what found a place. `deadline` is in policy time."""
         ticket = Ticket(group, rows, level, deadline, self.now)
-        urgent = level != DEFAULT_LEVEL or deadline < math.inf
-        batch = self.policy.submit(ticket, urgent)
+        if level != DEFAULT_LEVEL:
+            batch = self.policy.admit(ticket)
+        else:
+            batch = self.policy.submit(ticket, deadline < math.inf)
         if batch is None:
             self.stage()
         else:
             assert ticket.batch is batch
             batch.slot.write(ticket)
         return ticket
+
+    def _displaced(self, ticket: Ticket, error: QueueFull) -> None:
+        assert not ticket.gone
+        assert not ticket.begun
+        self.displaced.append((ticket, error))
 
     def withdraw(self, ticket: Ticket) -> None:
         """The caller gave up."""

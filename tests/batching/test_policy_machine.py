@@ -15,6 +15,7 @@ from hypothesis.stateful import (
 
 from tests.batching.harness import MS, Desk, whole
 from trtasync.batching import Batch, Group, LaneState, Part, Ticket
+from trtasync.batching.waiting import AGEING
 from trtasync.batching.work import LEVELS, Entry
 from trtasync.errors import QueueFull
 
@@ -33,6 +34,11 @@ def entries_of(ticket: Ticket) -> Sequence[Entry]:
     """What a request has staged, running and done included."""
     parts: Sequence[Part] = ticket.parts or ()
     return [ticket] if ticket.batch is not None else [part for part in parts if part.batch]
+
+
+def rank(ticket: Ticket) -> tuple[int, float]:
+    """Those with the largest give way first."""
+    return ticket.level, min(ticket.deadline, ticket.arrival + AGEING)
 
 
 class PolicyMachine(RuleBasedStateMachine):
@@ -72,8 +78,10 @@ class PolicyMachine(RuleBasedStateMachine):
         delay: float,
         lead: float,
         warm: bool,
+        limit: int = QUEUE,
     ) -> None:
         self.costs = costs
+        self.limit = limit
         homes: list[int | None] = []
         for index in range(len(lanes)):
             for copy in range(slots_per_lane):
@@ -90,7 +98,7 @@ class PolicyMachine(RuleBasedStateMachine):
             lanes=[LaneState(i, device, depth) for i, (device, depth) in enumerate(lanes)],
             homes=homes,
             batch_sizes=sizes,
-            max_queue_size=QUEUE,
+            max_queue_size=limit,
             max_queue_delay=delay,
             lead=lead,
             abandoned=self.have_left,
@@ -124,15 +132,23 @@ class PolicyMachine(RuleBasedStateMachine):
     )
     def submit(self, group: int, rows: int, level: int, slack: float) -> None:
         desk = self.desk
-        rows = min(rows, 3 * desk.capacity)
-        queued = self.queued()
+        rows = min(rows, 3 * desk.capacity, self.limit)
+        excess = self.queued() + rows - self.limit
+        worse = [
+            ticket
+            for ticket in self.live
+            if ticket.level > level
+            and not ticket.parked
+            and not any(self.is_launched(entry) for entry in entries_of(ticket))
+        ]
         try:
             ticket = desk.submit(self.groups[group], rows, level=level, deadline=desk.now + slack)
         except QueueFull:
-            assert queued + rows > QUEUE
+            assert excess > sum(ticket.rows for ticket in worse)
+            assert desk.displaced == []
             return
-        assert queued + rows <= QUEUE
         self.live.append(ticket)
+        self.check_displaced(worse, excess)
         self.pumped = False
 
     @precondition(alive)
@@ -230,6 +246,22 @@ class PolicyMachine(RuleBasedStateMachine):
     def abort_now(self, really: int) -> None:
         if not really:
             self.abort()
+
+    def check_displaced(self, worse: list[Ticket], excess: int) -> None:
+        """Those who could be spared most left, and no more of them than had to."""
+        displaced = [ticket for ticket, _ in self.desk.displaced]
+        self.desk.displaced.clear()
+        for ticket in displaced:
+            assert ticket in worse
+            worse.remove(ticket)
+            self.forget(ticket)
+            excess -= ticket.rows
+        if displaced:
+            assert excess <= 0 < excess + displaced[-1].rows
+            first = min(rank(ticket) for ticket in displaced)
+            assert all(rank(ticket) <= first for ticket in worse if not ticket.parked)
+        else:
+            assert excess <= 0
 
     # -- how the model takes it ------------------------------------------------------------------
 
@@ -424,6 +456,29 @@ class CuttingMachine(PolicyMachine):
         self.open(costs, lanes, slots_per_lane, owned, capacity, "powers of two", 0.0, 0.0, True)
 
 
+class CrowdedMachine(PolicyMachine):
+    """The same with a short queue, and requests of all priorities that fill it."""
+
+    @initialize(
+        slots=st.integers(1, 3),
+        owned=st.sampled_from(["pooled", "owned"]),
+        capacity=st.sampled_from([4, 3, 2]),
+        warm=st.booleans(),
+    )
+    def begin(self, slots: int, owned: str, capacity: int, warm: bool) -> None:
+        self.open(COSTS, [(0, 1)], slots, owned, capacity, "half", 0.0, 0.0, warm, limit=12)
+
+    @precondition(PolicyMachine.alive)
+    @rule(
+        group=st.integers(0, len(COSTS) - 1),
+        requests=st.lists(st.tuples(st.integers(1, LEVELS), st.integers(1, 5)), max_size=8),
+        slack=st.sampled_from([math.inf, math.inf, 3 * MS, 30 * MS]),
+    )
+    def rush(self, group: int, requests: list[tuple[int, int]], slack: float) -> None:
+        for level, rows in requests:
+            self.submit(group, rows, level, slack)
+
+
 TestPolicy = PolicyMachine.TestCase
 TestPolicy.settings = settings(
     max_examples=300, stateful_step_count=60, deadline=None, derandomize=True
@@ -432,4 +487,9 @@ TestPolicy.settings = settings(
 TestCutting = CuttingMachine.TestCase
 TestCutting.settings = settings(
     max_examples=300, stateful_step_count=50, deadline=None, derandomize=True
+)
+
+TestCrowded = CrowdedMachine.TestCase
+TestCrowded.settings = settings(
+    max_examples=200, stateful_step_count=40, deadline=None, derandomize=True
 )

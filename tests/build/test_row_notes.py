@@ -11,7 +11,8 @@ from tests.build.support import contents, matrix, unfinished, words, write_matmu
 from tests.doubles import Installed
 from tests.helpers import tensor
 from trtasync import open_engine
-from trtasync.build.row_note import MOST_BYTES, RowNote
+from trtasync.build.notes import MOST_BYTES
+from trtasync.build.row_note import RowNote
 from trtasync.inspection import check_model
 from trtasync.rows import Finding, Judgement, Verdict
 from trtasync.tensors import ModelSpec

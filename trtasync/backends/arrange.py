@@ -57,13 +57,16 @@ class Arrangement:
         Raises:
             UnevenRows: an output has not so many rows along its batch axis.
         """
+        if self._plain:
+            for index, output in enumerate(given):
+                if not output.ndim or len(output) != rows:
+                    raise self._uneven(index, given, rows)
+            return given
         if not self._batched:
             return [np.asarray(output)[np.newaxis] for output in given]
         for index, (axis, output) in enumerate(zip(self._axes, given, strict=True)):
             if output.shape[axis : axis + 1] != (rows,):
                 raise self._uneven(index, given, rows)
-        if self._plain:
-            return given
         return [
             np.moveaxis(output, axis, 0) if axis else output
             for axis, output in zip(self._axes, given, strict=True)

@@ -11,6 +11,7 @@ class PolicyOptions:
         max_batch_size: rows of the largest batch.
         batch_sizes: the only sizes run, ascending (padded up to); empty for any size.
         max_queue_size: rows that may wait.
+        max_queue_time: seconds that a request may be expected to wait; None for any.
         max_queue_delay: seconds; above 0 selects Triton's rule, not the work-conserving one.
         preferred_batch_size: with `max_queue_delay`, sizes that need not wait; empty for the
             largest.
@@ -21,6 +22,7 @@ class PolicyOptions:
     max_batch_size: int
     batch_sizes: tuple[int, ...] = ()
     max_queue_size: int = 4096
+    max_queue_time: float | None = None
     max_queue_delay: float = 0.0
     preferred_batch_size: tuple[int, ...] = ()
     lead: float = 0.0

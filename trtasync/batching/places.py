@@ -56,6 +56,13 @@ class Places:
         """Groups with requests that wait for a slot."""
         return list(dict.fromkeys(entry[2] for entry in self._hungry))
 
+    def entries(self) -> list[Entry]:
+        """Whatever forms or waits: in a batch in row order, then in no order."""
+        entries = [entry for batch in self.forming for entry in batch.entries if not entry.gone]
+        for group in self.waiting():
+            entries += group.waiting.tickets()
+        return entries
+
     def behind(self, batch: Batch) -> list[Entry]:
         """The newest requests of its group outside a batch: about a batch that forms and one that
         waits."""

@@ -6,8 +6,9 @@ slot outside the fast path of `submit` are listed in `placements` until the engi
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from trtasync.batching.admission import Admission
 from trtasync.batching.cuts import cut_at
 from trtasync.batching.devices import DeviceState
 from trtasync.batching.fits import Fit
@@ -25,7 +26,7 @@ from trtasync.batching.work import (
     Ticket,
     padded,
 )
-from trtasync.errors import QueueFull, RequestTooLarge
+from trtasync.errors import QueueFull
 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
@@ -42,7 +43,6 @@ class Policy:
     Attributes:
         queued: rows waiting or forming.
         in_flight: rows running.
-        rejected: requests refused so far with QueueFull.
         left_out: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
@@ -55,6 +55,7 @@ class Policy:
         lanes: Sequence[LaneState],
         slots: Sequence[SlotLike],
         abandoned: Callable[[Batch], Sequence[Entry]] = lambda batch: (),
+        displaced: Callable[[Ticket, QueueFull], None] = lambda ticket, error: None,
     ):
         """Args:
         options: how batches are formed.
@@ -62,11 +63,15 @@ class Policy:
         slots: all slots.
         abandoned: asked when a batch is about to be launched: which of its entries has nobody
             waiting any more, though `withdraw` was not called yet.
+        displaced: told of a request that leaves the queue for a more urgent one, and why.
         """
         self._options = options
         self._abandoned = abandoned
+        self._displaced = displaced
         self._capacity = options.max_batch_size
-        self._limit = options.max_queue_size
+        self._admission = Admission(options, self._waiting, self._displace)
+        self._unseen = self._admission.unseen
+        self._timed = options.max_queue_time is not None
         self._lanes = lanes
         self._slots = slots
         self._devices = {
@@ -82,7 +87,6 @@ class Policy:
         self._lent: list[SlotLike] = []
         self.queued = 0
         self.in_flight = 0
-        self.rejected = 0
         self.left_out = 0
         self.wake_at = math.inf
         self.draining = False
@@ -93,22 +97,22 @@ class Policy:
         """Let a request in.
 
         Args:
-            ticket: the request.
-            urgent: it has a deadline or a priority of its own; only then are they looked at here.
+            ticket: the request; one with a priority of its own goes by `admit`.
+            urgent: it has a deadline; only then is that looked at here.
 
         Returns:
             the batch in which it has its row, if it could be staged whole at once: the caller
             stages it. Otherwise None: it waits, or its parts are in `placements`.
 
         Raises:
-            QueueFull, RequestTooLarge: `max_queue_size` rows would be exceeded, now or by this
-                request alone; nothing has changed then.
+            QueueFull, RequestTooLarge: `max_queue_size` (or `max_queue_time`) would be exceeded,
+                now or by this request alone; nothing has changed then.
         """
         form = ticket.form
         rows = form.rows
         queued = self.queued + rows
-        if queued > self._limit:
-            raise self._full(rows)
+        if queued > self._unseen:
+            return self.admit(ticket)
         self.queued = queued
         batch: Batch | None = form.group.forming
         if batch is not None and (size := batch.size + rows) <= self._capacity:
@@ -124,6 +128,21 @@ class Policy:
         ticket.batch = None
         return self._places.place(ticket)
 
+    def admit(self, ticket: Ticket) -> Batch | None:
+        """`submit`, where priorities count: the request has one of its own, or the queue is full.
+
+        Waiting requests of worse priority give way if there is no room otherwise.
+        """
+        refusal = self._admission.make_room(ticket, self.queued)
+        self._unseen = self._admission.unseen
+        if refusal is not None:
+            raise refusal
+        self.queued += ticket.rows
+        ticket.batch = None
+        batch = self._places.place(ticket)
+        self._admission.entered(ticket)
+        return batch
+
     def park(self, ticket: Ticket, now: float) -> None:
         """Keep a request uncomputed until its caller's scope ends (see `Parked`)."""
         self.left_out += 1
@@ -135,6 +154,7 @@ class Policy:
         if ticket.gone:
             return
         ticket.gone = True
+        self._admission.left(ticket)
         if ticket.batch is not None:
             self._vacate(ticket, now)
             return
@@ -162,6 +182,9 @@ class Policy:
         """
         lane = self._lanes[batch.lane]
         self.in_flight -= batch.size
+        if self._timed:
+            self._admission.finished(batch, self.queued, now)
+            self._unseen = self._admission.unseen
         if seconds is not None:
             batch.group.cost.learn(batch.run_rows, seconds, now)
         self._devices[lane.device].finished(batch, lane, now, seconds is not None)
@@ -207,6 +230,8 @@ class Policy:
         entries: list[Entry] = [*self._parked.tickets()]
         entries += self._places.clear()
         self._parked.clear()
+        self._admission.forget()
+        self._unseen = self._admission.unseen
         self.queued = 0
         self.wake_at = math.inf
         tickets = [entry.whole if isinstance(entry, Part) else entry for entry in entries]
@@ -222,16 +247,16 @@ class Policy:
         self._lent.clear()
         self._places.release_all()
 
+    @property
+    def rejected(self) -> int:
+        """Requests refused so far with QueueFull."""
+        return self._admission.rejected
+
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
-        entries: list[Entry] = [*self._parked.tickets()]
-        batches = [
-            *self._places.forming,
-            *(batch for lane in self._lanes for batch in lane.running),
-        ]
-        entries += [entry for batch in batches for entry in batch.entries if not entry.gone]
-        for group in self._places.waiting():
-            entries += group.waiting.tickets()
+        entries: list[Entry] = [*self._parked.tickets(), *self._places.entries()]
+        running = [batch for lane in self._lanes for batch in lane.running]
+        entries += [entry for batch in running for entry in batch.entries if not entry.gone]
         return len({id(entry.whole if isinstance(entry, Part) else entry) for entry in entries})
 
     # -- what to do ------------------------------------------------------------------------------
@@ -362,6 +387,9 @@ class Policy:
         self._devices[lane.device].launched(batch, lane, now)
         self.queued -= batch.size
         self.in_flight += batch.size
+        if not self._unseen:
+            self._admission.launched(batch, self.queued)
+            self._unseen = self._admission.unseen
         return True
 
     def _cut(self, batch: Batch, begins: float) -> list[Entry]:
@@ -422,6 +450,7 @@ class Policy:
         batch = self._places.place(ticket)
         if batch is not None:
             self.placements.append(ticket)
+        self._admission.entered(ticket)
 
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for so many rows."""
@@ -445,20 +474,15 @@ class Policy:
         if batch.gone == batch.size:
             self._places.release(batch, now)
 
-    def _full(self, rows: int) -> QueueFull | RequestTooLarge:
-        limit, queued = self._limit, self.queued
-        if rows > limit:
-            return RequestTooLarge(
-                f"a request of {rows} rows never fits max_queue_size={limit}; "
-                "send it in smaller requests or raise max_queue_size.",
-                limit=limit,
-                rows=rows,
-            )
-        self.rejected += 1
-        return QueueFull(
-            f"{queued} rows are waiting and {rows} more would exceed "
-            f"max_queue_size={limit}; retry later, shed load, or raise max_queue_size.",
-            limit=limit,
-            rows=rows,
-            queued=queued,
+    def _waiting(self) -> Iterator[Ticket]:
+        """All requests of which nothing has run, each once, older ones of a group first."""
+        entries = self._places.entries()
+        tickets = dict.fromkeys(
+            entry.whole if isinstance(entry, Part) else entry for entry in entries
         )
+        return (ticket for ticket in tickets if not ticket.begun)
+
+    def _displace(self, ticket: Ticket, error: QueueFull, now: float) -> None:
+        if not ticket.gone:  # who left before it may have freed a slot, and this one been too late
+            self._displaced(ticket, error)
+            self.withdraw(ticket, now)

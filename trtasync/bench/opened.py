@@ -24,6 +24,7 @@ _OF_THE_ENGINE = (
     "max_queue_delay",
     "preferred_batch_size",
     "max_queue_size",
+    "max_queue_time",
     "padding",
     "loop_budget",
 )

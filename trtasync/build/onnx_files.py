@@ -37,6 +37,11 @@ class OnnxFile:
     external: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return self.path, *self.external
+
     def digest(self) -> str:
         """SHA-256 of the file and of all its external files, by their names."""
         total = hashlib.sha256(self.data)

@@ -3,26 +3,25 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from trtasync.build.cache import rows_path
-from trtasync.build.files import write_atomically
+from trtasync.build.files import PRIVATE, write_atomically
+from trtasync.build.notes import MOST_BYTES, UNREADABLE, read_note
 from trtasync.build.order import Built
 from trtasync.errors import BuildError
 from trtasync.rows import Finding, Judgement, Verdict
 from trtasync.rows.judge import ALGORITHM
 from trtasync.tensors import ModelSpec, TensorSpec
+from trtasync.trust import Owner
 
 Examined = tuple[dict[str, int | None], tuple[Finding, ...]]
 """(the batch axis of every input, what was found of every output)."""
 
 log = logging.getLogger("trtasync")
-
-MOST_BYTES: Final = 1 << 20
-"""Of a note; what is longer is neither written nor read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +31,21 @@ class RowNote:
     Attributes:
         path: of the note.
         plan: SHA-256 of the plan.
+        owner: whose note is taken.
+        mode: of the file.
     """
 
     path: Path
     plan: str
+    owner: Owner = field(default_factory=Owner.me)
+    mode: int = PRIVATE
 
     @classmethod
     def beside(cls, built: Built) -> "RowNote | None":
         """Of a plan in the cache; None for others."""
         if not built.key or built.path.stem != built.key:
             return None
-        return cls(rows_path(built.path), built.checksum)
+        return cls(rows_path(built.path), built.checksum, built.owner, built.mode)
 
     def find(self, spec: ModelSpec, said: bool, seconds: float) -> Examined | None:
         """What an examination found that had at least as much time.
@@ -53,14 +56,13 @@ class RowNote:
             seconds: that an examination may take now.
         """
         try:
-            with self.path.open("rb") as file:
-                known = json.loads(file.read(MOST_BYTES + 1))
+            known = read_note(self.path, self.owner)
             if known["of"] != self._subject(spec, said) or known["seconds"] < seconds:
                 return None
             return _examined(known, spec)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as why:
+        except UNREADABLE as why:
             log.warning("%s: unreadable (%s); rows are checked again", self.path, why)
             return None
 
@@ -97,7 +99,7 @@ class RowNote:
         if len(text) > MOST_BYTES:
             return
         try:
-            write_atomically(self.path, text)
+            write_atomically(self.path, text, self.mode)
         except BuildError as error:  # a cache that others fill may be read-only
             log.info("what was found of rows is not kept: %s", error)
 

@@ -44,7 +44,7 @@ from trtasync.cli.arguments import (
 )
 from trtasync.cli.bench_tables import SampleBar, show
 from trtasync.cli.failures import INTERRUPTED, failures, stop, until_interrupted
-from trtasync.cli.outputs import STDOUT, check_outputs, deliver
+from trtasync.cli.outputs import STDOUT, check_outputs, check_picture, deliver
 
 LOAD = "The load"
 
@@ -106,6 +106,10 @@ def bench(
     max_queue_size: Annotated[
         int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)
     ] = None,
+    max_queue_time: Annotated[
+        str | None,
+        typer.Option(help="Longest wait that is expected, e.g. 100ms.", rich_help_panel=ENGINE),
+    ] = None,
     profile: Profiles = None,
     graphs: Annotated[
         Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)
@@ -151,10 +155,14 @@ def bench(
             "batch_axes": read_batch_axes(batch_axis),
             "max_queue_delay": read_seconds(max_queue_delay, "--max-queue-delay"),
             "max_queue_size": max_queue_size,
+            "max_queue_time": None
+            if max_queue_time is None
+            else read_seconds(max_queue_time, "--max-queue-time"),
             "profiles": profile or None,
             "graphs": read_switch(graphs),
         }
-        check_outputs(as_json, picture, trace)
+        check_outputs(model, as_json, picture, trace, inputs=(samples,))
+        check_picture(picture)
         with SampleBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
             work = Benchmark(model, settings, progress=bar, **options)
             report, interrupted = until_interrupted(work)

@@ -73,9 +73,18 @@ def check_model(
     """
     _demand_positive(seconds=seconds, tolerance=tolerance)
     begin = time.monotonic()
-    target = choose(Path(model), plan, backend, device, profiles, max_batch_size, batch_axes)
+    target = choose(
+        Path(model),
+        plan,
+        backend,
+        device,
+        profiles,
+        max_batch_size,
+        batch_axes,
+        engine_host_code_allowed,
+    )
     with ExitStack() as closing:
-        subject = open_target(target, device, engine_host_code_allowed, closing)
+        subject = open_target(target, device, closing)
         reference = None
         if target.plan and target.model is not None:
             reference = open_onnx(target.model, closing).trial
@@ -99,7 +108,7 @@ def check_model(
             spec, findings = _rows(spec, evidence, target.note)
     return CheckReport(
         model=str(model),
-        plan="" if target.plan is None else str(target.plan),
+        plan="" if target.plan is None else str(target.plan.path),
         backend=subject.backend,
         batching=batching,
         tolerance=tolerance,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trtasync.backends.plan_files import is_plan
+from trtasync.backends.plan_files import PlanFile, is_plan
 from trtasync.backends.trials import Subject, open_onnx, open_plan
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.loading import backend_for
@@ -27,13 +27,11 @@ class Target:
     Attributes:
         model: the `.onnx` file, if there is one.
         plan: the plan, if there is one; it is checked then.
-        own: we have built it, so the code it may carry is to be trusted.
         note: where findings on the rows of a plan in the cache are kept.
     """
 
     model: Path | None
-    plan: Path | None
-    own: bool = False
+    plan: PlanFile | None
     note: "RowNote | None" = None
 
 
@@ -45,6 +43,7 @@ def choose(
     profiles: Profiles | None,
     max_batch_size: int | None,
     batch_axes: Mapping[str, int | None] | None,
+    code_allowed: bool,
 ) -> Target:
     """Settle what is checked; build a plan if one is wanted and none given.
 
@@ -59,9 +58,9 @@ def choose(
             raise InvalidInput(
                 f"{model} is a plan; give the .onnx model that {plan} was built from."
             )
-        return Target(None, model)
+        return Target(None, PlanFile(model, code_allowed=code_allowed))
     if plan is not None:
-        return Target(model, Path(plan))
+        return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
     if backend_for(model, backend) == "onnxruntime":
         return Target(model, None)
     from trtasync.build.job import Job
@@ -76,10 +75,10 @@ def choose(
         batch_axes=batch_axes,
     )
     built = Job(order, threading.Event()).run()
-    return Target(model, built.path, built.own, RowNote.beside(built))
+    return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
 
 
-def open_target(target: Target, device: int, code_allowed: bool, closing: ExitStack) -> Subject:
+def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
     """The plan, if there is one, or the model; closed by `closing`.
 
     Raises:
@@ -88,4 +87,4 @@ def open_target(target: Target, device: int, code_allowed: bool, closing: ExitSt
     if target.plan is None:
         assert target.model is not None
         return open_onnx(target.model, closing)
-    return open_plan(target.plan, device, code_allowed or target.own, closing)
+    return open_plan(target.plan, device, closing)

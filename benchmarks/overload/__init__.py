@@ -1,0 +1,5 @@
+"""An engine that is asked more than it can answer, from another process.
+
+`__main__` is the command, `server` one sample (a process with an engine), `arrivals` the process
+that asks it.
+"""

@@ -1,0 +1,211 @@
+"""One sample in a fresh process: `python -m benchmarks.overload.server '<plan as JSON>'`.
+
+Measures what the engine answers when it is never without work, then has another process ask it
+many times that, and prints what became of the requests as JSON.
+"""
+
+import asyncio
+import json
+import resource
+import socket
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+import trtasync
+from benchmarks.load import Clocks, closed_loop, run_on
+from benchmarks.overload.arrivals import FRAME, LEAD
+from benchmarks.report import ROOT
+from benchmarks.systems import COLUMNS
+from trtasync.testing import FunctionBackend
+
+MAX_BATCH_SIZE = 32
+FIRST, EACH = 0.004, 0.0005
+"""Seconds of a batch, and of each of its rows: 20 ms for 32."""
+CALIBRATION = 1.5
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one process does.
+
+    Attributes:
+        loop: asyncio or uvloop.
+        options: of `open_engine`.
+        shares: priority -> requests, in capacities.
+        seconds: counted.
+        warm_up: seconds of the same load before that.
+        seed: of the arrivals.
+    """
+
+    loop: str
+    options: dict[str, Any]
+    shares: dict[str, float]
+    seconds: float
+    warm_up: float
+    seed: int
+
+
+@dataclass(slots=True)
+class Seen:
+    """What became of the requests of one priority that were due in the window."""
+
+    asked: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+
+    def figures(self) -> dict[str, Any]:
+        """Plain data."""
+        answered = bool(self.latencies)
+        p50, p99 = np.percentile(self.latencies, [50, 99]) * 1e3 if answered else (None, None)
+        return {"asked": self.asked, **self.ends, "p50_ms": p50, "p99_ms": p99}
+
+
+class Front(asyncio.Protocol):
+    """Takes frames in and asks the engine, in a task per request, as servers do."""
+
+    def __init__(self, engine: trtasync.Engine, plan: Plan):
+        self.closed = asyncio.get_running_loop().create_future()
+        self.seen = {int(priority): Seen() for priority in plan.shares}
+        self.refusals: list[float] = []
+        self.answered = 0
+        self._engine = engine
+        self._plan = plan
+        self._window = (-1.0, -1.0)
+        self._row = np.ones(COLUMNS, np.float32)
+        self._rest = b""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's call."""
+        data = self._rest + data
+        whole = len(data) - len(data) % FRAME.itemsize
+        self._rest = data[whole:]
+        frames = np.frombuffer(data[:whole], FRAME)
+        if self._window[0] < 0.0:
+            begin = float(frames["due"][0]) + self._plan.warm_up
+            self._window = (begin, begin + self._plan.seconds)
+        loop = asyncio.get_running_loop()
+        for due, priority in zip(frames["due"].tolist(), frames["priority"].tolist(), strict=True):
+            task = loop.create_task(self._ask(due, priority))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio's call."""
+        self.closed.set_result(None)
+
+    async def drained(self) -> None:
+        """Every request has its end."""
+        await self.closed
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _ask(self, due: float, priority: int) -> None:
+        begin, end = self._window
+        called = time.perf_counter()
+        error = None
+        try:
+            await self._engine.infer(self._row, priority=priority)
+        except trtasync.QueueFull as full:
+            error = full
+        now = time.perf_counter()
+        if error is None and begin <= now < end:
+            self.answered += 1
+        if not begin <= due < end:
+            return
+        seen = self.seen[priority]
+        seen.asked += 1
+        if error is None:
+            seen.latencies.append(now - due)
+            seen.ends["answered"] += 1
+        elif error.displaced:
+            seen.ends["displaced"] += 1
+        else:
+            seen.ends["refused"] += 1
+            self.refusals.append(now - called)
+
+
+def model(x: np.ndarray) -> np.ndarray:
+    """Takes its time without the GIL, as sessions and GPUs do."""
+    time.sleep(FIRST + EACH * len(x))
+    return x[:, :1].copy()
+
+
+async def measure(plan: Plan) -> dict[str, Any]:
+    """Calibrate, then the load."""
+    backend = FunctionBackend(
+        model,
+        inputs=[trtasync.TensorSpec("x", np.dtype(np.float32), ("N", COLUMNS))],
+        outputs=[trtasync.TensorSpec("y", np.dtype(np.float32), ("N", 1))],
+    )
+    options = {"max_batch_size": MAX_BATCH_SIZE, **plan.options}
+    async with trtasync.open_engine(backend, max_batch_size=MAX_BATCH_SIZE) as engine:
+        callers = 4 * MAX_BATCH_SIZE
+        busy = await closed_loop(plan.loop, engine.infer, callers, CALIBRATION)
+    capacity = busy["requests_per_second"]
+    async with trtasync.open_engine(backend, **options) as engine:
+        front, clocks, late = await load(engine, plan, capacity)
+    before, after, generator = clocks
+    seconds = after.wall - before.wall
+    own = after.own - before.own
+    foreign = None
+    if before.machine is not None and after.machine is not None:
+        foreign = max(0.0, after.machine - before.machine - own - generator) / seconds
+    refusals = np.array(front.refusals) * 1e6
+    return {
+        "capacity": capacity,
+        "goodput": front.answered / plan.seconds / capacity,
+        "priorities": {priority: seen.figures() for priority, seen in front.seen.items()},
+        "refusal_p50_us": float(np.median(refusals)) if len(refusals) else None,
+        "refusal_p99_us": float(np.percentile(refusals, 99)) if len(refusals) else None,
+        "loop_cores": own / seconds,
+        "late_ms": late * 1e3,
+        "foreign_cores": foreign,
+    }
+
+
+async def load(
+    engine: trtasync.Engine, plan: Plan, capacity: float
+) -> tuple[Front, tuple[Clocks, Clocks, float], float]:
+    """Another process asks; what was seen, clocks before and after with its CPU, its lateness."""
+    ours, theirs = socket.socketpair()
+    order = {
+        "rates": {priority: share * capacity for priority, share in plan.shares.items()},
+        "seconds": plan.warm_up + plan.seconds + LEAD,
+        "seed": plan.seed,
+    }
+    _, front = await asyncio.get_running_loop().create_unix_connection(
+        lambda: Front(engine, plan), sock=ours
+    )
+    descriptor = theirs.fileno()
+    command = [sys.executable, "-m", "benchmarks.overload.arrivals", str(descriptor)]
+    generator = await asyncio.create_subprocess_exec(
+        *command,
+        json.dumps(order),
+        cwd=ROOT,
+        pass_fds=[descriptor],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    theirs.close()
+    before = Clocks.now()
+    await cast(Front, front).drained()
+    after = Clocks.now()
+    said, _ = await generator.communicate()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return front, (before, after, used.ru_utime + used.ru_stime), float(said)
+
+
+def main() -> None:
+    """Do what the plan on the command line says."""
+    plan = Plan(**json.loads(sys.argv[1]))
+    print(json.dumps(run_on(plan.loop, lambda: measure(plan))))
+
+
+if __name__ == "__main__":
+    main()
