@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import inspect
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_every_field_has_a_default_and_is_documented(kind: type[TrtasyncError]) 
     error = kind("why")
     for name in vars(kind).get("__annotations__", {}):
         assert hasattr(error, name)
-        assert f"\n        {name}: " in (kind.__doc__ or "")
+        assert f"\n    {name}: " in (inspect.getdoc(kind) or "")
 
 
 @given(st.text())
