@@ -150,7 +150,6 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         self.spec = spec
         self._runtime = runtime
         self._session = session
-        self._fits = True  # in memory: what a batch's outputs are declared to take
 
     @property
     def lends_outputs(self) -> bool:
@@ -159,8 +158,6 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         Not where an input is an output as well: ONNX Runtime leaves what is bound to that alone.
         """
         spec = self.spec
-        if not self._fits:
-            return False
         tensors = [*spec.inputs, *spec.outputs]
         dims = [spec.row_dims(output) for output in spec.outputs]
         return (
@@ -182,11 +179,7 @@ class OnnxRuntimeBackend(HostMemoryBackend):
     ) -> Sequence[OpenLane]:
         """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
         if self.lends_outputs:
-            free = free_memory()
-            needed = sum(
-                _bytes(shape, output) for shape, output in _results(self.spec, max_batch_size)
-            )
-            self._fits = free is None or needed <= free // 2
+            self._demand_room(max_batch_size)
         open_one = self._open_bound if self.lends_outputs else self._open_fresh
         try:
             return [open_one(max_batch_size) for _ in range(streams)]
@@ -195,6 +188,17 @@ class OnnxRuntimeBackend(HostMemoryBackend):
                 f"there is no memory for batches of {max_batch_size} rows ({error}); give a "
                 "smaller max_batch_size, or fewer streams."
             ) from error
+
+    def _demand_room(self, capacity: int) -> None:
+        """Refuse outputs of absurd declared size before they are allocated."""
+        free = free_memory()
+        needed = sum(_bytes(shape, output) for shape, output in _results(self.spec, capacity))
+        if free is not None and needed > free:
+            raise PlanError(
+                f"there is no memory for batches of {capacity} rows: the model declares outputs "
+                f"of {needed} bytes for one, and {free} are free; give a smaller max_batch_size, "
+                "or export it with the lengths that it has."
+            )
 
     def _open_bound(self, capacity: int) -> OpenLane:
         slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
