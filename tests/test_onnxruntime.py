@@ -307,12 +307,12 @@ async def test_an_output_of_unknown_rank_is_checked_when_it_comes(make: Make) ->
         [value("x", FLOAT, ["N", 2]), value("shape", INT64, ["N"])],
         [value("y", FLOAT, None)],
     )
-    requests = ((np.ones((1, 2), np.float32), [-1]), (np.ones(2, np.float32), -1))
     for batching in ("auto", True):
         async with open_engine(path, max_batch_size=1, batching=batching) as engine:
-            for x, shape in requests:
-                answer = await engine.infer((x, np.array(shape)))
-                assert same(answer["y"], np.ones(2, np.float32))
+            answer = await engine.infer((np.ones((1, 2), np.float32), np.array([-1])))
+            assert same(answer["y"], np.ones(2, np.float32))
+            with pytest.raises(InferenceError, match=r"batch axis|told apart"):
+                await engine.infer((np.ones(2, np.float32), np.array(-1)))
 
 
 @pytest.mark.anyio
@@ -501,3 +501,43 @@ def test_telemetry_stays_off_and_the_environment_as_it_was(
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", str(setting)]
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+    """ONNX Runtime loads such a model, and fails when it is asked for its inputs."""
+    data = (MODELS / "gather.onnx").read_bytes()
+    path = tmp_path / "m.onnx"
+    path.write_bytes(data.replace(b"index", b"inde\xff"))
+    with pytest.raises(PlanError, match=r"ONNX Runtime cannot read .*m\.onnx: 'utf-8'"):
+        load(path, 1)
+
+
+def test_more_threads_than_any_machine_has_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="threads must be 4096 at most") as caught:
+        load(MODELS / "gather.onnx", 2**40)
+    assert (caught.value.name, caught.value.got) == ("threads", 2**40)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["n" * 5000, "a\0b", "m.onnx/m.onnx"])
+async def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"")
+    with pytest.raises(PlanError, match="is no file"):
+        async with open_engine(str(tmp_path / name), backend="onnxruntime"):
+            pass
+
+
+@pytest.mark.anyio
+async def test_slots_for_which_there_is_no_memory_are_refused(tmp_path: Path) -> None:
+    values = [helper.make_tensor_value_info(n, FLOAT, ["N", 2**40]) for n in ("x", "y")]
+    node = helper.make_node("Relu", ["x"], ["y"])
+    path = tmp_path / "m.onnx"
+    model = helper.make_model(
+        helper.make_graph([node], "g", values[:1], values[1:]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(PlanError, match="no memory for batches of 64 rows"):
+        async with open_engine(path, backend="onnxruntime", max_batch_size=64, batching=True):
+            pass

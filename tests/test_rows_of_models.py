@@ -1,6 +1,8 @@
 """Right answers whatever a model file says of itself: every row of it as if it were alone."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from trtasync import (
     TrtasyncError,
     open_engine,
 )
+from trtasync.requests import MAX_SHARED_BYTES
 from trtasync.rows import Verdict
 
 pytestmark = pytest.mark.anyio
@@ -490,14 +493,122 @@ async def test_one_row_at_a_time_may_give_any_number(make: Make) -> None:
     async with open_engine(path) as engine:
         for answer, x in zip(await at_once(engine, requests), requests, strict=True):
             assert same(answer, alone(path, x)[0])
-        (count,) = {answer.shape[0] for answer in [await engine.infer(np.ones(8, np.float32))]}
-        assert count == 8
+        with pytest.raises(InferenceError, match="told apart"):
+            await engine.infer(np.ones(8, np.float32))  # one row, and eight that could answer it
 
 
 async def test_one_batch_fits_the_queue_in_any_case(make: Make) -> None:
     path = make([node("Relu", ["x"], ["y"])], {"x": [10000]}, {"y": [10000]})
     async with open_engine(path) as engine:
         assert same(await engine.infer(floats(10000)), np.maximum(floats(10000), 0))
+
+
+@pytest.mark.parametrize("batching", ["auto", True, False])
+async def test_an_input_that_is_an_output_comes_back_as_it_was(make: Make, batching: Any) -> None:
+    path = make([node("Relu", ["x"], ["y"])], {"x": ["N", 3]}, {"y": ["N", 3], "x": ["N", 3]})
+    requests = [floats(2, 3, seed=seed) for seed in range(4)]
+    async with open_engine(path, batching=batching) as engine:
+        for answer, x in zip(await at_once(engine, requests), requests, strict=True):
+            assert same(answer["x"], x)
+            assert same(answer["y"], np.maximum(x, 0))
+
+
+@pytest.fixture
+def some_columns(make: Make) -> Path:
+    """The columns that are positive in the one row: their number depends on the values."""
+    return make(
+        [
+            constant("zero", np.float32(0)),
+            constant("first", np.array([0])),
+            node("Greater", ["x", "zero"], ["positive"]),
+            node("Squeeze", ["positive", "first"], ["flat"]),
+            node("Compress", ["x", "flat"], ["y"], axis=1),
+        ],
+        {"x": [1, 6]},
+        {"y": [1, "n"]},
+    )
+
+
+async def test_parts_of_a_request_that_do_not_fit_together_fail_it_alone(
+    some_columns: Path,
+) -> None:
+    x = np.stack([np.ones(6, np.float32), -np.ones(6, np.float32)])
+    async with open_engine(some_columns) as engine:
+        with pytest.raises(InferenceError, match="max_batch_size rows at a time"):
+            await engine.infer(x)
+        assert same(await engine.infer(x[:1]), x[:1])
+        assert same(await engine.infer(x[0]), x[0])
+
+
+async def test_a_row_without_its_axis_has_one_form_whatever_is_known(detector: Path) -> None:
+    model = onnx.load(detector)
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.save(model, detector)
+    hit, miss = np.ones(6, np.float32), -np.ones(6, np.float32)
+    for options in ({}, {"check_seconds": 0}, {"batching": False}, {"batching": True}):
+        async with open_engine(detector, **options) as engine:
+            assert same(await engine.infer(hit), hit)
+            with pytest.raises(InferenceError, match=r"batch axis|told apart"):
+                await engine.infer(miss)
+            assert same(await engine.infer(miss[np.newaxis]), np.empty((0, 6), np.float32))
+
+
+@pytest.mark.parametrize("most", [7, 1000])
+async def test_what_the_graph_shows_to_mix_is_not_batched_for_lack_of_a_sign(
+    make: Make, most: int
+) -> None:
+    path = make(
+        [
+            constant("from", np.array([0])),
+            constant("to", np.array([most])),
+            node("Slice", ["x", "from", "to"], ["y"]),
+        ],
+        {"x": ["N", 4]},
+        {"y": ["M", 4]},
+    )
+    async with open_engine(path) as engine:
+        (finding,) = engine.batching.findings
+        assert "takes some of the rows" in finding.why
+        x = floats(2 * most, 4)
+        assert same(await engine.infer(x), x[:most])
+
+
+async def test_what_counts_the_rows_is_not_batched(make: Make) -> None:
+    path = make(
+        [
+            constant("six", np.array([6])),
+            constant("zero", np.array([0])),
+            node("Shape", ["x"], ["shape"]),
+            node("Gather", ["shape", "zero"], ["rows"]),
+            node("Greater", ["rows", "six"], ["many"]),
+            node("Cast", ["many"], ["more"], to=FLOAT),
+            node("Add", ["x", "more"], ["y"]),
+        ],
+        {"x": ["N", 3]},
+        {"y": ["N", 3]},
+    )
+    requests = [floats(2, 3, seed=seed) for seed in range(5)]
+    async with open_engine(path) as engine:
+        for answer, x in zip(await at_once(engine, requests), requests, strict=True):
+            assert same(answer, x)
+
+
+async def test_large_shared_inputs_are_not_kept_without_end(make: Make) -> None:
+    path = make(
+        [node("MatMul", ["x", "w"], ["y"])], {"x": ["N", 256], "w": [256, 256]}, {"y": ["N", 256]}
+    )
+    kept: list[weakref.ref[Any]] = []
+    async with open_engine(path) as engine:
+        for value in range(600):  # 0.25 MiB each
+            w = np.full((256, 256), value, np.float32)
+            answer = await engine.infer({"x": np.ones((1, 256), np.float32), "w": w})
+            assert answer["y"][0, 0] == 256 * value
+            (group,) = list(engine._reader._groups.values())[-1:]
+            kept.append(weakref.ref(group.layout.shared[0]))
+        del group
+        gc.collect()
+        alive = sum(ref() is not None for ref in kept)
+        assert alive * w.nbytes <= MAX_SHARED_BYTES + 4 * w.nbytes
 
 
 # -- what the user says ---------------------------------------------------------------------------
@@ -587,6 +698,37 @@ async def test_a_cut_says_how_long_the_true_part_is(convolution: Path) -> None:
     async with open_engine(convolution, padding={"x": rule}) as engine:
         for answer, x in zip(await at_once(engine, requests), requests, strict=True):
             assert same(answer, alone(convolution, x[np.newaxis])[0][0])
+
+
+async def test_a_cut_that_is_no_number_fails_its_request_alone(convolution: Path) -> None:
+    x = np.ones((1, 5), np.float32)
+    lengths: list[Any] = [lambda n: n / 2, lambda n: "4", lambda n: 1 // 0]
+    for length in lengths:
+        rule = Pad(axis=2, multiple_of=8, outputs={"y": Cut(axis=2, length=length)})
+        async with open_engine(convolution, padding={"x": rule}) as engine:
+            with pytest.raises(InvalidInput, match="whole number"):
+                await engine.infer(x)
+            exact = np.ones((1, 8), np.float32)
+            assert same(await engine.infer(exact), np.full((1, 6), 3, np.float32))
+
+
+@pytest.mark.parametrize("rank", [2, None])
+async def test_padding_that_no_name_tells_of_is_not_handed_out(
+    make: Make, rank: int | None
+) -> None:
+    path = make([node("Relu", ["x"], ["y"])], {"x": ["n", "len"]}, {"y": ["n", "out_len"]})
+    if rank is None:
+        model = onnx.load(path)
+        model.graph.output[0].type.tensor_type.ClearField("shape")
+        onnx.save(model, path)
+    x = np.ones(13, np.float32)
+    async with open_engine(path, padding={"x": Pad(axis=1, multiple_of=16)}) as engine:
+        if engine.outputs[0].shape == ("n", "len"):  # the runtime knows better
+            assert same(await engine.infer(x), x)
+        else:
+            with pytest.raises(InferenceError, match=r"'y': Cut\("):
+                await engine.infer(x)
+        assert same(await engine.infer(np.ones(16, np.float32)), np.ones(16, np.float32))
 
 
 async def test_what_runs_alone_is_padded_all_the_same(make: Make) -> None:

@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers import Array, tensor
+from tests.helpers import Array, same, tensor, until
+from trtasync import open_engine
 from trtasync.answers import take
 from trtasync.requests import Layout, RequestReader
 from trtasync.slots import GIL_COPY_BYTES, MAX_LAYOUTS, HostSlot
 from trtasync.tensors import Dim, ModelSpec, Pad
+from trtasync.testing import ScriptedBackend
 
 CAPACITY = 6
 
@@ -299,3 +302,20 @@ def test_a_little_more_than_needed_is_no_reason(slot: HostSlot) -> None:
 
 def test_small_slots_are_left_alone(slot: HostSlot) -> None:
     assert run(slot, 1 / 1024, 1, 1 / 1024, 1 / 1024) == [1 / 1024, 1, 1, 1]
+
+
+@pytest.mark.anyio
+async def test_an_idle_engine_keeps_no_large_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """32 rows of 4 MB, and nothing after them."""
+    monkeypatch.setattr("trtasync.dispatcher.UNUSED", 0.05)
+    backend = ScriptedBackend(inputs=[tensor("x", "N", "n")], outputs=[tensor("y", "N", "n")])
+    async with open_engine(backend, loop_budget=0.0) as engine:
+        slots = [slot for slot in engine._dispatcher.policy._slots if isinstance(slot, HostSlot)]
+        line = np.ones(MEGABYTE, np.float32)
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(32):
+                    tasks.start_soon(engine.infer, line)
+            assert sum(map(held, slots)) >= 8 * line.nbytes
+            await until(lambda: not any(map(held, slots)))
+        assert same(await engine.infer(line), line)

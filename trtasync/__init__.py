@@ -1,5 +1,6 @@
 """trtasync: asynchronous multi-stream batch inference. `await engine.infer(x)`."""
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from trtasync.engine import Engine
@@ -17,13 +18,14 @@ from trtasync.errors import (
     TrtasyncError,
     WrongLoop,
 )
+from trtasync.logs import show_in_logs
 from trtasync.metrics import LaneStatistics, Statistics, TimeSummary
 from trtasync.opening import open_engine
 from trtasync.profiles import Profile, Shapes
 from trtasync.tensors import Cut, Pad, TensorSpec
 
 if TYPE_CHECKING:
-    from trtasync.build import BuilderConfig, BuildProgress, Plan, build_plan
+    from trtasync.build import BuilderConfig, BuildProgress, Plan, SharedCache, build_plan
 
 __all__ = [
     "BackendUnavailable",
@@ -45,6 +47,7 @@ __all__ = [
     "QueueFull",
     "RequestTooLarge",
     "Shapes",
+    "SharedCache",
     "Statistics",
     "TensorSpec",
     "TimeSummary",
@@ -56,7 +59,9 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_LAZY = ("BuildProgress", "BuilderConfig", "Plan", "build_plan")
+logging.getLogger("trtasync").addFilter(show_in_logs)
+
+_LAZY = ("BuildProgress", "BuilderConfig", "Plan", "SharedCache", "build_plan")
 """Who only opens engines does not wait for these to load (a fifth of `import trtasync`)."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from trtasync.errors import InferenceError
 from trtasync.requests import Array, Form
 
 SHARED_ROW_BYTES = 1024
@@ -50,7 +51,19 @@ def borrow(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
 
 
 def join(pieces: Sequence[Sequence[Array]]) -> list[Array]:
-    """One list of outputs from those of the pieces of a split request, in order."""
+    """One list of outputs from those of the pieces of a split request, in order.
+
+    Raises:
+        InferenceError: rows of another shape came of another batch.
+    """
+    for index, parts in enumerate(zip(*pieces, strict=True)):
+        shapes = sorted({part.shape[1:] for part in parts})
+        if len(shapes) > 1:
+            raise InferenceError(
+                f"output {index} has rows of shape {shapes[0]} in one batch and {shapes[1]} in "
+                "another, so a request of more rows than a batch cannot be joined again: send at "
+                "most max_batch_size rows at a time."
+            )
     return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
 
@@ -99,7 +112,12 @@ def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
     if axis is None:
         return output
     if bare:  # the model's own output, for one row
-        return output.squeeze(axis) if output.shape[axis : axis + 1] == (1,) else output
+        if output.shape[axis : axis + 1] != (1,):
+            raise InferenceError(
+                f"an output has shape {output.shape} for one row, and no single row along axis "
+                f"{axis}: give the request its batch axis, to get what the model gives."
+            )
+        return output.squeeze(axis)
     moved = np.moveaxis(output, 0, axis)
     return moved if lent else np.ascontiguousarray(moved)
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_V2, _V1 = "cgroup2", "cgroup"
+CGROUP_V2, CGROUP_V1 = "cgroup2", "cgroup"
 """File systems of the two generations of control groups, as `mountinfo` names them."""
 
 
@@ -28,18 +28,26 @@ def quota(root: Path) -> float:
         root: what `/proc` and the control groups' file systems lie under.
     """
     least = float("inf")
-    for folder, generation in _groups(root):
-        least = min(least, _limit_v2(folder) if generation == _V2 else _limit_v1(folder))
+    for folder, generation in groups(root, "cpu"):
+        least = min(least, _limit_v2(folder) if generation == CGROUP_V2 else _limit_v1(folder))
     return least
 
 
-def _groups(root: Path) -> Iterator[tuple[Path, str]]:
-    """The groups this process is in, outer ones too: every one of them may set a limit."""
-    paths = _paths(_lines(root / "proc/self/cgroup"))
+def groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:
+    """The groups this process is in, outer ones too: every one of them may set a limit.
+
+    Args:
+        root: what `/proc` and the control groups' file systems lie under.
+        controller: what is limited, "cpu" or "memory".
+
+    Yields:
+        a group's folder, and the generation of its files.
+    """
+    paths = _paths(_lines(root / "proc/self/cgroup"), controller)
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         kind, _, options = (*after.split(), "", "", "")[:3]
-        if kind not in paths or (kind == _V1 and "cpu" not in options.split(",")):
+        if kind not in paths or (kind == CGROUP_V1 and controller not in options.split(",")):
             continue
         inside, mounted = before.split()[3:5]
         mount = root / mounted.lstrip("/")
@@ -50,15 +58,15 @@ def _groups(root: Path) -> Iterator[tuple[Path, str]]:
             yield mount.joinpath(*path.parts[: depth + 1]), kind
 
 
-def _paths(lines: list[str]) -> dict[str, str]:
-    """Generation -> the path of the group that decides on CPU time."""
+def _paths(lines: list[str], controller: str) -> dict[str, str]:
+    """Generation -> the path of the group that decides."""
     paths = {}
     for line in lines:
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
         if number == "0" and not controllers:
-            paths[_V2] = path
-        elif "cpu" in controllers.split(","):
-            paths[_V1] = path
+            paths[CGROUP_V2] = path
+        elif controller in controllers.split(","):
+            paths[CGROUP_V1] = path
     return paths
 
 

@@ -68,7 +68,10 @@ class Delivery:
         if lent and self._lent and not self._can_lend(batch.slot):
             copied, lent = copied + lent, []
         for entry in copied:
-            self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+            try:
+                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+            except Exception as error:  # one answer's own, be it memory
+                self.fail(call_of(entry), unanswered(error))
         if lent:
             self._lend(batch, outputs, lent)
         return len(lent) if self._lent else 0
@@ -82,9 +85,9 @@ class Delivery:
             views = borrow(outputs, call.row, call.rows)
             try:
                 answer = shape_answer(call.form, self._names, views, lent=True)
-            except InferenceError as error:
+            except Exception as error:  # one answer's own, be it memory
                 give_back()
-                self.fail(call, error)
+                self.fail(call, unanswered(error))
                 continue
             self.meter.answered += 1
             call.lent = LentAnswer(answer, give_back)
@@ -96,7 +99,10 @@ class Delivery:
             if isinstance(piece, Exception):
                 self._end(entry, piece)
             elif not entry.gone:
-                self._answer_entry(entry, piece)
+                try:
+                    self._answer_entry(entry, piece)
+                except Exception as error:  # one answer's own
+                    self.fail(call_of(entry), unanswered(error))
 
     def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
         call = call_of(entry)
@@ -106,16 +112,13 @@ class Delivery:
                 return
             outputs = whole
             call.parts = None  # they point back at it: its memory would wait for the collector
-        if not call.future.done():
-            if call.on_device is not None:
-                outputs = list(call.on_device)
-            try:
-                answer = shape_answer(call.form, self._names, outputs)
-            except InferenceError as error:
-                self.fail(call, error)
-                return
-            self.meter.answered += 1
-            call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
+        if call.future.done():
+            return
+        if call.on_device is not None:
+            outputs = list(call.on_device)
+        answer = shape_answer(call.form, self._names, outputs)
+        self.meter.answered += 1
+        call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
 
     def fail_batch(self, batch: Batch, error: Exception) -> None:
         """Fail everybody in a batch."""
@@ -177,10 +180,20 @@ class Delivery:
                 meter.queue.add(batch.started - entry.arrival)
 
 
+def unanswered(error: Exception) -> TrtasyncError:
+    """What a request fails with that was run, and of which no answer could be made."""
+    if isinstance(error, TrtasyncError):
+        return error
+    failure = InferenceError(f"the answer could not be handed out: {error!r}")
+    failure.__cause__ = error
+    return failure
+
+
 def _is_whole(entry: Any, call: Any, error: UnevenRows) -> bool:
     """These outputs are one request's, and nobody has to cut or place them."""
     known = error.outputs is not None and error.rows == call.rows and entry is call
-    return known and not call.form.cuts and call.on_device is None
+    as_it_is = not call.form.bare and not call.form.cuts and call.on_device is None
+    return known and as_it_is
 
 
 def _nothing() -> None:

@@ -5,8 +5,8 @@ policy what to do and does it. There is no other way from a decision to an actio
 """
 
 import logging
+import math
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,10 +14,12 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from trtasync.backends import Backend, OpenLane
+import anyio
+
+from trtasync.backends import Backend, Lane, OpenLane, Slot
 from trtasync.batching import Batch, LaneState, Policy, PolicyOptions
-from trtasync.calls import Call, call_of
-from trtasync.delivery import Delivery, record_of
+from trtasync.calls import Call, call_of, own_error
+from trtasync.delivery import Delivery, record_of, unanswered
 from trtasync.errors import (
     DeviceLost,
     EngineClosed,
@@ -30,6 +32,8 @@ from trtasync.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.loops import Future, current_loop
 from trtasync.metrics import BatchRecord, LaneStatistics, Statistics
 from trtasync.slots import Views
+from trtasync.threads import NoThread, start_thread
+from trtasync.watchdog import STOPPING, Stoppable, Watchdog, WatchedLane
 
 log = logging.getLogger("trtasync")
 
@@ -47,6 +51,9 @@ LONGEST_PASS = 4
 long others had it. A burst of 256 requests a turn is served at 53 k/s then, without at 6 k/s, with
 most of it refused (2 cores, runs of 30 us, batches of 8)."""
 
+UNUSED = 1.0
+"""Seconds after the last large batch from which slots do not keep the memory of such."""
+
 SPIN = 100e-6
 """Seconds for which the loop stays with batches that are predicted to end by then."""
 
@@ -57,7 +64,7 @@ class _Worker:
     __slots__ = ("batches", "compute", "lane", "measured", "on_loop", "thread")
 
     def __init__(self, lane: OpenLane, name: str, died: Callable[[BaseException], None]):
-        self.lane = lane.lane
+        self.lane: Lane = lane.lane
         self.thread = LaneThread(name, died)
         self.batches = 0
         self.on_loop = 0
@@ -83,6 +90,7 @@ class Dispatcher:
         lanes: Sequence[OpenLane],
         options: PolicyOptions,
         loop_budget: float,
+        run_timeout: float | None,
     ):
         """Args:
         name: of the engine.
@@ -90,6 +98,7 @@ class Dispatcher:
         lanes: its lanes, by index.
         options: how batches are formed.
         loop_budget: seconds a run may take on the event loop.
+        run_timeout: seconds after which a run is ended; None for never.
         """
         self._name = name
         self._backend = backend
@@ -127,20 +136,34 @@ class Dispatcher:
         self._notes: deque[tuple[Batch, Outcome]] = deque()
         self._deaths: deque[tuple[int, BaseException]] = deque()
         self._home: deque[Any] = deque()
+        self._leaving: tuple[Call, ...] = ()
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
+        self._grown: set[Slot] = set()
+        self._grown_at = 0.0
         self._idle: Future | None = None
         self._warned = False
         self._broken = self._released = False
         self._opened = -1
+        self._watchdog: Watchdog | None = None
+        if run_timeout is not None:
+            watched = [WatchedLane(worker.lane, run_timeout) for worker in self._workers]
+            for worker, lane in zip(self._workers, watched, strict=True):
+                worker.lane = lane
+            self._watchdog = Watchdog(f"trtasync {name} watchdog", watched, self._thread_died)
 
     # -- a request comes or goes -----------------------------------------------------------------
 
     def tick(self) -> float:
-        """Requests of one loop iteration share one time stamp and one ring of the bell."""
-        self.loop.check()
-        self.stamp = now = self._now()
+        """Requests of one loop iteration share one time stamp and one ring of the bell.
+
+        For callers that the loop was asked about: reading their deadline has done that.
+        """
+        if self._leaving:
+            self._mend()
+        now = self._now()
         self.loop.ring()
+        self.stamp = now
         return now
 
     def stage_first(self, batch: Batch, call: Call) -> None:
@@ -177,39 +200,60 @@ class Dispatcher:
     def stage_placements(self) -> None:
         """Stage what the policy found a place for outside `submit`."""
         placements = self.policy.placements
-        waiting = placements[:]
-        placements.clear()
-        for entry in waiting:
+        while placements:
+            entry = placements[0]
             batch = entry.batch
-            if entry.gone or batch is None:
-                continue
-            try:
-                self.stage(batch, entry)
-            except Exception as error:  # one caller's array must not stop the others
-                self.fail_unstaged(call_of(entry), error)
+            if not entry.gone and batch is not None:
+                try:
+                    self.stage(batch, entry)
+                except Exception as error:  # one caller's array must not stop the others
+                    self._delivery.fail(call_of(entry), _unstaged(error))
+                    self.loop.ring()  # who gets its slot is staged then
+            placements.popleft()  # not before it is staged: it may be another caller's
 
-    def fail_unstaged(self, call: Call, error: BaseException) -> None:
-        """A request could not be staged: it fails and its rows are withdrawn, nobody else's."""
-        if not isinstance(error, Exception):
-            self.abandon(call)
-            raise error
-        if not isinstance(error, TrtasyncError):
-            cause, error = error, InferenceError(f"the request could not be staged: {error!r}")
-            error.__cause__ = cause
-        self._delivery.fail(call, error)
-        self.loop.ring()  # who gets its slot is staged then
+    def leave(self, call: Call, error: BaseException) -> None:
+        """A caller goes without an answer, by an exception: its request leaves the queue.
 
-    def abandon(self, call: Call) -> None:
-        """The caller was cancelled: the request leaves the queue, or its answer will be dropped."""
+        It may have come between any two lines of what let the request in, near the limit of the
+        stack too. So it is noted first, by opcodes that call nothing; whoever comes next then sees
+        to what is left undone here. Every request rings the bell before it changes anything.
+
+        Args:
+            call: the request.
+            error: why; a request that could not be staged fails with one of ours instead.
+        """
+        self._leaving = (*self._leaving, call)
+        self.stamp = 0.0
         if call.future.done() and not call.future.cancelled():
+            # it was answered or failed, and perhaps cancelled before it woke up
             if call.lent is not None:
                 call.lent.release()
-            return  # it was answered or failed, and its task was cancelled before it woke up
-        self.meter.cancelled += 1
-        self.policy.withdraw(call, self._now())
-        call.parts = None
+            self._leaving = tuple(other for other in self._leaving if other is not call)
+        elif call.future.cancelled() and len(self._leaving) == 1:
+            # it was waiting for its answer, so all is in order
+            self.loop.ring()
+            self.policy.withdraw(call, self._now())
+            call.parts = None
+            self._leaving = ()
+            self.meter.cancelled += 1
+            self.stage_placements()
+        else:
+            self.loop.ring()
+            self._mend()
+            if isinstance(error, Exception):
+                self.meter.cancelled -= 1
+                self.meter.failed += 1
+                raise own_error(_unstaged(error))
+
+    def _mend(self) -> None:
+        """Somebody who left was interrupted, in the midst of the policy perhaps."""
+        left = self._leaving
+        self.policy.mend(left, self._now())
+        for call in left:
+            call.parts = None
+        self._leaving = ()
+        self.meter.cancelled += len(left)
         self.stage_placements()
-        self.loop.ring()
 
     def _came_home(self, slot: Any) -> None:
         """Every answer lent of a slot came back. From any thread."""
@@ -261,6 +305,8 @@ class Dispatcher:
         """The one door: take in what finished, launch what should go, set the alarm."""
         self.stamp = 0.0
         try:
+            if self._leaving:
+                self._mend()
             if self._notes or self._deaths or self._polled or self._staging or self._home:
                 self._collect()
             begin = self._now()
@@ -272,12 +318,27 @@ class Dispatcher:
                 self._launch_all(begin)
             if self._polled:
                 self.loop.ring()
-            self.loop.alarm(self.policy.wake_at)
+            wake_at = self.policy.wake_at
+            if self._grown:
+                wake_at = min(wake_at, self._shrink(begin))
+            self.loop.alarm(wake_at)
             self._left = self._now()
             if self._idle is not None and not self._idle.done() and self.is_idle():
                 self._idle.set_result(None)
-        except Exception as error:
+        except BaseException as error:
             self._break(error)
+            if not isinstance(error, Exception):
+                raise
+
+    def _shrink(self, now: float) -> float:
+        """Large slots that nobody used for a while give their memory back; when to look again."""
+        due = self._grown_at + UNUSED
+        if now < due:
+            return due
+        for slot in [slot for slot in self._grown if self.policy.is_free(slot)]:
+            slot.shrink()
+            self._grown.discard(slot)
+        return now + UNUSED if self._grown else math.inf
 
     def _launch_all(self, begin: float) -> None:
         """Launch what should go."""
@@ -322,55 +383,67 @@ class Dispatcher:
                 if self._states[batch.lane].held:
                     self._staging.append(batch)  # its lane's worker runs another one again
                 else:
-                    self._launch_staged(batch)
+                    self._launch(batch)
         if self._polled:
             self._poll()
 
     def _launch(self, batch: Batch) -> bool:
         """Start a batch; True if it was run to its end right here, on the loop."""
-        slot = batch.slot
+        try:
+            outcome = self._start(batch)
+        except Exception as error:  # a batch's own: its memory, a copy of a row, a thread for it
+            if not isinstance(error, TrtasyncError):
+                error = InferenceError(f"the batch could not be run: {error!r}")
+            self._end_failed(batch, error)
+            return False
+        if outcome is None:
+            return False
+        self._complete(batch, outcome)
+        return True
+
+    def _start(self, batch: Batch) -> Outcome | None:
+        """Start a batch, or note it until all its rows are in its slot; how it ended, if it did."""
+        slot, rows = batch.slot, batch.run_rows
         if batch.write is not None:  # otherwise nothing was staged yet
             for move in batch.moves:
                 slot.move(*move)
+            batch.moves.clear()
         if self.policy.placements:
             self.stage_placements()
-        return self._launch_staged(batch)
-
-    def _launch_staged(self, batch: Batch) -> bool:
-        """Start a batch once all its rows are in its slot."""
-        slot, rows = batch.slot, batch.run_rows
-        try:
-            if not slot.staged(self.loop.ring_from_thread):
-                self._staging.append(batch)
-                return False
-        except Exception as error:  # rows are missing: it must not be run again either
-            self._end_failed(batch, InferenceError(f"a row could not be staged: {error!r}"))
-            return False
+        if not slot.staged(self.loop.ring_from_thread):
+            self._staging.append(batch)
+            return None
         if rows > batch.size:
             slot.pad(batch.size, rows)  # not before the row that it repeats is there
         worker = self._workers[batch.lane]
         lane = worker.lane
         if lane.asynchronous:
-            self._launch_asynchronous(batch, worker)
-            return False
+            return self._launch_asynchronous(batch, worker)
         if self._is_short(batch) and not self._is_worth_a_hop(batch):
             worker.on_loop += 1
-            self._complete(batch, run(lane, slot, rows))
-            return True
+            return run(lane, slot, rows)
         self._in_thread(batch, partial(run, lane, slot, rows))
-        return False
+        return None
 
-    def _launch_asynchronous(self, batch: Batch, worker: _Worker) -> None:
+    def _launch_asynchronous(self, batch: Batch, worker: _Worker) -> Outcome | None:
         try:
             worker.lane.launch(batch.slot, batch.run_rows)
         except Exception as error:
-            self._complete(batch, Outcome(error=error))
-            return
+            return Outcome(error=error)
         if self._is_short(batch):
             worker.on_loop += 1
             self._polled.append(batch)
         else:
-            self._in_thread(batch, partial(finish, worker.lane, batch.slot, batch.run_rows))
+            self._wait_in_thread(batch)
+        return None
+
+    def _wait_in_thread(self, batch: Batch) -> None:
+        """Let a thread wait for a batch that goes on by itself; without one it is polled."""
+        lane = self._workers[batch.lane].lane
+        try:
+            self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
+        except NoThread:
+            self._polled.append(batch)
 
     def _is_short(self, batch: Batch) -> bool:
         """By what was measured it keeps the loop busy no longer than the user allows."""
@@ -397,7 +470,7 @@ class Dispatcher:
                 self._complete(batch, finish(lane, batch.slot, batch.run_rows))
             elif self._states[batch.lane].alive:
                 if batch.started < overdue:  # not so short after all: polling keeps the loop busy
-                    self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
+                    self._wait_in_thread(batch)
                 else:
                     self._polled.append(batch)
         return len(self._polled) < len(polled)
@@ -410,7 +483,7 @@ class Dispatcher:
         self._workers[batch.lane].thread.put(job)
 
     def _thread_died(self, index: int, error: BaseException) -> None:
-        """Called by a lane's thread as its last act."""
+        """Called by a lane's thread as its last act, or by who watches it."""
         self._deaths.append((index, error))
         self.loop.ring_from_thread()
 
@@ -419,32 +492,26 @@ class Dispatcher:
     def _complete(self, batch: Batch, outcome: Outcome) -> None:
         if not self._states[batch.lane].alive:
             return  # a straggler: its requests failed when the lane died
-        worker, times = self._workers[batch.lane], outcome.times
-        lent = 0
-        if outcome.error is None:
-            ended = self._now()
-            if outcome.pieces:
-                self._states[batch.lane].held -= 1
-                self._delivery.answer_pieces(batch, outcome.pieces)
-            else:
-                lent = self._delivery.answer(batch, batch.slot.outputs)
-            self._delivery.count(batch, times, ended)
-            done = self._now()
-            self.meter.deliver.add(done - ended)
-            if self.watcher is not None:
-                self.watcher(record_of(batch, times, ended, done))
-        elif outcome.lost or len(batch.entries) == 1:
-            self._delivery.fail_batch(batch, outcome.error)
-            done = self._now()
-        else:
-            self.meter.retried += 1
-            if isinstance(outcome.error, UnevenRows) and not self._warned:
-                self._warned = True
-                log.warning("%s: %s Until then each batch is run again.", self._name, outcome.error)
-            self._retry(batch)
+        if outcome.error is not None and not outcome.lost and len(batch.entries) > 1:
+            self._retry(batch, outcome.error)
             return
+        worker, times = self._workers[batch.lane], outcome.times
+        if outcome.pieces:
+            self._states[batch.lane].held -= 1
+        lent = 0
+        try:
+            if outcome.error is None:
+                lent = self._deliver(batch, outcome)
+            else:
+                self._delivery.fail_batch(batch, outcome.error)
+        except Exception as error:  # a batch's own: there is no memory for its answers
+            log.exception("%s: a batch could not be answered", self._name)
+            self._delivery.fail_batch(batch, unanswered(error))
+        done = self._now()
         worker.batches += 1
-        batch.slot.let_go()
+        if batch.slot.let_go():
+            self._grown.add(batch.slot)
+            self._grown_at = done
         seconds = None
         if times is not None:
             seconds = sum(times)
@@ -458,20 +525,41 @@ class Dispatcher:
         if self.policy.placements:
             self.stage_placements()
 
+    def _deliver(self, batch: Batch, outcome: Outcome) -> int:
+        """Hand out what a batch gave and count it; returns how many answers are lent."""
+        ended, lent = self._now(), 0
+        if outcome.pieces:
+            self._delivery.answer_pieces(batch, outcome.pieces)
+        else:
+            lent = self._delivery.answer(batch, batch.slot.outputs)
+        self._delivery.count(batch, outcome.times, ended)
+        done = self._now()
+        self.meter.deliver.add(done - ended)
+        if self.watcher is not None:
+            self.watcher(record_of(batch, outcome.times, ended, done))
+        return lent
+
     def _end_failed(self, batch: Batch, error: Exception) -> None:
         self._delivery.fail_batch(batch, error)
         batch.slot.let_go()
         self.policy.finished(batch, self._now(), None)
         batch.entries = []
 
-    def _retry(self, batch: Batch) -> None:
+    def _retry(self, batch: Batch, error: Exception) -> None:
         """One bad row must not take its neighbours along: run the batch again in halves."""
-        self._states[batch.lane].held += 1
+        if isinstance(error, UnevenRows) and not self._warned:
+            self._warned = True
+            log.warning("%s: %s Until then each batch is run again.", self._name, error)
         counts = [entry.rows for entry in batch.entries]
         lane = self._workers[batch.lane].lane
-        self._in_thread(
-            batch, partial(run_in_halves, lane, batch.slot, counts, self.policy.run_rows)
-        )
+        work = partial(run_in_halves, lane, batch.slot, counts, self.policy.run_rows)
+        try:
+            self._in_thread(batch, work)
+        except NoThread as missing:
+            self._end_failed(batch, missing)
+            return
+        self._states[batch.lane].held += 1
+        self.meter.retried += 1
 
     # -- the end of a lane, of the engine --------------------------------------------------------
 
@@ -526,12 +614,37 @@ class Dispatcher:
         for call in self.policy.drain():
             self._delivery.fail(call, error)
 
-    async def wait_idle(self) -> None:
-        """Until everything accepted has its answer and nothing is running."""
-        if not self.is_idle():
-            self._idle = self.loop.future()
-            self.loop.ring()
-            await self._idle
+    async def wait_idle(self, patience: float) -> None:
+        """Until everything accepted has its answer and nothing is running.
+
+        Args:
+            patience: seconds in which some batch has to end, or ten times what it should take;
+                what runs is stopped then, and its lane given up if that is of no use.
+        """
+        stopping = False
+        while not self.is_idle():
+            running = [batch for state in self._states for batch in state.running]
+            times = [batch.group.cost.seconds(batch.run_rows) for batch in running]
+            seconds = STOPPING if stopping else max(patience, 10 * max(times, default=0.0))
+            with anyio.move_on_after(seconds) as scope:
+                self._idle = self.loop.future()
+                self.loop.ring()
+                await self._idle
+            if not scope.cancelled_caught or not running:
+                continue
+            still = {batch.lane for state in self._states for batch in state.running}
+            still &= {batch.lane for batch in running if batch.running}
+            for index in still:
+                self._give_up(index, stopping)
+            stopping = bool(still) and not stopping
+
+    def _give_up(self, index: int, stopped: bool) -> None:
+        """A run does not end: stop it, or, if it was stopped already or cannot be, its lane."""
+        lane = self._workers[index].lane
+        if isinstance(lane, Stoppable) and not stopped:
+            lane.stop()
+        else:
+            self._lane_died(index, DeviceLost("a run did not end while the engine was closed"))
 
     def is_idle(self) -> bool:
         """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
@@ -558,24 +671,41 @@ class Dispatcher:
                 log.exception("%s: it was forgotten, and does not close", self._name)
             self.release()
 
-        if not sys.is_finalizing():  # a thread would not run any more, and its start wait for it
-            threading.Thread(target=end, name=f"trtasync {self._name} end", daemon=True).start()
+        if sys.is_finalizing():  # a thread would not run any more, and its start wait for it
+            return
+        try:
+            start_thread(end, f"trtasync {self._name} end")
+        except NoThread:
+            end()
 
     def release(self) -> None:
         """Forget all slots: their memory goes now, though the engine may be kept for long."""
         self.loop.close()
         self._released = True
+        self._grown.clear()
         self._home.clear()
         self.policy.release()
 
     def teardown(self) -> None:
         """Join the threads and free the lanes and the model; in a thread, when idle.
 
-        What fails to close does not keep the rest open; the first failure is raised at the end.
+        What fails to close does not keep the rest open; the first failure is raised at the end. A
+        lane in which a run goes on is left to the process, and the model with it.
         """
+        if self._watchdog is not None:
+            self._watchdog.close()
+        ended = [worker for worker in self._workers if worker.thread.join(STOPPING)]
         with ExitStack() as closing:  # unwinds in reverse order
-            closing.callback(self._backend.close)
-            for worker in self._workers:
+            if len(ended) == len(self._workers):
+                closing.callback(self._backend.close)
+            for worker in ended:
                 closing.callback(worker.lane.close)
-            for worker in self._workers:
-                closing.callback(worker.thread.join)
+
+
+def _unstaged(error: Exception) -> TrtasyncError:
+    """What a request fails with that could not be staged."""
+    if isinstance(error, TrtasyncError):
+        return error
+    failure = InferenceError(f"the request could not be staged: {error!r}")
+    failure.__cause__ = error
+    return failure

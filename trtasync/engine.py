@@ -16,15 +16,21 @@ from trtasync.batching import Batch, Group, PolicyOptions
 from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
 from trtasync.calls import Call, own_error
 from trtasync.dispatcher import Dispatcher
-from trtasync.errors import EngineClosed, InvalidInput
-from trtasync.loops import Future, in_thread
+from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge
+from trtasync.loops import Future, free_in_thread
 from trtasync.metrics import BatchRecord, Statistics
 from trtasync.requests import Array, Form, Layout, RequestReader
 from trtasync.rows import Judgement
-from trtasync.tensors import Pad, TensorSpec
+from trtasync.tensors import ModelSpec, Pad, TensorSpec
 
 ndarray = np.ndarray
 NEVER = math.inf
+
+DRAINING, ABORTING = 60.0, 10.0
+"""Seconds in which some batch has to end while the engine is closed, with and without drain."""
+
+_REFUSED = (QueueFull, RequestTooLarge)
+"""What `Policy.submit` raises when it has changed nothing."""
 
 _CLOSED = "the engine is closed; open another one."
 _ABORTED = "the engine was closed before this request ran."
@@ -50,13 +56,17 @@ class Engine:
         padding: Mapping[str, Pad],
         loop_budget: float,
         judgement: Judgement,
+        run_timeout: float | None = None,
+        max_row_bytes: int | None = None,
     ):
         """Not for users: `open_engine` checks the arguments and loads the model first."""
         self.name = name
         self._backend = backend
         self._judgement = judgement
-        self._reader = RequestReader(backend.spec, padding, _group_maker(backend), backend.adopt)
-        self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget)
+        self._reader = RequestReader(
+            backend.spec, padding, _group_maker(backend, max_row_bytes), backend.adopt
+        )
+        self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
         self._is_closed = False
         # What every request needs, looked up once.
@@ -174,11 +184,11 @@ class Engine:
             return await self._infer_otherwise(form, arrays, level, deadline, outputs)
         future = self._future()
         call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
-        if level != DEFAULT_LEVEL or deadline is not NEVER:
-            batch = self._submit_urgent(call, level, deadline)
-        else:
-            batch = self._submit(call, False)
         try:
+            if level != DEFAULT_LEVEL or deadline is not NEVER:
+                batch = self._submit_urgent(call, level, deadline)
+            else:
+                batch = self._submit(call, False)
             if batch is None:
                 dispatcher.stage_placements()
             elif (vectors := batch.vectors) is not None and form.plain:
@@ -191,12 +201,11 @@ class Engine:
             else:
                 batch.write(call.row, form.rows, arrays)
                 batch.plain = batch.plain and form.plain
-        except BaseException as error:
-            dispatcher.fail_unstaged(call, error)
-        try:
             return await future
-        except BaseException:
-            dispatcher.abandon(call)
+        except _REFUSED:
+            raise
+        except BaseException as error:
+            dispatcher.leave(call, error)
             raise
 
     async def _infer_otherwise(
@@ -210,18 +219,17 @@ class Engine:
         call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
         call.on_device = on_device
         call.lend = on_device is None
-        batch = self._submit_urgent(call, level, deadline)
         try:
+            batch = self._submit_urgent(call, level, deadline)
             if batch is None:
                 dispatcher.stage_placements()
             else:
                 dispatcher.stage(batch, call)
-        except BaseException as error:
-            dispatcher.fail_unstaged(call, error)
-        try:
             return await call.future
-        except BaseException:
-            dispatcher.abandon(call)
+        except _REFUSED:
+            raise
+        except BaseException as error:
+            dispatcher.leave(call, error)
             raise
         finally:
             # a split request and its parts are a cycle; memory goes at once
@@ -257,6 +265,10 @@ class Engine:
                 EngineClosed at once; what is running is finished and answered all the same. If the
                 drain is cancelled, it turns into that.
 
+        A run that does not end is given up after a minute (without drain, 10 s), or ten times what
+        was measured if that is longer: it is stopped where the backend can do that, and 5 s later
+        its lane is lost. What it holds, and the model, are left to the process then.
+
         Raises:
             WrongLoop: called from another event loop or thread.
         """
@@ -273,7 +285,7 @@ class Engine:
         dispatcher.policy.draining = True
         try:
             if drain:
-                await dispatcher.wait_idle()
+                await dispatcher.wait_idle(DRAINING)
         finally:
             dispatcher.fail_waiting(EngineClosed(_ABORTED))
             await self._end(self._closers)
@@ -292,11 +304,11 @@ class Engine:
         with anyio.CancelScope(shield=True):
             while not dispatcher.is_idle():
                 try:
-                    await dispatcher.wait_idle()
+                    await dispatcher.wait_idle(ABORTING)
                 except cancellation as error:
                     problem = error
             try:
-                await in_thread(dispatcher.teardown)
+                await free_in_thread(dispatcher.teardown)
             except (cancellation, Exception) as error:  # others who close must not wait for ever
                 problem = error
         dispatcher.release()
@@ -336,14 +348,34 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     engine._dispatcher.watcher = watcher
 
 
-def _group_maker(backend: Backend) -> Callable[[Layout], Group]:
+def _group_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Group]:
     """Not a method: an engine that refers to itself is not freed before the collector comes."""
 
     def new_group(layout: Layout) -> Group:
+        if max_row_bytes is not None:
+            _check_size(backend.spec, layout, max_row_bytes)
         backend.admit(layout)
         return Group(layout)
 
     return new_group
+
+
+def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
+    """Refuse rows for a batch of which there may be no memory, before it is asked for."""
+    sizes = [
+        math.prod(shape) * tensor.dtype.itemsize
+        for tensor, shape in zip(spec.row_inputs, layout.shapes, strict=True)
+    ]
+    if sum(sizes) > limit:
+        largest = spec.row_inputs[sizes.index(max(sizes))]
+        raise InvalidInput(
+            f"a {'row' if spec.batched else 'request'} of {sum(sizes)} bytes exceeds "
+            f"max_row_bytes={limit}, most of it input '{largest.name}'; send less, raise "
+            "max_row_bytes, or lower max_batch_size.",
+            name=largest.name,
+            expected=limit,
+            got=sum(sizes),
+        )
 
 
 def _level(priority: object) -> int:

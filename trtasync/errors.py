@@ -14,6 +14,8 @@ TrtasyncError
 └── DeviceLost                               a lane or device died and cannot be used again
 """
 
+from trtasync.words import one_line
+
 __all__ = [
     "BackendUnavailable",
     "BuildError",
@@ -33,8 +35,9 @@ __all__ = [
 class TrtasyncError(Exception):
     """The root: `except TrtasyncError` catches everything this library raises on purpose.
 
-    A message is one line. The numbers and names in it are attributes too, so that no program has
-    to read it; they and the message survive `pickle` and `copy.copy`.
+    A message is one line of visible characters. The numbers and names in it are attributes too, as
+    they are, so that no program has to read it; they and the message survive `pickle` and
+    `copy.copy`.
     """
 
     def __init__(self, message: object = "", **fields: object):
@@ -42,7 +45,7 @@ class TrtasyncError(Exception):
         message: what was expected, what came, how to mend it.
         fields: values of attributes that the class declares; plain data.
         """
-        super().__init__(_one_line(str(message)))
+        super().__init__(one_line(str(message)))
         self.__dict__.update(fields)
 
 
@@ -165,8 +168,3 @@ class DeviceLost(TrtasyncError):
 
     lane: int | None = None
     code: int | None = None
-
-
-def _one_line(text: str) -> str:
-    """The words of others (a runtime, a parser) come in many lines; a log takes one."""
-    return " ".join(line for part in text.splitlines() if (line := part.strip()))

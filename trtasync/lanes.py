@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from trtasync.backends import Lane, Slot, Times
 from trtasync.errors import DeviceLost, UnevenRows
 from trtasync.requests import Array
+from trtasync.threads import start_thread
 
 
 class Outcome:
@@ -133,17 +134,16 @@ class LaneThread:
         self._thread: threading.Thread | None = None
 
     def put(self, job: Callable[[], None]) -> None:
-        """Run a job in the thread, after those given before."""
+        """Run a job in the thread, after those given before; raises NoThread if there is none."""
         if self._thread is None:
-            # A daemon: an engine that nobody closed must not keep the interpreter from leaving.
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._run, self._name)
         self._jobs.put(job)
 
     def _run(self) -> None:
         try:
             while (job := self._jobs.get()) is not None:
                 job()
+                del job  # an idle thread must not keep the last batch's memory alive
         except BaseException as error:
             self._died(error)
 
@@ -151,9 +151,12 @@ class LaneThread:
         """Let the thread end after its jobs."""
         self._jobs.put(None)
 
-    def join(self) -> None:
-        """Let the thread end after its jobs and wait until it has."""
+    def join(self, seconds: float) -> bool:
+        """Let the thread end after its jobs and wait until it has; False if that takes longer."""
         if self._thread is not None:
             self.stop()
-            self._thread.join()
+            self._thread.join(seconds)
+            if self._thread.is_alive():
+                return False
             self._thread = None
+        return True

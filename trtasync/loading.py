@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.backends import Backend
-from trtasync.backends.plan_files import MAGIC, is_plan
+from trtasync.backends.plan_files import MAGIC, PlanFile, is_plan
 from trtasync.build.plan import Plan
 from trtasync.cores import cores
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.build.axis_names import AxisNames
     from trtasync.build.job import Job
     from trtasync.build.order import Built
+    from trtasync.build.row_note import RowNote
 
 log = logging.getLogger("trtasync")
 
@@ -50,6 +51,8 @@ class EngineOptions:
     batch_axes: Mapping[str, int | None] | None
     check_seconds: float
     loop_budget: float
+    run_timeout: float | None
+    max_row_bytes: int | None
     graphs: bool
     copy_threads: int | None
     inline_bytes: int | None
@@ -58,6 +61,19 @@ class EngineOptions:
     cache: Any
     engine_host_code_allowed: bool
     name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model on its backend.
+
+    Attributes:
+        backend: opened; whoever holds this closes it.
+        note: where findings on the rows of a plan in the cache are kept.
+    """
+
+    backend: Backend
+    note: "RowNote | None" = None
 
 
 def engine_name(options: EngineOptions, backend: Backend) -> str:
@@ -69,7 +85,7 @@ def engine_name(options: EngineOptions, backend: Backend) -> str:
     return "model" if isinstance(options.model, bytes) else backend.name
 
 
-def load(options: EngineOptions, stop: threading.Event) -> Backend:
+def load(options: EngineOptions, stop: threading.Event) -> Loaded:
     """The model on the backend it is to run on.
 
     Args:
@@ -88,7 +104,7 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
                 "the model must be the path of an .onnx file or of a plan, the bytes of one, or "
                 f"implement trtasync.backends.Backend; not a {type(options.model).__name__}."
             )
-        return cast(Backend, options.model)
+        return Loaded(cast(Backend, options.model))
     path = Path(options.model)
     planned = is_plan(path)
     if planned and (options.profiles or options.builder_config is not None):
@@ -100,11 +116,12 @@ def load(options: EngineOptions, stop: threading.Event) -> Backend:
     if chosen == "tensorrt":
         if not planned:
             return _build(path, options, stop)
+        file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
         axes = options.model.axes if isinstance(options.model, Plan) else {}
-        return _load_plan(path, options, stop, axes)
+        return Loaded(_load_plan(file, options, stop, axes))
     if planned:
         raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
-    return _load_onnx(path, options)
+    return Loaded(_load_onnx(path, options))
 
 
 def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
@@ -115,13 +132,13 @@ def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
     return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
 
 
-def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Backend:
+def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Loaded:
     """A model in memory; TensorRT gets it as a file that is gone afterwards."""
     kind = "plan" if model.startswith(MAGIC) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
         if backend_for(shown, options.backend) == "onnxruntime":
-            return _load_onnx(model, options)
+            return Loaded(_load_onnx(model, options))
     with _own_folder() as folder:
         path = Path(folder) / f"model.{kind}"
         try:
@@ -162,24 +179,18 @@ def _why_not_tensorrt() -> str:
 
 
 def _load_plan(
-    path: Path,
-    options: EngineOptions,
-    stop: threading.Event,
-    axes: "AxisNames",
-    own: bool = False,
+    file: PlanFile, options: EngineOptions, stop: threading.Event, axes: "AxisNames"
 ) -> Backend:
-    """`own`: we have built it ourselves, so the code it may carry is to be trusted."""
     from trtasync.backends import tensorrt
 
     return tensorrt.load(
-        path,
+        file,
         tensorrt.TensorRTOptions(
             devices=_devices(options),
             graphs=options.graphs,
             copy_threads=options.copy_threads,
             inline_bytes=options.inline_bytes,
             padding=options.padding,
-            engine_host_code_allowed=own or options.engine_host_code_allowed,
             axes=axes,
             stop=stop,
         ),
@@ -190,8 +201,9 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
     return (0,) if options.devices is None else tuple(options.devices)
 
 
-def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend:
+def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
+    from trtasync.build.files import PRIVATE
     from trtasync.build.job import Job
     from trtasync.build.plan import make_order
 
@@ -203,9 +215,12 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
             "build it with build_plan(output=...), and open that."
         )
     with _own_folder() if options.cache is False else nullcontext() as folder:
+        output = None if folder is None else Path(folder) / "model.plan"
+        if output is not None:
+            output.touch(mode=PRIVATE)  # what replaces it keeps its mode
         order = make_order(
             path,
-            output=None if folder is None else Path(folder) / "model.plan",
+            output=output,
             profiles=options.profiles,
             max_batch_size=options.max_batch_size or max(options.batch_sizes or (), default=None),
             config=config,
@@ -219,25 +234,34 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Backend
 
 def _open_built(
     job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
-) -> Backend:
+) -> Loaded:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
     from trtasync.backends.tensorrt.engines import PlanRefused
+    from trtasync.build.row_note import RowNote
 
-    config = options.builder_config
-    carries_code = config is not None and config.version_compatible
-    if carries_code and not (built.own or options.engine_host_code_allowed):
-        raise PlanError(
-            f"{built.path} carries code, and others than this user can write there; pass "
-            "engine_host_code_allowed=True if you trust them, or choose another cache."
-        )
     try:
-        return _load_plan(built.path, options, stop, built.axes, built.own)
+        backend = _load_plan(_plan_file(built, options), options, stop, built.axes)
     except PlanRefused as error:
         if not built.cached:
             raise
         log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
-        anew = job.run(useless=built.checksum)
-        return _load_plan(anew.path, options, stop, anew.axes, anew.own)
+        built = job.run(useless=built.checksum)
+        backend = _load_plan(_plan_file(built, options), options, stop, built.axes)
+    return Loaded(backend, RowNote.beside(built))
+
+
+def _plan_file(built: "Built", options: EngineOptions) -> PlanFile:
+    """What is opened: a file of the cache's owner, whose code is run if it has any, and if that is
+    this user or the code was allowed."""
+    config = options.builder_config
+    if config is None or not config.carries_code:
+        return PlanFile(built.path, built.owner)
+    if not (built.owner.is_me or options.engine_host_code_allowed):
+        raise PlanError(
+            f"{built.path} carries code, and is not known to be this user's own; pass "
+            "engine_host_code_allowed=True if you trust whoever built it, or choose another cache."
+        )
+    return PlanFile(built.path, built.owner, code_allowed=True)
 
 
 def _own_folder() -> AbstractContextManager[str]:

@@ -13,14 +13,15 @@ from trtasync.backends import Backend, OpenLane
 from trtasync.batching import PolicyOptions
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
+from trtasync.free_memory import free_memory
 from trtasync.loading import EngineOptions, engine_name
-from trtasync.loops import in_thread
+from trtasync.loops import free_in_thread, in_thread
 from trtasync.profiles import Profile, read_profiles
 from trtasync.rows import Batching, Judgement
 from trtasync.tensors import Pad
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
-    from trtasync.build import BuilderConfig
+    from trtasync.build import BuilderConfig, SharedCache
 
 QUEUE_ROWS, QUEUE_BATCHES = 4096, 16
 
@@ -50,12 +51,14 @@ def open_engine(
     check_seconds: float = 0.3,
     threads: int | None = None,
     loop_budget: float = 0.001,
+    run_timeout: float | None = None,
+    max_row_bytes: int | None = None,
     graphs: bool = True,
     copy_threads: int | None = None,
     inline_bytes: int | None = None,
     profiles: Profile | str | Sequence[Profile | str] | None = None,
     builder_config: "BuilderConfig | None" = None,
-    cache: bool | str | os.PathLike[str] = True,
+    cache: "bool | str | os.PathLike[str] | SharedCache" = True,
     engine_host_code_allowed: bool = False,
     name: str | None = None,
 ) -> "Opening":
@@ -102,6 +105,13 @@ def open_engine(
         threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
         loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
             is not worth a thread hop; 0 keeps every run off the loop.
+        run_timeout: seconds after which a run is ended and its requests fail; None (default) for
+            never. On the CPU the model stops at its next operator. A run that goes on 5 s later,
+            or on a GPU, where nothing can be stopped, takes its lane along (`DeviceLost`). Without
+            it a run that never ends on the event loop itself (`loop_budget`) blocks it for ever.
+        max_row_bytes: of a row of all inputs together, padded (of a request, where these run
+            alone); larger ones are refused. Default: so that the largest batch takes half of the
+            memory that is free when the model is opened.
         graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
         copy_threads: on a GPU, threads that copy large requests into pinned memory, for all lanes
             together. Default: a quarter of the cores, 4 at most.
@@ -141,6 +151,8 @@ def open_engine(
         batch_axes=batch_axes,
         check_seconds=check_seconds,
         loop_budget=loop_budget,
+        run_timeout=run_timeout,
+        max_row_bytes=max_row_bytes,
         graphs=graphs,
         copy_threads=copy_threads,
         inline_bytes=inline_bytes,
@@ -201,9 +213,11 @@ async def _open_engine(options: EngineOptions) -> Engine:
             options.padding,
             options.loop_budget,
             opened.judgement,
+            options.run_timeout,
+            opened.max_row_bytes,
         )
     except BaseException:
-        await in_thread(opened.close)
+        await free_in_thread(opened.close)
         raise
 
 
@@ -216,6 +230,7 @@ class _Opened:
     lanes: Sequence[OpenLane]
     policy: PolicyOptions
     judgement: Judgement
+    max_row_bytes: int | None
 
     def close(self) -> None:
         with ExitStack() as closing:  # unwinds in reverse order
@@ -231,9 +246,11 @@ def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
     backend, judgement = load_judged(options, stop)
     try:
         policy = _policy_options(options, backend)
+        row_bytes = options.max_row_bytes or _row_bytes(policy.max_batch_size)
         streams = options.streams or backend.default_streams
         lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
-        return _Opened(engine_name(options, backend), backend, lanes, policy, judgement)
+        name = engine_name(options, backend)
+        return _Opened(name, backend, lanes, policy, judgement, row_bytes)
     except BaseException:
         backend.close()
         raise
@@ -275,6 +292,12 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
     )
 
 
+def _row_bytes(largest: int) -> int | None:
+    """What a row may take where nobody says how much; None where nobody knows."""
+    free = free_memory()
+    return None if free is None else max(1, free // (2 * largest))
+
+
 def _queue(largest: int) -> int:
     """Rows that may wait where nobody says how many."""
     return max(QUEUE_ROWS, QUEUE_BATCHES * largest)
@@ -314,7 +337,14 @@ def check_options(options: EngineOptions) -> None:
     name: Any = options.name
     if name is not None and (not isinstance(name, str) or not name):
         raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
-    for name in ("streams", "threads", "copy_threads", "max_batch_size", "max_queue_size"):
+    for name in (
+        "streams",
+        "threads",
+        "copy_threads",
+        "max_batch_size",
+        "max_queue_size",
+        "max_row_bytes",
+    ):
         _demand_positive(name, getattr(options, name))
     for name in ("batch_sizes", "preferred_batch_size"):
         sizes = getattr(options, name)
@@ -324,16 +354,13 @@ def check_options(options: EngineOptions) -> None:
             _demand_positive(name, size, of="every number in ")
     for name in ("max_queue_delay", "loop_budget", "check_seconds"):
         seconds = getattr(options, name)
-        number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-        if not number or not 0 <= seconds < math.inf:
+        if not _is_number(seconds) or not 0 <= seconds < math.inf:
             raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
-    limit: Any = options.max_queue_time
-    if limit is not None:
-        number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
-        if not number or not 0 < limit < math.inf:
+    for name in ("max_queue_time", "run_timeout"):
+        limit = getattr(options, name)
+        if limit is not None and not (_is_number(limit) and 0 < limit < math.inf):
             raise InvalidInput(
-                f"max_queue_time must be seconds, more than 0, or None, not {limit!r}.",
-                name="max_queue_time",
+                f"{name} must be seconds, more than 0, or None, not {limit!r}.", name=name
             )
     _check_devices(options)
     sizes = options.batch_sizes or ()
@@ -366,6 +393,10 @@ def _check_devices(options: EngineOptions) -> None:
     size: Any = options.inline_bytes
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _demand_positive(name: str, value: object, of: str = "") -> None:

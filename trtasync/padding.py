@@ -1,6 +1,7 @@
 """Padding rules, held against the inputs they are for, and what they mean for shapes."""
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,17 +21,18 @@ class OutputCut:
 
     Attributes:
         output: its name.
-        index: into its rows: all of the batch, then an axis of a row each.
+        index: into its rows: all of the batch, then an axis of a row each; () for no cut.
         padded: (axis of a row, length) where the output must be as long as the padded input,
             because only their common name says that they belong together.
-        unnamed: (axis of a row, length) where it must not be, because nothing says whether the
-            padding shows there.
+        suspect: padded lengths that no axis may have of which nothing says how long it is.
+        fixed: per axis of a row as declared, whether its length is; () where that is not known.
     """
 
     output: str
     index: tuple[slice, ...]
     padded: tuple[tuple[int, int], ...]
-    unnamed: tuple[tuple[int, int], ...]
+    suspect: tuple[int, ...]
+    fixed: tuple[bool, ...]
 
     def apply(self, rows: Any) -> Any:
         """A view of the true part of an output's rows.
@@ -39,17 +41,22 @@ class OutputCut:
             InferenceError: the name says that it is padded, its length that it is not; or its
                 length that it may be, and no name where.
         """
-        asked = [(at, length, True) for at, length in self.padded]
-        asked += [(at, length, False) for at, length in self.unnamed]
-        for axis, length, wanted in asked:
-            got = rows.shape[axis + 1] if axis + 1 < rows.ndim else None
-            if (got == length) is not wanted:
-                raise InferenceError(
-                    f"output '{self.output}' has rows of shape {rows.shape[1:]} where the input "
-                    f"was padded to {length}: where its true part ends is not known. Say so: "
-                    f"Pad(..., outputs={{'{self.output}': Cut(axis=..., length=...)}})."
-                )
+        lengths = rows.shape[1:]
+        for axis, length in self.padded:
+            if lengths[axis : axis + 1] != (length,):
+                raise self._unclear(lengths, length)
+        fixed = self.fixed if len(self.fixed) == len(lengths) else (False,) * len(lengths)
+        for length, known in zip(lengths, fixed, strict=True):
+            if not known and length in self.suspect:
+                raise self._unclear(lengths, length)
         return rows[self.index]
+
+    def _unclear(self, lengths: Shape, padded: int) -> InferenceError:
+        return InferenceError(
+            f"output '{self.output}' has rows of shape {lengths} where the input was padded to "
+            f"{padded}: where its true part ends is not known. Say so: "
+            f"Pad(..., outputs={{'{self.output}': Cut(axis=..., length=...)}})."
+        )
 
 
 class RowPad:
@@ -94,21 +101,23 @@ class RowPad:
             cut = self._rule.outputs.get(output.name)
             if cut is not None:
                 axis = within_row(model, output, cut.axis)
-                found.append((index, axis, max(0, cut.length(true)), False))
+                found.append((index, axis, _cut_length(output, cut, true), False))
             elif self._name is not None:
                 dims = model.row_dims(output)
                 found += [(index, i, true, True) for i, dim in enumerate(dims) if dim == self._name]
         return found
 
-    def suspects(self, model: ModelSpec) -> list[tuple[int, int]]:
-        """Every place where it may show, for all that is known: (output, axis of a row)."""
-        return [
-            (index, axis)
-            for index, output in enumerate(model.outputs)
-            if output.name not in self._rule.outputs
-            for axis, dim in enumerate(model.row_dims(output))
-            if is_anonymous(dim)
-        ]
+
+def _cut_length(output: TensorSpec, cut: Cut, true: int) -> int:
+    """What the user's function says, which may be anything."""
+    try:
+        return max(0, operator.index(cut.length(true)))
+    except Exception as error:
+        raise InvalidInput(
+            f"Cut(length=...) of output '{output.name}' must give a whole number for {true}, "
+            f"but: {error!r}.",
+            name=output.name,
+        ) from error
 
 
 def within_row(model: ModelSpec, spec: TensorSpec, axis: int) -> int:
@@ -125,27 +134,35 @@ def find_cuts(
     """Output index -> how it is cut, for rows of the given true and padded shapes."""
     slices: dict[int, list[slice]] = {}
     padded: dict[int, list[tuple[int, int]]] = {}
-    unnamed: dict[int, list[tuple[int, int]]] = {}
+    lengths: list[int] = []
     for pad, short, long in zip(pads, true, full, strict=True):
         if pad is None or short[pad.axis] == long[pad.axis]:
             continue
+        lengths.append(long[pad.axis])
         for output, axis, length, by_name in pad.targets(model, short[pad.axis]):
             index = slices.setdefault(output, [slice(None)])
             index.extend(slice(None) for _ in range(axis + 2 - len(index)))
             index[axis + 1] = slice(0, length)
             if by_name:
                 padded.setdefault(output, []).append((axis, long[pad.axis]))
-        for output, axis in pad.suspects(model):
-            unnamed.setdefault(output, []).append((axis, long[pad.axis]))
+    if not lengths:
+        return {}
     return {
-        output: OutputCut(
-            model.outputs[output].name,
-            tuple(slices.get(output, ())),
-            tuple(padded.get(output, ())),
-            () if output in slices else tuple(unnamed[output]),
+        at: OutputCut(
+            output.name,
+            tuple(slices.get(at, ())),
+            tuple(padded.get(at, ())),
+            () if at in slices else tuple(lengths),
+            tuple(isinstance(dim, int) for dim in model.row_dims(output)) if output.shape else (),
         )
-        for output in dict.fromkeys([*slices, *unnamed])
+        for at, output in enumerate(model.outputs)
+        if at in slices or not _is_fixed(model, output)
     }
+
+
+def _is_fixed(model: ModelSpec, output: TensorSpec) -> bool:
+    """Its rows have one shape, whatever the padding."""
+    return bool(output.shape) and all(isinstance(dim, int) for dim in model.row_dims(output))
 
 
 def read_padding(model: ModelSpec, padding: Mapping[str, Pad]) -> list[RowPad | None]:

@@ -178,7 +178,7 @@ class RequestReader:
         if len(forms) >= MAX_FORMS:
             self._forget()
         forms[key] = form
-        if form.single and form.axes is None:
+        if form.single and form.axes is None and not self._shared:
             self.arrays[key[0]] = form
 
     def _as_array(self, spec: TensorSpec, value: Any) -> Any:
@@ -289,9 +289,10 @@ class RequestReader:
         group = self._groups.get(key)
         if group is None:
             fills = tuple(None if pad is None else (pad.axis, pad.value) for pad in self._pads)
-            self._kept += sum(array.nbytes for array in shared)
-            if self._kept > MAX_SHARED_BYTES:
+            size = sum(array.nbytes for array in shared)
+            if self._kept + size > MAX_SHARED_BYTES:
                 self._forget()
+            self._kept += size
             kept = list(zip(self._spec.shared_inputs, map(_own, shared), strict=True))
             values = tuple(tuple(map(int, array.ravel())) for spec, array in kept if spec.host)
             arrays = tuple(array for spec, array in kept if not spec.host)

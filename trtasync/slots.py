@@ -1,5 +1,6 @@
 """Slots: the host memory in which a batch is formed, row by row, as requests are submitted."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -17,6 +18,9 @@ numpy releases it for any copy of more than a few hundred elements, and a thread
 GIL beside a busy one waits a whole switch interval (5 ms) to get it back: a factor of 30 to 150 in
 requests/s. Larger rows take longer than such a hand-over is worth guarding against.
 """
+
+SHARED_BYTES = 4096
+"""Bytes of shared inputs up to which a slot remembers a layout: each value of them is one."""
 
 MAX_LAYOUTS = 64
 """Layouts whose views a slot remembers."""
@@ -98,7 +102,9 @@ class HostSlot:
         self._settle()  # rows of callers who left may still be on their way
         views = self._known.get(layout)
         if views is None:
-            views = self._known[layout] = self._view(layout)
+            views = self._view(layout)
+            if sum(array.nbytes for array in layout.shared) <= SHARED_BYTES:
+                self._known[layout] = views
         self.views = views
         return views
 
@@ -106,23 +112,29 @@ class HostSlot:
         """True when every row written is there; otherwise `ring` is called (by any thread) then."""
         return self.copies is None or self.copies.done(ring)
 
-    def let_go(self) -> None:
-        """The batch has ended: forget what callers brought or take along."""
+    def let_go(self) -> bool:
+        """The batch has ended: forget what callers brought or take along. True if it holds much."""
         self.outputs = []
         if self._held > SPARE_BYTES:
-            self._shrink()
+            self._adapt()
+        return self._held > SPARE_BYTES
 
-    def _shrink(self) -> None:
+    def _adapt(self) -> None:
         """Keep what the batch before this one needed: one large row among small ones takes its
         memory along, several in a row allocate theirs twice."""
         assert self.views is not None
         needed = sum(array.nbytes for array in self.views.inputs)
         before, self._before = self._before, needed
         if self._held > SPARE_FACTOR * before:
-            self._known.clear()
-            self.views = None
-            self._buffers = [self.allocate(0) for _ in self._inputs]
-            self._held = 0
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Give all memory back: nothing is in the slot."""
+        self._settle()
+        self._known.clear()
+        self.views = None
+        self._buffers = [self.allocate(0) for _ in self._inputs]
+        self._held = 0
 
     def _settle(self) -> None:
         if self.copies is not None:
@@ -134,7 +146,7 @@ class HostSlot:
         arrays, grew = [], False
         for index, (spec, shape) in enumerate(zip(self._inputs, layout.shapes, strict=True)):
             full = (self._capacity, *shape)
-            size = int(np.prod(full, dtype=np.int64)) * spec.dtype.itemsize
+            size = math.prod(full) * spec.dtype.itemsize
             if size > self._buffers[index].size:
                 self._known.clear()  # the views on the smaller buffer would keep it alive
                 self._buffers[index] = self.allocate(size)

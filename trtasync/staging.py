@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from trtasync.cores import cores
+from trtasync.threads import NoThread, start_thread
 
 Write = Callable[[int, int, Any], None]
 
@@ -55,19 +56,18 @@ class CopyThreads:
             if self._closed:
                 return False
             if not self._threads:
-                try:
-                    self._start()
-                except RuntimeError:  # "can't start new thread"
-                    return False
+                self._start()
+            if not self._threads:
+                return False
             self._jobs.put(job)
             return True
 
     def _start(self) -> None:
         for index in range(self._wanted):
-            # daemons: an engine that nobody closed must not keep the interpreter from leaving
-            thread = threading.Thread(target=self._run, name=f"trtasync copy {index}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            try:
+                self._threads.append(start_thread(self._run, f"trtasync copy {index}"))
+            except NoThread:
+                return  # fewer do as well
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -98,8 +98,7 @@ class Copies:
         """
         self._threads = threads
         self._inline_bytes = inline_bytes
-        self._started = 0
-        self._finished = 0
+        self._unfinished: set[_Copy] = set()
         self._condition = threading.Condition()
         self._ring: Callable[[], None] | None = None
         self._problem: Exception | None = None
@@ -119,26 +118,39 @@ class Copies:
             if size <= inline_bytes or (alone and count == 1 and size <= MOST_INLINE):
                 write(row, count, source)
                 return
-            self._started += 1
             top = max(top, row + count)
-            if not threads.put(partial(self._copy, write, row, count, source)):
-                self._started -= 1
+            copy = _Copy(partial(write, row, count, source))
+            try:
+                self._unfinished.add(copy)
+                handed_over = threads.put(partial(self._make, copy))
+            except BaseException:
+                self._call_off(copy)
+                raise
+            if not handed_over:
+                self._call_off(copy)
                 write(row, count, source)
 
         return write_or_hand_over
 
-    def _copy(self, write: Write, row: int, count: int, source: Any) -> None:
+    def _call_off(self, copy: "_Copy") -> None:
+        if copy.take() is not None:
+            self._unfinished.discard(copy)
+
+    def _make(self, copy: "_Copy") -> None:
+        work = copy.take()
+        if work is None:
+            return
         problem: Exception | None = None
         try:
-            write(row, count, source)
+            work()
         except Exception as error:
             problem = error
         with self._condition:
-            self._finished += 1
+            self._unfinished.discard(copy)
             self._problem = self._problem or problem
-            ring = self._ring if self._finished == self._started else None
-            if self._finished == self._started:
-                self._ring = None
+            ring = None
+            if not self._unfinished:
+                ring, self._ring = self._ring, None
                 self._condition.notify_all()
         if ring is not None:
             ring()
@@ -148,9 +160,9 @@ class Copies:
 
         Raises whatever a copy raised.
         """
-        if self._finished != self._started:
+        if self._unfinished:
             with self._condition:
-                if self._finished != self._started:
+                if self._unfinished:
                     self._ring = ring
                     return False
         if self._problem is not None:
@@ -160,7 +172,23 @@ class Copies:
 
     def wait(self) -> None:
         """Block until every copy so far is there: rare (rows are moved, the slot is used anew)."""
-        if self._finished != self._started:
+        if self._unfinished:
             with self._condition:
-                self._condition.wait_for(lambda: self._finished == self._started)
+                self._condition.wait_for(lambda: not self._unfinished)
         self._problem = None  # of rows that nobody waits for any more
+
+
+class _Copy:
+    """A copy that is made once, or called off before it is begun."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[[], None]):
+        self._work = [work]
+
+    def take(self) -> Callable[[], None] | None:
+        """What is to be done, for the first who asks; None for the other."""
+        try:
+            return self._work.pop()
+        except IndexError:
+            return None

@@ -1,5 +1,6 @@
 """What a model takes and gives: tensor specs, padding rules, the batch axis."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,12 @@ from trtasync.axes import Axes, Dim, guess
 from trtasync.errors import InvalidInput, PlanError
 
 __all__ = ["Cut", "Dim", "ModelSpec", "Pad", "TensorSpec"]
+
+MOST_AXES = 32
+"""Of an array; numpy 2 has 64."""
+
+MOST_BYTES = 1 << 47
+"""Of an array: what a process can address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,13 @@ class TensorSpec:
     def __str__(self) -> str:
         axes = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
         return f"{self.name}: {self.dtype}[{axes}]"
+
+    @property
+    def least_bytes(self) -> int:
+        """Of an array of it that is not empty, its dynamic axes as short as can be."""
+        return self.dtype.itemsize * math.prod(
+            dim for dim in self.shape if isinstance(dim, int) and dim > 0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,9 @@ class Pad:
                     f"Pad(sizes=...) must be a list of positive lengths, not {sizes!r}."
                 )
             object.__setattr__(self, "sizes", tuple(sorted(set(sizes))))
+        cuts: Any = self.outputs
+        if not isinstance(cuts, Mapping) or not all(isinstance(cuts[n], Cut) for n in cuts):
+            raise InvalidInput(f"Pad(outputs=...) must map output names to Cuts, not {cuts!r}.")
 
     def length(self, true: int) -> int | None:
         """The padded length for a true length, or None when it is longer than every size."""
@@ -211,13 +228,23 @@ class ModelSpec:
             batch_axes: tensor name -> batch axis, or None for none: what the user says.
 
         Raises:
-            PlanError: when there is no input or no output.
+            PlanError: when there is no input or no output, or one that no array can be.
             InvalidInput: `batch_axes` names no tensor, or no axis of it.
         """
         if not inputs or not outputs:
             raise PlanError(
                 f"a model needs inputs and outputs; this one has {len(inputs)} inputs and "
                 f"{len(outputs)} outputs."
+            )
+        if deepest := [spec for spec in (*inputs, *outputs) if len(spec.shape) > MOST_AXES]:
+            raise PlanError(
+                f"tensor '{deepest[0].name}' has {len(deepest[0].shape)} axes; an array has "
+                f"{MOST_AXES} at most. Reshape it inside the model."
+            )
+        if largest := [spec for spec in (*inputs, *outputs) if spec.least_bytes >= MOST_BYTES]:
+            raise PlanError(
+                f"tensor {largest[0]} has {largest[0].least_bytes} bytes at least, more than any "
+                "memory; its shape is damaged. Export the model again."
             )
         said = _read_axes(batch_axes or {}, (*inputs, *outputs))
         rows = [spec for spec in inputs if not spec.host]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from trtasync.backends import HostMemoryBackend, OpenLane, Slot, Times
-from trtasync.backends.arrange import model_inputs, slot_outputs
+from trtasync.backends.arrange import Arrangement
 from trtasync.errors import DeviceLost, InferenceError
 from trtasync.requests import Array, Layout
-from trtasync.slots import HostSlot, Views
+from trtasync.slots import HostSlot
 from trtasync.tensors import ModelSpec, TensorSpec
 
 __all__ = ["FunctionBackend", "Gate", "ScriptedBackend"]
@@ -87,7 +87,7 @@ class FunctionLane:
 
     def __init__(self, function: Function, spec: ModelSpec):
         self._function = function
-        self._spec = spec
+        self._arrangement = Arrangement(spec)
         self._expected = len(spec.outputs)
         self._rows = 0
         self.closed = 0
@@ -103,16 +103,22 @@ class FunctionLane:
     def wait(self, slot: Any) -> Times:
         """Call the function."""
         begin = perf_counter()
+        rows, cache = self._rows, slot.views.cache
         try:
-            slot.outputs = slot_outputs(self._spec, self._call(slot.views), self._rows)
+            inputs = cache.get(rows)
+            if inputs is None:
+                inputs = cache[rows] = self._arrangement.inputs(slot.views, rows)
+            result = self._function(*inputs)
+            is_sole = self._expected == 1 and type(result) is np.ndarray and result.base is None
+            given = [result] if is_sole else self._read(result)
+            slot.outputs = self._arrangement.outputs(given, rows)
         except (InferenceError, DeviceLost):
             raise
         except Exception as error:
             raise InferenceError(f"the model function failed: {error!r}") from error
         return 0.0, perf_counter() - begin, 0.0
 
-    def _call(self, views: Views) -> list[Array]:
-        result = self._function(*model_inputs(self._spec, views, self._rows))
+    def _read(self, result: Any) -> list[Array]:
         results = result if isinstance(result, (list, tuple)) else [result]
         if len(results) != self._expected:
             raise InferenceError(f"{len(results)} values for {self._expected} outputs.")
@@ -249,14 +255,14 @@ class _AsynchronousLane(FunctionLane):
     def launch(self, slot: Any, rows: int) -> None:
         """Start the batch behind what was launched before."""
         event = self._done[id(slot)] = threading.Event()
-        before, inputs = self._tail, model_inputs(self._spec, slot.views, rows)
+        before, inputs = self._tail, self._arrangement.inputs(slot.views, rows)
 
         def work() -> None:
             if before is not None:
                 before.join()
             begin = perf_counter()
             try:
-                outputs = slot_outputs(self._spec, self._function(*inputs), rows)
+                outputs = self._arrangement.outputs(self._function(*inputs), rows)
                 self._results[id(slot)] = outputs
             except BaseException as error:
                 self._results[id(slot)] = error

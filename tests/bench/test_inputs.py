@@ -1,5 +1,7 @@
 """What the requests hold."""
 
+import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,3 +118,66 @@ def test_an_array_alone_is_no_npz(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(3))
     with pytest.raises(InvalidInput, match=r"one array without a name"):
         Inputs(file=tmp_path / "x.npy").make([rowed("x", "N", 4)])
+
+
+def _archive(file: Path, data: bytes) -> Path:
+    """An .npz with these bytes for its array x."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", data)
+    return file
+
+
+def _array(array: Any, **options: bool) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+def _header(text: str) -> bytes:
+    """Of an array, without its elements."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+DAMAGED = {
+    "pickled": _array(np.array([print], object), allow_pickle=True),
+    "no array": b"text",
+    "half a header": _header("{'descr': '<f4'\n"),
+    "no sizes": _header("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}\n"),
+    "too large": _header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**60},)}}\n"),
+    "too many axes": _header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {(1,) * 99}}}\n"),
+    "cut": _array(np.zeros((3, 4), np.float32))[:-1],
+}
+
+
+@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_array_in_a_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    file = _archive(tmp_path / "rows.npz", data)
+    with pytest.raises(InvalidInput, match=r"rows\.npz cannot be read as an \.npz file: \S"):
+        Inputs(file=file).make([rowed("x", "N", 4)])
+
+
+def test_nothing_that_is_pickled_runs(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "ran",)
+
+    file = _archive(tmp_path / "rows.npz", _array(np.array([Attack()], object), allow_pickle=True))
+    with pytest.raises(InvalidInput):
+        Inputs(file=file).make([rowed("x", "N", 4)])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_damaged_compression_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.npz"
+    np.savez_compressed(file, x=np.arange(4000, dtype=np.float32).reshape(-1, 4))
+    data = bytearray(file.read_bytes())
+    data[60:80] = bytes(20)
+    file.write_bytes(data)
+    with pytest.raises(InvalidInput, match=r"cannot be read as an \.npz file"):
+        Inputs(file=file).make([rowed("x", "N", 4)])
+
+
+@pytest.mark.parametrize("length", [2**44, 2**62])
+def test_requests_of_more_bytes_than_there_are_are_refused(length: int) -> None:
+    with pytest.raises(InvalidInput, match="bytes cannot be made"):
+        Inputs(shapes={"x": (length,)}).make([rowed("x", "N", None)])

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,27 @@ def _check(model: Path, cache: Path) -> None:
     right = matrix(0, SIZE, SIZE)
     assert same(anyio.run(answer_of, plan, row), row @ right)
     assert not list(cache.rglob("*.tmp"))
+
+
+# -- another user ---------------------------------------------------------------------------------
+
+
+def swap_plans(user: str, evil: str, folder: str) -> None:
+    """Put an entry in the place of ours all the time, as another user, until killed.
+
+    Args:
+        user: number of the user.
+        evil: folder with the files of the entry.
+        folder: of the plans.
+    """
+    os.setgroups([])
+    os.setgid(int(user))
+    os.setuid(int(user))
+    print("swapping", flush=True)  # noqa: T201 - what the parent waits for
+    contents_of = {path.name: path.read_bytes() for path in Path(evil).iterdir()}
+    mine = Path(folder) / "mine"
+    while True:
+        for name, content in contents_of.items():
+            with suppress(OSError):
+                mine.write_bytes(content)
+                mine.replace(mine.with_name(name))

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import math
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,8 @@ from tests.build.support import (
 from tests.doubles import Installed
 from trtasync import build_plan
 from trtasync.build.locks import locked
+
+Spoil = Callable[[Path], None]
 
 pytestmark = pytest.mark.anyio
 
@@ -79,9 +83,43 @@ def _note_of_bytes(plan: Path, other: Path) -> None:
     plan.with_suffix(".json").write_bytes(b"\xff\xfe\0\x81")
 
 
-def _folder_for_a_note(plan: Path, other: Path) -> None:
-    plan.with_suffix(".json").unlink()
-    plan.with_suffix(".json").mkdir()
+def _note_as(spoil: Spoil) -> Callable[[Path, Path], None]:
+    return lambda plan, other: spoil(plan.with_suffix(".json"))
+
+
+def _plan_as(spoil: Spoil) -> Callable[[Path, Path], None]:
+    return lambda plan, other: spoil(plan)
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    (path / "sub").mkdir(parents=True)
+
+
+def _endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _link_to_itself_elsewhere(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+def _huge(path: Path) -> None:
+    os.truncate(path, 1 << 40)
+
+
+def _others_can_write_it(path: Path) -> None:
+    path.chmod(0o666)
+
+
+SPOILS = [_pipe, _folder, _endless, _link_to_itself_elsewhere, _huge, _others_can_write_it]
 
 
 DAMAGE: dict[str, Callable[[Path, Path], None]] = {
@@ -94,6 +132,7 @@ DAMAGE: dict[str, Callable[[Path, Path], None]] = {
     "the note is another's": _note_of_another,
     "both are another's": _all_of_another,
     "the note is empty": _note_is(""),
+    "the note has lists in lists": _note_is("[" * 100_000),
     "the note is no JSON": _note_is("{ 'sha256': "),
     "the note is no text": _note_of_bytes,
     "the note is a list": _note_is("[1, 2]"),
@@ -104,6 +143,13 @@ DAMAGE: dict[str, Callable[[Path, Path], None]] = {
     "the note has no facts": _note_with(facts=5),
     "the note has other facts": _note_with(facts={}),
     "the note has no seconds": _note_with(seconds="many"),
+    "the note has a number of 400 digits": _note_with(seconds=10**400),
+    "the note has an endless number": _note_with(seconds=math.inf),
+    "the note is of lists in lists": _note_is("[" * 500_000),
+    "the note is of objects in objects": _note_is('{"a":' * 100_000),
+    "the note has facts within facts": _note_is('{"facts":' + '{"a":' * 900 + "1" + "}" * 901),
+    **{f"the note is a {spoil.__name__}": _note_as(spoil) for spoil in SPOILS},
+    **{f"the plan is a {spoil.__name__}": _plan_as(spoil) for spoil in SPOILS},
 }
 
 
@@ -122,6 +168,7 @@ async def test_a_damaged_entry_is_built_again_with_a_line_in_the_log(
     again = await build_plan(GATHER, max_batch_size=4)
     assert (again.cached, gpu.builds.started) == (False, 3)
     words(caplog.text, plan.key, "is built again")
+    assert caplog.text.count("is built again") == 1
     assert await looks_up(again)
     caplog.clear()
     assert (await build_plan(GATHER, max_batch_size=4)).cached
@@ -135,16 +182,6 @@ async def test_a_plan_without_its_note_is_not_served(gpu: Installed, own_cache: 
     again = await build_plan(GATHER, max_batch_size=4)
     assert not again.cached
     assert await looks_up(again)
-
-
-async def test_a_note_that_cannot_be_replaced_is_an_error_in_words(
-    gpu: Installed, own_cache: Path
-) -> None:
-    plan = await build_plan(GATHER)
-    _folder_for_a_note(plan.path, plan.path)
-    with pytest.raises(Exception, match="cannot be written") as caught:
-        await build_plan(GATHER)
-    words(str(caught.value), f"{plan.key}.json", "Choose another")
 
 
 async def test_what_killed_writers_left_behind_is_removed(gpu: Installed, own_cache: Path) -> None:
@@ -183,10 +220,10 @@ async def test_a_reader_takes_no_lock(gpu: Installed, own_cache: Path) -> None:
 
 
 async def test_a_reader_writes_nothing(gpu: Installed, own_cache: Path) -> None:
-    await build_plan(GATHER, max_batch_size=4)
+    assert await looks_up(GATHER, check_seconds=30)
     _remove_locks(own_cache)
     before = _state(own_cache)
-    assert await looks_up(GATHER)
+    assert await looks_up(GATHER, check_seconds=30)
     assert _state(own_cache) == before
 
 
@@ -214,3 +251,35 @@ async def test_an_output_can_be_had_of_a_cache_that_cannot_be_written(
     finally:
         for path in (own_cache, own_cache / "plans"):
             path.chmod(0o700)
+
+
+# -- locks ----------------------------------------------------------------------------------------
+
+
+def _lock_is_a_link(lock: Path) -> None:
+    lock.symlink_to(lock.parents[2] / "precious")
+
+
+def _lock_is_a_pipe(lock: Path) -> None:
+    os.mkfifo(lock)
+
+
+def _lock_is_a_folder(lock: Path) -> None:
+    (lock / "sub").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("spoil", [_lock_is_a_link, _lock_is_a_pipe, _lock_is_a_folder])
+async def test_a_lock_that_is_no_plain_file_is_taken_away(
+    gpu: Installed, own_cache: Path, spoil: Spoil, caplog: pytest.LogCaptureFixture
+) -> None:
+    precious = own_cache.parent / "precious"
+    precious.write_bytes(b"not ours")
+    plan = await build_plan(GATHER, max_batch_size=4)
+    lock = plan.path.with_name(f"{plan.path.name}.lock")
+    lock.unlink()
+    spoil(lock)
+    plan.path.unlink()
+    assert not (await build_plan(GATHER, max_batch_size=4)).cached
+    assert precious.read_bytes() == b"not ours"
+    words(caplog.text, str(lock), "no plain file; taken away")
+    assert await looks_up(GATHER)

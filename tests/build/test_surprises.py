@@ -164,10 +164,12 @@ async def test_code_that_others_can_write_is_not_trusted(gpu: Installed, tmp_pat
         async with open_engine(GATHER, **options) as engine:
             await answers(engine)
     cache.chmod(0o777)
-    with pytest.raises(PlanError, match="others than this user can write there"):
-        async with open_engine(GATHER, **options):
-            pass
-    async with open_engine(GATHER, engine_host_code_allowed=True, **options) as engine:
+    for allowed in (False, True):
+        with pytest.raises(PlanError, match="can be written by others"):
+            async with open_engine(GATHER, engine_host_code_allowed=allowed, **options):
+                pass
+    cache.chmod(0o700)
+    async with open_engine(GATHER, **options) as engine:
         await answers(engine)
     assert gpu.builds.started == 1
 

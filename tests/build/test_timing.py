@@ -1,6 +1,7 @@
 """Timing caches: what one build has measured, the next need not. None of it may fail a build."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -111,12 +112,38 @@ def _nonsense(file: Path) -> None:
     file.write_bytes(b"nonsense")
 
 
+def _endless(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/dev/zero")
+
+
+def _huge(file: Path) -> None:
+    os.truncate(file, 1 << 40)
+
+
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def _folder(file: Path) -> None:
+    file.unlink()
+    (file / "sub").mkdir(parents=True)
+
+
+def _others_can_write_it(file: Path) -> None:
+    file.chmod(0o666)
+
+
+HOSTILE = [_endless, _huge, _pipe, _folder, _others_can_write_it]
+
+
 def _of_another_version(file: Path) -> None:
     (other,) = (path for path in file.parent.glob("*.timing") if path != file)
     file.write_bytes(other.read_bytes())
 
 
-@pytest.mark.parametrize("damage", [_corrupt, _truncated, _nonsense, _of_another_version])
+@pytest.mark.parametrize("damage", [_corrupt, _truncated, _nonsense, _of_another_version, *HOSTILE])
 async def test_a_damaged_one_is_a_warning_and_begun_anew(
     tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,6 +155,7 @@ async def test_a_damaged_one_is_a_warning_and_begun_anew(
         damage(file)
         await build_plan(model_of(tmp_path, 1), cache=tmp_path)
         words(caplog.text, str(file), "begun anew")
+        assert caplog.text.count("begun anew") == 1
         assert gpu.builds.tactics_found == 0
         await build_plan(model_of(tmp_path, 2), cache=tmp_path)
         assert gpu.builds.tactics_found > 0
@@ -143,24 +171,11 @@ async def test_an_empty_one_is_as_good_as_none(
     assert gpu.builds.tactics_found > 0
 
 
-def _no_folder(cache: Path) -> None:
-    (cache / "timing").write_bytes(b"a file, where a folder should be")
-
-
-def _folders_for_files(cache: Path) -> None:
-    for version in (ELEVEN, TEN):
-        (cache / "timing" / f"{version}-Double_GPU-9.0.timing" / "sub").mkdir(parents=True)
-
-
-@pytest.mark.parametrize("spoil", [_no_folder, _folders_for_files])
 async def test_one_that_cannot_be_written_is_a_warning_only(
-    gpu: Installed,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    spoil: Callable[[Path], None],
+    gpu: Installed, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "trtasync")
-    spoil(tmp_path)
+    (tmp_path / "timing").write_bytes(b"a file, where a folder should be")
     plan = await build_plan(model_of(tmp_path), cache=tmp_path)
     assert (await build_plan(model_of(tmp_path), cache=tmp_path)).path == plan.path
     assert gpu.builds.finished == 1

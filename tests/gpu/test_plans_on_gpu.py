@@ -35,6 +35,7 @@ from tests.gpu.plans import (
 from tests.gpu.resnet import IMAGE, ResNet50
 from tests.helpers import same
 from trtasync import InvalidInput, PlanError
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt import TensorRTOptions
 from trtasync.backends.tensorrt import load as load_plan
 
@@ -169,7 +170,7 @@ NEIGHBOURS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
 def _trial(plan: bytes, folder: Path) -> Iterator[Any]:
     path = folder / "trial.plan"
     path.write_bytes(plan)
-    backend = load_plan(path, TensorRTOptions(padding={}))
+    backend = load_plan(PlanFile(path), TensorRTOptions(padding={}))
     trial = backend.trial()
     try:
         yield trial

@@ -84,6 +84,43 @@ def test_weights_of_an_unknown_type_are_refused_by_name(tmp_path: Path) -> None:
         inspect_onnx(path)
 
 
+@pytest.mark.parametrize("dims", [[2**62, 2**62], [2**63 - 1], [-1], [2**62] * 101])
+def test_weights_of_more_bytes_than_there_can_be_are_refused(
+    tmp_path: Path, dims: list[int]
+) -> None:
+    proto = ModelProto.FromString(SMALL)
+    proto.graph.initializer[0].dims[:] = dims
+    path = tmp_path / "m.onnx"
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(PlanError, match=r"'table' (claims to have|has a negative)"):
+        inspect_onnx(path)
+
+
+def test_a_tensor_of_more_axes_than_an_array_has_is_refused(tmp_path: Path) -> None:
+    deep = value("x", [1] * 101)
+    path = model_with(tmp_path / "m.onnx", [deep], [value("y", [1] * 101)])
+    with pytest.raises(PlanError, match="'x' has 101 axes"):
+        inspect_onnx(path)
+
+
+def test_a_tensor_of_more_bytes_than_can_be_addressed_is_refused(tmp_path: Path) -> None:
+    path = model_with(tmp_path / "m.onnx", [value("x", ["N", 2**62])], [value("y", ["N", 4])])
+    with pytest.raises(PlanError, match=r"x: float32\[N, 4611686018427387904\] has"):
+        inspect_onnx(path)
+
+
+NAMES = [b"table", b"index", b"Gather", b"trtasync-examples"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / "m.onnx"
+    assert name in SMALL
+    path.write_bytes(SMALL.replace(name, name[:-1] + b"\xff"))
+    with pytest.raises(BuildError, match="a name in it is no UTF-8"):
+        inspect_onnx(path)
+
+
 def test_missing_weights_are_an_error(tmp_path: Path) -> None:
     path = write_matmul(tmp_path / "m.onnx", matrix(), external="m.weights")
     (tmp_path / "m.weights").unlink()

@@ -1,6 +1,6 @@
 """Models that refuse inputs, sizes or company; that say nothing; that take odd types."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import ml_dtypes
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from tests.rows.support import FunctionTrial
 from trtasync.errors import InvalidInput
 from trtasync.rows.check import check
+from trtasync.rows.inputs import Layout
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 
@@ -302,3 +303,13 @@ def test_samples_are_what_the_model_sees_first() -> None:
 def test_samples_that_do_not_fit_are_refused(samples: list[Array], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         only(FunctionTrial(np.abs, {"x": ("N", 4)}), samples=samples)
+
+
+def test_rows_for_which_there_is_no_memory_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Layout, rows: object, shared: object) -> NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr(Layout, "stack", full)
+    finding = only(FunctionTrial(lambda x: 2 * x, {"x": ("N", 4)}))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why == "there is no memory for rows to try it with"

@@ -21,10 +21,12 @@ SPEC = ModelSpec.from_tensors([tensor("x", "N", 4)], [tensor("y0", "N", 4)])
 class Claims:
     """A graph that claims what it is told to."""
 
-    def __init__(self, axis: int | None, why: str = "", **operators: tuple[str, ...]):
+    def __init__(
+        self, axis: int | None, why: str = "", mixes: bool = False, **operators: tuple[str, ...]
+    ):
         self.random = operators.get("random", ())
         self.quantizing = operators.get("quantizing", ())
-        self._proof = Proof(axis, why)
+        self._proof = Proof(axis, why, mixes)
 
     def proofs(self, axes: Mapping[str, int | None]) -> dict[str, Proof]:
         assert axes == {"x": 0}
@@ -88,6 +90,30 @@ def test_operators_that_couple_or_draw_count_more_than_a_test_that_saw_nothing(
     assert next(iter(operators.values()))[0] in judgement.reason
     judgement, _ = judged(double, Claims(0, **operators))  # they do not reach this output
     assert judgement.batched
+
+
+def test_where_the_graph_shows_that_rows_meet_a_silent_test_is_not_enough() -> None:
+    judgement, finding = judged(
+        double, Claims(None, "Slice 's' takes some of the rows", mixes=True)
+    )
+    assert (judgement.batched, finding.verdict) == (False, Verdict.UNKNOWN)
+    assert "takes some of the rows" in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "mixes"),
+    [
+        ("{ z = CumSum(x, w) y0 = Neg(z) }", False),  # along an axis that is not known
+        ("{ z = Softmax<axis=0>(x) y0 = Neg(z) }", True),
+        ("{ z = NonZero(x) y0 = Cast<to=1>(z) }", False),  # without a rule
+        ("{ z = ReduceMax<keepdims=0>(x) y0 = Add(x, z) }", True),
+    ],
+)
+def test_a_proof_tells_rows_that_meet_from_a_rule_that_is_missing(body: str, mixes: bool) -> None:
+    read = read_graph(graph("(float[N,4] x, int64 w) => (float[a,b] y0)", body))
+    assert read is not None
+    proof = read.proofs({"x": 0, "w": None})["y0"]
+    assert (proof.axis, proof.mixes) == (None, mixes)
 
 
 def test_the_user_may_insist_or_forbid_and_nothing_is_run() -> None:

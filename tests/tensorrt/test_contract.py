@@ -13,6 +13,7 @@ from tests.backend_contract import PROMISES, Case
 from tests.doubles import models
 from tests.helpers import Array, row
 from tests.tensorrt.support import double, tensor, write
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt import TensorRTBackend, TensorRTOptions, load
 
 
@@ -45,7 +46,7 @@ MODELS: dict[str, tuple[Callable[[], models.Model], Callable[..., Any], Callable
 
 
 def _load(path: Path, graphs: bool) -> TensorRTBackend:
-    return load(path, TensorRTOptions(padding={}, graphs=graphs))
+    return load(PlanFile(path), TensorRTOptions(padding={}, graphs=graphs))
 
 
 @pytest.mark.parametrize("promise", PROMISES)

@@ -12,6 +12,7 @@ from tests.doubles.kernels import view
 from tests.helpers import Array, same, until
 from tests.tensorrt.support import engine_on, tensor
 from trtasync import Engine
+from trtasync.lanes import Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -44,16 +45,16 @@ async def test_its_padding_is_not_written_to_the_rest_of_it_on_the_device(tmp_pa
     async with engine_on(tmp_path, pair(), max_batch_size=32, streams=2) as (engine, _):
         teach(engine)
         dispatcher = engine._dispatcher
-        launch = dispatcher._launch_staged
+        launch = dispatcher._start
         held: list[Any] = []
 
-        def late(batch: Any) -> bool:
+        def late(batch: Any) -> Outcome | None:
             if held:
                 return launch(batch)
             held.append(batch)  # as when a copy thread is still at work for it
-            return False
+            return None
 
-        dispatcher._launch_staged = late  # type: ignore[method-assign]
+        dispatcher._start = late  # type: ignore[method-assign]
         answers: dict[int, Any] = {}
 
         async def ask(value: int, rows: int) -> None:

@@ -13,6 +13,7 @@ from tests.doubles import Installed, models
 from tests.helpers import same
 from tests.tensorrt.support import double, write
 from trtasync.backends import OpenLane
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt import TensorRTBackend, TensorRTOptions, load
 from trtasync.requests import RequestReader
 
@@ -24,7 +25,7 @@ class Opened:
     """Two lanes of one backend."""
 
     def __init__(self, path: Path, **options: Any):
-        self.backend: TensorRTBackend = load(path, TensorRTOptions(padding={}, **options))
+        self.backend: TensorRTBackend = load(PlanFile(path), TensorRTOptions(padding={}, **options))
         self.lanes: list[OpenLane] = list(self.backend.open(2, 4, (1, 2, 4)))
         self._reader = RequestReader(self.backend.spec, {}, lambda layout: layout)
 

@@ -13,6 +13,7 @@ from tests.doubles import models
 from tests.helpers import MODELS, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
 from trtasync import BackendUnavailable, CudaError, InvalidInput, PlanError, open_engine
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt import TensorRTOptions, load
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +23,7 @@ def refused(folder: Path, model: models.Model) -> str:
     """The words with which a plan is refused when it is loaded."""
     path = write(folder, model)
     with doubles.install(), pytest.raises(PlanError) as caught:
-        load(path, TensorRTOptions(padding={}))
+        load(PlanFile(path), TensorRTOptions(padding={}))
     return str(caught.value)
 
 
@@ -73,7 +74,7 @@ async def test_every_dtype_comes_back_bit_by_bit(tmp_path: Path, dtype: Any, gra
 async def test_batch_sizes_are_powers_of_two_up_to_the_profile(tmp_path: Path) -> None:
     model = models.elementwise(double, most=13)
     with doubles.install():
-        backend = load(write(tmp_path, model), TensorRTOptions(padding={}))
+        backend = load(PlanFile(write(tmp_path, model)), TensorRTOptions(padding={}))
         assert backend.largest_batch_size == backend.default_batch_size == 13
         assert backend.default_batch_sizes(13) == (1, 2, 4, 8, 13)
         assert backend.default_batch_sizes(6) == (1, 2, 4, 6)

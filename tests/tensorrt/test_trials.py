@@ -15,6 +15,7 @@ from tests.helpers import Array, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
 from tests.tensorrt.test_arranged import recurrent, request, step
 from trtasync import CudaError, InferenceError, InvalidInput, open_engine
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt import TensorRTBackend, TensorRTOptions, load
 from trtasync.backends.tensorrt.trial import PlanTrial
 from trtasync.rows.check import check
@@ -28,7 +29,7 @@ def trial_of(
     """On the doubles, which look whether all was given back."""
     path = write(folder, model)
     with doubles.install() as gpu:
-        backend = load(path, TensorRTOptions(padding={}, **options))
+        backend = load(PlanFile(path), TensorRTOptions(padding={}, **options))
         trial = backend.trial()
         yield trial, backend, gpu
         trial.close()

@@ -35,8 +35,12 @@ class Slot(Protocol):
     def staged(self, ring: Callable[[], None]) -> bool:
         """True when every row written is there; otherwise `ring` is called (by any thread) then."""
 
-    def let_go(self) -> None:
-        """The batch has ended and its answers are out: forget arrays of callers."""
+    def let_go(self) -> bool:
+        """The batch has ended and its answers are out: forget arrays of callers. True if it holds
+        so much that `shrink` is worth it when the engine is idle."""
+
+    def shrink(self) -> None:
+        """Give back what grew with the rows of batches; only where `let_go` gave True."""
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """The outputs of rows `row` to `row + rows` go to rows `offset` on of these device arrays

@@ -1,6 +1,5 @@
 """Between slots, where rows come first in every array, and models, which have axes of their own."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,54 +10,74 @@ from trtasync.slots import Views
 from trtasync.tensors import ModelSpec, TensorSpec
 
 
-def model_inputs(spec: ModelSpec, views: Views, rows: int) -> list[Array]:
-    """What the model takes, in its order: views of the slot's first rows, and what they share.
+class Arrangement:
+    """How one model has what slots have rows first. Made once; asked per batch."""
 
-    Args:
+    def __init__(self, spec: ModelSpec):
+        """Args:
         spec: the model.
-        views: of a slot, no shape tensors among its layout.
-        rows: to run.
-    """
-    staged, shared = iter(views.inputs), iter(views.layout.shared)
-    return [
-        next(shared)
-        if spec.is_shared(tensor)
-        else _as_model_takes(spec, tensor, next(staged), rows)
-        for tensor in spec.inputs
-    ]
+        """
+        self._spec = spec
+        self._batched = spec.batched
+        self._axes = [output.batch_axis or 0 for output in spec.outputs]
+        tensors = (*spec.row_inputs, *spec.outputs)
+        rows_first = spec.batched and not spec.shared_inputs
+        self._plain = rows_first and all(not tensor.batch_axis for tensor in tensors)
 
+    def inputs(self, views: Views, rows: int) -> list[Array]:
+        """What the model takes, in its order: views of the slot's first rows, and what they share.
 
-def _as_model_takes(spec: ModelSpec, tensor: TensorSpec, array: Array, rows: int) -> Array:
-    if not spec.batched:
-        return array[0, ...]
-    part = array[:rows]
-    return np.moveaxis(part, 0, tensor.batch_axis) if tensor.batch_axis else part
+        Args:
+            views: of a slot, no shape tensors among its layout.
+            rows: to run.
+        """
+        if self._plain:
+            return [array[:rows] for array in views.inputs]
+        staged, shared = iter(views.inputs), iter(views.layout.shared)
+        return [
+            next(shared)
+            if self._spec.is_shared(tensor)
+            else self._taken(tensor, next(staged), rows)
+            for tensor in self._spec.inputs
+        ]
 
+    def _taken(self, tensor: TensorSpec, array: Array, rows: int) -> Array:
+        if not self._batched:
+            return array[0, ...]
+        part = array[:rows]
+        return np.moveaxis(part, 0, tensor.batch_axis) if tensor.batch_axis else part
 
-def slot_outputs(spec: ModelSpec, outputs: Sequence[Any], rows: int) -> list[Array]:
-    """What the model gave, rows first; of a request that runs alone, the whole as one row.
+    def outputs(self, given: list[Any], rows: int) -> list[Array]:
+        """What the model gave, rows first; of a request that runs alone, the whole as one row.
 
-    Args:
-        spec: the model.
-        outputs: as it gave them.
-        rows: that were run.
+        Args:
+            given: as the model gave them.
+            rows: that were run.
 
-    Raises:
-        UnevenRows: an output has not so many rows along its batch axis.
-    """
-    if not spec.batched:
-        return [np.asarray(output)[np.newaxis] for output in outputs]
-    for tensor, output in zip(spec.outputs, outputs, strict=True):
-        axis = tensor.batch_axis or 0
-        if output.shape[axis : axis + 1] != (rows,):
-            raise UnevenRows(
-                f"output '{tensor.name}' has shape {output.shape} for a batch of {rows} rows: they "
-                f"do not lie along its axis {axis}, so they cannot be told apart. Open the model "
-                "with batching=False, or name the axis: batch_axes={...}.",
-                outputs=outputs,
-                rows=rows,
-            )
-    return [
-        np.moveaxis(output, tensor.batch_axis, 0) if tensor.batch_axis else output
-        for tensor, output in zip(spec.outputs, outputs, strict=True)
-    ]
+        Raises:
+            UnevenRows: an output has not so many rows along its batch axis.
+        """
+        if self._plain:
+            for index, output in enumerate(given):
+                if not output.ndim or len(output) != rows:
+                    raise self._uneven(index, given, rows)
+            return given
+        if not self._batched:
+            return [np.asarray(output)[np.newaxis] for output in given]
+        for index, (axis, output) in enumerate(zip(self._axes, given, strict=True)):
+            if output.shape[axis : axis + 1] != (rows,):
+                raise self._uneven(index, given, rows)
+        return [
+            np.moveaxis(output, axis, 0) if axis else output
+            for axis, output in zip(self._axes, given, strict=True)
+        ]
+
+    def _uneven(self, index: int, given: list[Any], rows: int) -> UnevenRows:
+        return UnevenRows(
+            f"output '{self._spec.outputs[index].name}' has shape {given[index].shape} for a batch "
+            f"of {rows} rows: they do not lie along its axis {self._axes[index]}, so they cannot "
+            "be told apart. Open the model with batching=False, or name the axis: "
+            "batch_axes={...}.",
+            outputs=given,
+            rows=rows,
+        )

@@ -7,6 +7,7 @@ telemetry is switched off, because it starts a thread and opens a database at im
 """
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from trtasync.backends import HostMemoryBackend, Lane, OpenLane, Slot, Times
-from trtasync.backends.arrange import model_inputs, slot_outputs
-from trtasync.errors import BackendUnavailable, InferenceError, PlanError
+from trtasync.backends.arrange import Arrangement
+from trtasync.errors import BackendUnavailable, InferenceError, InvalidInput, PlanError
+from trtasync.free_memory import free_memory
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
 from trtasync.tensors import ModelSpec, TensorSpec
@@ -29,6 +31,9 @@ DEFAULT_BATCH_SIZE = 8
 
 SLOTS_PER_LANE = 2
 """One running, one forming."""
+
+MOST_THREADS = 4096
+"""Of a run: no machine has more cores, and each takes memory."""
 
 MAX_BINDINGS = 256
 """Bindings kept per slot and layout (one per batch size)."""
@@ -64,10 +69,18 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
+        InvalidInput: there are too many threads.
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if isinstance(model, Path) and not model.is_file():
+    if threads > MOST_THREADS:
+        raise InvalidInput(
+            f"threads must be {MOST_THREADS} at most, not {threads}.",
+            name="threads",
+            expected=MOST_THREADS,
+            got=threads,
+        )
+    if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -78,11 +91,13 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
     try:
         given = model if isinstance(model, bytes) else str(model)
         session = runtime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        inputs = [_spec(node, "input") for node in session.get_inputs()]
+        outputs = [_spec(node, "output") for node in session.get_outputs()]
+    except PlanError:
+        raise
     except Exception as error:  # the runtime's exceptions share no base class
         shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
         raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
-    inputs = [_spec(node, "input") for node in session.get_inputs()]
-    outputs = [_spec(node, "output") for node in session.get_outputs()]
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
 
 
@@ -135,15 +150,22 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         self.spec = spec
         self._runtime = runtime
         self._session = session
+        self._fits = True  # in memory: what a batch's outputs are declared to take
 
     @property
     def lends_outputs(self) -> bool:
-        """Where every row of an output is declared to have one shape, outputs lie in the slot."""
+        """Where every row of an output is declared to have one shape, outputs lie in the slot.
+
+        Not where an input is an output as well: ONNX Runtime leaves what is bound to that alone.
+        """
         spec = self.spec
+        if not self._fits:
+            return False
         tensors = [*spec.inputs, *spec.outputs]
         dims = [spec.row_dims(output) for output in spec.outputs]
         return (
             spec.batched
+            and not {each.name for each in spec.inputs} & {each.name for each in spec.outputs}
             and all(tensor.batch_axis == 0 and tensor.shape for tensor in tensors)
             and all(isinstance(dim, int) for row in dims for dim in row)
         )
@@ -159,16 +181,28 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
     ) -> Sequence[OpenLane]:
         """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
+        if self.lends_outputs:
+            free = free_memory()
+            needed = sum(
+                _bytes(shape, output) for shape, output in _results(self.spec, max_batch_size)
+            )
+            self._fits = free is None or needed <= free // 2
         open_one = self._open_bound if self.lends_outputs else self._open_fresh
-        return [open_one(max_batch_size) for _ in range(streams)]
+        try:
+            return [open_one(max_batch_size) for _ in range(streams)]
+        except MemoryError as error:
+            raise PlanError(
+                f"there is no memory for batches of {max_batch_size} rows ({error}); give a "
+                "smaller max_batch_size, or fewer streams."
+            ) from error
 
     def _open_bound(self, capacity: int) -> OpenLane:
         slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
-        return OpenLane(_BoundLane(self._session, self.spec), slots)
+        return OpenLane(_BoundLane(self._runtime, self._session, self.spec), slots)
 
     def _open_fresh(self, capacity: int) -> OpenLane:
         slots = [HostSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
-        return OpenLane(_FreshLane(self._session, self.spec), slots)
+        return OpenLane(_FreshLane(self._runtime, self._session, self.spec), slots)
 
     def close(self) -> None:
         """Drop the session; its memory goes with the last lane."""
@@ -208,10 +242,12 @@ class _CpuLane:
     depth = 1
     asynchronous = False
 
-    def __init__(self, session: Any, spec: ModelSpec):
+    def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
         self._session = session
         self._spec = spec
         self._rows = 0
+        self._new_options = runtime.RunOptions
+        self._options = runtime.RunOptions()
 
     def launch(self, slot: Slot, rows: int) -> None:
         self._rows = rows
@@ -232,6 +268,11 @@ class _CpuLane:
     def _run(self, slot: Any, rows: int) -> None:
         raise NotImplementedError
 
+    def stop(self) -> None:
+        # later runs have others: the flag may come when this one has just ended
+        options, self._options = self._options, self._new_options()
+        options.terminate = True
+
     def close(self) -> None:
         self._session = None
 
@@ -239,8 +280,9 @@ class _CpuLane:
 class _FreshLane(_CpuLane):
     """The runtime allocates the outputs: their shapes are not known, or not along one axis."""
 
-    def __init__(self, session: Any, spec: ModelSpec):
-        super().__init__(session, spec)
+    def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
+        super().__init__(runtime, session, spec)
+        self._arrangement = Arrangement(spec)
         self._outputs = [output.name for output in spec.outputs]
 
     def _run(self, slot: Any, rows: int) -> None:
@@ -250,10 +292,11 @@ class _FreshLane(_CpuLane):
             if len(cache) >= MAX_BINDINGS:
                 cache.clear()
             feed = cache[rows] = self._feed(slot.views, rows)
-        slot.outputs = slot_outputs(self._spec, self._session.run(self._outputs, feed), rows)
+        results = self._session.run(self._outputs, feed, self._options)
+        slot.outputs = self._arrangement.outputs(results, rows)
 
     def _feed(self, views: Views, rows: int) -> dict[str, Array]:
-        arrays = model_inputs(self._spec, views, rows)
+        arrays = self._arrangement.inputs(views, rows)
         return {spec.name: array for spec, array in zip(self._spec.inputs, arrays, strict=True)}
 
 
@@ -263,10 +306,21 @@ class _BoundSlot(HostSlot):
     def __init__(self, spec: ModelSpec, capacity: int):
         super().__init__(spec, capacity)
         self.results = []
-        for output in spec.outputs:
-            shape = (capacity, *(int(dim or 0) for dim in output.shape[1:]))
-            size = int(np.prod(shape)) * output.dtype.itemsize
-            self.results.append(self.allocate(size).view(output.dtype).reshape(shape))
+        for shape, output in _results(spec, capacity):
+            memory = self.allocate(_bytes(shape, output))
+            self.results.append(memory.view(output.dtype).reshape(shape))
+
+
+def _results(spec: ModelSpec, capacity: int) -> list[tuple[tuple[int, ...], TensorSpec]]:
+    """Declared shapes of a slot's outputs, rows first."""
+    return [
+        ((capacity, *(int(dim or 0) for dim in output.shape[1:])), output)
+        for output in spec.outputs
+    ]
+
+
+def _bytes(shape: tuple[int, ...], tensor: TensorSpec) -> int:
+    return math.prod(shape) * tensor.dtype.itemsize
 
 
 class _BoundLane(_FreshLane):
@@ -289,16 +343,20 @@ class _BoundLane(_FreshLane):
                 cache.clear()
             bound = cache[rows] = self._bind(slot, rows)
         binding, slot.outputs = bound
+        options = self._options
         try:
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, options)
         except Exception:  # raised again if it was not the binding that failed the run
+            if options is not self._options:
+                raise  # it was stopped
             declared = [array.shape for array in slot.outputs]
             self._run_unbound(slot, rows)
             self._trusted = [array.shape for array in slot.outputs] == declared
 
     def _run_unbound(self, slot: Any, rows: int) -> None:
-        results = self._session.run(self._outputs, self._feed(slot.views, rows))
-        slot.outputs = slot_outputs(self._spec, results, rows)
+        feed = self._feed(slot.views, rows)
+        results = self._session.run(self._outputs, feed, self._options)
+        slot.outputs = self._arrangement.outputs(results, rows)
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trtasync.backends import Backend
+from trtasync.backends.plan_files import PlanFile
 from trtasync.rows import Trial
 from trtasync.tensors import ModelSpec
 
@@ -30,7 +31,7 @@ class Subject:
     sizes: Sequence[int] | None
 
 
-def open_plan(plan: Path, device: int, code_allowed: bool, closing: ExitStack) -> Subject:
+def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
     """A plan, its lengths those that it was tuned for; `closing` closes it.
 
     Raises:
@@ -38,9 +39,7 @@ def open_plan(plan: Path, device: int, code_allowed: bool, closing: ExitStack) -
     """
     from trtasync.backends import tensorrt
 
-    options = tensorrt.TensorRTOptions(
-        devices=(device,), graphs=False, padding={}, engine_host_code_allowed=code_allowed
-    )
+    options = tensorrt.TensorRTOptions(devices=(device,), graphs=False, padding={})
     return _tried(tensorrt.load(plan, options), closing)
 
 

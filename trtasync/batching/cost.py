@@ -84,7 +84,8 @@ class CostCurve:
         """A batch of `rows` rows took `seconds`."""
         size = bucket(rows)
         known = self._estimates.get(size)
-        excess = max(0.0, seconds - self._expected(size, seconds))
+        expected = self._expected(size, seconds) if known is None else known.seconds
+        excess = seconds - expected if seconds > expected else 0.0
         if excess >= self._excess:
             self._excess = excess
         else:
@@ -173,11 +174,8 @@ class CostCurve:
         return self._estimates[min(larger)].seconds + self._excess if larger else None
 
     def _expected(self, size: int, otherwise: float) -> float:
-        """The most that a run of a size should take: as before, or as larger ones did, or so many
-        times what smaller ones took as it is larger."""
-        known = self._estimates.get(size)
-        if known is not None:
-            return known.seconds
+        """The most that a run of a size not measured yet should take: what larger ones did, or what
+        smaller ones did, times how much larger it is."""
         if not self._estimates:
             return otherwise
         larger = [key for key in self._estimates if key > size]

@@ -19,12 +19,12 @@ def cut_at(batch: Batch, sizes: Sequence[int], begins: float, haste: float) -> i
     is in this state stays in it, with twice the latency (docs/policies.md).
 
     Args:
-        batch: about to go; no entry of it is withdrawn.
-        sizes: the only sizes run, ascending; empty for any.
+        batch: about to go, in no size of its own; no entry of it is withdrawn.
+        sizes: the only sizes run, ascending.
         begins: when it is predicted to begin.
         haste: seconds before a deadline by which it must be met.
     """
-    if not sizes or batch.size in sizes or batch.size < sizes[0]:
+    if batch.size < sizes[0]:
         return 0
     # requests stay whole, so fewer rows than the smaller size may be left
     less = sizes[bisect_left(sizes, batch.size) - 1]

@@ -1,7 +1,8 @@
 """Where rows lie and wait: slots, the batches forming in them, the groups that wait for one."""
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
 from trtasync.batching.devices import DeviceState
@@ -46,11 +47,15 @@ class Places:
         self._hungry: list[tuple[float, int, Group]] = []
         self._serial = count(1)
         self.forming: list[Batch] = []
-        self.placements: list[Entry] = []
+        self.placements: deque[Entry] = deque()
 
     def any_free(self) -> bool:
         """Some slot is free."""
         return any(self._free.values())
+
+    def is_free(self, slot: SlotLike) -> bool:
+        """This one is free."""
+        return any(slot in pool for pool in self._free.values())
 
     def waiting(self) -> list[Group]:
         """Groups with requests that wait for a slot."""
@@ -82,6 +87,34 @@ class Places:
     def release_all(self) -> None:
         """Forget the free slots."""
         self._free.clear()
+
+    def mend(self, groups: Iterable[Group], free: Sequence[SlotLike]) -> int:
+        """Derive anew what can be: somebody was interrupted in here, and everything that is gone
+        leaves. Nobody knows which rows are in their slots already: all are staged again.
+
+        Args:
+            groups: of those who left; all others are known.
+            free: slots in which nothing runs, those of what forms included.
+
+        Returns:
+            rows that wait or form.
+        """
+        known = dict.fromkeys([*groups, *self.waiting(), *(each.group for each in self.forming)])
+        self._free = {}
+        self.forming[:] = [batch for batch in self.forming if batch.mend()]
+        taken = [batch.slot for batch in self.forming]
+        for slot in free:
+            if slot not in taken:
+                self._free.setdefault(slot.lane, []).append(slot)
+        self._hungry.clear()
+        for group in known:
+            if group.forming not in self.forming:
+                group.forming = None
+            group.waiting.mend()
+            self._join_hungry(group)
+        self.placements.clear()
+        self.placements.extend(entry for batch in self.forming for entry in batch.entries)
+        return sum(batch.rows for batch in self.forming) + sum(each.waiting.rows for each in known)
 
     def forget_lane(self, index: int) -> None:
         """A lane died, and the slots bound to it with it; what formed there waits for another."""
@@ -125,11 +158,11 @@ class Places:
             batch.add(ticket)
             return True
         part = Part(ticket, ticket.placed, min(room, ticket.rows - ticket.placed))
+        batch.add(part)
         if ticket.parts is None:
             ticket.parts = []
         ticket.parts.append(part)
         ticket.placed += part.rows
-        batch.add(part)
         self.placements.append(part)
         return False
 
@@ -138,8 +171,8 @@ class Places:
         if slot is None:
             return None
         batch = Batch(group, slot)
-        group.forming = batch
         self.forming.append(batch)
+        group.forming = batch
         return batch
 
     def _take_slot(self) -> SlotLike | None:
@@ -169,9 +202,10 @@ class Places:
         if head is None:
             group.hungry = 0
             return
-        group.hungry = next(self._serial)
+        serial = next(self._serial)
         key = urgency(head.level, head.arrival, head.deadline)
-        heapq.heappush(self._hungry, (key, group.hungry, group))
+        heapq.heappush(self._hungry, (key, serial, group))
+        group.hungry = serial
 
     def grant(self, now: float) -> None:
         """Give free slots to the groups that wait for one."""
@@ -183,7 +217,6 @@ class Places:
             batch = self._open(group)
             if batch is None:
                 return
-            heapq.heappop(self._hungry)
             self._fill(batch, self._capacity, self._outlook(batch, now), now)
             if not batch.size:
                 self.release(batch, now)
@@ -199,8 +232,8 @@ class Places:
             if isinstance(entry, Part):
                 if batch.size + entry.rows > size:
                     return
-                batch.add(waiting.pop())
-                self.placements.append(entry)
+                batch.add(entry)
+                self.placements.append(waiting.pop())
                 continue
             before = entry.placed
             if self._turn_away(entry, fit, now):

@@ -193,6 +193,10 @@ class Policy:
         else:
             self._give_back(batch.slot, now)
 
+    def is_free(self, slot: SlotLike) -> bool:
+        """Nothing forms or runs in it, and nothing of it is lent."""
+        return self._places.is_free(slot)
+
     def can_lend(self, slot: SlotLike) -> bool:
         """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
         home = slot.lane
@@ -207,8 +211,11 @@ class Policy:
         self._give_back(slot, now)
 
     def _give_back(self, slot: SlotLike, now: float) -> None:
-        if slot.lane is None or self._lanes[slot.lane].alive:
+        if self._is_usable(slot):
             self._places.give_back(slot, now)
+
+    def _is_usable(self, slot: SlotLike) -> bool:
+        return slot.lane is None or self._lanes[slot.lane].alive
 
     def lane_died(self, index: int, now: float) -> bool:
         """A lane cannot be used again; what was forming for it is formed elsewhere.
@@ -222,7 +229,7 @@ class Policy:
         self._places.grant(now)
         # a slot in flight there is lost with it, though it be another lane's
         return any(lane.alive for lane in self._lanes) and any(
-            slot.lane is None or self._lanes[slot.lane].alive for slot in self._slots
+            self._is_usable(slot) for slot in self._slots
         )
 
     def drain(self) -> list[Ticket]:
@@ -240,6 +247,20 @@ class Policy:
             for part in ticket.parts or ():
                 part.gone = True
         return list(dict.fromkeys(tickets))
+
+    def mend(self, left: Sequence[Ticket], now: float) -> None:
+        """An exception came between any two lines of `submit`, `park` or `withdraw`: those who left
+        by it are taken out, and what can be derived is derived anew. O(requests)."""
+        for ticket in left:
+            ticket.gone, ticket.parked = True, False
+            for part in ticket.parts or ():
+                part.gone = True
+        busy = [*self._lent, *(batch.slot for lane in self._lanes for batch in lane.running)]
+        usable = [slot for slot in self._slots if slot not in busy and self._is_usable(slot)]
+        self.queued = self._places.mend([ticket.group for ticket in left], usable)
+        self._admission.forget()
+        self._unseen = self._admission.unseen
+        self._places.grant(now)
 
     def release(self) -> None:
         """Forget the slots: nothing will run any more."""
@@ -395,9 +416,12 @@ class Policy:
     def _cut(self, batch: Batch, begins: float) -> list[Entry]:
         """Take out what is better left for the next batch (see `cuts`)."""
         options = self._options
-        if not options.batch_sizes or options.max_queue_delay > 0.0 or not self._places.any_free():
+        sizes = options.batch_sizes
+        if not sizes or batch.size in sizes:  # nearly every batch
             return []
-        first = cut_at(batch, options.batch_sizes, begins, HASTE)
+        if options.max_queue_delay > 0.0 or not self._places.any_free():
+            return []
+        first = cut_at(batch, sizes, begins, HASTE)
         return batch.cut(first) if first else []
 
     def _fit(self, group: Group, rows: int, begins: float, now: float) -> Fit:
@@ -451,7 +475,8 @@ class Policy:
 
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for so many rows."""
-        return padded(rows, self._options.batch_sizes)
+        sizes = self._options.batch_sizes
+        return padded(rows, sizes) if sizes else rows
 
     def _turn_away(self, ticket: Ticket, fit: Fit, now: float) -> bool:
         """Park a waiting request that cannot make its deadline any more."""

@@ -88,6 +88,14 @@ class WaitingLine:
             heapq.heapify(self._heap)
             self._gone = 0
 
+    def mend(self) -> None:
+        """Count anew, without what is gone or has its place: somebody was interrupted in here."""
+        self._line = deque(item for item in self._line if item[2].mend())
+        self._heap = [item for item in self._heap if item[2].mend()]
+        heapq.heapify(self._heap)
+        self._gone = 0
+        self.rows = sum(ticket.rows - ticket.placed for ticket in self.tickets())
+
     def last(self, count: int) -> list[Any]:
         """So many at most of those that came in order, the least urgent first, and as many of the
         others: under one patience these have the most time left."""

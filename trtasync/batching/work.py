@@ -83,6 +83,12 @@ class Ticket:
         self.batch: Batch | None = None
         self.row = 0
 
+    def mend(self) -> bool:
+        """Count anew how far it is placed; False if it waits no more."""
+        self.placed = sum(part.rows for part in self.parts or ())
+        staged = self.batch is not None and self in self.batch.entries
+        return not (self.gone or staged or self.placed == self.rows)
+
     @property
     def group(self) -> "Group":
         """The requests it may share a batch with."""
@@ -93,6 +99,11 @@ class Ticket:
     def rows(self) -> int:
         """Rows of the batch axis."""
         return self.form.rows
+
+    @property
+    def stays(self) -> bool:
+        """It was placed to the end, and somebody waits for it."""
+        return not self.gone
 
     @property
     def begun(self) -> bool:
@@ -114,6 +125,15 @@ class Part:
         self.row = 0
         self.placed = 0
         self.gone = False
+
+    def mend(self) -> bool:
+        """False if it waits no more."""
+        return not (self.gone or (self.batch is not None and self in self.batch.entries))
+
+    @property
+    def stays(self) -> bool:
+        """It was placed to the end, and somebody waits for it."""
+        return not self.gone and self in (self.whole.parts or ())
 
     @property
     def arrival(self) -> float:
@@ -224,6 +244,13 @@ class Batch:
         self.level = min(self.level, entry.level)
         self.arrival = min(self.arrival, entry.arrival)
         self.deadline = min(self.deadline, entry.deadline)
+
+    def mend(self) -> bool:
+        """Count anew, without what is gone or half placed; False if nothing is left."""
+        self.entries = [entry for entry in self.entries if entry.stays]
+        self.size = max([self.size, *(entry.row + entry.rows for entry in self.entries)])
+        self.gone = self.size - sum(entry.rows for entry in self.entries)
+        return bool(self.entries)
 
     def cut(self, first: int) -> list[Entry]:
         """Take out and give back the entries from index `first` on."""

@@ -1,7 +1,7 @@
 """What the requests hold: random rows by dtype, or rows of a file."""
 
+import math
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,15 +66,21 @@ class Inputs:
             )
         shapes = [self._request_shape(spec) for spec in specs]
         size = sum(
-            spec.dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+            spec.dtype.itemsize * math.prod(shape)
             for spec, shape in zip(specs, shapes, strict=True)
         )
         count = max(1, min(MOST_REQUESTS, MOST_BYTES // max(1, size)))
         chance = np.random.default_rng(self.seed)
-        return [
-            self._random_column(chance, spec, shape, count, many=len(specs) > 1)
-            for spec, shape in zip(specs, shapes, strict=True)
-        ]
+        try:
+            return [
+                self._random_column(chance, spec, shape, count, many=len(specs) > 1)
+                for spec, shape in zip(specs, shapes, strict=True)
+            ]
+        except (MemoryError, ValueError) as error:  # of more bytes than there can be
+            raise InvalidInput(
+                f"a request of {size} bytes cannot be made ({error}); give fewer rows, or smaller "
+                "shapes (--shape)."
+            ) from error
 
     def _random_column(
         self, chance: np.random.Generator, spec: TensorSpec, shape: Shape, count: int, many: bool
@@ -150,9 +156,13 @@ def read_samples(file: Path) -> dict[str, Array]:
         if isinstance(found, np.ndarray):
             raise ValueError("it holds one array without a name")
         with found:
-            return dict(found)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise InvalidInput(f"{file} cannot be read as an .npz file: {error}") from error
+            arrays = dict(found)
+        if others := sorted(name for name, each in arrays.items() if type(each) is not np.ndarray):
+            raise ValueError(f"{others} in it are no arrays")
+    except Exception as error:  # whatever numpy, zipfile and zlib make of bytes that are none
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InvalidInput(f"{file} cannot be read as an .npz file: {why}") from error
+    return arrays
 
 
 def random_array(chance: np.random.Generator, dtype: np.dtype[Any], shape: Shape) -> Array:

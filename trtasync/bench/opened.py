@@ -27,6 +27,8 @@ _OF_THE_ENGINE = (
     "max_queue_time",
     "padding",
     "loop_budget",
+    "run_timeout",
+    "max_row_bytes",
 )
 """What `open_engine` does with a backend; the others say how a model is loaded."""
 

@@ -6,6 +6,8 @@ from typing import Any
 from trtasync.bench.loads import Closed
 from trtasync.bench.report import Point, Report
 from trtasync.errors import BackendUnavailable, InvalidInput
+from trtasync.whole import written_whole
+from trtasync.words import shown
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's, which colour-blind people tell apart; lines differ in style and marker too."""
@@ -37,8 +39,19 @@ def plot(report: Report, path: Path) -> None:
     points = [point for point in report.points if point.latency_curve]
     _curves(left, points, report)
     _distributions(right, points)
-    figure.suptitle(f"{report.model} on {report.backend}: {_machine(report)}", fontsize=10)
-    figure.savefig(path, dpi=130)
+    head(figure, f"{report.model} on {report.backend}: {_machine(report)}")
+    save(figure, path)
+
+
+def head(figure: Any, text: str) -> None:
+    """Put words of others above a figure; a dollar sign begins no formula there."""
+    figure.suptitle(shown(text), fontsize=10, parse_math=False)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure, of the kind that the file's name says, as a whole."""
+    with written_whole(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), dpi=130)
 
 
 def _figure() -> Any:

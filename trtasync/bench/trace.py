@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.metrics import BatchRecord
+from trtasync.whole import written_whole
 
 MOST_REQUESTS = 20_000
 """Requests kept, the latest: some 20 MB of JSON, which Perfetto opens without effort."""
@@ -42,7 +43,8 @@ class Recorder:
 
     def write(self, path: Path) -> None:
         """Write the trace."""
-        path.write_text(json.dumps(trace(self.batches)))
+        with written_whole(path) as file:
+            file.write(json.dumps(trace(self.batches)).encode())
 
 
 def trace(batches: Iterable[BatchRecord]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from trtasync.build.cache import SharedCache
 from trtasync.build.config import BuilderConfig
 from trtasync.build.plan import Plan, build_plan
 from trtasync.build.progress import BuildProgress
@@ -17,6 +18,7 @@ __all__ = [
     "Plan",
     "Profile",
     "Shapes",
+    "SharedCache",
     "build_plan",
 ]
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.trials import open_onnx, open_plan
 from trtasync.errors import BuildError, InvalidInput
 from trtasync.rows.accuracy import Agreement, look_at
@@ -31,7 +32,7 @@ class AccuracyCheck:
             raise InvalidInput(f"check must be a number above 0, not {self.tolerance!r}.")
 
     def demand(
-        self, model: Path, plan: Path, device: int, batch_axes: Mapping[str, int | None]
+        self, model: Path, plan: PlanFile, device: int, batch_axes: Mapping[str, int | None]
     ) -> None:
         """Run both.
 
@@ -48,7 +49,7 @@ class AccuracyCheck:
             InferenceError: one of the two does not run.
         """
         with ExitStack() as closing:
-            subject = open_plan(plan, device, True, closing)
+            subject = open_plan(plan, device, closing)
             reference = open_onnx(model, closing).trial
             spec = subject.spec
             if batch_axes:

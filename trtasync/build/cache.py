@@ -1,12 +1,14 @@
 """Plans kept on disk by the content of what they were built from.
 
 An entry is two files: `KEY.plan`, and `KEY.json` with the plan's size and SHA-256, which is written
-last. A reader takes no lock: an entry that is not whole does not agree with its own checksum.
+last. A reader takes no lock: an entry that is not whole does not agree with its own checksum. That
+says nothing against whoever can write both: only files of a trusted owner are read (`trust`).
 """
 
 import hashlib
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,17 +17,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trtasync.build.files import make_folder, remove_unfinished, write_atomically
+from trtasync.build.files import (
+    PRIVATE,
+    cannot_write,
+    clear_the_way,
+    make_private,
+    remove_unfinished,
+    write_atomically,
+)
 from trtasync.build.locks import locked
+from trtasync.build.notes import UNREADABLE, read_note
 from trtasync.build.paths import read_path
-from trtasync.errors import BackendUnavailable, InvalidInput
+from trtasync.errors import BackendUnavailable, BuildError, InvalidInput
+from trtasync.trust import NotTrusted, Owner, close_to_others
 
 log = logging.getLogger("trtasync")
 
 FORMAT = 1
 """Part of every key: another number forgets all plans that were kept."""
 
-CacheChoice = bool | str | os.PathLike[str]
+
+@dataclass(frozen=True, slots=True)
+class SharedCache:
+    """A cache that one user fills and others read; their processes never write there.
+
+    Attributes:
+        folder: where.
+        owner: name or number of the user whose plans are taken, beside root's. When this user
+            builds with the same option, what is kept can be read by everybody.
+    """
+
+    folder: str | os.PathLike[str]
+    owner: str | int
+
+
+CacheChoice = bool | str | os.PathLike[str] | SharedCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +71,20 @@ class Entry:
     checksum: str
 
 
-def cache_folder(choice: CacheChoice) -> Path | None:
+def read_cache(choice: CacheChoice) -> "PlanCache | None":
+    """The cache that is meant; None for no cache.
+
+    Raises:
+        InvalidInput, BackendUnavailable: see `cache_folder`, and `Owner.named`.
+    """
+    if isinstance(choice, SharedCache):
+        folder = read_path("cache", choice.folder, "the path of a folder")
+        return PlanCache(folder, Owner.named(choice.owner))
+    place = cache_folder(choice)
+    return None if place is None else PlanCache(place)
+
+
+def cache_folder(choice: bool | str | os.PathLike[str]) -> Path | None:
     """Where plans are kept: a given folder, the user's cache folder (True), or nowhere (False).
 
     The environment variable TRTASYNC_CACHE_DIR stands for the user's cache folder.
@@ -57,7 +96,7 @@ def cache_folder(choice: CacheChoice) -> Path | None:
     if choice is False:
         return None
     if choice is not True:
-        return read_path("cache", choice, "True, False or a folder's path")
+        return read_path("cache", choice, "True, False, a folder's path or a SharedCache")
     if named := os.environ.get("TRTASYNC_CACHE_DIR"):
         return Path(named).expanduser()
     try:
@@ -88,10 +127,20 @@ class PlanCache:
 
     Attributes:
         folder: where; made when something is kept.
+        owner: whose plans are taken.
+        mode: of the files that are kept.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, shared: Owner | None = None):
+        """Args:
+        folder: where.
+        shared: whose it is, for everybody to read; None for a cache of this user's own.
+        """
         self.folder = folder
+        self.owner = Owner.me() if shared is None else shared
+        self.mode = PRIVATE if shared is None else 0o644
+        self._folder_mode = 0o700 if shared is None else 0o755
+        self._read_only = shared is not None and not shared.is_me
         self._plans = folder / "plans"
 
     @property
@@ -103,40 +152,74 @@ class PlanCache:
         """Where the plan of this key lies, if it is there."""
         return self._plans / f"{key}.plan"
 
-    def find(self, key: str) -> Entry | None:
-        """The entry of a key, if it is there and whole."""
+    def find(self, key: str, level: int = logging.WARNING) -> Entry | None:
+        """The entry of a key, if it is there, whole, and its owner's; `level` is that of the line
+        in the log where it is not as it should be.
+
+        Raises:
+            BuildError: others than the owner can write in the folder.
+        """
+        self._demand_owned()
         plan, note = self.plan_path(key), self._note_path(key)
         try:
-            known = json.loads(note.read_bytes())
-            wanted = known["bytes"], known["sha256"]
+            known = read_note(note, self.owner)
             facts, seconds = known["facts"], float(known["seconds"])
-            owner = key_of(facts)
+            size, checksum = known["bytes"], known["sha256"]
+            if key_of(facts) != key:
+                raise ValueError("of another plan")
+            if not math.isfinite(seconds):
+                raise ValueError(f"it took {seconds} s")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("%s: unreadable (%s); the plan is built again", note, error)
+        except UNREADABLE as error:
+            log.log(level, "%s: unreadable (%s); the plan is built again", note, error)
             return None
-        if owner != key:
-            log.warning("%s: of another plan; the plan is built again", note)
-            return None
-        if _checksum(plan) != wanted:
-            log.warning("%s: corrupt or incomplete; the plan is built again", plan)
-            return None
-        return Entry(plan, facts, seconds, known["sha256"])
+        try:
+            if self._is_whole(plan, size, checksum):
+                return Entry(plan, facts, seconds, checksum)
+            why = "corrupt or incomplete"
+        except OSError as error:
+            why = str(error)
+        log.log(level, "%s: %s; the plan is built again", plan, why)
+        return None
+
+    def _is_whole(self, plan: Path, size: object, checksum: object) -> bool:
+        with self.owner.open(plan) as file:
+            if os.fstat(file.fileno()).st_size != size:
+                return False  # however large it is: it need not be read
+            return hashlib.file_digest(file, "sha256").hexdigest() == checksum
+
+    def _demand_owned(self) -> None:
+        """A folder of others is an error, since building again would not mend it."""
+        try:
+            with self.owner.folder(self.folder, sticky=True):
+                if not self._read_only:
+                    close_to_others(self._plans, self._folder_mode)
+            with self.owner.folder(self._plans):
+                pass
+        except NotTrusted as error:
+            raise cannot_write(self._plans, error) from error
+        except OSError:
+            return  # it is not there yet, or whoever writes will see
 
     @contextmanager
     def writing(self, key: str, stop: threading.Event) -> Iterator[None]:
         """Be the only one who builds this key.
 
         Raises:
-            BuildError: the folder cannot be written.
+            BuildError: the folder cannot be written, or is another user's.
             Stopped: `stop` was set while somebody else was building.
         """
-        make_folder(self._plans)
+        if self._read_only:
+            raise BuildError(
+                f"{self.folder} has no such plan and is only read by this user: have its owner "
+                "build it with the same options, or choose a cache of your own."
+            )
+        make_private(self._plans, self._folder_mode)
         plan = self.plan_path(key)
         with locked(plan, stop):
-            remove_unfinished(plan)
-            remove_unfinished(self._note_path(key))
+            for path in self._paths(key):
+                remove_unfinished(path)
             yield
 
     def keep(self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float) -> Entry:
@@ -145,7 +228,6 @@ class PlanCache:
         Raises:
             BuildError: it cannot be written. What was there before stays or is gone, never torn.
         """
-        path = self.plan_path(key)
         view = memoryview(plan)
         checksum = hashlib.sha256(view).hexdigest()
         note = {
@@ -154,35 +236,31 @@ class PlanCache:
             "seconds": seconds,
             "facts": dict(facts),
         }
-        write_atomically(path, view)
-        write_atomically(self._note_path(key), json.dumps(note, indent=1).encode())
+        for path in self._paths(key):
+            try:
+                clear_the_way(path)
+            except OSError as error:
+                raise cannot_write(path, error) from error
+        path = self.plan_path(key)
+        write_atomically(path, view, self.mode)
+        write_atomically(self._note_path(key), json.dumps(note, indent=1).encode(), self.mode)
         return Entry(path, facts, seconds, checksum)
 
     def forget(self, key: str) -> None:
         """Remove what is kept of a key; only within `writing`."""
-        for path in (self._note_path(key), self.plan_path(key)):
+        for path in self._paths(key):
             with suppress(OSError):  # a note without its plan is no entry either
                 path.unlink()
 
-    def is_own(self, entry: Entry) -> bool:
-        """Only this user (or root) can have written it."""
-        if not hasattr(os, "getuid"):
-            return True
-        with suppress(OSError):
-            facts = [path.stat() for path in (entry.path, self._plans, self.folder)]
-            owners = {each.st_uid for each in facts} <= {os.getuid(), 0}
-            return owners and not any(each.st_mode & 0o022 for each in facts)
-        return False
+    def _paths(self, key: str) -> tuple[Path, Path, Path]:
+        """The note, which goes first, the note on rows, the plan."""
+        plan = self.plan_path(key)
+        return self._note_path(key), rows_path(plan), plan
 
     def _note_path(self, key: str) -> Path:
         return self._plans / f"{key}.json"
 
 
-def _checksum(path: Path) -> tuple[int, str]:
-    """(size, SHA-256) of a file; (-1, "") of one that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return file.tell(), digest
-    except OSError:
-        return -1, ""
+def rows_path(plan: Path) -> Path:
+    """Where a note on the rows of a kept plan lies, if there is one."""
+    return plan.with_suffix(".rows.json")

@@ -147,6 +147,11 @@ class BuilderConfig:
             raise InvalidInput("exclude_lean_runtime belongs to version_compatible; give both.")
 
     @property
+    def carries_code(self) -> bool:
+        """Plans built like this hold a runtime, which is run when they are opened."""
+        return self.version_compatible and not self.exclude_lean_runtime
+
+    @property
     def weak(self) -> tuple[str, ...]:
         """Flags by which TensorRT chooses types; () for a strongly typed network."""
         chosen = [name.upper() for name in ("fp16", "bf16", "int8") if getattr(self, name)]

@@ -1,26 +1,31 @@
-"""Files that are there as a whole or not at all."""
+"""What a build writes, and why it could not be written."""
 
 import errno
 import os
 import shutil
-import uuid
-from collections.abc import Callable
+import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from trtasync.errors import BuildError
+from trtasync.trust import NotTrusted, Owner, make_own
+from trtasync.whole import unfinished_name, written_whole
+
+PRIVATE = 0o600
+"""Mode of files that are of use to one user only."""
 
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 
 
-def check_writable(path: Path, source: Path | None = None) -> Path:
+def check_writable(path: Path, sources: Iterable[Path] = ()) -> Path:
     """Find out before a long build that its result could not be written. Makes the folder.
 
     Args:
         path: the file to be.
-        source: what it is built from.
+        sources: the files that it is built from.
 
     Returns:
         where to write: `path`, or what it is a link to.
@@ -35,9 +40,12 @@ def check_writable(path: Path, source: Path | None = None) -> Path:
             raise BuildError(f"{path} cannot be written: it is a folder. Name a file in it.")
         if target.exists() and not target.is_file():
             raise BuildError(f"{path} is no ordinary file, and would be replaced by one.")
-        if source is not None and target.exists() and target.samefile(source):
-            raise BuildError(f"{path} is the model itself; name another file for the plan.")
-        probe = _unfinished(target)
+        for source in sources:
+            if target.exists() and target.samefile(source):
+                raise BuildError(
+                    f"{path} is the model itself ({source}); name another file for the plan."
+                )
+        probe = unfinished_name(target)
         probe.open("xb").close()
         probe.unlink()
     except OSError as error:
@@ -45,68 +53,57 @@ def check_writable(path: Path, source: Path | None = None) -> Path:
     return target
 
 
-def write_atomically(path: Path, data: Any) -> None:
-    """Put a buffer into a file: under another name, synced, then renamed.
+def write_atomically(path: Path, data: Any, mode: int | None = None) -> None:
+    """Put a buffer into a file; see `written_whole`.
 
     Raises:
         BuildError: no permission, no space, no such folder. Nothing is left behind.
     """
-    _replace(path, lambda file: file.write(memoryview(data)))
-
-
-def copy_atomically(source: Path, path: Path) -> None:
-    """The same with the content of a file.
-
-    Raises:
-        BuildError: as for `write_atomically`, or the source is not there any more.
-    """
     try:
-        content = source.open("rb")
+        with written_whole(path, mode) as file:
+            file.write(memoryview(data))
     except OSError as error:
-        raise BuildError(f"{source} cannot be read any more: {error.strerror or error}.") from error
-    with content:
-        _replace(path, lambda file: shutil.copyfileobj(content, file, 1 << 20))
-
-
-def _replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    unfinished = _unfinished(path)
-    try:
-        with unfinished.open("xb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise
 
 
-def _unfinished(path: Path) -> Path:
-    """A name for what is to become `path`; short, because names may have 255 bytes at most."""
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename last; not every system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def copy_atomically(content: IO[bytes], path: Path) -> None:
+    """The same with what is in an open file."""
+    try:
+        with written_whole(path) as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def remove_unfinished(path: Path) -> None:
     """What writers of `path` left behind that were killed. Only while nobody else writes it."""
-    with suppress(OSError):
-        for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
+    for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
+        with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def clear_the_way(path: Path) -> bool:
+    """Take away what is no plain file where one of ours is to be; whether something was there.
+
+    A folder that holds something is moved aside, whatever that is.
+
+    Raises:
+        OSError: it stays.
+    """
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISREG(kind):
+        return False
+    if not stat.S_ISDIR(kind):
+        path.unlink()
+        return True
+    aside = unfinished_name(path)
+    path.rename(aside)
+    with suppress(OSError):
+        aside.rmdir()
+    return True
 
 
 def make_folder(folder: Path) -> None:
@@ -121,8 +118,29 @@ def make_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
+def make_private(folder: Path, mode: int = 0o700) -> None:
+    """Make a folder that nobody else can write, in one of the same kind.
+
+    Raises:
+        BuildError: it cannot be made, or is not this user's own.
+    """
+    above, me = folder.parent, Owner.me()
+    try:
+        if not above.exists():
+            above.parent.mkdir(parents=True, exist_ok=True)
+            make_own(above, mode)
+        with me.folder(above, sticky=True):
+            make_own(folder, mode)
+        with me.folder(folder):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def cannot_write(path: Path, error: OSError) -> BuildError:
     """Why, and what to do about it."""
+    if isinstance(error, NotTrusted):
+        return BuildError(f"{error}.")
     if error.errno in _FULL:
         remedy = f"Free some space on the disk of {path.parent}, or choose another folder"
     elif error.errno in _FORBIDDEN:

@@ -9,11 +9,12 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+from trtasync.backends.plan_files import PlanFile
 from trtasync.build import config as configs
 from trtasync.build.api import HostMemory
 from trtasync.build.axis_names import AxisNames
-from trtasync.build.cache import Entry, key_of
-from trtasync.build.files import check_writable, copy_atomically, write_atomically
+from trtasync.build.cache import Entry, PlanCache, key_of
+from trtasync.build.files import PRIVATE, check_writable, copy_atomically, write_atomically
 from trtasync.build.order import Built, Order
 from trtasync.build.phases import Phases, require_builder
 from trtasync.build.progress import Watch, make_monitor
@@ -22,6 +23,7 @@ from trtasync.build.sources import FunctionModel, OnnxModel, read_source
 from trtasync.build.timing import TimingCacheFile, timing_file
 from trtasync.errors import BuildError
 from trtasync.stopping import go_on
+from trtasync.trust import Owner
 
 log = logging.getLogger("trtasync")
 
@@ -56,8 +58,8 @@ class Job:
         model = read_source(order.source, order.cache_key)
         go_on(self._stop)
         if order.output is not None:
-            source = model.file.path if isinstance(model, OnnxModel) else None
-            self._output = check_writable(order.output, source)
+            sources = model.file.paths if isinstance(model, OnnxModel) else ()
+            self._output = check_writable(order.output, sources)
         facts = self._facts(phases, model)
         # a calibrator's data is nothing that a key could hold, unless the user names it
         known = model.digest is not None and (
@@ -69,23 +71,39 @@ class Job:
         entry = order.cache.find(key)
         if entry is None or entry.checksum == useless:
             with order.cache.writing(key, self._stop):
-                entry = order.cache.find(key)  # somebody else may have built it meanwhile
+                # somebody else may have built it meanwhile
+                entry = order.cache.find(key, logging.DEBUG)
                 if entry is None or entry.checksum == useless:
                     plan, seconds = self._build(phases, model)
                     entry = order.cache.keep(key, plan, facts, seconds)
-                    return self._delivered(entry, key, model.axes, cached=False, own=True)
+                    return self._delivered(order.cache, entry, key, model.axes, cached=False)
         self._check_kept(entry, key, model)
         log.info("%s: plan %s... taken from the cache", model.name, key[:12])
-        own = order.cache.is_own(entry)
-        return self._delivered(entry, key, model.axes, cached=True, own=own)
+        return self._delivered(order.cache, entry, key, model.axes, cached=True)
 
-    def _delivered(self, entry: Entry, key: str, axes: AxisNames, cached: bool, own: bool) -> Built:
+    def _delivered(
+        self, cache: PlanCache, entry: Entry, key: str, axes: AxisNames, cached: bool
+    ) -> Built:
         path = entry.path
         if self._output is not None:
             go_on(self._stop)
-            copy_atomically(path, self._output)
+            try:
+                with cache.owner.open(path) as plan:
+                    copy_atomically(plan, self._output)
+            except OSError as error:
+                raise BuildError(f"{path} cannot be read any more: {error}.") from error
             path = self._order.output or self._output
-        return Built(path, key, cached, entry.seconds, entry.checksum, own, entry.facts, axes)
+        return Built(
+            path=path,
+            key=key,
+            cached=cached,
+            seconds=entry.seconds,
+            checksum=entry.checksum,
+            owner=cache.owner,
+            mode=cache.mode,
+            facts=entry.facts,
+            axes=axes,
+        )
 
     def _without_cache(
         self, phases: Phases, model: OnnxModel | FunctionModel, facts: Mapping[str, Any]
@@ -94,7 +112,17 @@ class Job:
         assert output is not None  # `make_order` has looked
         plan, seconds = self._build(phases, model)
         write_atomically(output, plan)
-        return Built(self._order.output or output, "", False, seconds, "", True, facts, model.axes)
+        return Built(
+            path=self._order.output or output,
+            key="",
+            cached=False,
+            seconds=seconds,
+            checksum="",
+            owner=Owner.me(),
+            mode=PRIVATE,
+            facts=facts,
+            axes=model.axes,
+        )
 
     def _facts(self, phases: Phases, model: OnnxModel | FunctionModel) -> dict[str, Any]:
         order, device = self._order, phases.device
@@ -162,25 +190,26 @@ class Job:
             return
         with TemporaryDirectory(prefix="trtasync-") as folder:
             path = Path(folder) / "model.plan"
-            write_atomically(path, plan)
-            self._check(path, model)
+            write_atomically(path, plan, PRIVATE)
+            self._check(path, model, Owner.me())
 
     def _check_kept(self, entry: Entry, key: str, model: OnnxModel | FunctionModel) -> None:
         """A plan in the cache may be older than the wish to have it checked."""
         cache = self._order.cache
         assert cache is not None
         try:
-            self._check(entry.path, model)
+            self._check(entry.path, model, cache.owner)
         except BuildError:
             with cache.writing(key, self._stop):
                 cache.forget(key)
             raise
 
-    def _check(self, plan: Path, model: OnnxModel | FunctionModel) -> None:
+    def _check(self, plan: Path, model: OnnxModel | FunctionModel, owner: Owner) -> None:
         order = self._order
         if order.check is not None and isinstance(model, OnnxModel):
             go_on(self._stop)
-            order.check.demand(model.file.path, plan, order.device, order.batch_axes)
+            kept = PlanFile(plan, owner, order.config.carries_code and owner.is_me)
+            order.check.demand(model.file.path, kept, order.device, order.batch_axes)
 
     def _timing(self, phases: Phases) -> TimingCacheFile | None:
         cache = self._order.cache

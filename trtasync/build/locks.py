@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trtasync.build.files import cannot_write
+from trtasync.build.files import cannot_write, clear_the_way
 from trtasync.errors import BackendUnavailable
 from trtasync.stopping import go_on
 
@@ -36,7 +36,13 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
         raise BackendUnavailable(
             f"keeping plans needs the filelock package: pip install 'trtasync[build]' ({error})."
         ) from error
-    lock = FileLock(path.with_name(path.name + ".lock"))
+    file = path.with_name(path.name + ".lock")
+    try:
+        if clear_the_way(file):  # the lock would be what a link leads to, or wait for a pipe
+            log.warning("%s: no plain file; taken away", file)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    lock = FileLock(file, mode=0o600)
     told = False
     while True:
         try:

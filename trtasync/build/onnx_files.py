@@ -1,6 +1,8 @@
 """What an ONNX file says of itself, read with the `onnx` package; no GPU is needed."""
 
 import hashlib
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from trtasync.build.external import external_files
 from trtasync.errors import BackendUnavailable, BuildError, PlanError
-from trtasync.tensors import Dim, ModelSpec, TensorSpec
+from trtasync.tensors import MOST_BYTES, Dim, ModelSpec, TensorSpec
 
 Stamp = tuple[int, int, int]
 """(inode, bytes, time of the last change) of a file."""
@@ -33,6 +36,11 @@ class OnnxFile:
     model: Any
     external: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return self.path, *self.external
 
     def digest(self) -> str:
         """SHA-256 of the file and of all its external files, by their names."""
@@ -80,7 +88,7 @@ def read_onnx(path: Path) -> OnnxFile:
 
     Raises:
         BackendUnavailable: the `onnx` package is not installed.
-        BuildError: it is no file, not ONNX, truncated, or an external file is missing.
+        BuildError: it is no file, not ONNX, truncated, or an external file is not as it should be.
     """
     try:
         import onnx
@@ -102,7 +110,9 @@ def read_onnx(path: Path) -> OnnxFile:
         raise _not_onnx(path, "it holds no graph")
     if _lacks_operator_set(model):
         raise _not_onnx(path, "it names no operator set")
-    external = _external_files(path, model)
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise _not_onnx(path, "a name in it is no UTF-8")
+    external = external_files(path, _tensors(model), _stored_bytes)
     return OnnxFile(path, data, model, external, tuple(map(_stamp, external)))
 
 
@@ -135,32 +145,6 @@ def _opened(path: Path) -> Any:
         return path.open("rb")
     except OSError as error:
         raise BuildError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-def _external_files(path: Path, model: Any) -> tuple[Path, ...]:
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    folder = path.parent
-    names = {
-        ExternalDataInfo(tensor).location
-        for tensor in _tensors(model)
-        if uses_external_data(tensor)
-    }
-    files = []
-    for name in sorted(names):
-        file = folder / name
-        # by its name only: files beside the model may well be links (a download cache's)
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise BuildError(
-                f"{path} wants weights from {name}, which is not beside it; for safety only files "
-                "in the model's own folder are read. Save the model again with its weights there."
-            )
-        if not file.is_file():
-            raise BuildError(
-                f"{path} keeps weights in {name}, which is missing from {folder}; copy it there."
-            )
-        files.append(file)
-    return tuple(files)
 
 
 def _graphs(model: Any) -> Iterator[Any]:
@@ -205,9 +189,37 @@ def _tensors(model: Any) -> Iterator[Any]:
             yield from attribute.tensors
 
 
+def _texts(model: Any) -> Iterator[Any]:
+    """Every name that is read here. Protobuf gives the bytes of one that is no UTF-8."""
+    yield from (model.producer_name, model.producer_version)
+    for opset in model.opset_import:
+        yield opset.domain
+    for value in (*model.graph.input, *model.graph.output):
+        yield value.name
+        for dim in value.type.tensor_type.shape.dim:
+            yield dim.dim_param
+    for node in _nodes(model):
+        yield from (node.op_type, node.domain, *node.input, *node.output)
+    for tensor in _tensors(model):
+        yield tensor.name
+
+
 def _bytes_of(tensor: Any) -> int:
-    count = int(np.prod(tuple(tensor.dims), dtype=np.int64))
-    return count * _dtype(tensor.name, tensor.data_type).itemsize
+    if any(length < 0 for length in tensor.dims):
+        raise PlanError(f"tensor '{tensor.name}' has a negative length; export the model again.")
+    total: int = math.prod(tensor.dims) * _dtype(tensor.name, tensor.data_type).itemsize
+    if total >= MOST_BYTES:
+        raise PlanError(
+            f"tensor '{tensor.name}' claims to have more bytes than any memory; export the model "
+            "again."
+        )
+    return total
+
+
+def _stored_bytes(tensor: Any) -> int:
+    """Bytes that a tensor takes in a file at least: several elements may share one."""
+    packed = re.search(r"(int|float)[1-7](_|$)", _dtype(tensor.name, tensor.data_type).name)
+    return 0 if packed else _bytes_of(tensor)
 
 
 def _tensor(value: Any) -> TensorSpec:

@@ -12,6 +12,7 @@ from trtasync.build.config import BuilderConfig
 from trtasync.build.progress import ProgressCallback
 from trtasync.build.sources import Source
 from trtasync.profiles import Profile
+from trtasync.trust import Owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class Built:
         cached: no build was needed.
         seconds: the build took, now or when the entry was made.
         checksum: SHA-256 of the plan; "" when it is not kept.
-        own: built just now, or kept where only this user can write.
+        owner: whose file it is; held against what is opened, whatever was found before.
+        mode: of files beside it.
         facts: what the plan was built from and for.
         axes: tensor name -> its axes, as far as the model names them.
     """
@@ -51,6 +53,7 @@ class Built:
     cached: bool
     seconds: float
     checksum: str
-    own: bool
+    owner: Owner
+    mode: int
     facts: Mapping[str, Any]
     axes: AxisNames

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt.api import CudaEngine, ExecutionContext, Runtime
 from trtasync.backends.tensorrt.engines import deserialize, deserialize_bytes
 from trtasync.backends.tensorrt.library import Library, library, make_runtime
@@ -288,7 +289,7 @@ class Phases:
             PlanError: it cannot be read, or was built for another TensorRT or GPU.
         """
         if isinstance(plan, (str, os.PathLike)):
-            return deserialize(self.library, runtime, Path(plan), self.device)
+            return deserialize(self.library, runtime, PlanFile(Path(plan)), self.device)
         return deserialize_bytes(self.library, runtime, plan, self.device)
 
     def context(self, engine: CudaEngine) -> ExecutionContext:

@@ -10,7 +10,7 @@ from typing import Any
 
 from trtasync.build.agreement import AccuracyCheck
 from trtasync.build.axis_names import AxisNames
-from trtasync.build.cache import CacheChoice, PlanCache, cache_folder
+from trtasync.build.cache import CacheChoice, read_cache
 from trtasync.build.config import BuilderConfig
 from trtasync.build.order import Built, Order
 from trtasync.build.paths import read_path
@@ -82,7 +82,9 @@ async def build_plan(
             and all of them by default, are derived from the model and `max_batch_size`.
         max_batch_size: rows of the largest batch of derived profiles. Default: 32.
         config: how to build; see `BuilderConfig`.
-        cache: keep plans in the user's cache folder (True), in a given folder, or not (False).
+        cache: keep plans in the user's cache folder (True), in a given folder, or not (False). Only
+            files that this user or root owns, and nobody else can write, are taken from it; see
+            `SharedCache` for what another user keeps.
         cache_key: what identifies the network, for a function or a calibrator that nobody can look
             into: without one these are not cached. Added to a file's own content.
         device: index of the GPU to build for.
@@ -155,10 +157,10 @@ def make_order(
     plain = callable(progress) and not iscoroutinefunction(progress)
     _demand("progress", progress, "a function (not a coroutine function)", plain)
     _demand("batch_axes", batch_axes, "a mapping", isinstance(batch_axes, Mapping))
-    folder = cache_folder(cache)
+    kept_in = read_cache(cache)
     known = isinstance(source, (str, os.PathLike)) and (config is None or config.calibrator is None)
-    if output is None and (folder is None or not (known or cache_key)):
-        why = "without a cache" if folder is None else "nobody can tell two such networks apart"
+    if output is None and (kept_in is None or not (known or cache_key)):
+        why = "without a cache" if kept_in is None else "nobody can tell two such networks apart"
         raise InvalidInput(
             f"the plan has nowhere to go: {why}. Say where to put it (output), or what identifies "
             "the network in the cache (cache_key)."
@@ -169,7 +171,7 @@ def make_order(
         max_batch_size=max_batch_size,
         config=config or BuilderConfig(),
         output=None if output is None else read_path("output", output),
-        cache=None if folder is None else PlanCache(folder),
+        cache=kept_in,
         cache_key=cache_key,
         device=device,
         batch_axes=batch_axes or {},

@@ -2,14 +2,26 @@
 
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from trtasync.build.api import BuilderConfiguration
-from trtasync.build.files import make_folder, remove_unfinished, write_atomically
+from trtasync.build.api import BuilderConfiguration, TimingCache
+from trtasync.build.files import (
+    PRIVATE,
+    clear_the_way,
+    make_private,
+    remove_unfinished,
+    write_atomically,
+)
 from trtasync.build.locks import locked
 from trtasync.errors import BuildError
+from trtasync.trust import Owner, read_whole
 
 log = logging.getLogger("trtasync")
+
+MOST_BYTES: Final = 256 << 20
+"""Of a file of them; hundreds of builds add up to a few megabytes."""
 
 
 def timing_file(folder: Path, version: str, gpu: str, capability: str) -> Path:
@@ -28,13 +40,21 @@ class TimingCacheFile:
         self.path = path
 
     def load_into(self, config: BuilderConfiguration) -> None:
-        """Give a config what is known; an unreadable file counts as empty."""
+        """Give a config what is known; what cannot be read or trusted counts as empty."""
         try:
-            known = self.path.read_bytes()
-        except OSError:
+            known = self._read()
+        except (OSError, ValueError) as error:
+            log.warning("%s: not usable, begun anew: %s", self.path, error)
             known = b""
         if not (known and self._set(config, known)):
             self._set(config, b"")
+
+    def _read(self) -> bytes:
+        try:
+            with Owner.me().open(self.path) as file:
+                return read_whole(file, MOST_BYTES)
+        except FileNotFoundError:
+            return b""
 
     def _set(self, config: BuilderConfiguration, known: bytes) -> bool:
         cache = config.create_timing_cache(known)
@@ -49,15 +69,20 @@ class TimingCacheFile:
         if learned is None:
             return
         try:
-            make_folder(self.path.parent)
+            make_private(self.path.parent)
             with locked(self.path):
                 remove_unfinished(self.path)
-                if self.path.exists():
-                    others = config.create_timing_cache(self.path.read_bytes())
-                    if others is not None and not learned.combine(others, False):
-                        log.warning("%s: could not be combined; it is replaced", self.path)
+                self._combine(config, learned)
                 serialized = learned.serialize()
                 if serialized is not None:
-                    write_atomically(self.path, serialized)
+                    clear_the_way(self.path)
+                    write_atomically(self.path, serialized, PRIVATE)
         except (BuildError, OSError) as error:
             log.warning("the timing cache was not kept: %s", error)
+
+    def _combine(self, config: BuilderConfiguration, learned: TimingCache) -> None:
+        with suppress(OSError, ValueError):  # `load_into` has said why
+            known = self._read()
+            others = config.create_timing_cache(known) if known else None
+            if others is not None and not learned.combine(others, False):
+                log.warning("%s: could not be combined; it is replaced", self.path)

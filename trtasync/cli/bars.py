@@ -15,6 +15,7 @@ from rich.progress import (
 from rich.progress import TimeElapsedColumn as Elapsed
 
 from trtasync.build import BuildProgress
+from trtasync.words import shown
 
 
 class Bar:
@@ -77,7 +78,7 @@ class BuildBars(Bar):
     def _begin(self, news: BuildProgress) -> TaskID:
         depth = self._depths.get(news.parent, 0) + 1 if news.parent is not None else 0
         self._depths[news.phase] = depth
-        task = self._progress.add_task("  " * depth + news.phase, total=news.steps)
+        task = self._progress.add_task("  " * depth + shown(news.phase), total=news.steps)
         self._tasks[news.phase] = task
         return task
 

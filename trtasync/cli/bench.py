@@ -44,7 +44,7 @@ from trtasync.cli.arguments import (
 )
 from trtasync.cli.bench_tables import SampleBar, show
 from trtasync.cli.failures import INTERRUPTED, failures, stop, until_interrupted
-from trtasync.cli.outputs import STDOUT, check_outputs, deliver
+from trtasync.cli.outputs import STDOUT, check_outputs, check_picture, deliver
 
 LOAD = "The load"
 
@@ -161,7 +161,8 @@ def bench(
             "profiles": profile or None,
             "graphs": read_switch(graphs),
         }
-        check_outputs(as_json, picture, trace)
+        check_outputs(model, as_json, picture, trace, inputs=(samples,))
+        check_picture(picture)
         with SampleBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
             work = Benchmark(model, settings, progress=bar, **options)
             report, interrupted = until_interrupted(work)

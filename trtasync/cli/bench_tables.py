@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from trtasync.bench import Point, Report
 from trtasync.bench import Progress as News
 from trtasync.cli.bars import Bar
-from trtasync.cli.tables import bar, new_table, show_table
+from trtasync.cli.tables import add_row, bar, new_table, say, show_table
+from trtasync.words import shown
 
 WIDEST = 30
 """Characters of the longest bar of a histogram."""
@@ -33,7 +33,7 @@ class SampleBar(Bar):
         shown: False draws nothing.
         """
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -45,7 +45,10 @@ class SampleBar(Bar):
         """Draw a piece of news."""
         rate = "" if news.rate is None else f" (before: {news.rate:,.0f}/s)"
         self._progress.update(
-            self._task, completed=news.step, total=news.steps, description=f"{news.doing}{rate}"
+            self._task,
+            completed=news.step,
+            total=news.steps,
+            description=shown(f"{news.doing}{rate}"),
         )
         self._progress.refresh()
 
@@ -53,12 +56,12 @@ class SampleBar(Bar):
 def show(console: Console, report: Report) -> None:
     """Print a report."""
     asked = report.parameters
-    console.print(
-        Text(
-            f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, "
-            f"{asked['lanes']} lane(s), batches of at most {asked['largest_batch']}, "
-            f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians"
-        )
+    say(
+        console,
+        f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, "
+        f"{asked['lanes']} lane(s), batches of at most {asked['largest_batch']}, "
+        f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians",
+        fold=True,
     )
     points = report.points
     _throughput(console, report, points)
@@ -68,7 +71,7 @@ def show(console: Console, report: Report) -> None:
     _yardsticks(console, report)
     _notes(console, points)
     if report.ended == "interrupted":
-        console.print(Text("Partial: the benchmark was interrupted."))
+        say(console, "Partial: the benchmark was interrupted.", fold=True)
 
 
 def _machine(report: Report) -> str:
@@ -106,14 +109,15 @@ def _show_points(
     """A line per load."""
     table = new_table(console, title, *columns)
     for point in points:
-        table.add_row(point.load.name, *(cell(point) for cell in columns.values()))
+        add_row(table, point.load.name, *(cell(point) for cell in columns.values()))
     show_table(console, table)
 
 
 def _stages(console: Console, points: list[Point]) -> None:
     table = new_table(console, "us by stage", *HEADS, "rows", "padded")
     for point in points:
-        table.add_row(
+        add_row(
+            table,
             point.load.name,
             *(_stage(point, f"{stage}_us") for stage in STAGES),
             _number(point, "batch_mean"),
@@ -130,7 +134,7 @@ def _histograms(console: Console, points: list[Point]) -> None:
         for line, (size, count) in enumerate(_largest(point.batch_sizes)):
             name = point.load.name if line == 0 else ""
             length = max(1, round(count / most * WIDEST))
-            table.add_row(name, size, f"{count:,}", bar(console, length))
+            add_row(table, name, size, f"{count:,}", bar(console, length))
     show_table(console, table)
 
 
@@ -149,7 +153,7 @@ def _yardsticks(console: Console, report: Report) -> None:
     for name, figures in report.to_json()["yardsticks"].items():
         rate = figures["figures"]["rows_per_second"]
         text = f"{name}: {rate['median']:,.0f} rows/s ({rate['min']:,.0f} .. {rate['max']:,.0f})"
-        console.print(Text(f"{text}, {_ABOUT[name]}"))
+        say(console, f"{text}, {_ABOUT[name]}", fold=True)
 
 
 _ABOUT = {
@@ -174,7 +178,7 @@ def _notes(console: Console, points: list[Point]) -> None:
                 "time to ask"
             )
         if lost:
-            console.print(Text(f"{point.load.name}: in a round {', '.join(lost)}"))
+            say(console, f"{point.load.name}: in a round {', '.join(lost)}", fold=True)
 
 
 def _rate(point: Point, name: str) -> str:

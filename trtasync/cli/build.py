@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 import anyio
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from trtasync.bench.inputs import read_samples
-from trtasync.build import BuilderConfig, Plan, Profile, build_plan
+from trtasync.build import BuilderConfig, Plan, Profile, SharedCache, build_plan
 from trtasync.cli.arguments import (
     AsJson,
     BatchAxes,
@@ -28,6 +27,7 @@ from trtasync.cli.bars import BuildBars
 from trtasync.cli.failures import failures
 from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 from trtasync.cli.sizes import parse_size, written_size
+from trtasync.cli.tables import say
 from trtasync.errors import InvalidInput
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
@@ -130,6 +130,13 @@ def build(
             rich_help_panel=CACHE,
         ),
     ] = None,
+    cache_owner: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose plans in --cache-dir are taken; others read them, this user fills it.",
+            rich_help_panel=CACHE,
+        ),
+    ] = None,
     cache: Annotated[
         bool, typer.Option(help="Keep the plan, or use a kept one.", rich_help_panel=CACHE)
     ] = True,
@@ -192,15 +199,16 @@ def build(
             "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
             "max_batch_size": max_batch_size,
             "config": config,
-            "cache": (cache_dir or True) if cache else False,
+            "cache": _cache(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
             "batch_axes": read_batch_axes(batch_axis) or None,
             "check": check,
             "samples": None if samples is None else read_samples(samples),
         }
-        check_outputs(as_json)
-        plan = _run(_source(model), options, shown=not quiet and as_json != STDOUT)
+        source = _source(model)
+        check_outputs(_file_of(source), as_json, inputs=(samples,), plan=output)
+        plan = _run(source, options, shown=not quiet and as_json != STDOUT)
         deliver(json.dumps(_facts(plan), indent=2), as_json, partial(_show, plan=plan))
 
 
@@ -211,6 +219,14 @@ def _run(source: Any, options: dict[str, Any], shown: bool) -> Plan:
             return await build_plan(source, progress=bars, **options)
 
         return anyio.run(main)
+
+
+def _cache(folder: Path | None, owner: str | None) -> bool | Path | SharedCache:
+    if owner is None:
+        return folder or True
+    if folder is None:
+        raise InvalidInput("--cache-owner says whose --cache-dir is; give both.")
+    return SharedCache(folder, int(owner) if owner.isdecimal() else owner)
 
 
 def _profiles(texts: list[str], three: tuple[str | None, ...]) -> list[Profile]:
@@ -226,7 +242,7 @@ def _profiles(texts: list[str], three: tuple[str | None, ...]) -> list[Profile]:
 def _source(model: str) -> Any:
     """A path, or the function that `module:function` names."""
     module, colon, name = model.rpartition(":")
-    if not colon or Path(model).exists() or os.sep in model or not module:
+    if not colon or os.path.exists(model) or os.sep in model or not module:
         return model
     sys.path.insert(0, os.getcwd())  # as `python -m` does
     try:
@@ -236,6 +252,14 @@ def _source(model: str) -> Any:
     if not callable(found):
         raise InvalidInput(f"{model}: the module {module} has no function {name}.")
     return found
+
+
+def _file_of(source: Any) -> Path | None:
+    """Where a model or a network function is written down."""
+    if isinstance(source, str):
+        return Path(source)
+    name = getattr(sys.modules.get(source.__module__), "__file__", None)
+    return None if name is None else Path(name)
 
 
 def _facts(plan: Plan) -> dict[str, Any]:
@@ -256,4 +280,4 @@ def _show(console: Console, plan: Plan) -> None:
         f"{plan.path}: {written_size(plan.path.stat().st_size)}, {how} {plan.seconds:.1f} s "
         f"with TensorRT {plan.tensorrt} for {plan.gpu}"
     )
-    console.print(Text(line), soft_wrap=True)
+    say(console, line)

@@ -69,7 +69,7 @@ def check(
 ) -> None:
     """Check that rows do not influence each other, and that a plan's numbers are right."""
     with failures(debug):
-        check_outputs(as_json)
+        check_outputs(model, as_json, inputs=(plan, samples))
         report = check_model(
             model,
             plan=plan,

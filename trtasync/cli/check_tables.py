@@ -3,9 +3,8 @@
 import math
 
 from rich.console import Console
-from rich.text import Text
 
-from trtasync.cli.tables import new_table, show_facts, show_table
+from trtasync.cli.tables import add_row, new_table, say, show_facts, show_table
 from trtasync.inspection import CheckReport
 from trtasync.rows import Finding, Verdict
 
@@ -34,7 +33,7 @@ def show(console: Console, report: CheckReport) -> None:
     _numbers(console, report)
     console.print()
     for line in report.problems or ["All is well."]:
-        console.print(Text(line), soft_wrap=True)
+        say(console, line)
 
 
 def _axis(name: str, axis: int | None) -> str:
@@ -46,7 +45,7 @@ def _rows(console: Console, report: CheckReport) -> None:
     for each in report.outputs:
         if (found := each.finding) is not None:
             axis = "-" if found.axis is None else str(found.axis)
-            table.add_row(Text(each.name), found.verdict.value, axis, Text(_evidence(found)))
+            add_row(table, each.name, found.verdict.value, axis, _evidence(found))
     show_table(console, table)
 
 
@@ -68,7 +67,7 @@ def _numbers(console: Console, report: CheckReport) -> None:
         if compared:
             pair = (agreement.absolute, agreement.relative) if agreement else (math.nan, math.nan)
             cells += map(_figure, pair)
-        table.add_row(Text(each.name), *cells)
+        add_row(table, each.name, *cells)
     show_table(console, table)
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn, Protocol, TypeVar
 import typer
 
 from trtasync.errors import BackendUnavailable, InvalidInput, PlanError, TrtasyncError
+from trtasync.words import one_line
 
 UNEXPECTED, ARGUMENTS, UNAVAILABLE, MODEL, OTHER, GOAL_MISSED, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
 
@@ -74,7 +75,7 @@ def failures(debug: bool) -> Iterator[None]:
 
 def stop(code: int, line: str) -> NoReturn:
     """Say a line on stderr, and end with a code."""
-    print(f"trtasync: {line}", file=sys.stderr)  # noqa: T201 - the one output
+    print(f"trtasync: {one_line(line)}", file=sys.stderr)  # noqa: T201 - the one output
     raise typer.Exit(code)
 
 

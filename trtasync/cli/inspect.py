@@ -53,7 +53,7 @@ def inspect(
 ) -> None:
     """Show what a model holds: an .onnx file on any machine, a plan on the GPU it is for."""
     with failures(debug):
-        check_outputs(as_json)
+        check_outputs(model, as_json)
         report: OnnxReport | PlanReport
         wanted, axes = read_batching(batching), read_batch_axes(batch_axis)
         if model.suffix == ".onnx":

@@ -1,30 +1,94 @@
 """Where results go: files first, then the terminal."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 
 from rich.console import Console
 
+from trtasync.backends.plan_files import is_plan
 from trtasync.bench.plot import check as check_plot
-from trtasync.errors import InvalidInput
+from trtasync.build.onnx_files import read_onnx
+from trtasync.errors import InvalidInput, TrtasyncError
+from trtasync.whole import written_whole
 
 STDOUT = "-"
 
 
-def check_outputs(as_json: str | None, picture: Path | None = None, *more: Path | None) -> None:
-    """Before minutes are spent on what could not be kept.
+def check_outputs(
+    model: Path | None,
+    as_json: str | None,
+    *more: Path | None,
+    inputs: Iterable[Path | None] = (),
+    plan: Path | None = None,
+) -> None:
+    """Before minutes are spent on what could not be kept, or would be kept in an input's place.
+
+    Args:
+        model: its file; those that hold its weights are found.
+        as_json: where the JSON goes.
+        *more: other files that are written.
+        inputs: other files that are read.
+        plan: another one, whose folder is made.
 
     Raises:
-        InvalidInput: a file cannot be written, or no picture be drawn.
+        InvalidInput: a file cannot be written, or is an input or another output too.
     """
-    for file in filter(None, (_file(as_json), picture, *more)):
+    outputs = list(filter(None, (_file(as_json), *more)))
+    for file in outputs:
         if not file.absolute().parent.is_dir():
             raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
         if file.is_dir():
             raise InvalidInput(f"{file} is a folder; name a file to write.")
-    if picture is not None:
-        check_plot(picture)
+    if plan is not None:
+        outputs.append(plan)
+    for one, other in combinations(outputs, 2):
+        if _same(one, other):
+            raise InvalidInput(f"{one} and {other} are one file, to be written twice; name two.")
+    if there := [file for file in outputs if file.exists()]:
+        _demand_other(there, (*_files_of(model), *filter(None, inputs)))
+
+
+def _demand_other(outputs: Iterable[Path], inputs: Sequence[Path]) -> None:
+    """Files are written over, but none that is read."""
+    for file in outputs:
+        for source in inputs:
+            if _same(file, source):
+                raise InvalidInput(
+                    f"{file} would be written over, and is an input ({source}); name another file "
+                    "to write."
+                )
+
+
+def check_picture(file: Path | None) -> None:
+    """The same for a picture.
+
+    Raises:
+        InvalidInput, BackendUnavailable: it cannot be drawn.
+    """
+    if file is not None:
+        check_plot(file)
+
+
+def _files_of(model: Path | None) -> Sequence[Path]:
+    """All that a model is read from."""
+    if model is None:
+        return ()
+    if model.is_file() and not is_plan(model):
+        with suppress(TrtasyncError):  # whoever opens it says what is wrong
+            return read_onnx(model).paths
+    return (model,)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """By whatever names; two that are not there yet are one by the same path."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def deliver(
@@ -43,7 +107,8 @@ def deliver(
     """
     try:
         if (file := _file(as_json)) is not None:
-            file.write_text(text + "\n", encoding="utf-8")
+            with written_whole(file) as whole:
+                whole.write(f"{text}\n".encode())
         for write in files:
             write()
     except OSError as error:

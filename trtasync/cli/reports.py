@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from trtasync.cli.sizes import written_size
-from trtasync.cli.tables import new_table, show_facts, show_table
+from trtasync.cli.tables import add_row, new_table, show_facts, show_table
 from trtasync.inspection import OnnxReport, PlanReport, TensorReport
 
 OPERATORS_SHOWN = 8
@@ -89,7 +88,7 @@ def _tensors(
             axes = ", ".join("?" if dim is None else str(dim) for dim in tensor.shape)
             place = " (values in host memory)" if tensor.host else ""
             rows = "-" if tensor.batch_axis is None else f"axis {tensor.batch_axis}"
-            table.add_row(role, Text(tensor.name), tensor.dtype, Text(f"[{axes}]{place}"), rows)
+            add_row(table, role, tensor.name, tensor.dtype, f"[{axes}]{place}", rows)
     show_table(console, table)
 
 
@@ -100,9 +99,10 @@ def _profiles(console: Console, report: PlanReport) -> None:
         size = written_size(report.context_bytes[index])
         for line, (name, shapes) in enumerate(profile.items()):
             first = line == 0
-            table.add_row(
+            add_row(
+                table,
                 str(index) if first else "",
-                Text(name),
+                name,
                 shapes.replace("/", " / "),
                 size if first else "",
             )
@@ -115,7 +115,7 @@ def _layers(console: Console, layers: Sequence[Any]) -> None:
         return
     table = new_table(console, "layer", "type", "outputs", figures=False)
     for layer in layers:
-        table.add_row(*map(Text, _layer(layer)))
+        add_row(table, *_layer(layer))
     show_table(console, table)
 
 

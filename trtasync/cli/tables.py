@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from trtasync.words import shown
+
 PLAIN_HEAD = Box("    \n    \n -- \n" + "    \n" * 5, ascii=True)
 """`SIMPLE_HEAD` for terminals without line drawing; rich itself would draw a wider box."""
 
@@ -56,13 +58,23 @@ def _width(column: Column) -> int:
     return GAP + max(len(str(cell)) for cell in (column.header, *column.cells))
 
 
+def add_row(table: Table, *cells: str, style: str | None = None) -> None:
+    """Add words of others: no markup, no control characters."""
+    table.add_row(*(Text(shown(cell)) for cell in cells), style=style)
+
+
+def say(console: Console, text: str, *, fold: bool = False) -> None:
+    """Print a line of such words; `fold` breaks it where the terminal ends."""
+    console.print(Text(shown(text)), soft_wrap=not fold)
+
+
 def show_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
     """Names and what they are, a line each."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in facts:
-        table.add_row(name, Text(text))
+        add_row(table, name, text)
     console.print(table)
 
 

@@ -37,7 +37,7 @@ from trtasync.cli.failures import (
     stop,
     until_interrupted,
 )
-from trtasync.cli.outputs import STDOUT, check_outputs, deliver
+from trtasync.cli.outputs import STDOUT, check_outputs, check_picture, deliver
 from trtasync.cli.tune_tables import TuneBar, show
 from trtasync.errors import InvalidInput
 from trtasync.tune import Report, Settings, Tuning, plot
@@ -142,7 +142,8 @@ def tune(
             "batch_axes": read_batch_axes(batch_axis) or None,
         }
         given = {name: value for name, value in options.items() if value is not None}
-        check_outputs(as_json, picture)
+        check_outputs(model, as_json, picture, inputs=(samples, state))
+        check_picture(picture)
         with TuneBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
             tuning = Tuning(model, settings, progress=bar, **given)
             report, interrupted = until_interrupted(tuning)

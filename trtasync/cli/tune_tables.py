@@ -4,15 +4,15 @@ import time
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
-from rich.text import Text
 
 from trtasync.bench.loads import Open
 from trtasync.cli.bars import Bar
-from trtasync.cli.tables import new_table, show_table
+from trtasync.cli.tables import add_row, new_table, say, show_table
 from trtasync.tune import CurvePoint, Report, Standing
 from trtasync.tune import Progress as News
 from trtasync.tune.probes import written_rate
 from trtasync.tune.space import BUCKET_WORDS
+from trtasync.words import shown
 
 SHOWN = 12
 """Configurations in the table; the JSON has all."""
@@ -61,7 +61,7 @@ class TuneBar(Bar):
             total=(news.spent + news.left) or None,
             phase=news.phase,
             left=left,
-            description=f"{news.doing}{f' ({best})' if best else ''}",
+            description=shown(f"{news.doing}{f' ({best})' if best else ''}"),
         )
         self._progress.refresh()
 
@@ -69,9 +69,9 @@ class TuneBar(Bar):
         if not self._shown:
             return
         if news.last:
-            self._console.print(Text(f"  {news.last}"), soft_wrap=True)
+            say(self._console, f"  {news.last}")
         about = f" ({left})" if left else ""
-        self._console.print(Text(f"{news.phase}: {news.doing}{about}"), soft_wrap=True)
+        say(self._console, f"{news.phase}: {news.doing}{about}")
 
 
 def clock(seconds: float) -> str:
@@ -84,26 +84,23 @@ def show(console: Console, report: Report) -> None:
     hardware = report.subject.about["hardware"]
     machine = ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
     reused = f", {report.reused} of them taken from {report.state}" if report.reused else ""
-    console.print(
-        Text(
-            f"{report.subject.name} on {report.subject.backend}, {machine}; "
-            f"{len(report.results)} measurements in {clock(report.spent)}{reused}"
-        ),
-        soft_wrap=True,
+    say(
+        console,
+        f"{report.subject.name} on {report.subject.backend}, {machine}; "
+        f"{len(report.results)} measurements in {clock(report.spent)}{reused}",
     )
     _configurations(console, report)
     if report.recommended is not None:
         _curve(console, report)
     verdict = report.verdict
     if verdict.recommended is not None:
-        console.print(
-            Text(f"Recommended: {verdict.recommended.config.name}. {verdict.why}"), soft_wrap=True
-        )
+        say(console, f"Recommended: {verdict.recommended.config.name}. {verdict.why}")
     if ended := ENDED[report.ended]:
-        console.print(Text(ended), soft_wrap=True)
+        say(console, ended)
     if report.call:
         console.print()
-        console.print(Text(report.call), soft_wrap=True)
+        for line in report.call.split("\n"):
+            say(console, line)
 
 
 def _configurations(console: Console, report: Report) -> None:
@@ -126,7 +123,8 @@ def _configurations(console: Console, report: Report) -> None:
             "graphs": "on" if config.graphs else "off",
             "threads": str(config.threads or max(1, space.cores // config.streams)),
         }
-        table.add_row(
+        add_row(
+            table,
             f"{mark} {config.streams}",
             str(config.max_batch_size),
             BUCKET_WORDS[config.buckets],
@@ -145,9 +143,9 @@ def _configurations(console: Console, report: Report) -> None:
     if hidden > 0:
         notes.append(f"{hidden} more in the JSON")
     if report.recommended is not None:
-        console.print(Text("; ".join(notes)), soft_wrap=True)
+        say(console, "; ".join(notes))
     for each in failed:
-        console.print(Text(f"failed: {each.config.name}: {each.failure}"), soft_wrap=True)
+        say(console, f"failed: {each.config.name}: {each.failure}")
 
 
 def _score(each: Standing) -> str:
@@ -162,7 +160,8 @@ def _score(each: Standing) -> str:
 def _curve(console: Console, report: Report) -> None:
     table = new_table(console, "its curve", "requests/s", "p50 ms", "p99 ms", "batch", "looks")
     for point in report.curve:
-        table.add_row(
+        add_row(
+            table,
             _load(point),
             written_rate(point.requests_per_second),
             milliseconds(point.p50),

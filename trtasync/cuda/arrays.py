@@ -260,7 +260,7 @@ class DeviceArray:
             first = index[0] if index else ...
             if len(index) > 2 or index[1:] not in ((), (...,)):
                 raise IndexError("a device array is indexed by its first axis only.")
-        row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         if isinstance(first, slice):
             start, stop, step = first.indices(self.shape[0])
             if step != 1:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from trtasync.backends.trials import open_onnx
 from trtasync.errors import InvalidInput
@@ -21,6 +21,9 @@ from trtasync.rows.judge import Evidence, judge
 from trtasync.rows.ordinary import in_order, ordinary_runs
 from trtasync.rows.verdicts import Array
 from trtasync.tensors import ModelSpec
+
+if TYPE_CHECKING:
+    from trtasync.build.row_note import RowNote
 
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
@@ -70,9 +73,18 @@ def check_model(
     """
     _demand_positive(seconds=seconds, tolerance=tolerance)
     begin = time.monotonic()
-    target = choose(Path(model), plan, backend, device, profiles, max_batch_size)
+    target = choose(
+        Path(model),
+        plan,
+        backend,
+        device,
+        profiles,
+        max_batch_size,
+        batch_axes,
+        engine_host_code_allowed,
+    )
     with ExitStack() as closing:
-        subject = open_target(target, device, engine_host_code_allowed, closing)
+        subject = open_target(target, device, closing)
         reference = None
         if target.plan and target.model is not None:
             reference = open_onnx(target.model, closing).trial
@@ -93,10 +105,10 @@ def check_model(
                 sizes=sizes,
                 samples=None if samples is None else in_order(trial, samples),
             )
-            spec, findings = _rows(spec, evidence)
+            spec, findings = _rows(spec, evidence, target.note)
     return CheckReport(
         model=str(model),
-        plan="" if target.plan is None else str(target.plan),
+        plan="" if target.plan is None else str(target.plan.path),
         backend=subject.backend,
         batching=batching,
         tolerance=tolerance,
@@ -124,9 +136,13 @@ def _demand_positive(**numbers: float) -> None:
             raise InvalidInput(f"{name} must be a number above 0, not {value!r}.")
 
 
-def _rows(spec: ModelSpec, evidence: Evidence) -> tuple[ModelSpec, Mapping[str, Finding]]:
-    """Where rows lie, and what was found of every output."""
+def _rows(
+    spec: ModelSpec, evidence: Evidence, note: "RowNote | None"
+) -> tuple[ModelSpec, Mapping[str, Finding]]:
+    """Where rows lie, and what was found of every output; openings of the plan go by it."""
     settled, judgement = judge(spec, "auto", evidence)
+    if note is not None:
+        note.keep(spec, evidence.said, evidence.seconds, settled, judgement)
     found = {finding.output: finding for finding in judgement.findings}
     verdict = Verdict.PROVED if judgement.batched else Verdict.UNKNOWN
     return settled, {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed
 from trtasync.backends.tensorrt.contexts import Context
@@ -16,7 +17,7 @@ from trtasync.backends.tensorrt.library import Library, library, make_runtime
 from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
 from trtasync.backends.tensorrt.sizes import Sizes, measure
 from trtasync.cuda import Device, Stream, aligned, find_device
-from trtasync.errors import InvalidInput, PlanError
+from trtasync.errors import InvalidInput
 from trtasync.inspection.tensors import TensorReport, as_said, reports
 from trtasync.rows import Batching
 
@@ -120,11 +121,11 @@ def inspect_plan(
     if sizes and max_batch_size not in (None, sizes[-1]):
         raise InvalidInput(f"the largest of {list(sizes)} must be max_batch_size={max_batch_size}.")
     gpu = find_device(device)
-    if not path.is_file():
-        raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
+    file = PlanFile(path)
+    file.open().close()  # before TensorRT is loaded for it
     lib = library()
     runtime = make_runtime(lib, engine_host_code_allowed)
-    engine = deserialize(lib, runtime, path, gpu)
+    engine = deserialize(lib, runtime, file, gpu)
     plan = read_plan(lib, engine)
     plan = plan.with_spec(as_said(plan.spec, batching, batch_axes))
     largest = max_batch_size or max(sizes, default=None) or plan.largest_batch or 1

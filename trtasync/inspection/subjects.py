@@ -2,16 +2,20 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trtasync.backends.plan_files import is_plan
+from trtasync.backends.plan_files import PlanFile, is_plan
 from trtasync.backends.trials import Subject, open_onnx, open_plan
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.loading import backend_for
 from trtasync.profiles import Profile
+
+if TYPE_CHECKING:
+    from trtasync.build.row_note import RowNote
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -23,12 +27,12 @@ class Target:
     Attributes:
         model: the `.onnx` file, if there is one.
         plan: the plan, if there is one; it is checked then.
-        own: we have built it, so the code it may carry is to be trusted.
+        note: where findings on the rows of a plan in the cache are kept.
     """
 
     model: Path | None
-    plan: Path | None
-    own: bool = False
+    plan: PlanFile | None
+    note: "RowNote | None" = None
 
 
 def choose(
@@ -38,6 +42,8 @@ def choose(
     device: int,
     profiles: Profiles | None,
     max_batch_size: int | None,
+    batch_axes: Mapping[str, int | None] | None,
+    code_allowed: bool,
 ) -> Target:
     """Settle what is checked; build a plan if one is wanted and none given.
 
@@ -45,27 +51,34 @@ def choose(
         InvalidInput: two plans are given, or the model cannot be built like this.
         BackendUnavailable, PlanError: see `build_plan`.
     """
-    if not model.is_file():
+    if not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model or of a plan.")
     if is_plan(model):
         if plan is not None:
             raise InvalidInput(
                 f"{model} is a plan; give the .onnx model that {plan} was built from."
             )
-        return Target(None, model)
+        return Target(None, PlanFile(model, code_allowed=code_allowed))
     if plan is not None:
-        return Target(model, Path(plan))
+        return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
     if backend_for(model, backend) == "onnxruntime":
         return Target(model, None)
     from trtasync.build.job import Job
     from trtasync.build.plan import make_order
+    from trtasync.build.row_note import RowNote
 
-    order = make_order(model, profiles=profiles, max_batch_size=max_batch_size, device=device)
+    order = make_order(
+        model,
+        profiles=profiles,
+        max_batch_size=max_batch_size,
+        device=device,
+        batch_axes=batch_axes,
+    )
     built = Job(order, threading.Event()).run()
-    return Target(model, built.path, built.own)
+    return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
 
 
-def open_target(target: Target, device: int, code_allowed: bool, closing: ExitStack) -> Subject:
+def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
     """The plan, if there is one, or the model; closed by `closing`.
 
     Raises:
@@ -74,4 +87,4 @@ def open_target(target: Target, device: int, code_allowed: bool, closing: ExitSt
     if target.plan is None:
         assert target.model is not None
         return open_onnx(target.model, closing)
-    return open_plan(target.plan, device, code_allowed or target.own, closing)
+    return open_plan(target.plan, device, closing)

@@ -9,6 +9,14 @@ where a bare asyncio future costs 0.3 to 1, so both loops are spoken to directly
 from trtasync.loops.base import EventLoop, Future
 from trtasync.loops.choice import current_loop
 from trtasync.loops.tasks import Starter, bare_tasks
-from trtasync.loops.threads import in_thread
+from trtasync.loops.threads import free_in_thread, in_thread
 
-__all__ = ["EventLoop", "Future", "Starter", "bare_tasks", "current_loop", "in_thread"]
+__all__ = [
+    "EventLoop",
+    "Future",
+    "Starter",
+    "bare_tasks",
+    "current_loop",
+    "free_in_thread",
+    "in_thread",
+]

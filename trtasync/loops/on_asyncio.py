@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 
 from trtasync.errors import WrongLoop
 from trtasync.loops.base import Future, Home
@@ -29,7 +28,7 @@ def _deadline_reader(
     task of the program has a scope. An AnyIO with other internals is asked itself. A closure,
     because its names are looked up fastest.
     """
-    effective = anyio.lowlevel.current_token().backend_class.current_effective_deadline
+    effective = anyio.current_effective_deadline
     current_task, ref, never = asyncio.current_task, weakref.ref, math.inf
     get_ident, thread = threading.get_ident, threading.get_ident()
     scopes = _task_scopes()
@@ -69,18 +68,22 @@ def _deadline_reader(
 def _task_scopes() -> Any:
     """AnyIO's table from (a weak reference to) a task to its scopes.
 
-    None when this AnyIO keeps no such table, or scopes without the attributes that are read here;
-    a test holds the reading against `anyio.current_effective_deadline`.
+    None when this AnyIO keeps no such table, or one without the attributes that are read here; a
+    test holds the reading against `anyio.current_effective_deadline`.
     """
     try:
-        from anyio._backends._asyncio import _task_states
-
-        table = vars(_task_states)["data"]
-    except (ImportError, KeyError):  # pragma: no cover - an AnyIO with other internals
+        from anyio._backends._asyncio import TaskState, _task_states
+    except ImportError:
         return None
+    table: Any = _task_states
     probe = anyio.CancelScope()
-    known = all(hasattr(probe, name) for name in _SCOPE_ATTRIBUTES)
-    return table if known else None
+    known = (
+        isinstance(table, weakref.WeakKeyDictionary)
+        and hasattr(table, "data")
+        and hasattr(TaskState, "cancel_scope")
+        and all(hasattr(probe, name) for name in _SCOPE_ATTRIBUTES)
+    )
+    return table.data if known else None
 
 
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
@@ -119,8 +122,8 @@ class AsyncioLoop:
 
     def ring(self) -> None:
         if not self._rung and not self._closed:
-            self._rung = True
             self._loop.call_soon(self._fire, context=self._context)
+            self._rung = True
 
     def _fire(self) -> None:
         self._rung = False
@@ -133,9 +136,10 @@ class AsyncioLoop:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._timer_at = when
+            self._timer_at = math.inf
         if when < math.inf and not self._closed:
             self._timer = self._loop.call_at(when, self._alarmed, context=self._context)
+            self._timer_at = when
 
     def _alarmed(self) -> None:
         self._timer = None
@@ -151,6 +155,9 @@ class AsyncioLoop:
             self._loop.call_soon_threadsafe(self._fire_from_thread, context=self._context)
         except RuntimeError:
             self._closed = True  # the loop is closed: there is nobody left to tell
+        except BaseException:
+            self._rung_from_thread = False  # the next one rings
+            raise
 
     def _fire_from_thread(self) -> None:
         self._rung_from_thread = False

@@ -47,8 +47,7 @@ class TrioLoop:
     def ring(self) -> None:
         self._rung = True
         if self._parked:
-            self._parked = False
-            trio.lowlevel.reschedule(self._task)
+            self._parked = trio.lowlevel.reschedule(self._task) is not None
 
     def alarm(self, when: float) -> None:
         self._when = when
@@ -139,8 +138,11 @@ class _TrioFuture:
         if self._done:
             yield from lowlevel.checkpoint().__await__()
         else:
-            self._task = lowlevel.current_task()
-            yield from lowlevel.wait_task_rescheduled(self._abort).__await__()
+            try:
+                self._task = lowlevel.current_task()
+                yield from lowlevel.wait_task_rescheduled(self._abort).__await__()
+            finally:
+                self._task = None  # an exception may have come before it waited
         if self._error is not None:
             raise self._error
         return self._result

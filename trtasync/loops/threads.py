@@ -1,6 +1,5 @@
 """Work in a thread of its own, for what blocks and happens once: loading, closing."""
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ import anyio.lowlevel
 
 from trtasync.loops.base import Future
 from trtasync.loops.choice import current_loop
+from trtasync.threads import NoThread, start_thread
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ async def in_thread(
         interrupt: called on the loop when the waiting task is cancelled, to make the work end soon.
 
     Raises:
-        whatever `work` raises; the cancellation, after the work has ended.
+        whatever `work` raises; the cancellation, after the work has ended; NoThread.
     """
     outcome: list[tuple[bool, Any]] = []
     waiting: list[Future] = []
@@ -49,8 +49,6 @@ async def in_thread(
             outcome.append((False, error))
         bell.ring_from_thread()
 
-    thread = threading.Thread(target=run, name="trtasync open/close", daemon=True)
-
     async def ended() -> None:
         waiting[:] = [bell.future()]
         if not outcome:
@@ -58,10 +56,12 @@ async def in_thread(
 
     cancellation = anyio.get_cancelled_exc_class()
     cancelled: BaseException | None = None
-    thread.start()
     try:
+        thread = start_thread(run, "trtasync open/close")
         await ended()
-    except cancellation as error:
+    except NoThread:
+        raise
+    except BaseException as error:  # on trio Ctrl-C comes as it is
         cancelled = error
         if interrupt is not None:
             interrupt()
@@ -77,11 +77,19 @@ async def in_thread(
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()
     except cancellation as error:
-        cancelled = error
+        cancelled = cancelled or error
     if cancelled is not None:
         if succeeded and undo is not None:
-            await in_thread(lambda: undo(value))
+            await free_in_thread(lambda: undo(value))
         raise cancelled
     if not succeeded:
         raise value
     return value  # type: ignore[no-any-return]
+
+
+async def free_in_thread(work: Callable[[], T]) -> T:
+    """`in_thread` for what gives back: without a thread it happens on the loop."""
+    try:
+        return await in_thread(work)
+    except NoThread:
+        return work()

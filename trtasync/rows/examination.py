@@ -103,6 +103,8 @@ class Examination:
             return self._all(Verdict.COUPLED, str(error))
         except Refused as error:
             return self._all(Verdict.UNKNOWN, f"the model refused every input tried: {error}")
+        except MemoryError:
+            return self._all(Verdict.UNKNOWN, "there is no memory for rows to try it with")
         return self._findings("")
 
     def _examine(self, sources: Iterable[Source]) -> None:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from trtasync.errors import InvalidInput
 from trtasync.rows.axes import find_axes
@@ -12,13 +13,16 @@ from trtasync.rows.graph import Graph
 from trtasync.rows.proof import Proof
 from trtasync.rows.shared import deciding, vary
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
-from trtasync.tensors import ModelSpec, TensorSpec
+from trtasync.tensors import ModelSpec
 
 log = logging.getLogger("trtasync")
 
 Axes = Mapping[str, int | None]
 MANY = 3
 """Outputs that a warning names."""
+
+ALGORITHM = 1
+"""Of the proof and the check: another number forgets all findings that were kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +69,35 @@ def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelS
     if spec.fixed_batch == 1 and spec.batched:
         return spec, Judgement(True, "the model takes one row at a time, so none meet")
     begin = time.monotonic()
-    axes, findings, why = _examine(spec, evidence.trial, evidence)
+    examined = _examine(spec, evidence.trial, evidence)
+    return conclude(spec, wanted, *examined, seconds=time.monotonic() - begin)
+
+
+def conclude(
+    spec: ModelSpec,
+    wanted: Literal["auto", "proved"],
+    axes: Axes,
+    findings: tuple[Finding, ...],
+    why: str = "",
+    *,
+    seconds: float = 0.0,
+) -> tuple[ModelSpec, Judgement]:
+    """What an examination amounts to, one of now or of an earlier opening.
+
+    Args:
+        spec: see `judge`.
+        wanted: see `judge`.
+        axes: the batch axis of every input.
+        findings: one per output.
+        why: there are none, to end a clause with.
+        seconds: that it took.
+    """
     settled = _with_axes(spec, axes, findings)
     enough = {Verdict.PROVED} if wanted == "proved" else {Verdict.PROVED, Verdict.TESTED}
     poor = [finding for finding in findings if finding.verdict not in enough]
     batched = bool(findings) and not poor
     reason = _praise(findings) if batched else _blame(poor, why)
-    judgement = Judgement(batched, reason, findings, time.monotonic() - begin)
-    return replace(settled, batched=batched), judgement
+    return replace(settled, batched=batched), Judgement(batched, reason, findings, seconds)
 
 
 def report(model: str, judgement: Judgement) -> None:
@@ -188,37 +213,46 @@ def _search(
 def _joined(tested: Finding, proof: Proof | None, graph: Graph) -> Finding:
     """A coupling that was seen beats a proof, a proof beats a test that saw nothing.
 
-    Without a proof, operators that couple or draw by their nature count more than a test that saw
-    nothing: a number that is rarely drawn, or rows of about one size, show nothing.
+    Without a proof, operators that draw, or by which rows are known to meet, count more than a test
+    that saw nothing: a number that is rarely drawn, rows of about one size or a limit that a few
+    rows do not reach show nothing.
     """
     seen = tested.verdict in (Verdict.COUPLED, Verdict.RANDOM)
     if proof is not None and proof.axis is not None:
         proved = replace(tested, verdict=Verdict.PROVED, axis=proof.axis, why="")
         return tested if seen else proved
-    why = "; ".join(filter(None, (tested.why, "" if proof is None else proof.why)))
     if not seen and graph.random:
-        return replace(
-            tested, verdict=Verdict.RANDOM, why=f"{graph.random[0]} draws random numbers"
-        )
+        why = f"{graph.random[0]} draws random numbers"
+        return replace(tested, verdict=Verdict.RANDOM, why=why)
     if not seen and graph.quantizing:
-        clause = f"{graph.quantizing[0]} scales all rows of a batch by one number taken from it"
-        return replace(tested, verdict=Verdict.COUPLED, why=clause)
-    return replace(tested, why=why)
+        why = f"{graph.quantizing[0]} scales all rows of a batch by one number taken from it"
+        return replace(tested, verdict=Verdict.COUPLED, why=why)
+    stopped = "" if proof is None else proof.why
+    if proof is not None and proof.mixes and tested.verdict is Verdict.TESTED:
+        return replace(tested, verdict=Verdict.UNKNOWN, why=f"no test showed it, but {stopped}")
+    return replace(tested, why="; ".join(filter(None, (tested.why, stopped))))
 
 
 def _with_axes(spec: ModelSpec, axes: Axes, findings: Sequence[Finding]) -> ModelSpec:
-    """The spec with what was found; what was not found has no rows."""
+    """The spec with what was found. Of an output of which nothing was, what the file suggests goes:
+    how an answer looks must not hang on how far the check came."""
     found = {finding.output: finding.axis for finding in findings}
     return replace(
         spec,
-        inputs=tuple(_placed(tensor, axes) for tensor in spec.inputs),
-        outputs=tuple(_placed(tensor, found) for tensor in spec.outputs),
+        inputs=tuple(
+            replace(tensor, batch_axis=None if tensor.host else axes.get(tensor.name))
+            for tensor in spec.inputs
+        ),
+        outputs=tuple(
+            replace(tensor, batch_axis=_first_known(found.get(tensor.name), tensor.batch_axis))
+            for tensor in spec.outputs
+        ),
         batched=False,
     )
 
 
-def _placed(tensor: TensorSpec, axes: Axes) -> TensorSpec:
-    return replace(tensor, batch_axis=None if tensor.host else axes.get(tensor.name))
+def _first_known(found: int | None, guessed: int | None) -> int | None:
+    return guessed if found is None else found
 
 
 def _praise(findings: Sequence[Finding]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.bench.loads import Open
-from trtasync.bench.plot import COLOURS, STYLES, check
+from trtasync.bench.plot import COLOURS, STYLES, check, head, save
 from trtasync.tune.choice import Standing
 from trtasync.tune.report import Report
 from trtasync.tune.space import Config
@@ -31,8 +31,8 @@ def plot(report: Report, path: Path) -> None:
     name = Path(report.subject.name).name
     partial = "" if report.ended == "settled" else f" ({report.ended}: partial)"
     title = f"{name} on {report.subject.backend}: {machine}{partial}"
-    figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=130)
+    head(figure, title)
+    save(figure, path)
 
 
 def _batches(axes: Any, report: Report) -> None:

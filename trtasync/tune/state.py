@@ -6,20 +6,26 @@ measurement has a line when it begins and one when it ends. A last line that was
 
 import json
 import logging
+import math
+import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from trtasync.bench.loads import Closed, Load, Open
 from trtasync.build.cache import cache_folder, key_of
+from trtasync.build.files import make_private
 from trtasync.build.locks import locked
+from trtasync.build.notes import UNREADABLE
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput
 from trtasync.stopping import Stopped
+from trtasync.trust import NotTrusted, Owner, read_whole
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 
@@ -29,6 +35,9 @@ MARK = '{"trtasync tune": '
 """How every such file begins."""
 
 FORMAT = 1
+
+MOST_BYTES = 64 << 20
+"""Of a file; a measurement takes about one thousand."""
 
 DEATHS = 2
 """Times that the process may be killed in a measurement before it is taken to be the cause."""
@@ -59,21 +68,25 @@ class State:
         self._outcomes: dict[Probe, Outcome] = {}
         self._begun: Counter[Probe] = Counter()
         self._closing = ExitStack()
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
 
     def __enter__(self) -> Self:
         if self.path is None:
             return self
-        if self.path.is_dir():
+        if os.path.isdir(self.path):
             raise InvalidInput(f"{self.path} is a folder; name a file in it (state).")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self._given:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            else:
+                make_private(self.path.parent)
             self._open(self.path)
         except (OSError, BuildError, BackendUnavailable) as error:
             self._closing.close()
             if self._given:
+                what = "used" if isinstance(error, NotTrusted) else "written"
                 raise InvalidInput(
-                    f"{self.path} cannot be written: {error}. Name another file, or keep nothing "
+                    f"{self.path} cannot be {what}: {error}. Name another file, or keep nothing "
                     "(state=False)."
                 ) from error
             log.warning("measurements are not kept: %s", error)
@@ -137,12 +150,12 @@ class State:
                 f"another process is tuning with {path}; two at once would measure each other. "
                 "Wait for it, or name another file (state)."
             ) from None
-        data = path.read_bytes() if path.exists() else b""
-        whole = self._read(path, data)
         # unbuffered: a line is written by one call, and is in the system's hands then
-        self._file = self._closing.enter_context(path.open("r+b" if data else "wb", buffering=0))
-        self._file.truncate(whole)
-        self._file.seek(whole)
+        file = self._closing.enter_context(Owner.me().open_to_append(path))
+        whole = self._read(path, _content(path, file))
+        file.truncate(whole)
+        file.seek(whole)
+        self._file = file
         if not whole:
             head = json.dumps(FORMAT)
             text = f'{MARK}{head}, "key": "{key_of(self._facts)}", "facts": '
@@ -159,11 +172,15 @@ class State:
         if self._fresh or not lines:
             return 0
         self._demand_same(path, lines[0])
+        broken: list[tuple[int, BaseException]] = []
         for number, line in enumerate(lines[1:], 2):
             try:
                 self._take(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                log.warning("%s, line %d cannot be read and is left out: %s", path, number, error)
+            except UNREADABLE as error:
+                broken.append((number, error))
+        if broken:
+            (number, why), more = broken[0], f" (and {len(broken) - 1} more)" * (len(broken) > 1)
+            log.warning("%s, line %d cannot be read and is left out%s: %s", path, number, more, why)
         self.known = len(self._outcomes)
         return sum(len(line) + 1 for line in lines)
 
@@ -171,7 +188,7 @@ class State:
         try:
             head = json.loads(line)
             facts, version = head["facts"], head["trtasync tune"]
-        except (ValueError, KeyError, TypeError):
+        except UNREADABLE:
             facts, version = {}, None
         if version == FORMAT and facts == self._facts:
             return
@@ -192,7 +209,7 @@ class State:
         elif "drop" in line:
             self._begun[_probe(line["drop"])] -= 1
         else:
-            probe, outcome = _probe(line["end"]), Outcome(**line["outcome"])
+            probe, outcome = _probe(line["end"]), _outcome(**line["outcome"])
             self._begun[probe] = 0
             if outcome.failure:
                 self._outcomes.pop(probe, None)
@@ -219,6 +236,24 @@ def _written(probe: Probe) -> dict[str, Any]:
 def _probe(line: Mapping[str, Any]) -> Probe:
     load: Load = Closed(**line["closed"]) if "closed" in line else Open(**line["open"])
     return Probe(Config(**line["config"]), load, line["turn"])
+
+
+def _outcome(seconds: Any, figures: Mapping[str, Any], failure: Any) -> Outcome:
+    numbers = {str(name): float(figure) for name, figure in figures.items()}
+    if not all(map(math.isfinite, (float(seconds), *numbers.values()))):
+        raise ValueError("a figure is endless")
+    return Outcome(float(seconds), numbers, str(failure))
+
+
+def _content(path: Path, file: FileIO) -> bytes:
+    """As much as measurements may take; a file that has more is none of ours."""
+    try:
+        return read_whole(file, MOST_BYTES)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{path} is not a file of measurements ({error}), and is left alone; name another "
+            "(state)."
+        ) from None
 
 
 def _short(value: Any) -> str:

@@ -262,7 +262,7 @@ def quoted(value: Any) -> str:
 
 
 def _onnx_digest(path: Path) -> str:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return ""  # opening it says so in better words
     from trtasync.build.onnx_files import read_onnx
 

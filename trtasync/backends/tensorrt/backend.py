@@ -6,12 +6,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trtasync.backends import OpenLane
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt.api import CudaEngine
 from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed, written
 from trtasync.backends.tensorrt.contexts import Context
@@ -56,7 +56,6 @@ class TensorRTOptions:
         inline_bytes: requests up to this size are staged by the event loop itself; None for a
             default.
         padding: input name -> rule; its sizes are kept warm.
-        engine_host_code_allowed: run the code that version-compatible plans carry.
         axes: tensor name -> its axes as the model file names them; a plan has no names.
         stop: set to end the opening at its next step, with `Stopped` and nothing left behind.
     """
@@ -66,12 +65,11 @@ class TensorRTOptions:
     copy_threads: int | None = None
     inline_bytes: int | None = None
     padding: Mapping[str, Pad]
-    engine_host_code_allowed: bool = False
     axes: AxisNames = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
+def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
     """Open a plan on every device it is wanted on. In a thread: it takes seconds.
 
     Raises:
@@ -81,21 +79,20 @@ def load(path: Path, options: TensorRTOptions) -> "TensorRTBackend":
         Stopped: it was called off.
     """
     devices = [find_device(index) for index in options.devices]
-    if not path.is_file():
-        raise PlanError(f"{path} is no file; give the path of a serialized TensorRT plan.")
+    file.open().close()  # before TensorRT is loaded for it
     lib = library()  # only now: without a GPU, making its objects can kill the process
-    runtime = make_runtime(lib, options.engine_host_code_allowed)
+    runtime = make_runtime(lib, file.code_allowed)
     engines: list[CudaEngine] = []
     try:
         for device in devices:
             go_on(options.stop)
-            engines.append(deserialize(lib, runtime, path, device))
+            engines.append(deserialize(lib, runtime, file, device))
         go_on(options.stop)
         plan = read_plan(lib, engines[0], options.axes)
     except BaseException:
         engines.clear()  # before the runtime they came from
         raise
-    log.info("%s: TensorRT %s on %s", path, lib.version, ", ".join(d.name for d in devices))
+    log.info("%s: TensorRT %s on %s", file.path, lib.version, ", ".join(d.name for d in devices))
     return TensorRTBackend(lib, runtime, plan, list(zip(devices, engines, strict=True)), options)
 
 

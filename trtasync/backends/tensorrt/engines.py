@@ -1,9 +1,9 @@
 """A plan file made into an engine, and why that may not be possible."""
 
 import mmap
-from pathlib import Path
 from typing import Any
 
+from trtasync.backends.plan_files import PlanFile
 from trtasync.backends.tensorrt.api import CudaEngine, Runtime
 from trtasync.backends.tensorrt.library import Library
 from trtasync.cuda import Device
@@ -17,7 +17,7 @@ class PlanRefused(PlanError):
     """TensorRT does not take this plan here, and more memory would not help."""
 
 
-def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> CudaEngine:
+def deserialize(lib: Library, runtime: Runtime, plan: PlanFile, device: Device) -> CudaEngine:
     """Make an engine on a device from a plan file, which is mapped and not read into memory.
 
     Raises:
@@ -26,10 +26,13 @@ def deserialize(lib: Library, runtime: Runtime, path: Path, device: Device) -> C
         DeviceLost: the device is gone.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as plan:
-            return deserialize_bytes(lib, runtime, plan, device, str(path))
+        with (
+            plan.open() as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
+            return deserialize_bytes(lib, runtime, mapped, device, str(plan.path))
     except (OSError, ValueError) as error:
-        raise PlanError(f"{path} cannot be read: {error}.") from error
+        raise PlanError(f"{plan.path} cannot be read: {error}.") from error
 
 
 def deserialize_bytes(

@@ -11,8 +11,10 @@ from typing import Any, cast
 
 from trtasync.backends.tensorrt.api import Runtime, TensorRT
 from trtasync.errors import BackendUnavailable
+from trtasync.logs import show_in_logs
 
 log = logging.getLogger("trtasync.tensorrt")
+log.addFilter(show_in_logs)
 
 MODULES = ("tensorrt", "tensorrt_lean", "tensorrt_bindings", "tensorrt_lean_bindings")
 """Tried in this order: the packages, then the bindings alone (beside a TensorRT of the system). The

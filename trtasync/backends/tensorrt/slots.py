@@ -104,11 +104,12 @@ class PinnedSlot(HostSlot):
         self.filled = self.padded_from = 0
         return super().bind(layout)
 
-    def let_go(self) -> None:
-        """Their memory is the callers' own again."""
+    def let_go(self) -> bool:
+        """The callers' memory is their own again; what is locked here is kept."""
         self.lent_rows.clear()
         self.device_outputs.clear()
         self._noted = 0
+        return False
 
     def _view(self, layout: Layout) -> Views:
         views = super()._view(layout)

@@ -31,10 +31,13 @@ class Proof:
     Attributes:
         axis: along which its rows lie, one element each; None: nothing is proved.
         why: a clause that names what stopped the proof; "" where it succeeded.
+        mixes: it was stopped where rows are known to meet, or to count, not where a rule is
+            missing.
     """
 
     axis: int | None
     why: str = ""
+    mixes: bool = False
 
 
 def prove(model: Any, axes: Mapping[str, int | None]) -> dict[str, Proof]:
@@ -113,13 +116,13 @@ def _length(dim: Any, symbols: Symbols) -> Size:
 
 def _proof(value: Value) -> Proof:
     if isinstance(value, Coupled):
-        return Proof(None, value.why)
+        return Proof(None, value.why, value.mixes)
     if isinstance(value, Refused):
         return Proof(None, "an operator refuses what it is given")
     if value.counts_rows:
-        return Proof(None, "it is the number of rows")
+        return Proof(None, "it is the number of rows", True)
     if value.places:
-        return Proof(None, "it depends on the places of the rows")
+        return Proof(None, "it depends on the places of the rows", True)
     if value.layout is None:
         return Proof(None, "it is the same for all rows")
     if not value.layout.plain:

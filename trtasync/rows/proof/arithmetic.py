@@ -3,6 +3,7 @@
 What has no polynomial becomes an atom: equal to itself, and to nothing else.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -57,7 +58,7 @@ def elementwise(call: Call, arrays: Sequence[Values]) -> Values:
     else:
         arrays = [symbolic(array) for array in arrays]
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    if np.prod(shape, dtype=float) > MOST_ELEMENTS:
+    if math.prod(shape) > MOST_ELEMENTS:
         raise NotProved("makes a large tensor from lengths")
     flat = [np.broadcast_to(array, shape).reshape(-1) for array in arrays]
     return objects([_one(operator, each, symbols) for each in zip(*flat, strict=True)], shape)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.rows.proof.sizes import ONE, Size, Symbols
-from trtasync.rows.proof.tensors import Layout, NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import Layout, Mixes, NotProved, Tensor, Value
 
 MOST_ELEMENTS = 1024
 """Larger tensors are not looked into."""
@@ -48,7 +48,7 @@ class Call:
         """An input whose elements are computed with."""
         tensor = self.raw(index)
         if tensor.counts_rows:
-            raise NotProved("computes with the number of rows")
+            raise Mixes("computes with the number of rows")
         return tensor
 
     def all_data(self) -> list[Tensor]:
@@ -65,7 +65,7 @@ class Call:
         """These inputs, where they are there, must be the same for all rows."""
         for index in indices:
             if self.has(index) and self.data(index).layout is not None:
-                raise NotProved("takes for all rows what comes from single ones")
+                raise Mixes("takes for all rows what comes from single ones")
 
     def single(self, *indices: int) -> None:
         """These inputs, where they are there, are one element for everything."""
@@ -95,9 +95,9 @@ class Call:
         """
         tensor = self.raw(index)
         if tensor.layout is not None:
-            raise NotProved("is shaped by the values of single rows")
+            raise Mixes("is shaped by the values of single rows")
         if tensor.counts_rows and not of_rows:
-            raise NotProved("is shaped by the number of rows")
+            raise Mixes("is shaped by the number of rows")
         if tensor.values is not None:
             return sizes_of(tensor.values)
         if tensor.shape is None or len(tensor.shape) > 1:

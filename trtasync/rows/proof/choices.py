@@ -7,6 +7,7 @@ from typing import Final
 from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import (
     Coupled,
+    Mixes,
     NotProved,
     Refused,
     Tensor,
@@ -88,7 +89,7 @@ def _either(ones: list[Value], others: list[Value], symbols: Symbols) -> list[Va
         try:
             values.append(joined(one, other, symbols, set()))
         except NotProved as reason:
-            values.append(Coupled(f"it {reason}"))
+            values.append(Coupled(f"it {reason}", isinstance(reason, Mixes)))
     return values
 
 

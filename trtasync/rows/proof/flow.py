@@ -10,6 +10,7 @@ from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import (
     Coupled,
     Inherited,
+    Mixes,
     NotProved,
     Refused,
     Refuses,
@@ -147,13 +148,13 @@ def _subgraphs(node: Any) -> dict[str, Any]:
 def _shared(value: Value | None, why: str) -> Tensor:
     """The value, which decides what is run for all rows."""
     if isinstance(value, Coupled):
-        raise Inherited(value.why)
+        raise Inherited(value)
     if isinstance(value, Refused):
         raise Refuses
     if value is None or value.layout is not None:
         raise NotProved(why)
     if value.counts_rows:
-        raise NotProved("does what the number of rows says")
+        raise Mixes("does what the number of rows says")
     return value
 
 
@@ -195,19 +196,19 @@ def told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
     try:
         return function(*given)
     except NotProved as reason:
-        return Coupled(f"{named(node)} {reason}")
+        return Coupled(f"{named(node)} {reason}", isinstance(reason, Mixes))
 
 
 def _slice_of(value: Value | None, axis: int) -> Value:
     """One element along an axis."""
     if isinstance(value, Coupled):
-        raise Inherited(value.why)
+        raise Inherited(value)
     if isinstance(value, Refused):
         raise Refuses
     if value is None:
         raise NotProved("lacks an input")
     if value.counts_rows or value.places:
-        raise NotProved("goes through what tells rows by their number or places")
+        raise Mixes("goes through what tells rows by their number or places")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape))
@@ -216,7 +217,7 @@ def _slice_of(value: Value | None, axis: int) -> Value:
     if layout is None:
         return Tensor(shape)
     if layout.axis == axis:
-        raise NotProved("goes through the rows one after another")
+        raise Mixes("goes through the rows one after another")
     return Tensor(shape, layout.at(layout.axis - (axis < layout.axis)))
 
 
@@ -225,7 +226,7 @@ def _stacked(value: Value, axis: int, turns: Size) -> Value:
     if not isinstance(value, Tensor):
         return value
     if value.counts_rows or value.places:
-        raise NotProved("collects what tells rows by their number or places")
+        raise Mixes("collects what tells rows by their number or places")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape) + 1)

@@ -1,5 +1,7 @@
 """Small tensors whose elements are known: constants, and what is computed from shapes."""
 
+import math
+
 import numpy as np
 
 from trtasync.rows.proof.arithmetic import NUMERIC, elementwise, objects
@@ -54,7 +56,7 @@ def _unknown(tensor: Tensor, symbols: Symbols) -> Values | None:
         return None
     shape = [size.number for size in tensor.shape]
     known = [length for length in shape if length is not None]
-    count = int(np.prod(known, dtype=float))
+    count = math.prod(known)
     if len(known) != len(shape) or count > MOST_ELEMENTS:
         return None
     atoms = [symbols.fresh(least=None, exact=False) for _ in range(count)]

@@ -1,5 +1,6 @@
 """Operators that move the elements of small known tensors: numbers and lengths alike."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -136,7 +137,7 @@ def _constant_of_shape(call: Call, arrays: Sequence[Values]) -> list[Values]:
     from onnx import numpy_helper
 
     lengths = _numbers(arrays[0]).tolist()
-    if np.prod(lengths, dtype=float) > MOST_ELEMENTS:
+    if math.prod(lengths) > MOST_ELEMENTS:
         raise NotProved("makes a large tensor")
     value = call.attributes.get("value")
     element = np.float32(0) if value is None else numpy_helper.to_array(value).ravel()[0]
@@ -153,7 +154,7 @@ def _range(call: Call, arrays: Sequence[Values]) -> list[Values]:
 def _expand(call: Call, arrays: Sequence[Values]) -> list[Values]:
     target = _numbers(arrays[1]).ravel().tolist()
     shape = np.broadcast_shapes(arrays[0].shape, tuple(target))
-    if np.prod(shape, dtype=float) > MOST_ELEMENTS:
+    if math.prod(shape) > MOST_ELEMENTS:
         raise NotProved("makes a large tensor")
     return [np.broadcast_to(arrays[0], shape)]
 

@@ -14,7 +14,7 @@ from trtasync.rows.proof.tensors import (
     ROW_NUMBERS,
     SOMEHOW,
     Layout,
-    NotProved,
+    Mixes,
     Places,
     Tensor,
     Value,
@@ -44,7 +44,7 @@ def _placed(value: Value, places: Places) -> Value:
     if not isinstance(value, Tensor):
         return value
     if value.layout is None:
-        raise NotProved("computes with the places of the rows")
+        raise Mixes("computes with the places of the rows")
     return replace(value, places=places)
 
 

@@ -1,10 +1,9 @@
 """Where a node is evaluated: names, what is known of them, and limits on the effort."""
 
+import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
-
-import numpy as np
 
 from trtasync.rows.proof.calls import MOST_ELEMENTS
 from trtasync.rows.proof.choices import Choices, Effort
@@ -104,7 +103,7 @@ def stored(tensor: Any) -> Value:
         shape = tuple(Size.of(length) for length in tensor.dims)
     except ValueError:
         return Coupled(f"{tensor.name!r} is stored with an impossible length")
-    count = float(np.prod(tensor.dims, dtype=float))
+    count = math.prod(tensor.dims)
     kinds = (
         TensorProto.BOOL,
         TensorProto.FLOAT,

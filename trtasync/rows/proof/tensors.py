@@ -18,8 +18,21 @@ class NotProved(Exception):
     """Why an operator's outputs cannot be proved: a clause whose subject is the operator."""
 
 
+class Mixes(NotProved):
+    """The same, where it is known that rows meet, or tell by their number or places what they are:
+    more than a rule that is missing."""
+
+
 class Inherited(NotProved):
-    """The same, already told of an operator before."""
+    """The same, already told of an operator before.
+
+    Attributes:
+        mixes: see `Coupled`.
+    """
+
+    def __init__(self, value: "Coupled"):
+        super().__init__(value.why)
+        self.mixes = value.mixes
 
 
 class Refuses(Exception):
@@ -137,9 +150,12 @@ class Coupled:
 
     Attributes:
         why: a clause that names what stood in the way.
+        mixes: rows are known to meet there, or to count; otherwise it is only not known that they
+            do not.
     """
 
     why: str = field(compare=False)
+    mixes: bool = field(compare=False, default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +184,7 @@ def common_layout(tensors: Iterable[Tensor]) -> Layout | None:
     """Of tensors whose axes correspond one to one."""
     layouts = {tensor.layout for tensor in tensors if tensor.layout is not None}
     if len(layouts) > 1:
-        raise NotProved("joins tensors whose rows lie along different axes")
+        raise Mixes("joins tensors whose rows lie along different axes")
     return layouts.pop() if layouts else None
 
 
@@ -187,7 +203,7 @@ def broadcast(tensors: Sequence[Tensor], symbols: Symbols) -> Tensor:
         if layout is not None and axis == layout.axis:
             with_rows = next(tensor.dims[axis] for tensor in padded if tensor.layout is not None)
             if any(t.layout is None and t.dims[axis] != ONE for t in padded):
-                raise NotProved("joins rows with a tensor that has other elements along them")
+                raise Mixes("joins rows with a tensor that has other elements along them")
             shape.append(with_rows)
         else:
             shape.append(_broadcast_size(sizes, symbols))

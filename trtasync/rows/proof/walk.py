@@ -21,6 +21,7 @@ from trtasync.rows.proof.scopes import (
 from trtasync.rows.proof.tensors import (
     Coupled,
     Inherited,
+    Mixes,
     NotProved,
     Refused,
     Refuses,
@@ -69,9 +70,9 @@ class Walk:
         except Refuses:
             return [Refused()] * count
         except Inherited as reason:
-            return [Coupled(str(reason))] * count
+            return [Coupled(str(reason), reason.mixes)] * count
         except NotProved as reason:
-            return [Coupled(f"{named(node)} {reason}")] * count
+            return [Coupled(f"{named(node)} {reason}", isinstance(reason, Mixes))] * count
         except Exception:
             # whatever a file holds: what cannot be understood is not proved
             return [Coupled(f"{named(node)} is not what its operator's definition says")] * count
@@ -91,9 +92,9 @@ class Walk:
             return CONTROL[node.op_type](node, scope, inputs, self)
         if any(isinstance(value, Refused) for value in inputs):
             raise Refuses
-        coupled = next((value for value in inputs if isinstance(value, Coupled)), None)
-        if coupled is not None:
-            return [coupled] * len(node.output)
+        coupled = [value for value in inputs if isinstance(value, Coupled)]
+        if coupled:  # what is known to mix tells most
+            return [max(coupled, key=lambda value: value.mixes)] * len(node.output)
         call = Call(
             operator=node.op_type,
             version=scope.versions.get(domain, 1),
@@ -103,7 +104,7 @@ class Walk:
             symbols=scope.symbols,
         )
         if draws(call):
-            raise NotProved("draws random numbers")
+            raise Mixes("draws random numbers")
         return _applied(call, domain, rule)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from trtasync.rows.proof.calls import RULES, Call, normalized
 from trtasync.rows.proof.sizes import ZERO, Size
-from trtasync.rows.proof.tensors import NotProved, Tensor, Value, common_layout
+from trtasync.rows.proof.tensors import Mixes, NotProved, Tensor, Value, common_layout
 
 NO_END: Final = 10**9
 """What exporters write for "to the end" is this or more; no axis is so long."""
@@ -26,7 +26,7 @@ def concat(call: Call) -> Sequence[Value]:
     if layout is not None and (
         axis == layout.axis or any(tensor.layout is None for tensor in tensors)
     ):
-        raise NotProved("appends elements to the rows")
+        raise Mixes("appends elements to the rows")
     shape = tuple(total if each == axis else size for each, size in enumerate(tensors[0].dims))
     return [Tensor(shape, layout)]
 
@@ -59,7 +59,7 @@ def cut(call: Call) -> Sequence[Value]:
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         length = _slice_length(call, shape[axis], start, end, step)
         if tensor.layout is not None and axis == tensor.layout.axis and length != shape[axis]:
-            raise NotProved("takes some of the rows")
+            raise Mixes("takes some of the rows")
         shape[axis] = length
     return [tensor.reshaped(tuple(shape))]
 
@@ -94,7 +94,7 @@ def _slice_length(call: Call, size: Size, start: Size, end: Size, step: int | No
     if start == ZERO and step == 1 and all_there:
         return size
     if start.rows or end.rows:
-        raise NotProved("is shaped by the number of rows")
+        raise Mixes("is shaped by the number of rows")
     return call.symbols.fresh()
 
 
@@ -114,7 +114,7 @@ def pad(call: Call) -> Sequence[Value]:
         before, after = pads[index], pads[index + len(axes)]
         at_rows = tensor.layout is not None and axis == tensor.layout.axis
         if at_rows and (before != ZERO or after != ZERO):
-            raise NotProved("appends elements to the rows")
+            raise Mixes("appends elements to the rows")
         shape[axis] = shape[axis] + before + after
     return [tensor.reshaped(tuple(shape))]
 
@@ -129,6 +129,6 @@ def center_crop_pad(call: Call) -> Sequence[Value]:
     shape = list(tensor.dims)
     for axis, length in zip(axes, lengths, strict=True):
         if tensor.layout is not None and axis == tensor.layout.axis:
-            raise NotProved("takes some of the rows")
+            raise Mixes("takes some of the rows")
         shape[axis] = length
     return [tensor.reshaped(tuple(shape))]

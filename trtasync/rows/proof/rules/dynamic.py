@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trtasync.rows.proof.calls import RULES, Call
-from trtasync.rows.proof.tensors import NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import Mixes, Tensor, Value
 
 MICROSOFT: Final = "com.microsoft"
 
@@ -21,5 +21,5 @@ DYNAMIC: Final = frozenset(
 @RULES.of("DynamicQuantizeLSTM", "DynamicQuantizeMatMul", domain=MICROSOFT)
 def dynamic_quantization(call: Call) -> Sequence[Value]:
     if any(tensor.layout is not None for tensor in call.all_data()):
-        raise NotProved("scales all rows by the largest element among them")
+        raise Mixes("scales all rows by the largest element among them")
     return [Tensor(None)] * call.outputs

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import ONE, ZERO, Size
-from trtasync.rows.proof.tensors import ROW_NUMBERS, Layout, NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import ROW_NUMBERS, Layout, Mixes, NotProved, Tensor, Value
 
 
 @RULES.of("Expand")
@@ -32,7 +32,7 @@ def _expanded(call: Call, size: Size, asked: Size, layout: Layout | None, axis: 
     if size == ONE:
         return asked
     if asked.rows:
-        raise NotProved("joins rows with a tensor that has other elements along them")
+        raise Mixes("joins rows with a tensor that has other elements along them")
     if size.number is not None:
         return size  # the other one is equal to it, or one
     return call.symbols.fresh()
@@ -78,6 +78,6 @@ def tile(call: Call) -> Sequence[Value]:
         raise NotProved("repeats along axes that are not known")
     layout = tensor.layout
     if layout is not None and repeats[layout.axis] != ONE:
-        raise NotProved("repeats the rows")
+        raise Mixes("repeats the rows")
     shape = [size * times for size, times in zip(tensor.dims, repeats, strict=True)]
     return [_grown(call, shape, layout)]

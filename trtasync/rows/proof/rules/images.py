@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import ONE, Size
-from trtasync.rows.proof.tensors import Coupled, NotProved, Shape, Tensor, Value, broadcast
+from trtasync.rows.proof.tensors import Coupled, Mixes, NotProved, Shape, Tensor, Value, broadcast
 
 Pads = tuple[Sequence[int], Sequence[int]]
 
@@ -108,7 +108,7 @@ def pool(call: Call) -> Sequence[Value]:
     pooled = tensor.reshaped((*tensor.dims[:2], *places))
     if tensor.layout is None:
         return [pooled, pooled]
-    return [pooled, Coupled("MaxPool's output Indices counts places over the whole batch")]
+    return [pooled, Coupled("MaxPool's output Indices counts places over the whole batch", True)]
 
 
 @RULES.of("QLinearAveragePool", domain="com.microsoft")
@@ -141,7 +141,7 @@ def batch_normalization(call: Call) -> Sequence[Value]:
     if call.version < 7:
         training = not call.integer("is_test", 0)
     if training:
-        raise NotProved("is in training mode: it normalizes over the whole batch")
+        raise Mixes("is in training mode: it normalizes over the whole batch")
     return [tensor.like()]
 
 
@@ -170,7 +170,7 @@ def affine_grid(call: Call) -> Sequence[Value]:
     theta = image(call)
     lengths = call.lengths(1, of_rows=True)
     if lengths is None or lengths[0] != theta.dims[0]:
-        raise NotProved("makes a grid for another number of rows")
+        raise Mixes("makes a grid for another number of rows")
     return [theta.reshaped((lengths[0], *lengths[2:], Size.of(len(lengths) - 2)))]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
-from trtasync.rows.proof.tensors import Layout, NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import Layout, Mixes, NotProved, Tensor, Value
 
 
 @RULES.of("Gather")
@@ -15,9 +15,9 @@ def gather(call: Call) -> Sequence[Value]:
         layout = indices.layout
         return [Tensor(shape, layout and layout.at(layout.axis + axis))]
     if indices.layout is not None:
-        raise NotProved("picks from all rows for every row")
+        raise Mixes("picks from all rows for every row")
     if data.layout.axis == axis:
-        raise NotProved("picks some of the rows")
+        raise Mixes("picks some of the rows")
     after = data.layout.axis > axis
     return [Tensor(shape, data.layout.at(data.layout.axis + (indices.rank - 1) * after))]
 
@@ -29,7 +29,7 @@ def gather_elements(call: Call) -> Sequence[Value]:
     if data.layout is None and indices.layout is None:
         return [indices.like()]
     if data.layout != indices.layout or data.layout is None or data.layout.axis == axis:
-        raise NotProved("picks from other rows than its own")
+        raise Mixes("picks from other rows than its own")
     return [indices.like()]
 
 
@@ -47,17 +47,17 @@ def gather_nd(call: Call) -> Sequence[Value]:
 def _gathered(data: Tensor, indices: Tensor, batch: int, depth: int) -> Layout | None:
     one, two = data.layout, indices.layout
     if two is not None and two.axis == indices.rank - 1:
-        raise NotProved("takes an index together from several rows")
+        raise Mixes("takes an index together from several rows")
     if one is None:
         if two is not None and two.axis < batch:
-            raise NotProved("picks by the places of the rows")
+            raise Mixes("picks by the places of the rows")
         return two
     if two is not None:
         if one != two or one.axis >= batch:
-            raise NotProved("picks from other rows than its own")
+            raise Mixes("picks from other rows than its own")
         return one
     if one.axis < batch + depth:
-        raise NotProved("picks some of the rows")
+        raise Mixes("picks some of the rows")
     return one.at(indices.rank - 1 + one.axis - batch - depth)
 
 
@@ -67,7 +67,7 @@ def scatter_elements(call: Call) -> Sequence[Value]:
     axis = call.axis("axis", 0, data.rank)
     layouts = {data.layout, indices.layout, updates.layout}
     if len(layouts) > 1 or (data.layout is not None and data.layout.axis == axis):
-        raise NotProved("places elements in other rows than their own")
+        raise Mixes("places elements in other rows than their own")
     return [data.like()]
 
 
@@ -75,17 +75,17 @@ def scatter_elements(call: Call) -> Sequence[Value]:
 def scatter_nd(call: Call) -> Sequence[Value]:
     data, indices, updates = call.data(0), call.data(1), call.data(2)
     if indices.layout is not None:
-        raise NotProved("places elements where single rows say")
+        raise Mixes("places elements where single rows say")
     depth = indices.dims[-1].number
     if depth is None:
         raise NotProved("places elements by indices of unknown depth")
     if data.layout is None and updates.layout is None:
         return [data.like()]
     if data.layout is None or data.layout.axis < depth:
-        raise NotProved("places elements in some of the rows")
+        raise Mixes("places elements in some of the rows")
     where = data.layout.at(indices.rank - 1 + data.layout.axis - depth)
     if updates.layout != where:
-        raise NotProved("places elements in other rows than their own")
+        raise Mixes("places elements in other rows than their own")
     return [data.like()]
 
 
@@ -106,7 +106,7 @@ def pick_features(call: Call) -> Sequence[Value]:
     tensor = call.data()
     call.shared(1)
     if tensor.layout is None or tensor.rank < 2 or tensor.layout.axis == tensor.rank - 1:
-        raise NotProved("picks some of the rows")
+        raise Mixes("picks some of the rows")
     return [tensor.reshaped((*tensor.dims[:-1], call.symbols.fresh()))]
 
 
@@ -115,15 +115,15 @@ def rotary(call: Call) -> Sequence[Value]:
     tensor = call.data()
     tables, positions = (1, 2), 3
     if tensor.layout is not None and tensor.layout.axis != 0:
-        raise NotProved("turns elements along the rows")
+        raise Mixes("turns elements along the rows")
     if not call.has(positions):
         for index in tables:
             if call.data(index).layout != Layout(0):
-                raise NotProved("turns rows by their places")
+                raise Mixes("turns rows by their places")
         if tensor.layout != Layout(0):
-            raise NotProved("turns for all rows what comes from single ones")
+            raise Mixes("turns for all rows what comes from single ones")
         return [tensor.like()]
     call.shared(*tables)
     if tensor.layout is None or call.data(positions).layout != tensor.layout:
-        raise NotProved("turns rows by their places")
+        raise Mixes("turns rows by their places")
     return [tensor.like()]

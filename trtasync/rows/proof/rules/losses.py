@@ -15,5 +15,5 @@ def loss(call: Call) -> Sequence[Value]:
     rows = call.rows(0)[1], call.rows(1)[1]
     single: Value = Tensor(labels.dims, labels.layout)
     if call.text("reduction", "mean") != "none" or rows[0] != rows[1]:
-        single = Coupled(f"the loss of {call.operator} is that of all rows together")
+        single = Coupled(f"the loss of {call.operator} is that of all rows together", True)
     return [single, scores.like()]

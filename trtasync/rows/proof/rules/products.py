@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import ONE, Size
-from trtasync.rows.proof.tensors import Layout, NotProved, Tensor, Value, broadcast
+from trtasync.rows.proof.tensors import Layout, Mixes, NotProved, Tensor, Value, broadcast
 
 
 @RULES.of("MatMul")
@@ -20,7 +20,7 @@ def multiplied(call: Call, one: Tensor, other: Tensor) -> Tensor:
         return Tensor(None)
     for tensor, axis in ((one, one.rank - 1), (other, max(other.rank - 2, 0))):
         if tensor.layout is not None and tensor.layout.axis == axis:
-            raise NotProved("sums products along the rows")
+            raise Mixes("sums products along the rows")
     # a vector has no rows left then
     left = Tensor((ONE, *one.dims)) if one.rank == 1 else one
     right = Tensor((*other.dims, ONE)) if other.rank == 1 else other
@@ -30,7 +30,7 @@ def multiplied(call: Call, one: Tensor, other: Tensor) -> Tensor:
     for tensor, axis in ((left, left.rank - 2), (right, right.rank - 1)):
         if tensor.layout is not None and tensor.layout.axis == axis:
             if left.layout is not None and right.layout is not None:
-                raise NotProved("multiplies rows by one another")
+                raise Mixes("multiplies rows by one another")
             layout = tensor.layout.at(rank - (tensor.rank - axis))
     shape = (*batch.dims, left.dims[-2], right.dims[-1])
     return _without_added(Tensor(shape, layout), one.rank == 1, other.rank == 1)
@@ -132,13 +132,13 @@ def einsum(call: Call) -> Sequence[Value]:
     if not found:
         return [Tensor(tuple(letters[letter] for letter in result))]
     if len(found) > 1:
-        raise NotProved("joins tensors whose rows lie along different axes")
+        raise Mixes("joins tensors whose rows lie along different axes")
     [(letter, outer, inner)] = found
     for term, tensor in zip(terms, tensors, strict=True):
         if term.count(letter) > 1 or (tensor.layout is None and letter in term):
-            raise NotProved("joins rows with a tensor that has other elements along them")
+            raise Mixes("joins rows with a tensor that has other elements along them")
     if result.count(letter) != 1:
-        raise NotProved("sums products along the rows")
+        raise Mixes("sums products along the rows")
     shape = tuple(letters[each] for each in result)
     return [Tensor(shape, Layout(result.index(letter), outer, inner))]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import ONE, Size
-from trtasync.rows.proof.tensors import NotProved, Refuses, Tensor, Value
+from trtasync.rows.proof.tensors import Mixes, NotProved, Refuses, Tensor, Value
 
 
 @RULES.of("LSTM", "GRU", "RNN")
@@ -15,7 +15,7 @@ def recurrent(call: Call) -> Sequence[Value]:
     tensor, layout = call.rows(0)
     batch_first = bool(call.integer("layout", 0))
     if layout.axis != (0 if batch_first else 1):
-        raise NotProved("goes through the rows one after another")
+        raise Mixes("goes through the rows one after another")
     call.shared(1, 2, 3, 7)
     states = 0 if batch_first else 1
     for index, axis in ((4, 0), (5, states), (6, states)):
@@ -38,17 +38,17 @@ def attention(call: Call) -> Sequence[Value]:
     """Inputs: Q, K, V, attn_mask, past_key, past_value, nonpad_kv_seqlen."""
     query, layout = call.rows(0)
     if not layout.plain or layout.axis != 0:
-        raise NotProved("compares rows with one another")
+        raise Mixes("compares rows with one another")
     for index in (1, 2, 4, 5, 6):
         if (index < 3 or call.has(index)) and call.rows(index)[1] != layout:
-            raise NotProved("compares rows with one another")
+            raise Mixes("compares rows with one another")
     if call.has(3):
         mask = call.data(3)
         if mask.layout is None:
             if mask.rank == 4 and mask.dims[0] != ONE:
-                raise NotProved("masks rows by their places")
+                raise Mixes("masks rows by their places")
         elif mask.layout != layout or mask.rank != 4:
-            raise NotProved("masks rows by one another")
+            raise Mixes("masks rows by one another")
     key, value = call.data(1), call.data(2)
     fresh = call.symbols.fresh
     present = [Tensor((each.dims[0], fresh(), fresh(), fresh()), layout) for each in (key, value)]

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call, normalized
 from trtasync.rows.proof.sizes import ONE, Size
-from trtasync.rows.proof.tensors import NotProved, Shape, Tensor, Value, broadcast
+from trtasync.rows.proof.tensors import Mixes, NotProved, Shape, Tensor, Value, broadcast
 
 
 def apart(tensor: Tensor, axes: Sequence[int], what: str) -> None:
     """Refuse what is done along the rows."""
     if tensor.layout is not None and tensor.layout.axis in axes:
-        raise NotProved(f"{what} along the rows")
+        raise Mixes(f"{what} along the rows")
 
 
 def without(tensor: Tensor, axes: Sequence[int], keep: bool) -> Tensor:
@@ -116,7 +116,7 @@ def skip_layer_normalization(call: Call) -> Sequence[Value]:
     """Over the last axis of the sum of two tensors of one shape."""
     tensor, layout = call.rows(0)
     if call.rows(1)[1] != layout or tensor.rank != 3:
-        raise NotProved("joins tensors whose rows lie along different axes")
+        raise Mixes("joins tensors whose rows lie along different axes")
     apart(tensor, [2], "normalizes")
     call.shared(2, 3, 4)
     return [tensor.like()]

@@ -5,7 +5,7 @@ from typing import Any
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import Size
-from trtasync.rows.proof.tensors import NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import Mixes, NotProved, Tensor, Value
 
 EXACT = ("align_corners", "asymmetric", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
 """Coordinates that are unchanged along an axis which keeps its length."""
@@ -27,16 +27,16 @@ def resize(call: Call) -> Sequence[Value]:
 def _check_rows(call: Call, tensor: Tensor, axes: Sequence[int], shape: Sequence[Size]) -> None:
     layout = tensor.layout
     if layout is None or layout.axis != 0 or shape[0] != tensor.dims[0]:
-        raise NotProved("resizes along the rows")
+        raise Mixes("resizes along the rows")
     # An interpolation along the rows multiplies the neighbour by 0, which NaN survives. With four
     # axes or more, runtimes leave the first two alone.
     if call.text("mode", "nearest") != "nearest" and tensor.rank < 4:
-        raise NotProved("interpolates between rows")
+        raise Mixes("interpolates between rows")
     if 0 in axes and (
         call.text("coordinate_transformation_mode", "half_pixel") not in EXACT
         or call.text("keep_aspect_ratio_policy", "stretch") != "stretch"
     ):
-        raise NotProved("resizes along the rows")
+        raise Mixes("resizes along the rows")
 
 
 def _resized(call: Call, sizes: Sequence[Size]) -> list[Size]:

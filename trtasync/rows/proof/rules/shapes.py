@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from trtasync.rows.proof.calls import RULES, Call, normalized
 from trtasync.rows.proof.sizes import ONE, ZERO, Size, product
 from trtasync.rows.proof.tensors import (
+    Mixes,
     NotProved,
     Tensor,
     Value,
@@ -77,7 +78,7 @@ def squeeze(call: Call) -> Sequence[Value]:
     axes = call.axes(1, tensor.rank)
     if axes is None:
         if any(size.number is None for size in tensor.dims):
-            raise NotProved("removes any axis of length 1, those of a single row too")
+            raise Mixes("removes any axis of length 1, those of a single row too")
         axes = [axis for axis, size in enumerate(tensor.dims) if size == ONE]
     if tensor.layout is not None and tensor.layout.axis in axes:
         raise NotProved("removes the axis of the rows")
@@ -112,7 +113,7 @@ def unsqueeze(call: Call) -> Sequence[Value]:
 def blocks(call: Call) -> Sequence[Value]:
     tensor = call.data()
     if tensor.layout is not None and tensor.layout.axis != 0:
-        raise NotProved("moves elements between rows")
+        raise Mixes("moves elements between rows")
     side = Size.of(call.integer("blocksize", 1))
     batch, depth, height, width = tensor.dims
     symbols = call.symbols
@@ -133,7 +134,7 @@ def triangle(call: Call) -> Sequence[Value]:
     tensor = call.data()
     call.shared(1)
     if tensor.layout is not None and tensor.layout.axis >= tensor.rank - 2:
-        raise NotProved("treats rows by their places")
+        raise Mixes("treats rows by their places")
     return [tensor.like()]
 
 
@@ -146,7 +147,7 @@ def reverse_sequence(call: Call) -> Sequence[Value]:
         call.shared(1)
         return [tensor.like()]
     if batch == time or tensor.layout is None or tensor.layout.axis != batch:
-        raise NotProved("reverses the order of the rows")
+        raise Mixes("reverses the order of the rows")
     if lengths.layout != tensor.layout.at(0):
-        raise NotProved("takes for all rows what comes from single ones")
+        raise Mixes("takes for all rows what comes from single ones")
     return [tensor.like()]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call, normalized
 from trtasync.rows.proof.sizes import Size
-from trtasync.rows.proof.tensors import NotProved, Value
+from trtasync.rows.proof.tensors import Mixes, NotProved, Value
 
 
 @RULES.of("DFT")
@@ -16,7 +16,7 @@ def fourier(call: Call) -> Sequence[Value]:
     else:
         axis = call.axis("axis", 1, tensor.rank)
     if tensor.layout is not None and tensor.layout.axis in (axis, tensor.rank - 1):
-        raise NotProved("transforms along the rows")
+        raise Mixes("transforms along the rows")
     shape = [*tensor.dims[:-1], call.symbols.fresh()]
     shape[axis] = call.symbols.fresh()
     return [tensor.reshaped(tuple(shape))]
@@ -28,7 +28,7 @@ def short_time_fourier(call: Call) -> Sequence[Value]:
     signal, layout = call.rows(0)
     call.shared(1, 2, 3)
     if layout.axis != 0 or signal.rank < 2:
-        raise NotProved("transforms along the rows")
+        raise Mixes("transforms along the rows")
     frames, bins = call.symbols.fresh(), call.symbols.fresh()
     return [signal.reshaped((signal.dims[0], frames, bins, Size.of(2)))]
 
@@ -37,7 +37,7 @@ def short_time_fourier(call: Call) -> Sequence[Value]:
 def word_counts(call: Call) -> Sequence[Value]:
     tensor = call.data()
     if tensor.rank != 2 or (tensor.layout is not None and tensor.layout.axis != 0):
-        raise NotProved("counts words over all rows")
+        raise Mixes("counts words over all rows")
     return [tensor.reshaped((tensor.dims[0], call.symbols.fresh()))]
 
 

@@ -1,0 +1,228 @@
+"""What is written: never in an input's place, and whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tests.build.support import GATHER, contents, matrix, write_matmul
+from tests.cli.support import refused, run
+from tests.doubles import Installed
+from trtasync import InvalidInput
+from trtasync.bench import Recorder
+from trtasync.bench.plot import save
+from trtasync.cli.outputs import check_outputs, deliver
+from trtasync.whole import written_whole
+
+SHORT = ["--seconds", "0.01", "--warm-up", "0", "--rounds", "1", "--backend", "onnxruntime"]
+
+COMMANDS = {
+    "bench": ["bench", *SHORT],
+    "tune": ["tune", "--minutes", "0.001", "--backend", "onnxruntime"],
+    "inspect": ["inspect"],
+    "check": ["check", "--seconds", "0.1", "--backend", "onnxruntime"],
+    "build": ["build"],
+}
+OUTPUTS = {
+    "bench": ["--json", "--plot", "--trace"],
+    "tune": ["--json", "--plot"],
+    "inspect": ["--json"],
+    "check": ["--json"],
+    "build": ["--json", "--output"],
+}
+EVERY = [(command, output) for command, outputs in OUTPUTS.items() for output in outputs]
+
+Files = dict[str, Path]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """A model, the file of its weights, samples."""
+    model = write_matmul(tmp_path / "m.onnx", matrix(), external="m.weights")
+    np.savez(tmp_path / "samples.npz", x=matrix(1, 3, 4))
+    return {
+        "model": model,
+        "weights": tmp_path / "m.weights",
+        "samples": tmp_path / "samples.npz",
+    }
+
+
+def _itself(path: Path) -> Path:
+    return path
+
+
+def _another_spelling(path: Path) -> Path:
+    return path.parent / ".." / path.parent.name / path.name
+
+
+def _link(path: Path) -> Path:
+    link = path.with_name("link.png")
+    link.symlink_to(path)
+    return link
+
+
+def _hard_link(path: Path) -> Path:
+    link = path.with_name("hard.png")
+    os.link(path, link)
+    return link
+
+
+@pytest.mark.parametrize(("command", "output"), EVERY)
+@pytest.mark.parametrize("name", [_itself, _link, _hard_link])
+@pytest.mark.parametrize("which", ["model", "weights"])
+def test_no_output_of_any_command_replaces_the_model(
+    gpu: Installed,
+    files: Files,
+    command: str,
+    output: str,
+    which: str,
+    name: Callable[[Path], Path],
+) -> None:
+    before = contents(files["model"].parent)
+    path = name(files[which])
+    line = refused(2, *COMMANDS[command], files["model"], output, path)
+    assert "would be written over" in line
+    assert str(files[which]) in line
+    after = contents(files["model"].parent)
+    assert {name: after[name] for name in before} == before
+    assert gpu.builds.started == 0
+
+
+@pytest.mark.parametrize("command", ["bench", "tune", "check", "build"])
+def test_nor_the_samples(gpu: Installed, files: Files, command: str) -> None:
+    before = files["samples"].read_bytes()
+    samples = ["--samples", files["samples"]]
+    line = refused(2, *COMMANDS[command], files["model"], *samples, "--json", files["samples"])
+    assert "is an input" in line
+    assert files["samples"].read_bytes() == before
+
+
+def test_nor_a_plan_that_is_checked_nor_the_state(gpu: Installed, files: Files) -> None:
+    plan = files["model"].with_name("m.plan")
+    run("build", files["model"], "--output", plan)
+    before = plan.read_bytes()
+    refused(2, "check", files["model"], "--plan", plan, "--json", plan)
+    refused(2, "inspect", plan, "--json", plan)
+    assert plan.read_bytes() == before
+    state = files["model"].with_name("state.jsonl")
+    state.write_bytes(b"")
+    refused(2, *COMMANDS["tune"], files["model"], "--state", state, "--json", state)
+
+
+def test_nor_the_module_of_a_network_function(
+    gpu: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / f"networks_{tmp_path.name}.py"
+    module.write_text("def define(network):\n    raise RuntimeError\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    line = refused(
+        2, "build", f"{module.stem}:define", "--cache-key", "k", "--json", module.with_suffix(".py")
+    )
+    assert "is an input" in line
+    assert "define" in module.read_text()
+
+
+def test_two_outputs_are_two_files(tmp_path: Path) -> None:
+    one = tmp_path / "out.png"
+    with pytest.raises(InvalidInput, match="one file, to be written twice"):
+        check_outputs(None, str(one), _another_spelling(one))
+    check_outputs(None, str(one), tmp_path / "other.png")
+
+
+def test_build_refuses_weights_as_its_output_too(gpu: Installed, files: Files) -> None:
+    """Not only on the command line."""
+    import anyio
+
+    from trtasync import BuildError, build_plan
+
+    async def main() -> None:
+        await build_plan(files["model"], output=files["weights"])
+
+    before = files["weights"].read_bytes()
+    with pytest.raises(BuildError, match="is the model itself"):
+        anyio.run(main)
+    assert files["weights"].read_bytes() == before
+
+
+# -- whole or not there ---------------------------------------------------------------------------
+
+
+class Fails(Exception):
+    """In the middle of writing."""
+
+
+def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"before")
+
+    def half() -> None:
+        with written_whole(path) as file:
+            file.write(b"half")
+            raise Fails
+
+    with pytest.raises(Fails):
+        half()
+    assert contents(tmp_path) == {"out": b"before"}
+
+
+@pytest.mark.parametrize("kind", ["json", "plot", "trace"])
+def test_every_output_is_written_whole(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"before")
+    figure = Figure()
+    write: dict[str, Callable[[], object]] = {
+        "json": lambda: deliver("{}", str(path), lambda console: None),
+        "plot": lambda: save(figure, path),
+        "trace": lambda: Recorder().write(path),
+    }
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises((OSError, InvalidInput), match=r"out\.png.*No space|No space.*out\.png"):
+            write[kind]()
+    assert contents(tmp_path) == {"out.png": b"before"}
+    write[kind]()
+    assert [*contents(tmp_path)] == ["out.png"]
+    assert path.read_bytes() != b"before"
+
+
+def test_a_file_keeps_its_mode_and_a_link_is_written_where_it_leads(tmp_path: Path) -> None:
+    path, link = tmp_path / "out.json", tmp_path / "link.json"
+    path.write_text("old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    run("inspect", GATHER, "--json", link)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert json.loads(path.read_text())["nodes"] == 1
+
+
+def test_what_is_no_plain_file_is_written_to_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with written_whole(pipe) as file:
+            file.write(b"through")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_an_own_copy_of_the_model_may_be_written_over(tmp_path: Path, files: Files) -> None:
+    copy = tmp_path / "copy.json"
+    shutil.copy(files["model"], copy)
+    run("inspect", files["model"], "--json", copy)
+    assert json.loads(copy.read_text())["file"] == str(files["model"])
