@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -26,7 +27,7 @@ from trtasync import (
     TrtasyncError,
     open_engine,
 )
-from trtasync.backends.onnxruntime import load
+from trtasync.backends.onnxruntime import _spec, load
 
 ROOT = Path(__file__).parents[1]
 FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
@@ -469,7 +470,7 @@ async def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
 TELEMETRY = """
 import os, sys
 from pathlib import Path
-from trtasync.backends.onnxruntime import load
+from trtasync.backends.onnxruntime import _spec, load
 
 def threads():
     return len(os.listdir("/proc/self/task"))
@@ -541,3 +542,8 @@ async def test_slots_for_which_there_is_no_memory_are_refused(tmp_path: Path) ->
     with pytest.raises(PlanError, match="no memory for batches of 64 rows"):
         async with open_engine(path, backend="onnxruntime", max_batch_size=64, batching=True):
             pass
+
+
+def test_a_length_that_is_inferred_as_negative_is_not_known() -> None:
+    node = SimpleNamespace(name="y", type="tensor(float)", shape=["N", -65531, 0, 4, "", None])
+    assert _spec(node, "output").shape == ("N", None, None, 4, None, None)

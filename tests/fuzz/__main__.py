@@ -5,7 +5,8 @@
     python -m tests.fuzz --only arguments
 
 Exit code 1 where the library crashed, hung, took too much memory, or raised what is none of its
-own errors. The files of such attacks stay in `.fuzz/`.
+own errors; not where ONNX Runtime alone dies of the same model. The files of all these attacks
+stay in `.fuzz/`.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main() -> int:
     for failure in failures:
         print(failure)
     print(f"{len(failures)} failures in {time.monotonic() - begin:.0f} s")
-    return int(bool(failures))
+    return int(any(failure.ours for failure in failures))
 
 
 if __name__ == "__main__":

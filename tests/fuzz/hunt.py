@@ -28,16 +28,19 @@ class Failure:
         seed: makes it again.
         folder: with its files.
         how: the process died, hung, or what was raised.
+        ours: ONNX Runtime does not die of the same model by itself.
     """
 
     seed: int
     folder: Path
     how: str
+    ours: bool = True
 
     def __str__(self) -> str:
         name = self.folder / "attack"
         kind = name.read_text().strip() if name.exists() else "?"
-        return f"seed {self.seed} ({kind}): {self.how}; files in {self.folder}"
+        whose = "" if self.ours else ", as ONNX Runtime does by itself"
+        return f"seed {self.seed} ({kind}): {self.how}{whose}; files in {self.folder}"
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,17 @@ class Hunt:
                         raise RuntimeError(f"an attacker ended by itself; see {self._log}.")
                     ended = self._line(process, self.patience)
                     if ended != "ok":
-                        how = ended or f"it died or hung (exit code {process.wait()})"
-                        yield Failure(seed, self.folder / f"{seed}", how)
+                        yield self._failure(seed, ended, process)
                     if not ended:
                         break
             first = seed + 1
+
+    def _failure(self, seed: int, ended: str, process: "subprocess.Popen[str]") -> Failure:
+        folder = self.folder / f"{seed}"
+        if ended:
+            return Failure(seed, folder, ended)
+        how = f"it died or hung (exit code {process.wait()})"
+        return Failure(seed, folder, how, ours=not _kills_runtime(folder / "model.onnx"))
 
     @property
     def _log(self) -> Path:
@@ -116,3 +125,11 @@ class Hunt:
         finally:
             watch.cancel()
             watch.join()
+
+
+def _kills_runtime(model: Path) -> bool:
+    """ONNX Runtime dies of a model that it is given without us."""
+    alone = "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1])"
+    command = [sys.executable, "-c", alone, f"{model}"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=STARTING)
+    return model.exists() and done.returncode < 0

