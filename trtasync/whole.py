@@ -29,14 +29,11 @@ def written_whole(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
         there = target.stat()
     except OSError:  # whether it can be written is seen soon
         there = None
-    if there is not None and not stat.S_ISREG(there.st_mode) and not stat.S_ISDIR(there.st_mode):
-        with target.open("wb") as special:
-            yield special
-        return
+    plain = there is None or stat.S_ISREG(there.st_mode) or stat.S_ISDIR(there.st_mode)
     if mode is None and there is not None:
         mode = stat.S_IMODE(there.st_mode)
     try:
-        with _renamed_at_the_end(target, mode) as file:
+        with _renamed_at_the_end(target, mode) if plain else target.open("wb") as file:
             yield file
     except OSError as error:
         error.filename = str(path)  # instead of a name that nobody knows

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,6 +221,41 @@ def test_what_is_no_plain_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_full_disk_is_named_by_the_file_that_was_asked_for() -> None:
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        written_whole(Path("/dev/full")) as file,
+    ):
+        file.write(b"more than fits")
+    assert caught.value.filename == "/dev/full"
+
+
+def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path) -> None:
+    """As large as files may be: the same to a writer as a disk that is full."""
+    program = """
+import resource, signal, sys
+from pathlib import Path
+from trtasync.whole import written_whole
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    with written_whole(Path(sys.argv[1])) as file:
+        file.write(bytes(1 << 20))
+except OSError as error:
+    print(error.filename)
+"""
+    report = tmp_path / "report.json"
+    report.write_text("what was there")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(report)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(report)
+    assert report.read_text() == "what was there"
+    assert os.listdir(tmp_path) == ["report.json"]
 
 
 def test_an_own_copy_of_the_model_may_be_written_over(tmp_path: Path, files: Files) -> None:
