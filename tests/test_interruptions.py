@@ -187,7 +187,7 @@ async def test_near_the_limit_of_the_stack(scene: str) -> None:
             refused += victim.refused
         with anyio.fail_after(10):
             await engine.aclose()
-    assert 5 < refused < 39
+    assert 0 < refused < 39  # the fewer, the less of a request is written in Python
 
 
 class Cramped:
