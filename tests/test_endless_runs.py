@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import anyio
@@ -12,7 +13,7 @@ import pytest
 
 from tests.endless import FOREVER, endless_model
 from tests.helpers import PATIENCE, ended, heed_sigint, hold, row, same, start, until
-from trtasync import DeviceLost, InferenceError, InvalidInput, open_engine
+from trtasync import DeviceLost, InferenceError, InvalidInput, RunTooLong, open_engine
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,38 @@ async def test_its_neighbours_are_answered(tmp_path: Path) -> None:
         assert same(quick.answer, steps(4))
 
 
+async def test_a_batch_that_never_ends_holds_its_lane_three_times_at_most(tmp_path: Path) -> None:
+    """Once whole, once each half; alone, its eight rows would hold it fifteen times."""
+    path = endless_model(tmp_path / "endless.onnx")
+    async with (
+        open_engine(
+            path, backend="onnxruntime", batching=True, run_timeout=0.3, max_batch_size=8
+        ) as engine,
+        anyio.create_task_group() as tasks,
+    ):
+        slow = [start(tasks, engine, steps(FOREVER)) for _ in range(8)]
+        begin = anyio.current_time()
+        await ended(*slow)
+        assert anyio.current_time() - begin < 8 * 0.3
+        assert {type(caller.error) for caller in slow} == {RunTooLong}
+
+
+async def test_what_was_ended_is_not_taken_for_short(tmp_path: Path) -> None:
+    """The loop is blocked once, not by each such request."""
+    path = endless_model(tmp_path / "endless.onnx")
+    async with open_engine(
+        path, backend="onnxruntime", batching=False, loop_budget=0.1, run_timeout=0.3
+    ) as engine:
+        for _ in range(20):
+            await engine.infer(steps(1))
+        with pytest.raises(RunTooLong):
+            await engine.infer(steps(FOREVER))
+        on_loop = engine.statistics().lanes[0].on_loop
+        with pytest.raises(RunTooLong):
+            await engine.infer(steps(FOREVER))
+        assert engine.statistics().lanes[0].on_loop == on_loop
+
+
 async def test_what_cannot_be_stopped_is_lost() -> None:
     """As on a GPU: the lane goes, the other one serves."""
     backend = ScriptedBackend()
@@ -115,6 +148,9 @@ async def test_closing_leaves_a_lane_that_cannot_be_stopped(
     assert sorted(lane.closed for lane in backend.lanes) == [0, 1]
     assert backend.closed == 0
     backend.gate.let()
+    for thread in threading.enumerate():
+        if "scripted lane" in thread.name:
+            thread.join(PATIENCE)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, "1", float("inf"), float("nan")])

@@ -31,6 +31,7 @@ PUBLIC = [
     "Profile",
     "QueueFull",
     "RequestTooLarge",
+    "RunTooLong",
     "Shapes",
     "SharedCache",
     "Statistics",

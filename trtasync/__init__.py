@@ -15,6 +15,7 @@ from trtasync.errors import (
     PlanError,
     QueueFull,
     RequestTooLarge,
+    RunTooLong,
     TrtasyncError,
     WrongLoop,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Profile",
     "QueueFull",
     "RequestTooLarge",
+    "RunTooLong",
     "Shapes",
     "SharedCache",
     "Statistics",

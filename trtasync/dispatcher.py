@@ -25,6 +25,7 @@ from trtasync.errors import (
     EngineClosed,
     InferenceError,
     QueueFull,
+    RunTooLong,
     TrtasyncError,
     UnevenRows,
 )
@@ -492,6 +493,8 @@ class Dispatcher:
     def _complete(self, batch: Batch, outcome: Outcome) -> None:
         if not self._states[batch.lane].alive:
             return  # a straggler: its requests failed when the lane died
+        if isinstance(outcome.error, RunTooLong):  # so the next such run is not for the loop
+            batch.group.cost.learn(batch.run_rows, outcome.error.seconds, self._now())
         if outcome.error is not None and not outcome.lost and len(batch.entries) > 1:
             self._retry(batch, outcome.error)
             return

@@ -370,8 +370,8 @@ def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
         largest = spec.row_inputs[sizes.index(max(sizes))]
         raise InvalidInput(
             f"a {'row' if spec.batched else 'request'} of {sum(sizes)} bytes exceeds "
-            f"max_row_bytes={limit}, most of it input '{largest.name}'; send less, raise "
-            "max_row_bytes, or lower max_batch_size.",
+            f"max_row_bytes={limit} (by default, what was free at opening allows), most of it "
+            f"input '{largest.name}'; send less, raise max_row_bytes, or lower max_batch_size.",
             name=largest.name,
             expected=limit,
             got=sum(sizes),

@@ -11,6 +11,7 @@ TrtasyncError
 │   └── BuildError                           a model could not be built into a plan
 ├── CudaError                                CUDA refused a call; the device is usable
 ├── InferenceError                           the model failed on this request
+│   └── RunTooLong                           its run took longer than `run_timeout`
 └── DeviceLost                               a lane or device died and cannot be used again
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "PlanError",
     "QueueFull",
     "RequestTooLarge",
+    "RunTooLong",
     "TrtasyncError",
     "WrongLoop",
 ]
@@ -140,6 +142,16 @@ class InferenceError(TrtasyncError):
 
     `__cause__` holds the runtime's own exception. Recoverable: the engine goes on.
     """
+
+
+class RunTooLong(InferenceError):
+    """A run was ended because it took longer than `run_timeout`.
+
+    Attributes:
+        seconds: that it had.
+    """
+
+    seconds: float = 0.0
 
 
 class UnevenRows(InferenceError):

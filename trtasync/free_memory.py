@@ -32,7 +32,8 @@ def _of_a_group(folder: Path, kind: str) -> int | None:
     limit, used = (_number(folder / name) for name in names)
     if limit is None or used is None:
         return None
-    return limit - used + _entries(folder / "memory.stat").get("inactive_file", 0)
+    facts = _entries(folder / "memory.stat")
+    return limit - used + facts.get("inactive_file", 0) + facts.get("active_file", 0)
 
 
 def _of_addresses(root: Path) -> int | None:

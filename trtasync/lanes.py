@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from trtasync.backends import Lane, Slot, Times
-from trtasync.errors import DeviceLost, UnevenRows
+from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
 from trtasync.requests import Array
 from trtasync.threads import start_thread
 
@@ -63,7 +63,8 @@ def check_outputs(outputs: Sequence[Array], rows: int) -> None:
 def run_in_halves(
     lane: Lane, slot: Slot, counts: Sequence[int], padded: Callable[[int], int]
 ) -> Outcome:
-    """Run a failed batch again in halves until what fails, fails alone.
+    """Run a failed batch again in halves until what fails, fails alone. A part that takes too long
+    fails as a whole: run one by one, its rows would hold the lane for as many times as long.
 
     Entries lie in the slot one after another. A range is moved down to row 0 before it runs, which
     overwrites only rows that are done: ranges are taken from the left.
@@ -105,7 +106,7 @@ def run_in_halves(
             for index in range(low, high):
                 start = starts[index] - starts[low]
                 pieces.append([out[start : start + counts[index]].copy() for out in slot.outputs])
-        elif high - low == 1 or outcome.lost:
+        elif high - low == 1 or outcome.lost or isinstance(result.error, RunTooLong):
             pieces.extend([result.error] * (high - low))
         else:
             halve(low, high)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
 
 QUEUE_ROWS, QUEUE_BATCHES = 4096, 16
 
+LEAST_ROW_BYTES = 1 << 20
+"""Rows up to this size are taken however little memory is free: it may be more in a moment."""
+
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
 LEAD = 0.0001
@@ -295,7 +298,7 @@ def _policy_options(options: EngineOptions, backend: Backend) -> PolicyOptions:
 def _row_bytes(largest: int) -> int | None:
     """What a row may take where nobody says how much; None where nobody knows."""
     free = free_memory()
-    return None if free is None else max(1, free // (2 * largest))
+    return None if free is None else max(LEAST_ROW_BYTES, free // (2 * largest))
 
 
 def _queue(largest: int) -> int:

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Protocol, runtime_checkable
 
 from trtasync.backends import Lane, Slot, Times
-from trtasync.errors import DeviceLost, InferenceError
+from trtasync.errors import DeviceLost, RunTooLong
 from trtasync.threads import start_thread
 
 STOPPING = 5.0
@@ -50,7 +50,7 @@ class WatchedLane:
         """See `Lane.wait`.
 
         Raises:
-            InferenceError: it took too long.
+            RunTooLong: it took too long.
         """
         self.since = monotonic()
         try:
@@ -58,8 +58,9 @@ class WatchedLane:
         except Exception as error:
             if not self.stopped:
                 raise
-            raise InferenceError(
-                f"the run was ended: it took longer than run_timeout={self._timeout:g} seconds."
+            raise RunTooLong(
+                f"the run was ended: it took longer than run_timeout={self._timeout:g} seconds.",
+                seconds=self._timeout,
             ) from error
         finally:
             with self._lock:

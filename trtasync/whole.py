@@ -1,5 +1,6 @@
 """Files that are there as a whole or not at all."""
 
+import errno
 import os
 import stat
 import uuid
@@ -13,31 +14,45 @@ from typing import IO
 def written_whole(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
     """A file to write to, which becomes `path` when the block ends well: synced, then renamed.
 
-    What is a link is written where it leads. What is there and no plain file (a pipe, a terminal)
-    is written to as it is.
+    What is a link of this user's is written where it leads. What is there and no plain file (a
+    pipe, a terminal) is written to as it is.
 
     Args:
         path: the file to be.
-        mode: of it, whatever the umask; None for that of the file it replaces, or for a new one
-            what the umask says.
+        mode: of it, whatever the umask; None for that of the own file it replaces, or else what the
+            umask says.
 
     Raises:
         OSError: it cannot be written; nothing is left behind, and what was there stays.
     """
+    _demand_own_link(path)
     target = Path(os.path.realpath(path))
     try:
         there = target.stat()
     except OSError:  # whether it can be written is seen soon
         there = None
     plain = there is None or stat.S_ISREG(there.st_mode) or stat.S_ISDIR(there.st_mode)
-    if mode is None and there is not None:
-        mode = stat.S_IMODE(there.st_mode)
+    if mode is None and there is not None and _is_mine(there):
+        mode = there.st_mode & 0o777
     try:
         with _renamed_at_the_end(target, mode) if plain else target.open("wb") as file:
             yield file
     except OSError as error:
         error.filename = str(path)  # instead of a name that nobody knows
         raise
+
+
+def _is_mine(there: os.stat_result) -> bool:
+    """What this user has set, and nobody else."""
+    return not hasattr(os, "geteuid") or there.st_uid == os.geteuid()
+
+
+def _demand_own_link(path: Path) -> None:
+    """In a folder that all can write, another user's link leads where that user likes."""
+    with suppress(FileNotFoundError):
+        there = os.lstat(path)
+        if stat.S_ISLNK(there.st_mode) and not _is_mine(there) and there.st_uid != 0:
+            raise PermissionError(errno.EPERM, "it is a link of another user's", str(path))
 
 
 @contextmanager

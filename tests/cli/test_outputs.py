@@ -223,6 +223,23 @@ def test_what_is_no_plain_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
+def test_a_link_or_a_mode_of_another_user_s_is_not_gone_by(tmp_path: Path) -> None:
+    path, link = tmp_path / "out.json", tmp_path / "link.json"
+    path.write_text("theirs")
+    path.chmod(0o6777)
+    os.chown(path, 65534, 65534)
+    link.symlink_to(path)
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(PermissionError, match="another user"), written_whole(link) as file:
+        file.write(b"ours")
+    assert path.read_text() == "theirs"
+    with written_whole(path) as file:
+        file.write(b"ours")
+    assert path.read_text() == "ours"
+    assert path.stat().st_mode & 0o6002 == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
 def test_a_full_disk_is_named_by_the_file_that_was_asked_for() -> None:
     with (

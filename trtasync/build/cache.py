@@ -50,6 +50,14 @@ class SharedCache:
     folder: str | os.PathLike[str]
     owner: str | int
 
+    def __post_init__(self) -> None:
+        owner: object = self.owner
+        whole = isinstance(owner, int) and not isinstance(owner, bool) and owner >= 0
+        if not whole and not (isinstance(owner, str) and owner):
+            raise InvalidInput(
+                f"SharedCache(owner=) must be a user's name or number, not {owner!r}."
+            )
+
 
 CacheChoice = bool | str | os.PathLike[str] | SharedCache
 
