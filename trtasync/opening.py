@@ -109,8 +109,10 @@ def open_engine(
         loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
             is not worth a thread hop; 0 keeps every run off the loop.
         run_timeout: seconds after which a run is ended and its requests fail; None (default) for
-            never. On the CPU the model stops at its next operator. A run that goes on 5 s later,
-            or on a GPU, where nothing can be stopped, takes its lane along (`DeviceLost`). Without
+            never. On the CPU the model stops at its next operator; a batch of several requests is
+            tried again in halves, so it holds its lane three times as long at most. A run that goes
+            on 5 s later, or on a GPU, where nothing can be stopped, takes its lane along
+            (`DeviceLost`). Without
             it a run that never ends on the event loop itself (`loop_budget`) blocks it for ever.
         max_row_bytes: of a row of all inputs together, padded (of a request, where these run
             alone); larger ones are refused. Default: so that the largest batch takes half of the
