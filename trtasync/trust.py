@@ -221,7 +221,8 @@ def read_whole(file: IO[bytes], most: int) -> bytes:
     Raises:
         ValueError: it has more than `most` bytes.
     """
-    data = file.read(most + 1)
+    # no more is asked for than is there: a reader without a buffer makes room for all of it first
+    data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
     if len(data) > most:
         raise ValueError(f"it has more than {most} bytes")
     return data
