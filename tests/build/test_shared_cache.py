@@ -98,3 +98,9 @@ async def test_where_there_are_no_owners_it_is_refused(
     monkeypatch.delattr(os, "geteuid")
     with pytest.raises(InvalidInput, match="no POSIX owners"):
         await build_plan(GATHER, cache=SharedCache(tmp_path, "somebody"))
+
+
+@pytest.mark.parametrize("owner", [None, True, -1, 1.0])
+def test_an_owner_is_a_name_or_a_number(tmp_path: Path, owner: Any) -> None:
+    with pytest.raises(InvalidInput, match="name or number"):
+        SharedCache(tmp_path, owner)

@@ -53,7 +53,7 @@ class SharedCache:
     def __post_init__(self) -> None:
         owner: object = self.owner
         whole = isinstance(owner, int) and not isinstance(owner, bool) and owner >= 0
-        if not whole and not (isinstance(owner, str) and owner):
+        if not whole and not isinstance(owner, str):
             raise InvalidInput(
                 f"SharedCache(owner=) must be a user's name or number, not {owner!r}."
             )
