@@ -372,6 +372,24 @@ def test_a_batch_in_an_owned_slot_moves_to_a_device_that_falls_idle() -> None:
     assert (desk.policy.queued, group.waiting.rows) == (0, 0)
 
 
+def test_an_idle_device_takes_the_next_batch_if_the_first_turns_out_to_be_late() -> None:
+    late, other, patient = Group(), Group(), Group()
+    lanes = [LaneState(0, device=0), LaneState(1, device=1)]
+    desk = Desk(max_batch_size=32, lanes=lanes, homes=(0, 0, 0, 1))
+    for group in (late, other, patient):
+        desk.teach(group, *SIZES)
+    desk.submit(late, 32)
+    desk.submit(other, 32)
+    first, second = desk.launch()
+    assert (first.lane, second.lane) == (0, 1)
+    missed = desk.submit(late, deadline=2 * MS)
+    waiting = desk.submit(patient)
+    desk.finish(second, 3 * MS)
+    (third,) = desk.launch()
+    assert (third.entries, third.lane) == ([waiting], 1)
+    assert missed.parked
+
+
 def test_pooled_slots_go_to_whatever_lane_is_free() -> None:
     group = Group()
     desk = Desk(max_batch_size=1, lanes=2, homes=(None, None, None))

@@ -269,21 +269,34 @@ class Places:
 
     def spread(self, now: float) -> None:
         """What forms in a slot of a busy device is formed anew on a device that is idle."""
-        homes = [
-            (batch, self._lanes[batch.slot.lane].device)
-            for batch in self.forming
-            if batch.slot.lane is not None
-        ]
+        if not self._idle():
+            return
+        for batch in sorted(self._stuck(), key=lambda batch: batch.urgency):
+            self.form_anew(batch)
+            self.give_back(batch.slot, now)
+            if not self._idle():  # it stays so if all of the batch turned out to be late
+                return
+
+    def _idle(self) -> set[int]:
+        """Devices with a free slot on which nothing runs or forms."""
         idle = {
             lane.device
             for lane in self._lanes
             if lane.alive and self._free.get(lane.index) and not self._devices[lane.device].running
         }
-        idle -= {device for _, device in homes}
-        stuck = [batch for batch, device in homes if self._devices[device].running]
-        for batch, _ in zip(sorted(stuck, key=lambda batch: batch.urgency), idle, strict=False):
-            self.form_anew(batch)
-            self.give_back(batch.slot, now)
+        return idle - {self._lanes[batch.slot.lane].device for batch in self._bound()}
+
+    def _stuck(self) -> list[Batch]:
+        """What forms in slots of busy devices."""
+        return [
+            batch
+            for batch in self._bound()
+            if self._devices[self._lanes[batch.slot.lane].device].running
+        ]
+
+    def _bound(self) -> list[Batch]:
+        """What forms in slots that belong to a lane."""
+        return [batch for batch in self.forming if batch.slot.lane is not None]
 
     def drop(self, batch: Batch) -> None:
         """A batch is not forming any more."""
