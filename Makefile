@@ -10,8 +10,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 BINDINGS := 10.16.1.11 11.4.0.106
 
 # What may depend on the interpreter, and what depends on the versions of other packages
-ENGINE_TESTS := tests/loops tests/batching $(wildcard tests/test_*.py)
-FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,build cli bench tune inspection rows/test_inputs.py)
+ENGINE_TESTS := tests/loops tests/scheduler $(wildcard tests/test_*.py)
+FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check format bench bench-quick bench-peers models \

@@ -1,7 +1,7 @@
 """A numpy function as the model. `python -m examples.own_model`.
 
 For something that is no function (another runtime, a device), write an object that implements
-`trtasync.backends.Backend`: a spec, lanes, slots.
+`trtasync.runtimes.Backend`: a spec, lanes, slots.
 """
 
 import anyio

@@ -1,4 +1,4 @@
-"""The promises of `trtasync.backends` that types cannot say, as checks any backend can be held to.
+"""The promises of `trtasync.runtimes` that types cannot say, as checks any backend can be held to.
 
 Give a `Case` to every function of `PROMISES`. A backend of your own can be tested the same way.
 """
@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from tests.helpers import Array, same
-from trtasync.backends import Backend, Lane, OpenLane, Slot
 from trtasync.errors import InferenceError
-from trtasync.requests import RequestReader
-from trtasync.slots import Views
+from trtasync.memory.slots import Views
+from trtasync.requests.reader import RequestReader
+from trtasync.runtimes import Backend, Lane, OpenLane, Slot
 
 CAPACITY = 4
 STREAMS = 2

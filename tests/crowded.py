@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.helpers import MODELS, row, same, tensor
 from trtasync import InvalidInput, TrtasyncError, open_engine
-from trtasync.backends import OpenLane
+from trtasync.runtimes import OpenLane
 from trtasync.testing import FunctionBackend
 
 X, Y = tensor("x", "N", "n"), tensor("y", "N", "n")

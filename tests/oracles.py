@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from tests.judgements import Judgement, Outcome
 from trtasync import Engine, InvalidInput, PlanError, TrtasyncError, open_engine
+from trtasync.core.metrics import BatchRecord
 from trtasync.engine import watch
-from trtasync.metrics import BatchRecord
 
 Array = npt.NDArray[Any]
 Feed = dict[str, Any]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers import MODELS, Array, ended, hold, opened, row, rows, start, submit_all, tensor
 from trtasync import open_engine
-from trtasync.answers import LARGE_ANSWER_BYTES, SHARED_ROW_BYTES, plain_rows
+from trtasync.requests.answers import LARGE_ANSWER_BYTES, SHARED_ROW_BYTES, plain_rows
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import pytest
 
 from tests.helpers import tensor
 from trtasync import InvalidInput
-from trtasync.axes import guess, is_anonymous
-from trtasync.tensors import ModelSpec
+from trtasync.model.axes import guess, is_anonymous
+from trtasync.model.tensors import ModelSpec
 
 
 @pytest.mark.parametrize(

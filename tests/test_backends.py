@@ -10,8 +10,8 @@ import pytest
 from tests.backend_contract import PROMISES, Case
 from tests.helpers import MODELS, Array, row, tensor
 from trtasync import DeviceLost, InferenceError
-from trtasync.backends.onnxruntime import load
-from trtasync.requests import Layout
+from trtasync.requests.signature import Layout
+from trtasync.runtimes.onnxruntime import load
 from trtasync.testing import FunctionBackend, ScriptedBackend
 
 X, Y = tensor("x", "N", 4), tensor("y", "N", 4)

@@ -25,7 +25,7 @@ from tests.helpers import (
     until,
 )
 from trtasync import Engine, EngineClosed, WrongLoop, open_engine
-from trtasync.backends import OpenLane
+from trtasync.runtimes import OpenLane
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trtasync.cores import cores, quota
+from trtasync.system.cores import cores, quota
 
 V2 = "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw,nsdelegate"
 V1 = "31 24 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct"
@@ -110,5 +110,5 @@ def test_whole_cores_and_at_least_one(
     limit: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
-    monkeypatch.setattr("trtasync.cores.quota", lambda root: limit)
+    monkeypatch.setattr("trtasync.system.cores.quota", lambda root: limit)
     assert cores() == expected

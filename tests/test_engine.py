@@ -38,7 +38,7 @@ from trtasync import (
     TrtasyncError,
     open_engine,
 )
-from trtasync.backends import OpenLane, Times
+from trtasync.runtimes import OpenLane, Times
 from trtasync.testing import FunctionBackend, FunctionLane, ScriptedBackend
 
 pytestmark = pytest.mark.anyio

@@ -17,9 +17,7 @@ import trtasync
 from tests.doubles import cuda_runtime
 from tests.helpers import opened, row, rows, same
 from tests.tensorrt.support import engine_on
-from trtasync.backends.tensorrt.engines import PlanRefused
-from trtasync.calls import own_error
-from trtasync.cuda.calls import failure
+from trtasync.core.calls import own_error
 from trtasync.errors import (
     CudaError,
     DeviceLost,
@@ -29,6 +27,8 @@ from trtasync.errors import (
     RequestTooLarge,
     TrtasyncError,
 )
+from trtasync.runtimes.cuda.calls import failure
+from trtasync.runtimes.tensorrt.engines import PlanRefused
 from trtasync.testing import ScriptedBackend
 from trtasync.words import one_line
 

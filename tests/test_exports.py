@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import trtasync
-import trtasync.backends
-import trtasync.build
+import trtasync.plans
+import trtasync.runtimes
 import trtasync.testing
 import trtasync.tune
 
@@ -130,7 +130,7 @@ def test_methods_of_engine_are_pinned() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [trtasync, trtasync.testing, trtasync.backends, trtasync.build, trtasync.tune]
+    "module", [trtasync, trtasync.testing, trtasync.runtimes, trtasync.plans, trtasync.tune]
 )
 def test_everything_public_has_a_docstring(module: Any) -> None:
     names = getattr(module, "__all__", None) or [

@@ -27,7 +27,7 @@ from tests.helpers import (
 )
 from tests.interruptions import Interrupt, Interruption
 from trtasync import Engine, TrtasyncError
-from trtasync.staging import Copies, CopyThreads
+from trtasync.memory.staging import Copies, CopyThreads
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio

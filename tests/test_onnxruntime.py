@@ -27,7 +27,7 @@ from trtasync import (
     TrtasyncError,
     open_engine,
 )
-from trtasync.backends.onnxruntime import _spec, load
+from trtasync.runtimes.onnxruntime import _spec, load
 
 ROOT = Path(__file__).parents[1]
 FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
@@ -470,7 +470,7 @@ async def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
 TELEMETRY = """
 import os, sys
 from pathlib import Path
-from trtasync.backends.onnxruntime import _spec, load
+from trtasync.runtimes.onnxruntime import _spec, load
 
 def threads():
     return len(os.listdir("/proc/self/task"))

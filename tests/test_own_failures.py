@@ -7,7 +7,8 @@ import anyio
 import pytest
 
 from tests.helpers import Array, check_at_rest, ended, opened, row, rows, same, start
-from trtasync import InferenceError, TrtasyncError, answers, open_engine
+from trtasync import InferenceError, TrtasyncError, open_engine
+from trtasync.requests import answers
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +26,7 @@ async def test_no_memory_for_the_answers_of_one_batch(
             raise MemoryError
         return answers.plain_rows(*arguments)
 
-    monkeypatch.setattr("trtasync.delivery.plain_rows", plain_rows)
+    monkeypatch.setattr("trtasync.core.delivery.plain_rows", plain_rows)
     async with open_engine(ScriptedBackend(), loop_budget=loop_budget) as engine:
         async with anyio.create_task_group() as tasks:
             callers = [start(tasks, engine, row(value)) for value in range(count)]
@@ -44,7 +45,7 @@ async def test_no_memory_for_one_answer_among_others(monkeypatch: pytest.MonkeyP
             raise MemoryError
         return answers.take(outputs, at, count)
 
-    monkeypatch.setattr("trtasync.delivery.take", take_or_not)
+    monkeypatch.setattr("trtasync.core.delivery.take", take_or_not)
     async with open_engine(ScriptedBackend()) as engine:
         async with anyio.create_task_group() as tasks:
             large = start(tasks, engine, rows([1, 2, 3]))

@@ -1,4 +1,4 @@
-"""Profiles as values; tests/build/test_resolve.py completes them for a network."""
+"""Profiles as values; tests/plans/test_resolve.py completes them for a network."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtasync import InvalidInput, Profile, Shapes
-from trtasync.profiles import LARGEST_DIM, MAX_DIMS, read_profiles
+from trtasync.model.profiles import LARGEST_DIM, MAX_DIMS, read_profiles
 
 DIMS = st.integers(-5, LARGEST_DIM)
 NAMES = st.one_of(

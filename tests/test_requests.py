@@ -9,8 +9,9 @@ import pytest
 
 from tests.helpers import Array, tensor
 from trtasync import Cut, InferenceError, InvalidInput, Pad, PlanError, TensorSpec
-from trtasync.requests import MAX_FORMS, Layout, RequestReader
-from trtasync.tensors import ModelSpec
+from trtasync.model.tensors import ModelSpec
+from trtasync.requests.reader import MAX_FORMS, RequestReader
+from trtasync.requests.signature import Layout
 
 
 def reader(

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from tests.helpers import same, tensor
 from trtasync import InvalidInput, Pad, PlanError, open_engine
-from trtasync.free_memory import free_memory
+from trtasync.system.free_memory import free_memory
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio

@@ -23,7 +23,7 @@ from trtasync import (
     TrtasyncError,
     open_engine,
 )
-from trtasync.requests import MAX_SHARED_BYTES
+from trtasync.requests.reader import MAX_SHARED_BYTES
 from trtasync.rows import Verdict
 
 pytestmark = pytest.mark.anyio

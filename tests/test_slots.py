@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tests.helpers import Array, same, tensor, until
 from trtasync import open_engine
-from trtasync.answers import take
-from trtasync.requests import Layout, RequestReader
-from trtasync.slots import GIL_COPY_BYTES, MAX_LAYOUTS, HostSlot
-from trtasync.tensors import Dim, ModelSpec, Pad
+from trtasync.memory.slots import GIL_COPY_BYTES, MAX_LAYOUTS, HostSlot
+from trtasync.model.tensors import Dim, ModelSpec, Pad
+from trtasync.requests.answers import take
+from trtasync.requests.reader import RequestReader
+from trtasync.requests.signature import Layout
 from trtasync.testing import ScriptedBackend
 
 CAPACITY = 6
@@ -307,7 +308,7 @@ def test_small_slots_are_left_alone(slot: HostSlot) -> None:
 @pytest.mark.anyio
 async def test_an_idle_engine_keeps_no_large_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     """32 rows of 4 MB, and nothing after them."""
-    monkeypatch.setattr("trtasync.dispatcher.UNUSED", 0.05)
+    monkeypatch.setattr("trtasync.core.dispatcher.UNUSED", 0.05)
     backend = ScriptedBackend(inputs=[tensor("x", "N", "n")], outputs=[tensor("y", "N", "n")])
     async with open_engine(backend, loop_budget=0.0) as engine:
         slots = [slot for slot in engine._dispatcher.policy._slots if isinstance(slot, HostSlot)]

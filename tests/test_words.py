@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from rich.console import Console
 
-from tests.build.support import save
 from tests.cli.support import refused, run
+from tests.plans.support import save
 from trtasync import InvalidInput
-from trtasync.bench.plot import head
-from trtasync.bench.plot import save as save_figure
 from trtasync.cli.tables import add_row, new_table, say, show_facts, show_table
+from trtasync.measure.plot import head
+from trtasync.measure.plot import save as save_figure
 from trtasync.words import one_line, shown
 
 EVIL = "a\x1b[2J\x1b]0;t\x07[red]b[/red]\r\nERROR: forged\x85\u2028\u202egnp.exe\u2066\x00$x_{"
@@ -51,7 +51,7 @@ def test_errors_are_fit_to_be_shown_and_keep_the_name_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["trtasync", "trtasync.tensorrt"])
 def test_logs_are_fit_to_be_shown(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    import trtasync.backends.tensorrt.library  # noqa: F401 - makes the second logger
+    import trtasync.runtimes.tensorrt.library  # noqa: F401 - makes the second logger
 
     logger = logging.getLogger(name)
     logger.warning("%s: %d of %.1f, %r", Path(EVIL.replace("\0", "")), 3, 4.0, EVIL)

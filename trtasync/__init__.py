@@ -3,6 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
+from trtasync.core.metrics import LaneStatistics, Statistics, TimeSummary
 from trtasync.engine import Engine
 from trtasync.errors import (
     BackendUnavailable,
@@ -19,14 +20,13 @@ from trtasync.errors import (
     TrtasyncError,
     WrongLoop,
 )
-from trtasync.logs import show_in_logs
-from trtasync.metrics import LaneStatistics, Statistics, TimeSummary
-from trtasync.opening import open_engine
-from trtasync.profiles import Profile, Shapes
-from trtasync.tensors import Cut, Pad, TensorSpec
+from trtasync.model.profiles import Profile, Shapes
+from trtasync.model.tensors import Cut, Pad, TensorSpec
+from trtasync.opening.api import open_engine
+from trtasync.system.logs import show_in_logs
 
 if TYPE_CHECKING:
-    from trtasync.build import BuilderConfig, BuildProgress, Plan, SharedCache, build_plan
+    from trtasync.plans import BuilderConfig, BuildProgress, Plan, SharedCache, build_plan
 
 __all__ = [
     "BackendUnavailable",
@@ -69,9 +69,9 @@ _LAZY = ("BuildProgress", "BuilderConfig", "Plan", "SharedCache", "build_plan")
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from trtasync import build
+        from trtasync import plans
 
-        globals().update((each, getattr(build, each)) for each in _LAZY)
+        globals().update((each, getattr(plans, each)) for each in _LAZY)
         return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -11,17 +11,18 @@ from typing import Any, SupportsIndex
 import anyio
 import numpy as np
 
-from trtasync.backends import Backend, OpenLane
-from trtasync.batching import Batch, Group, PolicyOptions
-from trtasync.batching.work import DEFAULT_LEVEL, LEVELS
-from trtasync.calls import Call, own_error
-from trtasync.dispatcher import Dispatcher
+from trtasync.core.calls import Call, own_error
+from trtasync.core.dispatcher import Dispatcher
+from trtasync.core.metrics import BatchRecord, Statistics
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge
 from trtasync.loops import Future, free_in_thread
-from trtasync.metrics import BatchRecord, Statistics
-from trtasync.requests import Array, Form, Layout, RequestReader
+from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.requests.reader import RequestReader
+from trtasync.requests.signature import Array, Form, Layout
 from trtasync.rows import Judgement
-from trtasync.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.runtimes import Backend, OpenLane
+from trtasync.scheduler import Batch, Group, PolicyOptions
+from trtasync.scheduler.work import DEFAULT_LEVEL, LEVELS
 
 ndarray = np.ndarray
 NEVER = math.inf

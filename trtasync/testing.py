@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from trtasync.backends import HostMemoryBackend, OpenLane, Slot, Times
-from trtasync.backends.arrange import Arrangement
 from trtasync.errors import DeviceLost, InferenceError
-from trtasync.requests import Array, Layout
-from trtasync.slots import HostSlot
-from trtasync.tensors import ModelSpec, TensorSpec
+from trtasync.memory.slots import HostSlot
+from trtasync.model.tensors import ModelSpec, TensorSpec
+from trtasync.requests.signature import Array, Layout
+from trtasync.runtimes import HostMemoryBackend, OpenLane, Slot, Times
+from trtasync.runtimes.arrange import Arrangement
 
 __all__ = ["FunctionBackend", "Gate", "ScriptedBackend"]
 
@@ -61,7 +61,7 @@ class FunctionBackend(HostMemoryBackend):
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
     ) -> Sequence[OpenLane]:
-        """See `trtasync.backends.Backend.open`."""
+        """See `trtasync.runtimes.Backend.open`."""
         return [
             OpenLane(
                 self._lane(index),
@@ -212,7 +212,7 @@ class ScriptedBackend(FunctionBackend):
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
     ) -> Sequence[OpenLane]:
-        """See `trtasync.backends.Backend.open`."""
+        """See `trtasync.runtimes.Backend.open`."""
         opened = super().open(streams, max_batch_size, batch_sizes)
         for index, lane in enumerate(opened):
             for slot in lane.slots:

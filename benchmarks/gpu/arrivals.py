@@ -24,8 +24,8 @@ from benchmarks.report import cell_name
 from tests.gpu.hardware import Array, enter
 from tests.gpu.plans import use_double
 from tests.gpu.resnet import ResNet50
-from trtasync.bench.driving import Driver, Seen
-from trtasync.bench.pacing import Pacer
+from trtasync.measure.driving import Driver, Seen
+from trtasync.measure.pacing import Pacer
 
 STREAMS = 3
 CLIENTS = 640

@@ -31,8 +31,8 @@ from tests.gpu.hardware import Array, enter
 from tests.gpu.kernels import Kernel
 from tests.gpu.plans import BUCKETS, bert_plan, opened, use_double
 from trtasync import Pad
+from trtasync.core.metrics import BatchRecord
 from trtasync.engine import watch
-from trtasync.metrics import BatchRecord
 
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Tokens that texts are padded to."""

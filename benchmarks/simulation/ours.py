@@ -1,9 +1,9 @@
-"""trtasync's own policy, driven as `trtasync.dispatcher` drives it."""
+"""trtasync's own policy, driven as `trtasync.core.dispatcher` drives it."""
 
 from benchmarks.simulation.scenarios import Scenario
 from benchmarks.simulation.schedulers import Launch, Request
-from trtasync.batching import Batch, Group, LaneState, Policy, PolicyOptions
-from trtasync.batching.work import Form
+from trtasync.scheduler import Batch, Group, LaneState, Policy, PolicyOptions
+from trtasync.scheduler.work import Form
 
 
 class Slot:

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from benchmarks.simulation.scenarios import Scenario
-from trtasync.batching import Ticket
+from trtasync.scheduler import Ticket
 
 
 class Request(Ticket):

@@ -17,7 +17,7 @@ from tests.doubles import world as worlds
 from tests.doubles.kernels import view
 from tests.gpu.bert import ANSWER, IDS, MASK, Size
 from tests.helpers import Array
-from trtasync.metrics import BatchRecord
+from trtasync.core.metrics import BatchRecord
 
 SIZES, LENGTHS = (1, 2, 4, 8), (8, 16, 32)
 SMALL = Size(layers=1, hidden=4, heads=1, inner=4, words=500, longest=32)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests import doubles
-from tests.build.support import VERSIONS
 from tests.doubles import Installed
+from tests.plans.support import VERSIONS
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ import pytest
 from anyio import to_thread
 
 from tests import doubles
-from tests.build.support import GATHER, TEN, contents, looks_up, note_of, words
 from tests.cli.support import refused, run, told
 from tests.doubles import Installed, trt_graph
 from tests.helpers import MODELS
+from tests.plans.support import GATHER, TEN, contents, looks_up, note_of, words
 from trtasync import BuilderConfig, Plan, Profile, build_plan
 
 build_module = importlib.import_module("trtasync.cli.build")  # not the function of that name

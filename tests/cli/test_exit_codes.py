@@ -15,7 +15,7 @@ from tests.doubles.child import ROOT
 from trtasync.cli import app, bench_tables
 
 CODES = {0, 1, 2, 3, 4, 5, 6, 130}
-"""Each is reached below; 130 in `test_processes` and `tests.bench.test_command`."""
+"""Each is reached below; 130 in `test_processes` and `tests.measure.test_command`."""
 
 
 def documented() -> set[int]:
@@ -69,7 +69,7 @@ def test_5_when_cuda_refuses(tmp_path: Path) -> None:
 
 def test_1_for_what_nobody_expected(tmp_path: Path) -> None:
     code = (
-        "import trtasync.__main__ as m, trtasync.bench.runs as r; "
+        "import trtasync.__main__ as m, trtasync.measure.runs as r; "
         "r.open_tapped = lambda *_: 1 / 0; m.main()"
     )
     done = subprocess.run(

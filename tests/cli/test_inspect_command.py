@@ -8,7 +8,10 @@ import pytest
 from anyio import to_thread
 
 from tests import doubles
-from tests.build.support import (
+from tests.cli.support import refused, run, told
+from tests.doubles import Installed
+from tests.helpers import MODELS
+from tests.plans.support import (
     GATHER,
     identity,
     matrix,
@@ -16,9 +19,6 @@ from tests.build.support import (
     write_branches,
     write_matmul,
 )
-from tests.cli.support import refused, run, told
-from tests.doubles import Installed
-from tests.helpers import MODELS
 from tests.rows.support import graph
 from trtasync import BuilderConfig, Plan, build_plan, open_engine
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.build.support import GATHER, contents, matrix, write_matmul
 from tests.cli.support import refused, run
 from tests.doubles import Installed
+from tests.plans.support import GATHER, contents, matrix, write_matmul
 from trtasync import InvalidInput
-from trtasync.bench import Recorder
-from trtasync.bench.plot import save
 from trtasync.cli.outputs import check_outputs, deliver
-from trtasync.whole import written_whole
+from trtasync.measure import Recorder
+from trtasync.measure.plot import save
+from trtasync.system.atomic_files import written_whole
 
 SHORT = ["--seconds", "0.01", "--warm-up", "0", "--rounds", "1", "--backend", "onnxruntime"]
 
@@ -255,7 +255,7 @@ def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path) -> None:
     program = """
 import resource, signal, sys
 from pathlib import Path
-from trtasync.whole import written_whole
+from trtasync.system.atomic_files import written_whole
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.build.support import GATHER, VERSIONS, contents, words
 from tests.cli.support import start
 from tests.doubles.child import ROOT
+from tests.plans.support import GATHER, VERSIONS, contents, words
 
 
 def python(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

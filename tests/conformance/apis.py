@@ -1,8 +1,8 @@
 """Our lists of TensorRT's names: the runtime side's and the builder's."""
 
 from tests.conformance.protocols import only_some_names
-from trtasync.backends.tensorrt import api as runtime_api
-from trtasync.build import api as build_api
+from trtasync.plans import api as build_api
+from trtasync.runtimes.tensorrt import api as runtime_api
 
 APIS = (runtime_api, build_api)
 

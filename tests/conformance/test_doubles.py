@@ -20,7 +20,7 @@ from tests.conformance.doubles import (
     read_module,
 )
 from tests.conformance.protocols import CONSTRUCTED, claims, complaints
-from trtasync.backends.tensorrt.api import Dims
+from trtasync.runtimes.tensorrt.api import Dims
 
 CLASSES = {
     protocol: name for protocol, name in GENUINE_NAMES.items() if name and protocol is not Dims

@@ -11,7 +11,7 @@ from tests.conformance.apis import APIS, GENUINE_NAMES
 from tests.conformance.bindings import Bindings, read
 from tests.conformance.dump import written_overloads
 from tests.conformance.protocols import claims, complaints, unknown_everywhere
-from trtasync.backends.tensorrt import api
+from trtasync.runtimes.tensorrt import api
 
 
 class OldEngine(Protocol):

@@ -11,7 +11,7 @@ from tests.conformance.bindings import Bindings
 from tests.conformance.sources import attributes_in, imports_of_tensorrt, parameters_of, unguarded
 
 ROOT = Path(__file__).parents[2]
-BACKEND = ROOT / "trtasync/backends/tensorrt"
+BACKEND = ROOT / "trtasync/runtimes/tensorrt"
 BUILD = ROOT / "trtasync/build"
 DOOR = BACKEND
 """Where `import tensorrt` may stand."""
@@ -109,7 +109,7 @@ def test_only_the_backend_imports_tensorrt() -> None:
         ("import os, tensorrt_lean", ["line 1: tensorrt_lean"]),
         ("from tensorrt_bindings.tensorrt import ILogger", ["line 1: tensorrt_bindings.tensorrt"]),
         ("x = importlib.import_module('tensorrt')", ["line 1: tensorrt"]),
-        ("from trtasync.backends.tensorrt import api", []),
+        ("from trtasync.runtimes.tensorrt import api", []),
         ("from . import tensorrt", []),
     ],
 )

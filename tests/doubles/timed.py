@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.helpers import Array, tensor
-from trtasync.backends import Slot, Times
+from trtasync.runtimes import Slot, Times
 from trtasync.testing import FunctionBackend, FunctionLane
 
 

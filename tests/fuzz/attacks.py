@@ -22,16 +22,16 @@ from tests.fuzz.models import by_bytes, by_structure, by_text
 from tests.fuzz.texts import broken_bytes, broken_json
 from tests.helpers import MODELS
 from trtasync import TensorSpec, TrtasyncError, open_engine
-from trtasync.bench.inputs import Inputs
-from trtasync.bench.loads import Closed
-from trtasync.build.cache import PlanCache, key_of
-from trtasync.build.row_note import RowNote
-from trtasync.build.sources import read_source
 from trtasync.cli import app
 from trtasync.cli.failures import UNEXPECTED
 from trtasync.inspection import inspect_onnx
+from trtasync.measure.inputs import Inputs
+from trtasync.measure.loads import Closed
+from trtasync.model.tensors import ModelSpec
+from trtasync.plans.cache import PlanCache, key_of
+from trtasync.plans.row_note import RowNote
+from trtasync.plans.sources import read_source
 from trtasync.rows import Finding, Judgement, Verdict
-from trtasync.tensors import ModelSpec
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 from trtasync.tune.state import State

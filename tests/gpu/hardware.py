@@ -1,7 +1,7 @@
 """The GPU without the library under test: checked CUDA calls, plain buffers, memory in use.
 
-Tests and yardsticks must not lean on `trtasync.cuda`, or they would share its mistakes. Everything
-that only a GPU machine has is imported on demand, as `Any`.
+Tests and yardsticks must not lean on `trtasync.runtimes.cuda`, or they would share its mistakes.
+Everything that only a GPU machine has is imported on demand, as `Any`.
 """
 
 import ctypes

@@ -35,9 +35,9 @@ from tests.gpu.plans import (
 from tests.gpu.resnet import IMAGE, ResNet50
 from tests.helpers import same
 from trtasync import InvalidInput, PlanError
-from trtasync.backends.plan_files import PlanFile
-from trtasync.backends.tensorrt import TensorRTOptions
-from trtasync.backends.tensorrt import load as load_plan
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt import TensorRTOptions
+from trtasync.runtimes.tensorrt import load as load_plan
 
 pytestmark = [
     pytest.mark.gpu,

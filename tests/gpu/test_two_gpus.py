@@ -15,7 +15,7 @@ from tests.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, tiny
 from tests.gpu.plans import opened, resnet_plan, rows_plan, tiny_plan
 from tests.gpu.resnet import IMAGE, ResNet50
 from tests.helpers import same
-from trtasync.cuda import find_device
+from trtasync.runtimes.cuda import find_device
 
 pytestmark = [
     pytest.mark.gpu,

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import onnx.parser
 
+from trtasync.model.tensors import Dim, TensorSpec
 from trtasync.rows.verdicts import Array, Finding, Verdict
-from trtasync.tensors import Dim, TensorSpec
 
 DTYPES = {
     "tensor(float)": np.float32,

@@ -8,9 +8,9 @@ import pytest
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
 from tests.rows.test_check_table import CUMSUM, QUANTIZED, SOFTMAX_OF_COLUMNS, recurrent
 from trtasync.errors import InvalidInput
+from trtasync.model.tensors import TensorSpec
 from trtasync.rows.axes import Inferred, find_axes, guesses
 from trtasync.rows.verdicts import Array, Trial, Verdict
-from trtasync.tensors import TensorSpec
 
 
 def infer(trial: Trial, **guess: int | None) -> Inferred:

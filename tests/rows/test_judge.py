@@ -9,11 +9,11 @@ import pytest
 from tests.helpers import tensor
 from tests.rows.support import FunctionTrial, graph
 from trtasync import InvalidInput
+from trtasync.model.tensors import ModelSpec
 from trtasync.rows import Judgement, Verdict
 from trtasync.rows.graph import Graph, read_graph
 from trtasync.rows.judge import Evidence, judge, report
 from trtasync.rows.proof import Proof
-from trtasync.tensors import ModelSpec
 
 SPEC = ModelSpec.from_tensors([tensor("x", "N", 4)], [tensor("y0", "N", 4)])
 

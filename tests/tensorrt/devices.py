@@ -10,7 +10,7 @@ from tests.doubles import Installed
 from tests.doubles import cuda_runtime as cuda
 from tests.doubles.kernels import view
 from tests.helpers import Array
-from trtasync.cuda import dlpack
+from trtasync.runtimes.cuda import dlpack
 
 CUDA: Any = cuda
 

@@ -12,7 +12,7 @@ from tests import doubles
 from tests.doubles import Installed, models
 from tests.helpers import Array, until
 from trtasync import Engine, open_engine
-from trtasync.backends.tensorrt.lane import DEPTH, SLOTS
+from trtasync.runtimes.tensorrt.lane import DEPTH, SLOTS
 
 FILLERS = SLOTS - DEPTH
 """Full batches that have to come behind a forming one of a busy lane, so that what comes then finds

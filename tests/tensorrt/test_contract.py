@@ -13,8 +13,8 @@ from tests.backend_contract import PROMISES, Case
 from tests.doubles import models
 from tests.helpers import Array, row
 from tests.tensorrt.support import double, tensor, write
-from trtasync.backends.plan_files import PlanFile
-from trtasync.backends.tensorrt import TensorRTBackend, TensorRTOptions, load
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt import TensorRTBackend, TensorRTOptions, load
 
 
 def _wide() -> models.Model:

@@ -12,7 +12,7 @@ from tests.doubles.kernels import view
 from tests.helpers import Array, same, until
 from tests.tensorrt.support import engine_on, tensor
 from trtasync import Engine
-from trtasync.lanes import Outcome
+from trtasync.core.lanes import Outcome
 
 pytestmark = pytest.mark.anyio
 

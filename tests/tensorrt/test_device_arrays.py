@@ -32,7 +32,7 @@ from tests.helpers import (
 from tests.tensorrt.devices import KINDS, Dlpack, Interface, OnDevice, Producer, called
 from tests.tensorrt.support import FILLERS, double, engine_on, lines, release, tensor, write
 from trtasync import Cut, InvalidInput, Pad, open_engine
-from trtasync.cuda import DeviceArray, dlpack
+from trtasync.runtimes.cuda import DeviceArray, dlpack
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests import doubles
 from tests.doubles import cuda_runtime
-from trtasync.cuda import find_device
-from trtasync.cuda.fast import fast_calls
+from trtasync.runtimes.cuda import find_device
+from trtasync.runtimes.cuda.fast import fast_calls
 
 PRIMARY = {0: 0xAAA0, 1: 0xBBB0}
 """Contexts of the pretended driver."""
@@ -95,7 +95,7 @@ def test_a_device_is_made_current_by_the_driver_with_the_gil_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     driver = Driver()
-    monkeypatch.setattr("trtasync.cuda.device.runtime", lambda: driver)
+    monkeypatch.setattr("trtasync.runtimes.cuda.device.runtime", lambda: driver)
     with doubles.install(devices=2):
         first, second = find_device(0), find_device(1)
         before = driver.counts["cudaSetDevice"]
@@ -108,7 +108,7 @@ def test_a_device_is_made_current_by_the_driver_with_the_gil_kept(
 
 def test_alone_on_a_machine_it_is_made_current_once(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver()
-    monkeypatch.setattr("trtasync.cuda.device.runtime", lambda: driver)
+    monkeypatch.setattr("trtasync.runtimes.cuda.device.runtime", lambda: driver)
     with doubles.install(devices=1):
         device = find_device(0)
         for _ in range(3):

@@ -12,10 +12,10 @@ from tests import doubles
 from tests.doubles import Installed, models
 from tests.helpers import same
 from tests.tensorrt.support import double, write
-from trtasync.backends import OpenLane
-from trtasync.backends.plan_files import PlanFile
-from trtasync.backends.tensorrt import TensorRTBackend, TensorRTOptions, load
-from trtasync.requests import RequestReader
+from trtasync.requests.reader import RequestReader
+from trtasync.runtimes import OpenLane
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt import TensorRTBackend, TensorRTOptions, load
 
 NARROW, WIDE = 4, 6 * 1024
 """Floats of a row: copied inside a whole graph, and around the network's."""

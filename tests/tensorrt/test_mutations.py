@@ -22,15 +22,15 @@ from tests.helpers import Array, row, same, until
 from tests.tensorrt.devices import Dlpack, Producer, called
 from tests.tensorrt.support import double, engine_on, lines, write
 from trtasync import Engine, open_engine
-from trtasync.answers import LARGE_ANSWER_BYTES
-from trtasync.backends.tensorrt.contexts import Context
-from trtasync.backends.tensorrt.lane import SLOTS, TensorRTLane
-from trtasync.backends.tensorrt.launches import Staged
-from trtasync.backends.tensorrt.memory import LaneMemory
-from trtasync.backends.tensorrt.slots import PinnedSlot
-from trtasync.batching import Policy
-from trtasync.cuda import Device, Event, OutputPool
-from trtasync.staging import Copies, CopyThreads
+from trtasync.memory.staging import Copies, CopyThreads
+from trtasync.requests.answers import LARGE_ANSWER_BYTES
+from trtasync.runtimes.cuda import Device, Event, OutputPool
+from trtasync.runtimes.tensorrt.contexts import Context
+from trtasync.runtimes.tensorrt.lane import SLOTS, TensorRTLane
+from trtasync.runtimes.tensorrt.launches import Staged
+from trtasync.runtimes.tensorrt.memory import LaneMemory
+from trtasync.runtimes.tensorrt.slots import PinnedSlot
+from trtasync.scheduler import Policy
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 Scenario = Callable[[Path], Awaitable[None]]
@@ -398,7 +398,7 @@ RULES = {
     ),
     "answers are copied out of the slot": Rule(
         lambda patch: patch.setattr(
-            "trtasync.backends.tensorrt.backend.TensorRTBackend.lends_outputs", False
+            "trtasync.runtimes.tensorrt.backend.TensorRTBackend.lends_outputs", False
         ),
         large_answers_stay_as_they_are,
     ),

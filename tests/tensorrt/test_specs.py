@@ -13,8 +13,8 @@ from tests.doubles import models
 from tests.helpers import MODELS, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
 from trtasync import BackendUnavailable, CudaError, InvalidInput, PlanError, open_engine
-from trtasync.backends.plan_files import PlanFile
-from trtasync.backends.tensorrt import TensorRTOptions, load
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt import TensorRTOptions, load
 
 pytestmark = pytest.mark.anyio
 

@@ -15,11 +15,11 @@ from tests.helpers import Array, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
 from tests.tensorrt.test_arranged import recurrent, request, step
 from trtasync import CudaError, InferenceError, InvalidInput, open_engine
-from trtasync.backends.plan_files import PlanFile
-from trtasync.backends.tensorrt import TensorRTBackend, TensorRTOptions, load
-from trtasync.backends.tensorrt.trial import PlanTrial
 from trtasync.rows.check import check
-from trtasync.stopping import Stopped
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt import TensorRTBackend, TensorRTOptions, load
+from trtasync.runtimes.tensorrt.trial import PlanTrial
+from trtasync.system.stopping import Stopped
 
 
 @contextmanager

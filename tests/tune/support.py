@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from trtasync.bench.loads import Open
+from trtasync.measure.loads import Open
 from trtasync.tune import Config, Outcome, Probe, Search, Space
 from trtasync.tune.state import State
 

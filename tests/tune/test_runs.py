@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from tests import doubles
-from tests.build.support import GATHER
 from tests.doubles import models
 from tests.helpers import MODELS
+from tests.plans.support import GATHER
 from tests.tensorrt.support import double, write
 from trtasync import InferenceError, InvalidInput, PlanError, open_engine, tune
-from trtasync.bench import Inputs
+from trtasync.measure import Inputs
 from trtasync.testing import ScriptedBackend
 from trtasync.tune.work import Workplace, tail
 

@@ -19,7 +19,7 @@ from tests.tune.support import (
     outcome,
     queue,
 )
-from trtasync.bench.loads import Closed, Open
+from trtasync.measure.loads import Closed, Open
 from trtasync.tune import Aim, Config, Outcome, Probe, Result, Search, Space
 from trtasync.tune.choice import judge
 from trtasync.tune.probes import AGAIN, CURVE, SPAN, STEP, index_below, rate_at

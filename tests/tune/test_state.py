@@ -8,7 +8,7 @@ import pytest
 
 from tests.tune.support import SPACE, config, failed, follow_with, outcome, queue
 from trtasync import InvalidInput
-from trtasync.bench.loads import Closed, Open
+from trtasync.measure.loads import Closed, Open
 from trtasync.tune import Aim, Outcome, Probe, Search
 from trtasync.tune.state import DEATHS, State, default_path
 

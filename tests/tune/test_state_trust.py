@@ -11,7 +11,7 @@ import pytest
 from tests.tune.support import config, outcome
 from tests.tune.test_state import state, whole_run
 from trtasync import InvalidInput
-from trtasync.bench.loads import Closed
+from trtasync.measure.loads import Closed
 from trtasync.tune import Probe
 
 

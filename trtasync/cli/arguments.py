@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from trtasync.bench.loads import read_numbers
 from trtasync.errors import InvalidInput
+from trtasync.measure.loads import read_numbers
 
 REQUESTS, ENGINE, OUT = "The requests", "The engine", "What comes out"
 

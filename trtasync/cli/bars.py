@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.progress import TimeElapsedColumn as Elapsed
 
-from trtasync.build import BuildProgress
+from trtasync.plans import BuildProgress
 from trtasync.words import shown
 
 

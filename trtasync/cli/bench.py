@@ -7,14 +7,6 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from trtasync.bench import Benchmark, Closed, Inputs, Load, Open, Recorder, Report, Settings, plot
-from trtasync.bench.inputs import read_shapes
-from trtasync.bench.loads import (
-    DEFAULT_CONCURRENCY,
-    read_concurrency,
-    read_rates,
-    read_seconds,
-)
 from trtasync.cli.arguments import (
     ENGINE,
     OUT,
@@ -45,6 +37,14 @@ from trtasync.cli.arguments import (
 from trtasync.cli.bench_tables import SampleBar, show
 from trtasync.cli.failures import INTERRUPTED, failures, stop, until_interrupted
 from trtasync.cli.outputs import STDOUT, check_outputs, check_picture, deliver
+from trtasync.measure import Benchmark, Closed, Inputs, Load, Open, Recorder, Report, Settings, plot
+from trtasync.measure.inputs import read_shapes
+from trtasync.measure.loads import (
+    DEFAULT_CONCURRENCY,
+    read_concurrency,
+    read_rates,
+    read_seconds,
+)
 
 LOAD = "The load"
 

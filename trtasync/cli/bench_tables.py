@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-from trtasync.bench import Point, Report
-from trtasync.bench import Progress as News
 from trtasync.cli.bars import Bar
 from trtasync.cli.tables import add_row, bar, new_table, say, show_table
+from trtasync.measure import Point, Report
+from trtasync.measure import Progress as News
 from trtasync.words import shown
 
 WIDEST = 30

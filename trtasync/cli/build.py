@@ -12,8 +12,6 @@ import anyio
 import typer
 from rich.console import Console
 
-from trtasync.bench.inputs import read_samples
-from trtasync.build import BuilderConfig, Plan, Profile, SharedCache, build_plan
 from trtasync.cli.arguments import (
     AsJson,
     BatchAxes,
@@ -29,6 +27,8 @@ from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 from trtasync.cli.sizes import parse_size, written_size
 from trtasync.cli.tables import say
 from trtasync.errors import InvalidInput
+from trtasync.measure.inputs import read_samples
+from trtasync.plans import BuilderConfig, Plan, Profile, SharedCache, build_plan
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
 PLAN, CHECK, CACHE = "The plan", "A check of it", "Where it goes"

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from trtasync.bench.inputs import read_samples
 from trtasync.cli.arguments import (
     ENGINE,
     REQUESTS,
@@ -29,6 +28,7 @@ from trtasync.cli.check_tables import show
 from trtasync.cli.failures import GOAL_MISSED, failures, stop
 from trtasync.cli.outputs import check_outputs, deliver
 from trtasync.inspection import check_model
+from trtasync.measure.inputs import read_samples
 
 
 def check(

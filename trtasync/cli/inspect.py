@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from trtasync.backends.plan_files import is_plan
 from trtasync.cli.arguments import (
     AsJson,
     BatchAxes,
@@ -28,6 +27,7 @@ from trtasync.cli.outputs import check_outputs, deliver
 from trtasync.cli.reports import show_onnx, show_plan
 from trtasync.errors import PlanError
 from trtasync.inspection import OnnxReport, PlanReport, inspect_onnx, inspect_plan
+from trtasync.runtimes.plan_files import is_plan
 
 
 def inspect(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from trtasync.backends.plan_files import is_plan
-from trtasync.bench.plot import check as check_plot
-from trtasync.build.onnx_files import read_onnx
 from trtasync.errors import InvalidInput, TrtasyncError
-from trtasync.whole import written_whole
+from trtasync.measure.plot import check as check_plot
+from trtasync.plans.onnx_files import read_onnx
+from trtasync.runtimes.plan_files import is_plan
+from trtasync.system.atomic_files import written_whole
 
 STDOUT = "-"
 

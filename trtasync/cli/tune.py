@@ -7,9 +7,6 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from rich.console import Console
 
-from trtasync.bench import Inputs
-from trtasync.bench.inputs import read_shapes
-from trtasync.bench.loads import read_numbers, read_seconds
 from trtasync.cli.arguments import (
     AsJson,
     BackendName,
@@ -40,6 +37,9 @@ from trtasync.cli.failures import (
 from trtasync.cli.outputs import STDOUT, check_outputs, check_picture, deliver
 from trtasync.cli.tune_tables import TuneBar, show
 from trtasync.errors import InvalidInput
+from trtasync.measure import Inputs
+from trtasync.measure.inputs import read_shapes
+from trtasync.measure.loads import read_numbers, read_seconds
 from trtasync.tune import Report, Settings, Tuning, plot
 from trtasync.tune.space import BUCKETS, Buckets
 

@@ -5,9 +5,9 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 
-from trtasync.bench.loads import Open
 from trtasync.cli.bars import Bar
 from trtasync.cli.tables import add_row, new_table, say, show_table
+from trtasync.measure.loads import Open
 from trtasync.tune import CurvePoint, Report, Standing
 from trtasync.tune import Progress as News
 from trtasync.tune.probes import written_rate

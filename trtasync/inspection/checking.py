@@ -10,20 +10,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trtasync.backends.trials import open_onnx
 from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
 from trtasync.inspection.subjects import Profiles, Target, choose, open_target
-from trtasync.judging import graph_of
+from trtasync.model.tensors import ModelSpec
+from trtasync.opening.judging import graph_of
 from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at
 from trtasync.rows.judge import Evidence, judge
 from trtasync.rows.ordinary import in_order, ordinary_runs
 from trtasync.rows.verdicts import Array
-from trtasync.tensors import ModelSpec
+from trtasync.runtimes.trials import open_onnx
 
 if TYPE_CHECKING:
-    from trtasync.build.row_note import RowNote
+    from trtasync.plans.row_note import RowNote
 
 BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 

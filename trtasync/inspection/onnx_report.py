@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trtasync.build.onnx_files import OnnxFile, read_onnx
-from trtasync.build.resolve import complete, inputs_of
 from trtasync.errors import InvalidInput
 from trtasync.inspection.tensors import TensorReport, as_said, reports
+from trtasync.model.tensors import ModelSpec
+from trtasync.plans.onnx_files import OnnxFile, read_onnx
+from trtasync.plans.resolve import complete, inputs_of
 from trtasync.rows import Batching
 from trtasync.rows.graph import read_graph
-from trtasync.tensors import ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

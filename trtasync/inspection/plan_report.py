@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trtasync.backends.plan_files import PlanFile
-from trtasync.backends.tensorrt.api import CudaEngine
-from trtasync.backends.tensorrt.batch_ranges import default_sizes, demand_allowed
-from trtasync.backends.tensorrt.contexts import Context
-from trtasync.backends.tensorrt.engines import deserialize
-from trtasync.backends.tensorrt.lane import SLOTS
-from trtasync.backends.tensorrt.library import Library, library, make_runtime
-from trtasync.backends.tensorrt.plans import PlanSpec, read_plan
-from trtasync.backends.tensorrt.sizes import Sizes, measure
-from trtasync.cuda import Device, Stream, aligned, find_device
 from trtasync.errors import InvalidInput
 from trtasync.inspection.tensors import TensorReport, as_said, reports
 from trtasync.rows import Batching
+from trtasync.runtimes.cuda import Device, Stream, aligned, find_device
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt.api import CudaEngine
+from trtasync.runtimes.tensorrt.batch_ranges import default_sizes, demand_allowed
+from trtasync.runtimes.tensorrt.contexts import Context
+from trtasync.runtimes.tensorrt.engines import deserialize
+from trtasync.runtimes.tensorrt.lane import SLOTS
+from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
+from trtasync.runtimes.tensorrt.plans import PlanSpec, read_plan
+from trtasync.runtimes.tensorrt.sizes import Sizes, measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

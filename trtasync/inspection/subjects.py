@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trtasync.backends.plan_files import PlanFile, is_plan
-from trtasync.backends.trials import Subject, open_onnx, open_plan
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.loading import backend_for
-from trtasync.profiles import Profile
+from trtasync.model.profiles import Profile
+from trtasync.opening.loading import backend_for
+from trtasync.runtimes.plan_files import PlanFile, is_plan
+from trtasync.runtimes.trials import Subject, open_onnx, open_plan
 
 if TYPE_CHECKING:
-    from trtasync.build.row_note import RowNote
+    from trtasync.plans.row_note import RowNote
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -63,9 +63,9 @@ def choose(
         return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
     if backend_for(model, backend) == "onnxruntime":
         return Target(model, None)
-    from trtasync.build.job import Job
-    from trtasync.build.plan import make_order
-    from trtasync.build.row_note import RowNote
+    from trtasync.plans.job import Job
+    from trtasync.plans.plan import make_order
+    from trtasync.plans.row_note import RowNote
 
     order = make_order(
         model,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
 from trtasync.rows import Batching
 from trtasync.rows.judge import Evidence, judge
-from trtasync.tensors import Dim, ModelSpec, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import anyio.lowlevel
 
 from trtasync.loops.base import Future
 from trtasync.loops.choice import current_loop
-from trtasync.threads import NoThread, start_thread
+from trtasync.system.threads import NoThread, start_thread
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trtasync.errors import InvalidInput
+from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import difference
 from trtasync.rows.verdicts import Array, Trial
-from trtasync.tensors import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)

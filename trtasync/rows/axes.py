@@ -9,13 +9,13 @@ from itertools import groupby, islice, product
 from operator import itemgetter
 from typing import Final
 
-from trtasync.axes import is_anonymous
 from trtasync.errors import InvalidInput
+from trtasync.model.axes import is_anonymous
+from trtasync.model.tensors import TensorSpec
 from trtasync.rows.budget import Runs
 from trtasync.rows.check import Settings, examine
 from trtasync.rows.compare import TOLERANCE
 from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
-from trtasync.tensors import TensorSpec
 
 MOST_GUESSES: Final = 24
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trtasync.errors import CudaError, DeviceLost
 from trtasync.rows.verdicts import Array, Trial
-from trtasync.stopping import Stopped
+from trtasync.system.stopping import Stopped
 
 
 class OutOfTime(Exception):

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float, is_numeric
 from trtasync.rows.inputs import Layout, Row
 from trtasync.rows.verdicts import Array
-from trtasync.tensors import TensorSpec
 
 MOST_ELEMENTS: Final = 1 << 21
 """Of one row of all inputs, by the choice of free axes; a fixed shape may have more."""

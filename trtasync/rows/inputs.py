@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 
 from trtasync.errors import InvalidInput
+from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float
 from trtasync.rows.verdicts import Array
-from trtasync.tensors import TensorSpec
 
 Row = tuple[Array, ...]
 """One row of every input that has rows, in the model's order and without the batch axis."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from trtasync.errors import InvalidInput
+from trtasync.model.tensors import ModelSpec
 from trtasync.rows.axes import find_axes
 from trtasync.rows.check import check
 from trtasync.rows.graph import Graph
 from trtasync.rows.proof import Proof
 from trtasync.rows.shared import deciding, vary
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
-from trtasync.tensors import ModelSpec
 
 log = logging.getLogger("trtasync")
 

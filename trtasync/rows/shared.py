@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from trtasync.model.tensors import TensorSpec
 from trtasync.rows.check import check
 from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
-from trtasync.tensors import TensorSpec
 
 VALUES = (0, 1, -1, 2)
 

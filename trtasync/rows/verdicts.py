@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
-from trtasync.tensors import TensorSpec
+from trtasync.model.tensors import TensorSpec
 
 Array = npt.NDArray[Any]
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trtasync.bench.loads import Closed, Open
+from trtasync.measure.loads import Closed, Open
 from trtasync.tune.probes import CURVE, EXPLORING, Aim, Outcome, Result, written_rate
 from trtasync.tune.space import Config, Space
 

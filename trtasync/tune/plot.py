@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from trtasync.bench.loads import Open
-from trtasync.bench.plot import COLOURS, STYLES, check, head, save
+from trtasync.measure.loads import Open
+from trtasync.measure.plot import COLOURS, STYLES, check, head, save
 from trtasync.tune.choice import Standing
 from trtasync.tune.report import Report
 from trtasync.tune.space import Config

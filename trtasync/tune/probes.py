@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trtasync.bench.loads import Closed, Load, Open
+from trtasync.measure.loads import Closed, Load, Open
 from trtasync.tune.space import Config
 
 EXPLORING, CURVE, AGAIN = 0, -1, -2
@@ -47,7 +47,7 @@ class Outcome:
 
     Attributes:
         seconds: it took, opening the engine included.
-        figures: those of `trtasync.bench`, and `tail_us`: the 99th percentile of the latencies in
+        figures: those of `trtasync.measure`, and `tail_us`: the 99th percentile of the latencies in
             microseconds, requests without an answer taken as endless (then it is missing).
         failure: why there are none; "" otherwise.
     """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from trtasync.bench.loads import Closed, Load, Open
+from trtasync.measure.loads import Closed, Load, Open
 from trtasync.tune.choice import Standing, Verdict
 from trtasync.tune.probes import Outcome, Result
 from trtasync.tune.settings import Settings

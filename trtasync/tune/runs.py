@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trtasync.bench.runs import on_loop
-from trtasync.build.paths import read_path
+from trtasync.measure.runs import on_loop
+from trtasync.plans.paths import read_path
 from trtasync.tune.probes import MOST_ROWS, Aim, Outcome, Probe, written_rate
 from trtasync.tune.report import Ended, Report
 from trtasync.tune.search import Search

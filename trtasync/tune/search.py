@@ -9,7 +9,7 @@ of them, so the budget needs no clock, and the same results always lead to the s
 from collections.abc import Generator, Sequence
 from typing import Literal
 
-from trtasync.bench.loads import Closed, Load
+from trtasync.measure.loads import Closed, Load
 from trtasync.tune.choice import Standing, Verdict, judge
 from trtasync.tune.probes import (
     AGAIN,

@@ -5,10 +5,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trtasync.bench import Inputs
-from trtasync.bench.loads import demand_positive
-from trtasync.bench.settings import LOOPS, Loop
 from trtasync.errors import InvalidInput
+from trtasync.measure import Inputs
+from trtasync.measure.loads import demand_positive
+from trtasync.measure.settings import LOOPS, Loop
 from trtasync.tune.space import BUCKETS, Buckets, Config
 
 TUNED = ("streams", "max_batch_size", "batch_sizes", "graphs", "threads")

@@ -18,14 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from trtasync.bench.loads import Closed, Load, Open
-from trtasync.build.cache import cache_folder, key_of
-from trtasync.build.files import make_private
-from trtasync.build.locks import locked
-from trtasync.build.notes import UNREADABLE
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput
-from trtasync.stopping import Stopped
-from trtasync.trust import NotTrusted, Owner, read_whole
+from trtasync.measure.loads import Closed, Load, Open
+from trtasync.plans.cache import cache_folder, key_of
+from trtasync.plans.files import make_private
+from trtasync.plans.locks import locked
+from trtasync.plans.notes import UNREADABLE
+from trtasync.system.stopping import Stopped
+from trtasync.system.trust import NotTrusted, Owner, read_whole
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trtasync.backends import Backend
-from trtasync.backends.plan_files import is_plan
-from trtasync.bench.machine import facts
-from trtasync.bench.opened import read_options
-from trtasync.cores import cores
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.judging import load_judged
-from trtasync.loading import EngineOptions, backend_for
 from trtasync.loops import in_thread
+from trtasync.measure.machine import facts
+from trtasync.measure.opened import read_options
+from trtasync.opening.judging import load_judged
+from trtasync.opening.loading import EngineOptions, backend_for
+from trtasync.runtimes import Backend
+from trtasync.runtimes.plan_files import is_plan
+from trtasync.system.cores import cores
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
 
@@ -152,7 +152,7 @@ async def _examine_file(
 
 async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path, str]:
     """One plan for all configurations, and the call that finds it in the cache again."""
-    from trtasync.build import build_plan
+    from trtasync.plans import build_plan
 
     if given.cache is False:
         raise InvalidInput(
@@ -264,7 +264,7 @@ def quoted(value: Any) -> str:
 def _onnx_digest(path: Path) -> str:
     if not os.path.isfile(path):
         return ""  # opening it says so in better words
-    from trtasync.build.onnx_files import read_onnx
+    from trtasync.plans.onnx_files import read_onnx
 
     return read_onnx(path).digest()  # external weights too
 

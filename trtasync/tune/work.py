@@ -1,4 +1,4 @@
-"""Measurements made: an engine opened as users open it, a load of `trtasync.bench` applied."""
+"""Measurements made: an engine opened as users open it, a load of `trtasync.measure` applied."""
 
 import math
 from contextlib import AsyncExitStack
@@ -6,13 +6,13 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
-from trtasync.bench.driving import Driver
-from trtasync.bench.loads import Closed, Open, Times
-from trtasync.bench.opened import open_tapped
-from trtasync.bench.pacing import Pacer
-from trtasync.bench.samples import Figures, Sample, Span, take
 from trtasync.engine import Engine
 from trtasync.errors import BackendUnavailable, TrtasyncError
+from trtasync.measure.driving import Driver
+from trtasync.measure.loads import Closed, Open, Times
+from trtasync.measure.opened import open_tapped
+from trtasync.measure.pacing import Pacer
+from trtasync.measure.samples import Figures, Sample, Span, take
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.settings import Settings
 from trtasync.tune.space import Config

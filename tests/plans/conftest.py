@@ -1,0 +1,25 @@
+"""Fixtures for the tests of building: a machine with each TensorRT, and nobody's own cache."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import doubles
+from tests.doubles import Installed
+from tests.plans.support import VERSIONS
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where plans are kept when a test says nothing else."""
+    folder = tmp_path / "default-cache"
+    monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture(params=VERSIONS)
+def gpu(request: pytest.FixtureRequest) -> Iterator[Installed]:
+    """A machine with one GPU and a TensorRT that can build."""
+    with doubles.install(version=request.param) as installed:
+        yield installed

@@ -1,0 +1,495 @@
+"""The policy against a naive model, in virtual time, under everything that can happen at once."""
+
+import math
+from collections.abc import Sequence
+
+from hypothesis import note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from tests.scheduler.harness import MS, Desk, whole
+from trtasync.errors import QueueFull
+from trtasync.scheduler import Batch, Group, LaneState, Part, Ticket
+from trtasync.scheduler.waiting import AGEING
+from trtasync.scheduler.work import LEVELS, Entry
+
+QUEUE = 96  # twelve full slots
+COSTS = ((0.5 * MS, 0.06 * MS), (0.1 * MS, 1 * MS), (9 * MS, 1.1 * MS))
+"""Per group: t(b) = the first + b * the second."""
+
+lane_lists = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(1, 2)),  # device, depth
+    min_size=1,
+    max_size=3,
+)
+
+
+def entries_of(ticket: Ticket) -> Sequence[Entry]:
+    """What a request has staged, running and done included."""
+    parts: Sequence[Part] = ticket.parts or ()
+    return [ticket] if ticket.batch is not None else [part for part in parts if part.batch]
+
+
+def rank(ticket: Ticket) -> tuple[int, float]:
+    """Those with the largest give way first."""
+    return ticket.level, min(ticket.deadline, ticket.arrival + AGEING)
+
+
+class PolicyMachine(RuleBasedStateMachine):
+    """`live` are the requests whose callers wait; what the policy says of them is checked."""
+
+    @initialize(
+        lanes=lane_lists,
+        slots_per_lane=st.integers(1, 3),
+        owned=st.sampled_from(["pooled", "owned", "mixed"]),
+        capacity=st.sampled_from([8, 6, 4, 3, 2, 1]),
+        padded=st.sampled_from(["powers of two", "half", "no"]),
+        delay=st.sampled_from([0.0, 0.0, 0.0, 3 * MS]),
+        lead=st.sampled_from([0.0, 0.3 * MS]),
+        warm=st.booleans(),
+    )
+    def begin(
+        self,
+        lanes: list[tuple[int, int]],
+        slots_per_lane: int,
+        owned: str,
+        capacity: int,
+        padded: str,
+        delay: float,
+        lead: float,
+        warm: bool,
+    ) -> None:
+        self.open(COSTS, lanes, slots_per_lane, owned, capacity, padded, delay, lead, warm)
+
+    def open(
+        self,
+        costs: Sequence[tuple[float, float]],
+        lanes: list[tuple[int, int]],
+        slots_per_lane: int,
+        owned: str,
+        capacity: int,
+        padded: str,
+        delay: float,
+        lead: float,
+        warm: bool,
+        limit: int = QUEUE,
+    ) -> None:
+        self.costs = costs
+        self.limit = limit
+        homes: list[int | None] = []
+        for index in range(len(lanes)):
+            for copy in range(slots_per_lane):
+                pooled = owned == "pooled" or (owned == "mixed" and copy % 2)
+                homes.append(None if pooled else index)
+        if padded == "no":
+            sizes: tuple[int, ...] = ()
+        elif padded == "half":
+            sizes = tuple(sorted({1, 1 + capacity // 2, capacity}))
+        else:
+            sizes = tuple(sorted({*(size for size in (1, 2, 4) if size < capacity), capacity}))
+        self.desk = Desk(
+            max_batch_size=capacity,
+            lanes=[LaneState(i, device, depth) for i, (device, depth) in enumerate(lanes)],
+            homes=homes,
+            batch_sizes=sizes,
+            max_queue_size=limit,
+            max_queue_delay=delay,
+            lead=lead,
+            abandoned=self.have_left,
+        )
+        self.sizes = sizes
+        self.delay = delay
+        self.groups = [Group(layout) for layout in range(len(costs))]
+        if warm:
+            for group in self.groups:
+                first, each = self.costs[group.layout]
+                self.desk.teach(
+                    group,
+                    *range(1, capacity + 1),
+                    seconds=lambda rows, first=first, each=each: first + each * rows,  # type: ignore[misc]  # early binding
+                )
+        self.live: list[Ticket] = []
+        self.leaving: set[Ticket] = set()
+        self.pumped = True
+
+    # -- what can happen -----------------------------------------------------------------------
+
+    def alive(self) -> bool:
+        return any(lane.alive for lane in self.desk.lanes)
+
+    @precondition(alive)
+    @rule(
+        group=st.integers(0, len(COSTS) - 1),
+        rows=st.one_of(st.just(1), st.integers(1, 18)),
+        level=st.one_of(st.just(5), st.integers(1, LEVELS)),
+        slack=st.one_of(st.just(math.inf), st.floats(0.1 * MS, 40 * MS)),
+    )
+    def submit(self, group: int, rows: int, level: int, slack: float) -> None:
+        desk = self.desk
+        rows = min(rows, 3 * desk.capacity, self.limit)
+        excess = self.queued() + rows - self.limit
+        worse = [
+            ticket
+            for ticket in self.live
+            if ticket.level > level
+            and not ticket.parked
+            and not any(self.is_launched(entry) for entry in entries_of(ticket))
+        ]
+        try:
+            ticket = desk.submit(self.groups[group], rows, level=level, deadline=desk.now + slack)
+        except QueueFull:
+            assert excess > sum(ticket.rows for ticket in worse)
+            assert desk.displaced == []
+            return
+        self.live.append(ticket)
+        self.check_displaced(worse, excess)
+        self.pumped = False
+
+    @precondition(alive)
+    @rule(group=st.integers(0, len(COSTS) - 1), count=st.integers(1, 7), pump=st.booleans())
+    def burst(self, group: int, count: int, pump: bool) -> None:
+        """Plain requests of one loop iteration; what most batches are made of."""
+        for _ in range(count):
+            self.submit(group, 1, 5, math.inf)
+        if pump:
+            self.pump()
+
+    @rule()
+    def pump(self) -> None:
+        self.pumped = True
+        for batch in self.desk.launch():
+            sizes = self.sizes
+            if sizes:
+                assert batch.run_rows == min(size for size in sizes if size >= batch.size)
+            else:
+                assert batch.run_rows == batch.size
+        self.check_rest()
+
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        if self.live:
+            ticket = data.draw(st.sampled_from(self.live))
+            self.forget(ticket)
+            self.desk.withdraw(ticket)
+            self.pumped = False
+
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        """A caller is cancelled; its task will say so later."""
+        if self.live:
+            self.leaving.add(data.draw(st.sampled_from(self.live)))
+
+    @rule()
+    def say_so(self) -> None:
+        for ticket in list(self.leaving):
+            self.forget(ticket)
+            self.desk.withdraw(ticket)
+        self.leaving.clear()
+        self.pumped = False
+
+    @rule(
+        data=st.data(),
+        factor=st.sampled_from([0.5, 1.0, 1.0, 3.0]),
+        failed=st.booleans(),
+        lent=st.booleans(),
+    )
+    def complete(self, data: st.DataObject, factor: float, failed: bool, lent: bool) -> None:
+        heads = [lane.running[0] for lane in self.desk.lanes if lane.running]
+        if heads:
+            batch = data.draw(st.sampled_from(heads))
+            end = max(self.desk.now, batch.started + factor * self.cost(batch))
+            self.end(batch, end, failed and factor == 1.0, lent)
+
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """What was lent comes home, sooner or later."""
+        if self.desk.lent:
+            self.desk.come_home(data.draw(st.sampled_from(self.desk.lent)))
+            self.pumped = False
+
+    @rule(passed=st.one_of(st.floats(0, 30 * MS), st.sampled_from([0.1, 2.0, 25.0])))
+    def pass_time(self, passed: float) -> None:
+        self.desk.now += passed
+
+    @rule()
+    def sleep_until_woken(self) -> None:
+        self.pump()
+        if self.desk.policy.wake_at < math.inf:
+            self.desk.now = max(self.desk.now, self.desk.policy.wake_at)
+            self.pump()
+
+    @precondition(alive)
+    @rule(data=st.data(), dies=st.integers(0, 5))
+    def lane_dies(self, data: st.DataObject, dies: int) -> None:
+        lanes = [lane for lane in self.desk.lanes if lane.alive]
+        if dies or (len(lanes) == 1 and len(self.desk.lanes) > 1 and data.draw(st.booleans())):
+            return
+        lane = data.draw(st.sampled_from(lanes))
+        for batch in lane.running:
+            for entry in batch.entries:
+                self.forget(whole(entry))
+        alive = self.desk.lane_died(lane.index)
+        self.all_home()  # it took slots of others along: theirs may be all held
+        assert alive == self.alive() == (len(lanes) > 1)
+        if not alive:
+            self.abort()
+        self.pumped = False
+
+    @precondition(lambda self: len(self.live) > 6)
+    @rule(really=st.integers(0, 3))
+    def abort_now(self, really: int) -> None:
+        if not really:
+            self.abort()
+
+    def check_displaced(self, worse: list[Ticket], excess: int) -> None:
+        """Those who could be spared most left, and no more of them than had to."""
+        displaced = [ticket for ticket, _ in self.desk.displaced]
+        self.desk.displaced.clear()
+        for ticket in displaced:
+            assert ticket in worse
+            worse.remove(ticket)
+            self.forget(ticket)
+            excess -= ticket.rows
+        if displaced:
+            assert excess <= 0 < excess + displaced[-1].rows
+            first = min(rank(ticket) for ticket in displaced)
+            assert all(rank(ticket) <= first for ticket in worse if not ticket.parked)
+        else:
+            assert excess <= 0
+
+    # -- how the model takes it ------------------------------------------------------------------
+
+    def have_left(self, batch: Batch) -> list[Entry]:
+        """The policy's hook."""
+        left = [entry for entry in batch.entries if whole(entry) in self.leaving]
+        for entry in left:
+            self.forget(whole(entry))
+        return left
+
+    def forget(self, ticket: Ticket) -> None:
+        if ticket in self.live:
+            self.live.remove(ticket)
+
+    def cost(self, batch: Batch) -> float:
+        first, each = self.costs[int(batch.group.layout)]
+        return first + each * batch.run_rows
+
+    def end(self, batch: Batch, at: float, failed: bool = False, lent: bool = False) -> None:
+        if failed:
+            for entry in batch.entries:
+                self.forget(whole(entry))
+        answered = len(self.desk.answered)
+        self.desk.finish(batch, at, failed=failed, lent=lent and not failed)
+        for ticket in self.desk.answered[answered:]:
+            assert ticket in self.live  # nobody is answered twice, or after giving up
+            self.live.remove(ticket)
+        self.pumped = False
+
+    def abort(self) -> None:
+        """Everything that is not running as a whole comes back, once."""
+        expected = [
+            ticket
+            for ticket in self.live
+            if ticket.parked
+            or sum(entry.rows for entry in entries_of(ticket) if self.is_launched(entry))
+            < ticket.rows
+        ]
+        drained = self.desk.policy.drain()
+        assert sorted(map(id, drained)) == sorted(map(id, expected))
+        for ticket in drained:
+            self.forget(ticket)
+            self.desk.withdraw(ticket)
+
+    @staticmethod
+    def is_launched(entry: Entry) -> bool:
+        return entry.batch is not None and entry.batch.running
+
+    def queued(self) -> int:
+        return sum(
+            ticket.rows - sum(entry.rows for entry in entries_of(ticket) if self.is_launched(entry))
+            for ticket in self.live
+            if not ticket.parked
+        )
+
+    # -- what always holds -----------------------------------------------------------------------
+
+    @invariant()
+    def counts_are_the_models(self) -> None:
+        policy = self.desk.policy
+        assert policy.queued == self.queued()
+        assert policy.in_flight == sum(batch.size for batch in self.desk.running)
+        assert policy.unanswered() == len(self.live)
+
+    @invariant()
+    def only_what_has_a_deadline_is_left_out(self) -> None:
+        for ticket in self.live:
+            assert ticket.gone == ticket.parked
+            assert not ticket.parked or ticket.deadline < math.inf
+
+    @invariant()
+    def every_staged_row_lies_in_its_slot(self) -> None:
+        unstaged = self.desk.policy.placements  # the engine stages these before it launches
+        for batch in self.forming():
+            assert 0 < batch.rows <= batch.size <= self.desk.capacity
+            for entry in batch.entries:
+                if not entry.gone and entry not in unstaged:
+                    offset = entry.offset if isinstance(entry, Part) else 0
+                    for index in range(entry.rows):
+                        row = batch.slot.held[entry.row + index]
+                        assert row == (whole(entry), offset + index)
+
+    @invariant()
+    def no_slot_is_idle_while_rows_wait(self) -> None:
+        taken = [batch.slot for batch in (*self.forming(), *self.desk.running)] + self.desk.lent
+        assert len(taken) == len({id(slot) for slot in taken})
+        lanes = self.desk.lanes
+        usable = [slot for slot in self.desk.slots if slot.lane is None or lanes[slot.lane].alive]
+        if any(slot not in taken for slot in usable):
+            assert all(group.waiting.rows == 0 for group in self.groups)
+
+    def forming(self) -> list[Batch]:
+        found = {
+            id(entry.batch): entry.batch
+            for ticket in self.live
+            if not ticket.parked
+            for entry in entries_of(ticket)
+            if entry.batch is not None and not entry.batch.running
+        }
+        return list(found.values())
+
+    def check_rest(self) -> None:
+        """Right after `next_batch` had nothing to do."""
+        desk, policy = self.desk, self.desk.policy
+        if not self.alive():
+            return
+        assert policy.wake_at > desk.now
+        if any(ticket.parked for ticket in self.live):
+            assert policy.wake_at < math.inf
+        if policy.queued and not desk.running:
+            assert policy.wake_at < math.inf
+        if self.delay:
+            return
+        for device in {lane.device for lane in desk.lanes if lane.alive}:
+            lanes = [lane for lane in desk.lanes if lane.device == device]
+            if any(lane.running for lane in lanes):
+                continue
+            note(f"device {device} is idle")
+            free = [
+                slot
+                for slot in desk.slots
+                if slot.lane in {lane.index for lane in lanes if lane.alive}
+                and all(batch.slot is not slot for batch in (*desk.running, *self.forming()))
+                and slot not in desk.lent
+            ]
+            for batch in self.forming():
+                # neither staged for it nor for any lane, nor could it be staged here instead
+                assert batch.slot.lane is not None
+                assert desk.lanes[batch.slot.lane].device != device
+                assert not free
+
+    def teardown(self) -> None:
+        """Let it run dry: everything is answered, whatever is held, and nothing stays behind."""
+        if not hasattr(self, "desk"):
+            return
+        desk, policy = self.desk, self.desk.policy
+        for ticket in list(self.leaving):
+            self.forget(ticket)
+            desk.withdraw(ticket)
+        for _ in range(1000):
+            self.pump()
+            heads = [lane.running[0] for lane in desk.lanes if lane.running]
+            if heads:
+                batch = min(heads, key=lambda batch: batch.started + self.cost(batch))
+                self.end(batch, max(desk.now, batch.started + self.cost(batch)))
+            elif policy.wake_at < math.inf:
+                desk.now = policy.wake_at
+            else:
+                break
+        else:
+            raise AssertionError("it never comes to rest")
+        assert self.live == []
+        assert (policy.queued, policy.in_flight, policy.unanswered()) == (0, 0, 0)
+        assert policy.drain() == []
+        for group in self.groups:
+            assert group.forming is None
+            assert group.waiting.rows == len(group.waiting) == 0
+        self.check_no_slot_was_lost()
+
+    def all_home(self) -> None:
+        for slot in list(self.desk.lent):
+            self.desk.come_home(slot)
+
+    def check_no_slot_was_lost(self) -> None:
+        self.all_home()
+        lanes = self.desk.lanes
+        if not self.alive():
+            return
+        usable = [slot for slot in self.desk.slots if slot.lane is None or lanes[slot.lane].alive]
+        fresh = Group()
+        for _ in usable:
+            self.desk.submit(fresh, self.desk.capacity)
+        assert fresh.waiting.rows == 0
+        if usable:
+            self.desk.run()
+            assert self.desk.policy.queued == 0
+
+
+class CuttingMachine(PolicyMachine):
+    """The same where padding costs so much that many batches are cut."""
+
+    @initialize(
+        lanes=lane_lists,
+        slots_per_lane=st.integers(2, 4),
+        owned=st.sampled_from(["pooled", "owned", "mixed"]),
+        capacity=st.sampled_from([8, 6]),
+    )
+    def begin(
+        self, lanes: list[tuple[int, int]], slots_per_lane: int, owned: str, capacity: int
+    ) -> None:
+        costs = ((0.1 * MS, 1 * MS), (0.3 * MS, 2 * MS), (0.2 * MS, 0.8 * MS))
+        self.open(costs, lanes, slots_per_lane, owned, capacity, "powers of two", 0.0, 0.0, True)
+
+
+class CrowdedMachine(PolicyMachine):
+    """The same with a short queue, and requests of all priorities that fill it."""
+
+    @initialize(
+        slots=st.integers(1, 3),
+        owned=st.sampled_from(["pooled", "owned"]),
+        capacity=st.sampled_from([4, 3, 2]),
+        warm=st.booleans(),
+    )
+    def begin(self, slots: int, owned: str, capacity: int, warm: bool) -> None:
+        self.open(COSTS, [(0, 1)], slots, owned, capacity, "half", 0.0, 0.0, warm, limit=12)
+
+    @precondition(PolicyMachine.alive)
+    @rule(
+        group=st.integers(0, len(COSTS) - 1),
+        requests=st.lists(st.tuples(st.integers(1, LEVELS), st.integers(1, 5)), max_size=8),
+        slack=st.sampled_from([math.inf, math.inf, 3 * MS, 30 * MS]),
+    )
+    def rush(self, group: int, requests: list[tuple[int, int]], slack: float) -> None:
+        for level, rows in requests:
+            self.submit(group, rows, level, slack)
+
+
+TestPolicy = PolicyMachine.TestCase
+TestPolicy.settings = settings(
+    max_examples=300, stateful_step_count=60, deadline=None, derandomize=True
+)
+
+TestCutting = CuttingMachine.TestCase
+TestCutting.settings = settings(
+    max_examples=300, stateful_step_count=50, deadline=None, derandomize=True
+)
+
+TestCrowded = CrowdedMachine.TestCase
+TestCrowded.settings = settings(
+    max_examples=200, stateful_step_count=40, deadline=None, derandomize=True
+)

@@ -1,0 +1,163 @@
+"""Driving a lane: one batch, a failed batch in halves, and the thread for what takes long."""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
+from trtasync.requests.signature import Array
+from trtasync.runtimes import Lane, Slot, Times
+from trtasync.system.threads import start_thread
+
+
+class Outcome:
+    """How a batch ended.
+
+    Attributes:
+        times: per stage; None when it failed.
+        error: why the batch failed as a whole; None when it did not.
+        lost: the lane cannot be used again.
+        pieces: after a run in halves: per entry its outputs, or why it failed.
+    """
+
+    __slots__ = ("error", "lost", "pieces", "times")
+
+    def __init__(self, times: Times | None = None, error: Exception | None = None):
+        self.times = times
+        self.error = error
+        self.lost = isinstance(error, DeviceLost)
+        self.pieces: Sequence[list[Array] | Exception] = ()
+
+
+def run(lane: Lane, slot: Slot, rows: int) -> Outcome:
+    """Launch a batch and wait for it. Never raises an Exception: it is in the outcome."""
+    try:
+        lane.launch(slot, rows)
+    except Exception as error:
+        return Outcome(error=error)
+    return finish(lane, slot, rows)
+
+
+def finish(lane: Lane, slot: Slot, rows: int) -> Outcome:
+    """Wait for a launched batch."""
+    try:
+        times = lane.wait(slot)
+        check_outputs(slot.outputs, rows)
+    except Exception as error:
+        return Outcome(error=error)
+    return Outcome(times)
+
+
+def check_outputs(outputs: Sequence[Array], rows: int) -> None:
+    """Every output must have one row per input row, or rows would be handed to the wrong caller."""
+    for index, output in enumerate(outputs):
+        if not output.ndim or len(output) != rows:
+            raise UnevenRows(
+                f"output {index} has shape {output.shape}, rows first, for a batch of {rows} rows: "
+                "they do not lie along its batch axis, so they cannot be told apart. Open the "
+                "model with batching=False, or name the axis: batch_axes={...}.",
+                rows=rows,
+            )
+
+
+def run_in_halves(
+    lane: Lane, slot: Slot, counts: Sequence[int], padded: Callable[[int], int]
+) -> Outcome:
+    """Run a failed batch again in halves until what fails, fails alone. A part that takes too long
+    fails as a whole: run one by one, its rows would hold the lane for as many times as long.
+
+    Entries lie in the slot one after another. A range is moved down to row 0 before it runs, which
+    overwrites only rows that are done: ranges are taken from the left.
+
+    Args:
+        lane: idle, and not to be touched by anybody else meanwhile.
+        slot: holding the batch.
+        counts: rows of each entry.
+        padded: rows -> rows to run.
+
+    Returns:
+        pieces, one per entry.
+    """
+    starts = [0]
+    for count in counts:
+        starts.append(starts[-1] + count)
+    outcome = Outcome()
+    pieces: list[list[Array] | Exception] = []
+
+    def run_padded(rows: int) -> Outcome:
+        if padded(rows) == rows:
+            return run(lane, slot, rows)
+        behind = slot.save(rows, padded(rows))  # the padding lies where later ranges still wait
+        slot.pad(rows, padded(rows))
+        result = run(lane, slot, padded(rows))
+        slot.restore(rows, behind)
+        return result
+
+    def attempt(low: int, high: int, at: int) -> None:
+        rows = starts[high] - starts[low]
+        if at:
+            slot.move(at, 0, rows)
+        if outcome.lost:
+            result = Outcome(error=DeviceLost("the lane died under a neighbour of this request."))
+        else:
+            result = run_padded(rows)
+            outcome.lost = result.lost
+        if result.error is None:
+            for index in range(low, high):
+                start = starts[index] - starts[low]
+                pieces.append([out[start : start + counts[index]].copy() for out in slot.outputs])
+        elif high - low == 1 or outcome.lost or isinstance(result.error, RunTooLong):
+            pieces.extend([result.error] * (high - low))
+        else:
+            halve(low, high)
+
+    def halve(low: int, high: int) -> None:
+        middle = (low + high) // 2
+        attempt(low, middle, 0)
+        attempt(middle, high, starts[middle] - starts[low])
+
+    halve(0, len(counts))
+    outcome.pieces = pieces
+    return outcome
+
+
+class LaneThread:
+    """One worker thread, started when first needed: it runs jobs in order and posts nothing itself.
+
+    Guarantees: a job that raises does not end the thread unseen (`died` is called); the thread
+    never waits for the event loop; idle it sleeps in a queue.
+    """
+
+    def __init__(self, name: str, died: Callable[[BaseException], None]):
+        self._name = name
+        self._died = died
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, job: Callable[[], None]) -> None:
+        """Run a job in the thread, after those given before; raises NoThread if there is none."""
+        if self._thread is None:
+            self._thread = start_thread(self._run, self._name)
+        self._jobs.put(job)
+
+    def _run(self) -> None:
+        try:
+            while (job := self._jobs.get()) is not None:
+                job()
+                del job  # an idle thread must not keep the last batch's memory alive
+        except BaseException as error:
+            self._died(error)
+
+    def stop(self) -> None:
+        """Let the thread end after its jobs."""
+        self._jobs.put(None)
+
+    def join(self, seconds: float) -> bool:
+        """Let the thread end after its jobs and wait until it has; False if that takes longer."""
+        if self._thread is not None:
+            self.stop()
+            self._thread.join(seconds)
+            if self._thread.is_alive():
+                return False
+            self._thread = None
+        return True

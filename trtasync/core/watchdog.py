@@ -1,0 +1,133 @@
+"""Runs that do not end: one thread watches all lanes of an engine, where a time limit is set."""
+
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Protocol, runtime_checkable
+
+from trtasync.errors import DeviceLost, RunTooLong
+from trtasync.runtimes import Lane, Slot, Times
+from trtasync.system.threads import start_thread
+
+STOPPING = 5.0
+"""Seconds that a run which was told to stop may take to do so: an operator is not interrupted."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A lane whose run can be ended from outside."""
+
+    def stop(self) -> None:
+        """End the run under way, which raises then; runs that come later are not concerned. From
+        any thread."""
+
+
+class WatchedLane:
+    """A lane that remembers since when it is waited for; otherwise the lane itself.
+
+    Attributes:
+        since: when the run under way began; 0.0 when there is none.
+        stopped: when that run was told to stop; 0.0 if it was not.
+    """
+
+    def __init__(self, lane: Lane, timeout: float):
+        """Args:
+        lane: to be watched.
+        timeout: seconds that a run may take.
+        """
+        self.device = lane.device
+        self.depth = lane.depth
+        self.asynchronous = lane.asynchronous
+        self.launch = lane.launch
+        self.ready = lane.ready
+        self.close = lane.close
+        self.since = self.stopped = 0.0
+        self._lane = lane
+        self._timeout = timeout
+        self._lock = threading.Lock()
+
+    def wait(self, slot: Slot) -> Times | None:
+        """See `Lane.wait`.
+
+        Raises:
+            RunTooLong: it took too long.
+        """
+        self.since = monotonic()
+        try:
+            return self._lane.wait(slot)
+        except Exception as error:
+            if not self.stopped:
+                raise
+            raise RunTooLong(
+                f"the run was ended: it took longer than run_timeout={self._timeout:g} seconds.",
+                seconds=self._timeout,
+            ) from error
+        finally:
+            with self._lock:
+                self.since = self.stopped = 0.0
+
+    def stop(self) -> None:
+        """See `Stoppable`."""
+        if isinstance(self._lane, Stoppable):
+            self._lane.stop()
+
+    def is_lost(self, now: float) -> bool:
+        """Stop a run that takes too long; True if that is of no use."""
+        with self._lock:
+            if not self.since or now - self.since < self._timeout:
+                return False
+            if not isinstance(self._lane, Stoppable):
+                return True
+            if self.stopped:
+                return now - self.stopped >= STOPPING
+            self.stopped = now
+            self._lane.stop()
+            return False
+
+    def due(self, now: float) -> float:
+        """When to look again."""
+        since, stopped = self.since, self.stopped
+        if stopped:  # and its next run is not to be looked at later than any other
+            return min(stopped + STOPPING, now + self._timeout)
+        return (since or now) + self._timeout
+
+
+class Watchdog:
+    """Ends runs that take too long, and gives up lanes that go on all the same."""
+
+    def __init__(
+        self,
+        name: str,
+        lanes: Sequence[WatchedLane],
+        lost: Callable[[int, DeviceLost], None],
+    ):
+        """Args:
+        name: of the thread.
+        lanes: by index; at least one.
+        lost: called with a lane's index, once, when it cannot be used again. In this thread.
+
+        Raises:
+            NoThread: it cannot be started.
+        """
+        self._lanes = dict(enumerate(lanes))
+        self._lost = lost
+        self._ended = threading.Event()
+        self._thread = start_thread(self._run, name)
+
+    def _run(self) -> None:
+        while self._lanes and not self._ended.wait(self._pause()):
+            now = monotonic()
+            for index, lane in list(self._lanes.items()):
+                if lane.is_lost(now):
+                    del self._lanes[index]
+                    self._lost(index, DeviceLost("a run took longer than run_timeout, and goes on"))
+
+    def _pause(self) -> float:
+        """Seconds until something may be due: a run that has not begun is not before its limit."""
+        now = monotonic()
+        return max(0.0, min(lane.due(now) for lane in self._lanes.values()) - now)
+
+    def close(self) -> None:
+        """Watch no more, and wait for the thread."""
+        self._ended.set()
+        self._thread.join()

@@ -1,0 +1,132 @@
+"""What the lanes give when nobody gathers rows and nobody asks: an upper bound for any engine.
+
+The engine's own lanes and slots, filled once, run full batches back to back while the engine is
+idle: copies in and out included, requests, futures and the event loop left out.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from trtasync.measure.samples import Figures
+from trtasync.memory.slots import Views
+from trtasync.requests.signature import Array, Layout
+from trtasync.runtimes import Lane, OpenLane
+
+Arrays = Sequence[Array]
+"""One request: an array per input that rows are brought of."""
+
+PATIENCE = 30.0
+"""Seconds for rows that copy threads bring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A lane with slots that hold a full batch each.
+
+    Attributes:
+        lane: runs them.
+        slots: as many as the lane takes at once.
+        rows: of each.
+    """
+
+    lane: Lane
+    slots: deque[Any]
+    rows: int
+
+
+def fill(opened: OpenLane, layout: Layout, rows: int, requests: Sequence[Arrays]) -> Filled:
+    """Put requests into a lane's slots as the engine would.
+
+    Args:
+        opened: idle.
+        layout: of the requests.
+        rows: of a batch.
+        requests: taken in turn.
+    """
+    slots = list(opened.slots)[: max(1, opened.lane.depth)]
+    for slot in slots:
+        write(slot.bind(layout), rows, requests)
+        there = threading.Event()
+        if not slot.staged(there.set):
+            there.wait(PATIENCE)
+    return Filled(opened.lane, deque(slots), rows)
+
+
+def write(views: Views, rows: int, requests: Sequence[Arrays]) -> None:
+    """Fill the first `rows` rows with requests, the last of them cut to what has room."""
+    shapes = views.layout.shapes
+    at, turn = 0, 0
+    while at < rows:
+        arrays = requests[turn % len(requests)]
+        batched = arrays[0].ndim > len(shapes[0])
+        count = min(len(arrays[0]) if batched else 1, rows - at)
+        parts = [array[:count] for array in arrays] if batched else arrays
+        views.write(at, count, parts[0] if len(parts) == 1 else parts)
+        at, turn = at + count, turn + 1
+
+
+def measure(filled: Sequence[Filled], seconds: float) -> Figures:
+    """Run full batches on all lanes for some seconds; in a thread that is nobody's.
+
+    Lanes that work by themselves are all driven by this thread, which asks them in turn and never
+    sleeps; each other lane by a thread of its own. Batches begun before the time is up count.
+    """
+    free = [each for each in filled if each.lane.asynchronous]
+    bound = [each for each in filled if not each.lane.asynchronous]
+    began, cpu = time.perf_counter(), time.process_time()
+    end = began + seconds
+    with ThreadPoolExecutor(len(bound) + 1) as pool:
+        running = [pool.submit(_run, each, end) for each in bound]
+        rows = _poll(free, end) if free else 0
+        rows += sum(each.result() for each in running)
+    passed, cpu = time.perf_counter() - began, time.process_time() - cpu
+    for each in filled:
+        for slot in each.slots:
+            slot.let_go()
+    return figures(rows, passed, cpu)
+
+
+def figures(rows: int, seconds: float, cpu: float) -> Figures:
+    """What there is to say of rows that nobody asked for."""
+    return {
+        "rows": float(rows),
+        "seconds": seconds,
+        "rows_per_second": rows / seconds,
+        "cpu_cores": cpu / seconds,
+        "cpu_us": cpu / max(1, rows) * 1e6,
+    }
+
+
+def _run(each: Filled, end: float) -> int:
+    lane, slot, rows = each.lane, each.slots[0], each.rows
+    done = 0
+    while time.perf_counter() < end:
+        lane.launch(slot, rows)
+        lane.wait(slot)
+        done += rows
+    return done
+
+
+def _poll(lanes: Sequence[Filled], end: float) -> int:
+    for each in lanes:
+        for slot in each.slots:
+            each.lane.launch(slot, each.rows)
+    done = 0
+    while time.perf_counter() < end:
+        for each in lanes:
+            slot = each.slots[0]
+            if each.lane.ready(slot):
+                each.lane.wait(slot)
+                done += each.rows
+                each.lane.launch(slot, each.rows)
+                each.slots.rotate(-1)
+    for each in lanes:
+        for slot in each.slots:
+            each.lane.wait(slot)
+            done += each.rows
+    return done

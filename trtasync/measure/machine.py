@@ -1,0 +1,79 @@
+"""Where and with what something was measured."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from trtasync.runtimes import Backend
+from trtasync.system.cores import cores
+
+PACKAGES = ("trtasync", "numpy", "anyio", "uvloop", "trio", "onnxruntime", "cuda-bindings")
+
+
+def facts(backend: Backend) -> dict[str, Any]:
+    """Date, commit, hardware and versions, ready for JSON."""
+    gpus = list(getattr(backend, "gpus", ()))
+    hardware: dict[str, Any] = {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "memory_gib": _memory_gib(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "gpus": gpus,
+    }
+    versions: dict[str, Any] = {"python": platform.python_version()}
+    versions |= {name: found for name in PACKAGES if (found := _version(name))}
+    if tensorrt := getattr(backend, "tensorrt", None):
+        versions["tensorrt"] = str(tensorrt)
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **_commit(),
+        "hardware": hardware,
+        "versions": versions,
+    }
+
+
+def _commit() -> dict[str, Any]:
+    """Of the checkout that this package lies in; nothing when it was installed from a wheel."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return {"commit": None, "dirty": None}
+    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": head or None, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.processor() or "unknown")
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,122 @@
+"""An engine opened as users open it, whose lanes can be driven without it while it is idle."""
+
+import inspect
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from trtasync.engine import Engine
+from trtasync.loops import in_thread
+from trtasync.model.profiles import read_profiles
+from trtasync.opening.api import check_options, open_engine
+from trtasync.opening.judging import load_judged
+from trtasync.opening.loading import EngineOptions
+from trtasync.requests.signature import Layout
+from trtasync.rows import Judgement
+from trtasync.runtimes import Backend, OpenLane
+
+_OF_THE_ENGINE = (
+    "streams",
+    "max_batch_size",
+    "batch_sizes",
+    "max_queue_delay",
+    "preferred_batch_size",
+    "max_queue_size",
+    "max_queue_time",
+    "padding",
+    "loop_budget",
+    "run_timeout",
+    "max_row_bytes",
+)
+"""What `open_engine` does with a backend; the others say how a model is loaded."""
+
+
+class Tap:
+    """A backend that passes everything on, and remembers which lanes were opened.
+
+    Attributes:
+        backend: the true one.
+        judgement: of its rows, which it goes by already.
+        lanes: with their slots; the engine's own.
+        largest: rows of the largest batch.
+        layouts: row shapes that were asked for, in order.
+    """
+
+    def __init__(self, backend: Backend, judgement: Judgement):
+        self.backend = backend
+        self.judgement = judgement
+        self.lanes: Sequence[OpenLane] = ()
+        self.largest = 0
+        self.layouts: list[Layout] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def trial(self) -> None:
+        """Its rows were judged before it was tapped."""
+
+    def admit(self, layout: Layout) -> None:
+        """See `Backend.admit`."""
+        self.backend.admit(layout)
+        self.layouts.append(layout)
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
+    ) -> Sequence[OpenLane]:
+        """See `Backend.open`."""
+        self.lanes = self.backend.open(streams, max_batch_size, batch_sizes)
+        self.largest = max_batch_size
+        return self.lanes
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self.backend.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open engine.
+
+    Attributes:
+        engine: to be asked.
+        tap: its lanes, for when nobody asks it.
+    """
+
+    engine: Engine
+    tap: Tap
+
+
+@asynccontextmanager
+async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Opened]:
+    """`open_engine(model, **options)`, with a tap between the engine and its backend.
+
+    Raises:
+        whatever `open_engine` raises.
+    """
+    given = read_options(model, options)
+    stop = threading.Event()
+    backend, judgement = await in_thread(
+        lambda: load_judged(given, stop), undo=lambda loaded: loaded[0].close(), interrupt=stop.set
+    )
+    tap: Any = Tap(backend, judgement)
+    chosen = {name: getattr(given, name) for name in _OF_THE_ENGINE}
+    async with open_engine(tap, **chosen) as engine:
+        yield Opened(engine, tap)
+
+
+def read_options(model: Any, options: Mapping[str, Any]) -> EngineOptions:
+    """What `open_engine` would make of these options, checked.
+
+    Raises:
+        InvalidInput, TypeError: as `open_engine` would.
+    """
+    wanted = inspect.signature(open_engine).bind(model, **options)
+    wanted.apply_defaults()
+    complete = wanted.arguments
+    complete["profiles"] = read_profiles(complete["profiles"])
+    complete["padding"] = complete["padding"] or {}
+    given = EngineOptions(**complete)
+    check_options(given)
+    return given

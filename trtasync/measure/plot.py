@@ -1,0 +1,130 @@
+"""A picture of a report: throughput against latency, and how latencies are distributed."""
+
+from pathlib import Path
+from typing import Any
+
+from trtasync.errors import BackendUnavailable, InvalidInput
+from trtasync.measure.loads import Closed
+from trtasync.measure.report import Point, Report
+from trtasync.system.atomic_files import written_whole
+from trtasync.words import shown
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+"""Okabe and Ito's, which colour-blind people tell apart; lines differ in style and marker too."""
+
+STYLES = ("-", "--", "-.", ":")
+FAR = 2.5
+"""Times the highest rate from which a yardstick is named, not drawn: it would squash the rest."""
+
+ENDINGS = (".png", ".svg", ".pdf")
+
+
+def check(path: Path) -> None:
+    """Refuse what `plot` would refuse, before minutes are spent on measuring.
+
+    Raises:
+        BackendUnavailable: matplotlib is not installed.
+        InvalidInput: no such kind of picture.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise InvalidInput(f"a plot ends in {', '.join(ENDINGS)}, not {path.name!r}.")
+    _figure()
+
+
+def plot(report: Report, path: Path) -> None:
+    """Write the picture. See `check` for what it raises."""
+    check(path)
+    figure = _figure()(figsize=(11, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    points = [point for point in report.points if point.latency_curve]
+    _curves(left, points, report)
+    _distributions(right, points)
+    head(figure, f"{report.model} on {report.backend}: {_machine(report)}")
+    save(figure, path)
+
+
+def head(figure: Any, text: str) -> None:
+    """Put words of others above a figure; a dollar sign begins no formula there."""
+    figure.suptitle(shown(text), fontsize=10, parse_math=False)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure, of the kind that the file's name says, as a whole."""
+    with written_whole(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), dpi=130)
+
+
+def _figure() -> Any:
+    """matplotlib's Figure, which draws without a display and leaves no global state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"plots need matplotlib: pip install 'trtasync[plot]' ({error})."
+        ) from error
+    return Figure
+
+
+def _machine(report: Report) -> str:
+    hardware = report.about["hardware"]
+    return ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
+
+
+def _curves(axes: Any, points: list[Point], report: Report) -> None:
+    """p50 and p99 over requests per second; closed and open loads are lines of their own."""
+    for kind, marker, colours in (("closed", "o", COLOURS[:2]), ("open", "s", COLOURS[2:4])):
+        chosen = [point for point in points if isinstance(point.load, Closed) == (kind == "closed")]
+        rates = [point.figures["requests_per_second"]["median"] for point in chosen]
+        for percent, colour, style in zip((50, 99), colours, STYLES, strict=False):
+            values = [point.figures[f"latency_p{percent}_us"]["median"] / 1e3 for point in chosen]
+            if chosen:
+                label = f"p{percent}, {kind} loop"
+                axes.plot(rates, values, style, marker=marker, color=colour, label=label)
+        for point, rate in zip(chosen, rates, strict=True):
+            place = (rate, point.figures["latency_p50_us"]["median"] / 1e3)
+            axes.annotate(
+                point.load.name,
+                place,
+                (7, -3),
+                textcoords="offset points",
+                fontsize=7,
+            )
+    rows = int(report.parameters["rows"])
+    most = max((p.figures["requests_per_second"]["median"] for p in points), default=0.0)
+    for style, (name, rounds) in zip((":", "-."), report.yardsticks.items(), strict=False):
+        rate = sorted(each["rows_per_second"] for each in rounds)[len(rounds) // 2] / rows
+        where, seen = f"{name}: {rate:,.0f}/s", rate < FAR * most
+        label = where if seen else f"{where}, far to the right"
+        axes.axvline(rate if seen else 0.0, color="#555555", ls=style, lw=float(seen), label=label)
+    axes.set(xlabel="requests per second", ylabel="latency, ms", yscale="log")
+    axes.set_title("throughput and latency", fontsize=10)
+    axes.margins(x=0.12, y=0.12)
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3, which="both", linewidth=0.5)
+    if points:
+        axes.legend(fontsize=8)
+
+
+def _distributions(axes: Any, points: list[Point]) -> None:
+    """The share of requests that took longer, so that a tail of one in 10 000 can be seen."""
+    for index, point in enumerate(points):
+        quantiles, values = zip(*point.latency_curve, strict=True)
+        axes.plot(
+            [value / 1e3 for value in values],
+            [max(1 - quantile, 1e-5) for quantile in quantiles],
+            STYLES[index % len(STYLES)],
+            color=COLOURS[index % len(COLOURS)],
+            drawstyle="steps-post",
+            label=point.load.name,
+        )
+    axes.set(
+        xlabel="latency, ms",
+        ylabel="share of requests that took longer",
+        xscale="log",
+        yscale="log",
+        ylim=(1e-4, 1.1),
+    )
+    axes.set_title("latency distribution", fontsize=10)
+    axes.grid(alpha=0.3, which="both", linewidth=0.5)
+    if points:
+        axes.legend(fontsize=8)

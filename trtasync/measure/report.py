@@ -1,0 +1,157 @@
+"""What a run found: medians and spreads per load, ratios within rounds, all of it as JSON."""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from trtasync.measure.loads import Closed, Load, distinct
+from trtasync.measure.samples import Figures, Sample
+
+SCHEMA = 1
+"""Raised when a name in the JSON changes its meaning or goes."""
+
+CURVE = np.concatenate([np.linspace(0, 0.98, 99), 1 - np.geomspace(0.01, 1e-4, 21), [1.0]])
+"""Quantiles kept of every load's latencies: even ones, and a tail down to one in 10 000."""
+
+Spread = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One load over all rounds.
+
+    Attributes:
+        load: which.
+        figures: name -> median, min, max over the rounds.
+        batch_sizes: rows in a batch -> how often, all rounds together.
+        latency_curve: (quantile, microseconds) of all rounds' latencies together.
+    """
+
+    load: Load
+    figures: Mapping[str, Spread]
+    batch_sizes: Mapping[int, int]
+    latency_curve: Sequence[tuple[float, float]]
+
+    def median(self, figure: str) -> float | None:
+        """None where it was not measured."""
+        found = self.figures.get(figure)
+        return None if found is None else found["median"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `run` found.
+
+    Attributes:
+        model: what was run, in words.
+        backend: which.
+        about: date, commit, hardware, versions.
+        parameters: what was asked for.
+        samples: every one, in the order in which they were taken.
+        yardsticks: name -> figures, one of each round (with `compare`).
+        ended: "interrupted" (Ctrl-C) when loads, rounds or the trace are missing.
+    """
+
+    model: str
+    backend: str
+    about: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    samples: Sequence[Sample]
+    yardsticks: Mapping[str, Sequence[Figures]] = field(default_factory=dict)
+    ended: Literal["complete", "interrupted"] = "complete"
+
+    @property
+    def points(self) -> list[Point]:
+        """One per load, in order."""
+        loads = distinct(sample.load for sample in self.samples)
+        return [_point(load, [s for s in self.samples if s.load == load]) for load in loads]
+
+    @property
+    def ratios(self) -> dict[str, dict[str, Spread]]:
+        """Yardstick -> load -> rows per second over the yardstick's, formed within each round
+        that has both."""
+        found: dict[str, dict[str, Spread]] = {}
+        for name, rounds in self.yardsticks.items():
+            shares: dict[str, list[float]] = {}
+            for sample in self.samples:
+                if sample.round <= len(rounds):
+                    share = sample.figures["rows_per_second"]
+                    share /= rounds[sample.round - 1]["rows_per_second"]
+                    shares.setdefault(sample.load.name, []).append(share)
+            found[name] = {load: spread(each) for load, each in shares.items()}
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, ready for `json.dumps`; `docs/benchmarking.md` says what each name means."""
+        return {
+            "name": "trtasync bench",
+            "schema": SCHEMA,
+            "model": self.model,
+            "backend": self.backend,
+            "ended": self.ended,
+            **self.about,
+            "parameters": dict(self.parameters),
+            "points": [_point_json(point) for point in self.points],
+            "yardsticks": {
+                name: {
+                    "figures": spreads(rounds),
+                    "samples": [_rounded(each) for each in rounds],
+                }
+                for name, rounds in self.yardsticks.items()
+            },
+            "ratios": self.ratios,
+            "samples": [
+                {"load": sample.load.name, "round": sample.round, **_rounded(sample.figures)}
+                for sample in self.samples
+            ],
+        }
+
+    def dumps(self) -> str:
+        """`to_json` as text."""
+        return json.dumps(self.to_json(), indent=1)
+
+
+def _point(load: Load, samples: Sequence[Sample]) -> Point:
+    sizes: Counter[int] = Counter()
+    for sample in samples:
+        sizes.update(sample.batch_sizes)
+    latencies = np.concatenate([sample.latencies for sample in samples])
+    values = np.quantile(latencies, CURVE) * 1e6 if len(latencies) else ()
+    curve = [(float(q), float(v)) for q, v in zip(CURVE, values, strict=False)]
+    figures = spreads([sample.figures for sample in samples])
+    return Point(load, figures, dict(sorted(sizes.items())), curve)
+
+
+def _point_json(point: Point) -> dict[str, Any]:
+    load = point.load
+    kind = "closed" if isinstance(load, Closed) else "open"
+    asked = {name: getattr(load, name) for name in load.__dataclass_fields__}
+    return {
+        "name": load.name,
+        "load": {"kind": kind, **asked},
+        "figures": dict(point.figures),
+        "batch_sizes": {str(size): count for size, count in point.batch_sizes.items()},
+        "latency_curve_us": [[round(q, 6), round(v, 2)] for q, v in point.latency_curve],
+    }
+
+
+def spreads(rounds: Sequence[Figures]) -> dict[str, Spread]:
+    """Figure -> spread over the rounds that have it."""
+    names = dict.fromkeys(name for figures in rounds for name in figures)
+    return {name: spread(each[name] for each in rounds if name in each) for name in names}
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Median, smallest and largest, at five digits."""
+    found = sorted(values)
+    three = {"median": statistics.median(found), "min": found[0], "max": found[-1]}
+    return _rounded(three)
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.5g}") for name, value in figures.items()}

@@ -1,0 +1,235 @@
+"""A whole benchmark: loads in rounds, yardsticks between them, a report at the end."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+
+from trtasync.engine import watch
+from trtasync.errors import InvalidInput
+from trtasync.measure.driving import Driver
+from trtasync.measure.loads import Closed, Load, Open, distinct
+from trtasync.measure.machine import facts
+from trtasync.measure.opened import Opened, open_tapped
+from trtasync.measure.pacing import Pacer
+from trtasync.measure.report import Report
+from trtasync.measure.samples import Figures, Sample, Span, take
+from trtasync.measure.settings import LOOPS, Loop, Progress, Settings
+from trtasync.measure.yardsticks import Yardsticks
+
+T = TypeVar("T")
+
+TRACE_SECONDS = 0.25
+"""Of the run that a trace is made of: a run of its own, after everything that is measured."""
+
+
+def run(
+    model: Any,
+    settings: Settings | None = None,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Report:
+    """Measure a model on an event loop of its own.
+
+    Args:
+        model: as for `open_engine`: a path, a `Plan`, or an object that implements `Backend`.
+        settings: how to measure.
+        progress: called between samples.
+        **options: those of `open_engine`.
+
+    Raises:
+        InvalidInput: an option or setting makes no sense.
+        whatever `open_engine` and `Engine.infer` raise.
+    """
+    return Benchmark(model, settings, progress=progress, **options).run()
+
+
+def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine function on an event loop of this kind.
+
+    Raises:
+        InvalidInput: the loop is not installed.
+        KeyboardInterrupt: Ctrl-C; alone, whatever task groups it went through.
+        whatever `main` raises.
+    """
+    name, options = LOOPS[loop]
+    try:
+        return anyio.run(main, backend=name, backend_options=options)
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise KeyboardInterrupt from group  # trio raises it in whichever task is running
+    except ImportError as error:
+        if (error.name or "") not in LOOPS:
+            raise
+        raise InvalidInput(f"--loop {loop} needs pip install {loop} ({error}).") from error
+
+
+def _nothing(news: Progress) -> None:
+    """Nobody wants to know."""
+
+
+class Benchmark:
+    """A benchmark that can be asked for its report at any time, also after Ctrl-C."""
+
+    def __init__(
+        self,
+        model: Any,
+        settings: Settings | None = None,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        **options: Any,
+    ):
+        """The arguments are those of `run`."""
+        self._model = model
+        self._how = settings or Settings()
+        self._progress = progress or _nothing
+        self._options = options
+        self._begun: tuple[Report, _Rounds] | None = None
+
+    def run(self) -> Report:
+        """Measure all of it; see `run` of this module."""
+        return on_loop(self._how.loop, self._main)
+
+    def report(self) -> Report | None:
+        """What was measured so far; None before the first sample."""
+        if self._begun is None or not self._begun[1].samples:
+            return None
+        empty, rounds = self._begun
+        return replace(
+            empty,
+            samples=rounds.samples,
+            yardsticks=rounds.yardsticks,
+            ended="complete" if rounds.complete else "interrupted",
+        )
+
+    async def _main(self) -> Report:
+        how, model = self._how, self._model
+        async with open_tapped(model, self._options) as opened:
+            requests = how.inputs.make(opened.engine.inputs)
+            await opened.engine.infer(requests[0])  # what is wrong with them is said here
+            empty = Report(
+                model=str(model) if isinstance(model, (str, Path)) else type(model).__name__,
+                backend=opened.tap.name,
+                about=facts(opened.tap.backend),
+                parameters=_parameters(how, opened, self._options),
+                samples=(),
+            )
+            with Pacer() as pacer:
+                driver = Driver(opened.engine.infer, requests, pacer, how.deadline)
+                rounds = _Rounds(opened, driver, how, requests, self._progress)
+                self._begun = empty, rounds
+                await rounds.run()
+        report = self.report()
+        assert report is not None
+        return report
+
+
+class _Rounds:
+    """Takes the samples.
+
+    Attributes:
+        samples: so far.
+        yardsticks: so far, by name.
+        complete: there is nothing more to take.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        driver: Driver,
+        how: Settings,
+        requests: Sequence[Any],
+        progress: Callable[[Progress], None],
+    ):
+        self.samples: list[Sample] = []
+        self.yardsticks: dict[str, list[Figures]] = {}
+        self.complete = False
+        self._engine = opened.engine
+        self._driver = driver
+        self._how = how
+        # closed loads first: they say what a relative rate is relative to
+        self._loads = sorted(distinct(how.loads), key=lambda load: isinstance(load, Open))
+        self._bars = Yardsticks(opened, requests) if how.compare else None
+        self._progress = progress
+        self._capacity = 0.0
+        self._step = 0
+        self._rate: float | None = None
+
+    async def run(self) -> None:
+        """All rounds, then the trace."""
+        for number in range(1, self._how.rounds + 1):
+            for load in self._loads:
+                self._tell(load.name)
+                self.samples.append(await self._take(load, number))
+                self._done(self.samples[-1].figures["requests_per_second"])
+            if number == 1:
+                self._learn_capacity()
+            for name in self._bars.names if self._bars else ():
+                self._tell(name)
+                assert self._bars is not None
+                found = await self._bars.measure(name, self._how.seconds)
+                self.yardsticks.setdefault(name, []).append(found)
+                self._done(found["rows_per_second"])
+        if self._how.trace is not None:
+            watch(self._engine, self._how.trace)
+            await self._take(self._loads[-1], 0, Span(0.0, TRACE_SECONDS))
+            watch(self._engine, None)
+        self.complete = True
+
+    async def _take(self, load: Load, number: int, span: Span | None = None) -> Sample:
+        how = self._how
+        if isinstance(load, Open) and load.relative and not self._capacity:
+            self._learn_capacity()
+        rate = load.at(self._capacity) if isinstance(load, Open) else 0.0
+        chosen = span or Span(how.warm_up, how.seconds)
+        return await take(self._engine, self._driver, load, rate, chosen, number, how.inputs.rows)
+
+    def _learn_capacity(self) -> None:
+        """The best rate of the closed loads so far; it stays the same for all rounds."""
+        self._capacity = max(
+            (
+                sample.figures["requests_per_second"]
+                for sample in self.samples
+                if isinstance(sample.load, Closed)
+            ),
+            default=0.0,
+        )
+
+    def _tell(self, doing: str) -> None:
+        bars = len(self._bars.names) if self._bars else 0
+        steps = self._how.rounds * (len(self._loads) + bars)
+        self._progress(Progress(self._step, steps, doing, self._rate))
+
+    def _done(self, rate: float) -> None:
+        self._step += 1
+        self._rate = rate
+
+
+def _parameters(how: Settings, opened: Opened, options: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = how.inputs
+    return {
+        "seconds": how.seconds,
+        "warm_up": how.warm_up,
+        "rounds": how.rounds,
+        "deadline": how.deadline,
+        "loop": how.loop,
+        "rows": inputs.rows,
+        "shapes": {name: list(shape) for name, shape in inputs.shapes.items()},
+        "input": str(inputs.file) if inputs.file else f"random, seed {inputs.seed}",
+        "inputs": [str(spec) for spec in opened.engine.inputs],
+        "lanes": len(opened.tap.lanes),
+        "largest_batch": opened.tap.largest,
+        "options": {name: _plain(value) for name, value in options.items() if value is not None},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,113 @@
+"""What an engine is held against with `--compare`: the ceiling, and trtexec's algorithm."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from trtasync.loops import in_thread
+from trtasync.measure import ceiling
+from trtasync.measure.opened import Opened
+from trtasync.measure.samples import Figures
+from trtasync.memory.slots import Views
+from trtasync.requests.signature import Layout
+
+WARM_UP = 0.2
+"""Seconds, trtexec's own default."""
+
+
+class InferenceStream(Protocol):
+    """See `trtasync.runtimes.tensorrt.trtexec.TrtexecStream`."""
+
+    views: Views
+    rows: int
+    times: list[tuple[float, float, float]]
+
+    def query(self) -> None: ...
+    def sync(self) -> bool: ...
+    def drain(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Yardsticks:
+    """Measured between the samples of an engine, while nobody asks it.
+
+    Attributes:
+        names: of those that there are for this backend.
+    """
+
+    def __init__(self, opened: Opened, requests: Sequence[Any]):
+        """Args:
+        opened: whose lanes; it has answered one of the requests.
+        requests: as for the engine.
+        """
+        self._tap = opened.tap
+        self._layout: Layout = opened.tap.layouts[-1]
+        names = [spec.name for spec in opened.tap.spec.row_inputs]
+        self._requests = [
+            [request[name] for name in names] if isinstance(request, dict) else [request]
+            for request in requests
+        ]
+        self.names = ["ceiling"]
+        if hasattr(opened.tap.backend, "trtexec"):
+            self.names.append("trtexec")
+
+    async def measure(self, name: str, seconds: float) -> Figures:
+        """Run one of them for some seconds."""
+        work = {"ceiling": self._ceiling, "trtexec": self._trtexec}[name]
+        return await in_thread(lambda: work(seconds))
+
+    def _ceiling(self, seconds: float) -> Figures:
+        filled = [
+            ceiling.fill(lane, self._layout, self._tap.largest, self._requests)
+            for lane in self._tap.lanes
+        ]
+        ceiling.measure(filled, min(seconds, WARM_UP))
+        return ceiling.measure(filled, seconds)
+
+    def _trtexec(self, seconds: float) -> Figures:
+        tap, backend = self._tap, cast(Any, self._tap.backend)
+        devices = {lane.lane.device for lane in tap.lanes}
+        streams = backend.trtexec(self._layout, tap.largest, len(tap.lanes) // len(devices))
+        try:
+            for stream in streams:
+                ceiling.write(stream.views, stream.rows, self._requests)
+            return replay(streams, WARM_UP, seconds)
+        finally:
+            for stream in streams:
+                stream.close()
+
+
+def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -> Figures:
+    """trtexec's loop: an iteration is enqueued on every stream, then the older is waited for."""
+    _rounds(streams, warm_up)
+    for stream in streams:
+        stream.times.clear()
+    began, cpu = time.perf_counter(), time.process_time()
+    _rounds(streams, seconds)
+    passed, cpu = time.perf_counter() - began, time.process_time() - cpu
+    rows = sum(len(stream.times) * stream.rows for stream in streams)
+    times = np.array([each for stream in streams for each in stream.times])
+    found = ceiling.figures(rows, passed, cpu)
+    found["latency_p50_us"] = _percentile(times.sum(axis=1), 50) * 1e6
+    found["compute_p50_us"] = _percentile(times[:, 1], 50) * 1e6
+    return found
+
+
+def _rounds(streams: Sequence[InferenceStream], seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for stream in streams:
+            stream.query()
+        for stream in streams:
+            stream.sync()
+    for stream in streams:
+        stream.drain()
+
+
+def _percentile(seconds: Any, percent: float) -> float:
+    """trtexec's own: sorted, the value below which so many lie (`sampleReporting.cpp`)."""
+    ordered = np.sort(seconds)
+    excluded = int((1 - percent / 100) * len(ordered))
+    return float(ordered[max(len(ordered) - 1 - excluded, 0)])

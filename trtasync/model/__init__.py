@@ -1,0 +1,1 @@
+"""What a model says of its tensors: names, dtypes, shapes, axes, profiles."""

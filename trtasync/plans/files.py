@@ -1,0 +1,153 @@
+"""What a build writes, and why it could not be written."""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from trtasync.errors import BuildError
+from trtasync.system.atomic_files import unfinished_name, written_whole
+from trtasync.system.trust import NotTrusted, Owner, make_own
+
+PRIVATE = 0o600
+"""Mode of files that are of use to one user only."""
+
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+
+
+def check_writable(path: Path, sources: Iterable[Path] = ()) -> Path:
+    """Find out before a long build that its result could not be written. Makes the folder.
+
+    Args:
+        path: the file to be.
+        sources: the files that it is built from.
+
+    Returns:
+        where to write: `path`, or what it is a link to.
+
+    Raises:
+        BuildError: it could not be written, or something else than a plan would be lost.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        make_folder(target.parent)
+        if target.is_dir():
+            raise BuildError(f"{path} cannot be written: it is a folder. Name a file in it.")
+        if target.exists() and not target.is_file():
+            raise BuildError(f"{path} is no ordinary file, and would be replaced by one.")
+        for source in sources:
+            if target.exists() and target.samefile(source):
+                raise BuildError(
+                    f"{path} is the model itself ({source}); name another file for the plan."
+                )
+        probe = unfinished_name(target)
+        probe.open("xb").close()
+        probe.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return target
+
+
+def write_atomically(path: Path, data: Any, mode: int | None = None) -> None:
+    """Put a buffer into a file; see `written_whole`.
+
+    Raises:
+        BuildError: no permission, no space, no such folder. Nothing is left behind.
+    """
+    try:
+        with written_whole(path, mode) as file:
+            file.write(memoryview(data))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def copy_atomically(content: IO[bytes], path: Path) -> None:
+    """The same with what is in an open file."""
+    try:
+        with written_whole(path) as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def remove_unfinished(path: Path) -> None:
+    """What writers of `path` left behind that were killed. Only while nobody else writes it."""
+    for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def clear_the_way(path: Path) -> bool:
+    """Take away what is no plain file where one of ours is to be; whether something was there.
+
+    A folder that holds something is moved aside, whatever that is.
+
+    Raises:
+        OSError: it stays.
+    """
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISREG(kind):
+        return False
+    if not stat.S_ISDIR(kind):
+        path.unlink()
+        return True
+    aside = unfinished_name(path)
+    path.rename(aside)
+    with suppress(OSError):
+        aside.rmdir()
+    return True
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        BuildError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def make_private(folder: Path, mode: int = 0o700) -> None:
+    """Make a folder that nobody else can write, in one of the same kind.
+
+    Raises:
+        BuildError: it cannot be made, or is not this user's own.
+    """
+    above, me = folder.parent, Owner.me()
+    try:
+        if not above.exists():
+            above.parent.mkdir(parents=True, exist_ok=True)
+            make_own(above, mode)
+        with me.folder(above, sticky=True):
+            make_own(folder, mode)
+        with me.folder(folder):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> BuildError:
+    """Why, and what to do about it."""
+    if isinstance(error, NotTrusted):
+        return BuildError(f"{error}.")
+    if error.errno in _FULL:
+        remedy = f"Free some space on the disk of {path.parent}, or choose another folder"
+    elif error.errno in _FORBIDDEN:
+        remedy = f"Make {path.parent} writable for this user, or choose another folder"
+    else:
+        remedy = "Choose another file or folder"
+    return BuildError(
+        f"{path} cannot be written: {error.strerror or error}. {remedy} (output and cache, or the "
+        "environment variable TRTASYNC_CACHE_DIR)."
+    )

@@ -1,0 +1,239 @@
+"""One build from beginning to end, in one thread: read, look up, build, keep, copy."""
+
+import logging
+import platform
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+from trtasync.errors import BuildError
+from trtasync.plans import config as configs
+from trtasync.plans.api import HostMemory
+from trtasync.plans.axis_names import AxisNames
+from trtasync.plans.cache import Entry, PlanCache, key_of
+from trtasync.plans.files import PRIVATE, check_writable, copy_atomically, write_atomically
+from trtasync.plans.order import Built, Order
+from trtasync.plans.phases import Phases, require_builder
+from trtasync.plans.progress import Watch, make_monitor
+from trtasync.plans.resolve import DEFAULT_MAX_BATCH_SIZE
+from trtasync.plans.sources import FunctionModel, OnnxModel, read_source
+from trtasync.plans.timing import TimingCacheFile, timing_file
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.system.stopping import go_on
+from trtasync.system.trust import Owner
+
+log = logging.getLogger("trtasync")
+
+
+class Job:
+    """Carries out an order."""
+
+    def __init__(self, order: Order, stop: threading.Event):
+        """Args:
+        order: what to do.
+        stop: set to have it end at its next step, with `Stopped`.
+        """
+        self._order = order
+        self._stop = stop
+        self._output: Path | None = None
+
+    def run(self, useless: str = "") -> Built:
+        """Everything; blocks for as long as the build takes.
+
+        Args:
+            useless: checksum of a plan that was found before and could not be loaded: another one
+                is built in its place, unless somebody has done that already.
+
+        Raises:
+            Stopped: `stop` was set; nothing is left behind.
+            BuildError, InvalidInput, BackendUnavailable: see `build_plan`.
+        """
+        order = self._order
+        phases = Phases(order.device)
+        require_builder(phases.library)
+        configs.check(order.config, phases.trt)
+        model = read_source(order.source, order.cache_key)
+        go_on(self._stop)
+        if order.output is not None:
+            sources = model.file.paths if isinstance(model, OnnxModel) else ()
+            self._output = check_writable(order.output, sources)
+        facts = self._facts(phases, model)
+        # a calibrator's data is nothing that a key could hold, unless the user names it
+        known = model.digest is not None and (
+            order.config.calibrator is None or order.cache_key is not None
+        )
+        if order.cache is None or not known:
+            return self._without_cache(phases, model, facts)
+        key = key_of(facts)
+        entry = order.cache.find(key)
+        if entry is None or entry.checksum == useless:
+            with order.cache.writing(key, self._stop):
+                # somebody else may have built it meanwhile
+                entry = order.cache.find(key, logging.DEBUG)
+                if entry is None or entry.checksum == useless:
+                    plan, seconds = self._build(phases, model)
+                    entry = order.cache.keep(key, plan, facts, seconds)
+                    return self._delivered(order.cache, entry, key, model.axes, cached=False)
+        self._check_kept(entry, key, model)
+        log.info("%s: plan %s... taken from the cache", model.name, key[:12])
+        return self._delivered(order.cache, entry, key, model.axes, cached=True)
+
+    def _delivered(
+        self, cache: PlanCache, entry: Entry, key: str, axes: AxisNames, cached: bool
+    ) -> Built:
+        path = entry.path
+        if self._output is not None:
+            go_on(self._stop)
+            try:
+                with cache.owner.open(path) as plan:
+                    copy_atomically(plan, self._output)
+            except OSError as error:
+                raise BuildError(f"{path} cannot be read any more: {error}.") from error
+            path = self._order.output or self._output
+        return Built(
+            path=path,
+            key=key,
+            cached=cached,
+            seconds=entry.seconds,
+            checksum=entry.checksum,
+            owner=cache.owner,
+            mode=cache.mode,
+            facts=entry.facts,
+            axes=axes,
+        )
+
+    def _without_cache(
+        self, phases: Phases, model: OnnxModel | FunctionModel, facts: Mapping[str, Any]
+    ) -> Built:
+        output = self._output
+        assert output is not None  # `make_order` has looked
+        plan, seconds = self._build(phases, model)
+        write_atomically(output, plan)
+        return Built(
+            path=self._order.output or output,
+            key="",
+            cached=False,
+            seconds=seconds,
+            checksum="",
+            owner=Owner.me(),
+            mode=PRIVATE,
+            facts=facts,
+            axes=model.axes,
+        )
+
+    def _facts(self, phases: Phases, model: OnnxModel | FunctionModel) -> dict[str, Any]:
+        order, device = self._order, phases.device
+        return {
+            "model": model.digest,
+            "tensorrt": phases.version,
+            "gpu": device.name,
+            "capability": _capability(phases),
+            "processors": device.processors,
+            "driver": device.driver(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "profiles": [profile.sorted_text() for profile in order.profiles],
+            "max_batch_size": order.max_batch_size or DEFAULT_MAX_BATCH_SIZE,
+            "config": order.config.facts(),
+            # not for everybody, so that plans that were kept before anybody could say it are found
+            **({"batch_axes": dict(order.batch_axes)} if order.batch_axes else {}),
+        }
+
+    def _build(self, phases: Phases, model: OnnxModel | FunctionModel) -> tuple[HostMemory, float]:
+        """The plan, and the seconds it took."""
+        order = self._order
+        go_on(self._stop)
+        log.log(
+            logging.WARNING if order.progress is None else logging.INFO,  # minutes of silence
+            "%s: building a plan with TensorRT %s for %s; this can take minutes",
+            model.name,
+            phases.version,
+            phases.device.name,
+        )
+        began = perf_counter()
+        watch = Watch(order.progress, self._stop)
+        builder = phases.builder()
+        target = phases.config(builder, order.config)
+        network = phases.network_of(builder, model, not order.config.weak)
+        phases.add_profiles(
+            builder,
+            network,
+            target,
+            order.profiles,
+            order.max_batch_size,
+            batch_axes=order.batch_axes,
+            axes=model.axes,
+        )
+        timing = self._timing(phases)
+        if timing is not None:
+            timing.load_into(target)
+        target.progress_monitor = make_monitor(phases.trt, watch)
+        go_on(self._stop)
+        try:
+            plan = phases.serialize(builder, network, target)
+        except BuildError:
+            self._explain(watch)
+            raise
+        self._explain(watch)
+        _demand_unchanged(model)
+        self._check_new(plan, model)
+        if timing is not None:
+            timing.save_from(target)
+        seconds = perf_counter() - began
+        log.info("%s: built in %.1f s", model.name, seconds)
+        return plan, seconds
+
+    def _check_new(self, plan: HostMemory, model: OnnxModel | FunctionModel) -> None:
+        if self._order.check is None:
+            return
+        with TemporaryDirectory(prefix="trtasync-") as folder:
+            path = Path(folder) / "model.plan"
+            write_atomically(path, plan, PRIVATE)
+            self._check(path, model, Owner.me())
+
+    def _check_kept(self, entry: Entry, key: str, model: OnnxModel | FunctionModel) -> None:
+        """A plan in the cache may be older than the wish to have it checked."""
+        cache = self._order.cache
+        assert cache is not None
+        try:
+            self._check(entry.path, model, cache.owner)
+        except BuildError:
+            with cache.writing(key, self._stop):
+                cache.forget(key)
+            raise
+
+    def _check(self, plan: Path, model: OnnxModel | FunctionModel, owner: Owner) -> None:
+        order = self._order
+        if order.check is not None and isinstance(model, OnnxModel):
+            go_on(self._stop)
+            kept = PlanFile(plan, owner, order.config.carries_code and owner.is_me)
+            order.check.demand(model.file.path, kept, order.device, order.batch_axes)
+
+    def _timing(self, phases: Phases) -> TimingCacheFile | None:
+        cache = self._order.cache
+        if cache is None or not self._order.config.timing_cache:
+            return None
+        device = phases.device
+        return TimingCacheFile(
+            timing_file(cache.timing, phases.version, device.name, _capability(phases))
+        )
+
+    def _explain(self, watch: Watch) -> None:
+        """Why a build has ended before its time, if not by TensorRT's own will."""
+        if watch.error is not None:
+            raise watch.error
+        go_on(self._stop)
+
+
+def _demand_unchanged(model: OnnxModel | FunctionModel) -> None:
+    """The key speaks of the weights that were hashed; TensorRT has read them later."""
+    if isinstance(model, OnnxModel) and (names := model.file.changed()):
+        raise BuildError(
+            f"{model.file.path}: {', '.join(names)} changed while the plan was built; build again."
+        )
+
+
+def _capability(phases: Phases) -> str:
+    return ".".join(map(str, phases.device.capability))

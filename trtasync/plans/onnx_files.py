@@ -1,0 +1,251 @@
+"""What an ONNX file says of itself, read with the `onnx` package; no GPU is needed."""
+
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trtasync.errors import BackendUnavailable, BuildError, PlanError
+from trtasync.model.tensors import MOST_BYTES, Dim, ModelSpec, TensorSpec
+from trtasync.plans.external import external_files
+
+Stamp = tuple[int, int, int]
+"""(inode, bytes, time of the last change) of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    """An ONNX model that could be read.
+
+    Attributes:
+        path: the file.
+        data: its bytes.
+        model: the `onnx.ModelProto`, external weights not loaded.
+        external: the files that hold its other weights, sorted.
+        stamps: what told each of them from another one when the model was read.
+    """
+
+    path: Path
+    data: bytes
+    model: Any
+    external: tuple[Path, ...]
+    stamps: tuple[Stamp, ...]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return self.path, *self.external
+
+    def digest(self) -> str:
+        """SHA-256 of the file and of all its external files, by their names."""
+        total = hashlib.sha256(self.data)
+        for path in self.external:
+            total.update(str(path.relative_to(self.path.parent)).encode())
+            with _opened(path) as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()
+
+    def spec(self) -> ModelSpec:
+        """Its inputs and outputs, symbolic axes by name.
+
+        Raises:
+            PlanError: an input or output is no tensor of a known shape rank or type.
+        """
+        graph = self.model.graph
+        initialized = {tensor.name for tensor in graph.initializer}
+        inputs = [_tensor(value) for value in graph.input if value.name not in initialized]
+        return ModelSpec.from_tensors(inputs, [_tensor(value) for value in graph.output])
+
+    def opsets(self) -> dict[str, int]:
+        """Domain -> version; the domain of ONNX itself is called "ai.onnx"."""
+        return {each.domain or "ai.onnx": each.version for each in self.model.opset_import}
+
+    def operators(self) -> dict[str, int]:
+        """Operator -> how many nodes of the graph (subgraphs included), the most frequent first."""
+        return dict(Counter(node.op_type for node in _nodes(self.model)).most_common())
+
+    def weight_bytes(self) -> int:
+        """Of all tensors stored in the model, external ones included."""
+        return sum(map(_bytes_of, _tensors(self.model)))
+
+    def changed(self) -> list[str]:
+        """External files that are not what they were when the model was read."""
+        return [
+            path.name
+            for path, stamp in zip(self.external, self.stamps, strict=True)
+            if _stamp(path) != stamp
+        ]
+
+
+def read_onnx(path: Path) -> OnnxFile:
+    """Read a model, and find the files beside it that hold its weights.
+
+    Raises:
+        BackendUnavailable: the `onnx` package is not installed.
+        BuildError: it is no file, not ONNX, truncated, or an external file is not as it should be.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise BackendUnavailable(
+            "reading an ONNX model needs the onnx package: pip install 'trtasync[build]' "
+            f"({error})."
+        ) from error
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise _not_onnx(path, str(error) or "its encoding is broken") from error
+    if not model.graph.node and not model.graph.output:
+        raise _not_onnx(path, "it holds no graph")
+    if _lacks_operator_set(model):
+        raise _not_onnx(path, "it names no operator set")
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise _not_onnx(path, "a name in it is no UTF-8")
+    external = external_files(path, _tensors(model), _stored_bytes)
+    return OnnxFile(path, data, model, external, tuple(map(_stamp, external)))
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _lacks_operator_set(model: Any) -> bool:
+    """Of the domains of others TensorRT's plugins need none."""
+    standard = ("", "ai.onnx")
+    known = any(each.domain in standard for each in model.opset_import)
+    return not known and (
+        not model.opset_import or any(node.domain in standard for node in _nodes(model))
+    )
+
+
+def _not_onnx(path: Path, why: str) -> BuildError:
+    return BuildError(
+        f"{path} is no ONNX model, or it is truncated: {why}. Export it again, or compare its size "
+        "with the original's."
+    )
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _graphs(model: Any) -> Iterator[Any]:
+    """The graph and all its subgraphs, and those within the model's own functions."""
+    yield from _with_subgraphs(model.graph)
+    for function in model.functions:
+        for subgraph in _subgraphs_of(function.node):
+            yield from _with_subgraphs(subgraph)
+
+
+def _with_subgraphs(graph: Any) -> Iterator[Any]:
+    yield graph
+    for subgraph in _subgraphs_of(graph.node):
+        yield from _with_subgraphs(subgraph)
+
+
+def _subgraphs_of(nodes: Iterable[Any]) -> Iterator[Any]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from _subgraphs(attribute)
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    for each in (*_graphs(model), *model.functions):
+        yield from each.node
+
+
+def _subgraphs(attribute: Any) -> Iterator[Any]:
+    if attribute.HasField("g"):
+        yield attribute.g
+    yield from attribute.graphs
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor stored in a model, those of subgraphs, functions and attributes included."""
+    for each in _graphs(model):
+        yield from each.initializer
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    """Every name that is read here. Protobuf gives the bytes of one that is no UTF-8."""
+    yield from (model.producer_name, model.producer_version)
+    for opset in model.opset_import:
+        yield opset.domain
+    for value in (*model.graph.input, *model.graph.output):
+        yield value.name
+        for dim in value.type.tensor_type.shape.dim:
+            yield dim.dim_param
+    for node in _nodes(model):
+        yield from (node.op_type, node.domain, *node.input, *node.output)
+    for tensor in _tensors(model):
+        yield tensor.name
+
+
+def _bytes_of(tensor: Any) -> int:
+    if any(length < 0 for length in tensor.dims):
+        raise PlanError(f"tensor '{tensor.name}' has a negative length; export the model again.")
+    total: int = math.prod(tensor.dims) * _dtype(tensor.name, tensor.data_type).itemsize
+    if total >= MOST_BYTES:
+        raise PlanError(
+            f"tensor '{tensor.name}' claims to have more bytes than any memory; export the model "
+            "again."
+        )
+    return total
+
+
+def _stored_bytes(tensor: Any) -> int:
+    """Bytes that a tensor takes in a file at least: several elements may share one."""
+    packed = re.search(r"(int|float)[1-7](_|$)", _dtype(tensor.name, tensor.data_type).name)
+    return 0 if packed else _bytes_of(tensor)
+
+
+def _tensor(value: Any) -> TensorSpec:
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        raise PlanError(
+            f"'{value.name}' is a {kind or 'value of no type'}; only tensors can be run."
+        )
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        raise PlanError(f"tensor '{value.name}' has no shape; run ONNX's shape inference first.")
+    dtype = _dtype(value.name, tensor.elem_type)
+    return TensorSpec(value.name, dtype, tuple(map(_dim, tensor.shape.dim)))
+
+
+def _dtype(name: str, number: int) -> np.dtype[Any]:
+    from onnx import helper
+
+    try:
+        dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(number))
+    except KeyError:
+        raise PlanError(f"tensor '{name}' has the unknown type {number}.") from None
+    return dtype
+
+
+def _dim(dim: Any) -> Dim:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value) if dim.dim_value >= 0 else None  # some exporters write -1
+    return dim.dim_param or None

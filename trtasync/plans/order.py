@@ -1,0 +1,59 @@
+"""What a build is given and what comes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trtasync.model.profiles import Profile
+from trtasync.plans.agreement import AccuracyCheck
+from trtasync.plans.axis_names import AxisNames
+from trtasync.plans.cache import PlanCache
+from trtasync.plans.config import BuilderConfig
+from trtasync.plans.progress import ProgressCallback
+from trtasync.plans.sources import Source
+from trtasync.system.trust import Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be built; see `build_plan`."""
+
+    source: Source
+    profiles: tuple[Profile, ...]
+    max_batch_size: int | None
+    config: BuilderConfig
+    output: Path | None
+    cache: PlanCache | None
+    cache_key: str | None
+    device: int
+    batch_axes: Mapping[str, int | None]
+    check: AccuracyCheck | None
+    progress: ProgressCallback | None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of an order.
+
+    Attributes:
+        path: of the plan.
+        key: of the cache's entry; "" when nothing identifies the network.
+        cached: no build was needed.
+        seconds: the build took, now or when the entry was made.
+        checksum: SHA-256 of the plan; "" when it is not kept.
+        owner: whose file it is; held against what is opened, whatever was found before.
+        mode: of files beside it.
+        facts: what the plan was built from and for.
+        axes: tensor name -> its axes, as far as the model names them.
+    """
+
+    path: Path
+    key: str
+    cached: bool
+    seconds: float
+    checksum: str
+    owner: Owner
+    mode: int
+    facts: Mapping[str, Any]
+    axes: AxisNames

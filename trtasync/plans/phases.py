@@ -1,0 +1,372 @@
+"""TensorRT's steps from a model to an execution context, each to be had on its own and checked.
+
+What the methods return are TensorRT's own objects: mix these calls with plain ones as you like.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
+from trtasync.model.profiles import Profile, read_profiles
+from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
+from trtasync.plans import config as configs
+from trtasync.plans import resolve
+from trtasync.plans.api import (
+    Builder,
+    BuilderConfiguration,
+    FullTensorRT,
+    HostMemory,
+    NetworkDefinition,
+    OnnxParser,
+    OptimizationProfile,
+    Tensor,
+)
+from trtasync.plans.axis_names import AxisNames
+from trtasync.plans.config import BuilderConfig
+from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.paths import read_path
+from trtasync.plans.sources import FunctionModel, NetworkFunction, OnnxModel
+from trtasync.runtimes.cuda import Device, find_device
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt.api import CudaEngine, ExecutionContext, Runtime
+from trtasync.runtimes.tensorrt.engines import deserialize, deserialize_bytes
+from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
+from trtasync.runtimes.tensorrt.plans import as_tuple
+
+
+class Phases:
+    """TensorRT on one GPU, step by step. Use it in one thread at a time.
+
+    ```python
+    phases = Phases()
+    builder = phases.builder()
+    network = phases.network(builder, define)  # or phases.parse(builder, "model.onnx")
+    config = phases.config(builder, BuilderConfig(workspace=1 << 30))
+    phases.add_profiles(builder, network, config, [Profile.parse("x:1x3/8x3/64x3")])
+    plan = phases.serialize(builder, network, config)
+    engine = phases.engine(phases.runtime(), plan)
+    context = phases.context(engine)
+    ```
+
+    Attributes:
+        device: the GPU; made current in the thread of every call.
+        library: the installed TensorRT.
+        trt: its module.
+        logger: TensorRT's logger, bridged to Python's "trtasync.tensorrt".
+    """
+
+    def __init__(self, device: int = 0):
+        """Find the GPU, then TensorRT: in the other order its objects can kill the process.
+
+        Args:
+            device: the GPU's index.
+
+        Raises:
+            BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
+            InvalidInput: there is no such device.
+        """
+        self.device: Device = find_device(device)
+        self.library: Library = library()
+        self.trt = cast(FullTensorRT, self.library.trt)
+        self.logger = self.library.logger
+        self._calibrates = False
+        self._kept: list[object] = []  # what weights lie in: TensorRT reads them while it builds
+
+    @property
+    def version(self) -> str:
+        """Of TensorRT, e.g. "11.4.0.106"."""
+        return self.library.version
+
+    def builder(self) -> Builder:
+        """`tensorrt.Builder`.
+
+        Raises:
+            BackendUnavailable: the lean or dispatch runtime is installed, which cannot build.
+            BuildError: TensorRT made none.
+        """
+        require_builder(self.library)
+        self.device.enter()
+        mark = self.library.journal.mark()
+        try:
+            return self.trt.Builder(self.logger)
+        except Exception as error:  # pybind11 raises TypeError where C++ gives null
+            self._refuse(f"no builder ({error})", mark, error)
+
+    def network(
+        self, builder: Builder, define: NetworkFunction, *, strongly_typed: bool = True
+    ) -> NetworkDefinition:
+        """A network that a function defines.
+
+        What the function returns is kept as long as this object: return whatever holds your
+        weights, for TensorRT does not copy numpy arrays and reads them while it builds.
+
+        Args:
+            builder: see `builder`.
+            define: called with the empty network.
+            strongly_typed: types come from the network alone; False on TensorRT 10 only.
+
+        Raises:
+            BuildError: the function failed, or marked no output; with what TensorRT said.
+        """
+        return self.network_of(builder, FunctionModel(define, None), strongly_typed)
+
+    def parse(
+        self, builder: Builder, path: str | os.PathLike[str], *, strongly_typed: bool = True
+    ) -> NetworkDefinition:
+        """The network of an ONNX file; external weights are found beside it.
+
+        Raises:
+            BuildError: not ONNX, truncated, or with operators that TensorRT has not: every error
+                of the parser, with node, operator and reason.
+            BackendUnavailable: the `onnx` package is not installed.
+        """
+        model = OnnxModel(read_onnx(read_path("path", path)), "")
+        return self.network_of(builder, model, strongly_typed)
+
+    def network_of(
+        self, builder: Builder, model: OnnxModel | FunctionModel, strongly_typed: bool
+    ) -> NetworkDefinition:
+        """The network of a model that was read; see `network` and `parse`."""
+        self.device.enter()
+        flag = self.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+        mark = self.library.journal.mark()
+        # On 11 it is always so, and the flag is accepted; on 10.12 and later it must be said.
+        network = builder.create_network(1 << int(flag) if strongly_typed else 0)
+        if network is None:
+            self._refuse("no network", mark)
+        self._kept.append(
+            self._parse(network, model)
+            if isinstance(model, OnnxModel)
+            else self._call(network, model)
+        )
+        if not network.num_outputs:
+            raise BuildError(f"{model.name} marks no output; call network.mark_output(tensor).")
+        return network
+
+    def _call(self, network: NetworkDefinition, model: FunctionModel) -> object:
+        mark = self.library.journal.mark()
+        try:
+            return model.define(network)
+        except Exception as error:  # a user's code: TensorRT gives None, and it goes on with that
+            raise BuildError(
+                f"the network function {model.name} failed: {type(error).__name__}: {error}. "
+                f"TensorRT said: {self.library.journal.since(mark)}."
+            ) from error
+
+    def _parse(self, network: NetworkDefinition, model: OnnxModel) -> OnnxParser:
+        mark = self.library.journal.mark()
+        parser = self.trt.OnnxParser(network, self.logger)
+        if not parser.parse(model.file.data, str(model.file.path)):
+            problems = [_problem(parser, index) for index in range(parser.num_errors)]
+            reason = "; ".join(problems) or self.library.journal.since(mark)
+            raise BuildError(f"TensorRT {self.version} cannot parse {model.file.path}: {reason}.")
+        return parser
+
+    def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
+        """`tensorrt.IBuilderConfig`, set to what a `BuilderConfig` says.
+
+        Raises:
+            InvalidInput: the installed TensorRT or this GPU has not what it asks for.
+            BuildError: TensorRT made none.
+        """
+        config = BuilderConfig() if config is None else config
+        if not isinstance(config, BuilderConfig):
+            raise InvalidInput(f"config must be a trtasync.BuilderConfig, not {config!r}.")
+        configs.check(config, self.trt)
+        configs.check_hardware(config, builder, self.device.capability)
+        self._calibrates = config.calibrator is not None
+        self.device.enter()
+        mark = self.library.journal.mark()
+        target = builder.create_builder_config()
+        if target is None:
+            self._refuse("no builder config", mark)
+        configs.apply(config, self.trt, target)
+        return target
+
+    def add_profiles(
+        self,
+        builder: Builder,
+        network: NetworkDefinition,
+        config: BuilderConfiguration,
+        profiles: Profile | str | Sequence[Profile | str] = (),
+        max_batch_size: int | None = None,
+        *,
+        batch_axes: Mapping[str, int | None] | None = None,
+        axes: AxisNames | None = None,
+    ) -> list[Profile]:
+        """Complete profiles for a network (see `Profile`) and give them to TensorRT, in order.
+
+        Returns what was added; [] where every shape is fixed.
+
+        Args:
+            builder, network, config: see there.
+            profiles: what is known.
+            max_batch_size: of the derived ones.
+            batch_axes: tensor name -> batch axis, or None for none; found by the names by default.
+            axes: tensor name -> its axes, where the network does not know their names.
+
+        Raises:
+            InvalidInput: naming the input and the axis.
+            BuildError: TensorRT refused one.
+        """
+        tensors = [network.get_input(index) for index in range(network.num_inputs)]
+        completed = resolve.complete(
+            _inputs(network, tensors, batch_axes, axes or {}),
+            read_profiles(profiles),
+            max_batch_size,
+        )
+        for index, profile in enumerate(completed):
+            self._add(builder, config, profile, tensors, first=index == 0)
+        return completed
+
+    def _add(
+        self,
+        builder: Builder,
+        config: BuilderConfiguration,
+        profile: Profile,
+        tensors: Sequence[Tensor],
+        first: bool,
+    ) -> None:
+        mark = self.library.journal.mark()
+        target = builder.create_optimization_profile()
+        if target is None:
+            self._refuse("no optimization profile", mark)
+        try:
+            for tensor in tensors:
+                shapes = profile.shapes.get(tensor.name)
+                if shapes is not None:
+                    put = target.set_shape_input if tensor.is_shape_tensor else target.set_shape
+                    put(tensor.name, shapes.min, shapes.opt, shapes.max)
+        except (RuntimeError, ValueError) as error:  # the docs and the bindings disagree on which
+            self._refuse(f"the profile {profile} was refused ({error})", mark, error)
+        if config.add_optimization_profile(target) < 0:
+            self._refuse(f"the profile {profile} was refused", mark)
+        if first and self._calibrates:  # to look at the config's own member is deprecated
+            self._calibrate_on(config, target)
+
+    def _calibrate_on(self, config: BuilderConfiguration, profile: OptimizationProfile) -> None:
+        mark = self.library.journal.mark()
+        if not hasattr(config, "set_calibration_profile"):
+            return
+        if not config.set_calibration_profile(profile):
+            self._refuse("no use of the first profile for calibration", mark)
+
+    def serialize(
+        self, builder: Builder, network: NetworkDefinition, config: BuilderConfiguration
+    ) -> HostMemory:
+        """Build: takes seconds to hours, with the GIL released.
+
+        Returns TensorRT's block of memory: `bytes(plan)`, or write it to a file as it is.
+
+        Raises:
+            BuildError: TensorRT built nothing; with its own words.
+        """
+        self.device.enter()
+        mark = self.library.journal.mark()
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            self._refuse("no plan", mark)
+        return plan
+
+    def runtime(self, *, engine_host_code_allowed: bool = False) -> Runtime:
+        """`tensorrt.Runtime`.
+
+        Args:
+            engine_host_code_allowed: run the code that version-compatible plans carry; only for
+                plans you trust.
+        """
+        self.device.enter()
+        return make_runtime(self.library, engine_host_code_allowed)
+
+    def engine(self, runtime: Runtime, plan: Any) -> CudaEngine:
+        """`tensorrt.ICudaEngine` from a plan: a file's path, or a buffer.
+
+        Raises:
+            PlanError: it cannot be read, or was built for another TensorRT or GPU.
+        """
+        if isinstance(plan, (str, os.PathLike)):
+            return deserialize(self.library, runtime, PlanFile(Path(plan)), self.device)
+        return deserialize_bytes(self.library, runtime, plan, self.device)
+
+    def context(self, engine: CudaEngine) -> ExecutionContext:
+        """`tensorrt.IExecutionContext` with its own activation memory. For one thread at a time.
+
+        Raises:
+            PlanError: TensorRT made none.
+        """
+        self.device.enter()
+        mark = self.library.journal.mark()
+        context = engine.create_execution_context(
+            self.trt.ExecutionContextAllocationStrategy.STATIC
+        )
+        if context is None:
+            raise PlanError(
+                f"TensorRT made no execution context: {self.library.journal.since(mark)}."
+            )
+        return context
+
+    def _refuse(self, what: str, mark: int, cause: Exception | None = None) -> NoReturn:
+        raise BuildError(
+            f"TensorRT {self.version} made {what} on {self.device.name}: "
+            f"{self.library.journal.since(mark)}."
+        ) from cause
+
+
+def require_builder(lib: Library) -> None:
+    """Refuse the runtimes that cannot build.
+
+    Raises:
+        BackendUnavailable: it is the lean or dispatch runtime.
+    """
+    if not hasattr(lib.trt, "Builder") or not hasattr(lib.trt, "OnnxParser"):
+        raise BackendUnavailable(
+            f"building a plan needs the full TensorRT; {lib.name} {lib.version} only runs plans: "
+            "pip install 'trtasync[cu13]' or 'trtasync[cu12]'."
+        )
+
+
+def _inputs(
+    network: NetworkDefinition,
+    tensors: Sequence[Tensor],
+    batch_axes: Mapping[str, int | None] | None,
+    axes: AxisNames,
+) -> list[resolve.NetworkInput]:
+    outputs = [network.get_output(index) for index in range(network.num_outputs)]
+    spec = ModelSpec.from_tensors(
+        [_spec(tensor, axes) for tensor in tensors],
+        [_spec(tensor, axes) for tensor in outputs],
+        batch_axes,
+    )
+    counts = {tensor.name: _values(tensor) for tensor in tensors if tensor.is_shape_tensor}
+    return resolve.inputs_of(spec, counts)
+
+
+def _spec(tensor: Tensor, axes: AxisNames) -> TensorSpec:
+    """Its axes are all that matters here."""
+    dims = as_tuple(tensor.shape)
+    known = axes.get(tensor.name, ())
+    names = known if len(known) == len(dims) else (None,) * len(dims)
+    shape: list[Dim] = []
+    for index, (dim, name) in enumerate(zip(dims, names, strict=True)):
+        called = name if isinstance(name, str) else tensor.get_dimension_name(index)
+        shape.append(dim if dim >= 0 else called or None)
+    return TensorSpec(tensor.name, np.dtype(np.uint8), tuple(shape), host=tensor.is_shape_tensor)
+
+
+def _values(tensor: Tensor) -> int:
+    dims = as_tuple(tensor.shape)
+    return dims[0] if dims else 1
+
+
+def _problem(parser: OnnxParser, index: int) -> str:
+    error = parser.get_error(index)
+    place = ""
+    if error.node() >= 0 and error.node_operator():
+        name = f" '{error.node_name()}'" if error.node_name() else ""
+        place = f"node {error.node()}{name} ({error.node_operator()}): "
+    code = getattr(error.code(), "name", error.code())
+    return f"{place}{error.desc().strip().rstrip('.')} [{code}]"

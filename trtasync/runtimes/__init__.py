@@ -1,0 +1,211 @@
+"""The seam between the engine and what runs a model.
+
+A backend is one opened model. It has lanes (on a GPU: CUDA streams with their execution contexts;
+on a CPU: worker threads), and every lane runs batches that were formed in slots. The protocols say
+the types; the promises that types cannot say are the tests of `tests/backend_contract.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from trtasync.errors import InvalidInput
+from trtasync.memory.slots import Views
+from trtasync.model.profiles import Shape
+from trtasync.model.tensors import ModelSpec, TensorSpec
+from trtasync.requests.signature import Array, Layout
+from trtasync.rows import Trial
+
+Times = tuple[float, float, float]
+"""Seconds one batch spent on its lane: copy in, compute, copy out (0.0 where there is no such
+stage). A bare tuple: one is made per batch."""
+
+
+class Slot(Protocol):
+    """The memory of one batch; see `trtasync.memory.slots.HostSlot`, which most backends use."""
+
+    lane: int | None
+    outputs: list[Array]
+
+    def bind(self, layout: Layout) -> Views:
+        """Turn the empty slot to a layout and give the views that stage rows into it."""
+
+    def staged(self, ring: Callable[[], None]) -> bool:
+        """True when every row written is there; otherwise `ring` is called (by any thread) then."""
+
+    def let_go(self) -> bool:
+        """The batch has ended and its answers are out: forget arrays of callers. True if it holds
+        so much that `shrink` is worth it when the engine is idle."""
+
+    def shrink(self) -> None:
+        """Give back what grew with the rows of batches; only where `let_go` gave True."""
+
+    def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
+        """The outputs of rows `row` to `row + rows` go to rows `offset` on of these device arrays
+        (of `Backend.device_outputs`) too. Only for backends that make such."""
+
+    def lend(self, count: int, home: Callable[[Any], None]) -> None:
+        """So many answers are views of `outputs`; `home(slot)` is called when all came back."""
+
+    def take_back(self) -> None:
+        """One of them came back. From any thread."""
+
+    def move(self, source: int, target: int, count: int) -> None:
+        """Move `count` staged rows from `source` down to `target`."""
+
+    def save(self, start: int, stop: int) -> list[Array]:
+        """Copies of rows `start` to `stop`, for `restore`."""
+
+    def restore(self, start: int, saved: list[Array]) -> None:
+        """Put saved rows back from row `start`."""
+
+    def pad(self, rows: int, run_rows: int) -> None:
+        """Make rows `rows` to `run_rows` valid inputs whose outputs nobody reads."""
+
+
+class Lane(Protocol):
+    """One queue of work.
+
+    `launch` and `ready` are called by the event loop's thread, `wait` by it or the lane's worker.
+    While the worker runs a failed batch again, it alone calls `launch`. On a lane of depth 1 no two
+    calls ever overlap; on a deeper one `wait` may overlap the `launch` of another batch.
+    """
+
+    device: int
+    """Lanes of one device share it: the policy's 'idle' is said of a device."""
+    depth: int
+    """Batches that may be in flight at once."""
+    asynchronous: bool
+    """Work goes on by itself after `launch` (a GPU), so `ready` can be polled. Otherwise the run
+    happens inside `wait`, in the thread that calls it."""
+
+    def launch(self, slot: Slot, rows: int) -> None:
+        """Start a batch: the slot's first `rows` rows. Returns at once.
+
+        Raises:
+            InferenceError: the batch was refused; the lane is usable.
+            DeviceLost: the lane is not usable any more.
+        """
+
+    def ready(self, slot: Slot) -> bool:
+        """True when `wait` would not block. Asked only of asynchronous lanes."""
+
+    def wait(self, slot: Slot) -> Times | None:
+        """Block until the slot's batch is done; its outputs are in `slot.outputs` then.
+
+        Returns its times, or None when this batch was not measured.
+
+        Raises:
+            InferenceError: the batch failed; the lane is usable.
+            DeviceLost: the lane is not usable any more.
+        """
+
+    def close(self) -> None:
+        """Free what the lane holds. Called once, when nothing is in flight on it."""
+
+
+class Backend(Protocol):
+    """One opened model."""
+
+    name: str
+    spec: ModelSpec
+    """What the model says of itself; `use` changes it."""
+    default_batch_size: int
+    """`max_batch_size` when the user gives none."""
+    largest_batch_size: int | None
+    """What the model allows at most; None is any size."""
+    default_streams: int
+    """Lanes when the user gives no `streams`."""
+
+    @property
+    def possible_batch_sizes(self) -> Sequence[int] | None:
+        """The numbers of rows that the model takes, of rows as `trial` declares them; None for any.
+        May change with `use`."""
+
+    @property
+    def lends_outputs(self) -> bool:
+        """`Slot.outputs` is memory of the slot (copied before the slot is used again), not fresh.
+        May change with `use`."""
+
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """The only batch sizes run when the user gives none; () for any size up to `largest`."""
+
+    def trial(self) -> Trial | None:
+        """The model, to be run on whole arrays before `open`; None where its spec is to be taken
+        at its word."""
+
+    def use(self, spec: ModelSpec) -> None:
+        """Go by this spec from now on: the same tensors, with what was found of their rows.
+        Called before `open`."""
+
+    def admit(self, layout: Layout) -> None:
+        """Refuse (InvalidInput) a row shape that the model's profiles do not allow."""
+
+    def adopt(self, spec: TensorSpec, value: Any) -> Any:
+        """An array on a device of this backend as what its slots can stage; None for any other."""
+
+    def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        """An array for a request, in the memory that this backend reads best. From any thread."""
+
+    def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
+        """Device arrays for a request's answer, one per output; raises InvalidInput if it cannot.
+
+        They are handed to `Slot.keep_on_device` for every batch that holds rows of the request.
+        """
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
+    ) -> Sequence["OpenLane"]:
+        """Make the lanes and their slots. Called once, off the event loop.
+
+        Args:
+            streams: lanes (per device).
+            max_batch_size: rows of a slot.
+            batch_sizes: the only sizes that will be run; () for any.
+        """
+
+    def close(self) -> None:
+        """Free the model. Called once, after every lane was closed."""
+
+
+class HostMemoryBackend:
+    """What backends have in common whose models run on host memory."""
+
+    spec: ModelSpec
+    possible_batch_sizes: Sequence[int] | None = None
+
+    def trial(self) -> Trial | None:
+        """Its spec is taken at its word."""
+        return None
+
+    def use(self, spec: ModelSpec) -> None:
+        """See `Backend.use`."""
+        self.spec = spec
+
+    def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
+        """Any size runs."""
+        return ()
+
+    def adopt(self, spec: TensorSpec, value: Any) -> Any:
+        """Host arrays only."""
+        return None
+
+    def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        """An ordinary array."""
+        return np.empty(shape, dtype)
+
+    def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
+        """Raises InvalidInput: answers are in host memory."""
+        raise InvalidInput(
+            "outputs='device' needs a GPU; this engine runs on the CPU, leave outputs= out."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLane:
+    """A lane and the slots it brings along."""
+
+    lane: Lane
+    slots: Sequence[Slot]

@@ -1,0 +1,35 @@
+"""CUDA as this library uses it: checked objects, each with one owner, closed in reverse order.
+
+Nothing here is freed in `__del__`: freeing waits for the device, and the collector runs in any
+thread. No object is made before `find_device` has said that a device and a new enough driver exist.
+"""
+
+from trtasync.runtimes.cuda.arrays import DeviceArray, Intake, LentInput, OutputPool
+from trtasync.runtimes.cuda.calls import CaptureFailed
+from trtasync.runtimes.cuda.device import Device, driver_report, find_device
+from trtasync.runtimes.cuda.graphs import Graph, capture
+from trtasync.runtimes.cuda.memory import ALIGNMENT, DeviceBuffer, PinnedBuffer, aligned, copy_all
+from trtasync.runtimes.cuda.pinned import PinnedPool, as_lent
+from trtasync.runtimes.cuda.streams import Event, Stream
+
+__all__ = [
+    "ALIGNMENT",
+    "CaptureFailed",
+    "Device",
+    "DeviceArray",
+    "DeviceBuffer",
+    "Event",
+    "Graph",
+    "Intake",
+    "LentInput",
+    "OutputPool",
+    "PinnedBuffer",
+    "PinnedPool",
+    "Stream",
+    "aligned",
+    "as_lent",
+    "capture",
+    "copy_all",
+    "driver_report",
+    "find_device",
+]

@@ -1,0 +1,69 @@
+"""A plan file made into an engine, and why that may not be possible."""
+
+import mmap
+from typing import Any
+
+from trtasync.errors import CudaError, PlanError
+from trtasync.runtimes.cuda import Device
+from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt.api import CudaEngine, Runtime
+from trtasync.runtimes.tensorrt.library import Library
+
+OUT_OF_MEMORY = ("out of memory", "outofmemory", "requested amount of gpu memory")
+"""What TensorRT's words hold, in small letters, when the device was full."""
+
+
+class PlanRefused(PlanError):
+    """TensorRT does not take this plan here, and more memory would not help."""
+
+
+def deserialize(lib: Library, runtime: Runtime, plan: PlanFile, device: Device) -> CudaEngine:
+    """Make an engine on a device from a plan file, which is mapped and not read into memory.
+
+    Raises:
+        PlanError: with TensorRT's own words, and with the versions where they can be told.
+        CudaError: the device has no room for its weights.
+        DeviceLost: the device is gone.
+    """
+    try:
+        with (
+            plan.open() as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
+            return deserialize_bytes(lib, runtime, mapped, device, str(plan.path))
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{plan.path} cannot be read: {error}.") from error
+
+
+def deserialize_bytes(
+    lib: Library, runtime: Runtime, plan: Any, device: Device, name: str = "the plan"
+) -> CudaEngine:
+    """The same from a buffer; `name` is what messages call it."""
+    mark = lib.journal.mark()
+    device.enter()
+    try:
+        engine = runtime.deserialize_cuda_engine(plan)
+    except Exception as error:  # what the bindings raise is not documented
+        raise PlanError(
+            f"TensorRT cannot read {name}: {error}. {lib.journal.since(mark)}"
+        ) from error
+    if engine is None:
+        raise _refusal(lib, device, name, memoryview(plan).nbytes, lib.journal.since(mark))
+    return engine
+
+
+def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> Exception:
+    free = device.free_bytes()  # raises DeviceLost where that is why
+    if free < size or any(sign in words.lower() for sign in OUT_OF_MEMORY):
+        return CudaError(
+            f"{name} does not fit on {device.name}: of its memory {free} bytes are free, and the "
+            f"plan has {size}, most of them weights. Close other engines or processes on this GPU, "
+            f"or choose another one (devices=). TensorRT: {words}."
+        )
+    major, minor = device.capability
+    return PlanRefused(
+        f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
+        f"{major}.{minor}): {words}. A plan runs on the TensorRT version and the GPU model it was "
+        "built for; build it again here, or build it version and hardware compatible. A version "
+        "compatible plan takes engine_host_code_allowed=True, if you trust it."
+    )

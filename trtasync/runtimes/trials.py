@@ -1,0 +1,69 @@
+"""Models opened to be tried, not served: in ONNX Runtime, or as a plan on one GPU."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtasync.model.tensors import ModelSpec
+from trtasync.rows import Trial
+from trtasync.runtimes import Backend
+from trtasync.runtimes.plan_files import PlanFile
+
+ALL_CORES = 0
+"""Threads: as many as ONNX Runtime finds right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is tried.
+
+    Attributes:
+        trial: runs it.
+        backend: its name.
+        spec: what it says of its tensors.
+        sizes: the batch sizes that it takes; None for any.
+    """
+
+    trial: Trial
+    backend: str
+    spec: ModelSpec
+    sizes: Sequence[int] | None
+
+
+def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
+    """A plan, its lengths those that it was tuned for; `closing` closes it.
+
+    Raises:
+        whatever `trtasync.runtimes.tensorrt.load` raises.
+    """
+    from trtasync.runtimes import tensorrt
+
+    options = tensorrt.TensorRTOptions(devices=(device,), graphs=False, padding={})
+    return _tried(tensorrt.load(plan, options), closing)
+
+
+def open_onnx(model: Path, closing: ExitStack) -> Subject:
+    """A model in ONNX Runtime; `closing` closes it.
+
+    Raises:
+        whatever `trtasync.runtimes.onnxruntime.load` raises.
+    """
+    from trtasync.runtimes.onnxruntime import load
+
+    return _tried(load(model, ALL_CORES), closing)
+
+
+def _tried(backend: Backend, closing: ExitStack) -> Subject:
+    closing.callback(backend.close)
+    trial = backend.trial()
+    assert trial is not None  # both kinds of model can be tried
+    closing.callback(trial.close)
+    return Subject(trial, backend.name, backend.spec, sizes_of(backend))
+
+
+def sizes_of(backend: Backend) -> Sequence[int] | None:
+    """The batch sizes that a model takes; None for any."""
+    if backend.spec.fixed_batch is not None:
+        return (backend.spec.fixed_batch,)
+    return backend.possible_batch_sizes

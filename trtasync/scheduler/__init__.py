@@ -1,0 +1,20 @@
+"""The batching core: pure. It is told the time and what finished; it returns what to do.
+
+No clock, no loop, no thread, no numpy: the same code runs in virtual time.
+"""
+
+from trtasync.scheduler.cost import CostCurve
+from trtasync.scheduler.options import PolicyOptions
+from trtasync.scheduler.policy import Policy
+from trtasync.scheduler.work import Batch, Group, LaneState, Part, Ticket
+
+__all__ = [
+    "Batch",
+    "CostCurve",
+    "Group",
+    "LaneState",
+    "Part",
+    "Policy",
+    "PolicyOptions",
+    "Ticket",
+]

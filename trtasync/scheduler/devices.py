@@ -1,0 +1,94 @@
+"""What lanes that share a device have in common: how many batches are at work on it, and how much
+they hold each other up."""
+
+import math
+from collections.abc import Sequence
+
+from trtasync.scheduler.work import Batch, LaneState
+
+FULL = 0.85
+"""A device has no room for another batch beside those at work once they keep this much of it busy.
+At 1.0 two full batches run side by side, each slower, to no gain; at 0.7 small ones leave the
+device half idle (docs/policies.md)."""
+
+
+class DeviceState:
+    """What runs on one device.
+
+    Its clock tells how far a batch would have come that takes turns with all others at work: with
+    n of them it runs at 1/n of the time. Compared with the time that passed, this measures how
+    much batches really hold each other up (`CostCurve.learn_contention`).
+
+    Attributes:
+        lanes: those on it.
+        running: batches launched and not finished.
+        pressure: how much of the device the batches at work keep busy; 1.0 is all of it.
+    """
+
+    __slots__ = ("_at", "_at_work", "_clock", "_shared", "lanes", "pressure", "running")
+
+    def __init__(self, lanes: Sequence[LaneState]):
+        self.lanes = lanes
+        self.running = 0
+        self.pressure = 0.0
+        self._shared = len(lanes) > 1  # otherwise there is nobody to measure against
+        self._at_work = 0
+        self._clock = 0.0
+        self._at = 0.0
+
+    @property
+    def pressed(self) -> bool:
+        """Somebody who waits for a batch at work has a deadline."""
+        return any(batch.deadline < math.inf for lane in self.lanes for batch in lane.running)
+
+    @property
+    def full(self) -> bool:
+        """Another batch would only slow down those at work."""
+        return self.pressure >= FULL
+
+    def launched(self, batch: Batch, lane: LaneState, now: float) -> None:
+        """A batch goes to one of its lanes."""
+        lane.running.append(batch)
+        self.running += 1
+        if self._shared and len(lane.running) == 1:
+            self._begin(batch, now)
+
+    def finished(self, batch: Batch, lane: LaneState, now: float, learn: bool) -> None:
+        """A batch is done.
+
+        Args:
+            batch: which.
+            lane: where it ran.
+            now: the time.
+            learn: its times say something.
+        """
+        at_head = lane.running[0] is batch
+        lane.running.remove(batch)
+        self.running -= 1
+        if not self._shared or not at_head:
+            return
+        self._follow(now)
+        self._at_work -= 1
+        self.pressure = self.pressure - batch.pressure if self._at_work else 0.0
+        if learn:
+            elapsed, share = now - batch.began, self._clock - batch.share
+            batch.group.cost.learn_contention(batch.run_rows, elapsed, share, now)
+        if lane.running:
+            self._begin(lane.running[0], now)
+
+    def ends_at(self, now: float) -> float:
+        """When the first of the batches at work is predicted to be done."""
+        return min(lane.ends_at(now) for lane in self.lanes if lane.running)
+
+    def _begin(self, batch: Batch, now: float) -> None:
+        """Nothing is before it on its lane any more."""
+        self._follow(now)
+        self._at_work += 1
+        batch.began, batch.share = now, self._clock
+        batch.pressure = batch.group.cost.contention(batch.run_rows, now)
+        self.pressure += batch.pressure
+
+    def _follow(self, now: float) -> None:
+        if self._at_work:
+            self._clock += (now - self._at) / self._at_work
+        self._at = now

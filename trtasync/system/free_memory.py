@@ -1,0 +1,66 @@
+"""How much memory this process could still get: a container's share, not the machine's."""
+
+import os
+from pathlib import Path
+
+from trtasync.system.cores import CGROUP_V2, groups
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that are free for this process, by the machine, its control groups and its own limit
+    of addresses (`ulimit -v`); None where nothing says so.
+
+    Args:
+        root: what `/proc` and the control groups' file systems lie under.
+    """
+    known = [_of_the_machine(root), _of_addresses(root)]
+    known += [_of_a_group(folder, kind) for folder, kind in groups(root, "memory")]
+    found = [size for size in known if size is not None]
+    return max(0, min(found)) if found else None
+
+
+def _of_the_machine(root: Path) -> int | None:
+    size = _entries(root / "proc/meminfo").get("MemAvailable:")
+    return None if size is None else size * 1024
+
+
+def _of_a_group(folder: Path, kind: str) -> int | None:
+    """What its limit leaves; pages that only cache files are as good as free."""
+    names = ("memory.max", "memory.current")
+    if kind != CGROUP_V2:
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    limit, used = (_number(folder / name) for name in names)
+    if limit is None or used is None:
+        return None
+    facts = _entries(folder / "memory.stat")
+    return limit - used + facts.get("inactive_file", 0) + facts.get("active_file", 0)
+
+
+def _of_addresses(root: Path) -> int | None:
+    try:
+        import resource
+    except ImportError:  # no such limit on this system
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    pages = _text(root / "proc/self/statm").split()
+    return limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE") if pages else limit
+
+
+def _entries(path: Path) -> dict[str, int]:
+    """Names and numbers of a file that has one of each in every line."""
+    lines = [line.split() for line in _text(path).splitlines()]
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdecimal()}
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdecimal() else None  # "max" is no limit
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
