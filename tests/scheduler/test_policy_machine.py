@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,6 +19,8 @@ from trtasync.errors import QueueFull
 from trtasync.scheduler import Batch, Chunk, LaneState, Queue, Request
 from trtasync.scheduler.waiting import AGEING
 from trtasync.scheduler.work import LEVELS, Entry
+
+pytestmark = pytest.mark.timeout(300)  # several seconds each on a machine of its own
 
 QUEUE = 96  # twelve full slots
 COSTS = ((0.5 * MS, 0.06 * MS), (0.1 * MS, 1 * MS), (9 * MS, 1.1 * MS))
