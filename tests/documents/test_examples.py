@@ -1,0 +1,239 @@
+"""Every example runs and prints what it promises; so does the code in the README and the docs."""
+
+import ast
+import inspect
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import httpx
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, save_model
+
+import trtasync
+from examples import fastapi_app, identity_network, resnet50
+from support import doubles
+
+ROOT = Path(__file__).parents[2]
+
+PROMISED = {
+    "hello": r"2 and 2: the same with probability 1\.00\n2 and \d: the same with probability 0\.",
+    "padding": r"the answers are equal, bit for bit: True",
+    "deadlines": (
+        r"in time: \[2\.\]\ntoo late: True - .*: True\n"
+        r".*the others got \[6\.0, 8\.0\]\n.*as number [1-6]\n"
+        r"full for now: \d\d rows are waiting and 40 more.*\nnever: a request of 65 rows"
+    ),
+    "fastapi_app": r"64 clients, 5\d lines read.*\na bad body: \{\"detail\":\"no float32",
+    "live_statistics": r"rows per batch +│ [1-9]",
+    "blocking": r"8\d of 100 lines read",
+    "own_model": r"five rows: \[0 1 2 3 4\] \[0\. 0\. 0\. 0\. 0\.\]\none row: 3 0\.0",
+    "resnet50": r"on the CPU: .*\none answer: \(1000,\) float32, finite: True\n32 requests at once",
+}
+ARGUMENTS = {"resnet50": ["--small"]}
+
+VERSIONS = ["11.4.0.106", "10.16.1.11"]
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A Python process in the repository's root, at its end."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=ROOT,
+        # what is promised is the CPU's, also on a machine with a GPU
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+
+
+def run(*arguments: str) -> str:
+    """The output of such a process; it must exit with 0, silently."""
+    done = start(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_example_prints_what_it_promises(name: str) -> None:
+    assert re.search(PROMISED[name], run("-m", f"examples.{name}", *ARGUMENTS.get(name, [])))
+
+
+def test_every_example_is_tested() -> None:
+    helpers = {"__init__", "digit_lines", "demo"}
+    found = {path.stem for path in (ROOT / "examples").glob("*.py")}
+    assert found - helpers == {*PROMISED, "identity_network"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_identity_network_is_built_once_and_loaded_then(
+    version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builds = []
+    for _ in range(2):
+        with doubles.install(version=version) as gpu:
+            gpu.builds.static_contexts = True  # the plain half's have memory of their own
+            assert identity_network.main(["--plan", str(tmp_path / "identity.plan")]) == 0
+            builds.append(gpu.builds.finished)
+    assert builds == [2, 0]  # one plan per half
+    wanted = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    assert capsys.readouterr().out == f"{wanted}\nplain TensorRT gives the same: True\n" * 2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_both_halves_of_the_identity_network_give_the_right_numbers(
+    version: str, tmp_path: Path
+) -> None:
+    wanted = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    with doubles.install(version=version) as gpu:
+        gpu.builds.static_contexts = True
+        by_hand = identity_network.plain(tmp_path / "plain.plan")
+        answer = anyio.run(identity_network.ours, tmp_path / "ours.plan")
+    for each in (by_hand, answer):
+        assert each.dtype == wanted.dtype
+        np.testing.assert_array_equal(each, wanted)
+
+
+def test_the_plain_half_says_what_tensorrt_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.plan"
+    path.write_bytes(b"no plan")
+    with (
+        doubles.install(),
+        pytest.raises(RuntimeError, match=r"^TensorRT refused: .*[a-z]"),
+    ):
+        identity_network.plain(path)
+
+
+def test_the_identity_network_without_a_gpu_is_one_line_and_status_3(tmp_path: Path) -> None:
+    done = start("-m", "examples.identity_network", "--plan", str(tmp_path / "identity.plan"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.fullmatch(r"the TensorRT backend needs .*\n", done.stderr), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_resnet_on_the_doubles_builds_a_plan_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(resnet50, "CACHE", tmp_path)
+    for how in (r"built in \d+ s", "from the cache"):
+        with doubles.install():
+            resnet50.command_line(["--small"])
+        printed = capsys.readouterr().out
+        assert ("build: Building an engine" in printed) is (how != "from the cache")
+        assert re.search(
+            rf"the plan: {how}\none answer: \(1000,\) float32, finite: True\n", printed
+        )
+        assert re.search(r"rows in a batch: .*32 \(", printed)
+
+
+class Refusing:
+    """An engine that refuses everything."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    async def infer(self, image: object) -> object:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (trtasync.QueueFull("64 rows are waiting"), 503),
+        (trtasync.RequestTooLarge("64 rows never fit"), 413),
+        (TimeoutError("late"), 504),
+        (trtasync.InvalidInput("not that"), 422),
+    ],
+)
+@pytest.mark.anyio
+async def test_the_app_says_what_is_wrong(
+    error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fastapi_app.app.state, "engine", Refusing(error), raising=False)
+    transport = httpx.ASGITransport(fastapi_app.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        line = np.zeros((8, 30), "<f4").tobytes()
+        answer = await client.post("/read", content=line)
+        assert (answer.status_code, answer.json()) == (status, {"detail": str(error)})
+        assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+
+
+@pytest.mark.timeout(120)
+def test_the_demo_checks_every_answer() -> None:
+    output = run("-m", "examples.demo", "--quick")
+    assert re.search(r"All [\d,]+ answers have the bits of the model run alone", output)
+
+
+def python_blocks(page: str) -> list[str]:
+    """The Python code in a Markdown file."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+async def run_block(block: str, names: dict[str, object]) -> None:
+    """Run code that may await outside of any function."""
+    running = eval(compile(block, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    if inspect.isawaitable(running):
+        await running
+
+
+def test_code_in_the_readme_runs(tmp_path: Path) -> None:
+    blocks = [block for block in python_blocks("README.md") if "import trtasync" in block]
+    assert len(blocks) == 2
+    for index, block in enumerate(blocks):
+        script = tmp_path / f"block_{index}.py"
+        script.write_text(block)
+        assert "same" in run(str(script))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in, where plans are kept as well."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def write_identity(path: Path, axes: Sequence[int | str]) -> None:
+    """An ONNX file: x -> y, the same."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "identity",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, axes)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, axes)],
+    )
+    save_model(helper.make_model(graph), path)
+
+
+@pytest.mark.anyio
+async def test_the_readmes_way_to_a_plan_runs_on_the_doubles(elsewhere: Path) -> None:
+    (block,) = [block for block in python_blocks("README.md") if "import" not in block]
+    write_identity(elsewhere / "model.onnx", ["N", 3, 224, 224])
+    with doubles.install():
+        await run_block(block, {"trtasync": trtasync})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.anyio
+async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: str) -> None:
+    write_identity(elsewhere / "model.onnx", ["N", "H", "W"])
+    names: dict[str, object] = {}
+    level = logging.getLogger("trtasync.tensorrt").level
+    with doubles.install(version=version) as gpu:
+        gpu.builds.static_contexts = True  # those that are made by hand
+        try:
+            for block in python_blocks("docs/tensorrt-flow.md"):
+                await run_block(block, names)
+        finally:
+            logging.getLogger("trtasync.tensorrt").setLevel(level)
+    np.testing.assert_array_equal(names["y"], names["x"])
+    assert (elsewhere / "model.plan").is_file()
+    assert (elsewhere / "again.plan").is_file()
