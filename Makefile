@@ -11,8 +11,7 @@ BINDINGS := 10.16.1.11 11.4.0.106
 
 # What may depend on the interpreter, and what depends on the versions of other packages
 ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory model opening package requests \
-	runtimes scheduler system benchmarks/test_readme_tables.py inspection/test_check_report.py \
-	rows/test_rows_of_models.py)
+	runtimes scheduler system rows/serving benchmarks/test_readme_tables.py inspection/test_check_report.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 .DEFAULT_GOAL := help

@@ -152,6 +152,19 @@ async def submit_all(tasks: TaskGroup, engine: Engine, values: Sequence[float]) 
     return [await submit(tasks, engine, row(value)) for value in values]
 
 
+async def at_once(engine: Engine, requests: Sequence[Any]) -> list[Any]:
+    """All requests together; their answers in the order of the requests."""
+    answers: list[Any] = [None] * len(requests)
+
+    async def ask(index: int) -> None:
+        answers[index] = await engine.infer(requests[index])
+
+    async with anyio.create_task_group() as tasks:
+        for index in range(len(requests)):
+            tasks.start_soon(ask, index)
+    return answers
+
+
 async def hold(tasks: TaskGroup, engine: Engine, backend: ScriptedBackend) -> Caller:
     """Shut the gate and occupy the (idle) engine's lane with one row of -1."""
     backend.gate.shut()

@@ -10,7 +10,7 @@ import pytest
 from support import doubles
 from support.helpers import MODELS
 from tests.cli.support import run
-from tests.documents.test_examples import ROOT, python_blocks, run_block
+from tests.documents.running import ROOT, python_blocks, run_block
 from tests.rows.support import graph
 
 PAGE = "docs/checking.md"

@@ -1,26 +1,17 @@
-"""Every example runs and prints what it promises; so does the code in the README and the docs."""
+"""Every example runs and prints what it promises."""
 
-import ast
-import inspect
-import logging
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import httpx
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save_model
 
 import trtasync
 from examples import fastapi_app, identity_network, resnet50
 from support import doubles
-
-ROOT = Path(__file__).parents[2]
+from tests.documents.running import ROOT, run, start
 
 PROMISED = {
     "hello": r"2 and 2: the same with probability 1\.00\n2 and \d: the same with probability 0\.",
@@ -39,28 +30,6 @@ PROMISED = {
 ARGUMENTS = {"resnet50": ["--small"]}
 
 VERSIONS = ["11.4.0.106", "10.16.1.11"]
-
-
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A Python process in the repository's root, at its end."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=ROOT,
-        # what is promised is the CPU's, also on a machine with a GPU
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=55,
-        check=False,
-    )
-
-
-def run(*arguments: str) -> str:
-    """The output of such a process; it must exit with 0, silently."""
-    done = start(*arguments)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", PROMISED)
@@ -171,69 +140,3 @@ async def test_the_app_says_what_is_wrong(
 def test_the_demo_checks_every_answer() -> None:
     output = run("-m", "examples.demo", "--quick")
     assert re.search(r"All [\d,]+ answers have the bits of the model run alone", output)
-
-
-def python_blocks(page: str) -> list[str]:
-    """The Python code in a Markdown file."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-
-
-async def run_block(block: str, names: dict[str, object]) -> None:
-    """Run code that may await outside of any function."""
-    running = eval(compile(block, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
-    if inspect.isawaitable(running):
-        await running
-
-
-def test_code_in_the_readme_runs(tmp_path: Path) -> None:
-    blocks = [block for block in python_blocks("README.md") if "import trtasync" in block]
-    assert len(blocks) == 2
-    for index, block in enumerate(blocks):
-        script = tmp_path / f"block_{index}.py"
-        script.write_text(block)
-        assert "same" in run(str(script))
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, where plans are kept as well."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path
-
-
-def write_identity(path: Path, axes: Sequence[int | str]) -> None:
-    """An ONNX file: x -> y, the same."""
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["y"])],
-        "identity",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, axes)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, axes)],
-    )
-    save_model(helper.make_model(graph), path)
-
-
-@pytest.mark.anyio
-async def test_the_readmes_way_to_a_plan_runs_on_the_doubles(elsewhere: Path) -> None:
-    (block,) = [block for block in python_blocks("README.md") if "import" not in block]
-    write_identity(elsewhere / "model.onnx", ["N", 3, 224, 224])
-    with doubles.install():
-        await run_block(block, {"trtasync": trtasync})
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.anyio
-async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: str) -> None:
-    write_identity(elsewhere / "model.onnx", ["N", "H", "W"])
-    names: dict[str, object] = {}
-    level = logging.getLogger("trtasync.tensorrt").level
-    with doubles.install(version=version) as gpu:
-        gpu.builds.static_contexts = True  # those that are made by hand
-        try:
-            for block in python_blocks("docs/tensorrt-flow.md"):
-                await run_block(block, names)
-        finally:
-            logging.getLogger("trtasync.tensorrt").setLevel(level)
-    np.testing.assert_array_equal(names["y"], names["x"])
-    assert (elsewhere / "model.plan").is_file()
-    assert (elsewhere / "again.plan").is_file()
