@@ -44,11 +44,13 @@ class FunctionBackend(HostMemoryBackend):
         outputs: Sequence[TensorSpec],
         slots_per_lane: int = 2,
     ):
-        """Args:
-        function: gets one array per input and returns one array, or a sequence of them.
-        inputs: the specs. Whether rows are independent is not checked: it is said here.
-        outputs: the specs.
-        slots_per_lane: batches that can form or run at once, per lane.
+        """Wrap a function.
+
+        Args:
+            function: gets one array per input and returns one array, or a sequence of them.
+            inputs: the specs. Whether rows are independent is not checked: it is said here.
+            outputs: the specs.
+            slots_per_lane: batches that can form or run at once, per lane.
         """
         self.spec = ModelSpec.from_tensors(inputs, outputs)
         self._function = function
@@ -188,14 +190,16 @@ class ScriptedBackend(FunctionBackend):
         depth: int = 1,
         owned_slots: bool = False,
     ):
-        """Args:
-        function: as for `FunctionBackend`; its output is copied.
-        inputs: the specs.
-        outputs: the specs.
-        slots_per_lane: batches that can form or run at once, per lane.
-        asynchronous: lanes go on by themselves after `launch`, like a GPU's.
-        depth: batches in flight per lane.
-        owned_slots: slots belong to their lane, like a GPU's, not to all.
+        """Start with the gate open and nothing bad.
+
+        Args:
+            function: as for `FunctionBackend`; its output is copied.
+            inputs: the specs.
+            outputs: the specs.
+            slots_per_lane: batches that can form or run at once, per lane.
+            asynchronous: lanes go on by themselves after `launch`, like a GPU's.
+            depth: batches in flight per lane.
+            owned_slots: slots belong to their lane, like a GPU's, not to all.
         """
         super().__init__(function, inputs=inputs, outputs=outputs, slots_per_lane=slots_per_lane)
         self._run_function = function

@@ -93,7 +93,7 @@ async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Open
     """`open_engine(model, **options)`, with a tap between the engine and its backend.
 
     Raises:
-        whatever `open_engine` raises.
+        TrtasyncError: as from `open_engine`.
     """
     given = read_options(model, options)
     stop = threading.Event()

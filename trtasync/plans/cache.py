@@ -140,9 +140,11 @@ class PlanCache:
     """
 
     def __init__(self, folder: Path, shared: Owner | None = None):
-        """Args:
-        folder: where.
-        shared: whose it is, for everybody to read; None for a cache of this user's own.
+        """Touch no file yet.
+
+        Args:
+            folder: where.
+            shared: whose it is, for everybody to read; None for a cache of this user's own.
         """
         self.folder = folder
         self.owner = Owner.me() if shared is None else shared

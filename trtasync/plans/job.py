@@ -32,9 +32,11 @@ class Job:
     """Carries out an order."""
 
     def __init__(self, order: Order, stop: threading.Event):
-        """Args:
-        order: what to do.
-        stop: set to have it end at its next step, with `Stopped`.
+        """Build nothing yet: `run` does.
+
+        Args:
+            order: what to do.
+            stop: set to have it end at its next step, with `Stopped`.
         """
         self._order = order
         self._stop = stop

@@ -203,7 +203,9 @@ class Phases:
         Returns what was added; [] where every shape is fixed.
 
         Args:
-            builder, network, config: see there.
+            builder: of `builder`.
+            network: what the profiles are for.
+            config: what they are added to.
             profiles: what is known.
             max_batch_size: of the derived ones.
             batch_axes: tensor name -> batch axis, or None for none; found by the names by default.

@@ -40,7 +40,9 @@ class RequestReader:
         make_group: Callable[[Layout], Any],
         adopt: Adopt = nothing,
     ):
-        """Args:
+        """Check the padding rules against the model.
+
+        Args:
             spec: the model's inputs and outputs.
             padding: input name -> padding rule.
             make_group: called once per new layout; may raise InvalidInput to refuse it.

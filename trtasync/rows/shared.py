@@ -25,10 +25,12 @@ class Pinned:
     """
 
     def __init__(self, trial: Trial, at: int, value: int):
-        """Args:
-        trial: the model.
-        at: index of the input.
-        value: for all of its elements.
+        """Fix one input of a trial.
+
+        Args:
+            trial: the model.
+            at: index of the input.
+            value: for all of its elements.
         """
         self.inputs = trial.inputs
         self.outputs = trial.outputs

@@ -70,8 +70,10 @@ class Intake:
     """
 
     def __init__(self, devices: Sequence[Device]):
-        """Args:
-        devices: whose memory is taken.
+        """Create no stream or event before an array needs one.
+
+        Args:
+            devices: whose memory is taken.
         """
         self._devices = {device.index: device for device in devices}
         self._streams: dict[int, Stream] = {}
@@ -286,9 +288,11 @@ class OutputPool:
     """Buffers kept at most."""
 
     def __init__(self, device: Device, run: Callable[[Callable[[], None]], bool]):
-        """Args:
-        device: where.
-        run: runs a function in some thread; False when there is none any more.
+        """Allocate nothing yet.
+
+        Args:
+            device: where.
+            run: runs a function in some thread; False when there is none any more.
         """
         self._device = device
         self._run = run

@@ -44,8 +44,10 @@ class PinnedPool:
     """
 
     def __init__(self, device: Device):
-        """Args:
-        device: any of the engine's: the memory is pinned for all of them.
+        """Allocate nothing yet.
+
+        Args:
+            device: any of the engine's: the memory is pinned for all of them.
         """
         self._device = device
         self._free: dict[int, list[PinnedBuffer]] = {}

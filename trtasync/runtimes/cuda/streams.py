@@ -39,10 +39,12 @@ class Event:
     """
 
     def __init__(self, device: Device, *, blocking: bool = False, timing: bool = False):
-        """Args:
-        device: where.
-        blocking: `synchronize` sleeps instead of burning a core.
-        timing: `seconds_since` can be asked.
+        """Create the event; it is not recorded anywhere yet.
+
+        Args:
+            device: where.
+            blocking: `synchronize` sleeps instead of burning a core.
+            timing: `seconds_since` can be asked.
         """
         self.device = device
         module = device.runtime

@@ -23,11 +23,13 @@ class GrowingOutput:
     """
 
     def __init__(self, trt: TensorRT, device: Device, index: int, size: int):
-        """Args:
-        trt: the module.
-        device: where the memory lies.
-        index: of the output.
-        size: bytes to begin with: the upper bound, where TensorRT knows one.
+        """Allocate the first buffer.
+
+        Args:
+            trt: the module.
+            device: where the memory lies.
+            index: of the output.
+            size: bytes to begin with: the upper bound, where TensorRT knows one.
         """
         self._device = device
         self._buffers = [DeviceBuffer(device, size)]

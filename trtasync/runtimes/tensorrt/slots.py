@@ -52,15 +52,17 @@ class PinnedSlot(HostSlot):
         copies: Copies,
         inline_bytes: int,
     ):
-        """Args:
-        spec: the model.
-        capacity: rows.
-        lane: index of the lane that owns it.
-        device: whose pinned memory it is.
-        sizes: bytes per input and per output.
-        copies: how large rows come here.
-        inline_bytes: arrays up to this size are copied even if they are pinned: that takes less
-            than a copy of their own on the stream.
+        """Lock the memory and create the events.
+
+        Args:
+            spec: the model.
+            capacity: rows.
+            lane: index of the lane that owns it.
+            device: whose pinned memory it is.
+            sizes: bytes per input and per output.
+            copies: how large rows come here.
+            inline_bytes: arrays up to this size are copied even if they are pinned: that takes less
+                than a copy of their own on the stream.
         """
         super().__init__(spec, capacity, lane)
         inputs = [sizes.inputs[tensor.name] for tensor in spec.row_inputs]

@@ -49,9 +49,14 @@ class PlanTrial:
         device: Device,
         off: threading.Event,
     ):
-        """Args:
-        lib, engine, plan, device: as for a lane.
-        off: set when the opening that this belongs to is called off.
+        """Create a stream and warm the kernels up.
+
+        Args:
+            lib: as for a lane.
+            engine: as for a lane.
+            plan: as for a lane.
+            device: as for a lane.
+            off: set when the opening that this belongs to is called off.
 
         Raises:
             CudaError: not enough memory.

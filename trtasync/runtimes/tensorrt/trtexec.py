@@ -68,8 +68,13 @@ class TrtexecStream:
         rows: int,
         graph: bool,
     ):
-        """Args:
-            lib, engine, plan, device: as for a lane.
+        """Allocate, warm up and, if asked to, capture.
+
+        Args:
+            lib: as for a lane.
+            engine: as for a lane.
+            plan: as for a lane.
+            device: as for a lane.
             layout: row shapes.
             rows: of every iteration.
             graph: replay a CUDA graph of the network, if it can be captured.
