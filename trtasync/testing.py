@@ -58,7 +58,7 @@ class FunctionBackend(HostMemoryBackend):
         self.closed = 0
 
     def admit(self, layout: Layout) -> None:
-        """Every shape that fits the specs is welcome."""
+        """Every `layout` that fits the specs is welcome."""
 
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
@@ -147,7 +147,7 @@ class Gate:
             self._passes = 0
 
     def let(self, batches: float = float("inf")) -> None:
-        """Let so many more batches through."""
+        """Let so many more `batches` through."""
         with self._condition:
             self._passes += batches
             self._condition.notify_all()
@@ -161,7 +161,10 @@ class Gate:
             self._passes -= 1
 
     def wait_arrived(self, batches: int, timeout: float = 30.0) -> bool:
-        """Block (in a thread of the test) until so many batches have come; False on timeout."""
+        """Block, in a thread of the test, until so many `batches` have come.
+
+        Returns False when they did not within `timeout` seconds.
+        """
         with self._condition:
             return self._condition.wait_for(lambda: self.arrived >= batches, timeout)
 

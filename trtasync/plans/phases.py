@@ -119,6 +119,11 @@ class Phases:
     ) -> NetworkDefinition:
         """The network of an ONNX file; external weights are found beside it.
 
+        Args:
+            builder: of `builder`.
+            path: the file.
+            strongly_typed: as for `network`.
+
         Raises:
             BuildError: not ONNX, truncated, or with operators that TensorRT has not: every error
                 of the parser, with node, operator and reason.
@@ -130,7 +135,7 @@ class Phases:
     def network_of(
         self, builder: Builder, model: OnnxModel | FunctionModel, strongly_typed: bool
     ) -> NetworkDefinition:
-        """The network of a model that was read; see `network` and `parse`."""
+        """The network of a `model` that was read; see `network`."""
         self.device.enter()
         flag = self.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
         mark = self.library.journal.mark()
@@ -168,6 +173,10 @@ class Phases:
 
     def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
         """`tensorrt.IBuilderConfig`, set to what a `BuilderConfig` says.
+
+        Args:
+            builder: of `builder`.
+            config: what it is set to; TensorRT's defaults without one.
 
         Raises:
             InvalidInput: the installed TensorRT or this GPU has not what it asks for.
@@ -262,7 +271,13 @@ class Phases:
     ) -> HostMemory:
         """Build: takes seconds to hours, with the GIL released.
 
-        Returns TensorRT's block of memory: `bytes(plan)`, or write it to a file as it is.
+        Args:
+            builder: of `builder`.
+            network: of `network` or `parse`.
+            config: of `config`, with its profiles.
+
+        Returns:
+            TensorRT's block of memory: `bytes(plan)`, or write it to a file as it is.
 
         Raises:
             BuildError: TensorRT built nothing; with its own words.
@@ -285,7 +300,11 @@ class Phases:
         return make_runtime(self.library, engine_host_code_allowed)
 
     def engine(self, runtime: Runtime, plan: Any) -> CudaEngine:
-        """`tensorrt.ICudaEngine` from a plan: a file's path, or a buffer.
+        """`tensorrt.ICudaEngine`.
+
+        Args:
+            runtime: of `runtime`.
+            plan: a file's path, or a buffer.
 
         Raises:
             PlanError: it cannot be read, or was built for another TensorRT or GPU.
@@ -296,6 +315,9 @@ class Phases:
 
     def context(self, engine: CudaEngine) -> ExecutionContext:
         """`tensorrt.IExecutionContext` with its own activation memory. For one thread at a time.
+
+        Args:
+            engine: of `engine`.
 
         Raises:
             PlanError: TensorRT made none.

@@ -228,7 +228,8 @@ class Arranged(Staged):
 
     Attributes:
         moves: (where an input lies as the model takes it, where its rows lie first).
-        whole_in, whole_out: the copies of such tensors; `Copy.row_bytes` is 0 for them.
+        whole_in: the copies of such inputs; `Copy.row_bytes` is 0 for them.
+        whole_out: the copies of such outputs.
     """
 
     def __init__(

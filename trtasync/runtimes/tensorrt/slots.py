@@ -38,7 +38,9 @@ class PinnedSlot(HostSlot):
         filled: rows to be copied: those that somebody waits for, and padding that repeats them.
         padded_from: the first row of such padding; 0 when there is none.
         done: fires when the batch and its copies are done.
-        begin, copied, computed: stage boundaries, of batches that are measured.
+        begin: fires when a batch that is measured starts.
+        copied: fires when its inputs are on the device.
+        computed: fires when its network has run.
         stages: how many of them were recorded for this batch: 0 (not measured), 1 or 3.
     """
 
