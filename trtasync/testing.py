@@ -52,10 +52,10 @@ class FunctionBackend(HostMemoryBackend):
             outputs: the specs.
             slots_per_lane: batches that can form or run at once, per lane.
         """
-        self.spec = ModelSpec.from_tensors(inputs, outputs)
+        self.spec: ModelSpec = ModelSpec.from_tensors(inputs, outputs)
         self._function = function
         self._slots_per_lane = slots_per_lane
-        self.closed = 0
+        self.closed: int = 0
 
     def admit(self, layout: Layout) -> None:
         """Every `layout` that fits the specs is welcome."""
@@ -92,7 +92,7 @@ class FunctionLane:
         self._arrangement = Arrangement(spec)
         self._expected = len(spec.outputs)
         self._rows = 0
-        self.closed = 0
+        self.closed: int = 0
 
     def launch(self, slot: Slot, rows: int) -> None:
         """Remember how many rows to run."""
@@ -138,7 +138,7 @@ class Gate:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._passes: float = float("inf")
-        self.arrived = 0
+        self.arrived: int = 0
         """Batches that came to the gate so far."""
 
     def shut(self) -> None:
@@ -209,7 +209,7 @@ class ScriptedBackend(FunctionBackend):
         self._asynchronous = asynchronous
         self._depth = depth
         self._owned = owned_slots
-        self.gate = Gate()
+        self.gate: Gate = Gate()
         self.computed: list[Array] = []
         self.bad: Callable[[Array], bool] = lambda row: False
         self.lose = False

@@ -48,7 +48,7 @@ class Tap:
         self.backend = backend
         self.judgement = judgement
         self.lanes: Sequence[OpenLane] = ()
-        self.largest = 0
+        self.largest: int = 0
         self.layouts: list[Layout] = []
 
     def __getattr__(self, name: str) -> Any:

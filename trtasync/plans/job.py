@@ -25,7 +25,7 @@ from trtasync.runtimes.plan_files import PlanFile
 from trtasync.system.stopping import go_on
 from trtasync.system.trust import Owner
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 
 class Job:

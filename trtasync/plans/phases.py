@@ -71,8 +71,8 @@ class Phases:
         """
         self.device: Device = find_device(device)
         self.library: Library = library()
-        self.trt = cast(FullTensorRT, self.library.trt)
-        self.logger = self.library.logger
+        self.trt: FullTensorRT = cast(FullTensorRT, self.library.trt)
+        self.logger: Any = self.library.logger
         self._calibrates = False
         self._kept: list[object] = []  # what weights lie in: TensorRT reads them while it builds
 

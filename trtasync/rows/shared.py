@@ -32,9 +32,9 @@ class Pinned:
             at: index of the input.
             value: for all of its elements.
         """
-        self.inputs = trial.inputs
-        self.outputs = trial.outputs
-        self.over = False
+        self.inputs: tuple[TensorSpec, ...] = trial.inputs
+        self.outputs: tuple[TensorSpec, ...] = trial.outputs
+        self.over: bool = False
         self._trial = trial
         self._at = at
         self._value = value

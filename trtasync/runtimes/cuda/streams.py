@@ -14,7 +14,7 @@ class Stream:
     def __init__(self, device: Device):
         self._device = device
         flags = device.runtime.cudaStreamNonBlocking
-        self.handle = int(device.call(device.runtime.cudaStreamCreateWithFlags, flags))
+        self.handle: int = int(device.call(device.runtime.cudaStreamCreateWithFlags, flags))
 
     def synchronize(self) -> None:
         """Wait until everything enqueued has run; releases the GIL."""
@@ -51,7 +51,7 @@ class Event:
         flags = int(module.cudaEventBlockingSync) if blocking else int(module.cudaEventDefault)
         if not timing:
             flags |= int(module.cudaEventDisableTiming)
-        self.handle = int(device.call(module.cudaEventCreateWithFlags, flags))
+        self.handle: int = int(device.call(module.cudaEventCreateWithFlags, flags))
         self._record = device.fast.event_record
         self._query = device.fast.event_query
 

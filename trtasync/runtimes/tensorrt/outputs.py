@@ -34,9 +34,9 @@ class GrowingOutput:
         self._device = device
         self._buffers = [DeviceBuffer(device, size)]
         self.index = index
-        self.address = self._buffers[0].address
+        self.address: int = self._buffers[0].address
         self.shape: tuple[int, ...] = ()
-        self.allocator = _allocator_class(cast(Any, trt))(self)
+        self.allocator: Any = _allocator_class(cast(Any, trt))(self)
 
     def provide(self, size: int) -> int:
         """An address with room for `size` bytes; what was there before stays until `close`:

@@ -88,19 +88,22 @@ class PinnedSlot(HostSlot):
         self._dtypes = {tensor.name: tensor.dtype for tensor in spec.inputs}
         self._lends = [not spec.batched or tensor.batch_axis == 0 for tensor in spec.row_inputs]
         self._grown: dict[int, PinnedBuffer] = {}
-        self.copies = copies
+        self.copies: Copies | None = copies
         self._inline_bytes = inline_bytes
         self.lent_rows: list[tuple[int, int, int, LentInput]] = []
         self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
         self._noted = 0  # the row behind the last one of which something is noted in these lists
-        self.filled = self.padded_from = 0
+        self.filled: int = 0
+        self.padded_from: int = 0
         dims = [dim for tensor in spec.row_inputs for dim in spec.row_dims(tensor)]
         fixed = all(isinstance(dim, int) for dim in dims)
         self._repeats = len(inputs) > 1 or not fixed
         self.stages = 0
         try:
-            self.done = self._event(blocking=True)
-            self.begin, self.copied, self.computed = (self._event() for _ in range(3))
+            self.done: Event = self._event(blocking=True)
+            self.begin: Event = self._event()
+            self.copied: Event = self._event()
+            self.computed: Event = self._event()
         except BaseException:
             self.close()
             raise
@@ -259,8 +262,8 @@ class PinnedSlot(HostSlot):
         self._settle()  # copies for callers who left may still be writing
         self.let_go()
         self._known.clear()
-        self.views = None
-        self.outputs = []
+        self.views: Views | None = None
+        self.outputs: list[Array] = []
         for event in reversed(self._events):
             event.close()
         for grown in self._grown.values():

@@ -72,12 +72,12 @@ class PlanTrial:
         self._memory: LaneMemory | None = None
         self._pinned: PinnedBuffer | None = None
         self._tuned = plan.tuned
-        self.inputs = tuple(
+        self.inputs: tuple[TensorSpec, ...] = tuple(
             self._at_its_best(spec, range_.opt)
             for spec, range_ in zip(plan.spec.inputs, self._tuned.ranges, strict=True)
             if not spec.host
         )
-        self.outputs = plan.spec.outputs
+        self.outputs: tuple[TensorSpec, ...] = plan.spec.outputs
         device.enter()
         self._stream = Stream(device)
         try:

@@ -119,7 +119,7 @@ class TrtexecStream:
         shapes = context.shape(numbers)
         inputs, self._copies_in = self._inputs(plan, layout, memory)
         self._copies_out = self._outputs(plan, shapes, memory)
-        self.views = Views(layout, inputs)
+        self.views: Views = Views(layout, inputs)
         self._marks = [_Marks(device, closing) for _ in range(AT_ONCE)]
         context.enqueue(self._compute.handle)  # the first run allocates
         self._compute.synchronize()
