@@ -6,7 +6,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from operator import index
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, overload
 
 import anyio
 import numpy as np
@@ -17,6 +17,17 @@ from trtasync.core.reservations import Reservation, own_error
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge
 from trtasync.loops import Future, free_in_thread
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.requests.answers import LentAnswer
+from trtasync.requests.array_types import (
+    ArrayOnDevice,
+    Copied,
+    Device,
+    Given,
+    GivenArray,
+    GivenArrays,
+    Host,
+    Lent,
+)
 from trtasync.requests.reader import RequestReader
 from trtasync.requests.signature import Array, Layout, Signature
 from trtasync.rows import Judgement
@@ -129,8 +140,41 @@ class Engine:
         spec, full = self._backend.spec.input_shape(name, rows, shape)
         return self._backend.empty_input(full, spec.dtype)
 
+    @overload
     async def infer(
-        self, inputs: Any, *, priority: int = 0, outputs: str = "host", copy: bool = True
+        self, inputs: GivenArrays, *, priority: int = 0, outputs: Host = "host", copy: Copied = True
+    ) -> dict[str, Array]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArray, *, priority: int = 0, outputs: Host = "host", copy: Copied = True
+    ) -> Array | Any: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArrays, *, priority: int = 0, outputs: Host = "host", copy: Lent
+    ) -> LentAnswer[dict[str, Array]]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArray, *, priority: int = 0, outputs: Host = "host", copy: Lent
+    ) -> LentAnswer[Array | Any]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArrays, *, priority: int = 0, outputs: Device, copy: bool = True
+    ) -> dict[str, ArrayOnDevice]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArray, *, priority: int = 0, outputs: Device, copy: bool = True
+    ) -> ArrayOnDevice | Any: ...
+    @overload
+    async def infer(
+        self, inputs: Given, *, priority: int = 0, outputs: Host | Device = "host", copy: bool
+    ) -> Any: ...
+    async def infer(
+        self,
+        inputs: Given,
+        *,
+        priority: int = 0,
+        outputs: Host | Device = "host",
+        copy: bool = True,
     ) -> Any:
         """Run the model on one request, in a batch with whatever else is waiting.
 
@@ -138,7 +182,7 @@ class Engine:
         queue: the earliest first within a priority; what cannot make it is not computed.
 
         Args:
-            inputs: an array; a sequence of arrays in input order; or a mapping by input name.
+            inputs: an array; a list or tuple of arrays in input order; or a mapping by input name.
                 An array of the spec's rank brings rows (batch axis first), one of a rank less is
                 one row. Not to be written to until the answer is here.
                 On the TensorRT backend arrays in the memory of its GPU are taken too, if they speak
@@ -155,8 +199,8 @@ class Engine:
 
         Returns:
             one array for a model of one output when one array was given, otherwise a dict by output
-            name. Rows come back as rows, one row without batch axis without it. The arrays are the
-            caller's own.
+            name: a mapping, list or tuple gets a dict in any case. Rows come back as rows, one row
+            without batch axis without it. The arrays are the caller's own.
 
         Raises:
             InvalidInput: a name, dtype, rank or dimension is not what the model takes.
@@ -174,7 +218,7 @@ class Engine:
         if dispatcher.refusal is not None:
             raise own_error(dispatcher.refusal)
         level = DEFAULT_LEVEL if priority == 0 else _level(priority)
-        arrays = inputs
+        arrays: Any = inputs
         if (
             type(inputs) is not ndarray
             or inputs.dtype is not self._dtype

@@ -30,13 +30,15 @@ class Delivery:
         can_lend: Callable[[Any], bool],
         home: Callable[[Any], None],
     ):
-        """Args:
-        names: of the outputs.
-        lent: outputs are memory of the slot, which will be written again.
-        done_error: what a future raises that is done already.
-        withdraw: takes the rest of a failed request out of the queue.
-        can_lend: a slot is to spare for as long as its answers are held.
-        home: takes a slot of which the last lent answer came back. From any thread.
+        """Count from zero.
+
+        Args:
+            names: of the outputs.
+            lent: outputs are memory of the slot, which will be written again.
+            done_error: what a future raises that is done already.
+            withdraw: takes the rest of a failed request out of the queue.
+            can_lend: a slot is to spare for as long as its answers are held.
+            home: takes a slot of which the last lent answer came back. From any thread.
         """
         self.meter = Meter()
         self._names = names

@@ -93,13 +93,15 @@ class Dispatcher:
         loop_budget: float,
         run_timeout: float | None,
     ):
-        """Args:
-        name: of the engine.
-        backend: the opened model.
-        lanes: its lanes, by index.
-        options: how batches are formed.
-        loop_budget: seconds a run may take on the event loop.
-        run_timeout: seconds after which a run is ended; None for never.
+        """Set up queue and lanes for the current event loop.
+
+        Args:
+            name: of the engine.
+            backend: the opened model.
+            lanes: its lanes, by index.
+            options: how batches are formed.
+            loop_budget: seconds a run may take on the event loop.
+            run_timeout: seconds after which a run is ended; None for never.
         """
         self._name = name
         self._backend = backend

@@ -22,7 +22,7 @@ class Reservation(Request):
     """Device arrays that the answer is written to, when it stays on the device."""
     lend: bool = False
     """The answer may be views of the slot's memory."""
-    lent: LentAnswer | None = None
+    lent: LentAnswer[Any] | None = None
     """The answer, if it is such views."""
 
     def __init__(self, signature: Signature, arrays: Any, future: Future, arrival: float):

@@ -66,8 +66,10 @@ class Home:
     """The process, thread and loop that an engine was opened in."""
 
     def __init__(self, ended: Callable[[], bool]):
-        """Args:
-        ended: the loop will never run again.
+        """Remember the calling process and thread.
+
+        Args:
+            ended: the loop will never run again.
         """
         self._process = os.getpid()
         self._thread = threading.get_ident()

@@ -109,12 +109,12 @@ class AsyncioLoop:
         self._closed = False
         # Whoever rings is a caller: what runs then must not see that caller's context variables.
         self._context = contextvars.Context()
-        self.wrong = Home(self._loop.is_closed).error
-        self.deadline = _deadline_reader(self._loop, self.wrong)
-        self.future = _future_maker(self._loop)
+        self.wrong: Callable[[], WrongLoop] = Home(self._loop.is_closed).error
+        self.deadline: Callable[[], float] = _deadline_reader(self._loop, self.wrong)
+        self.future: Callable[[], Future] = _future_maker(self._loop)
         # uvloop's clock is the same one rounded down to a millisecond, read once an iteration.
         same_clock = abs(self._loop.time() - time.monotonic()) < 0.1
-        self.now = time.monotonic if same_clock else self._loop.time
+        self.now: Callable[[], float] = time.monotonic if same_clock else self._loop.time
 
     def check(self) -> None:
         if threading.get_ident() != self._thread or asyncio.current_task(self._loop) is None:

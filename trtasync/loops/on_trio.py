@@ -6,6 +6,7 @@ from typing import Any
 
 import trio
 
+from trtasync.errors import WrongLoop
 from trtasync.loops.base import Future, Home
 
 
@@ -27,9 +28,9 @@ class TrioLoop:
         self._when = math.inf
         self._scope: trio.CancelScope | None = None
         self._token = trio.lowlevel.current_trio_token()
-        self.now = trio.current_time
-        self.wrong = Home(lambda: self._ended).error
-        self.deadline = self._deadline
+        self.now: Callable[[], float] = trio.current_time
+        self.wrong: Callable[[], WrongLoop] = Home(lambda: self._ended).error
+        self.deadline: Callable[[], float] = self._deadline
         self.future: Callable[[], Future] = _TrioFuture
         self._task = trio.lowlevel.spawn_system_task(self._serve, name="trtasync bell")
 

@@ -38,9 +38,11 @@ class Yardsticks:
     """
 
     def __init__(self, opened: Opened, requests: Sequence[Any]):
-        """Args:
-        opened: whose lanes; it has answered one of the requests.
-        requests: as for the engine.
+        """Measure nothing yet.
+
+        Args:
+            opened: whose lanes; it has answered one of the requests.
+            requests: as for the engine.
         """
         self._tap = opened.tap
         self._layout: Layout = opened.tap.layouts[-1]
@@ -49,7 +51,7 @@ class Yardsticks:
             [request[name] for name in names] if isinstance(request, dict) else [request]
             for request in requests
         ]
-        self.names = ["ceiling"]
+        self.names: list[str] = ["ceiling"]
         if hasattr(opened.tap.backend, "trtexec"):
             self.names.append("trtexec")
 

@@ -72,10 +72,13 @@ class HostSlot:
     """
 
     def __init__(self, spec: ModelSpec, capacity: int, lane: int | None = None):
-        """Args:
-        spec: the model.
-        capacity: rows (max_batch_size).
-        lane: index of the lane that it belongs to, None when any lane of the backend can run it.
+        """Start without memory: `bind` makes room for a layout.
+
+        Args:
+            spec: the model.
+            capacity: rows (max_batch_size).
+            lane: index of the lane that it belongs to; None when any lane of the backend may run
+                it.
         """
         self._inputs = spec.row_inputs
         self._capacity = capacity

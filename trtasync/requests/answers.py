@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
 from trtasync.errors import InferenceError
 from trtasync.requests.signature import Array, Signature
+
+Answer = TypeVar("Answer")
 
 SHARED_ROW_BYTES = 1024
 """Rows up to this size are handed out as views of one copy of the batch's output: a row kept for
@@ -122,7 +124,7 @@ def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
     return moved if lent else np.ascontiguousarray(moved)
 
 
-class LentAnswer:
+class LentAnswer(Generic[Answer]):
     """An answer that is lent: `with await engine.infer(x, copy=False) as y: ...`.
 
     The arrays are views of the memory the batch was answered in, which waits for the block's end.
@@ -130,14 +132,14 @@ class LentAnswer:
 
     __slots__ = ("_answer", "_give_back")
 
-    def __init__(self, answer: Any, give_back: Callable[[], None]):
+    def __init__(self, answer: Answer, give_back: Callable[[], None]):
         """Not for users."""
-        self._answer = answer
+        self._answer: Answer | None = answer
         self._give_back: Callable[[], None] | None = give_back
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Answer:
         """The answer, in the form that `infer` gives without `copy=False`."""
-        return self._answer
+        return cast(Answer, self._answer)
 
     def __exit__(self, *_: object) -> None:
         self.release()

@@ -41,7 +41,9 @@ class RequestReader:
         make_queue: Callable[[Layout], Any],
         adopt: Adopt = nothing,
     ):
-        """Args:
+        """Check the padding rules against the model.
+
+        Args:
             spec: the model's inputs and outputs.
             padding: input name -> padding rule.
             make_queue: called once per new layout; may raise InvalidInput to refuse it.

@@ -24,7 +24,7 @@ from trtasync.runtimes import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.runtimes.arrange import Arrangement
 from trtasync.system.free_memory import free_memory
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 DEFAULT_BATCH_SIZE = 8
 """Batching gains little for convolutions on a CPU and lengthens every caller's wait."""
@@ -222,8 +222,8 @@ class SessionTrial:
     """A session run on whole arrays; see `trtasync.rows.Trial`."""
 
     def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
-        self.inputs = spec.inputs
-        self.outputs = spec.outputs
+        self.inputs: tuple[TensorSpec, ...] = spec.inputs
+        self.outputs: tuple[TensorSpec, ...] = spec.outputs
         self._session = session
         self._names = [output.name for output in spec.outputs]
         self._options = runtime.RunOptions()

@@ -34,11 +34,13 @@ class Admission:
         waiting: Callable[[], Iterable[Request]],
         displace: Callable[[Request, QueueFull, float], None],
     ):
-        """Args:
-        options: `max_queue_size`, `max_queue_time` and the largest batch count here.
-        waiting: all requests that wait, running and done ones not among them.
-        displace: takes a request out of the queue, at the time given; the error is for its
-            caller.
+        """Start with an empty queue.
+
+        Args:
+            options: `max_queue_size`, `max_queue_time` and the largest batch count here.
+            waiting: all requests that wait, running and done ones not among them.
+            displace: takes a request out of the queue, at the time given; the error is for its
+                caller.
         """
         self._most = options.max_queue_size
         self._time = options.max_queue_time

@@ -37,13 +37,16 @@ class Fit:
         begins: float,
         now: float,
     ):
-        """Args:
-        cost: t(batch). A size of which it believes nothing is taken to be in time, and so tried.
-        sizes: the only sizes run, ascending; empty for any.
-        most: rows of the largest batch.
-        rows: all that could go.
-        begins: when the batch is predicted to begin.
-        now: the time.
+        """Start without a row.
+
+        Args:
+            cost: t(batch). A size of which it believes nothing is taken to be in time, and so
+                tried.
+            sizes: the only sizes run, ascending; empty for any.
+            most: rows of the largest batch.
+            rows: all that could go.
+            begins: when the batch is predicted to begin.
+            now: the time.
         """
         self._cost = cost
         self._sizes = sizes

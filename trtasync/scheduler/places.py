@@ -28,13 +28,16 @@ class Places:
         outlook: Callable[[Batch, float], Fit],
         turn_away: Callable[[Request, Fit, float], bool],
     ):
-        """Args:
-        capacity: rows of a slot.
-        lanes: all lanes, by index.
-        slots: all slots, all free.
-        devices: what runs on each.
-        outlook: says how what waits would fit into a batch that was just opened for it.
-        turn_away: asked before a waiting request is staged: True when it was disposed of instead.
+        """Start with every slot free.
+
+        Args:
+            capacity: rows of a slot.
+            lanes: all lanes, by index.
+            slots: all slots, all free.
+            devices: what runs on each.
+            outlook: says how what waits would fit into a batch that was just opened for it.
+            turn_away: asked before a waiting request is staged: True when it was disposed of
+                instead.
         """
         self._capacity = capacity
         self._lanes = lanes

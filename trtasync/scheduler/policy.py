@@ -57,13 +57,15 @@ class Policy:
         abandoned: Callable[[Batch], Sequence[Entry]] = lambda batch: (),
         displaced: Callable[[Request, QueueFull], None] = lambda request, error: None,
     ):
-        """Args:
-        options: how batches are formed.
-        lanes: all lanes, by index.
-        slots: all slots.
-        abandoned: asked when a batch is about to be launched: which of its entries has nobody
-            waiting any more, though `withdraw` was not called yet.
-        displaced: told of a request that leaves the queue for a more urgent one, and why.
+        """Start with an empty queue and idle lanes.
+
+        Args:
+            options: how batches are formed.
+            lanes: all lanes, by index.
+            slots: all slots.
+            abandoned: asked when a batch is about to be launched: which of its entries has nobody
+                waiting any more, though `withdraw` was not called yet.
+            displaced: told of a request that leaves the queue for a more urgent one, and why.
         """
         self._options = options
         self._abandoned = abandoned

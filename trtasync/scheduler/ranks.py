@@ -17,9 +17,11 @@ class Ranks:
     """
 
     def __init__(self, requests: Iterable[Request]):
-        """Args:
-        requests: what waits, none of it begun; in any order, as long as older ones of equal
-            urgency come first.
+        """Rank what waits.
+
+        Args:
+            requests: what waits, none of it begun; in any order, as long as older ones of equal
+                urgency come first.
         """
         self._heap: list[list[Any]] = []
         self._items: dict[Request, list[Any]] = {}

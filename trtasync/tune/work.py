@@ -33,9 +33,11 @@ class Workplace:
     manager."""
 
     def __init__(self, subject: Subject, how: Settings):
-        """Args:
-        subject: what is measured.
-        how: seconds, warm-up, requests.
+        """Open no engine yet.
+
+        Args:
+            subject: what is measured.
+            how: seconds, warm-up, requests.
         """
         self._subject = subject
         self._how = how
