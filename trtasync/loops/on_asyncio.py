@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import anyio
@@ -86,13 +85,6 @@ def _task_scopes() -> Any:
     return table.data if known else None
 
 
-def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
-    """`loop.create_future`, without the Python frame that asyncio's own puts around it."""
-    if getattr(type(loop), "create_future", None) is asyncio.BaseEventLoop.create_future:
-        return partial(asyncio.Future, loop=loop)
-    return loop.create_future
-
-
 class AsyncioLoop:
     """See `EventLoop`."""
 
@@ -111,7 +103,7 @@ class AsyncioLoop:
         self._context = contextvars.Context()
         self.wrong: Callable[[], WrongLoop] = Home(self._loop.is_closed).error
         self.deadline: Callable[[], float] = _deadline_reader(self._loop, self.wrong)
-        self.future: Callable[[], Future] = _future_maker(self._loop)
+        self.future: Callable[[], Future] = self._loop.create_future
         # uvloop's clock is the same one rounded down to a millisecond, read once an iteration.
         same_clock = abs(self._loop.time() - time.monotonic()) < 0.1
         self.now: Callable[[], float] = time.monotonic if same_clock else self._loop.time
