@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.helpers import row, rows, tensor
+from support.helpers import row, rows, tensor
 from tests.tensorrt.support import engine_on
 from trtasync import open_engine
 from trtasync.requests.answers import LentAnswer
