@@ -33,8 +33,8 @@ async def most_runs_in_a_turn(others: float) -> int:
     async with open_engine(backend, max_batch_size=1, loop_budget=BUDGET) as engine:
         for _ in range(5):  # until it is known to be short
             await engine.infer(row(1))
-        engine._dispatcher._now = lambda: clock[0]
-        engine._dispatcher._left = clock[0]
+        engine._core.pump._now = lambda: clock[0]
+        engine._core.pump._left = clock[0]
         runs.clear()
         async with anyio.create_task_group() as tasks:
             for number in range(120):

@@ -136,7 +136,7 @@ async def test_closing_leaves_a_lane_that_cannot_be_stopped(
 ) -> None:
     """Neither it nor the model is freed under a run that goes on."""
     monkeypatch.setattr("trtasync.engine.DRAINING", 0.1)
-    monkeypatch.setattr("trtasync.core.dispatcher.STOPPING", 0.1)
+    monkeypatch.setattr("trtasync.core.closing.STOPPING", 0.1)
     backend = ScriptedBackend()
     engine = await open_engine(backend, streams=2, loop_budget=0.0)
     assert same(await engine.infer(row(1)), row(1))

@@ -87,7 +87,7 @@ async def test_a_polled_batch_that_takes_long_after_all_is_left_to_the_thread() 
             caller = start(tasks, engine, row(1))
             await until(lambda: engine.statistics().in_flight == 1)
             try:
-                await until(lambda: not engine._dispatcher._polled)
+                await until(lambda: not engine._core.pump._polled)
                 assert not caller.done
             finally:
                 backend.gate.let()

@@ -8,6 +8,7 @@ import pytest
 
 from support.helpers import Array, check_at_rest, ended, opened, row, rows, same, start
 from trtasync import InferenceError, TrtasyncError, open_engine
+from trtasync.core import completion
 from trtasync.requests import answers
 from trtasync.testing import ScriptedBackend
 
@@ -19,14 +20,14 @@ pytestmark = pytest.mark.anyio
 async def test_no_memory_for_the_answers_of_one_batch(
     monkeypatch: pytest.MonkeyPatch, loop_budget: float, count: int
 ) -> None:
-    short = True
+    short, real = True, completion.plain_rows
 
     def plain_rows(*arguments: Any) -> Any:
         if short:
             raise MemoryError
-        return answers.plain_rows(*arguments)
+        return real(*arguments)
 
-    monkeypatch.setattr("trtasync.core.delivery.plain_rows", plain_rows)
+    monkeypatch.setattr("trtasync.core.completion.plain_rows", plain_rows)
     async with open_engine(ScriptedBackend(), loop_budget=loop_budget) as engine:
         async with anyio.create_task_group() as tasks:
             callers = [start(tasks, engine, row(value)) for value in range(count)]
@@ -45,7 +46,7 @@ async def test_no_memory_for_one_answer_among_others(monkeypatch: pytest.MonkeyP
             raise MemoryError
         return answers.take(outputs, at, count)
 
-    monkeypatch.setattr("trtasync.core.delivery.take", take_or_not)
+    monkeypatch.setattr("trtasync.core.completion.take", take_or_not)
     async with open_engine(ScriptedBackend()) as engine:
         async with anyio.create_task_group() as tasks:
             large = start(tasks, engine, rows([1, 2, 3]))

@@ -62,7 +62,7 @@ async def test_a_straggler_does_not_write_into_somebody_else_s_answer(owned: boo
                 await until(lambda: lost.done and straggler.done)
                 later = await submit(tasks, engine, row(LATER))
                 await until(lambda: engine.statistics().lanes[1].running == 2)
-                notes = engine._dispatcher._notes
+                notes = engine._core.pump._notes
                 go[NEIGHBOUR].set()
                 go[LATER].set()
                 block_until(lambda: len(notes) == 2)

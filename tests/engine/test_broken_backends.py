@@ -140,7 +140,7 @@ async def test_a_bug_fails_callers_and_hangs_nobody(
         async with anyio.create_task_group() as tasks:
             first = await hold(tasks, engine, backend)
             second, third = await submit_all(tasks, engine, [5, 6])
-            monkeypatch.setattr(engine._dispatcher.policy, "finished", _raise_bug)
+            monkeypatch.setattr(engine._core.policy, "finished", _raise_bug)
             second.scope.cancel()
             backend.gate.let()
         assert same(first.answer, row(-1))

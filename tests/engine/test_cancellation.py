@@ -210,7 +210,7 @@ async def test_the_earliest_deadline_goes_first() -> None:
 
 async def test_the_deadline_read_is_anyio_s_effective_one() -> None:
     async with open_engine(ScriptedBackend()) as engine:
-        read = engine._dispatcher.loop.deadline
+        read = engine._core.loop.deadline
 
         async def compare() -> None:
             assert read() == anyio.current_effective_deadline()

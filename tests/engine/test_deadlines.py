@@ -148,7 +148,7 @@ levels = st.lists(
 async def deadline_of(anyio_backend: Any) -> Any:
     """The engine's own reading of its caller's deadline, which avoids AnyIO's detours."""
     async with open_engine(ScriptedBackend()) as engine:
-        yield engine._dispatcher.loop.deadline
+        yield engine._core.loop.deadline
 
 
 @given(levels)
@@ -167,7 +167,7 @@ async def test_the_deadline_read_is_the_effective_deadline(
 
 async def test_the_deadline_read_in_tasks_of_a_group() -> None:
     async with open_engine(ScriptedBackend()) as engine:
-        read = engine._dispatcher.loop.deadline
+        read = engine._core.loop.deadline
         seen: list[tuple[float, float]] = []
 
         async def look() -> None:

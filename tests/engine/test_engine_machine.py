@@ -144,8 +144,8 @@ async def play(script: list[Step], streams: int, owned: bool, asynchronous: bool
             await ended(*(caller for _, _, caller in game.callers))
         await until(lambda: engine.statistics().in_flight == 0)
         game.check()
-        free = engine._dispatcher.policy._places._free  # a slot lost for good shows nowhere else
-        assert sum(map(len, free.values())) == 2 * streams
+        policy = engine._core.policy  # a slot lost for good shows nowhere else
+        assert sum(map(policy.is_free, policy._slots)) == 2 * streams
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])

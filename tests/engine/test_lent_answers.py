@@ -118,7 +118,7 @@ async def test_what_waits_in_line_gets_a_slot_that_comes_home() -> None:
         lent = await engine.infer(row(0), copy=False)
         await hold(tasks, engine, backend)  # the other slot
         waiting = await submit(tasks, engine, row(1))
-        assert not engine._dispatcher.policy.placements
+        assert not engine._core.policy.placements
         group = engine._reader.arrays[(4,)].queue
         assert group.waiting.rows == 1
         lent.release()

@@ -17,7 +17,7 @@ import trtasync
 from support.doubles import cuda_runtime
 from support.helpers import opened, row, rows, same
 from tests.tensorrt.support import engine_on
-from trtasync.core.reservations import own_error
+from trtasync.core.failures import own_error
 from trtasync.errors import (
     CudaError,
     DeviceLost,
@@ -150,10 +150,10 @@ async def test_a_queue_says_its_numbers() -> None:
             await engine.infer(rows(range(4)))
         assert (large.value.limit, large.value.rows) == (3, 4)
         assert engine.statistics().rejected == 0  # it would be refused on an idle engine too
-        engine._dispatcher.policy.queued += 2
+        engine._core.policy.queued += 2
         with pytest.raises(QueueFull, match="retry later") as full:
             await engine.infer(rows(range(2)))
-        engine._dispatcher.policy.queued -= 2
+        engine._core.policy.queued -= 2
         assert (full.value.limit, full.value.rows, full.value.queued) == (3, 2, 2)
         assert engine.statistics().rejected == 1
         await engine.infer(row(1))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.scheduler.harness import MS, Desk, linear
+from tests.scheduler.harness import MS, AnyBatch, Desk, asked, linear
 from trtasync.errors import QueueFull, RequestTooLarge
-from trtasync.scheduler import Batch, Queue, Request
+from trtasync.scheduler import Queue, Request
 
 
 def crowd(desk: Desk, queue: Queue, *levels: int) -> list[Request]:
@@ -120,7 +120,7 @@ def test_a_request_taken_in_again_after_its_deadline_gives_way_too() -> None:
     desk, queue = Desk(max_batch_size=2, max_queue_size=4), Queue()
     crowd(desk, queue, 5, 5)
     desk.launch()
-    late = Request(queue, level=9, deadline=desk.now, arrival=desk.now)
+    late = asked(queue, level=9, deadline=desk.now, arrival=desk.now)
     desk.policy.expire(late, desk.now)
     requests = crowd(desk, queue, 5, 5, 5, 5, 4)
     assert gone(desk) == [requests[3]]
@@ -173,7 +173,7 @@ class Load:
         self.refused: list[tuple[float, QueueFull]] = []
         self.refusals: set[int] = set()
         self.answered = 0
-        self._ends: dict[Batch, float] = {}
+        self._ends: dict[AnyBatch, float] = {}
 
     def run(self, until: float, gap: float, *levels: int) -> None:
         """Requests come every `gap` seconds until then, of these priorities in turn."""

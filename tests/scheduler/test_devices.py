@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulation.device import Device, Run
-from tests.scheduler.harness import MS, Desk
+from tests.scheduler.harness import MS, AnyBatch, Desk, Slot
 from trtasync.scheduler import Batch, LaneState, Queue
 from trtasync.scheduler.cost import UNTRIED
 from trtasync.scheduler.devices import FULL, DeviceState
@@ -30,16 +30,16 @@ class Bench:
             beside = 1.0 / (1 - contention / 2)
             self.queue.cost.learn_contention(ROWS, beside, beside / 2, 0.0)
 
-    def launch(self, lane: int, now: float, rows: int = ROWS) -> Batch:
-        batch = Batch(self.queue, None)
+    def launch(self, lane: int, now: float, rows: int = ROWS) -> AnyBatch:
+        batch = Batch(self.queue, Slot())
         batch.lane, batch.run_rows, batch.started = lane, rows, now
         self.device.launched(batch, self.lanes[lane], now)
         return batch
 
-    def finish(self, batch: Batch, now: float, learn: bool = True) -> None:
+    def finish(self, batch: AnyBatch, now: float, learn: bool = True) -> None:
         self.device.finished(batch, self.lanes[batch.lane], now, learn)
 
-    def share(self, batch: Batch, now: float) -> float:
+    def share(self, batch: AnyBatch, now: float) -> float:
         """Of the device's clock since it began."""
         self.device._follow(now)
         return self.device._clock - batch.share

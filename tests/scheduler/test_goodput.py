@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.scheduler.harness import MS, Desk
 from trtasync.scheduler import Queue, Request
 from trtasync.scheduler.cost import TRUST
+from trtasync.scheduler.states import EXPIRED
 
 
 class Curve:
@@ -94,7 +95,7 @@ def test_those_without_a_deadline_do_not_keep_the_others_from_a_smaller_batch() 
     hasty = [desk.submit(queue, deadline=0.3) for _ in range(7)]
     (batch,) = desk.launch()
     assert batch.entries == hasty[:4]
-    assert not patient.expired
+    assert patient.state is not EXPIRED
     desk.finish(batch, SLOW(4))
     (batch,) = desk.launch()
     assert batch.entries == hasty[4:6]  # 90 ms are left for these, or for nobody

@@ -1,22 +1,24 @@
 """The policy, in short scripts. Times are in milliseconds where MS is, t(b) = 1.0 + 0.1 b ms."""
 
 import math
+from typing import cast
 
 import pytest
 
-from tests.scheduler.harness import MS, Desk, Slot, linear
+from tests.scheduler.harness import MS, AnyBatch, Desk, Slot, asked, linear, slot_of
 from trtasync.errors import QueueFull, RequestTooLarge
 from trtasync.scheduler import Batch, Chunk, LaneState, Policy, PolicyOptions, Queue, Request
 from trtasync.scheduler.cost import TRUST
+from trtasync.scheduler.dispatch import BESIDE, HASTE
 from trtasync.scheduler.expired import GRACE
-from trtasync.scheduler.policy import BESIDE, HASTE
-from trtasync.scheduler.waiting import AGEING
-from trtasync.scheduler.work import Entry
+from trtasync.scheduler.queues import AGEING
+from trtasync.scheduler.requests import Entry, whole
+from trtasync.scheduler.states import EXPIRED, OVER
 
 SIZES = (1, 2, 4, 8, 16, 32)
 
 
-def busy_desk(queue: Queue, **settings: object) -> tuple[Desk, Batch]:
+def busy_desk(queue: Queue, **settings: object) -> tuple[Desk, AnyBatch]:
     """Capacity 32, two lanes of which nothing overlaps; one runs a batch of a row since 0.0."""
     desk = Desk(max_batch_size=32, **{"lanes": 2, **settings})  # type: ignore[arg-type]  # any of its options
     desk.teach(queue, *SIZES)
@@ -387,7 +389,7 @@ def test_an_idle_device_takes_the_next_batch_if_the_first_turns_out_to_be_late()
     desk.finish(second, 3 * MS)
     (third,) = desk.launch()
     assert (third.entries, third.lane) == ([waiting], 1)
-    assert missed.expired
+    assert missed.state is EXPIRED
 
 
 def test_pooled_slots_go_to_whatever_lane_is_free() -> None:
@@ -701,7 +703,7 @@ def test_with_many_shapes_nobody_waits_much_longer_than_a_round() -> None:
         desk.finish(batch, end)
         longest = max(longest, *(end - request.arrival for request in callers))
         for request in callers:
-            desk.submit(request.queue)
+            desk.submit(whole(request).queue)
     alone = 0.1 * MS
     assert longest < 1.5 * 64 * alone
 
@@ -848,7 +850,7 @@ def test_left_out_by_the_time_of_the_batch_not_of_one_row() -> None:
     others = [desk.submit(queue, deadline=10 * MS) for _ in range(31)]
     (batch,) = desk.launch()
     assert batch.entries == others
-    assert tight.expired
+    assert tight.state is EXPIRED
     assert (desk.policy.expired, desk.policy.queued) == (1, 0)
     assert desk.policy.unanswered() == 32  # its caller still waits for its scope to end
     desk.withdraw(tight)
@@ -882,7 +884,7 @@ def test_what_waits_for_a_slot_is_left_out_when_its_turn_comes() -> None:
     late, fine = desk.submit(queue, deadline=2 * MS), desk.submit(queue, deadline=9 * MS)
     (first,) = desk.launch()
     desk.finish(first, 1.4 * MS)
-    assert late.expired
+    assert late.state is EXPIRED
     (second,) = desk.launch()
     assert second.entries == [fine]
 
@@ -904,7 +906,7 @@ def test_a_split_request_is_left_out_as_a_whole() -> None:
     desk.teach(queue, *SIZES)
     big = desk.submit(queue, 10, deadline=1 * MS)
     assert desk.launch() == []
-    assert big.expired
+    assert big.state is EXPIRED
     assert (desk.policy.queued, queue.waiting.rows, desk.policy.expired) == (0, 0, 1)
 
 
@@ -943,7 +945,7 @@ def test_an_old_measurement_lets_a_probe_through() -> None:
     desk.now = TRUST / 2
     first = desk.submit(queue, deadline=desk.now + 20 * MS)
     assert desk.launch() == []
-    assert first.expired
+    assert first.state is EXPIRED
     desk.withdraw(first)
     desk.now = TRUST + 1 * MS
     second = desk.submit(queue, deadline=desk.now + 20 * MS)
@@ -992,11 +994,11 @@ def test_readmitted_from_the_queue_it_waits_once() -> None:
     first = desk.submit(queue, deadline=0.5 * MS)
     behind = [desk.submit(queue, 2) for _ in range(3)]
     desk.finish(running, 1 * MS)
-    assert first.expired
+    assert first.state is EXPIRED
     assert desk.policy.queued == 6
     (running,) = desk.launch()
     desk.launch(at=1 * MS + GRACE)  # readmitted while others wait
-    assert not first.expired
+    assert first.state is not EXPIRED
     assert desk.policy.queued == 5
     assert len(queue.waiting) == 3
     desk.run()
@@ -1011,9 +1013,9 @@ def test_readmitted_while_its_rest_still_stood_in_the_queue() -> None:
     others = [desk.submit(queue, 4, level=1) for _ in range(4)]  # ... behind these
     (batch,) = desk.launch()
     assert batch.entries == others[:1]
-    assert big.expired
+    assert big.state is EXPIRED
     desk.launch(at=0.5 * MS + GRACE)
-    assert not big.expired
+    assert big.state is not EXPIRED
     assert (len(queue.waiting), queue.waiting.rows) == (4, 21)
     desk.run()
     assert desk.answered == [*others, big]
@@ -1034,7 +1036,7 @@ def test_withdrawn_while_left_out() -> None:
 def test_parked_by_the_engine_because_its_deadline_had_passed() -> None:
     queue = Queue()
     desk = Desk()
-    request = Request(queue, deadline=-math.inf)
+    request = asked(queue, deadline=-math.inf)
     desk.policy.expire(request, desk.now)
     assert (desk.policy.queued, desk.policy.unanswered(), desk.policy.expired) == (0, 1, 1)
     assert desk.launch() == []
@@ -1109,7 +1111,7 @@ def test_a_slot_of_a_lane_that_dies_while_it_runs_on_another_is_answered_once_mo
     assert (third.slot.lane, third.lane) == (0, 1)
     assert desk.lane_died(0)
     desk.finish(third, 2 * MS)
-    assert third.slot not in desk.policy._places._free.get(0, [])
+    assert slot_of(third) not in desk.policy._pool
     later = desk.submit(queue)
     desk.run()
     assert desk.answered == [*requests[1:], later]
@@ -1173,7 +1175,7 @@ def test_drain_takes_out_what_is_not_running() -> None:
     desk.withdraw(withdrawn)
     split = desk.submit(other, 5)
     waiting = desk.submit(queue)
-    expired = Request(queue, deadline=0.0)
+    expired = asked(queue, deadline=0.0)
     desk.policy.expire(expired, desk.now)
     drained = desk.policy.drain()
     assert sorted(map(id, drained)) == sorted(map(id, [forming, split, waiting, expired]))
@@ -1211,21 +1213,22 @@ def test_a_failed_batch_teaches_nothing() -> None:
 
 def test_the_policy_needs_nothing_of_a_slot_but_its_lane() -> None:
     policy = Policy(PolicyOptions(max_batch_size=2), [LaneState(0)], [Slot()])
-    request = Request(Queue())
-    batch = policy.submit(request)
-    assert batch is not None
+    request = asked(Queue())
+    assert policy.hold(request)
+    batch = request.batch
     assert policy.next_batch(0.0) is batch
-    policy.finished(batch, 1.0, 1.0)
+    assert batch is not None
+    policy.finished(cast(Batch[Slot], batch), 1.0, 1.0)
     assert policy.in_flight == 0
 
 
 def test_a_batch_with_a_part_in_it_is_not_plain_even_before_it_is_staged() -> None:
     # The engine asks a plain batch's entries for their futures, which parts do not have.
-    whole = Request(Queue(), rows=3)
-    batch = Batch(whole.queue, slot=None)
+    split = asked(Queue(), rows=3)
+    batch = Batch(split.queue, Slot())
     assert batch.plain
-    batch.add(Chunk(whole, 0, 2))
+    batch.add(Chunk(split, 0, 2))
     assert not batch.plain
-    batch.entries[0].gone = True
+    batch.entries[0].state = OVER
     batch.compact()
     assert not batch.plain

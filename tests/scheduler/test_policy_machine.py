@@ -14,11 +14,12 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.scheduler.harness import MS, Desk, whole
+from tests.scheduler.harness import MS, AnyBatch, Desk, slot_of
 from trtasync.errors import QueueFull
-from trtasync.scheduler import Batch, Chunk, LaneState, Queue, Request
-from trtasync.scheduler.waiting import AGEING
-from trtasync.scheduler.work import LEVELS, Entry
+from trtasync.scheduler import Chunk, LaneState, Queue, Request
+from trtasync.scheduler.queues import AGEING
+from trtasync.scheduler.requests import LEVELS, Entry, whole
+from trtasync.scheduler.states import EXPIRED, QUEUED, RUNNING
 
 pytestmark = pytest.mark.timeout(300)  # several seconds each on a machine of its own
 
@@ -108,10 +109,10 @@ class PolicyMachine(RuleBasedStateMachine):
         )
         self.sizes = sizes
         self.delay = delay
-        self.queues = [Queue(layout) for layout in range(len(costs))]
+        self.queues = [Queue() for _ in costs]
         if warm:
-            for queue in self.queues:
-                first, each = self.costs[queue.layout]
+            for number, queue in enumerate(self.queues):
+                first, each = self.costs[number]
                 self.desk.teach(
                     queue,
                     *range(1, capacity + 1),
@@ -141,7 +142,7 @@ class PolicyMachine(RuleBasedStateMachine):
             request
             for request in self.live
             if request.level > level
-            and not request.expired
+            and request.state is not EXPIRED
             and not any(self.is_launched(entry) for entry in entries_of(request))
         ]
         try:
@@ -262,13 +263,13 @@ class PolicyMachine(RuleBasedStateMachine):
         if displaced:
             assert excess <= 0 < excess + displaced[-1].rows
             first = min(rank(request) for request in displaced)
-            assert all(rank(request) <= first for request in worse if not request.expired)
+            assert all(rank(request) <= first for request in worse if request.state is not EXPIRED)
         else:
             assert excess <= 0
 
     # -- how the model takes it ------------------------------------------------------------------
 
-    def have_left(self, batch: Batch) -> list[Entry]:
+    def have_left(self, batch: AnyBatch) -> list[Entry]:
         """The policy's hook."""
         left = [entry for entry in batch.entries if whole(entry) in self.leaving]
         for entry in left:
@@ -279,11 +280,11 @@ class PolicyMachine(RuleBasedStateMachine):
         if request in self.live:
             self.live.remove(request)
 
-    def cost(self, batch: Batch) -> float:
-        first, each = self.costs[int(batch.queue.layout)]
+    def cost(self, batch: AnyBatch) -> float:
+        first, each = self.costs[self.queues.index(batch.queue)]
         return first + each * batch.run_rows
 
-    def end(self, batch: Batch, at: float, failed: bool = False, lent: bool = False) -> None:
+    def end(self, batch: AnyBatch, at: float, failed: bool = False, lent: bool = False) -> None:
         if failed:
             for entry in batch.entries:
                 self.forget(whole(entry))
@@ -299,7 +300,7 @@ class PolicyMachine(RuleBasedStateMachine):
         expected = [
             request
             for request in self.live
-            if request.expired
+            if request.state is EXPIRED
             or sum(entry.rows for entry in entries_of(request) if self.is_launched(entry))
             < request.rows
         ]
@@ -311,14 +312,14 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @staticmethod
     def is_launched(entry: Entry) -> bool:
-        return entry.batch is not None and entry.batch.running
+        return entry.batch is not None and entry.batch.state is RUNNING
 
     def queued(self) -> int:
         return sum(
             request.rows
             - sum(entry.rows for entry in entries_of(request) if self.is_launched(entry))
             for request in self.live
-            if not request.expired
+            if request.state is not EXPIRED
         )
 
     # -- what always holds -----------------------------------------------------------------------
@@ -333,8 +334,8 @@ class PolicyMachine(RuleBasedStateMachine):
     @invariant()
     def only_what_has_a_deadline_is_left_out(self) -> None:
         for request in self.live:
-            assert request.gone == request.expired
-            assert not request.expired or request.deadline < math.inf
+            assert request.state in (QUEUED, EXPIRED)
+            assert request.state is QUEUED or request.deadline < math.inf
 
     @invariant()
     def every_staged_row_lies_in_its_slot(self) -> None:
@@ -342,10 +343,10 @@ class PolicyMachine(RuleBasedStateMachine):
         for batch in self.forming():
             assert 0 < batch.rows <= batch.size <= self.desk.capacity
             for entry in batch.entries:
-                if not entry.gone and entry not in unstaged:
+                if entry.state is QUEUED and entry not in unstaged:
                     offset = entry.offset if isinstance(entry, Chunk) else 0
                     for index in range(entry.rows):
-                        row = batch.slot.held[entry.row + index]
+                        row = slot_of(batch).held[entry.row + index]
                         assert row == (whole(entry), offset + index)
 
     @invariant()
@@ -357,13 +358,13 @@ class PolicyMachine(RuleBasedStateMachine):
         if any(slot not in taken for slot in usable):
             assert all(queue.waiting.rows == 0 for queue in self.queues)
 
-    def forming(self) -> list[Batch]:
+    def forming(self) -> list[AnyBatch]:
         found = {
             id(entry.batch): entry.batch
             for request in self.live
-            if not request.expired
+            if request.state is not EXPIRED
             for entry in entries_of(request)
-            if entry.batch is not None and not entry.batch.running
+            if entry.batch is not None and entry.batch.state is not RUNNING
         }
         return list(found.values())
 
@@ -373,7 +374,7 @@ class PolicyMachine(RuleBasedStateMachine):
         if not self.alive():
             return
         assert policy.wake_at > desk.now
-        if any(request.expired for request in self.live):
+        if any(request.state is EXPIRED for request in self.live):
             assert policy.wake_at < math.inf
         if policy.queued and not desk.running:
             assert policy.wake_at < math.inf

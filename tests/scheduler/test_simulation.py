@@ -11,8 +11,8 @@ from statistics import fmean, median
 
 import pytest
 
-from tests.scheduler.harness import MS, Slot, linear
-from trtasync.scheduler import Batch, LaneState, Policy, PolicyOptions, Queue, Request
+from tests.scheduler.harness import MS, Slot, asked, linear
+from trtasync.scheduler import Batch, LaneState, Policy, PolicyOptions, Queue
 
 LARGEST = 32
 CAPACITY = LARGEST / linear(LARGEST)
@@ -60,9 +60,9 @@ class Simulation:
             max_queue_delay=self.max_queue_delay,
         )
         policy = Policy(options, states, [Slot() for _ in range(2 * self.lanes)])
-        queues = [Queue(index) for index in range(len(self.shares))]
+        queues = [Queue() for _ in self.shares]
         self.waits = [[] for _ in queues]
-        work: dict[Batch, float] = {}  # seconds of work left of what is running
+        work: dict[Batch[Slot], float] = {}  # seconds of work left of what is running
         now, arrival = 0.0, chance.expovariate(self.rate)
         while arrival < seconds or policy.queued or policy.in_flight:
             speed = 1.0 if len(work) < 2 else self.speed
@@ -75,23 +75,25 @@ class Simulation:
             now = then
             if first is not None and now == end:
                 del work[first]
-                self._answer(first, policy, now)
+                self._answer(first, queues.index(first.queue), policy, now)
             elif now == coming:
                 (queue,) = chance.choices(queues, self.shares)
                 deadline = now + self.patience if self.told else math.inf
-                policy.submit(Request(queue, deadline=deadline, arrival=now))
+                request = asked(queue, deadline=deadline, arrival=now)
+                if not policy.hold(request):
+                    policy.place(request)
                 policy.placements.clear()
                 self.arrived += 1
                 arrival += chance.expovariate(self.rate)
             while (ready := policy.next_batch(now)) is not None:
-                work[ready] = self.cost(ready.queue.layout, ready.run_rows)
+                work[ready] = self.cost(queues.index(ready.queue), ready.run_rows)
             policy.placements.clear()
         return self
 
-    def _answer(self, batch: Batch, policy: Policy, now: float) -> None:
+    def _answer(self, batch: Batch[Slot], queue: int, policy: Policy[Slot], now: float) -> None:
         for request in batch.entries:
             # what was left out is computed after all, as nobody withdraws it here: too late
-            self.waits[batch.queue.layout].append(now - request.arrival)
+            self.waits[queue].append(now - request.arrival)
         policy.finished(batch, now, now - batch.started if self.learns else None)
         batch.entries = []
 

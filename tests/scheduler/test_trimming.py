@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from tests.scheduler.harness import MS, Desk, linear
-from trtasync.scheduler import Batch, LaneState, Queue, Request
+from tests.scheduler.harness import MS, AnyBatch, Desk, linear
+from trtasync.scheduler import LaneState, Queue, Request
 from trtasync.scheduler.cuts import EXTRA
 
 SIZES = (1, 2, 4, 8, 16, 32)
@@ -24,7 +24,7 @@ def desk_of(queue: Queue, **options: object) -> Desk:
     return desk
 
 
-def launched(desk: Desk) -> Batch:
+def launched(desk: Desk) -> AnyBatch:
     (batch,) = desk.launch()
     return batch
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.scheduler.harness import asked
 from trtasync.scheduler import Queue, Request
-from trtasync.scheduler.waiting import AGEING, WaitingLine, urgency
-from trtasync.scheduler.work import DEFAULT_LEVEL, LEVELS
+from trtasync.scheduler.queues import AGEING, WaitingLine, urgency
+from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
+from trtasync.scheduler.states import OVER
 
-GROUP = Queue()
+QUEUE = Queue()
 
 
 def request(
@@ -21,7 +23,7 @@ def request(
     deadline: float = math.inf,
     rows: int = 1,
 ) -> Request:
-    return Request(GROUP, rows, level, deadline, arrival)
+    return asked(QUEUE, rows, level, deadline, arrival)
 
 
 def order(*requests: Request) -> list[int]:
@@ -131,7 +133,7 @@ def test_withdrawing_leaves_nothing_behind() -> None:
     for one in requests:
         line.push(one)
     for alive, one in zip(range(999, -1, -1), requests, strict=True):
-        one.gone = True
+        one.state = OVER
         line.withdraw(one)
         assert len(line) == line.rows == alive
         # withdrawn ones kept are never more than the rest: no pile of dead requests
@@ -155,7 +157,7 @@ def test_withdrawing_is_constant_amortised() -> None:
     for one in requests:
         line.push(one)
     for one in reversed(requests):
-        one.gone = True
+        one.state = OVER
         line.withdraw(one)
     assert 0 < line.looked_at <= 3 * len(requests)
 
@@ -165,10 +167,10 @@ def test_drain_takes_everything_that_is_not_withdrawn() -> None:
     requests = [request(arrival=float(-i)) for i in range(10)]
     for one in requests:
         line.push(one)
-    requests[3].gone = True
+    requests[3].state = OVER
     line.withdraw(requests[3])
     expected = {id(one) for one in requests if one is not requests[3]}
-    assert {id(one) for one in line.requests()} == expected
+    assert {id(one) for one in line.entries()} == expected
     assert {id(one) for one in line.drain()} == expected
     assert line.head() is None
     assert line.rows == len(line) == 0
@@ -227,7 +229,7 @@ def test_the_line_behaves_like_a_sorted_list(steps: list[Step]) -> None:
             line.took(1)
         elif action == "withdraw" and expected:
             one = expected[number % len(expected)]
-            one.gone = True
+            one.state = OVER
             line.withdraw(one)
             naive.remove(one)
         elif action == "sweep":
@@ -236,4 +238,4 @@ def test_the_line_behaves_like_a_sorted_list(steps: list[Step]) -> None:
         assert len(line) == len(left)
         assert line.rows == sum(one.rows - one.placed for one in left)
         assert line.head() is (left[0] if left else None)
-        assert {id(one) for one in line.requests()} == {id(one) for one in left}
+        assert {id(one) for one in line.entries()} == {id(one) for one in left}

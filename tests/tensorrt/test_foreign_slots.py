@@ -35,7 +35,7 @@ class Opened:
         slot.bind(signature.queue).write(0, len(x), arrays)
         rows = next(size for size in (1, 2, 4) if size >= len(x))
         there = threading.Event()
-        if not slot.staged(there.set):  # a copy thread is at it
+        if slot.copies is not None and not slot.copies.done(there.set):  # a copy thread is at it
             assert there.wait(10)
         slot.pad(len(x), rows)
         self.lanes[lane].lane.launch(slot, rows)

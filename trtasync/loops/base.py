@@ -29,6 +29,10 @@ class Future(Protocol):
 class EventLoop(Protocol):
     """See the module's docstring. All but `wake_from_thread` are for the loop's own thread."""
 
+    callback: Callable[[], None]
+    """What `wake` runs; set by who wakes it."""
+    due: float
+    """The time set by `wake_at`."""
     future: Callable[[], Future]
     done_error: type[Exception]
     """What a future raises that is done already (asyncio's own class: importing asyncio takes a
@@ -39,11 +43,11 @@ class EventLoop(Protocol):
     Raises WrongLoop when the caller runs in another loop or thread."""
 
     def check(self) -> None:
-        """Raise WrongLoop unless a task of this loop is calling; `deadline` may see the thread
-        only, because it runs once a request and this once a loop iteration."""
+        """Raise WrongLoop unless this loop is running; `deadline` may see the thread only, because
+        it runs once a request and this once a turn of the loop."""
 
     def wake(self) -> None:
-        """Run the callback once, after what is ready now."""
+        """Run `callback` once, after what is ready now."""
 
     def wake_at(self, when: float) -> None:
         """Ring at a time, instead of at the one set before; inf for never."""
@@ -60,6 +64,10 @@ class EventLoop(Protocol):
 
     def wrong(self) -> WrongLoop:
         """The error for a caller that this loop does not run."""
+
+
+def do_nothing() -> None:
+    """The callback of a loop that nobody wakes yet."""
 
 
 class Home:

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from trtasync.errors import WrongLoop
-from trtasync.loops.base import Future, Home
+from trtasync.loops.base import Future, Home, do_nothing
 
 _SCOPE_ATTRIBUTES = ("_cancel_called", "_deadline", "_parent_scope", "_shield")
 
@@ -90,14 +90,13 @@ class AsyncioLoop:
 
     done_error: type[Exception] = asyncio.InvalidStateError
 
-    def __init__(self, callback: Callable[[], None]):
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._callback = callback
+        self.callback: Callable[[], None] = do_nothing
         self._woken = False
         self._woken_from_thread = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
+        self.due = math.inf
         self._closed = False
         # Whoever rings is a caller: what runs then must not see that caller's context variables.
         self._context = contextvars.Context()
@@ -109,7 +108,8 @@ class AsyncioLoop:
         self.now: Callable[[], float] = time.monotonic if same_clock else self._loop.time
 
     def check(self) -> None:
-        if threading.get_ident() != self._thread or asyncio.current_task(self._loop) is None:
+        # the running loop and not the current task: a protocol's callbacks run in none
+        if asyncio._get_running_loop() is not self._loop:
             raise self.wrong()
 
     def wake(self) -> None:
@@ -120,22 +120,22 @@ class AsyncioLoop:
     def _fire(self) -> None:
         self._woken = False
         if not self._closed:
-            self._callback()
+            self.callback()
 
     def wake_at(self, when: float) -> None:
-        if when == self._timer_at:
+        if when == self.due:
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._timer_at = math.inf
+            self.due = math.inf
         if when < math.inf and not self._closed:
             self._timer = self._loop.call_at(when, self._alarmed, context=self._context)
-            self._timer_at = when
+            self.due = when
 
     def _alarmed(self) -> None:
         self._timer = None
-        self._timer_at = math.inf
+        self.due = math.inf
         self.wake()
 
     def wake_from_thread(self) -> None:
@@ -156,7 +156,7 @@ class AsyncioLoop:
         self.wake()
 
     def wake_last(self, callback: Callable[[], None]) -> bool:
-        self._callback = callback
+        self.callback = callback
         if self._closed or not self._loop.is_running():
             return False
         self.wake_from_thread()

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 from trtasync.errors import WrongLoop
-from trtasync.loops.base import Future, Home
+from trtasync.loops.base import Future, Home, do_nothing
 
 
 class AlreadyDone(Exception):
@@ -19,13 +19,13 @@ class TrioLoop:
 
     done_error: type[Exception] = AlreadyDone
 
-    def __init__(self, callback: Callable[[], None]):
-        self._callback = callback
+    def __init__(self) -> None:
+        self.callback: Callable[[], None] = do_nothing
         self._woken = False
         self._parked = False
         self._closed = False
         self._ended = False
-        self._when = math.inf
+        self.due = math.inf
         self._scope: trio.CancelScope | None = None
         self._token = trio.lowlevel.current_trio_token()
         self.now: Callable[[], float] = trio.current_time
@@ -51,7 +51,7 @@ class TrioLoop:
             self._parked = trio.lowlevel.reschedule(self._task) is not None
 
     def wake_at(self, when: float) -> None:
-        self._when = when
+        self.due = when
         if self._parked and self._scope is not None:
             self._scope.deadline = when
 
@@ -62,7 +62,7 @@ class TrioLoop:
             self._closed = True
 
     def wake_last(self, callback: Callable[[], None]) -> bool:
-        self._callback = callback
+        self.callback = callback
         self.wake_from_thread()
         return not (self._closed or self._ended)
 
@@ -80,17 +80,17 @@ class TrioLoop:
                 if self._closed:
                     return
                 self._woken = False
-                self._callback()
+                self.callback()
         except trio.Cancelled:
             self._ended = True  # trio ends its system tasks last
             raise
 
     async def _park(self) -> None:
-        with trio.CancelScope(deadline=self._when) as self._scope:
+        with trio.CancelScope(deadline=self.due) as self._scope:
             self._parked = True
             await trio.lowlevel.wait_task_rescheduled(self._unpark)
         if self._scope.cancelled_caught:
-            self._when = math.inf
+            self.due = math.inf
 
     def _unpark(self, _: Any) -> trio.lowlevel.Abort:
         self._parked = False

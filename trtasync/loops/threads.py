@@ -41,17 +41,18 @@ async def in_thread(
             if not future.done():
                 future.set_result(None)
 
-    bell = current_loop(wake)
+    loop = current_loop()
+    loop.callback = wake
 
     def run() -> None:
         try:
             outcome.append((True, work()))
         except BaseException as error:
             outcome.append((False, error))
-        bell.wake_from_thread()
+        loop.wake_from_thread()
 
     async def ended() -> None:
-        waiting[:] = [bell.future()]
+        waiting[:] = [loop.future()]
         if not outcome:
             await waiting[0]
 
@@ -72,7 +73,7 @@ async def in_thread(
                 with suppress(cancellation):
                     await ended()
     finally:
-        bell.close()
+        loop.close()
     thread.join()
     succeeded, value = outcome[0]
     try:

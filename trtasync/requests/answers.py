@@ -11,36 +11,6 @@ from trtasync.requests.signature import Array, Signature
 
 Answer = TypeVar("Answer")
 
-SHARED_ROW_BYTES = 1024
-"""Rows up to this size are handed out as views of one copy of the batch's output: a row kept for
-long keeps max_batch_size such rows alive at most. Larger rows are copied one by one."""
-
-
-LARGE_ANSWER_BYTES = 1 << 20
-"""From this size on an answer that is the whole of an output is not copied once more. Smaller ones
-are: memory of a runtime's own keeps its arena alive, which may be hundreds of megabytes."""
-
-
-def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
-    """The first `rows` rows of an output, as arrays of their own.
-
-    Args:
-        output: rows first.
-        rows: how many are wanted.
-        lent: the output's memory will be written again.
-    """
-    if output.ndim == 1:
-        return [output[row : row + 1].copy().reshape(()) for row in range(rows)]
-    if (
-        len(output) == 1
-        and not lent
-        and (output.base is None or output.nbytes >= LARGE_ANSWER_BYTES)
-    ):
-        return [output[0]]
-    if output.nbytes <= SHARED_ROW_BYTES * len(output):
-        return list(output[:rows].copy())
-    return [output[row].copy() for row in range(rows)]
-
 
 def take(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
     """Copies of rows `start` to `start + rows` of every output."""
@@ -70,7 +40,7 @@ def join(pieces: Sequence[Sequence[Array]]) -> list[Array]:
 
 
 def shape_answer(
-    signature: Signature, names: Sequence[str], outputs: Sequence[Array], lent: bool = False
+    signature: Signature[Any], names: Sequence[str], outputs: Sequence[Array], lent: bool = False
 ) -> Any:
     """Give the outputs of one request the form its caller expects.
 
@@ -102,7 +72,7 @@ def shape_answer(
     return dict(zip(names, shaped, strict=True))
 
 
-def as_it_is(signature: Signature, names: Sequence[str], outputs: Sequence[Array]) -> Any:
+def as_it_is(signature: Signature[Any], names: Sequence[str], outputs: Sequence[Array]) -> Any:
     """The outputs of a run that was one request's, nothing moved, cut or left out of them."""
     if signature.single and len(outputs) == 1:
         return outputs[0]

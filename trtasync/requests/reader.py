@@ -6,7 +6,7 @@ look-up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from trtasync.model.axes import is_anonymous
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
 from trtasync.requests.host_arrays import as_host_array, fingerprint, is_on_device, own
 from trtasync.requests.padding import RowPad, find_cuts, read_padding
-from trtasync.requests.signature import Array, Layout, Shape, Signature
+from trtasync.requests.signature import Array, Layout, QueueT, Shape, Signature, Staged
 
 Adopt = Callable[[TensorSpec, Any], Any]
 """From a spec and a value to something that slots can stage (with shape and dtype), or None."""
@@ -31,14 +31,14 @@ def nothing(spec: TensorSpec, value: Any) -> None:
     """Take nothing over: for backends whose memory is the host's."""
 
 
-class RequestReader:
+class RequestReader(Generic[QueueT]):
     """Checks requests against a model's specs and sorts them into queues of one layout."""
 
     def __init__(
         self,
         spec: ModelSpec,
         padding: Mapping[str, Pad],
-        make_queue: Callable[[Layout], Any],
+        make_queue: Callable[[Layout], QueueT],
         adopt: Adopt = nothing,
     ):
         """Check the padding rules against the model.
@@ -61,16 +61,16 @@ class RequestReader:
         rows_first = all(tensor.batch_axis in (0, None) for tensor in spec.inputs)
         self._adopt = adopt if not any(self._pads) and (rows_first or not spec.batched) else nothing
         self._row_axes = tuple(tensor.batch_axis for tensor in self._row_inputs)
-        self._queues: dict[Any, Any] = {}
+        self._queues: dict[Any, tuple[QueueT, Layout]] = {}
         self._kept = 0
-        self.arrays: dict[Shape, Signature] = {}
+        self.arrays: dict[Shape, Signature[QueueT]] = {}
         """Signatures of requests that were one bare array, by its shape, where it is staged as it
         is: the hot path looks here."""
-        self._single: dict[Any, Signature] = {}
-        self._named: dict[Any, Signature] = {}
+        self._single: dict[Any, Signature[QueueT]] = {}
+        self._named: dict[Any, Signature[QueueT]] = {}
         self.dtype = spec.inputs[0].dtype
 
-    def read(self, inputs: Any) -> tuple[Signature, Any]:
+    def read(self, inputs: Any) -> tuple[Signature[QueueT], Staged]:
         """Check one request.
 
         Args:
@@ -107,7 +107,7 @@ class RequestReader:
             arrays = tuple(map(arrange, arrays, self._row_axes))
         return signature, (arrays[0] if len(arrays) == 1 else arrays)
 
-    def _keep(self, signature: Signature, key: Any) -> None:
+    def _keep(self, signature: Signature[QueueT], key: Any) -> None:
         signatures = self._single if signature.single else self._named
         if len(signatures) >= MAX_SIGNATURES:
             self._forget()
@@ -193,7 +193,7 @@ class RequestReader:
 
     def _new_signature(
         self, shapes: tuple[Shape, ...], shared: tuple[Array, ...], single: bool
-    ) -> Signature:
+    ) -> Signature[QueueT]:
         sample, rows = self._rows(shapes)
         lengths = tuple(
             self._row_shape(spec, shape, sample)
@@ -201,10 +201,15 @@ class RequestReader:
         )
         self._check_dims(lengths)
         padded = tuple(map(_padded, self._row_inputs, lengths, self._pads))
-        queue = self._queue(padded, shared)
+        queue, layout = self._queue(padded, shared)
         cuts = find_cuts(self._spec, self._pads, lengths, padded)
         bare = sample or not self._spec.batched
-        return Signature(queue, rows, bare, single, cuts, self._answer_axes(bare, sample))
+        axes = self._answer_axes(bare, sample)
+        content = [
+            ((rows, *shape), spec.dtype)
+            for spec, shape in zip(self._row_inputs, lengths, strict=True)
+        ]
+        return Signature(queue, layout, rows, bare, single, cuts, axes, content)
 
     def _row_shape(self, spec: TensorSpec, shape: Shape, sample: bool) -> Shape:
         """Of what the slot calls a row: without the batch axis, or, alone, the whole of it."""
@@ -220,10 +225,10 @@ class RequestReader:
         moved = any(spec.batch_axis for spec in (*self._row_inputs, *self._spec.outputs))
         return axes if moved else None
 
-    def _queue(self, padded: tuple[Shape, ...], shared: tuple[Array, ...]) -> Any:
+    def _queue(self, padded: tuple[Shape, ...], shared: tuple[Array, ...]) -> tuple[QueueT, Layout]:
         key = (padded, tuple(map(fingerprint, shared)))
-        queue = self._queues.get(key)
-        if queue is None:
+        known = self._queues.get(key)
+        if known is None:
             fills = tuple(None if pad is None else (pad.axis, pad.value) for pad in self._pads)
             size = sum(array.nbytes for array in shared)
             if self._kept + size > MAX_SHARED_BYTES:
@@ -232,9 +237,9 @@ class RequestReader:
             kept = list(zip(self._spec.shared_inputs, map(own, shared), strict=True))
             values = tuple(tuple(map(int, array.ravel())) for spec, array in kept if spec.host)
             arrays = tuple(array for spec, array in kept if not spec.host)
-            queue = self._make_queue(Layout(padded, fills, values, arrays))
-            self._queues[key] = queue
-        return queue
+            layout = Layout(padded, fills, values, arrays)
+            known = self._queues[key] = (self._make_queue(layout), layout)
+        return known
 
     def _rows(self, shapes: tuple[Shape, ...]) -> tuple[bool, int]:
         """(the batch axis was left out, rows), judged by rank."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from trtasync.errors import InvalidInput
 from trtasync.memory.slots import Views
+from trtasync.memory.staging import Copies
 from trtasync.model.profiles import Shape
 from trtasync.model.tensors import ModelSpec, TensorSpec
 from trtasync.requests.signature import Array, Layout
@@ -27,13 +28,24 @@ class Slot(Protocol):
     """The memory of one batch; see `trtasync.memory.slots.HostSlot`, which most backends use."""
 
     lane: int | None
+    """Index of the lane it belongs to; None: any lane runs it."""
     outputs: list[Array]
+    """What the last run gave, rows first."""
+    batch: object
+    """The batch it is turned to; set by who binds it."""
+    holds_more: bool
+    """It holds memory that `let_go` may give up."""
+
+    @property
+    def views(self) -> Views | None:
+        """Of the layout that it is turned to."""
+
+    @property
+    def copies(self) -> Copies | None:
+        """Copies of rows that are on their way; None where the caller makes them all."""
 
     def bind(self, layout: Layout) -> Views:
-        """Turn the empty slot to a `layout` and give the views that stage rows into it."""
-
-    def staged(self, ring: Callable[[], None]) -> bool:
-        """True when every row written is there; otherwise `ring` is called (by any thread) then."""
+        """Turn the empty slot to a layout and give the views that stage rows into it."""
 
     def let_go(self) -> bool:
         """The batch has ended and its answers are out: forget arrays of callers. True if it holds

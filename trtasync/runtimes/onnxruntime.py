@@ -330,6 +330,7 @@ class _BoundSlot(HostSlot):
 
     def __init__(self, spec: ModelSpec, capacity: int):
         super().__init__(spec, capacity)
+        self.holds_more = False  # outputs are its own
         self.results = []
         for shape, output in _results(spec, capacity):
             memory = self.allocate(_bytes(shape, output))
@@ -382,6 +383,7 @@ class _BoundLane(_FreshLane):
         feed = self._feed(slot.views, rows)
         results = self._session.run(self._outputs, feed, self._options)
         slot.outputs = self._arrangement.outputs(results, rows)
+        slot.holds_more = True
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()

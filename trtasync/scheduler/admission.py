@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Iterable
 
 from trtasync.errors import QueueFull, RequestTooLarge, TrtasyncError
+from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.options import PolicyOptions
 from trtasync.scheduler.ranks import Ranks
 from trtasync.scheduler.rate import ServiceRate
-from trtasync.scheduler.work import DEFAULT_LEVEL, Batch, Chunk, Request
+from trtasync.scheduler.requests import DEFAULT_LEVEL, Request, whole
+from trtasync.scheduler.slot_pool import SlotLike
 
 LEAST = 2
 """Largest batches that may wait whatever `max_queue_time` says: one that goes when the device is
@@ -103,14 +105,14 @@ class Admission:
         if self._ranks is not None:
             self._ranks.discard(request)
 
-    def launched(self, batch: Batch, queued: int) -> None:
+    def launched(self, batch: Batch[SlotLike], queued: int) -> None:
         """A batch goes, and `queued` rows are left."""
         if 2 * queued <= self._limit:
             self._ranks = None
         for entry in batch.entries:
-            self.left(entry.whole if isinstance(entry, Chunk) else entry)
+            self.left(whole(entry))
 
-    def finished(self, batch: Batch, queued: int, now: float) -> None:
+    def finished(self, batch: Batch[SlotLike], queued: int, now: float) -> None:
         """A batch is done while `queued` rows wait; only for `max_queue_time`."""
         assert self._time is not None
         self._rate.finished(batch.size, batch.arrival, queued, now)

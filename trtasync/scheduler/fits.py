@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from trtasync.scheduler.cost import TRUST, CostCurve, bucket
-from trtasync.scheduler.waiting import urgency
-from trtasync.scheduler.work import Chunk, Entry, padded
+from trtasync.scheduler.options import padded
+from trtasync.scheduler.queues import urgency
+from trtasync.scheduler.requests import Entry, whole
 
 SOON = 1e-9
 """Seconds that stand for a time of which nothing is believed: such a size is tried."""
@@ -133,8 +134,8 @@ class Fit:
 
 
 def _due(entry: Entry) -> float:
-    whole = entry.whole if isinstance(entry, Chunk) else entry
-    return math.inf if whole.chunks and whole.begun else entry.deadline
+    request = whole(entry)
+    return math.inf if request.chunks and request.begun else entry.deadline
 
 
 def _urgency(entry: Entry) -> float:

@@ -108,9 +108,9 @@ async def test_large_shared_inputs_are_not_kept_without_end(make: Make) -> None:
             w = np.full((256, 256), value, np.float32)
             answer = await engine.infer({"x": np.ones((1, 256), np.float32), "w": w})
             assert answer["y"][0, 0] == 256 * value
-            (group,) = list(engine._reader._queues.values())[-1:]
-            kept.append(weakref.ref(group.layout.shared[0]))
-        del group
+            _, layout = list(engine._reader._queues.values())[-1]
+            kept.append(weakref.ref(layout.shared[0]))
+        del layout
         gc.collect()
         alive = sum(ref() is not None for ref in kept)
         assert alive * w.nbytes <= MAX_SHARED_BYTES + 4 * w.nbytes

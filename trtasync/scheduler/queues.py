@@ -1,9 +1,19 @@
-"""The line of requests for which no slot was free, in the order in which they will be staged."""
+"""Queues: the requests that can share batches, and the line of those that wait for a slot."""
 
 import heapq
 from collections import deque
 from itertools import count, islice
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
+
+from trtasync.scheduler.cost import CostCurve
+from trtasync.scheduler.requests import Entry
+from trtasync.scheduler.states import QUEUED
+
+if TYPE_CHECKING:
+    from trtasync.scheduler.batches import Batch
+    from trtasync.scheduler.slot_pool import SlotLike
+
+Item: TypeAlias = tuple[float, int, Entry]
 
 AGEING = 10.0
 """Seconds of waiting that lift a request by one priority level. Also the horizon of the order by
@@ -32,50 +42,50 @@ class WaitingLine:
     __slots__ = ("_gone", "_heap", "_line", "_serial", "rows")
 
     def __init__(self) -> None:
-        self._line: deque[tuple[float, int, Any]] = deque()
-        self._heap: list[tuple[float, int, Any]] = []
+        self._line: deque[Item] = deque()
+        self._heap: list[Item] = []
         self._serial = count()
         self._gone = 0
         self.rows = 0
         """Rows waiting, withdrawn ones not counted."""
 
-    def push(self, request: Any) -> None:
-        """Put a request (with its unplaced rows) in its place."""
-        key = urgency(request.level, request.arrival, request.deadline)
-        item = (key, next(self._serial), request)
-        self.rows += request.rows - request.placed
+    def push(self, entry: Entry) -> None:
+        """Put an entry (with its unplaced rows) in its place."""
+        key = urgency(entry.level, entry.arrival, entry.deadline)
+        item = (key, next(self._serial), entry)
+        self.rows += entry.rows - entry.placed
         if not self._line or key >= self._line[-1][0]:
             self._line.append(item)
         else:
             heapq.heappush(self._heap, item)
 
-    def head(self) -> Any | None:
+    def head(self) -> Entry | None:
         """The next request, or None."""
         while (source := self._first()) is not None:
-            request = source[0][2]
-            if not request.gone:
-                return request
+            entry = source[0][2]
+            if entry.state is QUEUED:
+                return entry
             self._drop_first(source)
             self._gone -= 1
         return None
 
-    def pop(self) -> Any:
+    def pop(self) -> Entry:
         """Take the next request out; there must be one."""
-        request = self.head()
+        entry = self.head()
         source = self._first()
-        assert request is not None
+        assert entry is not None
         assert source is not None
         self._drop_first(source)
-        self.rows -= request.rows - request.placed
-        return request
+        self.rows -= entry.rows - entry.placed
+        return entry
 
     def took(self, rows: int) -> None:
         """`rows` rows of the head were placed; it stays the head with the rest."""
         self.rows -= rows
 
-    def withdraw(self, request: Any) -> None:
-        """A waiting request was marked gone."""
-        self.rows -= request.rows - request.placed
+    def withdraw(self, entry: Entry) -> None:
+        """A waiting entry is not queued any more."""
+        self.rows -= entry.rows - entry.placed
         self._gone += 1
         if self._gone * 2 > len(self._line) + len(self._heap):
             self.sweep()
@@ -83,8 +93,8 @@ class WaitingLine:
     def sweep(self) -> None:
         """Forget withdrawn requests now."""
         if self._gone:
-            self._line = deque(item for item in self._line if not item[2].gone)
-            self._heap = [item for item in self._heap if not item[2].gone]
+            self._line = deque(item for item in self._line if item[2].state is QUEUED)
+            self._heap = [item for item in self._heap if item[2].state is QUEUED]
             heapq.heapify(self._heap)
             self._gone = 0
 
@@ -94,22 +104,22 @@ class WaitingLine:
         self._heap = [item for item in self._heap if item[2].mend()]
         heapq.heapify(self._heap)
         self._gone = 0
-        self.rows = sum(request.rows - request.placed for request in self.requests())
+        self.rows = sum(entry.rows - entry.placed for entry in self.entries())
 
-    def last(self, count: int) -> list[Any]:
+    def last(self, count: int) -> list[Entry]:
         """So many at most of those that came in order, the least urgent first, and as many of the
         others: under one patience these have the most time left."""
-        line = (item[2] for item in reversed(self._line) if not item[2].gone)
-        heap = (item[2] for item in self._heap if not item[2].gone)
+        line = (item[2] for item in reversed(self._line) if item[2].state is QUEUED)
+        heap = (item[2] for item in self._heap if item[2].state is QUEUED)
         return [*islice(line, count), *islice(heap, count)]
 
-    def requests(self) -> list[Any]:
+    def entries(self) -> list[Entry]:
         """What waits, in no order."""
-        return [item[2] for item in (*self._line, *self._heap) if not item[2].gone]
+        return [item[2] for item in (*self._line, *self._heap) if item[2].state is QUEUED]
 
-    def drain(self) -> list[Any]:
+    def drain(self) -> list[Entry]:
         """Take everything out."""
-        found = self.requests()
+        found = self.entries()
         self._line.clear()
         self._heap.clear()
         self._gone = 0
@@ -119,14 +129,33 @@ class WaitingLine:
     def __len__(self) -> int:
         return len(self._line) + len(self._heap) - self._gone
 
-    def _first(self) -> Any:
+    def _first(self) -> deque[Item] | list[Item] | None:
         line, heap = self._line, self._heap
         if heap and (not line or heap[0] < line[0]):
             return heap
         return line or None
 
-    def _drop_first(self, source: Any) -> None:
+    def _drop_first(self, source: deque[Item] | list[Item]) -> None:
         if source is self._heap:
             heapq.heappop(self._heap)
         else:
             self._line.popleft()
+
+
+class Queue:
+    """Requests that can share a batch: one row shape.
+
+    Attributes:
+        cost: learned t(batch).
+        forming: its batch with room, or None.
+        waiting: requests for which no slot was free.
+        turn: serial of its current place among the queues that wait for a slot; 0 for none.
+    """
+
+    __slots__ = ("cost", "forming", "turn", "waiting")
+
+    def __init__(self) -> None:
+        self.cost = CostCurve()
+        self.forming: Batch[SlotLike] | None = None
+        self.waiting = WaitingLine()
+        self.turn = 0

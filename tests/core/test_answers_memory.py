@@ -9,7 +9,7 @@ import pytest
 
 from support.helpers import MODELS, Array, ended, hold, opened, row, rows, start, submit_all, tensor
 from trtasync import open_engine
-from trtasync.requests.answers import LARGE_ANSWER_BYTES, SHARED_ROW_BYTES, plain_rows
+from trtasync.core.completion import LARGE_ANSWER_BYTES, SHARED_ROW_BYTES, plain_rows
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -88,5 +88,5 @@ async def test_a_slot_keeps_no_outputs_of_the_runtime() -> None:
     async with opened(backend) as engine:
         await engine.infer(rows([1, 2]))
         gc.collect()
-        slots = engine._dispatcher.policy._slots
-        assert [slot.outputs for slot in slots] == [[] for _ in slots]  # type: ignore[attr-defined]  # host slots
+        slots = engine._core.policy._slots
+        assert [slot.outputs for slot in slots] == [[] for _ in slots]
