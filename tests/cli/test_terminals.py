@@ -7,12 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from support.doubles.child import ROOT
 from support.helpers import MODELS
+from support.onnx_models import FLOAT, node, value, write_model
 
 PAIR = MODELS / "digits_pair.onnx"
 QUICK = ("--seconds", "0.05", "--warm-up", "0.02", "--rounds", "1", "--threads", "1")
@@ -62,17 +61,9 @@ def trtasync(
 @pytest.fixture
 def strange(tmp_path: Path) -> Path:
     """A model whose input and file have names that few encodings can say."""
-    shape = ["N", 4]
-    graph = helper.make_graph(
-        [helper.make_node("Relu", [STRANGE], ["y"])],
-        "strange",
-        [helper.make_tensor_value_info(STRANGE, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-    )
-    opsets = [helper.make_opsetid("", 17)]
+    x, y = (value(name, FLOAT, ["N", 4]) for name in (STRANGE, "y"))
     path = tmp_path / "model_\N{GREEK SMALL LETTER LAMDA}.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
-    return path
+    return write_model(path, [node("Relu", [STRANGE], ["y"])], [x], [y])
 
 
 @pytest.mark.parametrize(
