@@ -6,6 +6,10 @@ FLOORS := .venv-floors
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
+# a second type checker, on what it is to say of public names; basedpyright brings its own node
+PYRIGHT := $(BIN)/basedpyright --pythonpath $(BIN)/python
+PYRIGHT_TESTS := tests/test_infer_types.py
+
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
 
@@ -38,6 +42,7 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
+	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
 
 format: $(VENV)/.dev ## let ruff mend what it can

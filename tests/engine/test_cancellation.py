@@ -174,7 +174,7 @@ async def test_a_deadline_already_past_is_not_computed() -> None:
         assert gone.cancelled_caught
         assert computed(backend) == [0]
         seen = check_at_rest(engine)
-        assert (seen.left_out, seen.cancelled) == (2, 2)
+        assert (seen.expired, seen.cancelled) == (2, 2)
 
 
 async def test_a_request_left_out_is_computed_when_its_deadline_is_moved() -> None:

@@ -51,7 +51,7 @@ async def test_what_cannot_make_its_deadline_is_not_computed() -> None:
         with anyio.fail_after(60):
             assert same(await engine.infer(row(3)), row(3))
         assert done == [1, 3]
-        assert check_at_rest(engine).left_out == 1
+        assert check_at_rest(engine).expired == 1
 
 
 async def test_a_slow_model_of_which_nothing_is_known_is_tried() -> None:
@@ -73,7 +73,7 @@ async def test_deadlines_moved_later_after_being_left_out_still_bring_answers() 
         async with anyio.create_task_group() as tasks:
             soon = anyio.current_time() + RUN / 2
             callers = [start(tasks, engine, each, deadline=soon) for each in (row(2), rows([3, 4]))]
-            await until(lambda: engine.statistics().left_out == 2)
+            await until(lambda: engine.statistics().expired == 2)
             assert done == []
             assert engine.statistics().requests == 5
             for caller in callers:
@@ -86,7 +86,7 @@ async def test_deadlines_moved_later_after_being_left_out_still_bring_answers() 
 
 def learn(engine: Engine, rows: int, seconds: float) -> None:
     """From now on a batch of so many rows is known to take so long."""
-    cost = next(iter(engine._forms.values())).group.cost
+    cost = next(iter(engine._signatures.values())).queue.cost
     for _ in range(40):
         cost.learn(rows, seconds, anyio.current_time())
 
@@ -104,7 +104,7 @@ async def test_a_split_request_of_which_a_part_has_run_is_not_left_out() -> None
             learn(engine, 4, 1000.0)
             backend.gate.let()
         assert same(caller.answer, large)
-        assert check_at_rest(engine).left_out == 0
+        assert check_at_rest(engine).expired == 0
 
 
 @pytest.mark.parametrize("count", [4, 11])
@@ -119,7 +119,7 @@ async def test_a_request_left_out_comes_back_whole_however_it_is_split_then(coun
             victim = await submit(tasks, engine, large, deadline=soon)
             learn(engine, 4, 1000.0)
             backend.gate.let(1)
-            await until(lambda: engine.statistics().left_out == 1)
+            await until(lambda: engine.statistics().expired == 1)
             assert (engine.statistics().in_flight, victim.done) == (0, False)
             victim.scope.deadline = math.inf
             # it will find a batch with one row in it, and may be cut after three

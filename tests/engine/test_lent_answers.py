@@ -119,7 +119,7 @@ async def test_what_waits_in_line_gets_a_slot_that_comes_home() -> None:
         await hold(tasks, engine, backend)  # the other slot
         waiting = await submit(tasks, engine, row(1))
         assert not engine._dispatcher.policy.placements
-        group = engine._reader.arrays[(4,)].group
+        group = engine._reader.arrays[(4,)].queue
         assert group.waiting.rows == 1
         lent.release()
         await until(lambda: group.waiting.rows == 0)

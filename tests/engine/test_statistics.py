@@ -37,7 +37,7 @@ async def test_statistics_count_every_request_once() -> None:
         assert isinstance(callers[2].error, InferenceError)
         after = check_at_rest(engine)
         assert (after.requests, after.answered, after.failed) == (5, 3, 1)
-        assert (after.cancelled, after.rejected, after.left_out) == (1, 1, 0)
+        assert (after.cancelled, after.rejected, after.expired) == (1, 1, 0)
         assert after.retried >= 1
         assert after.rows == sum(size * times for size, times in after.batch_sizes.items())
         assert after.batches == sum(after.batch_sizes.values())

@@ -122,8 +122,8 @@ def test_what_is_packed_comes_out_again(
     written, at = [], 0
     for sample, count, memory, seed in entries:
         true = numbers(shape if sample else (count, *shape), dtype, seed)
-        form, arrays = reader.read(MEMORIES[memory](true))
-        views = slot.bind(form.group)
+        signature, arrays = reader.read(MEMORIES[memory](true))
+        views = slot.bind(signature.queue)
         views.write(at, count, arrays)
         written.append((at, count, true))
         at += count
@@ -183,8 +183,8 @@ def test_padded_axes_hold_the_row_then_the_value(
     reader = RequestReader(spec, {"x": rule}, lambda layout: layout)
     slot = HostSlot(spec, CAPACITY)
     true = numbers(shape if sample else (count, *shape), dtype, 7)
-    form, arrays = reader.read(data.draw(st.sampled_from(MEMORIES))(true))
-    views = slot.bind(form.group)
+    signature, arrays = reader.read(data.draw(st.sampled_from(MEMORIES))(true))
+    views = slot.bind(signature.queue)
     views.inputs[0][...] = 0
     views.write(1, count, arrays)
     true = true.reshape(count, *shape)

@@ -43,6 +43,11 @@ class Torn:
         return self
 
 
+def torn(error: BaseException, *shape: int) -> Any:
+    """One that `infer` takes: only a backend of its own kind knows that it is an array."""
+    return Torn(error, *shape)
+
+
 class TakesTorn(ScriptedBackend):
     """Takes them for arrays of its device."""
 
@@ -76,7 +81,7 @@ async def test_it_fails_alone(
             await hold(tasks, engine, backend)
             before = await submit_all(tasks, engine, [1, 2])
             with pytest.raises(kind, match=words) as caught:
-                await engine.infer(Torn(error, *shape), **way)
+                await engine.infer(torn(error, *shape), **way)
             if isinstance(error, CudaError):
                 assert caught.value is not error
                 assert caught.value.args == error.args
@@ -100,7 +105,7 @@ async def test_the_first_of_its_batch_and_alone() -> None:
     async with opened(backend) as engine:
         for _ in range(5):  # more than there are slots
             with pytest.raises(InferenceError, match="no room"):
-                await engine.infer(Torn(MemoryError("no room"), 4))
+                await engine.infer(torn(MemoryError("no room"), 4))
         assert same(await engine.infer(row(1)), row(1))
         assert computed(backend) == [1]
         assert check_at_rest(engine).failed == 5
@@ -110,13 +115,13 @@ async def test_who_waited_for_its_slot_gets_it() -> None:
     backend = TakesTorn(slots_per_lane=1)
     async with opened(backend, max_batch_size=2) as engine, anyio.create_task_group() as tasks:
         await hold(tasks, engine, backend)
-        torn = [await submit(tasks, engine, Torn(MemoryError("no room"), 4)) for _ in range(5)]
+        ill = [await submit(tasks, engine, torn(MemoryError("no room"), 4)) for _ in range(5)]
         good = await submit(tasks, engine, row(1))
         backend.gate.let()
         await until(lambda: good.done)
-        await ended(*torn)
+        await ended(*ill)
         assert same(good.answer, row(1))
-        assert all(isinstance(caller.error, InferenceError) for caller in torn)
+        assert all(isinstance(caller.error, InferenceError) for caller in ill)
 
 
 async def test_an_interrupt_while_staging_is_a_cancellation() -> None:
@@ -126,5 +131,5 @@ async def test_an_interrupt_while_staging_is_a_cancellation() -> None:
     backend = TakesTorn()
     async with opened(backend) as engine:
         with pytest.raises(Interrupt):
-            await engine.infer(Torn(Interrupt(), 4))
+            await engine.infer(torn(Interrupt(), 4))
         assert check_at_rest(engine).cancelled == 1

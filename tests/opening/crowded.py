@@ -1,9 +1,11 @@
 """Programs on a machine that is full, and one that is interrupted; run as children of tests."""
 
+import os
 import resource
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +15,13 @@ import numpy as np
 from support.helpers import MODELS, row, same, tensor
 from trtasync import InvalidInput, TrtasyncError, open_engine
 from trtasync.runtimes import OpenLane
+from trtasync.runtimes.onnxruntime import load
 from trtasync.testing import FunctionBackend
+
+NOBODY = 65534
+"""A user who runs nothing."""
+
+GATHER = MODELS / "gather.onnx"
 
 X, Y = tensor("x", "N", "n"), tensor("y", "N", "n")
 
@@ -52,6 +60,17 @@ def use_up_files() -> list[BinaryIO]:
     return held
 
 
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """None is started in the block. Root, who has no such limit, becomes somebody else for good."""
+    if os.getuid() == 0:
+        os.setuid(NOBODY)
+    before, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NPROC, (before, hard))
+
+
 def limit_addresses(more: int) -> None:
     """So many bytes from now on."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -67,13 +86,12 @@ async def opening() -> None:
 
 async def no_files() -> None:
     """Has no file descriptor left; what is open goes on, and closes."""
-    path = next(iter(sorted(MODELS.glob("*.onnx"))))
     async with open_engine(FunctionBackend(np.copy, inputs=[X], outputs=[Y])) as engine:
-        async with open_engine(path, backend="onnxruntime"):
+        async with open_engine(GATHER, backend="onnxruntime"):
             pass  # everything is imported
         held = use_up_files()
         try:
-            await open_engine(path, backend="onnxruntime")
+            await open_engine(GATHER, backend="onnxruntime")
         except TrtasyncError as error:
             say(type(error).__name__)
         say(str(same(await engine.infer(row(1)), row(1))))
@@ -99,6 +117,42 @@ async def little_memory() -> None:
         except TrtasyncError as error:
             say(type(error).__name__)
         say(str(same(await engine.infer(row(1)), row(1))))
+
+
+async def many_threads() -> None:
+    """Wants more threads in ONNX Runtime than there are addresses for; with one it opens."""
+    async with open_engine(GATHER, backend="onnxruntime"):
+        pass  # everything is imported
+    limit_addresses(1 << 30)
+    try:
+        await open_engine(GATHER, backend="onnxruntime", threads=100)
+    except InvalidInput as error:
+        say(f"{error.name} {error.got}")
+    async with open_engine(GATHER, backend="onnxruntime", threads=1):
+        say("open")
+
+
+async def no_threads() -> None:
+    """Can start no thread: what needs one is refused, the rest goes on, and closing needs none."""
+    model = GATHER.read_bytes()
+    async with open_engine(model, backend="onnxruntime"):
+        pass  # everything is imported
+    fake = FunctionBackend(np.copy, inputs=[X], outputs=[Y])
+    async with open_engine(fake, loop_budget=0.0) as engine:
+        with no_more_threads():
+            for ask in (lambda: engine.infer(row(1)), lambda: open_engine(model)):
+                try:
+                    await ask()
+                except TrtasyncError as error:
+                    say(type(error).__name__)
+            try:
+                load(model, threads=2)
+            except InvalidInput as error:
+                say(f"{error.name} {error.expected}")
+        say(str(same(await engine.infer(row(2)), row(2))))
+        with no_more_threads():
+            await engine.aclose()
+    say("closed" if "trtasync" not in str(threading.enumerate()) else "left")
 
 
 def main(program: str, loop: str) -> None:

@@ -78,7 +78,7 @@ async def test_a_plan_is_no_onnx_model() -> None:
 async def test_a_priority_that_cannot_be_compared_loses_nothing() -> None:
     async with open_engine(ScriptedBackend()) as engine:
         with pytest.raises(ValueError, match="ambiguous"):
-            await engine.infer(row(1), priority=np.zeros(2))  # type: ignore[arg-type]  # the point
+            await engine.infer(row(1), priority=np.zeros(2))  # type: ignore[call-overload]  # the point
         assert same(await engine.infer(row(2)), row(2))
         assert engine.statistics().requests == 1
 

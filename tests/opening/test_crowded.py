@@ -43,6 +43,8 @@ def test_ctrl_c_while_a_model_is_opened(loop: str) -> None:
     ("name", "expected"),
     [
         ("no_files", ["PlanError", "True"]),
+        ("no_threads", ["NoThread", "NoThread", "threads", "1", "True", "closed"]),
+        ("many_threads", ["threads", "100", "open"]),
         ("little_memory", ["InvalidInput", "True", "InferenceError", "True"]),
     ],
 )

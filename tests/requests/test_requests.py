@@ -10,7 +10,7 @@ import pytest
 from support.helpers import Array, tensor
 from trtasync import Cut, InferenceError, InvalidInput, Pad, PlanError, TensorSpec
 from trtasync.model.tensors import ModelSpec
-from trtasync.requests.reader import MAX_FORMS, RequestReader
+from trtasync.requests.reader import MAX_SIGNATURES, RequestReader
 from trtasync.requests.signature import Layout
 
 
@@ -101,10 +101,10 @@ def test_inputs_that_do_not_fit_together(left: Array, right: Array, says: str) -
 def test_equal_names_demand_nothing_that_batching_does_not_need() -> None:
     """Exporters give one name to what is not equal; what must fit, the runtime refuses."""
     pair = reader(tensor("left", "N", "W"), tensor("right", "N", "W"))
-    form, _ = pair.read((zeros(3, 4), zeros(3, 5)))
-    assert form.group.shapes == ((4,), (5,))
+    signature, _ = pair.read((zeros(3, 4), zeros(3, 5)))
+    assert signature.queue.shapes == ((4,), (5,))
     square, _ = reader(tensor("x", "N", "W", "W")).read(zeros(2, 5))
-    assert square.group.shapes == ((2, 5),)
+    assert square.queue.shapes == ((2, 5),)
 
 
 def test_a_refused_shape_is_refused_again() -> None:
@@ -140,15 +140,15 @@ def test_rank_tells_rows_from_a_sample() -> None:
     assert (sample.bare, sample.rows) == (True, 1)
     assert (single.bare, single.rows) == (False, 1)
     assert (many.bare, many.rows) == (False, 3)
-    assert sample.group is single.group is many.group
+    assert sample.queue is single.queue is many.queue
 
 
 @pytest.mark.parametrize("wrap", [lambda a: a, lambda a: [a], lambda a: (a,), lambda a: {"x": a}])
 def test_array_sequence_and_mapping(wrap: Any) -> None:
     data = np.arange(4, dtype=np.float32)
-    form, got = reader(X).read(wrap(data))
+    signature, got = reader(X).read(wrap(data))
     assert got is data
-    assert form.single is (wrap(data) is data)
+    assert signature.single is (wrap(data) is data)
 
 
 def test_a_mapping_is_taken_in_the_model_s_order() -> None:
@@ -179,14 +179,14 @@ def test_array_like_objects_are_read() -> None:
         def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
             return np.arange(4, dtype=np.float32)
 
-    form, got = reader(X).read(Tensor())
-    assert form.plain
+    signature, got = reader(X).read(Tensor())
+    assert signature.plain
     assert got.tolist() == [0, 1, 2, 3]
 
 
 def test_a_bare_number_is_a_row_of_a_model_of_numbers() -> None:
-    form, got = reader(tensor("x", "N", dtype=np.int64)).read(np.int64(7))
-    assert (form.bare, form.rows, got.shape, int(got)) == (True, 1, (), 7)
+    signature, got = reader(tensor("x", "N", dtype=np.int64)).read(np.int64(7))
+    assert (signature.bare, signature.rows, got.shape, int(got)) == (True, 1, (), 7)
 
 
 def test_a_subclass_of_ndarray_is_read_as_an_array() -> None:
@@ -200,16 +200,16 @@ def test_a_subclass_of_ndarray_is_read_as_an_array() -> None:
 
 def test_scalar_inputs_take_only_scalars() -> None:
     mixed = reader(tensor("x", "N", 4), tensor("temperature"))
-    form, _ = mixed.read((zeros(3, 4), np.float32(2)))
-    assert (form.bare, form.rows) == (False, 3)
+    signature, _ = mixed.read((zeros(3, 4), np.float32(2)))
+    assert (signature.bare, signature.rows) == (False, 3)
     with pytest.raises(InvalidInput, match=r"temperature.*only a scalar.*unknown rank"):
         mixed.read((zeros(3, 4), zeros(2)))
 
 
 def test_without_batch_axis_the_exact_rank_is_needed() -> None:
     alone = reader(tensor("x", 3, "W"), outputs=[tensor("y", 4, "W")])
-    form, _ = alone.read(zeros(3, 9))
-    assert (form.bare, form.rows) == (True, 1)
+    signature, _ = alone.read(zeros(3, 9))
+    assert (signature.bare, signature.rows) == (True, 1)
     for wrong in (zeros(9), zeros(1, 3, 9)):
         with pytest.raises(InvalidInput, match="no batch axis"):
             alone.read(wrong)
@@ -258,14 +258,14 @@ LINE = tensor("image", "N", 1, "W")
 
 def test_padded_lengths_share_a_group() -> None:
     line = reader(LINE, padding={"image": Pad(axis=-1, multiple_of=16)})
-    groups = [line.read(zeros(1, width))[0].group for width in (1, 15, 16, 17)]
+    groups = [line.read(zeros(1, width))[0].queue for width in (1, 15, 16, 17)]
     assert groups[0] is groups[1] is groups[2]
     assert [group.shapes for group in groups] == [((1, 16),)] * 3 + [((1, 32),)]
 
 
 def test_sizes_are_taken_up_to_the_largest() -> None:
     line = reader(LINE, padding={"image": Pad(axis=2, sizes=(32, 8, 32))})
-    assert [line.read(zeros(1, width))[0].group.shapes[0][1] for width in (0, 8, 9)] == [8, 8, 32]
+    assert [line.read(zeros(1, width))[0].queue.shapes[0][1] for width in (0, 8, 9)] == [8, 8, 32]
     with pytest.raises(InvalidInput, match="33 is longer than the largest padding size, 32"):
         line.read(zeros(1, 33))
 
@@ -276,9 +276,9 @@ def test_outputs_are_cut_by_the_axis_s_name_or_as_told() -> None:
         axis=-1, multiple_of=10, outputs={"less": Cut(axis=-2, length=lambda width: width - 7)}
     )
     line = reader(LINE, outputs=outputs, padding={"image": rule})
-    form, _ = line.read(zeros(1, 12))
+    signature, _ = line.read(zeros(1, 12))
     every = slice(None)
-    assert {output: cut.index for output, cut in form.cuts.items()} == {
+    assert {output: cut.index for output, cut in signature.cuts.items()} == {
         0: (every, slice(0, 12)),
         1: (every, slice(0, 5)),
     }
@@ -295,12 +295,12 @@ def test_an_output_that_nothing_names_is_not_handed_out_padded() -> None:
     ]  # fmt: skip
     told = Pad(axis=1, multiple_of=16, outputs={"told": Cut(axis=1, length=lambda n: n)})
     padding = {"ids": told, "mask": Pad(axis=1, multiple_of=16)}
-    form, _ = reader(*inputs, outputs=outputs, padding=padding).read((zeros(5), zeros(5)))
-    assert set(form.cuts) == {0, 1}
+    signature, _ = reader(*inputs, outputs=outputs, padding=padding).read((zeros(5), zeros(5)))
+    assert set(signature.cuts) == {0, 1}
     with pytest.raises(InferenceError, match=r"'tokens' .*padded to 16.*outputs=.*Cut"):
-        form.cuts[0].apply(zeros(1, 16))
-    assert form.cuts[0].apply(zeros(1, 7)).shape == (1, 7)  # it does not follow the input
-    assert form.cuts[1].apply(zeros(1, 16, 3)).shape == (1, 5, 3)
+        signature.cuts[0].apply(zeros(1, 16))
+    assert signature.cuts[0].apply(zeros(1, 7)).shape == (1, 7)  # it does not follow the input
+    assert signature.cuts[1].apply(zeros(1, 16, 3)).shape == (1, 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ def test_inputs_that_share_a_padded_axis_are_padded_alike() -> None:
     with pytest.raises(InvalidInput, match=r"'ids' and 'mask' share axis 'len'.*different"):
         reader(*pair, padding={"ids": eight, "mask": Pad(axis=1, multiple_of=4)})
     both = reader(*pair, padding={"ids": eight, "mask": Pad(axis=-1, multiple_of=8, value=1)})
-    form, _ = both.read((zeros(5), zeros(5), zeros(2)))
-    assert form.group.shapes == ((8,), (8,), (2,))
+    signature, _ = both.read((zeros(5), zeros(5), zeros(2)))
+    assert signature.queue.shapes == ((8,), (8,), (2,))
     with pytest.raises(InvalidInput, match="axis 'len' is 5 in input 'ids' but 6 in input 'mask'"):
         both.read((zeros(5), zeros(6), zeros(2)))
 
@@ -391,15 +391,15 @@ STATES = (tensor("y", "batch", 1), tensor("states", 2, "batch", 5))
 def test_each_input_has_its_own_batch_axis() -> None:
     recurrent = reader(*STATE, outputs=STATES)
     state = np.arange(30, dtype=np.float32).reshape(2, 3, 5)
-    form, (x, staged) = recurrent.read((zeros(3, 3), state, np.float32(8)))
-    assert (form.rows, form.bare, form.axes) == (3, False, (0, 1))
+    signature, (x, staged) = recurrent.read((zeros(3, 3), state, np.float32(8)))
+    assert (signature.rows, signature.bare, signature.axes) == (3, False, (0, 1))
     assert staged.shape == (3, 2, 5)
     assert np.array_equal(staged[1], state[:, 1])
-    assert form.group.shapes == ((3,), (2, 5))
+    assert signature.queue.shapes == ((3,), (2, 5))
     sample, (x, staged) = recurrent.read((zeros(3), state[:, 0], np.float32(8)))
     assert (sample.rows, sample.bare, sample.axes) == (1, True, None)
     assert (x.shape, staged.shape) == ((3,), (2, 5))
-    assert sample.group is form.group
+    assert sample.queue is signature.queue
     with pytest.raises(InvalidInput, match=r"equal in all inputs.*state \(2, 3, 5\)"):
         recurrent.read((zeros(2, 3), state, np.float32(8)))
 
@@ -408,7 +408,7 @@ def test_requests_that_differ_in_a_shared_input_do_not_meet() -> None:
     recurrent = reader(*STATE, outputs=STATES)
 
     def group(rate: float) -> Layout:
-        layout: Layout = recurrent.read((zeros(3), zeros(2, 5), np.float32(rate)))[0].group
+        layout: Layout = recurrent.read((zeros(3), zeros(2, 5), np.float32(rate)))[0].queue
         return layout
 
     assert group(8) is group(8)
@@ -419,19 +419,19 @@ def test_requests_that_differ_in_a_shared_input_do_not_meet() -> None:
 def test_a_shared_input_is_kept_as_it_was() -> None:
     recurrent = reader(tensor("x", "N", 3), tensor("table", 4))
     table = zeros(4)
-    form, _ = recurrent.read((zeros(3), table))
+    signature, _ = recurrent.read((zeros(3), table))
     table[:] = 1
-    (kept,) = form.group.shared
+    (kept,) = signature.queue.shared
     assert not kept.any()
-    assert recurrent.read((zeros(3), table))[0].group is not form.group
+    assert recurrent.read((zeros(3), table))[0].queue is not signature.queue
 
 
 def test_what_runs_alone_is_taken_whole() -> None:
     spec = replace(ModelSpec.from_tensors(STATE, STATES), batched=False)
     alone = RequestReader(spec, {}, lambda layout: layout)
-    form, arrays = alone.read((zeros(7, 3), zeros(2, 7, 5), np.float32(1)))
-    assert (form.rows, form.bare, form.axes) == (1, True, None)
-    assert form.group.shapes == ((7, 3), (2, 7, 5), ())
+    signature, arrays = alone.read((zeros(7, 3), zeros(2, 7, 5), np.float32(1)))
+    assert (signature.rows, signature.bare, signature.axes) == (1, True, None)
+    assert signature.queue.shapes == ((7, 3), (2, 7, 5), ())
     assert [array.shape for array in arrays] == [(7, 3), (2, 7, 5), ()]
     sample, arrays = alone.read((zeros(3), zeros(2, 5), np.float32(1)))
     assert (sample.bare, sample.axes) == (True, (0, 1))
@@ -453,17 +453,17 @@ def test_known_forms_are_kept_and_their_number_is_bounded() -> None:
     first, _ = endless.read(zeros(1))
     again, _ = endless.read(zeros(1))
     assert again is first
-    for width in range(2, MAX_FORMS + 2):
+    for width in range(2, MAX_SIGNATURES + 2):
         endless.read(zeros(width))
-        assert len(endless.arrays) <= MAX_FORMS
-    assert len(made) == MAX_FORMS + 1
+        assert len(endless.arrays) <= MAX_SIGNATURES
+    assert len(made) == MAX_SIGNATURES + 1
     anew, _ = endless.read(zeros(1))
     assert anew is not first
-    assert anew.group.shapes == first.group.shapes
+    assert anew.queue.shapes == first.queue.shapes
 
 
 def test_forms_by_name_are_bounded_too() -> None:
     pair = reader(tensor("a", "N", None), tensor("b", "N", None))
-    for width in range(MAX_FORMS + 2):
+    for width in range(MAX_SIGNATURES + 2):
         pair.read((zeros(width), zeros(1)))
-    assert len(pair._named) <= MAX_FORMS
+    assert len(pair._named) <= MAX_SIGNATURES

@@ -61,9 +61,9 @@ class _Opened:
         return self.expected(numbers)
 
     def _stage(self, slot: Slot, at: int, values: tuple[Array, ...]) -> None:
-        form, arrays = self.reader.read(values)
-        self.backend.admit(form.group)
-        _views(slot, form.group).write(at, 1, arrays)
+        signature, arrays = self.reader.read(values)
+        self.backend.admit(signature.queue)
+        _views(slot, signature.queue).write(at, 1, arrays)
 
     def expected(self, numbers: Sequence[int]) -> list[Array]:
         columns = zip(*map(self.case.row, numbers), strict=True)

@@ -30,7 +30,8 @@ async def in_thread(
         interrupt: called on the loop when the waiting task is cancelled, to make the work end soon.
 
     Raises:
-        whatever `work` raises; the cancellation, after the work has ended; NoThread.
+        NoThread: there is no thread to be had.
+        BaseException: what `work` raised; the cancellation, after the work has ended.
     """
     outcome: list[tuple[bool, Any]] = []
     waiting: list[Future] = []
@@ -47,7 +48,7 @@ async def in_thread(
             outcome.append((True, work()))
         except BaseException as error:
             outcome.append((False, error))
-        bell.ring_from_thread()
+        bell.wake_from_thread()
 
     async def ended() -> None:
         waiting[:] = [bell.future()]

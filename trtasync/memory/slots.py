@@ -60,7 +60,7 @@ class Views:
 
 
 class HostSlot:
-    """The input buffers of one batch, viewed through the layout of the group that forms in it.
+    """The input buffers of one batch, viewed through the layout of the queue that signatures in it.
 
     A slot belongs to one batch at a time, from the first row staged until the answers are out.
 
@@ -72,10 +72,13 @@ class HostSlot:
     """
 
     def __init__(self, spec: ModelSpec, capacity: int, lane: int | None = None):
-        """Args:
-        spec: the model.
-        capacity: rows (max_batch_size).
-        lane: index of the lane that it belongs to, None when any lane of the backend can run it.
+        """Start without memory: `bind` makes room for a layout.
+
+        Args:
+            spec: the model.
+            capacity: rows (max_batch_size).
+            lane: index of the lane that it belongs to; None when any lane of the backend may run
+                it.
         """
         self._inputs = spec.row_inputs
         self._capacity = capacity

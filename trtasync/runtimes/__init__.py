@@ -30,7 +30,7 @@ class Slot(Protocol):
     outputs: list[Array]
 
     def bind(self, layout: Layout) -> Views:
-        """Turn the empty slot to a layout and give the views that stage rows into it."""
+        """Turn the empty slot to a `layout` and give the views that stage rows into it."""
 
     def staged(self, ring: Callable[[], None]) -> bool:
         """True when every row written is there; otherwise `ring` is called (by any thread) then."""
@@ -43,11 +43,11 @@ class Slot(Protocol):
         """Give back what grew with the rows of batches; only where `let_go` gave True."""
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
-        """The outputs of rows `row` to `row + rows` go to rows `offset` on of these device arrays
-        (of `Backend.device_outputs`) too. Only for backends that make such."""
+        """The outputs of rows `row` to `row + rows` go to rows `offset` on of `arrays` (of
+        `Backend.device_outputs`) too. Only for backends that make such."""
 
     def lend(self, count: int, home: Callable[[Any], None]) -> None:
-        """So many answers are views of `outputs`; `home(slot)` is called when all came back."""
+        """`count` answers are views of `outputs`; `home` gets the slot when all came back."""
 
     def take_back(self) -> None:
         """One of them came back. From any thread."""
@@ -59,7 +59,7 @@ class Slot(Protocol):
         """Copies of rows `start` to `stop`, for `restore`."""
 
     def restore(self, start: int, saved: list[Array]) -> None:
-        """Put saved rows back from row `start`."""
+        """Put rows that were `saved` back from row `start`."""
 
     def pad(self, rows: int, run_rows: int) -> None:
         """Make rows `rows` to `run_rows` valid inputs whose outputs nobody reads."""
@@ -82,7 +82,7 @@ class Lane(Protocol):
     happens inside `wait`, in the thread that calls it."""
 
     def launch(self, slot: Slot, rows: int) -> None:
-        """Start a batch: the slot's first `rows` rows. Returns at once.
+        """Start a batch: the first `rows` rows of `slot`. Returns at once.
 
         Raises:
             InferenceError: the batch was refused; the lane is usable.
@@ -90,10 +90,10 @@ class Lane(Protocol):
         """
 
     def ready(self, slot: Slot) -> bool:
-        """True when `wait` would not block. Asked only of asynchronous lanes."""
+        """True when `wait` would not block for `slot`. Asked only of asynchronous lanes."""
 
     def wait(self, slot: Slot) -> Times | None:
-        """Block until the slot's batch is done; its outputs are in `slot.outputs` then.
+        """Block until the batch in `slot` is done; its outputs are in `slot.outputs` then.
 
         Returns its times, or None when this batch was not measured.
 
@@ -137,22 +137,39 @@ class Backend(Protocol):
         at its word."""
 
     def use(self, spec: ModelSpec) -> None:
-        """Go by this spec from now on: the same tensors, with what was found of their rows.
+        """Go by `spec` from now on: the same tensors, with what was found of their rows.
         Called before `open`."""
 
     def admit(self, layout: Layout) -> None:
-        """Refuse (InvalidInput) a row shape that the model's profiles do not allow."""
+        """Refuse (InvalidInput) a `layout` that the model's profiles do not allow."""
 
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
-        """An array on a device of this backend as what its slots can stage; None for any other."""
+        """What slots can stage of an array on a device of this backend; None for any other.
+
+        Args:
+            spec: the input that it is for.
+            value: whatever the caller gave.
+        """
 
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """An array for a request, in the memory that this backend reads best. From any thread."""
+        """An array for a request, in the memory that this backend reads best. From any thread.
+
+        Args:
+            shape: of the whole array, batch axis included.
+            dtype: of the input.
+        """
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
-        """Device arrays for a request's answer, one per output; raises InvalidInput if it cannot.
+        """Device arrays for a request's answer, one per output.
 
         They are handed to `Slot.keep_on_device` for every batch that holds rows of the request.
+
+        Args:
+            layout: of the request's rows.
+            rows: how many it has.
+
+        Raises:
+            InvalidInput: this backend cannot, or not for this layout.
         """
 
     def open(
@@ -185,19 +202,23 @@ class HostMemoryBackend:
         self.spec = spec
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Any size runs."""
+        """Any size runs; see `Backend.default_batch_sizes`."""
         return ()
 
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
-        """Host arrays only."""
+        """Host arrays only; see `Backend.adopt`."""
         return None
 
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """An ordinary array."""
+        """An ordinary array; see `Backend.empty_input`."""
         return np.empty(shape, dtype)
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
-        """Raises InvalidInput: answers are in host memory."""
+        """Answers are in host memory; see `Backend.device_outputs`.
+
+        Raises:
+            InvalidInput: always.
+        """
         raise InvalidInput(
             "outputs='device' needs a GPU; this engine runs on the CPU, leave outputs= out."
         )
@@ -205,7 +226,12 @@ class HostMemoryBackend:
 
 @dataclass(frozen=True, slots=True)
 class OpenLane:
-    """A lane and the slots it brings along."""
+    """A lane and the slots it brings along.
+
+    Attributes:
+        lane: opened, idle.
+        slots: empty; at least one.
+    """
 
     lane: Lane
     slots: Sequence[Slot]

@@ -58,10 +58,12 @@ class Search:
     """
 
     def __init__(self, space: Space, aim: Aim, start: Config | None = None):
-        """Args:
-        space: what to choose from.
-        aim: what to look for.
-        start: where to begin; at the simplest by default.
+        """Start without a measurement.
+
+        Args:
+            space: what to choose from.
+            aim: what to look for.
+            start: where to begin; at the simplest by default.
         """
         self.results: list[Result] = []
         self.phase: Phase = "exploring"
@@ -79,7 +81,7 @@ class Search:
         return self._pending
 
     def tell(self, outcome: Outcome) -> None:
-        """What came of it."""
+        """The `outcome` of what `ask` returned."""
         assert self._pending is not None
         self.results.append(Result(self._pending, outcome))
         self._pending = next_of(self._steps, outcome)

@@ -29,7 +29,7 @@ from trtasync.system.trust import NotTrusted, Owner, read_whole
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MARK = '{"trtasync tune": '
 """How every such file begins."""
@@ -54,14 +54,16 @@ class State:
     def __init__(
         self, path: Path | None, facts: Mapping[str, Any] | None, *, fresh: bool, given: bool
     ):
-        """Args:
-        path: the file; None to keep nothing.
-        facts: all that measurements depend on.
-        fresh: forget what was kept.
-        given: the user named the file, so that it cannot be written is an error.
+        """Read nothing yet: entering the context does.
+
+        Args:
+            path: the file; None to keep nothing.
+            facts: all that measurements depend on.
+            fresh: forget what was kept.
+            given: the user named the file, so that it cannot be written is an error.
         """
         self.path = path
-        self.known = 0
+        self.known: int = 0
         self._facts = json.loads(json.dumps(facts))  # as they come back from a file
         self._fresh = fresh
         self._given = given

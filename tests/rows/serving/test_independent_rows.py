@@ -108,7 +108,7 @@ async def test_large_shared_inputs_are_not_kept_without_end(make: Make) -> None:
             w = np.full((256, 256), value, np.float32)
             answer = await engine.infer({"x": np.ones((1, 256), np.float32), "w": w})
             assert answer["y"][0, 0] == 256 * value
-            (group,) = list(engine._reader._groups.values())[-1:]
+            (group,) = list(engine._reader._queues.values())[-1:]
             kept.append(weakref.ref(group.layout.shared[0]))
         del group
         gc.collect()

@@ -7,34 +7,34 @@ from typing import Any, cast
 from trtasync.errors import DeviceLost, InferenceError, TrtasyncError
 from trtasync.loops import Future
 from trtasync.requests.answers import LentAnswer, join
-from trtasync.requests.signature import Array, Form
-from trtasync.scheduler import Part, Ticket
+from trtasync.requests.signature import Array, Signature
+from trtasync.scheduler import Chunk, Request
 
 
-class Call(Ticket):
-    """A request on its way: a ticket with its arrays and its caller's future."""
+class Reservation(Request):
+    """A request on its way: a request with its arrays and its caller's future."""
 
     __slots__ = ("arrays", "future")
 
-    form: Form
+    signature: Signature
     pieces: dict[int, list[Array]] | None = None
     on_device: Sequence[Any] | None = None
     """Device arrays that the answer is written to, when it stays on the device."""
     lend: bool = False
     """The answer may be views of the slot's memory."""
-    lent: LentAnswer | None = None
+    lent: LentAnswer[Any] | None = None
     """The answer, if it is such views."""
 
-    def __init__(self, form: Form, arrays: Any, future: Future, arrival: float):
+    def __init__(self, signature: Signature, arrays: Any, future: Future, arrival: float):
         # Only what every request needs: `Policy.submit` sets batch and row, urgent calls the rest.
-        self.form = form
+        self.signature = signature
         self.arrays = arrays
         self.future = future
         self.arrival = arrival
 
-    def rows_of(self, part: Any) -> Any:
+    def rows_of(self, chunk: Any) -> Any:
         """The arrays of one part of a split request."""
-        rows = slice(part.offset, part.offset + part.rows)
+        rows = slice(chunk.offset, chunk.offset + chunk.rows)
         if isinstance(self.arrays, tuple):
             return tuple(array[rows] for array in self.arrays)
         return self.arrays[rows]
@@ -49,9 +49,9 @@ class Call(Ticket):
         return join([piece for _, piece in sorted(self.pieces.items())])
 
 
-def call_of(entry: Any) -> Call:
+def reservation_of(entry: Any) -> Reservation:
     """The request that an entry of a batch is, or is a part of."""
-    return cast(Call, entry.whole if type(entry) is Part else entry)
+    return cast(Reservation, entry.whole if type(entry) is Chunk else entry)
 
 
 def own_error(cause: BaseException) -> TrtasyncError:
