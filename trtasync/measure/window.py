@@ -43,8 +43,8 @@ class Window(Generic[T]):
     """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
 
     Attributes:
-        begin: its first edge, once the warm-up has passed.
-        end: its last edge, once the load has ended.
+        begin: its first edge, once the load has ended.
+        end: its last edge.
         delays: by how much each sleep of a millisecond in it was too long; seconds.
     """
 
@@ -52,7 +52,7 @@ class Window(Generic[T]):
     end: Mark[T]
 
     def __init__(self, span: Span, read: Callable[[], T], *, delays: bool = True):
-        """Make one, for one load.
+        """Count nothing before the window is called.
 
         Args:
             span: how long.
