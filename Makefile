@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 
 # a second type checker, on what it is to say of public names; basedpyright brings its own node
 PYRIGHT := $(BIN)/basedpyright --pythonpath $(BIN)/python
-PYRIGHT_TESTS := tests/test_infer_types.py
+PYRIGHT_TESTS := tests/engine/test_infer_types.py
 
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106

@@ -35,10 +35,10 @@ def write_model(
     nodes: Sequence[Any],
     inputs: Sequence[Any],
     outputs: Sequence[Any],
-    weights: Mapping[str, npt.NDArray[Any]],
+    weights: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> Path:
     """Write the model, whether it makes sense or not; returns the path."""
-    tensors = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    tensors = [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()]
     graph = helper.make_graph(list(nodes), "model", list(inputs), list(outputs), tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)

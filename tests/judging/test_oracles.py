@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
 
+from support.onnx_models import FLOAT, node, value, write_model
 from tests.judging.judgements import Judgement, Outcome, reason
 from tests.judging.oracles import Array, NotRun, Oracle, RowOracle, Traits, difference, judge
 
@@ -24,18 +24,9 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 def _summed(folder: Path, batch: int | str) -> Path:
     """y = the sums of x along its first axis so far: a row depends on those before it."""
-    names = {"x": [batch, 4], "y": [batch, 4]}
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in names.items()
-    )
-    axis = helper.make_tensor("axis", TensorProto.INT64, [], [0])
-    node = helper.make_node("CumSum", ["x", "axis"], ["y"])
-    graph = helper.make_graph([node], "summed", [x], [y], [axis])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = folder / "summed.onnx"
-    path.write_bytes(model.SerializeToString())
-    return path
+    x, y = (value(name, FLOAT, [batch, 4]) for name in ("x", "y"))
+    sums = node("CumSum", ["x", "axis"], ["y"])
+    return write_model(folder / "summed.onnx", [sums], [x], [y], {"axis": np.array(0)})
 
 
 def _judged(path: Path, oracle: Oracle, feeds: Sequence[Any], **options: Any) -> Judgement:

@@ -4,11 +4,10 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from support.helpers import same, tensor
+from support.onnx_models import FLOAT, node, value, write_model
 from trtasync import InvalidInput, Pad, PlanError, open_engine
 from trtasync.system.free_memory import free_memory
 from trtasync.testing import ScriptedBackend
@@ -55,17 +54,10 @@ async def test_the_default_leaves_half_of_the_free_memory() -> None:
 async def test_outputs_of_absurd_declared_size(tmp_path: Path) -> None:
     """They would lie in the slot."""
     wide = 10**12
-    node = helper.make_node("Identity", ["x"], ["y"])
-    graph = helper.make_graph(
-        [node],
-        "liar",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", "n"])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", wide])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "liar.onnx")
+    x, y = value("x", FLOAT, ["N", "n"]), value("y", FLOAT, ["N", wide])
+    path = write_model(tmp_path / "liar.onnx", [node("Identity", ["x"], ["y"])], [x], [y])
     with pytest.raises(PlanError, match=f"declares outputs of {8 * 4 * wide} bytes"):
-        await open_engine(tmp_path / "liar.onnx", backend="onnxruntime", batching=True)
+        await open_engine(path, backend="onnxruntime", batching=True)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.5])

@@ -43,7 +43,8 @@ class Window(Generic[T]):
     """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
 
     Attributes:
-        begin, end: its edges, once the load has ended.
+        begin: its first edge, once the load has ended.
+        end: its last edge.
         delays: by how much each sleep of a millisecond in it was too long; seconds.
     """
 
@@ -51,10 +52,13 @@ class Window(Generic[T]):
     end: Mark[T]
 
     def __init__(self, span: Span, read: Callable[[], T], *, delays: bool = True):
-        """Args:
-        span: how long.
-        read: gives the counts at either edge.
-        delays: look how late the loop wakes a task that slept. It costs some 10 us a millisecond.
+        """Count nothing before the window is called.
+
+        Args:
+            span: how long.
+            read: gives the counts at either edge.
+            delays: look how late the loop wakes a task that slept. It costs some 10 us a
+                millisecond.
         """
         self._span = span
         self._read = read

@@ -24,7 +24,7 @@ def make(tmp_path: Path) -> Make:
     ) -> Path:
         given = [_value(*each) for each in inputs.items()]
         found = [_value(*each) for each in outputs.items()]
-        path = write_model(tmp_path / "model.onnx", nodes, given, found, weights or {})
+        path = write_model(tmp_path / "model.onnx", nodes, given, found, weights)
         onnx.checker.check_model(path)
         return path
 

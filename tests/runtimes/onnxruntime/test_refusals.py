@@ -6,10 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from onnx import helper
 
 from support.helpers import MODELS
-from support.onnx_models import FLOAT
+from support.onnx_models import FLOAT, Make, node, value
 from trtasync import BackendUnavailable, InvalidInput, Pad, PlanError, open_engine
 from trtasync.runtimes.onnxruntime import _spec, load
 
@@ -110,21 +109,14 @@ async def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str
 
 
 @pytest.mark.anyio
-async def test_slots_for_which_there_is_no_memory_are_refused(tmp_path: Path) -> None:
-    values = [helper.make_tensor_value_info(n, FLOAT, ["N", 2**40]) for n in ("x", "y")]
-    node = helper.make_node("Relu", ["x"], ["y"])
-    path = tmp_path / "m.onnx"
-    model = helper.make_model(
-        helper.make_graph([node], "g", values[:1], values[1:]),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=9,
-    )
-    path.write_bytes(model.SerializeToString())
+async def test_slots_for_which_there_is_no_memory_are_refused(make: Make) -> None:
+    x, y = (value(name, FLOAT, ["N", 2**40]) for name in ("x", "y"))
+    path = make([node("Relu", ["x"], ["y"])], [x], [y])
     with pytest.raises(PlanError, match="no memory for batches of 64 rows"):
         async with open_engine(path, backend="onnxruntime", max_batch_size=64, batching=True):
             pass
 
 
 def test_a_length_that_is_inferred_as_negative_is_not_known() -> None:
-    node = SimpleNamespace(name="y", type="tensor(float)", shape=["N", -65531, 0, 4, "", None])
-    assert _spec(node, "output").shape == ("N", None, None, 4, None, None)
+    output = SimpleNamespace(name="y", type="tensor(float)", shape=["N", -65531, 0, 4, "", None])
+    assert _spec(output, "output").shape == ("N", None, None, 4, None, None)

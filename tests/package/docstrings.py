@@ -9,7 +9,7 @@ from pathlib import Path
 
 import griffe
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 _UNREAD = re.compile(r"^\s*(Args|Attributes|Raises|Returns|Yields):\s*$", re.MULTILINE)
 _NAMES = re.compile(r"`([\w.]+)`")

@@ -12,7 +12,7 @@ import trtasync.plans
 import trtasync.runtimes
 import trtasync.testing
 import trtasync.tune
-from tests import docstrings
+from tests.package import docstrings
 
 PUBLIC = [
     trtasync,
