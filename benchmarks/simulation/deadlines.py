@@ -1,12 +1,10 @@
 """Closed loops whose callers have deadlines: what gets through when full batches come too late."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
-from benchmarks.report import spread
 from benchmarks.simulation.arrivals import ClosedLoop
 from benchmarks.simulation.costs import linear, steps
 from benchmarks.simulation.figures import figures
@@ -15,6 +13,7 @@ from benchmarks.simulation.scenarios import MAIN, MS, SCENARIOS, Scenario
 from benchmarks.simulation.schedulers import FixedDelay, Scheduler
 from benchmarks.simulation.study import OURS
 from benchmarks.simulation.world import World
+from trtasync.measure.statistics import rounded, spread
 
 THINKING = 0.1
 """Mean pause of a caller between an answer and its next request, in times of one row's batch."""
@@ -78,7 +77,7 @@ class Loop:
             "patience": self.patience,
             "seed": self.seed,
             "largest": machine.largest,
-            "cells": {setting: float(f"{value:.4g}") for setting, value in cells.items()},
+            "cells": rounded(cells, 4),
         }
 
 
@@ -92,15 +91,6 @@ def loops(seeds: int) -> list[Loop]:
         if patience > 1.1 * machine.seconds(1)
         for seed in range(seeds)
     ]
-
-
-def measure(wanted: Sequence[Loop], jobs: int) -> Iterator[dict[str, Any]]:
-    """Every loop, in order, on so many processes."""
-    if jobs == 1:
-        yield from map(Loop.measure, wanted)
-        return
-    with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(Loop.measure, wanted)
 
 
 def summarize(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

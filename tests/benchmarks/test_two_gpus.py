@@ -7,13 +7,13 @@ import pytest
 
 from benchmarks.gpu import two_gpus
 from benchmarks.gpu.__main__ import default_parts
-from benchmarks.gpu.results import Table
+from benchmarks.gpu.results import LiveTable
 from benchmarks.gpu.works import Work
-from benchmarks.load import run_on
 from tests.benchmarks.support import on_doubles
 from tests.doubles import world as worlds
 from tests.doubles.kernels import view
 from tests.gpu.plans import LARGEST, batches_of, make_plan
+from trtasync.measure.runs import on_loop
 
 COLUMNS = 20_000
 """Of float32: more than is copied inline, so pinned rows are gathered."""
@@ -40,11 +40,11 @@ def _work() -> Work:
 
 @pytest.mark.parametrize("rows", [0, 4])
 def test_two_gpus_and_each_alone(rows: int) -> None:
-    table = Table()
+    table = LiveTable()
     with on_doubles(2, clean=False) as gpu:  # the yardsticks keep their streams
         case = two_gpus.Case("means", _work(), 2, rows, 40, pinned=True)
         bench = two_gpus.Bench(case, 1, 0.3, table, warm_up=0.05)
-        run_on("asyncio", lambda: bench.run("asyncio"))
+        on_loop("asyncio", lambda: bench.run("asyncio"))
         assert gpu.violations == []
         assert bench.same_bits
     assert len(table.cells) == 3

@@ -62,14 +62,24 @@ class Window(Generic[T]):
         self.delays: list[float] = []
 
     async def __call__(self, seen: Seen) -> None:
-        await anyio.sleep(self._span.warm_up)
-        self.begin = self._mark()
+        if self._span.warm_up:
+            await anyio.sleep(self._span.warm_up)
+        self.open()
         seen.counting = True
         if self._watches:
             await self._watch(self.begin.wall + self._span.seconds)
         else:
             await anyio.sleep(self._span.seconds)
         seen.counting = False
+        self.close()
+
+    def open(self) -> None:
+        """Let it begin now."""
+        self.begin = self._mark()
+
+    def close(self) -> None:
+        """Let it end now. Called again after a load, it holds the last answers too: for loads so
+        short that a window within them might see none."""
         self.end = self._mark()
 
     def _mark(self) -> Mark[T]:
