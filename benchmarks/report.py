@@ -10,12 +10,21 @@ from trtasync.measure.machine import record
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+Result = Mapping[str, Any]
+"""Such a file's content."""
+
 PACKAGES = ("numpy", "anyio", "uvloop", "trio", "onnxruntime", "async-batcher", "trtasync")
 
 
 def cell_name(system: str, *more: str) -> str:
     """The key of one system under one condition, such as "slab/uvloop"."""
     return "/".join((system, *more))
+
+
+def when(result: Result) -> str:
+    """The date and the commit of a result, for tables."""
+    changed = ", changed" if result["dirty"] else ""
+    return f"{result['date']}, {(result['commit'] or 'no commit')[:10]}{changed}"
 
 
 def write(

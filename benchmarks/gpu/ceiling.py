@@ -13,7 +13,8 @@ from benchmarks.gpu.yardsticks import Lane
 from benchmarks.load import PERCENTILES, Sample
 from tests.gpu.hardware import Array, enter, new_stream
 from tests.gpu.plans import LARGEST
-from trtasync.measure.statistics import percentiles, rates
+from trtasync.measure.statistics import percentiles
+from trtasync.measure.window import timed
 
 SETS = 2
 
@@ -24,11 +25,13 @@ class Ceiling:
     def __init__(
         self, work: Work, streams: int, rows: Sequence[Array], buckets: Sequence[int] = (LARGEST,)
     ):
-        """Args:
-        work: the model.
-        streams: at most.
-        rows: what is computed, over and over.
-        buckets: batch sizes, ascending.
+        """Allocate the buffers and fill them.
+
+        Args:
+            work: the model.
+            streams: at most.
+            rows: what is computed, over and over.
+            buckets: batch sizes, ascending.
         """
         self._streams = [
             [Lane(work, stream, buckets) for _ in range(SETS)]
@@ -65,15 +68,15 @@ class Ceiling:
         for thread in threads:
             thread.start()
         start.wait()
-        began, cpu = time.perf_counter(), time.process_time()
-        for thread in threads:
-            thread.join()
-        passed, cpu = time.perf_counter() - began, time.process_time() - cpu
-        every = [each for found in taken for each in found]
-        found = rates("requests", rows * len(every), passed, cpu)
-        return {**found, "batch_us": passed / len(every) * 1e6} | percentiles(
-            "", every, PERCENTILES
-        )
+
+        def join() -> int:
+            for thread in threads:
+                thread.join()
+            return rows * sum(map(len, taken))
+
+        found = timed("requests", join)
+        found["batch_us"] = rows / found["requests_per_second"] * 1e6
+        return found | percentiles("", [each for some in taken for each in some], PERCENTILES)
 
     def close(self) -> None:
         """Give everything back."""

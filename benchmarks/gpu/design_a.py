@@ -17,7 +17,8 @@ from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
 from benchmarks.load import PERCENTILES, Sample
 from tests.gpu.hardware import Array, enter
-from trtasync.measure.statistics import percentiles, rates
+from trtasync.measure.statistics import percentiles
+from trtasync.measure.window import timed
 
 
 class Request(NamedTuple):
@@ -105,15 +106,18 @@ class PlainCall:
     def run(self, rows: Sequence[Array], seconds: float) -> Sample:
         """One caller, as fast as it can; without an event loop, which `closed_loop` needs."""
         seen: list[float] = []
-        began, cpu = time.perf_counter(), time.process_time()
-        end, start = began + seconds, began
-        while start < end:
-            self.infer(rows[len(seen) % len(rows)])
-            now = time.perf_counter()
-            seen.append(now - start)
-            start = now
-        cpu = time.process_time() - cpu
-        return rates("requests", len(seen), start - began, cpu) | percentiles("", seen, PERCENTILES)
+
+        def ask() -> int:
+            start = time.perf_counter()
+            end = start + seconds
+            while start < end:
+                self.infer(rows[len(seen) % len(rows)])
+                now = time.perf_counter()
+                seen.append(now - start)
+                start = now
+            return len(seen)
+
+        return timed("requests", ask) | percentiles("", seen, PERCENTILES)
 
     def close(self) -> None:
         """Give everything back."""

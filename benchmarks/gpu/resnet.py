@@ -45,13 +45,15 @@ class Group:
         table: LiveTable,
         clients: int = CLIENTS,
     ):
-        """Args:
-        kind: of `KINDS`.
-        work: the model with this input type.
-        rounds: samples of every cell.
-        seconds: of each.
-        table: where they go.
-        clients: each with a row of its own.
+        """Open the yardsticks and compute the answers that are expected.
+
+        Args:
+            kind: of `KINDS`.
+            work: the model with this input type.
+            rounds: samples of every cell.
+            seconds: of each.
+            table: where they go.
+            clients: each with a row of its own.
         """
         self.name = f"{kind}{work.dtype}"
         self.work = work

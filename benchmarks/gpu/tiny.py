@@ -35,11 +35,13 @@ class Bench:
     """Rows, yardsticks and where the samples go."""
 
     def __init__(self, work: Work, rounds: int, seconds: float, table: LiveTable):
-        """Args:
-        work: the model.
-        rounds: samples of every cell.
-        seconds: of each, with 256 clients.
-        table: where they go.
+        """Open the yardsticks and compute the answers that are expected.
+
+        Args:
+            work: the model.
+            rounds: samples of every cell.
+            seconds: of each, with 256 clients.
+            table: where they go.
         """
         self.work = work
         self.rounds = rounds

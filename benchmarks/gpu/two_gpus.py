@@ -86,12 +86,14 @@ class Bench:
     def __init__(
         self, case: Case, rounds: int, seconds: float, table: LiveTable, warm_up: float = WARM_UP
     ):
-        """Args:
-        case: the load.
-        rounds: samples of every cell.
-        seconds: of each.
-        table: where they go.
-        warm_up: seconds before each.
+        """Compute the answers that are expected.
+
+        Args:
+            case: the load.
+            rounds: samples of every cell.
+            seconds: of each.
+            table: where they go.
+            warm_up: seconds before each.
         """
         self.case = case
         self.rounds = rounds

@@ -13,6 +13,7 @@ from benchmarks.simulation.scenarios import MAIN, MS, SCENARIOS, Scenario
 from benchmarks.simulation.schedulers import FixedDelay, Scheduler
 from benchmarks.simulation.study import OURS
 from benchmarks.simulation.world import World
+from benchmarks.table import number
 from trtasync.measure.statistics import rounded, spread
 
 THINKING = 0.1
@@ -136,14 +137,10 @@ def table(points: Sequence[Mapping[str, Any]]) -> str:
     ]
     for point in points:
         best, full = point["best"], point["best of the largest batch"]
-        rates = (_rate(found["median"]) for found in (point[OURS], full, best))
+        rates = (number(found["median"]) for found in (point[OURS], full, best))
         lines.append(
             f"| {point['machine']}, {point['largest']} | {point['callers']} "
             f"| {point['patience'] / MS:.3g} | {' | '.join(rates)} "
             f"| {best['setting'] if best['median'] else ''} |"
         )
     return "\n".join(lines)
-
-
-def _rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

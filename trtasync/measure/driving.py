@@ -74,11 +74,13 @@ class Driver:
         time: Clock,
         deadline: float | None = None,
     ):
-        """Args:
-        infer: an engine's.
-        requests: taken in turn.
-        time: the clock.
-        deadline: seconds that each caller waits at most; for ever without one.
+        """Prepare to ask; `closed` and `open` do.
+
+        Args:
+            infer: an engine's.
+            requests: taken in turn.
+            time: the clock.
+            deadline: seconds that each caller waits at most; for ever without one.
         """
         self._infer = infer
         self._requests = requests

@@ -9,7 +9,7 @@ import anyio
 import numpy as np
 
 from trtasync.measure.driving import Seen
-from trtasync.measure.statistics import Times
+from trtasync.measure.statistics import Figures, Times, rates
 
 T = TypeVar("T")
 
@@ -39,6 +39,13 @@ class Mark(Generic[T]):
     counts: T
 
 
+def timed(what: str, work: Callable[[], int]) -> Figures:
+    """`rates` of work that says how much it did."""
+    began, cpu = time.perf_counter(), time.process_time()
+    count = work()
+    return rates(what, count, time.perf_counter() - began, time.process_time() - cpu)
+
+
 class Window(Generic[T]):
     """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
 
@@ -51,10 +58,13 @@ class Window(Generic[T]):
     end: Mark[T]
 
     def __init__(self, span: Span, read: Callable[[], T], *, delays: bool = True):
-        """Args:
-        span: how long.
-        read: gives the counts at either edge.
-        delays: look how late the loop wakes a task that slept. It costs some 10 us a millisecond.
+        """Prepare it; it opens once it is called and the warm-up is over.
+
+        Args:
+            span: how long.
+            read: gives the counts at either edge.
+            delays: look how late the loop wakes a task that slept; that costs some 10 us a
+                millisecond.
         """
         self._span = span
         self._read = read

@@ -35,9 +35,11 @@ class Workplace:
     manager."""
 
     def __init__(self, subject: Subject, how: Settings):
-        """Args:
-        subject: what is measured.
-        how: seconds, warm-up, requests.
+        """Prepare; the first measurement opens an engine.
+
+        Args:
+            subject: what is measured.
+            how: seconds, warm-up, requests.
         """
         self._subject = subject
         self._how = how
