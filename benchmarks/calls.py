@@ -21,7 +21,6 @@ On the tree before the requests' seam was redesigned (7041734, Python 3.11): 73 
 import argparse
 import asyncio
 import json
-import platform
 import sys
 import tempfile
 from collections import Counter
@@ -36,8 +35,8 @@ from typing import Any
 import numpy as np
 
 import trtasync
-from benchmarks.report import commit
 from benchmarks.systems import COLUMNS, MAX_BATCH_SIZE, WEIGHTS, model
+from trtasync.measure.machine import record
 
 PACKAGE = Path(trtasync.__file__).parent
 WARM_UP = 300
@@ -187,8 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     about: dict[str, Any] = {
         "backend": "tensorrt" if options.graphs else "onnxruntime",
-        **commit(),
-        "python": platform.python_version(),
+        **record(()),
         "share": share,
     }
     print(json.dumps({**about, **profile.counts, **asdict(profile)}, indent=1))

@@ -33,11 +33,13 @@ class Ours:
         preferred: tuple[int, ...] = (),
         kind: type[Policy[Slot]] = Policy,
     ):
-        """Args:
-        machine: whose streams.
-        max_queue_delay: above 0 selects Triton's rule (dynamic_batch_scheduler.cc).
-        preferred: Triton's preferred batch sizes.
-        kind: another policy, to try it out.
+        """Begin with idle streams.
+
+        Args:
+            machine: whose streams.
+            max_queue_delay: above 0 selects Triton's rule (dynamic_batch_scheduler.cc).
+            preferred: Triton's preferred batch sizes.
+            kind: another policy, to try it out.
         """
         states = [
             LaneState(index, device, machine.depth) for index, device in enumerate(machine.lanes)

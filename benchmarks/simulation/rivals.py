@@ -24,9 +24,11 @@ class Cork(Line):
     """
 
     def __init__(self, machine: Scenario, goal: float):
-        """Args:
-        machine: whose streams.
-        goal: `max_latency`; inf when callers have all the time.
+        """Begin with idle streams.
+
+        Args:
+            machine: whose streams.
+            goal: `max_latency`; inf when callers have all the time.
         """
         super().__init__(machine, 1)
         self._goal = goal

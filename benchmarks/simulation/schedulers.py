@@ -81,10 +81,12 @@ class Line:
     """One queue for all streams; it asks `hold` how long the next batch should wait."""
 
     def __init__(self, machine: Scenario, at_once: int, largest: int | None = None):
-        """Args:
-        machine: whose streams.
-        at_once: batches per device, at most.
-        largest: rows of a batch.
+        """Begin with idle streams.
+
+        Args:
+            machine: whose streams.
+            at_once: batches per device, at most.
+            largest: rows of a batch.
         """
         self.machine = machine
         self.largest = largest or machine.largest

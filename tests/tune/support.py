@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from trtasync.measure.loads import Open
 from trtasync.tune import Aim, Config, Outcome, Probe, Search, Space
 from trtasync.tune.state import State
@@ -84,6 +86,19 @@ def by_table(rates: Mapping[Config, float]) -> Measure:
         return failed() if rate is None else queue(rate)(probe)
 
     return measure
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    """Of one to a few hundred configurations, no two of which come to the same."""
+    batches = tuple(4 << bit for bit in range(draw(st.integers(1, 6))))
+    return Space(
+        streams=tuple(range(1, draw(st.integers(1, 6)) + 1)),
+        max_batch_size=batches,
+        buckets=draw(st.sampled_from([("any",), ("any", "powers"), ("powers", "coarse", "full")])),
+        graphs=draw(st.sampled_from([(None,), (True, False)])),
+        threads=draw(st.sampled_from([(None,), (None, 7)])),
+    )
 
 
 FACTS = {"model": "abc", "versions numpy": "2.0", "shapes": {"x": [1, 3]}}

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from trtasync.measure.statistics import Figures, rates
+from trtasync.measure.statistics import Figures
+from trtasync.measure.window import timed
 from trtasync.memory.slots import Views
 from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import Lane, OpenLane
@@ -78,17 +79,19 @@ def measure(filled: Sequence[Filled], seconds: float) -> Figures:
     """
     free = [each for each in filled if each.lane.asynchronous]
     bound = [each for each in filled if not each.lane.asynchronous]
-    began, cpu = time.perf_counter(), time.process_time()
-    end = began + seconds
-    with ThreadPoolExecutor(len(bound) + 1) as pool:
-        running = [pool.submit(_run, each, end) for each in bound]
-        rows = _poll(free, end) if free else 0
-        rows += sum(each.result() for each in running)
-    passed, cpu = time.perf_counter() - began, time.process_time() - cpu
+
+    def run() -> int:
+        end = time.perf_counter() + seconds
+        with ThreadPoolExecutor(len(bound) + 1) as pool:
+            running = [pool.submit(_run, each, end) for each in bound]
+            rows = _poll(free, end) if free else 0
+            return rows + sum(each.result() for each in running)
+
+    found = timed("rows", run)
     for each in filled:
         for slot in each.slots:
             slot.let_go()
-    return rates("rows", rows, passed, cpu)
+    return found
 
 
 def _run(each: Filled, end: float) -> int:

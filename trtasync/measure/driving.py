@@ -74,7 +74,7 @@ class Driver:
         time: Clock,
         deadline: float | None = None,
     ):
-        """Send nothing before a load is applied.
+        """Prepare to ask; `closed` and `open` do.
 
         Args:
             infer: an engine's.

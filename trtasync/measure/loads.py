@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -82,6 +82,11 @@ class Open:
 
 
 Load = Closed | Open
+
+
+def as_json(load: Load) -> dict[str, Any]:
+    """Ready for `json.dumps`."""
+    return {"kind": "closed" if isinstance(load, Closed) else "open", **asdict(load)}
 
 
 def demand_positive(what: str, value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trtasync.measure.loads import Closed, Load, distinct
+from trtasync.measure.loads import Load, as_json, distinct
 from trtasync.measure.samples import Sample
 from trtasync.measure.statistics import Figures, Spread, rounded, spread, spreads
 
@@ -126,12 +126,9 @@ def _point(load: Load, samples: Sequence[Sample]) -> Point:
 
 
 def _point_json(point: Point) -> dict[str, Any]:
-    load = point.load
-    kind = "closed" if isinstance(load, Closed) else "open"
-    asked = {name: getattr(load, name) for name in load.__dataclass_fields__}
     return {
-        "name": load.name,
-        "load": {"kind": kind, **asked},
+        "name": point.load.name,
+        "load": as_json(point.load),
         "figures": dict(point.figures),
         "batch_sizes": {str(size): count for size, count in point.batch_sizes.items()},
         "latency_curve_us": [[round(q, 6), round(v, 2)] for q, v in point.latency_curve],

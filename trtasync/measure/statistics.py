@@ -27,7 +27,7 @@ def rates(what: str, count: float, seconds: float, cpu: float) -> Figures:
         cpu: seconds that processors spent on it.
     """
     found = {
-        what: float(count),
+        what: count,
         "seconds": seconds,
         f"{what}_per_second": count / seconds,
         "cpu_cores": cpu / seconds,
@@ -71,5 +71,8 @@ def spreads(rounds: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
 
 
 def rounded(figures: Mapping[str, float], digits: int = 5) -> Figures:
-    """To so many digits."""
-    return {name: float(f"{value:.{digits}g}") for name, value in figures.items()}
+    """To so many digits, whole numbers apart."""
+    return {
+        name: value if isinstance(value, int) else float(f"{value:.{digits}g}")
+        for name, value in figures.items()
+    }

@@ -9,7 +9,7 @@ import anyio
 import numpy as np
 
 from trtasync.measure.driving import Seen
-from trtasync.measure.statistics import Times
+from trtasync.measure.statistics import Figures, Times, rates
 
 T = TypeVar("T")
 
@@ -39,12 +39,18 @@ class Mark(Generic[T]):
     counts: T
 
 
+def timed(what: str, work: Callable[[], int]) -> Figures:
+    """`rates` of work that says how much it did."""
+    began, cpu = time.perf_counter(), time.process_time()
+    count = work()
+    return rates(what, count, time.perf_counter() - began, time.process_time() - cpu)
+
+
 class Window(Generic[T]):
     """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
 
     Attributes:
-        begin: its first edge, once the load has ended.
-        end: its last edge.
+        begin, end: its edges, once the load has ended.
         delays: by how much each sleep of a millisecond in it was too long; seconds.
     """
 
@@ -52,12 +58,12 @@ class Window(Generic[T]):
     end: Mark[T]
 
     def __init__(self, span: Span, read: Callable[[], T], *, delays: bool = True):
-        """Count nothing before the window is called.
+        """Prepare it; it opens once it is called and the warm-up is over.
 
         Args:
             span: how long.
             read: gives the counts at either edge.
-            delays: look how late the loop wakes a task that slept. It costs some 10 us a
+            delays: look how late the loop wakes a task that slept; that costs some 10 us a
                 millisecond.
         """
         self._span = span
@@ -66,14 +72,24 @@ class Window(Generic[T]):
         self.delays: list[float] = []
 
     async def __call__(self, seen: Seen) -> None:
-        await anyio.sleep(self._span.warm_up)
-        self.begin = self._mark()
+        if self._span.warm_up:
+            await anyio.sleep(self._span.warm_up)
+        self.open()
         seen.counting = True
         if self._watches:
             await self._watch(self.begin.wall + self._span.seconds)
         else:
             await anyio.sleep(self._span.seconds)
         seen.counting = False
+        self.close()
+
+    def open(self) -> None:
+        """Let it begin now."""
+        self.begin = self._mark()
+
+    def close(self) -> None:
+        """Let it end now. Called again after a load, it holds the last answers too: for loads so
+        short that a window within them might see none."""
         self.end = self._mark()
 
     def _mark(self) -> Mark[T]:

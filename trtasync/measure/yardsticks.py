@@ -9,7 +9,8 @@ import numpy as np
 from trtasync.loops import in_thread
 from trtasync.measure import ceiling
 from trtasync.measure.opened import Opened
-from trtasync.measure.statistics import Figures, rates, tail
+from trtasync.measure.statistics import Figures, tail
+from trtasync.measure.window import timed
 from trtasync.memory.slots import Views
 from trtasync.requests.signature import Layout
 
@@ -38,7 +39,7 @@ class Yardsticks:
     """
 
     def __init__(self, opened: Opened, requests: Sequence[Any]):
-        """Measure nothing yet.
+        """Learn which ones there are.
 
         Args:
             opened: whose lanes; it has answered one of the requests.
@@ -51,7 +52,7 @@ class Yardsticks:
             [request[name] for name in names] if isinstance(request, dict) else [request]
             for request in requests
         ]
-        self.names: list[str] = ["ceiling"]
+        self.names = ["ceiling"]
         if hasattr(opened.tap.backend, "trtexec"):
             self.names.append("trtexec")
 
@@ -86,12 +87,13 @@ def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -
     _rounds(streams, warm_up)
     for stream in streams:
         stream.times.clear()
-    began, cpu = time.perf_counter(), time.process_time()
-    _rounds(streams, seconds)
-    passed, cpu = time.perf_counter() - began, time.process_time() - cpu
-    rows = sum(len(stream.times) * stream.rows for stream in streams)
+
+    def run() -> int:
+        _rounds(streams, seconds)
+        return sum(len(stream.times) * stream.rows for stream in streams)
+
+    found = timed("rows", run)
     times = np.array([each for stream in streams for each in stream.times])
-    found = rates("rows", rows, passed, cpu)
     # trtexec's median is of the same kind (`sampleReporting.cpp`)
     found["latency_p50_us"] = tail(np.sort(times.sum(axis=1)), 0.5) * 1e6
     found["compute_p50_us"] = tail(np.sort(times[:, 1]), 0.5) * 1e6

@@ -58,7 +58,7 @@ class Search:
     """
 
     def __init__(self, space: Space, aim: Aim, start: Config | None = None):
-        """Start without a measurement.
+        """Begin with nothing measured.
 
         Args:
             space: what to choose from.
@@ -81,7 +81,7 @@ class Search:
         return self._pending
 
     def tell(self, outcome: Outcome) -> None:
-        """The `outcome` of what `ask` returned."""
+        """What came of it."""
         assert self._pending is not None
         self.results.append(Result(self._pending, outcome))
         self._pending = next_of(self._steps, outcome)

@@ -29,7 +29,7 @@ from trtasync.system.trust import NotTrusted, Owner, read_whole
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 
-log: logging.Logger = logging.getLogger("trtasync")
+log = logging.getLogger("trtasync")
 
 MARK = '{"trtasync tune": '
 """How every such file begins."""
@@ -54,7 +54,7 @@ class State:
     def __init__(
         self, path: Path | None, facts: Mapping[str, Any] | None, *, fresh: bool, given: bool
     ):
-        """Read nothing yet: entering the context does.
+        """Prepare; entering it reads the file.
 
         Args:
             path: the file; None to keep nothing.
@@ -63,7 +63,7 @@ class State:
             given: the user named the file, so that it cannot be written is an error.
         """
         self.path = path
-        self.known: int = 0
+        self.known = 0
         self._facts = json.loads(json.dumps(facts))  # as they come back from a file
         self._fresh = fresh
         self._given = given

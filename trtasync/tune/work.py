@@ -35,7 +35,7 @@ class Workplace:
     manager."""
 
     def __init__(self, subject: Subject, how: Settings):
-        """Open no engine yet.
+        """Prepare; the first measurement opens an engine.
 
         Args:
             subject: what is measured.

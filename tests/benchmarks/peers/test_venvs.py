@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers.catalogue import ENVIRONMENTS, SYSTEMS
-from benchmarks.peers.reasons import NotRun
 from benchmarks.peers.venvs import STAMP, prepare, prepare_all, python_of, versions
+from benchmarks.rounds import NotRun
 
 
 class Pretended:

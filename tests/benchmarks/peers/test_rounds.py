@@ -4,47 +4,52 @@ import pytest
 
 from benchmarks.load import Sample
 from benchmarks.peers.__main__ import chosen, parse
-from benchmarks.peers.catalogue import SYSTEMS, System
-from benchmarks.peers.reasons import LONGEST, NotRun, plain, told
-from benchmarks.peers.taking import described, take, wanted_ratios
-from benchmarks.rounds import ratios, summarize
+from benchmarks.peers.catalogue import SYSTEMS
+from benchmarks.peers.described import described, wanted_ratios
+from benchmarks.peers.reasons import LONGEST, plain, told
+from benchmarks.rounds import NotRun, tabled, take
 
 OURS, BATCHED, RAY = "trtasync/in process", "batched/in process", "ray/HTTP"
 
 
 def sample(cpu_us: float) -> Sample:
-    return Sample(
-        requests=10,
-        seconds=1.0,
-        requests_per_second=1e6 / cpu_us,
-        cpu_us=cpu_us,
-        p50_us=2 * cpu_us,
-        p99_us=3 * cpu_us,
-        foreign_cores=0.0,
-    )
+    return {
+        "requests": 10.0,
+        "seconds": 1.0,
+        "requests_per_second": 1e6 / cpu_us,
+        "cpu_us": cpu_us,
+        "p50_us": 2 * cpu_us,
+        "p99_us": 3 * cpu_us,
+        "foreign_cores": 0.0,
+    }
 
 
 def test_ratios_are_formed_within_a_round() -> None:
     cost = {OURS: [2.0, 4.0, 8.0], BATCHED: [4.0, 12.0, 16.0]}
 
-    def measure(system: System) -> dict[str, Sample]:
-        return {"64": sample(cost[system.cell].pop(0)), "1": sample(1.0)}
+    def measure(cell: str) -> dict[str, Sample]:
+        return {"64": sample(cost[cell].pop(0)), "1": sample(1.0)}
 
     taken, failed = take([OURS, BATCHED], 3, measure, patience=0)
     assert not failed
-    assert summarize(taken)[BATCHED]["64"]["cpu_us"] == {"median": 12.0, "min": 4.0, "max": 16.0}
-    found = ratios(taken, wanted_ratios(taken[0]))
+    table = tabled(taken)
+    cells = table.by_callers()
+    assert cells[BATCHED]["64"]["cpu_us"] == {"median": 12.0, "min": 4.0, "max": 16.0}
+    assert cells[BATCHED]["1"]["cpu_us"]["median"] == 1.0
+    found = table.ratios(wanted_ratios(taken[0]))
     key = f"{BATCHED} : {OURS}, cpu_us at 64"
     assert found[key] == {"median": 2.0, "min": 2.0, "max": 3.0}
+    assert table.samples()[0] == {"cell": OURS, "callers": 64, "round": 1, **sample(2.0)}
+    assert table.foreign_cores() == {"median": 0.0, "min": 0.0, "max": 0.0}
 
 
 def test_one_failure_is_forgiven_and_two_leave_a_cell_out_of_all_rounds() -> None:
     calls: list[str] = []
 
-    def measure(system: System) -> dict[str, Sample]:
-        calls.append(system.cell)
-        count = calls.count(system.cell)
-        if (system.cell == BATCHED and count == 1) or (system.cell == RAY and count > 1):
+    def measure(cell: str) -> dict[str, Sample]:
+        calls.append(cell)
+        count = calls.count(cell)
+        if (cell == BATCHED and count == 1) or (cell == RAY and count > 1):
             raise NotRun("the server ended")
         return {"64": sample(1.0)}
 
@@ -55,12 +60,12 @@ def test_one_failure_is_forgiven_and_two_leave_a_cell_out_of_all_rounds() -> Non
 
 
 def test_nobody_left_is_no_error() -> None:
-    def measure(system: System) -> dict[str, Sample]:
+    def measure(cell: str) -> dict[str, Sample]:
         raise NotRun("nothing works here")
 
     taken, failed = take([RAY], 2, measure, patience=0)
     assert (taken, list(failed)) == ([{}, {}], [RAY])
-    assert summarize(taken) == {}
+    assert tabled(taken).summary() == {}
     assert wanted_ratios(taken[0]) == []
 
 
@@ -103,9 +108,9 @@ def test_the_command_line_chooses_by_environment_system_or_cell() -> None:
     assert chosen([]) == list(SYSTEMS)
     assert chosen(["mosec"]) == ["mosec/HTTP", "mosec-best/HTTP"]
     assert chosen(["bentoml/HTTP"]) == ["bentoml/HTTP"]
-    assert parse([]).write
-    assert not parse(["--only", "mosec"]).write
-    assert not parse(["--quick"]).write
-    assert parse(["--quick", "--out", "x.json"]).write
+    assert not parse([]).no_write
+    assert parse(["--only", "mosec"]).no_write
+    assert parse(["--quick"]).no_write
+    assert not parse(["--quick", "--out", "x.json"]).no_write
     with pytest.raises(SystemExit):
         parse(["--only", "nobody"])
