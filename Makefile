@@ -8,13 +8,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 
 # a second type checker, on what it is to say of public names; basedpyright brings its own node
 PYRIGHT := $(BIN)/basedpyright --pythonpath $(BIN)/python
-PYRIGHT_TESTS := tests/test_infer_types.py
+PYRIGHT_TESTS := tests/engine/test_infer_types.py
 
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
 
 # What may depend on the interpreter, and what depends on the versions of other packages
-ENGINE_TESTS := tests/loops tests/scheduler $(wildcard tests/test_*.py)
+ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory model opening package requests \
+	runtimes scheduler system rows/serving benchmarks/test_readme_tables.py inspection/test_check_report.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 .DEFAULT_GOAL := help
@@ -46,7 +47,7 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
-	@$(BIN)/python -m tests.precision $(ARGS)
+	@$(BIN)/python -m tests.package.precision $(ARGS)
 
 coverage: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests, and what they reach
 	@$(BIN)/coverage erase
@@ -122,9 +123,9 @@ $(VENV)/.models: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[models] into $(VENV)" && $(INSTALL) ".[models]"
 	@touch $@
 
-$(FLOORS)/.made: pyproject.toml tests/floors.py
+$(FLOORS)/.made: pyproject.toml tests/package/floors.py
 	@echo "installing the oldest allowed versions into $(FLOORS)" && $(PYTHON) -m venv --clear $(FLOORS)
-	@$(PYTHON) -m tests.floors test > $(FLOORS)/constraints.txt
+	@$(PYTHON) -m tests.package.floors test > $(FLOORS)/constraints.txt
 	@$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(FLOORS)/constraints.txt --editable ".[test]"
 	@touch $@

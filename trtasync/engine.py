@@ -11,9 +11,9 @@ from typing import Any, SupportsIndex, overload
 import anyio
 import numpy as np
 
-from trtasync.core.calls import Call, own_error
 from trtasync.core.dispatcher import Dispatcher
 from trtasync.core.metrics import BatchRecord, Statistics
+from trtasync.core.reservations import Reservation, own_error
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge
 from trtasync.loops import Future, free_in_thread
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
@@ -29,10 +29,10 @@ from trtasync.requests.array_types import (
     Lent,
 )
 from trtasync.requests.reader import RequestReader
-from trtasync.requests.signature import Array, Form, Layout
+from trtasync.requests.signature import Array, Layout, Signature
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
-from trtasync.scheduler import Batch, Group, PolicyOptions
+from trtasync.scheduler import Batch, PolicyOptions, Queue
 from trtasync.scheduler.work import DEFAULT_LEVEL, LEVELS
 
 ndarray = np.ndarray
@@ -76,13 +76,13 @@ class Engine:
         self._backend = backend
         self._judgement = judgement
         self._reader = RequestReader(
-            backend.spec, padding, _group_maker(backend, max_row_bytes), backend.adopt
+            backend.spec, padding, _queue_maker(backend, max_row_bytes), backend.adopt
         )
         self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
         self._is_closed = False
         # What every request needs, looked up once.
-        self._forms = self._reader.arrays
+        self._signatures = self._reader.arrays
         self._dtype = self._reader.dtype
         self._submit = self._dispatcher.policy.submit
         self._deadline = self._dispatcher.loop.deadline
@@ -222,81 +222,83 @@ class Engine:
         if (
             type(inputs) is not ndarray
             or inputs.dtype is not self._dtype
-            or (form := self._forms.get(inputs.shape)) is None
+            or (signature := self._signatures.get(inputs.shape)) is None
         ):
-            form, arrays = self._reader.read(inputs)
+            signature, arrays = self._reader.read(inputs)
         if outputs != "host" or not copy:
-            return await self._infer_otherwise(form, arrays, level, deadline, outputs)
+            return await self._infer_otherwise(signature, arrays, level, deadline, outputs)
         future = self._future()
-        call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
+        reservation = Reservation(signature, arrays, future, dispatcher.stamp or dispatcher.tick())
         try:
             if level != DEFAULT_LEVEL or deadline is not NEVER:
-                batch = self._submit_urgent(call, level, deadline)
+                batch = self._submit_urgent(reservation, level, deadline)
             else:
-                batch = self._submit(call, False)
+                batch = self._submit(reservation, False)
             if batch is None:
                 dispatcher.stage_placements()
-            elif (vectors := batch.vectors) is not None and form.plain:
+            elif (vectors := batch.vectors) is not None and signature.plain:
                 try:
-                    vectors[call.row][:] = arrays
+                    vectors[reservation.row][:] = arrays
                 except (ValueError, TypeError):  # unaligned memory; an array on a device
-                    batch.write(call.row, 1, arrays)
+                    batch.write(reservation.row, 1, arrays)
             elif batch.write is None:
-                dispatcher.stage_first(batch, call)
+                dispatcher.stage_first(batch, reservation)
             else:
-                batch.write(call.row, form.rows, arrays)
-                batch.plain = batch.plain and form.plain
+                batch.write(reservation.row, signature.rows, arrays)
+                batch.plain = batch.plain and signature.plain
             return await future
         except _REFUSED:
             raise
         except BaseException as error:
-            dispatcher.leave(call, error)
+            dispatcher.leave(reservation, error)
             raise
 
     async def _infer_otherwise(
-        self, form: Form, arrays: Any, level: int, deadline: float, outputs: str
+        self, signature: Signature, arrays: Any, level: int, deadline: float, outputs: str
     ) -> Any:
         """`infer`, for an answer that stays on the device or is lent."""
         on_device = None
         if outputs != "host":
-            on_device = self._device_outputs(form, outputs)
+            on_device = self._device_outputs(signature, outputs)
         dispatcher = self._dispatcher
-        call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
-        call.on_device = on_device
-        call.lend = on_device is None
+        reservation = Reservation(
+            signature, arrays, self._future(), dispatcher.stamp or dispatcher.tick()
+        )
+        reservation.on_device = on_device
+        reservation.lend = on_device is None
         try:
-            batch = self._submit_urgent(call, level, deadline)
+            batch = self._submit_urgent(reservation, level, deadline)
             if batch is None:
                 dispatcher.stage_placements()
             else:
-                dispatcher.stage(batch, call)
-            return await call.future
+                dispatcher.stage(batch, reservation)
+            return await reservation.future
         except _REFUSED:
             raise
         except BaseException as error:
-            dispatcher.leave(call, error)
+            dispatcher.leave(reservation, error)
             raise
         finally:
             # a split request and its parts are a cycle; memory goes at once
-            call.on_device = call.lent = None
+            reservation.on_device = reservation.lent = None
 
-    def _device_outputs(self, form: Form, outputs: str) -> Sequence[Any]:
+    def _device_outputs(self, signature: Signature, outputs: str) -> Sequence[Any]:
         if outputs != "device":
             raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
-        if form.cuts:
+        if signature.cuts:
             raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
-        return self._backend.device_outputs(form.group.layout, form.rows)
+        return self._backend.device_outputs(signature.queue.layout, signature.rows)
 
-    def _submit_urgent(self, call: Call, level: int, deadline: float) -> Batch | None:
+    def _submit_urgent(self, reservation: Reservation, level: int, deadline: float) -> Batch | None:
         """Let a request in that has a priority or a deadline of its own."""
-        call.level = level
-        call.deadline = deadline
-        if deadline <= call.arrival:
-            self._dispatcher.policy.park(call, call.arrival)
+        reservation.level = level
+        reservation.deadline = deadline
+        if deadline <= reservation.arrival:
+            self._dispatcher.policy.expire(reservation, reservation.arrival)
             return None
         if level != DEFAULT_LEVEL:
-            return self._dispatcher.policy.admit(call)
-        return self._submit(call)
+            return self._dispatcher.policy.admit(reservation)
+        return self._submit(reservation)
 
     def statistics(self) -> Statistics:
         """A frozen picture of what the engine has done and is doing; any time, even closed."""
@@ -393,16 +395,16 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     engine._dispatcher.watcher = watcher
 
 
-def _group_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Group]:
+def _queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:
     """Not a method: an engine that refers to itself is not freed before the collector comes."""
 
-    def new_group(layout: Layout) -> Group:
+    def new_queue(layout: Layout) -> Queue:
         if max_row_bytes is not None:
             _check_size(backend.spec, layout, max_row_bytes)
         backend.admit(layout)
-        return Group(layout)
+        return Queue(layout)
 
-    return new_group
+    return new_queue
 
 
 def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:

@@ -88,10 +88,10 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of all `finally`
     print(f"{len(runnable)} cells, {options.rounds} rounds", file=sys.stderr, flush=True)
     try:
-        taken, left_out = take(runnable, options.rounds, sample)
+        taken, expired = take(runnable, options.rounds, sample)
     finally:
         end_all()
-    systems = described(cells, installed, failed | left_out)
+    systems = described(cells, installed, failed | expired)
     summary, compared = summarize(taken), ratios(taken, wanted_ratios(taken[0]))
     show(summary)
     show_ratios(compared)

@@ -2,8 +2,8 @@
 
 from benchmarks.simulation.scenarios import Scenario
 from benchmarks.simulation.schedulers import Launch, Request
-from trtasync.scheduler import Batch, Group, LaneState, Policy, PolicyOptions
-from trtasync.scheduler.work import Form
+from trtasync.scheduler import Batch, LaneState, Policy, PolicyOptions, Queue
+from trtasync.scheduler.work import Signature
 
 
 class Slot:
@@ -44,14 +44,14 @@ class Ours:
         )
         slots = [Slot(state.index) for state in states for _ in range(machine.slots)]
         self.policy = kind(options, states, slots)
-        self._form = Form(Group(), 1)
+        self._signature = Signature(Queue(), 1)
 
     @property
     def wake_at(self) -> float:
         return self.policy.wake_at
 
     def submit(self, request: Request, now: float) -> None:
-        request.form = self._form
+        request.signature = self._signature
         self.policy.submit(request, "deadline" in vars(request))
 
     def withdraw(self, request: Request, now: float) -> None:

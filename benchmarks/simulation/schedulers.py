@@ -10,10 +10,10 @@ from collections import deque
 from typing import Any, Protocol
 
 from benchmarks.simulation.scenarios import Scenario
-from trtasync.scheduler import Ticket
+from trtasync import scheduler
 
 
-class Request(Ticket):
+class Request(scheduler.Request):
     """One request.
 
     Attributes:

@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable, Sequence
 
 from trtasync.errors import QueueFull
-from trtasync.scheduler import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
+from trtasync.scheduler import Batch, Chunk, LaneState, Policy, PolicyOptions, Queue, Request
 from trtasync.scheduler.work import DEFAULT_LEVEL, Entry, SlotLike
 
 MS = 0.001
 
 
-def whole(entry: Entry) -> Ticket:
+def whole(entry: Entry) -> Request:
     """The request that an entry is, or is a part of."""
-    return entry.whole if isinstance(entry, Part) else entry
+    return entry.whole if isinstance(entry, Chunk) else entry
 
 
 def linear(rows: int) -> float:
@@ -25,11 +25,11 @@ class Slot:
 
     def __init__(self, lane: int | None = None):
         self.lane = lane
-        self.held: dict[int, tuple[Ticket, int]] = {}
+        self.held: dict[int, tuple[Request, int]] = {}
 
     def write(self, entry: Entry) -> None:
         """Stage an entry where the policy put it."""
-        offset = entry.offset if isinstance(entry, Part) else 0
+        offset = entry.offset if isinstance(entry, Chunk) else 0
         for index in range(entry.rows):
             self.held[entry.row + index] = (whole(entry), offset + index)
 
@@ -86,45 +86,45 @@ class Desk:
             preferred_batch_size=preferred_batch_size,
             lead=lead,
         )
-        self.displaced: list[tuple[Ticket, QueueFull]] = []
+        self.displaced: list[tuple[Request, QueueFull]] = []
         self.policy = Policy(options, self.lanes, self.slots, abandoned, self._displaced)
         self.now = 0.0
         self.running: list[Batch] = []
-        self.answered: list[Ticket] = []
+        self.answered: list[Request] = []
         self.cuts: list[tuple[Batch, list[Entry]]] = []
         self.lent: list[SlotLike] = []
         self.shrunk: list[tuple[Batch, list[Entry]]] = []
-        self._computed: set[Part] = set()
+        self._computed: set[Chunk] = set()
 
     def submit(
         self,
-        group: Group,
+        queue: Queue,
         rows: int = 1,
         *,
         level: int = DEFAULT_LEVEL,
         deadline: float = math.inf,
-    ) -> Ticket:
+    ) -> Request:
         """Let a request in and stage what found a place. `deadline` is in policy time."""
-        ticket = Ticket(group, rows, level, deadline, self.now)
+        request = Request(queue, rows, level, deadline, self.now)
         if level != DEFAULT_LEVEL:
-            batch = self.policy.admit(ticket)
+            batch = self.policy.admit(request)
         else:
-            batch = self.policy.submit(ticket, deadline < math.inf)
+            batch = self.policy.submit(request, deadline < math.inf)
         if batch is None:
             self.stage()
         else:
-            assert ticket.batch is batch
-            batch.slot.write(ticket)
-        return ticket
+            assert request.batch is batch
+            batch.slot.write(request)
+        return request
 
-    def _displaced(self, ticket: Ticket, error: QueueFull) -> None:
-        assert not ticket.gone
-        assert not ticket.begun
-        self.displaced.append((ticket, error))
+    def _displaced(self, request: Request, error: QueueFull) -> None:
+        assert not request.gone
+        assert not request.begun
+        self.displaced.append((request, error))
 
-    def withdraw(self, ticket: Ticket) -> None:
+    def withdraw(self, request: Request) -> None:
         """The caller gave up."""
-        self.policy.withdraw(ticket, self.now)
+        self.policy.withdraw(request, self.now)
         self.stage()
 
     def stage(self) -> None:
@@ -203,34 +203,34 @@ class Desk:
             self.now = max(self.now, self.policy.wake_at)
         raise AssertionError("it never comes to rest")
 
-    def teach(self, group: Group, *sizes: int, seconds: Callable[[int], float] = linear) -> None:
-        """Let the group's cost curve know t(b) of these sizes."""
+    def teach(self, queue: Queue, *sizes: int, seconds: Callable[[int], float] = linear) -> None:
+        """Let the queue's cost curve know t(b) of these sizes."""
         for size in sizes:
-            group.cost.learn(size, seconds(size), self.now)
+            queue.cost.learn(size, seconds(size), self.now)
 
-    def teach_contention(self, group: Group, contention: float, *sizes: int) -> None:
+    def teach_contention(self, queue: Queue, contention: float, *sizes: int) -> None:
         """Let it know that batches of these sizes, known already, take turns for such a part."""
         for size in sizes:
-            alone = group.cost.seconds(size)
-            group.cost.learn_contention(size, alone, alone, self.now)
+            alone = queue.cost.seconds(size)
+            queue.cost.learn_contention(size, alone, alone, self.now)
             beside = alone / (1 - contention / 2)
-            group.cost.learn_contention(size, beside, beside / 2, self.now)
+            queue.cost.learn_contention(size, beside, beside / 2, self.now)
 
     def _compute(self, entry: Entry) -> None:
-        ticket = whole(entry)
-        if isinstance(entry, Ticket):
-            self.answered.append(ticket)
+        request = whole(entry)
+        if isinstance(entry, Request):
+            self.answered.append(request)
             return
         assert entry not in self._computed
         self._computed.add(entry)
-        parts = ticket.parts or []
-        if ticket.placed < ticket.rows or not self._computed.issuperset(parts):
+        chunks = request.chunks or []
+        if request.placed < request.rows or not self._computed.issuperset(chunks):
             return
-        spans = sorted((part.offset, part.offset + part.rows) for part in parts)
+        spans = sorted((chunk.offset, chunk.offset + chunk.rows) for chunk in chunks)
         starts, ends = [first for first, _ in spans], [end for _, end in spans]
         assert starts == [0, *ends[:-1]]
-        assert ends[-1] == ticket.rows
-        self.answered.append(ticket)
+        assert ends[-1] == request.rows
+        self.answered.append(request)
 
     def _check_cut(self, batch: Batch, formed: list[Entry]) -> None:
         """What formed with a batch and did not go with it waits or forms elsewhere."""
@@ -243,7 +243,7 @@ class Desk:
         first = min(entry.deadline for entry in formed)
         formed = [entry for entry in formed if not entry.gone]
         went = [entry for entry in formed if entry.batch is batch]
-        largest = batch.group.cost.seconds(self.policy.run_rows(self.capacity))
+        largest = batch.queue.cost.seconds(self.policy.run_rows(self.capacity))
         if first < self.lanes[batch.lane].ends_at(self.now) + largest:
             self.shrunk.append((batch, rest))  # it may be smaller for the sake of a deadline
             return
@@ -275,9 +275,9 @@ class Desk:
         for entry in batch.entries:
             assert not entry.gone
             assert entry.batch is batch
-            assert whole(entry).group is batch.group
+            assert whole(entry).queue is batch.queue
             assert entry.row == row
-            offset = entry.offset if isinstance(entry, Part) else 0
+            offset = entry.offset if isinstance(entry, Chunk) else 0
             for index in range(entry.rows):
                 assert batch.slot.held[row + index] == (whole(entry), offset + index)
             row += entry.rows

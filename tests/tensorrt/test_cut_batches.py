@@ -7,9 +7,9 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.doubles import models
-from tests.doubles.kernels import view
-from tests.helpers import Array, same, until
+from support.doubles import models
+from support.doubles.kernels import view
+from support.helpers import Array, same, until
 from tests.tensorrt.support import engine_on, tensor
 from trtasync import Engine
 from trtasync.core.lanes import Outcome
@@ -35,10 +35,10 @@ def asked(value: float, rows: int) -> dict[str, Array]:
 
 def teach(engine: Engine) -> None:
     """Let the engine believe that batches take (1 + 0.1 n) ms."""
-    form, _ = engine._reader.read(asked(0, 1))
+    signature, _ = engine._reader.read(asked(0, 1))
     for _ in range(8):
         for size in SIZES:
-            form.group.cost.learn(size, (1 + 0.1 * size) * 1e-3, 0.0)
+            signature.queue.cost.learn(size, (1 + 0.1 * size) * 1e-3, 0.0)
 
 
 async def test_its_padding_is_not_written_to_the_rest_of_it_on_the_device(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_its_padding_is_not_written_to_the_rest_of_it_on_the_device(tmp_pa
             tasks.start_soon(ask, 7, SECOND)
             await until(lambda: policy.queued == FIRST + SECOND)
             policy.next_batch = choose  # type: ignore[method-assign]
-            dispatcher.loop.ring()
+            dispatcher.loop.wake()
             await until(lambda: 7 in answers)
             assert held[0].size == FIRST
             second = answers[7]["y"]

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from trtasync.core.calls import call_of, own_error
 from trtasync.core.metrics import BatchRecord, Meter
+from trtasync.core.reservations import own_error, reservation_of
 from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
 from trtasync.requests.answers import LentAnswer, as_it_is, borrow, plain_rows, shape_answer, take
 from trtasync.requests.signature import Array
@@ -54,9 +54,9 @@ class Delivery:
         if batch.plain and self._one_output:
             rows = plain_rows(outputs[0], batch.size, self._lent)
             missed, done_error = 0, self._done_error
-            for call, row in zip(batch.entries, rows, strict=True):
+            for reservation, row in zip(batch.entries, rows, strict=True):
                 try:
-                    call.future.set_result(row)
+                    reservation.future.set_result(row)
                 except done_error:  # cancelled meanwhile; asking first costs every request
                     missed += 1
             self.meter.answered += len(rows) - missed
@@ -73,7 +73,7 @@ class Delivery:
             try:
                 self._answer_entry(entry, take(outputs, entry.row, entry.rows))
             except Exception as error:  # one answer's own, be it memory
-                self.fail(call_of(entry), unanswered(error))
+                self.fail(reservation_of(entry), unanswered(error))
         if lent:
             self._lend(batch, outputs, lent)
         return len(lent) if self._lent else 0
@@ -83,17 +83,17 @@ class Delivery:
         if self._lent:
             batch.slot.lend(len(lent), self._home)
         give_back = batch.slot.take_back if self._lent else _nothing
-        for call in lent:
-            views = borrow(outputs, call.row, call.rows)
+        for reservation in lent:
+            views = borrow(outputs, reservation.row, reservation.rows)
             try:
-                answer = shape_answer(call.form, self._names, views, lent=True)
+                answer = shape_answer(reservation.signature, self._names, views, lent=True)
             except Exception as error:  # one answer's own, be it memory
                 give_back()
-                self.fail(call, unanswered(error))
+                self.fail(reservation, unanswered(error))
                 continue
             self.meter.answered += 1
-            call.lent = LentAnswer(answer, give_back)
-            call.future.set_result(call.lent)
+            reservation.lent = LentAnswer(answer, give_back)
+            reservation.future.set_result(reservation.lent)
 
     def answer_pieces(self, batch: Batch, pieces: Sequence[list[Array] | Exception]) -> None:
         """Answer or fail everybody in a batch that was run again in halves."""
@@ -104,23 +104,25 @@ class Delivery:
                 try:
                     self._answer_entry(entry, piece)
                 except Exception as error:  # one answer's own
-                    self.fail(call_of(entry), unanswered(error))
+                    self.fail(reservation_of(entry), unanswered(error))
 
     def _answer_entry(self, entry: Any, outputs: list[Array]) -> None:
-        call = call_of(entry)
-        if entry is not call:
-            whole = call.collect(entry.offset, outputs)
+        reservation = reservation_of(entry)
+        if entry is not reservation:
+            whole = reservation.collect(entry.offset, outputs)
             if whole is None:
                 return
             outputs = whole
-            call.parts = None  # they point back at it: its memory would wait for the collector
-        if call.future.done():
+            reservation.chunks = (
+                None  # they point back at it: its memory would wait for the collector
+            )
+        if reservation.future.done():
             return
-        if call.on_device is not None:
-            outputs = list(call.on_device)
-        answer = shape_answer(call.form, self._names, outputs)
+        if reservation.on_device is not None:
+            outputs = list(reservation.on_device)
+        answer = shape_answer(reservation.signature, self._names, outputs)
         self.meter.answered += 1
-        call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
+        reservation.future.set_result(LentAnswer(answer, _nothing) if reservation.lend else answer)
 
     def fail_batch(self, batch: Batch, error: Exception) -> None:
         """Fail everybody in a batch."""
@@ -130,35 +132,37 @@ class Delivery:
     def _end(self, entry: Any, error: Exception) -> None:
         """Fail who was run in vain; what ran by itself, whole and unpadded, needs no rows to be
         told apart, and gets what the model gave."""
-        call = call_of(entry)
+        reservation = reservation_of(entry)
         if not isinstance(error, UnevenRows):
-            self.fail(call, error)
-        elif _is_whole(entry, call, error):
+            self.fail(reservation, error)
+        elif _is_whole(entry, reservation, error):
             outputs = [np.array(output) for output in cast(Any, error.outputs)]
-            answer = as_it_is(call.form, self._names, outputs)
-            if not call.future.done():
+            answer = as_it_is(reservation.signature, self._names, outputs)
+            if not reservation.future.done():
                 self.meter.answered += 1
-                call.future.set_result(LentAnswer(answer, _nothing) if call.lend else answer)
+                reservation.future.set_result(
+                    LentAnswer(answer, _nothing) if reservation.lend else answer
+                )
         else:
-            self.fail(call, InferenceError(str(error)))
+            self.fail(reservation, InferenceError(str(error)))
 
-    def fail(self, call: Any, cause: BaseException) -> None:
+    def fail(self, reservation: Any, cause: BaseException) -> None:
         """Fail one request, with an exception of its own."""
-        if call.future.done():
+        if reservation.future.done():
             return
         self.meter.failed += 1
-        self._end_unanswered(call, own_error(cause))
+        self._end_unanswered(reservation, own_error(cause))
 
-    def displace(self, call: Any, error: QueueFull) -> None:
+    def displace(self, reservation: Any, error: QueueFull) -> None:
         """Tell a request that a more urgent one took its place."""
-        if not call.future.done():
+        if not reservation.future.done():
             self.meter.displaced += 1
-            self._end_unanswered(call, error)
+            self._end_unanswered(reservation, error)
 
-    def _end_unanswered(self, call: Any, error: TrtasyncError) -> None:
-        call.future.set_exception(error)
-        self._withdraw(call)
-        call.parts = None
+    def _end_unanswered(self, reservation: Any, error: TrtasyncError) -> None:
+        reservation.future.set_exception(error)
+        self._withdraw(reservation)
+        reservation.chunks = None
 
     def count(self, batch: Batch, times: Times | None, now: float) -> None:
         """Count a batch that went well. `times`: None when it was not measured."""
@@ -191,10 +195,14 @@ def unanswered(error: Exception) -> TrtasyncError:
     return failure
 
 
-def _is_whole(entry: Any, call: Any, error: UnevenRows) -> bool:
+def _is_whole(entry: Any, reservation: Any, error: UnevenRows) -> bool:
     """These outputs are one request's, and nobody has to cut or place them."""
-    known = error.outputs is not None and error.rows == call.rows and entry is call
-    as_it_is = not call.form.bare and not call.form.cuts and call.on_device is None
+    known = error.outputs is not None and error.rows == reservation.rows and entry is reservation
+    as_it_is = (
+        not reservation.signature.bare
+        and not reservation.signature.cuts
+        and reservation.on_device is None
+    )
     return known and as_it_is
 
 
@@ -215,5 +223,5 @@ def record_of(batch: Batch, times: Times | None, ended: float, delivered: float)
         ended,
         delivered,
         times,
-        batch.group.layout.shapes,
+        batch.queue.layout.shapes,
     )

@@ -16,10 +16,10 @@ from typing import Any
 
 import anyio
 
-from trtasync.core.calls import Call, call_of, own_error
 from trtasync.core.delivery import Delivery, record_of, unanswered
 from trtasync.core.lanes import LaneThread, Outcome, finish, run, run_in_halves
 from trtasync.core.metrics import BatchRecord, LaneStatistics, Statistics
+from trtasync.core.reservations import Reservation, own_error, reservation_of
 from trtasync.core.watchdog import STOPPING, Stoppable, Watchdog, WatchedLane
 from trtasync.errors import (
     DeviceLost,
@@ -139,7 +139,7 @@ class Dispatcher:
         self._notes: deque[tuple[Batch, Outcome]] = deque()
         self._deaths: deque[tuple[int, BaseException]] = deque()
         self._home: deque[Any] = deque()
-        self._leaving: tuple[Call, ...] = ()
+        self._leaving: tuple[Reservation, ...] = ()
         self._polled: list[Batch] = []
         self._staging: list[Batch] = []
         self._grown: set[Slot] = set()
@@ -165,38 +165,42 @@ class Dispatcher:
         if self._leaving:
             self._mend()
         now = self._now()
-        self.loop.ring()
+        self.loop.wake()
         self.stamp = now
         return now
 
-    def stage_first(self, batch: Batch, call: Call) -> None:
+    def stage_first(self, batch: Batch, reservation: Reservation) -> None:
         """Turn the slot of a new batch to its layout and stage the batch's first request."""
         self._bind(batch)
-        form = call.form
+        signature = reservation.signature
         self._opened += 1
         if self._opened % STAGE_SAMPLE:
-            batch.write(call.row, form.rows, call.arrays)
+            batch.write(reservation.row, signature.rows, reservation.arrays)
         else:
             begin = perf_counter()
-            batch.write(call.row, form.rows, call.arrays)
-            self.meter.stage.add((perf_counter() - begin) / form.rows)
-        batch.plain = batch.plain and call.form.plain
+            batch.write(reservation.row, signature.rows, reservation.arrays)
+            self.meter.stage.add((perf_counter() - begin) / signature.rows)
+        batch.plain = batch.plain and reservation.signature.plain
 
     def stage(self, batch: Batch, entry: Any) -> None:
         """Stage an entry that has its row in a batch."""
         if batch.write is None:
             self._bind(batch)
-        call = call_of(entry)
-        whole = entry is call
-        bare = call.form.plain and call.on_device is None and not call.lend
+        reservation = reservation_of(entry)
+        whole = entry is reservation
+        bare = (
+            reservation.signature.plain and reservation.on_device is None and not reservation.lend
+        )
         batch.plain = batch.plain and whole and bare
-        batch.write(entry.row, entry.rows, call.arrays if whole else call.rows_of(entry))
-        if call.on_device is not None:
+        batch.write(
+            entry.row, entry.rows, reservation.arrays if whole else reservation.rows_of(entry)
+        )
+        if reservation.on_device is not None:
             offset = 0 if whole else entry.offset
-            batch.slot.keep_on_device(entry.row, entry.rows, call.on_device, offset)
+            batch.slot.keep_on_device(entry.row, entry.rows, reservation.on_device, offset)
 
     def _bind(self, batch: Batch) -> None:
-        views: Views = batch.slot.bind(batch.group.layout)
+        views: Views = batch.slot.bind(batch.queue.layout)
         batch.write = views.write
         batch.vectors = views.vectors
 
@@ -210,11 +214,11 @@ class Dispatcher:
                 try:
                     self.stage(batch, entry)
                 except Exception as error:  # one caller's array must not stop the others
-                    self._delivery.fail(call_of(entry), _unstaged(error))
-                    self.loop.ring()  # who gets its slot is staged then
+                    self._delivery.fail(reservation_of(entry), _unstaged(error))
+                    self.loop.wake()  # who gets its slot is staged then
             placements.popleft()  # not before it is staged: it may be another caller's
 
-    def leave(self, call: Call, error: BaseException) -> None:
+    def leave(self, reservation: Reservation, error: BaseException) -> None:
         """A caller goes without an answer, by an exception: its request leaves the queue.
 
         It may have come between any two lines of what let the request in, near the limit of the
@@ -222,26 +226,26 @@ class Dispatcher:
         to what is left undone here. Every request rings the bell before it changes anything.
 
         Args:
-            call: the request.
+            reservation: the request.
             error: why; a request that could not be staged fails with one of ours instead.
         """
-        self._leaving = (*self._leaving, call)
+        self._leaving = (*self._leaving, reservation)
         self.stamp = 0.0
-        if call.future.done() and not call.future.cancelled():
+        if reservation.future.done() and not reservation.future.cancelled():
             # it was answered or failed, and perhaps cancelled before it woke up
-            if call.lent is not None:
-                call.lent.release()
-            self._leaving = tuple(other for other in self._leaving if other is not call)
-        elif call.future.cancelled() and len(self._leaving) == 1:
+            if reservation.lent is not None:
+                reservation.lent.release()
+            self._leaving = tuple(other for other in self._leaving if other is not reservation)
+        elif reservation.future.cancelled() and len(self._leaving) == 1:
             # it was waiting for its answer, so all is in order
-            self.loop.ring()
-            self.policy.withdraw(call, self._now())
-            call.parts = None
+            self.loop.wake()
+            self.policy.withdraw(reservation, self._now())
+            reservation.chunks = None
             self._leaving = ()
             self.meter.cancelled += 1
             self.stage_placements()
         else:
-            self.loop.ring()
+            self.loop.wake()
             self._mend()
             if isinstance(error, Exception):
                 self.meter.cancelled -= 1
@@ -252,8 +256,8 @@ class Dispatcher:
         """Somebody who left was interrupted, in the midst of the policy perhaps."""
         left = self._leaving
         self.policy.mend(left, self._now())
-        for call in left:
-            call.parts = None
+        for reservation in left:
+            reservation.chunks = None
         self._leaving = ()
         self.meter.cancelled += len(left)
         self.stage_placements()
@@ -264,20 +268,20 @@ class Dispatcher:
         if self._released:
             self._home.clear()
         else:
-            self.loop.ring_from_thread()
+            self.loop.wake_from_thread()
 
-    def _withdraw(self, call: Call) -> None:
-        self.policy.withdraw(call, self._now())
+    def _withdraw(self, reservation: Reservation) -> None:
+        self.policy.withdraw(reservation, self._now())
 
     def _abandoned(self, batch: Batch) -> list[Any]:
         """Entries whose caller was cancelled in this loop iteration and has not run yet."""
         if batch.plain:
-            return [call for call in batch.entries if call.future.done()]
-        return [entry for entry in batch.entries if call_of(entry).future.done()]
+            return [reservation for reservation in batch.entries if reservation.future.done()]
+        return [entry for entry in batch.entries if reservation_of(entry).future.done()]
 
-    def _displaced(self, call: Any, error: QueueFull) -> None:
-        self._delivery.displace(call, error)
-        self.loop.ring()  # who gets its slot is staged then
+    def _displaced(self, reservation: Any, error: QueueFull) -> None:
+        self._delivery.displace(reservation, error)
+        self.loop.wake()  # who gets its slot is staged then
 
     def statistics(self) -> Statistics:
         """A frozen picture."""
@@ -298,7 +302,7 @@ class Dispatcher:
             in_flight=policy.in_flight,
             waiting=policy.unanswered(),
             rejected=policy.rejected,
-            left_out=policy.left_out,
+            expired=policy.expired,
             lanes=lanes,
         )
 
@@ -320,11 +324,11 @@ class Dispatcher:
             while self._polled and self._spin(begin):
                 self._launch_all(begin)
             if self._polled:
-                self.loop.ring()
+                self.loop.wake()
             wake_at = self.policy.wake_at
             if self._grown:
                 wake_at = min(wake_at, self._shrink(begin))
-            self.loop.alarm(wake_at)
+            self.loop.wake_at(wake_at)
             self._left = self._now()
             if self._idle is not None and not self._idle.done() and self.is_idle():
                 self._idle.set_result(None)
@@ -353,7 +357,7 @@ class Dispatcher:
             if ran_here and now - begin > self._pass:
                 # Enough run on the loop: others get their turn before the next batch.
                 if policy.queued:
-                    self.loop.ring()
+                    self.loop.wake()
                 break
 
     def _spin(self, begin: float) -> bool:
@@ -413,7 +417,7 @@ class Dispatcher:
             batch.moves.clear()
         if self.policy.placements:
             self.stage_placements()
-        if not slot.staged(self.loop.ring_from_thread):
+        if not slot.staged(self.loop.wake_from_thread):
             self._staging.append(batch)
             return None
         if rows > batch.size:
@@ -450,7 +454,7 @@ class Dispatcher:
 
     def _is_short(self, batch: Batch) -> bool:
         """By what was measured it keeps the loop busy no longer than the user allows."""
-        bound = batch.group.cost.bound(batch.run_rows)
+        bound = batch.queue.cost.bound(batch.run_rows)
         return bound is not None and bound <= self._loop_budget
 
     def _is_worth_a_hop(self, batch: Batch) -> bool:
@@ -461,7 +465,7 @@ class Dispatcher:
         """
         if len(self._workers) == 1 or not self.policy.queued:
             return False
-        return batch.group.cost.seconds(batch.run_rows) > WORTH_A_HOP
+        return batch.queue.cost.seconds(batch.run_rows) > WORTH_A_HOP
 
     def _poll(self) -> bool:
         """Complete the polled batches that are done; True if there were any."""
@@ -481,14 +485,14 @@ class Dispatcher:
     def _in_thread(self, batch: Batch, work: Callable[[], Outcome]) -> None:
         def job() -> None:
             self._notes.append((batch, work()))
-            self.loop.ring_from_thread()
+            self.loop.wake_from_thread()
 
         self._workers[batch.lane].thread.put(job)
 
     def _thread_died(self, index: int, error: BaseException) -> None:
         """Called by a lane's thread as its last act, or by who watches it."""
         self._deaths.append((index, error))
-        self.loop.ring_from_thread()
+        self.loop.wake_from_thread()
 
     # -- a batch ends ----------------------------------------------------------------------------
 
@@ -496,7 +500,7 @@ class Dispatcher:
         if not self._states[batch.lane].alive:
             return  # a straggler: its requests failed when the lane died
         if isinstance(outcome.error, RunTooLong):  # so the next such run is not for the loop
-            batch.group.cost.learn(batch.run_rows, outcome.error.seconds, self._now())
+            batch.queue.cost.learn(batch.run_rows, outcome.error.seconds, self._now())
         if outcome.error is not None and not outcome.lost and len(batch.entries) > 1:
             self._retry(batch, outcome.error)
             return
@@ -616,8 +620,8 @@ class Dispatcher:
 
     def fail_waiting(self, error: TrtasyncError) -> None:
         """Fail every request that is not running."""
-        for call in self.policy.drain():
-            self._delivery.fail(call, error)
+        for reservation in self.policy.drain():
+            self._delivery.fail(reservation, error)
 
     async def wait_idle(self, patience: float) -> None:
         """Until everything accepted has its answer and nothing is running.
@@ -629,11 +633,11 @@ class Dispatcher:
         stopping = False
         while not self.is_idle():
             running = [batch for state in self._states for batch in state.running]
-            times = [batch.group.cost.seconds(batch.run_rows) for batch in running]
+            times = [batch.queue.cost.seconds(batch.run_rows) for batch in running]
             seconds = STOPPING if stopping else max(patience, 10 * max(times, default=0.0))
             with anyio.move_on_after(seconds) as scope:
                 self._idle = self.loop.future()
-                self.loop.ring()
+                self.loop.wake()
                 await self._idle
             if not scope.cancelled_caught or not running:
                 continue
@@ -662,7 +666,7 @@ class Dispatcher:
         """
         for worker in self._workers:
             worker.thread.stop()
-        if not self.loop.ring_last(self._end_forgotten):
+        if not self.loop.wake_last(self._end_forgotten):
             self._end_forgotten()
 
     def _end_forgotten(self) -> None:

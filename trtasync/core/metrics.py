@@ -129,7 +129,7 @@ class Statistics:
         cancelled: requests whose caller was cancelled before the answer.
         rejected: requests refused with QueueFull.
         displaced: requests accepted, and then refused with QueueFull for a more urgent one.
-        left_out: requests not computed because they could not make their caller's deadline.
+        expired: requests not computed because they could not make their caller's deadline.
         rows: rows computed (Triton: inference_count).
         batches: batches computed (Triton: execution_count).
         padded_rows: rows computed only to fill up to an allowed batch size.
@@ -153,7 +153,7 @@ class Statistics:
     cancelled: int
     rejected: int
     displaced: int
-    left_out: int
+    expired: int
     rows: int
     batches: int
     padded_rows: int
@@ -211,7 +211,7 @@ class Meter:
         in_flight: int,
         waiting: int,
         rejected: int,
-        left_out: int,
+        expired: int,
         lanes: tuple[LaneStatistics, ...],
     ) -> Statistics:
         """Freeze the counts, with what only the engine knows (waiting: requests not yet ended)."""
@@ -225,7 +225,7 @@ class Meter:
             cancelled=self.cancelled,
             rejected=rejected,
             displaced=self.displaced,
-            left_out=left_out,
+            expired=expired,
             rows=sum(size * times for size, times in sizes.items()),
             batches=sum(sizes.values()),
             padded_rows=self.padded_rows,

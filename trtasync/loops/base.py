@@ -27,7 +27,7 @@ class Future(Protocol):
 
 
 class EventLoop(Protocol):
-    """See the module's docstring. All but `ring_from_thread` are for the loop's own thread."""
+    """See the module's docstring. All but `wake_from_thread` are for the loop's own thread."""
 
     future: Callable[[], Future]
     done_error: type[Exception]
@@ -42,16 +42,16 @@ class EventLoop(Protocol):
         """Raise WrongLoop unless a task of this loop is calling; `deadline` may see the thread
         only, because it runs once a request and this once a loop iteration."""
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Run the callback once, after what is ready now."""
 
-    def alarm(self, when: float) -> None:
+    def wake_at(self, when: float) -> None:
         """Ring at a time, instead of at the one set before; inf for never."""
 
-    def ring_from_thread(self) -> None:
+    def wake_from_thread(self) -> None:
         """`ring`, from any thread. Never blocks; does nothing when the loop is gone."""
 
-    def ring_last(self, callback: Callable[[], None]) -> bool:
+    def wake_last(self, callback: Callable[[], None]) -> bool:
         """Run another callback instead, from now on; False when the loop will run none. From any
         thread."""
 

@@ -21,7 +21,7 @@ class TrioLoop:
 
     def __init__(self, callback: Callable[[], None]):
         self._callback = callback
-        self._rung = False
+        self._woken = False
         self._parked = False
         self._closed = False
         self._ended = False
@@ -45,41 +45,41 @@ class TrioLoop:
     def check(self) -> None:
         self._deadline()
 
-    def ring(self) -> None:
-        self._rung = True
+    def wake(self) -> None:
+        self._woken = True
         if self._parked:
             self._parked = trio.lowlevel.reschedule(self._task) is not None
 
-    def alarm(self, when: float) -> None:
+    def wake_at(self, when: float) -> None:
         self._when = when
         if self._parked and self._scope is not None:
             self._scope.deadline = when
 
-    def ring_from_thread(self) -> None:
+    def wake_from_thread(self) -> None:
         try:
-            self._token.run_sync_soon(self.ring, idempotent=True)
+            self._token.run_sync_soon(self.wake, idempotent=True)
         except trio.RunFinishedError:
             self._closed = True
 
-    def ring_last(self, callback: Callable[[], None]) -> bool:
+    def wake_last(self, callback: Callable[[], None]) -> bool:
         self._callback = callback
-        self.ring_from_thread()
+        self.wake_from_thread()
         return not (self._closed or self._ended)
 
     def close(self) -> None:
         self._closed = True
-        self.ring()
+        self.wake()
 
     async def _serve(self) -> None:
         try:
             while not self._closed:
-                if self._rung:
+                if self._woken:
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 else:
                     await self._park()
                 if self._closed:
                     return
-                self._rung = False
+                self._woken = False
                 self._callback()
         except trio.Cancelled:
             self._ended = True  # trio ends its system tasks last

@@ -48,7 +48,7 @@ async def in_thread(
             outcome.append((True, work()))
         except BaseException as error:
             outcome.append((False, error))
-        bell.ring_from_thread()
+        bell.wake_from_thread()
 
     async def ended() -> None:
         waiting[:] = [bell.future()]

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from trtasync.measure.samples import Figures
+from trtasync.measure.statistics import Figures, rates
 from trtasync.memory.slots import Views
 from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import Lane, OpenLane
@@ -88,18 +88,7 @@ def measure(filled: Sequence[Filled], seconds: float) -> Figures:
     for each in filled:
         for slot in each.slots:
             slot.let_go()
-    return figures(rows, passed, cpu)
-
-
-def figures(rows: int, seconds: float, cpu: float) -> Figures:
-    """What there is to say of rows that nobody asked for."""
-    return {
-        "rows": float(rows),
-        "seconds": seconds,
-        "rows_per_second": rows / seconds,
-        "cpu_cores": cpu / seconds,
-        "cpu_us": cpu / max(1, rows) * 1e6,
-    }
+    return rates("rows", rows, passed, cpu)
 
 
 def _run(each: Filled, end: float) -> int:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from trtasync.errors import InvalidInput
+from trtasync.measure.statistics import Times
 
-Times = npt.NDArray[np.float64]
 Arrivals = Literal["poisson", "constant"]
 N = TypeVar("N", int, float)
 

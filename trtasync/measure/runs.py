@@ -15,8 +15,10 @@ from trtasync.measure.machine import facts
 from trtasync.measure.opened import Opened, open_tapped
 from trtasync.measure.pacing import Pacer
 from trtasync.measure.report import Report
-from trtasync.measure.samples import Figures, Sample, Span, take
+from trtasync.measure.samples import Sample, take
 from trtasync.measure.settings import LOOPS, Loop, Progress, Settings
+from trtasync.measure.statistics import Figures
+from trtasync.measure.window import Span
 from trtasync.measure.yardsticks import Yardsticks
 
 T = TypeVar("T")

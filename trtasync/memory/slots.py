@@ -60,7 +60,7 @@ class Views:
 
 
 class HostSlot:
-    """The input buffers of one batch, viewed through the layout of the group that forms in it.
+    """The input buffers of one batch, viewed through the layout of the queue that signatures in it.
 
     A slot belongs to one batch at a time, from the first row staged until the answers are out.
 

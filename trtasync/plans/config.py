@@ -159,11 +159,11 @@ class BuilderConfig:
 
     def facts(self) -> dict[str, Any]:
         """All that makes one plan differ from another, for the cache's key."""
-        left_out = ("timing_cache", "calibrator")
+        expired = ("timing_cache", "calibrator")
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if field.name not in left_out
+            if field.name not in expired
         }
 
 

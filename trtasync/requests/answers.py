@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 
 from trtasync.errors import InferenceError
-from trtasync.requests.signature import Array, Form
+from trtasync.requests.signature import Array, Signature
 
 Answer = TypeVar("Answer")
 
@@ -70,12 +70,12 @@ def join(pieces: Sequence[Sequence[Array]]) -> list[Array]:
 
 
 def shape_answer(
-    form: Form, names: Sequence[str], outputs: Sequence[Array], lent: bool = False
+    signature: Signature, names: Sequence[str], outputs: Sequence[Array], lent: bool = False
 ) -> Any:
     """Give the outputs of one request the form its caller expects.
 
     Args:
-        form: of the request.
+        signature: of the request.
         names: of the outputs.
         outputs: the request's rows of every output.
         lent: they are views, and what is cut off them is to be a view too.
@@ -88,23 +88,23 @@ def shape_answer(
     """
     shaped = []
     for index, output in enumerate(outputs):
-        cut = form.cuts.get(index)
+        cut = signature.cuts.get(index)
         if cut is not None:
             output = cut.apply(output)
             output = output if lent else output.copy()
-        if form.bare:
+        if signature.bare:
             output = output[0, ...]
-        if form.axes is not None:
-            output = _arrange(output, form.axes[index], form.bare, lent)
+        if signature.axes is not None:
+            output = _arrange(output, signature.axes[index], signature.bare, lent)
         shaped.append(output)
-    if form.single and len(shaped) == 1:
+    if signature.single and len(shaped) == 1:
         return shaped[0]
     return dict(zip(names, shaped, strict=True))
 
 
-def as_it_is(form: Form, names: Sequence[str], outputs: Sequence[Array]) -> Any:
+def as_it_is(signature: Signature, names: Sequence[str], outputs: Sequence[Array]) -> Any:
     """The outputs of a run that was one request's, nothing moved, cut or left out of them."""
-    if form.single and len(outputs) == 1:
+    if signature.single and len(outputs) == 1:
         return outputs[0]
     return dict(zip(names, outputs, strict=True))
 

@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 
 class Layout:
-    """The shape of one row of a batch: what all requests of a group have in common.
+    """The shape of one row of a batch: what all requests of a queue have in common.
 
     Attributes:
         shapes: per row input, the (padded) shape of one row, without the batch axis; of a request
@@ -40,11 +40,11 @@ class Layout:
         return f"Layout({', '.join(map(str, self.shapes))})"
 
 
-class Form:
+class Signature:
     """All that is known of a request from its shapes.
 
     Attributes:
-        group: what the batching core groups by (made once per layout).
+        queue: what the batching core queues by (made once per layout).
         rows: rows of the batch; 1 for a request that runs alone.
         bare: the answer is one row of the slot's outputs, not several behind one another: the
             caller left the batch axis out, or runs alone.
@@ -55,18 +55,18 @@ class Form:
         plain: bare, one array, nothing to cut or to move.
     """
 
-    __slots__ = ("axes", "bare", "cuts", "group", "plain", "rows", "single")
+    __slots__ = ("axes", "bare", "cuts", "plain", "queue", "rows", "single")
 
     def __init__(
         self,
-        group: Any,
+        queue: Any,
         rows: int,
         bare: bool,
         single: bool,
         cuts: Mapping[int, OutputCut],
         axes: tuple[int | None, ...] | None = None,
     ):
-        self.group = group
+        self.queue = queue
         self.rows = rows
         self.bare = bare
         self.single = single

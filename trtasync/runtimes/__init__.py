@@ -2,7 +2,7 @@
 
 A backend is one opened model. It has lanes (on a GPU: CUDA streams with their execution contexts;
 on a CPU: worker threads), and every lane runs batches that were formed in slots. The protocols say
-the types; the promises that types cannot say are the tests of `tests/backend_contract.py`.
+the types; the promises that types cannot say are the tests of `tests/runtimes/backend_contract.py`.
 """
 
 from collections.abc import Callable, Sequence

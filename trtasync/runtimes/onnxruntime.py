@@ -23,6 +23,7 @@ from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.runtimes.arrange import Arrangement
 from trtasync.system.free_memory import free_memory
+from trtasync.system.free_threads import free_threads
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -69,17 +70,11 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
-        InvalidInput: there are too many threads.
+        InvalidInput: there are too many threads, or they could not all be started.
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if threads > MOST_THREADS:
-        raise InvalidInput(
-            f"threads must be {MOST_THREADS} at most, not {threads}.",
-            name="threads",
-            expected=MOST_THREADS,
-            got=threads,
-        )
+    _demand_threads(threads)
     if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
@@ -99,6 +94,27 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
         shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
         raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
+
+
+def _demand_threads(threads: int) -> None:
+    """Refuse what the system would: ONNX Runtime waits for ever for a thread that never starts."""
+    free = free_threads()
+    most = MOST_THREADS if free is None else min(MOST_THREADS, 1 + free)  # one is the caller's
+    if threads > most:
+        short = (
+            ""
+            if most == MOST_THREADS
+            else (
+                ", for the system lets this process start no more; raise its limit (ulimit -v, "
+                "ulimit -u, pids.max), or give fewer"
+            )
+        )
+        raise InvalidInput(
+            f"threads must be {most} at most, not {threads}{short}.",
+            name="threads",
+            expected=most,
+            got=threads,
+        )
 
 
 def _import_runtime() -> Any:

@@ -6,15 +6,15 @@ No clock, no loop, no thread, no numpy: the same code runs in virtual time.
 from trtasync.scheduler.cost import CostCurve
 from trtasync.scheduler.options import PolicyOptions
 from trtasync.scheduler.policy import Policy
-from trtasync.scheduler.work import Batch, Group, LaneState, Part, Ticket
+from trtasync.scheduler.work import Batch, Chunk, LaneState, Queue, Request
 
 __all__ = [
     "Batch",
+    "Chunk",
     "CostCurve",
-    "Group",
     "LaneState",
-    "Part",
     "Policy",
     "PolicyOptions",
-    "Ticket",
+    "Queue",
+    "Request",
 ]

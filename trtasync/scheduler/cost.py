@@ -1,4 +1,4 @@
-"""The learned cost curve t(batch) of one group."""
+"""The learned cost curve t(batch) of one queue."""
 
 import math
 

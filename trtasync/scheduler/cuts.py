@@ -37,7 +37,7 @@ def cut_at(batch: Batch, sizes: Sequence[int], begins: float, haste: float) -> i
 
 def _is_worth_it(batch: Batch, kept: int, sizes: Sequence[int]) -> bool:
     """A row of the first `kept` takes less time without the others."""
-    cost, rows = batch.group.cost, padded(kept, sizes)
+    cost, rows = batch.queue.cost, padded(kept, sizes)
     short, long = cost.seconds(rows), cost.seconds(padded(batch.size, sizes))
     if not cost.known(rows) or long - short < EXTRA:
         return False
@@ -54,7 +54,7 @@ def _may_wait(
     earliest = min(entry.deadline for entry in rest)
     if earliest == math.inf:
         return True
-    cost = batch.group.cost
+    cost = batch.queue.cost
     ends = begins + cost.seconds(padded(kept, sizes))
     ends += cost.seconds(padded(batch.size - kept, sizes))
     return bool(batch.deadline < earliest and ends + haste <= earliest)

@@ -72,7 +72,7 @@ class DeviceState:
         self.pressure = self.pressure - batch.pressure if self._at_work else 0.0
         if learn:
             elapsed, share = now - batch.began, self._clock - batch.share
-            batch.group.cost.learn_contention(batch.run_rows, elapsed, share, now)
+            batch.queue.cost.learn_contention(batch.run_rows, elapsed, share, now)
         if lane.running:
             self._begin(lane.running[0], now)
 
@@ -85,7 +85,7 @@ class DeviceState:
         self._follow(now)
         self._at_work += 1
         batch.began, batch.share = now, self._clock
-        batch.pressure = batch.group.cost.contention(batch.run_rows, now)
+        batch.pressure = batch.queue.cost.contention(batch.run_rows, now)
         self.pressure += batch.pressure
 
     def _follow(self, now: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from trtasync.scheduler.cost import TRUST, CostCurve, bucket
 from trtasync.scheduler.waiting import urgency
-from trtasync.scheduler.work import Entry, Part, padded
+from trtasync.scheduler.work import Chunk, Entry, padded
 
 SOON = 1e-9
 """Seconds that stand for a time of which nothing is believed: such a size is tried."""
@@ -133,8 +133,8 @@ class Fit:
 
 
 def _due(entry: Entry) -> float:
-    whole = entry.whole if isinstance(entry, Part) else entry
-    return math.inf if whole.parts and whole.begun else entry.deadline
+    whole = entry.whole if isinstance(entry, Chunk) else entry
+    return math.inf if whole.chunks and whole.begun else entry.deadline
 
 
 def _urgency(entry: Entry) -> float:

@@ -1,4 +1,4 @@
-"""Where rows lie and wait: slots, the batches forming in them, the groups that wait for one."""
+"""Where rows lie and wait: slots, the batches forming in them, the queues that wait for one."""
 
 import heapq
 from collections import deque
@@ -8,7 +8,7 @@ from itertools import count
 from trtasync.scheduler.devices import DeviceState
 from trtasync.scheduler.fits import Fit
 from trtasync.scheduler.waiting import urgency
-from trtasync.scheduler.work import Batch, Entry, Group, LaneState, Part, SlotLike, Ticket
+from trtasync.scheduler.work import Batch, Chunk, Entry, LaneState, Queue, Request, SlotLike
 
 
 class Places:
@@ -26,7 +26,7 @@ class Places:
         slots: Sequence[SlotLike],
         devices: Mapping[int, DeviceState],
         outlook: Callable[[Batch, float], Fit],
-        turn_away: Callable[[Ticket, Fit, float], bool],
+        turn_away: Callable[[Request, Fit, float], bool],
     ):
         """Start with every slot free.
 
@@ -47,7 +47,7 @@ class Places:
         self._free: dict[int | None, list[SlotLike]] = {}
         for slot in slots:
             self._free.setdefault(slot.lane, []).append(slot)
-        self._hungry: list[tuple[float, int, Group]] = []
+        self._starved: list[tuple[float, int, Queue]] = []
         self._serial = count(1)
         self.forming: list[Batch] = []
         self.placements: deque[Entry] = deque()
@@ -60,61 +60,61 @@ class Places:
         """This one is free."""
         return any(slot in pool for pool in self._free.values())
 
-    def waiting(self) -> list[Group]:
-        """Groups with requests that wait for a slot."""
-        return list(dict.fromkeys(entry[2] for entry in self._hungry))
+    def waiting(self) -> list[Queue]:
+        """Queues with requests that wait for a slot."""
+        return list(dict.fromkeys(entry[2] for entry in self._starved))
 
     def entries(self) -> list[Entry]:
         """Whatever forms or waits: in a batch in row order, then in no order."""
         entries = [entry for batch in self.forming for entry in batch.entries if not entry.gone]
-        for group in self.waiting():
-            entries += group.waiting.tickets()
+        for queue in self.waiting():
+            entries += queue.waiting.requests()
         return entries
 
     def behind(self, batch: Batch) -> list[Entry]:
-        """The newest requests of its group outside a batch: about a batch that forms and one that
+        """The newest requests of its queue outside a batch: about a batch that forms and one that
         waits."""
-        group = batch.group
-        found: list[Entry] = group.waiting.last(self._capacity)
+        queue = batch.queue
+        found: list[Entry] = queue.waiting.last(self._capacity)
         for other in reversed(self.forming):
-            if other.group is group and other is not batch:
+            if other.queue is queue and other is not batch:
                 return found + [entry for entry in other.entries if not entry.gone]
         return found
 
     def give_back(self, slot: SlotLike, now: float) -> None:
         """A slot is free again; it goes to whoever waits for one."""
         self._free.setdefault(slot.lane, []).append(slot)
-        if self._hungry:
+        if self._starved:
             self.grant(now)
 
     def release_all(self) -> None:
         """Forget the free slots."""
         self._free.clear()
 
-    def mend(self, groups: Iterable[Group], free: Sequence[SlotLike]) -> int:
+    def mend(self, queues: Iterable[Queue], free: Sequence[SlotLike]) -> int:
         """Derive anew what can be: somebody was interrupted in here, and everything that is gone
         leaves. Nobody knows which rows are in their slots already: all are staged again.
 
         Args:
-            groups: of those who left; all others are known.
+            queues: of those who left; all others are known.
             free: slots in which nothing runs, those of what forms included.
 
         Returns:
-            rows that wait or form.
+            rows that wait or signature.
         """
-        known = dict.fromkeys([*groups, *self.waiting(), *(each.group for each in self.forming)])
+        known = dict.fromkeys([*queues, *self.waiting(), *(each.queue for each in self.forming)])
         self._free = {}
         self.forming[:] = [batch for batch in self.forming if batch.mend()]
         taken = [batch.slot for batch in self.forming]
         for slot in free:
             if slot not in taken:
                 self._free.setdefault(slot.lane, []).append(slot)
-        self._hungry.clear()
-        for group in known:
-            if group.forming not in self.forming:
-                group.forming = None
-            group.waiting.mend()
-            self._join_hungry(group)
+        self._starved.clear()
+        for queue in known:
+            if queue.forming not in self.forming:
+                queue.forming = None
+            queue.waiting.mend()
+            self._join_starved(queue)
         self.placements.clear()
         self.placements.extend(entry for batch in self.forming for entry in batch.entries)
         return sum(batch.rows for batch in self.forming) + sum(each.waiting.rows for each in known)
@@ -128,54 +128,54 @@ class Places:
     def clear(self) -> list[Entry]:
         """Take everything out that waits or forms."""
         entries: list[Entry] = []
-        groups = dict.fromkeys([*self.waiting(), *(batch.group for batch in self.forming)])
-        for group in groups:
-            entries += group.waiting.drain()
-            group.hungry = 0
+        queues = dict.fromkeys([*self.waiting(), *(batch.queue for batch in self.forming)])
+        for queue in queues:
+            entries += queue.waiting.drain()
+            queue.turn = 0
         for batch in list(self.forming):
             entries += [entry for entry in batch.entries if not entry.gone]
             self.drop(batch)
             self._free.setdefault(batch.slot.lane, []).append(batch.slot)
-        self._hungry.clear()
+        self._starved.clear()
         self.placements.clear()
         return entries
 
-    def place(self, ticket: Ticket) -> Batch | None:
+    def place(self, request: Request) -> Batch | None:
         """Stage a request in the forming batch and in fresh slots; what is left over waits."""
-        group = ticket.group
-        while ticket.placed < ticket.rows:
-            batch = group.forming
+        queue = request.queue
+        while request.placed < request.rows:
+            batch = queue.forming
             if batch is None or batch.size >= self._capacity:
-                batch = None if group.waiting.rows else self._open(group)
+                batch = None if queue.waiting.rows else self._open(queue)
             if batch is None:
-                self._wait(group, ticket)
+                self._wait(queue, request)
                 return None
-            if self._stage(batch, ticket, self._capacity):
+            if self._stage(batch, request, self._capacity):
                 return batch
         return None
 
-    def _stage(self, batch: Batch, ticket: Ticket, size: int) -> bool:
+    def _stage(self, batch: Batch, request: Request, size: int) -> bool:
         """Give a request the next rows of a batch, up to a size; True if it got them whole."""
         room = size - batch.size
-        if not ticket.placed and ticket.rows <= room:
-            batch.add(ticket)
+        if not request.placed and request.rows <= room:
+            batch.add(request)
             return True
-        part = Part(ticket, ticket.placed, min(room, ticket.rows - ticket.placed))
-        batch.add(part)
-        if ticket.parts is None:
-            ticket.parts = []
-        ticket.parts.append(part)
-        ticket.placed += part.rows
-        self.placements.append(part)
+        chunk = Chunk(request, request.placed, min(room, request.rows - request.placed))
+        batch.add(chunk)
+        if request.chunks is None:
+            request.chunks = []
+        request.chunks.append(chunk)
+        request.placed += chunk.rows
+        self.placements.append(chunk)
         return False
 
-    def _open(self, group: Group) -> Batch | None:
+    def _open(self, queue: Queue) -> Batch | None:
         slot = self._take_slot()
         if slot is None:
             return None
-        batch = Batch(group, slot)
+        batch = Batch(queue, slot)
         self.forming.append(batch)
-        group.forming = batch
+        queue.forming = batch
         return batch
 
     def _take_slot(self) -> SlotLike | None:
@@ -195,44 +195,44 @@ class Places:
 
         return self._free[min(open_lanes, key=load).index].pop()
 
-    def _wait(self, group: Group, entry: Entry) -> None:
-        group.waiting.push(entry)
-        if group.waiting.head() is entry:
-            self._join_hungry(group)
+    def _wait(self, queue: Queue, entry: Entry) -> None:
+        queue.waiting.push(entry)
+        if queue.waiting.head() is entry:
+            self._join_starved(queue)
 
-    def _join_hungry(self, group: Group) -> None:
-        head = group.waiting.head()
+    def _join_starved(self, queue: Queue) -> None:
+        head = queue.waiting.head()
         if head is None:
-            group.hungry = 0
+            queue.turn = 0
             return
         serial = next(self._serial)
         key = urgency(head.level, head.arrival, head.deadline)
-        heapq.heappush(self._hungry, (key, serial, group))
-        group.hungry = serial
+        heapq.heappush(self._starved, (key, serial, queue))
+        queue.turn = serial
 
     def grant(self, now: float) -> None:
-        """Give free slots to the groups that wait for one."""
-        while self._hungry:
-            _, serial, group = self._hungry[0]
-            if group.hungry != serial or group.waiting.head() is None:
-                heapq.heappop(self._hungry)  # it has a better place by now, or nothing waits
+        """Give free slots to the queues that wait for one."""
+        while self._starved:
+            _, serial, queue = self._starved[0]
+            if queue.turn != serial or queue.waiting.head() is None:
+                heapq.heappop(self._starved)  # it has a better place by now, or nothing waits
                 continue
-            batch = self._open(group)
+            batch = self._open(queue)
             if batch is None:
                 return
             self._fill(batch, self._capacity, self._outlook(batch, now), now)
             if not batch.size:
                 self.release(batch, now)
-            self._join_hungry(group)
+            self._join_starved(queue)
 
     def fill(self, batch: Batch, fit: Fit, now: float) -> None:
         """Stage what waits, most urgent first, until the batch that is about to go is full."""
         self._fill(batch, fit.rows, fit, now)
 
     def _fill(self, batch: Batch, size: int, fit: Fit, now: float) -> None:
-        waiting = batch.group.waiting
+        waiting = batch.queue.waiting
         while batch.size < size and (entry := waiting.head()) is not None:
-            if isinstance(entry, Part):
+            if isinstance(entry, Chunk):
                 if batch.size + entry.rows > size:
                     return
                 batch.add(entry)
@@ -260,14 +260,14 @@ class Places:
         for entry in batch.entries:
             if not entry.gone:
                 entry.batch = None
-                self._wait(batch.group, entry)
+                self._wait(batch.queue, entry)
         batch.clear()
 
-    def form_rest(self, group: Group, entries: Sequence[Entry], now: float) -> None:
+    def form_rest(self, queue: Queue, entries: Sequence[Entry], now: float) -> None:
         """What was taken out of a batch that goes without it forms in another slot, or waits."""
         for entry in entries:
             entry.batch = None
-            self._wait(group, entry)
+            self._wait(queue, entry)
         self.grant(now)
 
     def spread(self, now: float) -> None:
@@ -304,5 +304,5 @@ class Places:
     def drop(self, batch: Batch) -> None:
         """A batch is not forming any more."""
         self.forming.remove(batch)
-        if batch.group.forming is batch:
-            batch.group.forming = None
+        if batch.queue.forming is batch:
+            batch.queue.forming = None

@@ -12,19 +12,19 @@ from trtasync.errors import QueueFull
 from trtasync.scheduler.admission import Admission
 from trtasync.scheduler.cuts import cut_at
 from trtasync.scheduler.devices import DeviceState
+from trtasync.scheduler.expired import Expired
 from trtasync.scheduler.fits import Fit
 from trtasync.scheduler.options import PolicyOptions
-from trtasync.scheduler.parked import Parked
 from trtasync.scheduler.places import Places
 from trtasync.scheduler.work import (
     DEFAULT_LEVEL,
     Batch,
+    Chunk,
     Entry,
-    Group,
     LaneState,
-    Part,
+    Queue,
+    Request,
     SlotLike,
-    Ticket,
     padded,
 )
 
@@ -43,7 +43,7 @@ class Policy:
     Attributes:
         queued: rows waiting or forming.
         in_flight: rows running.
-        left_out: requests left uncomputed so far because they could not make their deadline.
+        expired: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
         draining: nothing new will come, so no batch waits for company (`max_queue_delay`).
@@ -55,7 +55,7 @@ class Policy:
         lanes: Sequence[LaneState],
         slots: Sequence[SlotLike],
         abandoned: Callable[[Batch], Sequence[Entry]] = lambda batch: (),
-        displaced: Callable[[Ticket, QueueFull], None] = lambda ticket, error: None,
+        displaced: Callable[[Request, QueueFull], None] = lambda request, error: None,
     ):
         """Start with an empty queue and idle lanes.
 
@@ -85,21 +85,21 @@ class Policy:
             self._capacity, lanes, slots, self._devices, self._outlook, self._turn_away
         )
         self.placements = self._places.placements
-        self._parked = Parked()
+        self._expired = Expired()
         self._lent: list[SlotLike] = []
         self.queued = 0
         self.in_flight = 0
-        self.left_out = 0
+        self.expired = 0
         self.wake_at = math.inf
         self.draining = False
 
     # -- what happened ---------------------------------------------------------------------------
 
-    def submit(self, ticket: Ticket, urgent: bool = True) -> Batch | None:
+    def submit(self, request: Request, urgent: bool = True) -> Batch | None:
         """Let a request in.
 
         Args:
-            ticket: the request; one with a priority of its own goes by `admit`.
+            request: the request; one with a priority of its own goes by `admit`.
             urgent: it has a deadline; only then is that looked at here.
 
         Returns:
@@ -110,68 +110,68 @@ class Policy:
             QueueFull, RequestTooLarge: `max_queue_size` (or `max_queue_time`) would be exceeded,
                 now or by this request alone; nothing has changed then.
         """
-        form = ticket.form
-        rows = form.rows
+        signature = request.signature
+        rows = signature.rows
         queued = self.queued + rows
         if queued > self._unseen:
-            return self.admit(ticket)
+            return self.admit(request)
         self.queued = queued
-        batch: Batch | None = form.group.forming
+        batch: Batch | None = signature.queue.forming
         if batch is not None and (size := batch.size + rows) <= self._capacity:
             # Batch.add, written out: this is the path of nearly every request.
-            ticket.batch = batch
-            ticket.row = batch.size
-            batch.entries.append(ticket)
+            request.batch = batch
+            request.row = batch.size
+            batch.entries.append(request)
             batch.size = size
             if urgent or batch.level > DEFAULT_LEVEL:
-                batch.deadline = min(batch.deadline, ticket.deadline)
-                batch.level = min(batch.level, ticket.level)
+                batch.deadline = min(batch.deadline, request.deadline)
+                batch.level = min(batch.level, request.level)
             return batch
-        ticket.batch = None
-        return self._places.place(ticket)
+        request.batch = None
+        return self._places.place(request)
 
-    def admit(self, ticket: Ticket) -> Batch | None:
+    def admit(self, request: Request) -> Batch | None:
         """`submit`, where priorities count: the request has one of its own, or the queue is full.
 
         Waiting requests of worse priority give way if there is no room otherwise.
         """
-        refusal = self._admission.make_room(ticket, self.queued)
+        refusal = self._admission.make_room(request, self.queued)
         self._unseen = self._admission.unseen
         if refusal is not None:
             raise refusal
-        self.queued += ticket.rows
-        ticket.batch = None
-        batch = self._places.place(ticket)
-        self._admission.entered(ticket)
+        self.queued += request.rows
+        request.batch = None
+        batch = self._places.place(request)
+        self._admission.entered(request)
         return batch
 
-    def park(self, ticket: Ticket, now: float) -> None:
-        """Keep a request uncomputed until its caller's scope ends (see `Parked`)."""
-        self.left_out += 1
-        self.wake_at = min(self.wake_at, self._parked.add(ticket, now))
+    def expire(self, request: Request, now: float) -> None:
+        """Keep a request uncomputed until its caller's scope ends (see `Expired`)."""
+        self.expired += 1
+        self.wake_at = min(self.wake_at, self._expired.add(request, now))
 
-    def withdraw(self, ticket: Ticket, now: float) -> None:
+    def withdraw(self, request: Request, now: float) -> None:
         """Nobody waits for this request any more. Rows that are not running are never computed."""
-        ticket.parked = False
-        if ticket.gone:
+        request.expired = False
+        if request.gone:
             return
-        ticket.gone = True
-        self._admission.left(ticket)
-        if ticket.batch is not None:
-            self._vacate(ticket, now)
+        request.gone = True
+        self._admission.left(request)
+        if request.batch is not None:
+            self._vacate(request, now)
             return
-        if ticket.placed < ticket.rows:
-            self.queued -= ticket.rows - ticket.placed
-            ticket.group.waiting.withdraw(ticket)
-        for part in ticket.parts or ():
-            if part.gone:
+        if request.placed < request.rows:
+            self.queued -= request.rows - request.placed
+            request.queue.waiting.withdraw(request)
+        for chunk in request.chunks or ():
+            if chunk.gone:
                 continue
-            part.gone = True
-            if part.batch is None:
-                self.queued -= part.rows
-                ticket.group.waiting.withdraw(part)
+            chunk.gone = True
+            if chunk.batch is None:
+                self.queued -= chunk.rows
+                request.queue.waiting.withdraw(chunk)
             else:
-                self._vacate(part, now)
+                self._vacate(chunk, now)
 
     def finished(self, batch: Batch, now: float, seconds: float | None, lent: bool = False) -> None:
         """A batch is done, its answers are out and its slot can be used again.
@@ -188,7 +188,7 @@ class Policy:
             self._admission.finished(batch, self.queued, now)
             self._unseen = self._admission.unseen
         if seconds is not None:
-            batch.group.cost.learn(batch.run_rows, seconds, now)
+            batch.queue.cost.learn(batch.run_rows, seconds, now)
         self._devices[lane.device].finished(batch, lane, now, seconds is not None)
         if lent:
             self._lent.append(batch.slot)
@@ -234,32 +234,32 @@ class Policy:
             self._is_usable(slot) for slot in self._slots
         )
 
-    def drain(self) -> list[Ticket]:
+    def drain(self) -> list[Request]:
         """Take out every request that is not running (for an abort)."""
-        entries: list[Entry] = [*self._parked.tickets()]
+        entries: list[Entry] = [*self._expired.requests()]
         entries += self._places.clear()
-        self._parked.clear()
+        self._expired.clear()
         self._admission.forget()
         self._unseen = self._admission.unseen
         self.queued = 0
         self.wake_at = math.inf
-        tickets = [entry.whole if isinstance(entry, Part) else entry for entry in entries]
-        for ticket in tickets:
-            ticket.gone, ticket.parked = True, False
-            for part in ticket.parts or ():
-                part.gone = True
-        return list(dict.fromkeys(tickets))
+        requests = [entry.whole if isinstance(entry, Chunk) else entry for entry in entries]
+        for request in requests:
+            request.gone, request.expired = True, False
+            for chunk in request.chunks or ():
+                chunk.gone = True
+        return list(dict.fromkeys(requests))
 
-    def mend(self, left: Sequence[Ticket], now: float) -> None:
-        """An exception came between any two lines of `submit`, `park` or `withdraw`: those who left
-        by it are taken out, and what can be derived is derived anew. O(requests)."""
-        for ticket in left:
-            ticket.gone, ticket.parked = True, False
-            for part in ticket.parts or ():
-                part.gone = True
+    def mend(self, left: Sequence[Request], now: float) -> None:
+        """An exception came between any two lines of `submit`, `expire` or `withdraw`: those who
+        left by it are taken out, and what can be derived is derived anew. O(requests)."""
+        for request in left:
+            request.gone, request.expired = True, False
+            for chunk in request.chunks or ():
+                chunk.gone = True
         busy = [*self._lent, *(batch.slot for lane in self._lanes for batch in lane.running)]
         usable = [slot for slot in self._slots if slot not in busy and self._is_usable(slot)]
-        self.queued = self._places.mend([ticket.group for ticket in left], usable)
+        self.queued = self._places.mend([request.queue for request in left], usable)
         self._admission.forget()
         self._unseen = self._admission.unseen
         self._places.grant(now)
@@ -277,10 +277,10 @@ class Policy:
 
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or left uncomputed. O(requests)."""
-        entries: list[Entry] = [*self._parked.tickets(), *self._places.entries()]
+        entries: list[Entry] = [*self._expired.requests(), *self._places.entries()]
         running = [batch for lane in self._lanes for batch in lane.running]
         entries += [entry for batch in running for entry in batch.entries if not entry.gone]
-        return len({id(entry.whole if isinstance(entry, Part) else entry) for entry in entries})
+        return len({id(entry.whole if isinstance(entry, Chunk) else entry) for entry in entries})
 
     # -- what to do ------------------------------------------------------------------------------
 
@@ -291,8 +291,8 @@ class Policy:
         `batch.lane` with `batch.run_rows` rows.
         """
         self.wake_at = math.inf
-        if self._parked:
-            self._unpark(now)
+        if self._expired:
+            self._revive(now)
         places = self._places
         while places.forming:
             if self._bound and len(self._devices) > 1:
@@ -358,7 +358,7 @@ class Policy:
             return True
         latest = math.inf
         if batch.deadline < math.inf:
-            latest = batch.deadline - batch.group.cost.seconds(self.run_rows(rows)) - HASTE
+            latest = batch.deadline - batch.queue.cost.seconds(self.run_rows(rows)) - HASTE
         if waits:
             if rows >= min(options.preferred_batch_size, default=self._capacity):
                 return True
@@ -367,13 +367,13 @@ class Policy:
             return True
         if not lane.running and not device.full:
             # the busier the device, the more it is worth not to split what comes in
-            patience = BESIDE * device.pressure**2 * batch.group.cost.seconds(self.run_rows(1))
+            patience = BESIDE * device.pressure**2 * batch.queue.cost.seconds(self.run_rows(1))
             if self._due(batch.arrival + patience, now):
                 return True
         if device.running > 1:
             return False  # when the next of them ends, the others leave no gap
         # never so early that a batch gets no time to grow beside one that is shorter than the lead
-        lead = min(options.lead, batch.group.cost.seconds(self.run_rows(rows)) / 4)
+        lead = min(options.lead, batch.queue.cost.seconds(self.run_rows(rows)) / 4)
         return self._due(device.ends_at(now) - lead, now)
 
     def _due(self, when: float, now: float) -> bool:
@@ -384,14 +384,14 @@ class Policy:
 
     def _close(self, batch: Batch, lane: LaneState, now: float) -> bool:
         """Make a batch ready for launch; False if nothing was left of it."""
-        group = batch.group
+        queue = batch.queue
         for entry in self._abandoned(batch):
-            self.withdraw(entry.whole if isinstance(entry, Part) else entry, now)
+            self.withdraw(entry.whole if isinstance(entry, Chunk) else entry, now)
         if not batch.rows:
             return False
         begins, rest, fit = lane.ends_at(now), [], None
-        if batch.deadline < math.inf or group.waiting.rows:
-            fit = self._fit(group, batch.rows + group.waiting.rows, begins, now)
+        if batch.deadline < math.inf or queue.waiting.rows:
+            fit = self._fit(queue, batch.rows + queue.waiting.rows, begins, now)
             rest = self._shrink(batch, fit, now)
             if not batch.rows:
                 return False
@@ -402,7 +402,7 @@ class Policy:
         rest += self._cut(batch, begins)
         self._places.drop(batch)
         if rest:
-            self._places.form_rest(group, rest, now)
+            self._places.form_rest(queue, rest, now)
         batch.running = True
         batch.lane = lane.index
         batch.started = now
@@ -426,13 +426,13 @@ class Policy:
         first = cut_at(batch, sizes, begins, HASTE)
         return batch.cut(first) if first else []
 
-    def _fit(self, group: Group, rows: int, begins: float, now: float) -> Fit:
-        return Fit(group.cost, self._options.batch_sizes, self._capacity, rows, begins, now)
+    def _fit(self, queue: Queue, rows: int, begins: float, now: float) -> Fit:
+        return Fit(queue.cost, self._options.batch_sizes, self._capacity, rows, begins, now)
 
     def _outlook(self, batch: Batch, now: float) -> Fit:
         """How what waits would fit a new batch if that began now."""
-        waiting = batch.group.waiting
-        fit = self._fit(batch.group, waiting.rows, now, now)
+        waiting = batch.queue.waiting
+        fit = self._fit(batch.queue, waiting.rows, now, now)
         head = waiting.head()
         if head is not None and fit.is_late(head):
             fit.shrink(self._places.behind(batch))
@@ -451,40 +451,40 @@ class Policy:
         fit.shrink([*entries, *self._places.behind(batch)])
         for entry in entries:
             if not entry.gone and fit.is_late(entry):
-                self._doom(entry.whole if isinstance(entry, Part) else entry, now)
+                self._expire(entry.whole if isinstance(entry, Chunk) else entry, now)
         left = [entry for entry in entries if not entry.gone]
         return batch.keep(fit.chosen(left) or left)
 
-    def _doom(self, ticket: Ticket, now: float) -> None:
-        self.withdraw(ticket, now)
-        self.park(ticket, now)
+    def _expire(self, request: Request, now: float) -> None:
+        self.withdraw(request, now)
+        self.expire(request, now)
 
-    def _unpark(self, now: float) -> None:
-        while (ticket := self._parked.pop_due(now)) is not None:
-            self._readmit(ticket)
-        self.wake_at = min(self.wake_at, self._parked.next_due)
+    def _revive(self, now: float) -> None:
+        while (request := self._expired.pop_due(now)) is not None:
+            self._readmit(request)
+        self.wake_at = min(self.wake_at, self._expired.next_due)
 
-    def _readmit(self, ticket: Ticket) -> None:
-        ticket.group.waiting.sweep()  # it must not come back to life there too
-        ticket.parked = ticket.gone = False
-        ticket.deadline = math.inf
-        ticket.batch, ticket.parts, ticket.placed = None, None, 0
-        self.queued += ticket.rows
-        batch = self._places.place(ticket)
+    def _readmit(self, request: Request) -> None:
+        request.queue.waiting.sweep()  # it must not come back to life there too
+        request.expired = request.gone = False
+        request.deadline = math.inf
+        request.batch, request.chunks, request.placed = None, None, 0
+        self.queued += request.rows
+        batch = self._places.place(request)
         if batch is not None:
-            self.placements.append(ticket)
-        self._admission.entered(ticket)
+            self.placements.append(request)
+        self._admission.entered(request)
 
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for so many rows."""
         sizes = self._options.batch_sizes
         return padded(rows, sizes) if sizes else rows
 
-    def _turn_away(self, ticket: Ticket, fit: Fit, now: float) -> bool:
+    def _turn_away(self, request: Request, fit: Fit, now: float) -> bool:
         """Park a waiting request that cannot make its deadline any more."""
-        if ticket.placed or not fit.is_late(ticket):
+        if request.placed or not fit.is_late(request):
             return False  # rows of it are on their way, or it is in time
-        self._doom(ticket, now)
+        self._expire(request, now)
         return True
 
     def _vacate(self, entry: Entry, now: float) -> None:
@@ -497,15 +497,15 @@ class Policy:
         if batch.gone == batch.size:
             self._places.release(batch, now)
 
-    def _waiting(self) -> Iterator[Ticket]:
-        """All requests of which nothing has run, each once, older ones of a group first."""
+    def _waiting(self) -> Iterator[Request]:
+        """All requests of which nothing has run, each once, older ones of a queue first."""
         entries = self._places.entries()
-        tickets = dict.fromkeys(
-            entry.whole if isinstance(entry, Part) else entry for entry in entries
+        requests = dict.fromkeys(
+            entry.whole if isinstance(entry, Chunk) else entry for entry in entries
         )
-        return (ticket for ticket in tickets if not ticket.begun)
+        return (request for request in requests if not request.begun)
 
-    def _displace(self, ticket: Ticket, error: QueueFull, now: float) -> None:
-        if not ticket.gone:  # who left before it may have freed a slot, and this one been too late
-            self._displaced(ticket, error)
-            self.withdraw(ticket, now)
+    def _displace(self, request: Request, error: QueueFull, now: float) -> None:
+        if not request.gone:  # who left before it may have freed a slot, and this one been too late
+            self._displaced(request, error)
+            self.withdraw(request, now)

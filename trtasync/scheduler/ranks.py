@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from trtasync.scheduler.waiting import urgency
-from trtasync.scheduler.work import LEVELS, Ticket
+from trtasync.scheduler.work import LEVELS, Request
 
 
 class Ranks:
@@ -16,40 +16,40 @@ class Ranks:
     (O(1)) and its empty item is swept out later; coming and giving way are O(log n).
     """
 
-    def __init__(self, tickets: Iterable[Ticket]):
+    def __init__(self, requests: Iterable[Request]):
         """Rank what waits.
 
         Args:
-            tickets: what waits, none of it begun; in any order, as long as older ones of equal
+            requests: what waits, none of it begun; in any order, as long as older ones of equal
                 urgency come first.
         """
         self._heap: list[list[Any]] = []
-        self._items: dict[Ticket, list[Any]] = {}
+        self._items: dict[Request, list[Any]] = {}
         self._serial = count()
         self._rows = [0] * (LEVELS + 1)
-        for ticket in tickets:
-            self.add(ticket)
+        for request in requests:
+            self.add(request)
 
-    def add(self, ticket: Ticket) -> None:
+    def add(self, request: Request) -> None:
         """It waits."""
-        level = ticket.level
-        due = urgency(0, ticket.arrival, ticket.deadline)
-        item = self._items[ticket] = [-level, -due, -next(self._serial), ticket]
+        level = request.level
+        due = urgency(0, request.arrival, request.deadline)
+        item = self._items[request] = [-level, -due, -next(self._serial), request]
         heapq.heappush(self._heap, item)
-        self._rows[level] += ticket.rows
+        self._rows[level] += request.rows
 
-    def discard(self, ticket: Ticket) -> None:
+    def discard(self, request: Request) -> None:
         """It does not wait any more, or a part of it runs."""
-        item = self._items.pop(ticket, None)
+        item = self._items.pop(request, None)
         if item is None:
             return
         item[-1] = None
-        self._rows[ticket.level] -= ticket.rows
+        self._rows[request.level] -= request.rows
         if len(self._heap) > 2 * len(self._items) + LEVELS:
             self._heap = list(self._items.values())
             heapq.heapify(self._heap)
 
-    def give_way(self, level: int, rows: int) -> list[Ticket]:
+    def give_way(self, level: int, rows: int) -> list[Request]:
         """Take out requests of worse priority than `level` that make room for so many rows.
 
         Returns:
@@ -59,11 +59,11 @@ class Ranks:
             return []
         leaving = []
         while rows > 0:
-            ticket = self._heap[0][-1]
-            if ticket is None:
+            request = self._heap[0][-1]
+            if request is None:
                 heapq.heappop(self._heap)
                 continue
-            self.discard(ticket)
-            rows -= ticket.rows
-            leaving.append(ticket)
+            self.discard(request)
+            rows -= request.rows
+            leaving.append(request)
         return leaving

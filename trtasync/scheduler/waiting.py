@@ -22,10 +22,10 @@ def urgency(level: int, arrival: float, deadline: float) -> float:
 
 
 class WaitingLine:
-    """Tickets by urgency, then by arrival.
+    """Requests by urgency, then by arrival.
 
     Plain traffic (one priority, no deadlines) comes in order and costs O(1) in a deque; what comes
-    out of order goes to a heap, O(log n). A withdrawn ticket is skipped when its turn comes, and
+    out of order goes to a heap, O(log n). A withdrawn request is skipped when its turn comes, and
     swept out when the withdrawn outnumber the rest, so withdrawing is O(1) amortised.
     """
 
@@ -39,49 +39,49 @@ class WaitingLine:
         self.rows = 0
         """Rows waiting, withdrawn ones not counted."""
 
-    def push(self, ticket: Any) -> None:
-        """Put a ticket (with its unplaced rows) in its place."""
-        key = urgency(ticket.level, ticket.arrival, ticket.deadline)
-        item = (key, next(self._serial), ticket)
-        self.rows += ticket.rows - ticket.placed
+    def push(self, request: Any) -> None:
+        """Put a request (with its unplaced rows) in its place."""
+        key = urgency(request.level, request.arrival, request.deadline)
+        item = (key, next(self._serial), request)
+        self.rows += request.rows - request.placed
         if not self._line or key >= self._line[-1][0]:
             self._line.append(item)
         else:
             heapq.heappush(self._heap, item)
 
     def head(self) -> Any | None:
-        """The next ticket, or None."""
+        """The next request, or None."""
         while (source := self._first()) is not None:
-            ticket = source[0][2]
-            if not ticket.gone:
-                return ticket
+            request = source[0][2]
+            if not request.gone:
+                return request
             self._drop_first(source)
             self._gone -= 1
         return None
 
     def pop(self) -> Any:
-        """Take the next ticket out; there must be one."""
-        ticket = self.head()
+        """Take the next request out; there must be one."""
+        request = self.head()
         source = self._first()
-        assert ticket is not None
+        assert request is not None
         assert source is not None
         self._drop_first(source)
-        self.rows -= ticket.rows - ticket.placed
-        return ticket
+        self.rows -= request.rows - request.placed
+        return request
 
     def took(self, rows: int) -> None:
         """`rows` rows of the head were placed; it stays the head with the rest."""
         self.rows -= rows
 
-    def withdraw(self, ticket: Any) -> None:
-        """A waiting ticket was marked gone."""
-        self.rows -= ticket.rows - ticket.placed
+    def withdraw(self, request: Any) -> None:
+        """A waiting request was marked gone."""
+        self.rows -= request.rows - request.placed
         self._gone += 1
         if self._gone * 2 > len(self._line) + len(self._heap):
             self.sweep()
 
     def sweep(self) -> None:
-        """Forget withdrawn tickets now."""
+        """Forget withdrawn requests now."""
         if self._gone:
             self._line = deque(item for item in self._line if not item[2].gone)
             self._heap = [item for item in self._heap if not item[2].gone]
@@ -94,7 +94,7 @@ class WaitingLine:
         self._heap = [item for item in self._heap if item[2].mend()]
         heapq.heapify(self._heap)
         self._gone = 0
-        self.rows = sum(ticket.rows - ticket.placed for ticket in self.tickets())
+        self.rows = sum(request.rows - request.placed for request in self.requests())
 
     def last(self, count: int) -> list[Any]:
         """So many at most of those that came in order, the least urgent first, and as many of the
@@ -103,13 +103,13 @@ class WaitingLine:
         heap = (item[2] for item in self._heap if not item[2].gone)
         return [*islice(line, count), *islice(heap, count)]
 
-    def tickets(self) -> list[Any]:
+    def requests(self) -> list[Any]:
         """What waits, in no order."""
         return [item[2] for item in (*self._line, *self._heap) if not item[2].gone]
 
     def drain(self) -> list[Any]:
         """Take everything out."""
-        found = self.tickets()
+        found = self.requests()
         self._line.clear()
         self._heap.clear()
         self._gone = 0

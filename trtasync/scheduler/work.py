@@ -1,4 +1,4 @@
-"""What the policy moves about: tickets, the batches they are in, the groups they belong to."""
+"""What the policy moves about: requests, the batches they are in, the queues they belong to."""
 
 import math
 from bisect import bisect_left
@@ -24,59 +24,59 @@ class SlotLike(Protocol):
     lane: int | None
 
 
-class FormLike(Protocol):
-    """What the policy reads of a request's form."""
+class SignatureLike(Protocol):
+    """What the policy reads of a request's signature."""
 
-    group: Any
+    queue: Any
     rows: int
 
 
-class Form:
-    """A group and a number of rows."""
+class Signature:
+    """A queue and a number of rows."""
 
-    __slots__ = ("group", "rows")
+    __slots__ = ("queue", "rows")
 
-    def __init__(self, group: "Group", rows: int):
-        self.group = group
+    def __init__(self, queue: "Queue", rows: int):
+        self.queue = queue
         self.rows = rows
 
 
-class Ticket:
-    """One request: `rows` rows of a group, to be computed together or in parts.
+class Request:
+    """One request: `rows` rows of a queue, to be computed together or in chunks.
 
     Attributes:
-        form: its group and its number of rows.
+        signature: its queue and its number of rows.
         level: priority, 1 (first) to 9 (last).
         deadline: when its caller gives up (the policy's clock; inf for never).
         arrival: when it came.
         batch: the batch it is staged in whole, or None.
         row: its first row there.
-        parts: its pieces, when it was split over batches.
+        chunks: its pieces, when it was split over batches.
         placed: rows staged so far, when it was split.
         gone: withdrawn: nobody wants the answer any more, or it was left uncomputed.
-        parked: left uncomputed because it cannot make its deadline; its caller still waits.
+        expired: left uncomputed because it cannot make its deadline; its caller still waits.
     """
 
-    # One is made per request: what few tickets need is a class attribute until it is set, and
-    # group and rows are read through the form, which requests of one shape share.
-    __slots__ = ("__dict__", "arrival", "batch", "form", "row")
+    # One is made per request: what few requests need is a class attribute until it is set, and
+    # queue and rows are read through the signature, which requests of one shape share.
+    __slots__ = ("__dict__", "arrival", "batch", "row", "signature")
 
     level = DEFAULT_LEVEL
     deadline = math.inf
-    parts: "list[Part] | None" = None
+    chunks: "list[Chunk] | None" = None
     placed = 0
     gone = False
-    parked = False
+    expired = False
 
     def __init__(
         self,
-        group: "Group",
+        queue: "Queue",
         rows: int = 1,
         level: int = DEFAULT_LEVEL,
         deadline: float = math.inf,
         arrival: float = 0.0,
     ):
-        self.form: FormLike = Form(group, rows)
+        self.signature: SignatureLike = Signature(queue, rows)
         self.level = level
         self.deadline = deadline
         self.arrival = arrival
@@ -85,20 +85,20 @@ class Ticket:
 
     def mend(self) -> bool:
         """Count anew how far it is placed; False if it waits no more."""
-        self.placed = sum(part.rows for part in self.parts or ())
+        self.placed = sum(chunk.rows for chunk in self.chunks or ())
         staged = self.batch is not None and self in self.batch.entries
         return not (self.gone or staged or self.placed == self.rows)
 
     @property
-    def group(self) -> "Group":
+    def queue(self) -> "Queue":
         """The requests it may share a batch with."""
-        group: Group = self.form.group
-        return group
+        queue: Queue = self.signature.queue
+        return queue
 
     @property
     def rows(self) -> int:
         """Rows of the batch axis."""
-        return self.form.rows
+        return self.signature.rows
 
     @property
     def stays(self) -> bool:
@@ -108,15 +108,15 @@ class Ticket:
     @property
     def begun(self) -> bool:
         """A part of it runs or has run."""
-        return any(part.batch is not None and part.batch.running for part in self.parts or ())
+        return any(chunk.batch is not None and chunk.batch.running for chunk in self.chunks or ())
 
 
-class Part:
-    """A piece of a split ticket: its rows `offset` to `offset + rows`, staged in one batch."""
+class Chunk:
+    """A piece of a split request: its rows `offset` to `offset + rows`, staged in one batch."""
 
     __slots__ = ("batch", "deadline", "gone", "offset", "placed", "row", "rows", "whole")
 
-    def __init__(self, whole: Ticket, offset: int, rows: int):
+    def __init__(self, whole: Request, offset: int, rows: int):
         self.whole = whole
         self.offset = offset
         self.rows = rows
@@ -133,7 +133,7 @@ class Part:
     @property
     def stays(self) -> bool:
         """It was placed to the end, and somebody waits for it."""
-        return not self.gone and self in (self.whole.parts or ())
+        return not self.gone and self in (self.whole.chunks or ())
 
     @property
     def arrival(self) -> float:
@@ -146,14 +146,14 @@ class Part:
         return self.whole.level
 
 
-Entry = Ticket | Part
+Entry = Request | Chunk
 
 
 class Batch:
-    """Rows of one group in one slot: first forming, then running.
+    """Rows of one queue in one slot: first forming, then running.
 
     Attributes:
-        group: whose rows.
+        queue: whose rows.
         slot: where they lie.
         write: what stages rows there (set by the engine when the first row comes, like `vectors`).
         vectors: per row, where a plain request is assigned to, if it can be.
@@ -180,12 +180,12 @@ class Batch:
         "deadline",
         "entries",
         "gone",
-        "group",
         "lane",
         "level",
         "moves",
         "plain",
         "pressure",
+        "queue",
         "run_rows",
         "running",
         "share",
@@ -196,8 +196,8 @@ class Batch:
         "write",
     )
 
-    def __init__(self, group: "Group", slot: Any):
-        self.group = group
+    def __init__(self, queue: "Queue", slot: Any):
+        self.queue = queue
         self.slot = slot
         self.write: Any = None
         self.vectors: Any = None
@@ -235,7 +235,7 @@ class Batch:
 
     def add(self, entry: Entry) -> None:
         """Stage an entry at the next free row; there must be room."""
-        if type(entry) is Part:
+        if type(entry) is Chunk:
             self.plain = False
         entry.batch = self
         entry.row = self.size
@@ -277,7 +277,7 @@ class Batch:
         return rest
 
 
-class Group:
+class Queue:
     """Requests that can share a batch: one row shape.
 
     Attributes:
@@ -285,17 +285,17 @@ class Group:
         cost: learned t(batch).
         forming: its batch with room, or None.
         waiting: requests for which no slot was free.
-        hungry: serial of its current place among the groups that wait for a slot; 0 if it has none.
+        turn: serial of its current place among the queues that wait for a slot; 0 if it has none.
     """
 
-    __slots__ = ("cost", "forming", "hungry", "layout", "waiting")
+    __slots__ = ("cost", "forming", "layout", "turn", "waiting")
 
     def __init__(self, layout: Any = None):
         self.layout = layout
         self.cost = CostCurve()
         self.forming: Batch | None = None
         self.waiting = WaitingLine()
-        self.hungry = 0
+        self.turn = 0
 
 
 class LaneState:
@@ -330,5 +330,5 @@ class LaneState:
         end = now
         for index, batch in enumerate(self.running):
             start = batch.started if index == 0 else max(end, batch.started)
-            end = start + batch.group.cost.seconds(batch.run_rows)
+            end = start + batch.queue.cost.seconds(batch.run_rows)
         return max(now, end)

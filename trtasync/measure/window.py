@@ -1,0 +1,110 @@
+"""The window within a load in which everything is counted: neither a beginning nor an end."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+import numpy as np
+
+from trtasync.measure.driving import Seen
+from trtasync.measure.statistics import Times
+
+T = TypeVar("T")
+
+BEAT = 0.001
+"""Seconds between two wake-ups that tell how late the loop is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long a load lasts: seconds before the window, and of it."""
+
+    warm_up: float
+    seconds: float
+
+    @property
+    def whole(self) -> float:
+        """Seconds."""
+        return self.warm_up + self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Generic[T]):
+    """One edge of a window: the clock, the process's CPU seconds, whatever else is counted."""
+
+    wall: float
+    cpu: float
+    counts: T
+
+
+class Window(Generic[T]):
+    """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
+
+    Attributes:
+        begin: its first edge, once the load has ended.
+        end: its last edge.
+        delays: by how much each sleep of a millisecond in it was too long; seconds.
+    """
+
+    begin: Mark[T]
+    end: Mark[T]
+
+    def __init__(self, span: Span, read: Callable[[], T], *, delays: bool = True):
+        """Count nothing before the window is called.
+
+        Args:
+            span: how long.
+            read: gives the counts at either edge.
+            delays: look how late the loop wakes a task that slept. It costs some 10 us a
+                millisecond.
+        """
+        self._span = span
+        self._read = read
+        self._watches = delays
+        self.delays: list[float] = []
+
+    async def __call__(self, seen: Seen) -> None:
+        await anyio.sleep(self._span.warm_up)
+        self.begin = self._mark()
+        seen.counting = True
+        if self._watches:
+            await self._watch(self.begin.wall + self._span.seconds)
+        else:
+            await anyio.sleep(self._span.seconds)
+        seen.counting = False
+        self.end = self._mark()
+
+    def _mark(self) -> Mark[T]:
+        return Mark(time.perf_counter(), time.process_time(), self._read())
+
+    async def _watch(self, end: float) -> None:
+        while (left := end - (start := time.perf_counter())) > 0:
+            asleep = min(BEAT, left)
+            await anyio.sleep(asleep)
+            self.delays.append(time.perf_counter() - start - asleep)
+
+    @property
+    def seconds(self) -> float:
+        """It was open."""
+        return self.end.wall - self.begin.wall
+
+    @property
+    def cpu(self) -> float:
+        """Seconds that this process used meanwhile."""
+        return self.end.cpu - self.begin.cpu
+
+    def answered(self, seen: Seen) -> Times:
+        """Latencies of the requests that were answered in it, ascending: what a closed loop did."""
+        return self._latencies(seen, seen.done)
+
+    def asked(self, seen: Seen) -> Times:
+        """Latencies of those that were due in it, however late their answers came: an open
+        loop's."""
+        return self._latencies(seen, seen.due)
+
+    def _latencies(self, seen: Seen, at: list[float]) -> Times:
+        when = np.array(at)
+        counted = (when >= self.begin.wall) & (when < self.end.wall)
+        return np.sort((np.array(seen.done) - np.array(seen.due))[counted])
