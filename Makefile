@@ -6,8 +6,9 @@ FLOORS := .venv-floors
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-# a second type checker, on what it is to say of public names; basedpyright brings its own node
-PYRIGHT := $(BIN)/basedpyright --pythonpath $(BIN)/python
+# a second type checker, on what it is to say of public names; basedpyright brings its own node,
+# and looks for packages where the first python on the path does
+PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" basedpyright
 PYRIGHT_TESTS := tests/engine/test_infer_types.py
 
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
