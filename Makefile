@@ -20,7 +20,7 @@ ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory mo
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check types-report coverage format hooks dist \
+.PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-rows \
 	nightly-fuzz clean
 .DELETE_ON_ERROR:
@@ -57,6 +57,10 @@ coverage: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests, and what 
 
 format: $(VENV)/.dev ## let ruff mend what it can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+notes: $(VENV)/.release ## gather changes/ in CHANGELOG.md (ARGS=--draft to see it only)
+	@$(BIN)/towncrier build --yes $(ARGS) \
+		--version "$$($(BIN)/python -c 'import trtasync; print(trtasync.__version__)')"
 
 dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
 	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
