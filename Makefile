@@ -52,8 +52,8 @@ types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--l
 
 coverage: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests, and what they reach
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS)
-	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+	@$(BIN)/coverage run -m pytest $(ARGS); ended=$$?; \
+		$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$ended
 
 format: $(VENV)/.dev ## let ruff mend what it can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
