@@ -25,10 +25,12 @@ class Interruption:
     """
 
     def __init__(self, root: CodeType, at: int, error: Callable[[], BaseException]):
-        """Args:
-        root: the code of the coroutine under which lines are counted.
-        at: which of them, from 1.
-        error: makes the exception.
+        """Trace nothing before the context is entered.
+
+        Args:
+            root: the code of the coroutine under which lines are counted.
+            at: which of them, from 1.
+            error: makes the exception.
         """
         self._root = root
         self._left = at
@@ -36,11 +38,12 @@ class Interruption:
         self.where = ""
 
     def __enter__(self) -> Self:
+        self._before = sys.gettrace()  # of `make coverage`, for example
         sys.settrace(self._called)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
     def _called(self, frame: FrameType, event: str, arg: Any) -> Any:
         if not frame.f_code.co_filename.startswith(LIBRARY) or not self._is_below(frame):

@@ -189,8 +189,3 @@ def test_every_error_is_in_the_module_docstring_and_exported() -> None:
 
 def test_py_typed_is_shipped() -> None:
     assert importlib.resources.files("trtasync").joinpath("py.typed").is_file()
-
-
-def test_version_is_the_project_s(pytestconfig: pytest.Config) -> None:
-    text = pytestconfig.rootpath.joinpath("pyproject.toml").read_text()
-    assert f'version = "{trtasync.__version__}"' in text
