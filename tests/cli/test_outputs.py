@@ -32,7 +32,7 @@ COMMANDS = {
 }
 OUTPUTS = {
     "bench": ["--json", "--plot", "--trace"],
-    "tune": ["--json", "--plot"],
+    "tune": ["--json", "--plot", "--state"],
     "inspect": ["--json"],
     "check": ["--json"],
     "build": ["--json", "--output"],
@@ -104,7 +104,7 @@ def test_nor_the_samples(gpu: Installed, files: Files, command: str) -> None:
     assert files["samples"].read_bytes() == before
 
 
-def test_nor_a_plan_that_is_checked_nor_the_state(gpu: Installed, files: Files) -> None:
+def test_nor_a_plan_that_is_checked_nor_kept_measurements(gpu: Installed, files: Files) -> None:
     plan = files["model"].with_name("m.plan")
     run("build", files["model"], "--output", plan)
     before = plan.read_bytes()
@@ -114,6 +114,8 @@ def test_nor_a_plan_that_is_checked_nor_the_state(gpu: Installed, files: Files) 
     state = files["model"].with_name("state.jsonl")
     state.write_bytes(b"")
     refused(2, *COMMANDS["tune"], files["model"], "--state", state, "--json", state)
+    samples = ["--samples", files["samples"], "--state", files["samples"]]
+    assert "is an input" in refused(2, *COMMANDS["tune"], files["model"], *samples)
 
 
 def test_nor_the_module_of_a_network_function(
