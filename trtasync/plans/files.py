@@ -119,16 +119,16 @@ def make_folder(folder: Path) -> None:
 
 
 def make_private(folder: Path, mode: int = 0o700) -> None:
-    """Make a folder that nobody else can write, in one of the same kind.
+    """Make a folder that nobody else can write, in one of the same kind; those above it that are
+    not there are made like it.
 
     Raises:
         BuildError: it cannot be made, or is not this user's own.
     """
     above, me = folder.parent, Owner.me()
     try:
-        if not above.exists():
-            above.parent.mkdir(parents=True, exist_ok=True)
-            make_own(above, mode)
+        for missing in reversed([each for each in (above, *above.parents) if not each.exists()]):
+            make_own(missing, mode)
         with me.folder(above, sticky=True):
             make_own(folder, mode)
         with me.folder(folder):
