@@ -13,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.cli.support import refused, run
+from tests.crowded import no_more_files
 from tests.doubles import Installed
 from tests.plans.support import GATHER, contents, matrix, write_matmul
 from trtasync import InvalidInput
@@ -250,6 +251,19 @@ def test_a_full_disk_is_named_by_the_file_that_was_asked_for() -> None:
     ):
         file.write(b"more than fits")
     assert caught.value.filename == "/dev/full"
+
+
+def test_without_descriptors_an_output_is_refused_and_what_is_known_is_shown(
+    tmp_path: Path,
+) -> None:
+    shown: list[object] = []
+    with (
+        no_more_files(),
+        pytest.raises(InvalidInput, match=r"cannot write .*out\.json: Too many open files"),
+    ):
+        deliver("{}", str(tmp_path / "out.json"), shown.append)
+    assert len(shown) == 1
+    assert contents(tmp_path) == {}
 
 
 def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path) -> None:

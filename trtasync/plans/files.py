@@ -76,9 +76,10 @@ def copy_atomically(content: IO[bytes], path: Path) -> None:
 
 
 def remove_unfinished(path: Path) -> None:
-    """What writers of `path` left behind that were killed. Only while nobody else writes it."""
-    for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
-        with suppress(OSError):
+    """What writers of `path` left behind that were killed, as far as that can be removed. Only
+    while nobody else writes it."""
+    with suppress(OSError):
+        for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
             unfinished.unlink(missing_ok=True)
 
 
