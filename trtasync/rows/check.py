@@ -73,7 +73,9 @@ def examine(
     outputs = {spec.name: axes.get(spec.name) for spec in trial.outputs}
     counts = Counts.among(settings.sizes)
     if counts is None:
-        return _unknown(outputs, f"the model takes no number of rows from 2 to {MOST_ROWS}")
+        one = max(settings.sizes or (1,)) == 1
+        rows = "one row at a time only" if one else f"no number of rows from 2 to {MOST_ROWS}"
+        return _unknown(outputs, f"the model takes {rows}")
     if all(axis is None for axis in layout.axes):
         return _unknown(outputs, "no input has rows")
     samples = settings.samples
