@@ -1,12 +1,25 @@
 """A batch fails of its own: no memory for its answers, no thread to run it. The engine goes on."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from support.helpers import Array, check_at_rest, ended, opened, row, rows, same, start
+from support.helpers import (
+    Array,
+    SlowToOpen,
+    check_at_rest,
+    ended,
+    opened,
+    row,
+    rows,
+    same,
+    start,
+    until,
+)
+from tests.tensorrt.support import engine_on
 from trtasync import InferenceError, TrtasyncError, open_engine
 from trtasync.core import completion
 from trtasync.requests import answers
@@ -107,6 +120,44 @@ async def test_no_thread_for_an_asynchronous_lane(monkeypatch: pytest.MonkeyPatc
         assert ["cannot be started" in str(caller.error) for caller in callers] == [True, True]
         assert same(await engine.infer(row(2)), row(2))
         check_at_rest(engine)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+async def test_no_thread_for_copies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left: int
+) -> None:
+    """Fewer make them, or the callers do it themselves."""
+    threads = Threads(monkeypatch)
+    async with engine_on(tmp_path, inline_bytes=0, copy_threads=2, loop_budget=1.0) as (engine, _):
+        threads.left = left
+        for _ in range(3):
+            assert same(await engine.infer(rows([1, 2, 3])), rows([3, 5, 7]))
+        names = [thread.name for thread in threading.enumerate()]
+        assert sum("trtasync copy" in name for name in names) == left
+
+
+async def test_no_thread_to_watch_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine does not open, and what was opened for it is closed."""
+    threads = Threads(monkeypatch)
+    threads.left = 1
+    backend = ScriptedBackend()
+    with pytest.raises(TrtasyncError, match=r"watchdog.*cannot be started"):
+        await open_engine(backend, run_timeout=1.0)
+    assert backend.closed == 1
+    assert all(lane.closed for lane in backend.lanes)
+
+
+async def test_no_thread_to_close_what_nobody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opened it was cancelled meanwhile."""
+    threads = Threads(monkeypatch)
+    threads.left = 1
+    backend = SlowToOpen()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(open_engine(backend).__aenter__)
+        await until(backend.opening.is_set)
+        tasks.cancel_scope.cancel()
+        backend.go_on.set()
+    assert backend.closed == 1
 
 
 async def test_no_thread_to_open_with(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from support.helpers import (
+    SlowToOpen,
     check_at_rest,
     computed,
     ended,
@@ -195,22 +196,6 @@ async def test_an_exception_in_the_block_is_that_exception() -> None:
         await ended(*waiting)
     assert all(isinstance(caller.error, EngineClosed) for caller in waiting)
     assert closed_once(backend)
-
-
-class SlowToOpen(ScriptedBackend):
-    """Opening waits until the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opening = threading.Event()
-        self.go_on = threading.Event()
-
-    def open(
-        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
-    ) -> Sequence[OpenLane]:
-        self.opening.set()
-        assert self.go_on.wait(20)
-        return super().open(streams, max_batch_size, batch_sizes)
 
 
 async def _open(backend: ScriptedBackend) -> None:

@@ -5,9 +5,9 @@ import resource
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import anyio
 import numpy as np
@@ -48,16 +48,19 @@ class SlowToOpen(FunctionBackend):
         say("closed")
 
 
-def use_up_files() -> list[BinaryIO]:
-    """Files that take every descriptor there is."""
+@contextmanager
+def no_more_files(but: int = 0) -> Iterator[None]:
+    """Every descriptor that the process may have, but so many, is taken in the block."""
     used = max(int(link.name) for link in Path("/proc/self/fd").iterdir())
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, hard))
-    held: list[BinaryIO] = []
-    with suppress(OSError):
-        while True:
-            held.append(Path("/dev/null").open("rb"))  # noqa: SIM115 - until there are none
-    return held
+    with ExitStack() as held:
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (before, hard))
+        with suppress(OSError):
+            while True:
+                held.enter_context(Path("/dev/null").open("rb"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1 + but, hard))
+        yield
 
 
 @contextmanager
@@ -89,14 +92,12 @@ async def no_files() -> None:
     async with open_engine(FunctionBackend(np.copy, inputs=[X], outputs=[Y])) as engine:
         async with open_engine(GATHER, backend="onnxruntime"):
             pass  # everything is imported
-        held = use_up_files()
-        try:
-            await open_engine(GATHER, backend="onnxruntime")
-        except TrtasyncError as error:
-            say(type(error).__name__)
-        say(str(same(await engine.infer(row(1)), row(1))))
-        for file in held:
-            file.close()
+        with no_more_files():
+            try:
+                await open_engine(GATHER, backend="onnxruntime")
+            except TrtasyncError as error:
+                say(type(error).__name__)
+            say(str(same(await engine.infer(row(1)), row(1))))
 
 
 async def little_memory() -> None:

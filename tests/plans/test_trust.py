@@ -38,6 +38,19 @@ async def test_whatever_the_umask_nobody_else_can_write_or_read(
     assert "trust" not in caplog.text
 
 
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+async def test_folders_on_the_way_are_made_like_the_cache_and_others_left(
+    gpu: Installed, tmp_path: Path, mask: int
+) -> None:
+    place = tmp_path / "there"
+    place.mkdir()
+    place.chmod(0o755)
+    with umask(mask):
+        await build_plan(GATHER, cache=place / "a" / "b" / "cache")
+    assert place.stat().st_mode & 0o777 == 0o755
+    assert modes(place / "a") == {"folders": {"700"}, "files": {"600"}}
+
+
 @pytest.mark.parametrize("mask", [0o000, 0o002])
 async def test_without_a_cache_the_umask_does_not_matter_either(gpu: Installed, mask: int) -> None:
     with umask(mask):

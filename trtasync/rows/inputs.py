@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from trtasync.errors import InvalidInput
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float
 from trtasync.rows.verdicts import Array
+
+MOST_ROWS: Final = 1 << 16
+"""Of a batch that is tried: each is handled by itself, whatever the model declares."""
 
 Row = tuple[Array, ...]
 """One row of every input that has rows, in the model's order and without the batch axis."""

@@ -22,6 +22,7 @@ from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
 from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.runtimes.arrange import Arrangement
+from trtasync.system.cores import cores
 from trtasync.system.free_memory import free_memory
 from trtasync.system.free_threads import free_threads
 
@@ -66,7 +67,7 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
 
     Args:
         model: the file, external weights are found beside it; or what it holds.
-        threads: threads per run, the calling one included.
+        threads: threads per run, the calling one included; 0 for one per core.
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
@@ -74,7 +75,7 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    _demand_threads(threads)
+    _demand_threads(threads or cores())
     if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
