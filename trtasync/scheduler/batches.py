@@ -186,10 +186,17 @@ class RowAllocator(Generic[SlotT]):
         """Queues with requests that wait for a slot."""
         return list(dict.fromkeys(item[2] for item in self._starved))
 
-    def entries(self) -> list[Entry]:
-        """Whatever forms or waits: in a batch in row order, then in no order."""
+    def entries(self, also: State = QUEUED) -> list[Entry]:
+        """Whatever forms or waits: in a batch in row order, then in no order.
+
+        Args:
+            also: entries of batches in this state are among them.
+        """
         entries = [
-            entry for batch in self.forming for entry in batch.entries if entry.state is QUEUED
+            entry
+            for batch in self.forming
+            for entry in batch.entries
+            if entry.state is QUEUED or entry.state is also
         ]
         for queue in self.waiting():
             entries += queue.waiting.entries()

@@ -495,7 +495,8 @@ class Policy(Generic[SlotT]):
 
     def _waiting(self) -> Iterator[Request]:
         """All requests of which nothing has run, each once, older ones of a queue first."""
-        requests = dict.fromkeys(whole(entry) for entry in self._rows.entries())
+        entries = [*self._rows.entries(RESERVED), *self._held]
+        requests = dict.fromkeys(whole(entry) for entry in entries)
         return (request for request in requests if not request.begun)
 
     def _displace(self, request: Request, error: QueueFull, now: float) -> None:
