@@ -117,7 +117,7 @@ class Reservation(Request):
             content: rows first: an array, or, for several row inputs, a tuple of them.
 
         Raises:
-            whatever reading it raises.
+            BaseException: what reading it raises.
         """
         self.source = content
         batch = self.batch
