@@ -19,7 +19,7 @@ from trtasync.requests.signature import Array, Layout, Signature, Staged
 from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch, Chunk, Policy, Queue, Request
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry
-from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS
+from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS, State
 
 NEVER = float("inf")
 LEFT = "the engine was closed before this request was complete."
@@ -77,6 +77,7 @@ class Reservation(Request):
 
     __slots__ = ("intake", "reply", "source")
 
+    state: State
     signature: Signature[Queue]
     batch: Batch[Slot] | None
     intake: "Intake"
@@ -217,7 +218,7 @@ class Intake:
         self._fail = fail
         self._batches = -1
         self.refusal: TrtasyncError | None = None
-        self.stamp = 0.0
+        self.stamp: float = 0.0
         self.leaving: tuple[Reservation, ...] = ()
 
     def reserve(
