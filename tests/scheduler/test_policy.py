@@ -291,6 +291,20 @@ def test_full_lanes_take_nothing_more() -> None:
     assert third.lane == second.lane
 
 
+def test_a_deadline_sends_nobody_behind_the_running_one_early() -> None:
+    """It would begin when that ends all the same, with fewer rows."""
+    queue = Queue()
+    desk = Desk(max_batch_size=32, lanes=[LaneState(0, depth=2)])
+    desk.teach(queue, *SIZES)
+    desk.submit(queue, 32)
+    desk.launch()
+    desk.submit(queue, deadline=linear(32) + linear(1) + 0.5 * MS)
+    assert desk.launch(at=linear(32) - 0.5 * MS) == []  # HASTE before its last moment and later
+    desk.submit(queue)
+    (batch,) = desk.launch(at=linear(32))
+    assert batch.size == 2
+
+
 def test_a_device_of_its_own_is_idle_by_itself() -> None:
     queue = Queue()
     lanes = [LaneState(0, device=0), LaneState(1, device=0), LaneState(2, device=1)]

@@ -255,7 +255,7 @@ class RowAllocator(Generic[SlotT]):
 
     def _open(self, queue: Queue) -> Batch[SlotT] | None:
         free = self.slots.shared
-        slot = free.pop() if free else self.slots.take(batch.slot for batch in self.forming)
+        slot = free.pop() if free else self.slots.take(self.forming)
         if slot is None:
             return None
         queue.forming = batch = Batch(queue, slot)

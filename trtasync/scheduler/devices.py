@@ -109,7 +109,8 @@ class DeviceState:
         self.running -= 1
         if not self.shared or not at_head:
             return
-        self._follow(now)
+        self._clock += (now - self._at) / self._at_work
+        self._at = now
         self._at_work -= 1
         self.pressure = self.pressure - batch.pressure if self._at_work else 0.0
         if learn:
@@ -124,13 +125,10 @@ class DeviceState:
 
     def _begin(self, batch: "AnyBatch", now: float) -> None:
         """Nothing is before it on its lane any more."""
-        self._follow(now)
+        if self._at_work:
+            self._clock += (now - self._at) / self._at_work
+        self._at = now
         self._at_work += 1
         batch.began, batch.share = now, self._clock
         batch.pressure = batch.queue.cost.contention(batch.run_rows, now)
         self.pressure += batch.pressure
-
-    def _follow(self, now: float) -> None:
-        if self._at_work:
-            self._clock += (now - self._at) / self._at_work
-        self._at = now

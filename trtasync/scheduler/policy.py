@@ -6,6 +6,7 @@ rows outside of `hold` are listed in `placements` until the engine has staged th
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, cast
@@ -409,7 +410,8 @@ class Policy(Generic[SlotT]):
         batch.state = TRANSITIONS[batch.state][LAUNCH]
         batch.lane = lane.index
         batch.started = now
-        batch.run_rows = padded(batch.size, sizes) if sizes else batch.size
+        size = batch.size
+        batch.run_rows = sizes[bisect_left(sizes, size)] if sizes else size
         self.queued -= batch.size
         self.in_flight += batch.size
         device = self._devices[lane.device]
