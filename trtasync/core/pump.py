@@ -94,7 +94,7 @@ class Pump:
         self._grown: set[Slot] = set()
         self._grown_at = 0.0
         self._warned = self._released = False
-        self.broken = False
+        self.broken: bool = False
         self.idle: Future | None = None
         self.watcher: Callable[[BatchRecord], None] | None = None
         self.flushes: tuple[Callable[[], None], ...] = ()

@@ -19,7 +19,7 @@ from trtasync.requests.signature import Array, Layout, Signature, Staged
 from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch, Chunk, Policy, Queue, Request
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry
-from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS
+from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS, State
 
 NEVER = float("inf")
 LEFT = "the engine was closed before this request was complete."
@@ -79,6 +79,7 @@ class Reservation(Request):
 
     __slots__ = ("intake", "reply", "source")
 
+    state: State
     signature: Signature[Queue]
     batch: Batch[Slot] | None
     intake: "Intake"
@@ -122,7 +123,7 @@ class Reservation(Request):
             content: rows first: an array, or, for several row inputs, a tuple of them.
 
         Raises:
-            whatever reading it raises.
+            BaseException: what reading it raises.
         """
         self.source = content
         batch = self.batch
@@ -223,7 +224,7 @@ class Intake:
         self._fail = fail
         self._batches = -1
         self.refusal: TrtasyncError | None = None
-        self.stamp = 0.0
+        self.stamp: float = 0.0
         self.leaving: tuple[Reservation, ...] = ()
 
     def reserve(

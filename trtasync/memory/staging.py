@@ -17,7 +17,7 @@ from trtasync.system.threads import NoThread, start_thread
 
 Write = Callable[[int, int, Any], None]
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MOST_INLINE = 4 << 20
 """Bytes up to which the first row for an idle device is copied by its caller: half a ms or so."""

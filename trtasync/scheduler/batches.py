@@ -62,18 +62,23 @@ class Batch(Generic[SlotT_co]):
     )
 
     def __init__(self, queue: Queue, slot: SlotT_co):
-        self.queue = queue
-        self.slot = slot
+        self.queue: Queue = queue
+        self.slot: SlotT_co = slot
         self.state: State = FORMING
-        self.plain = True
+        self.plain: bool = True
         self.moves: list[tuple[int, int, int]] = []
-        self.lane = -1
-        self.run_rows = 0
-        self.started = self.began = self.share = self.pressure = 0.0
+        self.lane: int = -1
+        self.run_rows: int = 0
+        self.started: float = 0.0
+        self.began: float = 0.0
+        self.share: float = 0.0
+        self.pressure: float = 0.0
         self.entries: list[Entry] = []
-        self.size = self.gone = 0
-        self.level = LEVELS
-        self.arrival = self.deadline = math.inf
+        self.size: int = 0
+        self.gone: int = 0
+        self.level: int = LEVELS
+        self.arrival: float = math.inf
+        self.deadline: float = math.inf
 
     def clear(self) -> None:
         """Take every row out."""

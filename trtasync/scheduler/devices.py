@@ -32,12 +32,12 @@ class LaneState:
     __slots__ = ("alive", "depth", "device", "index", "retrying", "running")
 
     def __init__(self, index: int, device: int = 0, depth: int = 1):
-        self.index = index
-        self.device = device
-        self.depth = depth
+        self.index: int = index
+        self.device: int = device
+        self.depth: int = depth
         self.running: list[AnyBatch] = []
-        self.alive = True
-        self.retrying = 0
+        self.alive: bool = True
+        self.retrying: int = 0
 
     @property
     def free(self) -> bool:
@@ -70,10 +70,10 @@ class DeviceState:
     __slots__ = ("_at", "_at_work", "_clock", "lanes", "pressure", "running", "shared")
 
     def __init__(self, lanes: Sequence[LaneState]):
-        self.lanes = lanes
-        self.running = 0
-        self.pressure = 0.0
-        self.shared = len(lanes) > 1  # otherwise there is nobody to measure against
+        self.lanes: Sequence[LaneState] = lanes
+        self.running: int = 0
+        self.pressure: float = 0.0
+        self.shared: bool = len(lanes) > 1  # otherwise there is nobody to measure against
         self._at_work = 0
         self._clock = 0.0
         self._at = 0.0

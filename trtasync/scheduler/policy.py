@@ -7,6 +7,7 @@ rows outside of `hold` are listed in `placements` until the engine has staged th
 
 import math
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, cast
 
@@ -92,15 +93,15 @@ class Policy(Generic[SlotT]):
             self._capacity, lanes, self._pool, self._outlook, self._turn_away, self._set_aside
         )
         self._dispatch: Dispatch[SlotT] = Dispatch(options, lanes, self._devices)
-        self.forming = self._rows.forming
-        self.placements = self._rows.placements
+        self.forming: list[Batch[SlotT]] = self._rows.forming
+        self.placements: deque[Entry] = self._rows.placements
         self._held: dict[Request, None] = {}
         self._expired = Expired()
         self._lent: list[SlotT] = []
-        self.queued = 0
-        self.in_flight = 0
-        self.expired = 0
-        self.wake_at = math.inf
+        self.queued: int = 0
+        self.in_flight: int = 0
+        self.expired: int = 0
+        self.wake_at: float = math.inf
 
     # -- what happened ---------------------------------------------------------------------------
 

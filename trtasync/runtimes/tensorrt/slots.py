@@ -100,7 +100,8 @@ class PinnedSlot(HostSlot):
         fixed = all(isinstance(dim, int) for dim in dims)
         self._repeats = len(inputs) > 1 or not fixed
         self.stages = 0
-        self.ended = self.holds_more = False
+        self.ended: bool = False
+        self.holds_more: bool = False
         try:
             self.done: Event = self._event(blocking=True)
             self.begin: Event = self._event()
