@@ -1,7 +1,7 @@
 """The load of all benchmarks, and what may disturb it: the closed loop of `trtasync bench`.
 
-It also drives the batchers of others in environments of their own (`benchmarks.peers.in_process`),
-which therefore need what `import trtasync` needs: numpy and anyio.
+It also drives the batchers of others in environments of their own (`benchmarks.peers`), which
+therefore need what `import trtasync` needs: numpy and anyio.
 """
 
 import threading
