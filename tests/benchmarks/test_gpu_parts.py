@@ -62,7 +62,7 @@ def ratios(table: LiveTable, wanted: Sequence[Ratio]) -> set[str]:
 
 def test_tiny() -> None:
     def measure(work: Work, table: LiveTable) -> None:
-        bench = tiny.Bench(work, 1, LEAST, table)
+        bench = tiny.Tiny(work, 1, LEAST, table, lanes=sum(tiny.STREAMS))
         for loop in tiny.LOOPS:
             on_loop(loop, partial(bench.run, loop))
         bench.close()
@@ -74,7 +74,7 @@ def test_tiny() -> None:
 @pytest.mark.parametrize(("kind", "over"), [(Group, "A"), (zero_copy.ZeroCopy, "copied")])
 def test_resnet_and_zero_copy(kind: type[Group], over: str) -> None:
     def measure(work: Work, table: LiveTable) -> None:
-        group = kind("", work, 2, LEAST, table, 8)
+        group = kind("", work, 2, LEAST, table)
         on_loop("asyncio", partial(group.many, 3))
         on_loop("asyncio", group.one)
         group.close()
