@@ -1,10 +1,12 @@
 """A sample in a process of its own: what it finds, and how it fails."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmarks.overhead import parse, wanted_ratios
+from benchmarks.readme_tables import overhead
 from benchmarks.rounds import finish, tabled
 from benchmarks.worker import Plan, answer, start
 from trtasync.measure.settings import Loop
@@ -48,4 +50,8 @@ def test_a_quick_run_writes_nothing_and_shows_ratios(
     assert "2.000" in shown
     assert not path.exists()
     finish("overhead", tabled([cells]), wanted_ratios(), parse([]), {"a": 1}, {"idle": {}}, path)
-    assert '"cpu_us": {"median": 2.5' in path.read_text()
+    found = json.loads(path.read_text())
+    assert found["summary"]["cells"]["slab/asyncio"]["64"]["cpu_us"]["median"] == 2.5
+    assert found["samples"][0] == {"cell": "trtasync/asyncio", "callers": 64, "round": 1, **figures}
+    assert found["parameters"]["a"] == 1
+    assert "| **trtasync** | asyncio | 10 (10 .. 10) | 5 | 6 | 7 | 6 |" in overhead(found)
