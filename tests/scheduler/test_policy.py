@@ -431,6 +431,20 @@ def test_the_next_batch_is_enqueued_shortly_before_the_running_one_ends() -> Non
     assert desk.policy.wake_at == math.inf
 
 
+def test_a_deadline_sends_nobody_behind_the_running_one_early() -> None:
+    """It would begin when that ends all the same, with fewer rows."""
+    group = Group()
+    desk = Desk(max_batch_size=32, lanes=[LaneState(0, depth=2)])
+    desk.teach(group, *SIZES)
+    desk.submit(group, 32)
+    desk.launch()
+    desk.submit(group, deadline=linear(32) + linear(1) + 0.5 * MS)
+    assert desk.launch(at=linear(32) - 0.5 * MS) == []  # HASTE before its last moment and later
+    desk.submit(group)
+    (batch,) = desk.launch(at=linear(32))
+    assert batch.size == 2
+
+
 def test_a_full_batch_is_enqueued_behind_the_running_one_at_once() -> None:
     group = Group()
     desk, _ = busy_desk(group, lanes=[LaneState(0, depth=2)])

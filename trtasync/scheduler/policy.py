@@ -361,12 +361,14 @@ class Policy:
             if rows >= min(options.preferred_batch_size, default=self._capacity):
                 return True
             return self._due(min(batch.arrival + options.max_queue_delay, latest), now)
-        if not device.running or self._due(latest, now):
+        if not device.running:
             return True
-        if not lane.running and not device.full:
-            # the busier the device, the more it is worth not to split what comes in
-            patience = BESIDE * device.pressure**2 * batch.group.cost.seconds(self.run_rows(1))
-            if self._due(batch.arrival + patience, now):
+        if not lane.running:  # behind another batch it would begin no sooner for having gone early
+            if not device.full:
+                # the busier the device, the more it is worth not to split what comes in
+                patience = BESIDE * device.pressure**2 * batch.group.cost.seconds(self.run_rows(1))
+                latest = min(latest, batch.arrival + patience)
+            if self._due(latest, now):
                 return True
         if device.running > 1:
             return False  # when the next of them ends, the others leave no gap
