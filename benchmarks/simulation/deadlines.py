@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 from benchmarks.report import spread
@@ -13,7 +12,7 @@ from benchmarks.simulation.figures import figures
 from benchmarks.simulation.ours import Ours
 from benchmarks.simulation.scenarios import MAIN, MS, SCENARIOS, Scenario
 from benchmarks.simulation.schedulers import FixedDelay, Scheduler
-from benchmarks.simulation.study import OURS
+from benchmarks.simulation.study import OURS, on_processes
 from benchmarks.simulation.world import World
 
 THINKING = 0.1
@@ -96,11 +95,7 @@ def loops(seeds: int) -> list[Loop]:
 
 def measure(wanted: Sequence[Loop], jobs: int) -> Iterator[dict[str, Any]]:
     """Every loop, in order, on so many processes."""
-    if jobs == 1:
-        yield from map(Loop.measure, wanted)
-        return
-    with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(Loop.measure, wanted)
+    return on_processes(Loop.measure, wanted, jobs)
 
 
 def summarize(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

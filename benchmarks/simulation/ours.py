@@ -51,8 +51,12 @@ class Ours:
         return self.policy.wake_at
 
     def submit(self, request: Request, now: float) -> None:
-        request.form = self._form
+        request.form = self.form(request)
         self.policy.submit(request, "deadline" in vars(request))
+
+    def form(self, request: Request) -> Form:
+        """All have one shape."""
+        return self._form
 
     def withdraw(self, request: Request, now: float) -> None:
         self.policy.withdraw(request, now)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.simulation.arrivals import source
 from benchmarks.simulation.figures import Figures, figures
@@ -13,6 +13,9 @@ from benchmarks.simulation.rivals import Cork, Deferred
 from benchmarks.simulation.scenarios import SCENARIOS, Scenario
 from benchmarks.simulation.schedulers import FixedDelay, Scheduler, no_batching
 from benchmarks.simulation.world import NEVER, World
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 OURS = "trtasync"
 EAGER = "eager"
@@ -102,8 +105,13 @@ class Point:
 
 def measure(points: Sequence[Point], jobs: int) -> Iterator[dict[str, Any]]:
     """Every point, in order, on so many processes."""
+    return on_processes(Point.measure, points, jobs)
+
+
+def on_processes(work: Callable[[T], R], wanted: Sequence[T], jobs: int) -> Iterator[R]:
+    """`map(work, wanted)`, in order, on so many processes."""
     if jobs == 1:
-        yield from map(Point.measure, points)
+        yield from map(work, wanted)
         return
     with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(Point.measure, points)
+        yield from pool.imap(work, wanted)
