@@ -1,0 +1,17 @@
+"""What the benchmark of pressing deadlines measures is the deadline's doing."""
+
+import math
+
+import pytest
+
+from benchmarks import haste
+from benchmarks.load import run_on
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_without_pressing_a_batch_that_waits_for_company_is_late(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(haste, "HASTES", (-math.inf, 0.020))
+    late, early = run_on(loop, lambda: haste.measure("max_queue_delay=0.1", 1, 0.5)).values()
+    assert late[0] < early[0]
