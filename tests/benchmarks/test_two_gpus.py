@@ -32,7 +32,7 @@ def _means(context: Any, stream: int) -> bool:
     return True
 
 
-def _work() -> Work:
+def small_work() -> Work:
     source = (np.float32, (-1, COLUMNS), batches_of((COLUMNS,), LARGEST))
     plan = make_plan("means", source, (np.float32, (-1, 2)), _means)
     return Work("means", plan, _means, (COLUMNS,), "float32", (2,), 1e-5)
@@ -42,7 +42,7 @@ def _work() -> Work:
 def test_two_gpus_and_each_alone(rows: int) -> None:
     table = Table()
     with on_doubles(2, clean=False) as gpu:  # the yardsticks keep their streams
-        case = two_gpus.Case("means", _work(), 2, rows, 40, pinned=True)
+        case = two_gpus.Case("means", small_work(), 2, rows, 40, pinned=True)
         bench = two_gpus.Bench(case, 1, 0.3, table, warm_up=0.05)
         run_on("asyncio", lambda: bench.run("asyncio"))
         assert gpu.violations == []
