@@ -95,7 +95,9 @@ def _figures(point: Point) -> dict[str, float]:
         "p99": patient.p99,
         "goodput": run(machine.patience).goodput,
         "tight goodput": run(tight).goodput,
-        "short beside long": in_time(machine, point.load, tight, point.requests, point.seed),
+        "short beside long": in_time(
+            machine, point.process, point.load, tight, point.requests, point.seed
+        ),
     }
     return {figure: float(f"{value:.4g}") for figure, value in found.items()}
 

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from benchmarks.simulation.arrivals import OpenLoop, poisson
+from benchmarks.simulation.arrivals import PROCESSES, OpenLoop
 from benchmarks.simulation.ours import Ours
 from benchmarks.simulation.scenarios import Scenario
 from benchmarks.simulation.schedulers import Launch, Request
@@ -48,10 +48,12 @@ class TwoShapes(World):
         return super()._scale(launch) * (LONG if launch.requests[0].client else 1.0)
 
 
-def in_time(machine: Scenario, load: float, patience: float, count: int, seed: int) -> float:
-    """The share of requests with a deadline that made it, Poisson arrivals."""
+def in_time(
+    machine: Scenario, process: str, load: float, patience: float, count: int, seed: int
+) -> float:
+    """The share of requests with a deadline that made it."""
     rate = load * machine.rate / ((1.0 + LONG) / 2)
-    name = f"shapes/{load}/{seed}"
-    source = OpenLoop(poisson(rate, count, Random(name)))
+    name = f"shapes/{process}/{load}/{seed}"
+    source = OpenLoop(PROCESSES[process](rate, count, Random(name)))
     world = TwoShapes(machine, OfTwoShapes(machine), source, name, patience)
     return 1.0 - world.run().given_up / world.hasty

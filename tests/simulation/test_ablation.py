@@ -30,8 +30,8 @@ def test_each_rule_makes_a_difference_somewhere_and_comes_back() -> None:
 
 def test_only_the_short_ones_are_in_a_hurry() -> None:
     machine = SCENARIOS["1.0 + 0.1 n ms, 2 streams"]
-    assert in_time(machine, 0.1, 20 * machine.seconds(32), 200, 1) == 1.0
-    assert in_time(machine, 0.1, 0.5 * machine.seconds(1), 200, 1) == 0.0
+    assert in_time(machine, "poisson", 0.1, 20 * machine.seconds(32), 200, 1) == 1.0
+    assert in_time(machine, "poisson", 0.1, 0.5 * machine.seconds(1), 200, 1) == 0.0
 
 
 def test_what_every_seed_says_counts_as_worse_or_better() -> None:
