@@ -5,11 +5,9 @@ Four machines, two arrival processes, six loads. `docs/policies.md` says how to 
 
 import argparse
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.policies import write
-from benchmarks.report import RESULTS, commit, hardware, versions
+from benchmarks.report import write
 from benchmarks.simulation.ablation import RULES, TIGHT, measure, summarize, table
 from benchmarks.simulation.costs import measured
 from benchmarks.simulation.scenarios import SCENARIOS
@@ -23,7 +21,7 @@ LOADS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1)
 def main(arguments: list[str] | None = None) -> None:
     """Simulate, print, write."""
     parser = argparse.ArgumentParser(prog="benchmarks.ablation", description=__doc__)
-    parser.add_argument("--out", type=Path, default=RESULTS / "ablation.json")
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=6000, help="per run, about")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
@@ -45,18 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
         "rules": list(RULES),
         "tight deadline, full batches": TIGHT,
     }
-    result = {
-        "name": "ablation",
-        **commit(),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "hardware": hardware(),
-        "versions": versions(),
-        "parameters": parameters,
-        "summary": summary,
-        "samples": samples,
-    }
-    write(options.out, result)
-    print(options.out)
+    print(write("ablation", parameters, samples, summary, options.out))
 
 
 if __name__ == "__main__":

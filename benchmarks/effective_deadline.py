@@ -14,13 +14,14 @@ from unittest.mock import patch
 import anyio
 import numpy as np
 
-from benchmarks.load import run_on
-from benchmarks.report import spread
 from benchmarks.systems import COLUMNS, Infer, trtasync
 from trtasync.loops import on_asyncio
 from trtasync.loops.choice import current_loop
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
+from trtasync.measure.statistics import spread
 
-LOOPS = ("asyncio", "uvloop")
+LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop")
 SCOPES = (0, 1, 3)
 CALLS, REPEATS = 5000, 60
 ROUNDS, SECONDS, CALLERS = 30, 0.15, 64
@@ -41,7 +42,7 @@ def nanoseconds(read: Read) -> float:
 
 async def readings(loop: str) -> None:
     """A reading alone, below so many scopes."""
-    bell = current_loop(lambda: None)
+    bell = current_loop()
     for scopes in SCOPES:
         with ExitStack() as stack:
             for _ in range(scopes):
@@ -87,8 +88,8 @@ def main() -> None:
     """Measure and print."""
     gc.freeze()
     for loop in LOOPS:
-        run_on(loop, partial(readings, loop))
-        run_on(loop, partial(requests, loop))
+        on_loop(loop, partial(readings, loop))
+        on_loop(loop, partial(requests, loop))
 
 
 if __name__ == "__main__":

@@ -19,14 +19,16 @@ from unittest.mock import patch
 import anyio
 import numpy as np
 
-from benchmarks.load import run_on
-from benchmarks.report import spread, write
+from benchmarks.report import write
 from benchmarks.yardsticks import Array
 from trtasync import Engine, TensorSpec, open_engine
-from trtasync.scheduler import policy
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
+from trtasync.measure.statistics import spread
+from trtasync.scheduler import dispatch
 from trtasync.testing import FunctionBackend
 
-LOOPS = ("asyncio", "uvloop", "trio")
+LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop", "trio")
 HASTES = (-math.inf, 0.0, 0.0005, 0.001, 0.002, 0.004)
 """Seconds before a deadline's last moment; at minus infinity no deadline makes a batch go."""
 DEADLINE = 0.030
@@ -111,7 +113,7 @@ async def measure(case: str, rounds: int, seconds: float) -> dict[float, list[fl
         for _ in range(rounds):
             chance.shuffle(order)
             for haste in order:
-                with patch.object(policy, "HASTE", haste):
+                with patch.object(dispatch, "HASTE", haste):
                     found[haste].append(await load.run(seconds, chance))
         group.cancel_scope.cancel()
     return found
@@ -127,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     samples, summary = [], {}
     for case in CASES:
         for loop in LOOPS:
-            found = run_on(loop, partial(measure, case, options.rounds, options.seconds))
+            found = on_loop(loop, partial(measure, case, options.rounds, options.seconds))
             for haste, shares in found.items():
                 name = f"{case}/{loop}/{haste * 1e3:g} ms"
                 summary[name] = spread(shares)

@@ -16,21 +16,20 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.load import Sample, closed_loop, run_on, wait_for_quiet
-from benchmarks.report import cell_name, spread, write
-from benchmarks.systems import COLUMNS, Infer
+from benchmarks.load import closed_loop, wait_for_quiet
+from benchmarks.report import cell_name, write
+from benchmarks.systems import COLUMNS
+from benchmarks.table import Table
 from examples.hello import MODEL
 from trtasync import Engine, TensorSpec, open_engine
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 from trtasync.runtimes import onnxruntime
 from trtasync.testing import FunctionBackend
 
 SLOTS = (2, 4, 8, 16, 32)
 CALLERS = (64, 128, 256, 512, 1024)
-LOOP = "uvloop"
-FIGURES = ("cpu_us", "p50_us", "p99_us")
-
-Cell = tuple[int, int]
-"""Slots, callers."""
+LOOP: Loop = "uvloop"
 
 
 def nothing(rows: int, slots: int) -> AbstractAsyncContextManager[Engine]:
@@ -61,32 +60,22 @@ CASES: dict[str, tuple[Open, int, Any]] = {
 """How an engine is opened, with which largest batch, and what it is asked."""
 
 
-def asking(engine: Engine, request: Any) -> Infer:
-    """The row that the load brings is another model's."""
-    return lambda _: engine.infer(request)
-
-
-async def measure(case: str, rounds: int, seconds: float) -> list[dict[Cell, Sample]]:
+async def measure(case: str, rounds: int, seconds: float, table: Table) -> None:
     """Every cell, once a round."""
     opened, rows, request = CASES[case]
     order, cells = random.Random(1), [(slots, many) for slots in SLOTS for many in CALLERS]
     async with AsyncExitStack() as stack:
-        infers = {}
-        for slots in SLOTS:
-            engine = await stack.enter_async_context(opened(rows, slots))
-            infers[slots] = asking(engine, request)
-            await closed_loop(LOOP, infers[slots], CALLERS[0], seconds)
+        engines = {slots: await stack.enter_async_context(opened(rows, slots)) for slots in SLOTS}
+        for engine in engines.values():
+            await closed_loop(engine.infer, [request] * CALLERS[0], seconds)
         gc.collect()
         gc.freeze()
-        taken = []
         for _ in range(rounds):
             order.shuffle(cells)
-            found = {}
             for slots, many in cells:
                 wait_for_quiet(0.3)
-                found[slots, many] = await closed_loop(LOOP, infers[slots], many, seconds)
-            taken.append(found)
-    return taken
+                found = await closed_loop(engines[slots].infer, [request] * many, seconds)
+                table.add(cell_name(case, f"{slots} slots"), found, str(many))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -96,27 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="per sample")
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args(arguments)
-    samples, summary = [], {}
+    table = Table()
     for case in CASES:
-        taken = run_on(LOOP, partial(measure, case, options.rounds, options.seconds))
-        print(f"\n{case}: CPU us per request (min .. max), p50 ms, p99 ms; per slots")
-        for many in CALLERS:
-            line = [f"{many:5}"]
-            for slots in SLOTS:
-                every = [found[slots, many] for found in taken]
-                figures = {name: spread(sample[name] for sample in every) for name in FIGURES}  # type: ignore[literal-required]
-                cell = cell_name(case, f"{slots} slots", f"{many} callers")
-                summary[cell] = figures
-                samples += [{"cell": cell, **sample} for sample in every]
-                cpu, p50, p99 = (figures[name] for name in FIGURES)
-                line.append(
-                    f"{slots}: {cpu['median']:.2f} ({cpu['min']:.2f} .. {cpu['max']:.2f}) "
-                    f"{p50['median'] / 1e3:.2f} {p99['median'] / 1e3:.2f}"
-                )
-            print(" | ".join(line), flush=True)
+        on_loop(LOOP, partial(measure, case, options.rounds, options.seconds, table))
+    table.show()
     if not options.no_write:
         parameters = {"loop": LOOP, "rounds": options.rounds, "seconds": options.seconds}
-        print(write("slots", parameters, samples, summary))
+        print(write("slots", parameters, table.samples(), table.by_callers()))
 
 
 if __name__ == "__main__":

@@ -5,24 +5,24 @@ two batches may be enqueued: closed loops of few and many clients, and arrivals 
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from unittest.mock import patch
 
-from benchmarks.gpu.arrivals import arrivals
-from benchmarks.gpu.clients import Infer, Sample, check, closed_loop
-from benchmarks.gpu.results import Table, parse, save, show_ratios
-from benchmarks.gpu.systems import ours
+from benchmarks.gpu.results import LiveTable, Measure, begin, finish
+from benchmarks.gpu.systems import check, load, ours
 from benchmarks.gpu.works import Work, resnet_work, tiny_work
 from benchmarks.gpu.yardsticks import reference
-from benchmarks.load import run_on
+from benchmarks.load import open_loop
 from benchmarks.report import cell_name
-from tests.gpu.hardware import enter
-from tests.gpu.plans import use_double
-from tests.gpu.resnet import ResNet50
+from benchmarks.table import Ratio
+from support.gpu.resnet import ResNet50
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 from trtasync.opening import api
 
-LOOP = "asyncio"
+LOOP: Loop = "asyncio"
 LEADS = (0.0, api.LEAD, 5 * api.LEAD)
 """Seconds; the middle one is what engines are opened with."""
 CLIENTS = (1, 8, 64, 256)
@@ -36,109 +36,78 @@ def named(lead: float) -> str:
     return f"lead {lead * 1e3:g} ms"
 
 
+def many(clients: int) -> str:
+    """A closed loop."""
+    return f"{clients} clients"
+
+
+def share(load: float) -> str:
+    """Arrivals at random times."""
+    return f"load {load:.0%}"
+
+
 def loads(name: str) -> list[str]:
     """What a model is asked: the short one by clients only, whose loop is the limit."""
-    found = [f"{clients} clients" for clients in CLIENTS]
-    return found if name == "tiny" else found + [f"load {load:.0%}" for load in LOADS]
+    found = [many(clients) for clients in CLIENTS]
+    return found if name == "tiny" else found + [share(load) for load in LOADS]
 
 
-class Bench:
+async def compare(work: Work, rounds: int, seconds: float, table: LiveTable) -> None:
     """One engine per lead, the same load for each in turn."""
-
-    def __init__(self, work: Work, rounds: int, seconds: float, table: Table):
-        """Args:
-        work: the model.
-        rounds: samples of every cell.
-        seconds: of each.
-        table: where they go.
-        """
-        self.work = work
-        self.rounds = rounds
-        self.seconds = seconds
-        self.table = table
-        self.rows = work.rows()
-        self.expected = reference(work, self.rows)
-
-    async def run(self) -> None:
-        """All cells, in rounds."""
-        order = random.Random(6)
-        async with AsyncExitStack() as stack:
-            infers = {}
-            for lead in LEADS:
-                with patch.object(api, "LEAD", lead):
-                    engine = await stack.enter_async_context(ours(self.work, 1))
-                await check(self.work, engine.infer, self.rows, self.expected)
-                infers[lead] = engine.infer
-            full = await closed_loop(infers[LEADS[1]], self.rows, self.seconds)
+    rows = work.rows()
+    expected = reference(work, rows)
+    cells: dict[str, Measure] = {}
+    async with AsyncExitStack() as stack:
+        engines = {}
+        for lead in LEADS:
+            with patch.object(api, "LEAD", lead):
+                engines[lead] = await stack.enter_async_context(ours(work, 1))
+            await check(work, engines[lead].infer, rows, expected)
+        full = await load(engines[LEADS[1]].infer, rows, seconds, WARM_UP)
+        rate = full["requests_per_second"]
+        for lead, engine in engines.items():
             asked = {
-                **{f"{many} clients": self._closed(many) for many in CLIENTS},
-                **{f"load {load:.0%}": self._open(load, full) for load in LOADS},
+                **{many(count): partial(load, engine.infer, rows[:count]) for count in CLIENTS},
+                **{
+                    share(part): partial(open_loop, engine.infer, rows, part * rate)
+                    for part in LOADS
+                },
             }
-            cells = [(load, lead) for load in loads(self.work.name) for lead in LEADS]
-            for _ in range(self.rounds):
-                order.shuffle(cells)
-                for load, lead in cells:
-                    sample = await asked[load](infers[lead])
-                    self.table.add(cell_name(self.work.name, load, named(lead)), sample)
-
-    def _closed(self, clients: int) -> Callable[..., Awaitable[Sample]]:
-        async def load(infer: Infer) -> Sample:
-            await closed_loop(infer, self.rows[:clients], WARM_UP)
-            return await closed_loop(infer, self.rows[:clients], self.seconds)
-
-        return load
-
-    def _open(self, load: float, full: Sample) -> Callable[..., Awaitable[Sample]]:
-        async def run(infer: Infer) -> Sample:
-            return await arrivals(
-                infer, self.rows, load * full["requests_per_second"], self.seconds
-            )
-
-        return run
+            cells |= {
+                cell_name(work.name, name, named(lead)): partial(asked[name], seconds, WARM_UP)
+                for name in loads(work.name)
+            }
+        await table.fill(cells, rounds, random.Random(6))
 
 
-def wanted_ratios(names: Sequence[str]) -> list[tuple[str, str, str]]:
+def wanted_ratios(names: Sequence[str]) -> list[Ratio]:
     """Every other lead over the one that engines are opened with, within each round."""
     return [
-        (cell_name(name, load, named(lead)), cell_name(name, load, named(LEADS[1])), figure)
+        Ratio(cell_name(name, asked, named(lead)), cell_name(name, asked, named(LEADS[1])), figure)
         for name in names
-        for load in loads(name)
+        for asked in loads(name)
         for figure in ("requests_per_second", "p50_us", "p99_us")
         for lead in (LEADS[0], LEADS[2])
-        if "load" not in load or figure != "requests_per_second"
     ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    options = parse("lead", __doc__, list(arguments) if arguments is not None else None)
-    use_double()
-    enter()
-    table = Table()
+    options = begin("lead", __doc__, arguments)
+    table = LiveTable()
     model = ResNet50(fuse=False)
     works = [tiny_work(), resnet_work(model, "uint8")]
     for work in works:
-        bench = Bench(work, options.rounds, options.seconds / 4, table)
-        run_on(LOOP, bench.run)
+        on_loop(LOOP, partial(compare, work, options.rounds, options.seconds / 4, table))
     model.close()
-    found = table.ratios(wanted_ratios([work.name for work in works]))
-    table.show()
-    show_ratios(found)
     parameters = {
         "leads": list(LEADS),
         "clients": list(CLIENTS),
         "loads": list(LOADS),
         "loop": LOOP,
-        "rounds": options.rounds,
         "seconds": options.seconds / 4,
     }
-    save(
-        "lead",
-        parameters,
-        table.samples(),
-        {"cells": table.summary(), "ratios": found},
-        options.out,
-    )
+    finish("lead", table, wanted_ratios([work.name for work in works]), options, parameters)
 
 
 if __name__ == "__main__":

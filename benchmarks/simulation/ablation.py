@@ -13,27 +13,21 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.report import Spread, spread
 from benchmarks.simulation import ours, world
 from benchmarks.simulation.figures import Figures
 from benchmarks.simulation.ours import Ours
 from benchmarks.simulation.scenarios import SCENARIOS
 from benchmarks.simulation.shapes import in_time
 from benchmarks.simulation.study import Point
-from trtasync.scheduler import Batch, Policy, PolicyOptions, policy
+from trtasync.measure.statistics import Spread, rounded, spread
+from trtasync.scheduler import Policy, PolicyOptions, dispatch
+from trtasync.scheduler.batches import RowAllocator
 from trtasync.scheduler.cost import CostCurve
-from trtasync.scheduler.cuts import cut_at
 from trtasync.scheduler.devices import DeviceState
 from trtasync.scheduler.fits import Fit
-from trtasync.scheduler.places import Places
-from trtasync.scheduler.policy import HASTE
 
 Switch = Callable[[], AbstractContextManager[Any]]
 swap = partial(partial, patch.object)
-
-
-def _cut_at(haste: float, batch: Batch, sizes: Sequence[int], begins: float, _: float) -> int:
-    return cut_at(batch, sizes, begins, haste)
 
 
 WHOLE = "all rules"
@@ -44,14 +38,14 @@ RULES: dict[str, Switch] = {
     WHOLE: nullcontext,
     CHANCE: swap(world, "Random", lambda seed: Random(f"{seed}/again")),
     "cutting": swap(Policy, "_cut", lambda *_: []),
-    "spreading": swap(Places, "spread", lambda *_: None),
+    "spreading": swap(RowAllocator, "spread", lambda *_: None),
     "sizes that fit deadlines": swap(Fit, "shrink", lambda *_: None),
-    "pressing": partial(patch.multiple, policy, HASTE=-math.inf, cut_at=partial(_cut_at, HASTE)),
+    "pressing": swap(dispatch, "HASTE", -math.inf),
     "nothing beside the pressed": swap(DeviceState, "pressed", False),
-    "patience": swap(policy, "BESIDE", 0.0),
+    "patience": swap(dispatch, "BESIDE", 0.0),
     "contention, learned (0.5 instead)": swap(CostCurve, "contention", lambda *_: 0.5),
     "contention, learned (1 instead)": swap(CostCurve, "contention", lambda *_: 1.0),
-    "haste": swap(policy, "HASTE", 0.0),
+    "haste": swap(dispatch, "HASTE", 0.0),
     "lead": swap(ours, "PolicyOptions", lambda **given: PolicyOptions(**{**given, "lead": 0.0})),
 }
 
@@ -99,7 +93,7 @@ def _figures(point: Point) -> dict[str, float]:
             machine, point.process, point.load, tight, point.requests, point.seed
         ),
     }
-    return {figure: float(f"{value:.4g}") for figure, value in found.items()}
+    return rounded(found, 4)
 
 
 def summarize(samples: Sequence[Sample]) -> dict[str, dict[str, dict[str, float]]]:

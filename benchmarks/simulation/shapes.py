@@ -4,12 +4,11 @@ from random import Random
 from typing import Any
 
 from benchmarks.simulation.arrivals import PROCESSES, OpenLoop
-from benchmarks.simulation.ours import Ours
+from benchmarks.simulation.ours import Ours, Shape
 from benchmarks.simulation.scenarios import Scenario
 from benchmarks.simulation.schedulers import Launch, Request
 from benchmarks.simulation.world import World
-from trtasync.scheduler import Group
-from trtasync.scheduler.work import Form
+from trtasync.scheduler import Queue
 
 LONG = 10.0
 """Times as long a batch of the other shape takes; it is half of the requests."""
@@ -20,10 +19,10 @@ class OfTwoShapes(Ours):
 
     def __init__(self, machine: Scenario):
         super().__init__(machine)
-        self._forms = [Form(Group(), 1) for _ in range(2)]
+        self._signatures = [Shape(Queue(), 1) for _ in range(2)]
 
-    def form(self, request: Request) -> Form:
-        return self._forms[request.client]
+    def signature(self, request: Request) -> Shape:
+        return self._signatures[request.client]
 
 
 class TwoShapes(World):

@@ -1,6 +1,6 @@
 """All points of the comparison: machines x arrivals x loads x seeds, every policy on each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +15,7 @@ from benchmarks.simulation.schedulers import FixedDelay, Scheduler, no_batching
 from benchmarks.simulation.world import NEVER, World
 
 T = TypeVar("T")
-R = TypeVar("R")
+S = TypeVar("S")
 
 OURS = "trtasync"
 EAGER = "eager"
@@ -103,15 +103,10 @@ class Point:
         }
 
 
-def measure(points: Sequence[Point], jobs: int) -> Iterator[dict[str, Any]]:
-    """Every point, in order, on so many processes."""
-    return on_processes(Point.measure, points, jobs)
-
-
-def on_processes(work: Callable[[T], R], wanted: Sequence[T], jobs: int) -> Iterator[R]:
-    """`map(work, wanted)`, in order, on so many processes."""
+def on_processes(measure: Callable[[T], S], wanted: Iterable[T], jobs: int) -> Iterator[S]:
+    """Everything measured, in order, on so many processes."""
     if jobs == 1:
-        yield from map(work, wanted)
+        yield from map(measure, wanted)
         return
     with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(work, wanted)
+        yield from pool.imap(measure, wanted)

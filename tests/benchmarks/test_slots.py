@@ -11,5 +11,5 @@ pytestmark = pytest.mark.anyio
 async def test_engines_have_the_slots_of_their_cells(case: str) -> None:
     opened, rows, request = slots.CASES[case]
     async with opened(rows, 5) as engine:
-        await slots.asking(engine, request)(slots.VECTOR)
-        assert len(engine._dispatcher.policy._slots) == 5
+        await engine.infer(request)
+        assert len(engine._core.policy._slots) == 5
