@@ -166,8 +166,8 @@ async def test_an_unsupported_operator_is_named_with_its_node_and_the_reason(
 ) -> None:
     gpu.builds.unsupported = {"Erf"}
     text = await refused(gpu, write_chain(tmp_path / "m.onnx", "Relu", "Erf"), tmp_path)
-    words(text, gpu.trt.__version__, "m.onnx", "node 1", "'step_1'", "(Erf)", "UNSUPPORTED_NODE")
-    words(text, "No importer registered")
+    words(text, gpu.trt.__version__, "m.onnx", "not supported by this TensorRT")
+    words(text, "Erf (node 1 'step_1': ", "_NODE]")
     assert gpu.builds.started == 0
 
 
@@ -175,13 +175,13 @@ async def test_all_unsupported_operators_are_listed(gpu: Installed, tmp_path: Pa
     gpu.builds.unsupported = {"Erf", "Sinh"}
     model = write_chain(tmp_path / "m.onnx", "Erf", "Relu", "Sinh", "Erf")
     text = await refused(gpu, model, tmp_path)
-    words(text, "node 0 'step_0' (Erf)", "node 2 'step_2' (Sinh)", "node 3 'step_3' (Erf)")
+    words(text, "Erf (node 0 'step_0', node 3 'step_3': ", "Sinh (node 2 'step_2': ")
     assert "Relu" not in text
 
 
 async def test_an_operator_that_onnx_has_not_is_named(gpu: Installed, tmp_path: Path) -> None:
     model = write_chain(tmp_path / "m.onnx", "Frobnicate")
-    words(await refused(gpu, model, tmp_path), "(Frobnicate)", "UNSUPPORTED_NODE")
+    words(await refused(gpu, model, tmp_path), "not supported", "Frobnicate (node 0 'step_0': ")
 
 
 async def test_a_type_that_tensorrt_has_not_is_named(gpu: Installed, tmp_path: Path) -> None:

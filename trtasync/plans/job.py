@@ -200,7 +200,8 @@ class Job:
         target.progress_monitor = make_monitor(phases.trt, watch)
         go_on(self._stop)
         try:
-            plan = phases.serialize(builder, network, target)
+            with phases.library.journal.quietly(lambda: watch.stopped):  # it says that it was
+                plan = phases.serialize(builder, network, target)
         except BuildError:
             self._explain(watch)
             raise

@@ -20,12 +20,12 @@ from trtasync.plans.api import (
     FullTensorRT,
     HostMemory,
     NetworkDefinition,
-    OnnxParser,
     OptimizationProfile,
     Tensor,
 )
 from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.config import BuilderConfig
+from trtasync.plans.networks import fill
 from trtasync.plans.onnx_files import read_onnx
 from trtasync.plans.paths import read_path
 from trtasync.plans.sources import FunctionModel, NetworkFunction, OnnxModel
@@ -112,7 +112,8 @@ class Phases:
             strongly_typed: types come from the network alone; False on TensorRT 10 only.
 
         Raises:
-            BuildError: the function failed, or marked no output; with what TensorRT said.
+            BuildError: the function failed, or marked no output, or TensorRT refused a call of
+                it; with what TensorRT said.
         """
         return self.network_of(builder, FunctionModel(define, None), strongly_typed)
 
@@ -140,33 +141,8 @@ class Phases:
         network = builder.create_network(1 << int(flag) if strongly_typed else 0)
         if network is None:
             self._refuse("no network", mark)
-        self._kept.append(
-            self._parse(network, model)
-            if isinstance(model, OnnxModel)
-            else self._call(network, model)
-        )
-        if not network.num_outputs:
-            raise BuildError(f"{model.name} marks no output; call network.mark_output(tensor).")
+        self._kept.append(fill(self.library, network, model))
         return network
-
-    def _call(self, network: NetworkDefinition, model: FunctionModel) -> object:
-        mark = self.library.journal.mark()
-        try:
-            return model.call(network, self.trt)
-        except Exception as error:  # a user's code: TensorRT gives None, and it goes on with that
-            raise BuildError(
-                f"the network function {model.name} failed: {type(error).__name__}: {error}. "
-                f"TensorRT said: {self.library.journal.since(mark)}."
-            ) from error
-
-    def _parse(self, network: NetworkDefinition, model: OnnxModel) -> OnnxParser:
-        mark = self.library.journal.mark()
-        parser = self.trt.OnnxParser(network, self.logger)
-        if not parser.parse(model.file.data, str(model.file.path)):
-            problems = [_problem(parser, index) for index in range(parser.num_errors)]
-            reason = "; ".join(problems) or self.library.journal.since(mark)
-            raise BuildError(f"{self.library.title} cannot parse {model.file.path}: {reason}.")
-        return parser
 
     def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
         """`tensorrt.IBuilderConfig`, set to what a `BuilderConfig` says.
@@ -378,13 +354,3 @@ def _spec(tensor: Tensor, axes: AxisNames) -> TensorSpec:
 def _values(tensor: Tensor) -> int:
     dims = as_tuple(tensor.shape)
     return dims[0] if dims else 1
-
-
-def _problem(parser: OnnxParser, index: int) -> str:
-    error = parser.get_error(index)
-    place = ""
-    if error.node() >= 0 and error.node_operator():
-        name = f" '{error.node_name()}'" if error.node_name() else ""
-        place = f"node {error.node()}{name} ({error.node_operator()}): "
-    code = getattr(error.code(), "name", error.code())
-    return f"{place}{error.desc().strip().rstrip('.')} [{code}]"

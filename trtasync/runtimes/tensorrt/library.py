@@ -4,7 +4,7 @@ import importlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
@@ -20,6 +20,9 @@ log.addFilter(show_in_logs)
 
 LINES_KEPT = 64
 
+ECHO = "catchCudaError"
+"""Of a line that only follows others."""
+
 
 class Journal:
     """TensorRT's error lines, so that an exception can carry the reason TensorRT gave.
@@ -30,24 +33,31 @@ class Journal:
     def __init__(self) -> None:
         self._lines: deque[tuple[int, int, str]] = deque(maxlen=LINES_KEPT)
         self._count = 0
-        self._quiet: set[int] = set()
+        self._quiet: dict[int, Callable[[], bool]] = {}
 
     @contextmanager
-    def quietly(self) -> Iterator[None]:
+    def quietly(self, when: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Ask TensorRT what it may well refuse: what it says in this thread meanwhile is kept for
-        `since`, and logged as no more than a detail."""
+        `since`, and logged as no more than a detail.
+
+        Args:
+            when: asked at each line; False lets it be logged.
+        """
         thread = threading.get_ident()
-        others = {thread} - self._quiet  # within another one it ends with that
-        self._quiet |= others
+        if thread in self._quiet:  # within another one, with which it ends
+            yield
+            return
+        self._quiet[thread] = when
         try:
             yield
         finally:
-            self._quiet -= others
+            del self._quiet[thread]
 
     @property
     def is_quiet(self) -> bool:
         """The calling thread is within `quietly`."""
-        return threading.get_ident() in self._quiet
+        when = self._quiet.get(threading.get_ident())
+        return when is not None and when()
 
     def add(self, line: str) -> None:
         """Keep a line. Called by any thread."""
@@ -60,10 +70,19 @@ class Journal:
 
     def since(self, mark: int) -> str:
         """What was said since a mark, this thread's lines if it has any; never empty."""
-        lines = [entry for entry in tuple(self._lines) if entry[0] > mark]
-        mine = [line for _, thread, line in lines if thread == threading.get_ident()]
-        found = mine or [line for _, _, line in lines]
-        return " | ".join(dict.fromkeys(found)) or "TensorRT gave no reason"
+        lines = [line for number, _, line in tuple(self._lines) if number > mark]
+        return self.said(mark) or _joined(lines) or "TensorRT gave no reason"
+
+    def said(self, mark: int) -> str:
+        """What was said in this thread since a mark; "" for nothing."""
+        me = threading.get_ident()
+        return _joined([each[2] for each in tuple(self._lines) if each[0] > mark and each[1] == me])
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """Each once. Without a driver a line that says so follows every error of TensorRT for RTX."""
+    telling = [line for line in lines if ECHO not in line]
+    return " | ".join(dict.fromkeys(telling or lines))
 
 
 class Library:
