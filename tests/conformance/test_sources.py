@@ -12,7 +12,8 @@ from tests.conformance.sources import attributes_in, imports_of_tensorrt, parame
 
 ROOT = Path(__file__).parents[2]
 BACKEND = ROOT / "trtasync/runtimes/tensorrt"
-BUILD = ROOT / "trtasync/build"
+BUILD = ROOT / "trtasync/plans"
+CUDA = ROOT / "trtasync/runtimes/cuda"
 DOOR = BACKEND
 """Where `import tensorrt` may stand."""
 
@@ -147,7 +148,8 @@ def test_our_callbacks_take_what_tensorrt_passes() -> None:
 
 
 def test_every_name_of_cuda_that_we_use_exists() -> None:
-    """`cuda.bindings` is untyped, so mypy says nothing of a misspelt name in `trtasync/cuda`."""
+    """`cuda.bindings` is untyped, so mypy says nothing of a misspelt name."""
+    assert sources_in(CUDA), "the sources that use CUDA were not found"
     runtime = import_module("cuda.bindings.runtime")
     known = set(dir(runtime))
     for name in dir(runtime):
@@ -155,7 +157,7 @@ def test_every_name_of_cuda_that_we_use_exists() -> None:
             known |= set(dir(value))
     unknown = {
         str(path.relative_to(ROOT)): sorted(names)
-        for path in sources_in(ROOT / "trtasync/cuda")
+        for path in sources_in(CUDA)
         if (names := attributes_in(path.read_text(), "cuda") - known)
     }
     assert not unknown, f"cuda.bindings.runtime has no such names: {unknown}"
