@@ -112,6 +112,6 @@ def described(value: Any) -> str:
         return repr(value)
     if hasattr(value, "name") and hasattr(type(value), "__members__"):
         return f"{type(value).__name__}.{value.name}"
-    if hasattr(value, "__getitem__") and not isinstance(value, bytes | dict):
+    if hasattr(value, "__getitem__") and not isinstance(value, bytes | dict | memoryview):
         return f"[{', '.join(described(each) for each in value)}]"
     return type(value).__name__

@@ -10,6 +10,9 @@ from tests.genuine.recording import Record, Recorded, plain
 
 Program = Callable[["Trial"], None]
 
+NO_DRIVER = "cudaError 35"
+"""What the genuine one says beside each of its errors, where there is no GPU."""
+
 F32 = np.float32
 RANGE = ((1, 4), (2, 4), (8, 4))
 
@@ -36,7 +39,8 @@ class Workshop:
                 trt.ILogger.__init__(self)
 
             def log(self, severity: Any, msg: str) -> None:
-                workshop.record.hear(severity.name)
+                if NO_DRIVER not in msg:
+                    workshop.record.hear(severity.name)
 
         return Log()
 
@@ -152,7 +156,7 @@ class Trial:
 
 def node(operator: str, inputs: str = "x", outputs: str = "y", **attributes: Any) -> Any:
     """`inputs` and `outputs` by name, with spaces between."""
-    return helper.make_node(operator, inputs.split(), outputs.split(), name="n", **attributes)
+    return helper.make_node(operator, inputs.split(), outputs.split(), name=f"make_{outputs}", **attributes)
 
 
 def value(name: str, shape: Any = ("N", 4), dtype: str = "FLOAT") -> Any:

@@ -50,6 +50,12 @@ def refit_individual_then_identical(t: Trial) -> None:
     set_and_look(t, "REFIT_INDIVIDUAL", "REFIT_IDENTICAL")
 
 
+def flags_as_one_number(t: Trial) -> None:
+    t.config.flags = 1 << int(flag(t, "STRICT_NANS"))
+    t.config.get_flag(flag(t, "STRICT_NANS"))
+    t.config.get_flag(flag(t, "TF32"))
+
+
 def no_lean_runtime_alone(t: Trial) -> None:
     set_and_look(t, "EXCLUDE_LEAN_RUNTIME")
 

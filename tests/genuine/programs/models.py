@@ -37,6 +37,13 @@ def two_outputs(t: Trial) -> None:
     built(t, model(*nodes, outputs=[value("y"), value("z")]))
 
 
+def two_nodes_of_one_name(t: Trial) -> None:
+    nodes = node("Relu", outputs="z"), node("Sigmoid", "z")
+    for each in nodes:
+        each.name = "same"
+    t.parse(model(*nodes))
+
+
 def an_output_of_undeclared_shape(t: Trial) -> None:
     built(t, model(node("Relu"), outputs=[value("y", None)]))
 
@@ -60,6 +67,10 @@ def an_empty_file(t: Trial) -> None:
 
 
 def nonsense(t: Trial) -> None:
+    t.parse(b"\xff\xfe\xfd\xfc")
+
+
+def nonsense_that_ends_a_group(t: Trial) -> None:
     t.parse(b"this is no model at all")
 
 
@@ -75,6 +86,7 @@ def no_nodes(t: Trial) -> None:
 
 def an_unknown_operator(t: Trial) -> None:
     t.parse(model(node("Nonsense")))
+    t.show()
 
 
 def two_unknown_operators(t: Trial) -> None:
@@ -239,11 +251,12 @@ def a_cast(t: Trial) -> None:
 
 
 def reshaped_by_an_input(t: Trial) -> None:
-    inputs = [value("x", (2, 4)), value("s", (1,), "INT64")]
+    inputs = [value("x"), value("s", (1,), "INT64")]
     t.parse(model(node("Reshape", "x s"), inputs=inputs, outputs=[value("y", (None,))]))
     t.network.get_input(1).is_shape_tensor  # noqa: B018 - to look is to note
     profile = t.builder.create_optimization_profile()
-    profile.set_shape_input("s", (8,), (8,), (8,))
+    profile.set_shape("x", *RANGE)
+    profile.set_shape_input("s", (4,), (8,), (32,))
     t.config.add_optimization_profile(profile)
     t.build()
 

@@ -1,5 +1,6 @@
 """Builds that are watched, stopped or hindered by a progress monitor."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,19 +15,24 @@ def watched(t: Trial, step: Callable[[], bool], *, ready: bool = True) -> Any:
             if ready:
                 t.trt.IProgressMonitor.__init__(self)
             self.calls: list[str] = []
+            self.steps: dict[str, int] = {}
+            self.threads: set[int] = set()
 
         def phase_start(self, name: str, parent: str | None, num_steps: int) -> None:
             self.calls.append("start")
+            self.steps[name] = num_steps
+            self.threads.add(threading.get_ident())
 
         def step_complete(self, name: str, done: int) -> bool:
             self.calls.append("step")
+            self.steps[name] -= 1
             return step()
 
         def phase_finish(self, name: str) -> None:
             self.calls.append("finish")
 
     t.define((2, 4))
-    monitor = t.keep(Monitor())
+    monitor = t.keep(t.attempt("Monitor()", Monitor))
     t.config.progress_monitor = monitor
     t.build()
     t.attempt("has heard", lambda: sorted(set(monitor.calls)))
@@ -37,6 +43,16 @@ def watched(t: Trial, step: Callable[[], bool], *, ready: bool = True) -> Any:
 
 def a_build_watched(t: Trial) -> None:
     watched(t, lambda: True)
+
+
+def threads_of_a_build(t: Trial) -> None:
+    monitor = watched(t, lambda: True)
+    t.attempt("only mine", lambda: monitor.threads == {threading.get_ident()})
+
+
+def phases_to_their_ends(t: Trial) -> None:
+    monitor = watched(t, lambda: True)
+    t.attempt("all steps were done", lambda: not any(monitor.steps.values()))
 
 
 def a_build_stopped(t: Trial) -> None:

@@ -124,6 +124,23 @@ def an_output_unmarked(t: Trial) -> None:
     t.build()
 
 
+def a_name_that_a_layers_output_has(t: Trial) -> None:
+    x = t.input(shape=(1, 4))
+    first, second = (t.network.add_identity(x).get_output(0) for _ in range(2))
+    first.name = "z"
+    second.name = "z"
+    second.name  # noqa: B018 - to look is to note
+    t.input("z", (1, 4))
+    t.show()
+
+
+def an_output_without_a_name(t: Trial) -> None:
+    y = t.network.add_identity(t.input(shape=(1, 4))).get_output(0)
+    y.name = ""
+    t.mark(y, "")
+    t.build()
+
+
 def an_output_of_nothing(t: Trial) -> None:
     t.network.mark_output(None)
 
@@ -284,6 +301,10 @@ def weights_wrapped(t: Trial) -> None:
     t.attempt("len()", lambda: len(weights))
     t.attempt("nbytes", lambda: weights.nbytes)
     t.network.add_constant((1, 4), weights)
+
+
+def strided_weights_wrapped(t: Trial) -> None:
+    t.attempt("Weights()", lambda: t.trt.Weights(t.keep(np.ones((1, 8), F32))[:, ::2]))
 
 
 # -- layers ----------------------------------------------------------------------------------------
