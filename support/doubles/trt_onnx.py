@@ -175,7 +175,9 @@ def _check_nodes(proto: Any) -> None:
     known = {each.name for each in (*proto.graph.input, *proto.graph.initializer)}
     for index, node in nodes:
         if any(name and name not in known for name in node.input):
-            raise _Bad(_about(ErrorCode.INVALID_GRAPH, "Node input was not registered.", index, node))
+            raise _Bad(
+                _about(ErrorCode.INVALID_GRAPH, "Node input was not registered.", index, node)
+            )
         if _lacks_attributes(node):
             raise _Bad(_about(ErrorCode.INVALID_NODE, "Invalid Node", index, node))
         known.update(node.output)
@@ -193,11 +195,12 @@ def _missing_operator(index: int, node: Any) -> ParserError | None:
     import onnx
 
     if not onnx.defs.has(node.op_type):
-        words = 'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
+        words = (
+            'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
+        )
         return _about(ErrorCode.INVALID_NODE, words, index, node)
     if node.op_type in trt_builds.current().unsupported:
-        words = f"No importer registered for op: {node.op_type}."
-        return _about(ErrorCode.UNSUPPORTED_NODE, words, index, node)
+        return _about(ErrorCode.UNSUPPORTED_NODE, "false", index, node)  # it says no more
     return None
 
 

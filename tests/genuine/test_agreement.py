@@ -65,9 +65,7 @@ def workshop() -> Iterator[Workshop]:
 
 @pytest.mark.genuine_builder
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_ends_alike(
-    name: str, genuine: dict[str, list[str]], workshop: Workshop
-) -> None:
+def test_a_program_ends_alike(name: str, genuine: dict[str, list[str]], workshop: Workshop) -> None:
     assert name in genuine, f"the genuine builder has died in {list(PROGRAMS)[len(genuine)]}"
     steps = workshop.run(PROGRAMS[name])
     if name in DIFFERENCES:

@@ -96,7 +96,9 @@ class Trial:
     def sum(self, one: Any, other: Any, operation: str = "SUM") -> Any:
         """A layer's output."""
         operations = self.trt.ElementWiseOperation
-        return self.network.add_elementwise(one, other, getattr(operations, operation)).get_output(0)
+        return self.network.add_elementwise(one, other, getattr(operations, operation)).get_output(
+            0
+        )
 
     def mark(self, tensor: Any, name: str = "y") -> None:
         """Make it an output."""
@@ -156,7 +158,9 @@ class Trial:
 
 def node(operator: str, inputs: str = "x", outputs: str = "y", **attributes: Any) -> Any:
     """`inputs` and `outputs` by name, with spaces between."""
-    return helper.make_node(operator, inputs.split(), outputs.split(), name=f"make_{outputs}", **attributes)
+    return helper.make_node(
+        operator, inputs.split(), outputs.split(), name=f"make_{outputs}", **attributes
+    )
 
 
 def value(name: str, shape: Any = ("N", 4), dtype: str = "FLOAT") -> Any:

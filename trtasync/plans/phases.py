@@ -28,6 +28,7 @@ from trtasync.plans.api import (
 from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.config import BuilderConfig
 from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.parser_errors import problems_of
 from trtasync.plans.paths import read_path
 from trtasync.plans.sources import FunctionModel, NetworkFunction, OnnxModel
 from trtasync.runtimes.cuda import Device, find_device
@@ -161,8 +162,7 @@ class Phases:
         mark = self.library.journal.mark()
         parser = self.trt.OnnxParser(network, self.logger)
         if not parser.parse(model.file.data, str(model.file.path)):
-            problems = [_problem(parser, index) for index in range(parser.num_errors)]
-            reason = "; ".join(problems) or self.library.journal.since(mark)
+            reason = problems_of(parser) or self.library.journal.since(mark)
             raise BuildError(f"TensorRT {self.version} cannot parse {model.file.path}: {reason}.")
         return parser
 
@@ -214,6 +214,7 @@ class Phases:
             BuildError: TensorRT refused one.
         """
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
+        self._demand_shapes(network)
         completed = resolve.complete(
             _inputs(network, tensors, batch_axes, axes or {}),
             read_profiles(profiles),
@@ -222,6 +223,16 @@ class Phases:
         for index, profile in enumerate(completed):
             self._add(builder, config, profile, tensors, first=index == 0)
         return completed
+
+    def _demand_shapes(self, network: NetworkDefinition) -> None:
+        """Layers that do not fit together are found when somebody asks for a shape."""
+        mark = self.library.journal.mark()
+        for index in range(network.num_outputs):
+            tensor = network.get_output(index)
+            try:
+                as_tuple(tensor.shape)
+            except (RuntimeError, ValueError) as error:
+                self._refuse(f"no shape for the output {tensor.name}", mark, error)
 
     def _add(
         self,
@@ -360,13 +371,3 @@ def _spec(tensor: Tensor, axes: AxisNames) -> TensorSpec:
 def _values(tensor: Tensor) -> int:
     dims = as_tuple(tensor.shape)
     return dims[0] if dims else 1
-
-
-def _problem(parser: OnnxParser, index: int) -> str:
-    error = parser.get_error(index)
-    place = ""
-    if error.node() >= 0 and error.node_operator():
-        name = f" '{error.node_name()}'" if error.node_name() else ""
-        place = f"node {error.node()}{name} ({error.node_operator()}): "
-    code = getattr(error.code(), "name", error.code())
-    return f"{place}{error.desc().strip().rstrip('.')} [{code}]"
