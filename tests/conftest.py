@@ -38,6 +38,13 @@ if sys.version_info >= (3, 12):
     LOOPS.append(pytest.param(("asyncio", {"loop_factory": _eager_loop}), id="eager"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for the genuine library is marked so."""
+    for item in items:
+        if "rtx" in getattr(item, "fixturenames", ()):
+            item.add_marker(GENUINE)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line more: how much was proved on TensorRT itself, and not on a double of it."""
     passed = [each for each in terminalreporter.stats.get("passed", ()) if GENUINE in each.keywords]

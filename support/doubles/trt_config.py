@@ -106,9 +106,9 @@ class IOptimizationProfile(Logging):
         unfit = [name for name, range_ in self._shapes.items() if not _is_ordered(range_)]
         if unfit:
             self._refuse(
-                "IOptimizationProfile::isValid: Error Code 4: API Usage Error (Invalid optimization "
-                f"profiles for input tensors {', '.join(unfit)}, please ensure that the "
-                "optimization profiles satisfy MIN<=OPT<=MAX.)"
+                "IOptimizationProfile::isValid: Error Code 4: API Usage Error (Invalid "
+                f"optimization profiles for input tensors {', '.join(unfit)}, please ensure that "
+                "the optimization profiles satisfy MIN<=OPT<=MAX.)"
             )
         return not unfit and not trt_builds.current().refuse_profiles
 

@@ -47,6 +47,10 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "timing_cache": (["--no-timing-cache"], False),
     "fp16": (["--fp16"], True),
     "bf16": (["--bf16"], True),
+    "compute_capabilities": (
+        ["--compute-capability", "12.0", "--compute-capability", "8.9"],
+        ("8.9", "12.0"),
+    ),
     "flags": (["--flag", "strict_nans", "--flag", "DEBUG"], ("STRICT_NANS", "DEBUG")),
 }
 NOT_ON_THE_COMMAND_LINE = {"int8", "calibrator"}

@@ -29,8 +29,8 @@ DIFFERENCES = {
     "models.an_operator_it_has_not": "the double's parser has all operators of ONNX, but for those "
     "that a test takes away",
     "models.bfloat16": "the double computes with ONNX Runtime, whose CPU has no Relu in bfloat16",
-    "models.nonsense_that_ends_a_group": "an end-group tag ends the reading of protobuf in C++, and "
-    "is an error in Python",
+    "models.nonsense_that_ends_a_group": "an end-group tag ends the reading of protobuf in C++, "
+    "and is an error in Python",
     "models.sizes_that_depend_on_data": "TensorRT has NonZero, TensorRT for RTX not",
     "monitors.phases_to_their_ends": "left to the double: a bar that reaches its end",
     "monitors.threads_of_a_build": "TensorRT calls a monitor from several threads, and the product "

@@ -1,6 +1,7 @@
 """One program on one builder: what it is given, and how it is run."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ Program = Callable[["Trial"], None]
 
 NO_DRIVER = "cudaError 35"
 """What the genuine one says beside each of its errors, where there is no GPU."""
+
+MISTAKES = (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError)
+"""What TensorRT's bindings raise."""
 
 F32 = np.float32
 RANGE = ((1, 4), (2, 4), (8, 4))
@@ -48,10 +52,8 @@ class Workshop:
         """The steps of a program."""
         self.record = Record()
         trial = Trial(self)
-        try:
+        with suppress(*MISTAKES):  # the last step says so
             program(trial)
-        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError):
-            pass  # the last step says so
         return self.record.steps
 
 
@@ -95,10 +97,8 @@ class Trial:
 
     def sum(self, one: Any, other: Any, operation: str = "SUM") -> Any:
         """A layer's output."""
-        operations = self.trt.ElementWiseOperation
-        return self.network.add_elementwise(one, other, getattr(operations, operation)).get_output(
-            0
-        )
+        how = getattr(self.trt.ElementWiseOperation, operation)
+        return self.network.add_elementwise(one, other, how).get_output(0)
 
     def mark(self, tensor: Any, name: str = "y") -> None:
         """Make it an output."""

@@ -70,12 +70,12 @@ REACHES: dict[str, tuple[dict[str, Any], Any]] = {
     "flags": ({"flags": ["strict_nans"]}, flag("STRICT_NANS")),
 }
 ONLY_TEN = {"fp16", "bf16", "int8"}
-"""See test_precision.py."""
+"""See test_precision.py; of compute capabilities, tests/rtx."""
 
 
 def test_every_keyword_is_looked_at_here() -> None:
     names = {field.name for field in fields(BuilderConfig)}
-    assert names == {*REACHES, *ONLY_TEN, "calibrator"}
+    assert names == {*REACHES, *ONLY_TEN, "calibrator", "compute_capabilities"}
 
 
 @EVERY_VERSION
@@ -163,6 +163,12 @@ BAD: list[tuple[str, Any]] = [
     ("flags", [5]),
     ("tactic_sources", "CUDNN"),
     ("exclude_lean_runtime", True),
+    ("timing_cache", "yes"),
+    ("compute_capabilities", []),
+    ("compute_capabilities", "8.9"),
+    ("compute_capabilities", [8.9]),
+    ("compute_capabilities", ["89"]),
+    ("compute_capabilities", ["8.9", "sm89"]),
 ]
 
 
@@ -185,6 +191,9 @@ CONFIGS = st.builds(
     profiling_verbosity=st.sampled_from(["detailed", "none"]),
     fp16=st.booleans(),
     timing_cache=st.booleans(),
+    compute_capabilities=st.one_of(
+        st.none(), st.lists(st.sampled_from(["8.9", "8.6", "12.0"]), min_size=1)
+    ),
     flags=st.lists(st.sampled_from(["STRICT_NANS", "DEBUG", "FP8"]), unique=True),
 )
 

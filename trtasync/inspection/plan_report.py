@@ -17,7 +17,7 @@ from trtasync.runtimes.tensorrt.batch_ranges import default_sizes, demand_allowe
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.engines import deserialize
 from trtasync.runtimes.tensorrt.lane import SLOTS
-from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
+from trtasync.runtimes.tensorrt.library import Library, library_of, make_runtime
 from trtasync.runtimes.tensorrt.plans import PlanSpec, read_plan
 from trtasync.runtimes.tensorrt.sizes import Sizes, measure
 
@@ -50,7 +50,8 @@ class PlanReport:
     Attributes:
         file: its path.
         bytes: its size.
-        tensorrt: version that has read it.
+        flavour: that has read it: TensorRT, or TensorRT for RTX.
+        tensorrt: its version.
         gpu: it was read on.
         network: its name.
         inputs: -1 is shown as None.
@@ -69,6 +70,7 @@ class PlanReport:
 
     file: str
     bytes: int
+    flavour: str
     tensorrt: str
     gpu: str
     network: str
@@ -122,8 +124,7 @@ def inspect_plan(
         raise InvalidInput(f"the largest of {list(sizes)} must be max_batch_size={max_batch_size}.")
     gpu = find_device(device)
     file = PlanFile(path)
-    file.open().close()  # before TensorRT is loaded for it
-    lib = library()
+    lib = library_of(file)
     runtime = make_runtime(lib, engine_host_code_allowed)
     engine = deserialize(lib, runtime, file, gpu)
     plan = read_plan(lib, engine)
@@ -139,6 +140,7 @@ def inspect_plan(
     return PlanReport(
         file=str(path),
         bytes=path.stat().st_size,
+        flavour=lib.flavour.title,
         tensorrt=lib.version,
         gpu=gpu.name,
         network=engine.name,

@@ -61,7 +61,8 @@ def choose(
         return Target(None, PlanFile(model, code_allowed=code_allowed))
     if plan is not None:
         return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
-    if backend_for(model, backend) == "onnxruntime":
+    chosen = backend_for(model, backend)
+    if chosen == "onnxruntime":
         return Target(model, None)
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
@@ -72,6 +73,7 @@ def choose(
         profiles=profiles,
         max_batch_size=max_batch_size,
         device=device,
+        backend=chosen,
         batch_axes=batch_axes,
     )
     built = Job(order, threading.Event()).run()

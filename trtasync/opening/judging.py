@@ -12,7 +12,7 @@ from trtasync.rows import Judgement
 from trtasync.rows.graph import Graph, read_graph
 from trtasync.rows.judge import Evidence, conclude, judge, report
 from trtasync.runtimes import Backend
-from trtasync.runtimes.plan_files import MAGIC, is_plan
+from trtasync.runtimes.plan_files import is_plan, is_plan_data
 from trtasync.runtimes.trials import sizes_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _examined(
 def graph_of(model: Any) -> Graph | None:
     """What can be reasoned about of a model that was given to `open_engine`, if anything can."""
     if isinstance(model, bytes):
-        return None if model.startswith(MAGIC) else read_graph(model)
+        return None if is_plan_data(model) else read_graph(model)
     if isinstance(model, (str, os.PathLike)):
         return None if is_plan(Path(model)) else read_graph(Path(model))
     return None

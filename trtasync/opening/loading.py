@@ -16,7 +16,8 @@ from trtasync.model.tensors import Pad
 from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
-from trtasync.runtimes.plan_files import MAGIC, PlanFile, is_plan
+from trtasync.runtimes.flavours import of_backend
+from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
@@ -113,9 +114,9 @@ def load(options: EngineOptions, stop: threading.Event) -> Loaded:
             f"{path.name} is a plan already."
         )
     chosen = backend_for(path, options.backend)
-    if chosen == "tensorrt":
+    if chosen != "onnxruntime":
         if not planned:
-            return _build(path, options, stop)
+            return _build(path, chosen, options, stop)
         file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
         axes = options.model.axes if isinstance(options.model, Plan) else {}
         return Loaded(_load_plan(file, options, stop, axes))
@@ -134,7 +135,7 @@ def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
 
 def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Loaded:
     """A model in memory; TensorRT gets it as a file that is gone afterwards."""
-    kind = "plan" if model.startswith(MAGIC) else "onnx"
+    kind = "plan" if is_plan_data(model) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
         if backend_for(shown, options.backend) == "onnxruntime":
@@ -149,8 +150,9 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> 
 
 
 def backend_for(path: Path, wanted: str) -> str:
-    """The backend that a file is opened on: the one wanted; with "auto", TensorRT for a plan and
-    where it can build the model, else the CPU."""
+    """The backend that a file is opened on: the one wanted; with "auto", TensorRT (of the plan's
+    flavour, or of the one that is installed) for a plan and where it can build the model, else the
+    CPU."""
     if wanted != "auto":
         return wanted
     if is_plan(path):
@@ -187,6 +189,7 @@ def _load_plan(
         file,
         tensorrt.TensorRTOptions(
             devices=_devices(options),
+            flavour=of_backend(options.backend),
             graphs=options.graphs,
             copy_threads=options.copy_threads,
             inline_bytes=options.inline_bytes,
@@ -201,7 +204,7 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
     return (0,) if options.devices is None else tuple(options.devices)
 
 
-def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
+def _build(path: Path, chosen: str, options: EngineOptions, stop: threading.Event) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
@@ -226,6 +229,7 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
             config=config,
             cache=options.cache,
             device=_devices(options)[0],
+            backend=chosen,
             batch_axes=options.batch_axes,
         )
         job = Job(order, stop)

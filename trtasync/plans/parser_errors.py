@@ -85,12 +85,9 @@ def _told(reason: str, problems: list[Problem]) -> str:
     for problem in problems:
         if problem.operator:
             nodes.setdefault(problem.operator, []).append(problem.node)
-    told = [f"{operator} ({_listed(found)})" for operator, found in nodes.items()]
-    return (
-        f"{reason}: {', '.join(_some(told, OPERATORS_NAMED, 'other operators'))}"
-        if told
-        else reason
-    )
+    operators = [f"{operator} ({_listed(found)})" for operator, found in nodes.items()]
+    told = ", ".join(_some(operators, OPERATORS_NAMED, "other operators"))
+    return f"{reason}: {told}" if told else reason
 
 
 def _listed(nodes: list[str]) -> str:

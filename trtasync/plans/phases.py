@@ -13,8 +13,7 @@ import numpy as np
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
-from trtasync.plans import config as configs
-from trtasync.plans import resolve
+from trtasync.plans import configuring, resolve
 from trtasync.plans.api import (
     Builder,
     BuilderConfiguration,
@@ -32,6 +31,7 @@ from trtasync.plans.parser_errors import problems_of
 from trtasync.plans.paths import read_path
 from trtasync.plans.sources import FunctionModel, NetworkFunction, OnnxModel
 from trtasync.runtimes.cuda import Device, find_device
+from trtasync.runtimes.flavours import RTX, Flavour
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine, ExecutionContext, Runtime
 from trtasync.runtimes.tensorrt.engines import deserialize, deserialize_bytes
@@ -40,7 +40,7 @@ from trtasync.runtimes.tensorrt.plans import as_tuple
 
 
 class Phases:
-    """TensorRT on one GPU, step by step. Use it in one thread at a time.
+    """TensorRT on one GPU, or without one, step by step. Use it in one thread at a time.
 
     ```python
     phases = Phases()
@@ -54,24 +54,25 @@ class Phases:
     ```
 
     Attributes:
-        device: the GPU; made current in the thread of every call.
+        device: the GPU; made current in the thread of every call. None for none.
         library: the installed TensorRT.
         trt: its module.
         logger: TensorRT's logger, bridged to Python's "trtasync.tensorrt".
     """
 
-    def __init__(self, device: int = 0):
+    def __init__(self, device: int | None = 0, flavour: Flavour | None = None):
         """Find the GPU, then TensorRT: in the other order its objects can kill the process.
 
         Args:
-            device: the GPU's index.
+            device: the GPU's index; None to build without one, nor CUDA: by TensorRT for RTX.
+            flavour: the TensorRT to use; None for the one that is installed.
 
         Raises:
             BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
             InvalidInput: there is no such device.
         """
-        self.device: Device = find_device(device)
-        self.library: Library = library()
+        self.device: Device | None = None if device is None else find_device(device)
+        self.library: Library = library(RTX if device is None else flavour)
         self.trt = cast(FullTensorRT, self.library.trt)
         self.logger = self.library.logger
         self._calibrates = False
@@ -90,7 +91,7 @@ class Phases:
             BuildError: TensorRT made none.
         """
         require_builder(self.library)
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         try:
             return self.trt.Builder(self.logger)
@@ -107,7 +108,8 @@ class Phases:
 
         Args:
             builder: see `builder`.
-            define: called with the empty network.
+            define: called with the empty network, and with TensorRT's module where it has a
+                parameter `trt`.
             strongly_typed: types come from the network alone; False on TensorRT 10 only.
 
         Raises:
@@ -132,7 +134,7 @@ class Phases:
         self, builder: Builder, model: OnnxModel | FunctionModel, strongly_typed: bool
     ) -> NetworkDefinition:
         """The network of a model that was read; see `network` and `parse`."""
-        self.device.enter()
+        self._enter()
         flag = self.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
         mark = self.library.journal.mark()
         # On 11 it is always so, and the flag is accepted; on 10.12 and later it must be said.
@@ -151,7 +153,7 @@ class Phases:
     def _call(self, network: NetworkDefinition, model: FunctionModel) -> object:
         mark = self.library.journal.mark()
         try:
-            return model.define(network)
+            return model.call(network, self.trt)
         except Exception as error:  # a user's code: TensorRT gives None, and it goes on with that
             raise BuildError(
                 f"the network function {model.name} failed: {type(error).__name__}: {error}. "
@@ -163,7 +165,7 @@ class Phases:
         parser = self.trt.OnnxParser(network, self.logger)
         if not parser.parse(model.file.data, str(model.file.path)):
             reason = problems_of(parser) or self.library.journal.since(mark)
-            raise BuildError(f"TensorRT {self.version} cannot parse {model.file.path}: {reason}.")
+            raise BuildError(f"{self.library.title} cannot parse {model.file.path}: {reason}.")
         return parser
 
     def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
@@ -176,15 +178,16 @@ class Phases:
         config = BuilderConfig() if config is None else config
         if not isinstance(config, BuilderConfig):
             raise InvalidInput(f"config must be a trtasync.BuilderConfig, not {config!r}.")
-        configs.check(config, self.trt)
-        configs.check_hardware(config, builder, self.device.capability)
+        configuring.check(config, self.library, self.device is not None)
+        if self.device is not None:
+            configuring.check_hardware(config, builder, self.device.capability)
         self._calibrates = config.calibrator is not None
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         target = builder.create_builder_config()
         if target is None:
             self._refuse("no builder config", mark)
-        configs.apply(config, self.trt, target)
+        configuring.apply(config, self.library, target)
         return target
 
     def add_profiles(
@@ -276,7 +279,7 @@ class Phases:
         Raises:
             BuildError: TensorRT built nothing; with its own words.
         """
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         plan = builder.build_serialized_network(network, config)
         if plan is None:
@@ -289,8 +292,11 @@ class Phases:
         Args:
             engine_host_code_allowed: run the code that version-compatible plans carry; only for
                 plans you trust.
+
+        Raises:
+            BackendUnavailable: these phases have no GPU, or TensorRT made none.
         """
-        self.device.enter()
+        self._gpu().enter()
         return make_runtime(self.library, engine_host_code_allowed)
 
     def engine(self, runtime: Runtime, plan: Any) -> CudaEngine:
@@ -300,8 +306,8 @@ class Phases:
             PlanError: it cannot be read, or was built for another TensorRT or GPU.
         """
         if isinstance(plan, (str, os.PathLike)):
-            return deserialize(self.library, runtime, PlanFile(Path(plan)), self.device)
-        return deserialize_bytes(self.library, runtime, plan, self.device)
+            return deserialize(self.library, runtime, PlanFile(Path(plan)), self._gpu())
+        return deserialize_bytes(self.library, runtime, plan, self._gpu())
 
     def context(self, engine: CudaEngine) -> ExecutionContext:
         """`tensorrt.IExecutionContext` with its own activation memory. For one thread at a time.
@@ -309,7 +315,7 @@ class Phases:
         Raises:
             PlanError: TensorRT made none.
         """
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         context = engine.create_execution_context(
             self.trt.ExecutionContextAllocationStrategy.STATIC
@@ -320,10 +326,22 @@ class Phases:
             )
         return context
 
+    def _enter(self) -> None:
+        if self.device is not None:
+            self.device.enter()
+
+    def _gpu(self) -> Device:
+        if self.device is None:
+            raise BackendUnavailable(
+                "Phases(device=None) builds without a GPU and runs nothing: plans run on one, by "
+                "Phases(0)."
+            )
+        return self.device
+
     def _refuse(self, what: str, mark: int, cause: Exception | None = None) -> NoReturn:
+        place = "" if self.device is None else f" on {self.device.name}"
         raise BuildError(
-            f"TensorRT {self.version} made {what} on {self.device.name}: "
-            f"{self.library.journal.since(mark)}."
+            f"{self.library.title} made {what}{place}: {self.library.journal.since(mark)}."
         ) from cause
 
 
@@ -336,7 +354,7 @@ def require_builder(lib: Library) -> None:
     if not hasattr(lib.trt, "Builder") or not hasattr(lib.trt, "OnnxParser"):
         raise BackendUnavailable(
             f"building a plan needs the full TensorRT; {lib.name} {lib.version} only runs plans: "
-            "pip install 'trtasync[cu13]' or 'trtasync[cu12]'."
+            "pip install 'trtasync[cu13]', 'trtasync[cu12]', or on an RTX GPU 'trtasync[rtx]'."
         )
 
 

@@ -110,8 +110,9 @@ async def _examine_file(
 ) -> Subject:
     opened, call, before, digest = path, quoted(str(path)), "", ""
     if not is_plan(path):
-        if backend_for(path, given.backend) == "tensorrt":
-            opened, before = await _build(path, how, given)
+        chosen = backend_for(path, given.backend)
+        if chosen != "onnxruntime":
+            opened, before = await _build(path, chosen, how, given)
             call = "plan"
             options = {name: value for name, value in options.items() if name not in ON_ITS_WAY}
             given = read_options(opened, options)
@@ -150,7 +151,7 @@ async def _examine_file(
     )
 
 
-async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path, str]:
+async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) -> tuple[Path, str]:
     """One plan for all configurations, and the call that finds it in the cache again."""
     from trtasync.plans import build_plan
 
@@ -168,6 +169,7 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         config=given.builder_config,
         cache=given.cache,
         device=device,
+        backend=backend,
         batch_axes=given.batch_axes,
     )
     asked: dict[str, Any] = {}
@@ -182,6 +184,8 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         asked["cache"] = str(given.cache)
     if device:
         asked["device"] = device
+    if backend != "tensorrt":
+        asked["backend"] = backend
     if given.batch_axes:
         asked["batch_axes"] = dict(given.batch_axes)
     words = "".join(f", {name}={quoted(value)}" for name, value in asked.items())

@@ -25,13 +25,14 @@ from trtasync.runtimes.cuda import (
     Stream,
     find_device,
 )
+from trtasync.runtimes.flavours import Flavour
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.batch_ranges import default_sizes, demand_allowed, written
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.engines import deserialize
 from trtasync.runtimes.tensorrt.lane import LaneOptions, TensorRTLane
-from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
+from trtasync.runtimes.tensorrt.library import Library, library_of, make_runtime
 from trtasync.runtimes.tensorrt.plans import AxisNames, PlanSpec, read_plan
 from trtasync.runtimes.tensorrt.trial import PlanTrial
 from trtasync.runtimes.tensorrt.trtexec import TrtexecStream
@@ -59,6 +60,7 @@ class TensorRTOptions:
 
     Attributes:
         devices: GPU indices.
+        flavour: the only one whose plan will do; None for whatever the plan is of.
         graphs: capture CUDA graphs at warm-up.
         copy_threads: threads that stage large requests, for all lanes together; None for a default.
         inline_bytes: requests up to this size are staged by the event loop itself; None for a
@@ -69,6 +71,7 @@ class TensorRTOptions:
     """
 
     devices: Sequence[int] = (0,)
+    flavour: Flavour | None = None
     graphs: bool = True
     copy_threads: int | None = None
     inline_bytes: int | None = None
@@ -87,8 +90,8 @@ def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
         Stopped: it was called off.
     """
     devices = [find_device(index) for index in options.devices]
-    file.open().close()  # before TensorRT is loaded for it
-    lib = library()  # only now: without a GPU, making its objects can kill the process
+    # only now: without a GPU, making TensorRT's objects can kill the process
+    lib = library_of(file, options.flavour)
     runtime = make_runtime(lib, file.code_allowed)
     engines: list[CudaEngine] = []
     try:
@@ -100,7 +103,7 @@ def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
     except BaseException:
         engines.clear()  # before the runtime they came from
         raise
-    log.info("%s: TensorRT %s on %s", file.path, lib.version, ", ".join(d.name for d in devices))
+    log.info("%s: %s on %s", file.path, lib.title, ", ".join(d.name for d in devices))
     return TensorRTBackend(lib, runtime, plan, list(zip(devices, engines, strict=True)), options)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from trtasync.errors import CudaError, PlanError
 from trtasync.runtimes.cuda import Device
-from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.flavours import Flavour, of_plan
+from trtasync.runtimes.plan_files import HEADER_BYTES, PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine, Runtime
-from trtasync.runtimes.tensorrt.library import Library
+from trtasync.runtimes.tensorrt.library import Library, of_other_flavour
 
 OUT_OF_MEMORY = ("out of memory", "outofmemory", "requested amount of gpu memory")
 """What TensorRT's words hold, in small letters, when the device was full."""
@@ -42,14 +43,29 @@ def deserialize_bytes(
     mark = lib.journal.mark()
     device.enter()
     try:
+        found, size = _look_at(plan)
+        if found is not None and found is not lib.flavour:
+            raise PlanError(of_other_flavour(name, found, lib.title))
         engine = runtime.deserialize_cuda_engine(plan)
+    except PlanError:
+        raise
     except Exception as error:  # what the bindings raise is not documented
         raise PlanError(
-            f"TensorRT cannot read {name}: {error}. {lib.journal.since(mark)}"
+            f"{lib.title} cannot read {name}: {error}. {lib.journal.since(mark)}"
         ) from error
     if engine is None:
-        raise _refusal(lib, device, name, memoryview(plan).nbytes, lib.journal.since(mark))
+        raise _refusal(lib, device, name, size, lib.journal.since(mark))
     return engine
+
+
+def _look_at(plan: Any) -> tuple[Flavour | None, int]:
+    """Whose plan a buffer seems to be, and how many bytes it has.
+
+    TensorRT for RTX gives its memory out as floats of one byte each: whoever asks for an element
+    reads beyond it.
+    """
+    with memoryview(plan) as view, view.cast("B") as content:
+        return of_plan(content[:HEADER_BYTES].tobytes()), content.nbytes
 
 
 def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> Exception:
@@ -62,7 +78,7 @@ def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> 
         )
     major, minor = device.capability
     return PlanRefused(
-        f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
+        f"{lib.title} cannot read {name} on {device.name} (compute capability "
         f"{major}.{minor}): {words}. A plan runs on the TensorRT version and the GPU model it was "
         "built for; build it again here, or build it version and hardware compatible. A version "
         "compatible plan takes engine_host_code_allowed=True, if you trust it."
