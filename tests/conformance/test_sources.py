@@ -118,17 +118,21 @@ def test_an_import_of_tensorrt_is_found(source: str, found: list[str]) -> None:
     assert imports_of_tensorrt(source) == found
 
 
-def test_the_callbacks_are_as_the_bindings_describe_them(genuine: tuple[Bindings, ...]) -> None:
+def test_the_callbacks_are_as_the_bindings_describe_them(
+    every_genuine: tuple[Bindings, ...],
+) -> None:
     """Only the docstring of the base class tells their parameters."""
-    for bindings in genuine:
+    for bindings in every_genuine:
         doc = bindings.owners["IOutputAllocator"].doc
         told = dict(re.findall(r"def (\w+)\(self, (.*)\):", doc))
         for name, parameters in CALLBACKS.items():
             assert told[name] == ", ".join(parameters), f"{name} in TensorRT {bindings.version}"
 
 
-def test_the_monitors_callbacks_are_those_of_the_bindings(genuine: tuple[Bindings, ...]) -> None:
-    for bindings in genuine:
+def test_the_monitors_callbacks_are_those_of_the_bindings(
+    every_genuine: tuple[Bindings, ...],
+) -> None:
+    for bindings in every_genuine:
         methods = bindings.owners["IProgressMonitor"].members
         assert set(methods) == set(MONITOR_CALLBACKS)
         for name, parameters in MONITOR_CALLBACKS.items():
