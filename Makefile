@@ -8,6 +8,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
+# TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
+RTX := 1.7.1.116
 
 # What may depend on the interpreter, and what depends on the versions of other packages
 ENGINE_TESTS := tests/loops tests/scheduler $(wildcard tests/test_*.py)
@@ -24,7 +26,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 	@$(BIN)/python -m examples.demo $(ARGS)
 
-test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests (ARGS="-k word" for some)
+test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) ## all tests (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv-3.13
@@ -109,4 +111,10 @@ $(VENV)/.bindings-%: $(VENV)/.made
 	@echo "fetching the bindings of TensorRT $*" && $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-$* \
 		tensorrt-cu13-bindings==$*
+	@touch $@
+
+$(VENV)/.rtx-%: $(VENV)/.made
+	@echo "fetching TensorRT for RTX $*" && $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-rtx-$* \
+		tensorrt-rtx-cu13-libs==$* tensorrt-rtx-cu13-bindings==$*
 	@touch $@

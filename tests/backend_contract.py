@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from tests.helpers import Array, same
+from support.helpers import Array, same
 from trtasync.errors import InferenceError
 from trtasync.memory.slots import Views
 from trtasync.requests.reader import RequestReader

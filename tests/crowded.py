@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import anyio
 import numpy as np
 
-from tests.helpers import MODELS, row, same, tensor
+from support.helpers import MODELS, row, same, tensor
 from trtasync import InvalidInput, TrtasyncError, open_engine
 from trtasync.runtimes import OpenLane
 from trtasync.testing import FunctionBackend

@@ -7,7 +7,7 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.helpers import MODELS, Array, ended, hold, opened, row, rows, start, submit_all, tensor
+from support.helpers import MODELS, Array, ended, hold, opened, row, rows, start, submit_all, tensor
 from trtasync import open_engine
 from trtasync.requests.answers import LARGE_ANSWER_BYTES, SHARED_ROW_BYTES, plain_rows
 from trtasync.testing import ScriptedBackend

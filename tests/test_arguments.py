@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers import MODELS, row, same
+from support.helpers import MODELS, row, same
 from trtasync import BackendUnavailable, Engine, InvalidInput, Pad, PlanError, open_engine
 from trtasync.testing import ScriptedBackend
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import tensor
+from support.helpers import tensor
 from trtasync import InvalidInput
 from trtasync.model.axes import guess, is_anonymous
 from trtasync.model.tensors import ModelSpec

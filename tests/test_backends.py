@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.helpers import MODELS, Array, row, tensor
 from tests.backend_contract import PROMISES, Case
-from tests.helpers import MODELS, Array, row, tensor
 from trtasync import DeviceLost, InferenceError
 from trtasync.requests.signature import Layout
 from trtasync.runtimes.onnxruntime import load

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from tests.helpers import check_at_rest, row, same
+from support.helpers import check_at_rest, row, same
 from trtasync import EngineClosed, InvalidInput, WrongLoop, open_engine
 from trtasync.testing import ScriptedBackend
 

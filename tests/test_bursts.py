@@ -4,8 +4,8 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.doubles.timed import TimedBackend
-from tests.helpers import Array, row
+from support.doubles.timed import TimedBackend
+from support.helpers import Array, row
 from trtasync import open_engine
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.helpers import (
+from support.helpers import (
     Caller,
     check_at_rest,
     computed,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import doubles
+from support import doubles
+from support.helpers import MODELS
 from tests.cli.support import run
-from tests.helpers import MODELS
 from tests.rows.support import graph
 from tests.test_examples import ROOT, python_blocks, run_block
 

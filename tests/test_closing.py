@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from tests.helpers import (
+from support.helpers import (
     check_at_rest,
     computed,
     ended,

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.helpers import Array, ended, row, start
+from support.helpers import Array, ended, row, start
 from trtasync import open_engine
 from trtasync.engine import watch
 from trtasync.testing import ScriptedBackend

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import heed_sigint
+from support.helpers import heed_sigint
 
 ROOT = Path(__file__).parents[1]
 LOOPS = ["asyncio", "uvloop", "trio"]

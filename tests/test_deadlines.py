@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers import (
+from support.helpers import (
     Array,
     check_at_rest,
     hold,

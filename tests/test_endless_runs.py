@@ -11,8 +11,8 @@ import anyio
 import numpy as np
 import pytest
 
+from support.helpers import PATIENCE, ended, heed_sigint, hold, row, same, start, until
 from tests.endless import FOREVER, endless_model
-from tests.helpers import PATIENCE, ended, heed_sigint, hold, row, same, start, until
 from trtasync import DeviceLost, InferenceError, InvalidInput, RunTooLong, open_engine
 from trtasync.testing import ScriptedBackend
 

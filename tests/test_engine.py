@@ -12,7 +12,7 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from tests.helpers import (
+from support.helpers import (
     PATIENCE,
     Array,
     check_at_rest,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers import Caller, check_at_rest, ended, same, start, tensor, until
+from support.helpers import Caller, check_at_rest, ended, same, start, tensor, until
 from trtasync import Engine, InferenceError, QueueFull, open_engine
 from trtasync.testing import ScriptedBackend
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trtasync
-from tests.doubles import cuda_runtime
-from tests.helpers import opened, row, rows, same
+from support.doubles import cuda_runtime
+from support.helpers import opened, row, rows, same
 from tests.tensorrt.support import engine_on
 from trtasync.core.calls import own_error
 from trtasync.errors import (

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, save_model
 
 import trtasync
 from examples import fastapi_app, identity_network, resnet50
-from tests import doubles
+from support import doubles
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,7 +5,7 @@ import time
 import anyio
 import pytest
 
-from tests.helpers import Array, check_at_rest, row, tensor, until
+from support.helpers import Array, check_at_rest, row, tensor, until
 from trtasync import Engine, open_engine
 from trtasync.testing import FunctionBackend
 

@@ -13,7 +13,7 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.helpers import (
+from support.helpers import (
     Array,
     Caller,
     check_at_rest,

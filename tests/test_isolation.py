@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers import MODELS, Caller, check_at_rest, ended, row, rows, same, start
+from support.helpers import MODELS, Caller, check_at_rest, ended, row, rows, same, start
 from trtasync import InferenceError, open_engine
 from trtasync.testing import ScriptedBackend
 

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from tests.helpers import check_at_rest, ended, hold, row, same, start, submit_all, until
+from support.helpers import check_at_rest, ended, hold, row, same, start, submit_all, until
 from trtasync import DeviceLost, open_engine
 from trtasync.testing import ScriptedBackend
 

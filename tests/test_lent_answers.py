@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import (
+from support import doubles
+from support.doubles import models
+from support.helpers import (
     MODELS,
     PATIENCE,
     Array,

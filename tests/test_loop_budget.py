@@ -5,8 +5,8 @@ import threading
 import anyio
 import pytest
 
-from tests.doubles.timed import TimedBackend
-from tests.helpers import row, rows, start, until
+from support.doubles.timed import TimedBackend
+from support.helpers import row, rows, start, until
 from trtasync import Engine, open_engine
 from trtasync.testing import ScriptedBackend
 

@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from examples.digit_lines import lines
-from tests.helpers import MODELS, Array, check_at_rest, same
+from support.helpers import MODELS, Array, check_at_rest, same
 from trtasync import (
     BackendUnavailable,
     Cut,

@@ -13,9 +13,9 @@ import anyio
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import MODELS, ended, hold, join_threads, opened, row, same, until
+from support import doubles
+from support.doubles import models
+from support.helpers import MODELS, ended, hold, join_threads, opened, row, same, until
 from tests.tensorrt.support import double, write
 from trtasync import EngineClosed, InvalidInput, PlanError, open_engine
 from trtasync.testing import ScriptedBackend

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from tests.helpers import (
+from support.helpers import (
     Caller,
     check_at_rest,
     computed,

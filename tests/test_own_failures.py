@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.helpers import Array, check_at_rest, ended, opened, row, rows, same, start
+from support.helpers import Array, check_at_rest, ended, opened, row, rows, same, start
 from trtasync import InferenceError, TrtasyncError, open_engine
 from trtasync.requests import answers
 from trtasync.testing import ScriptedBackend

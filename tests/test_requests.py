@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers import Array, tensor
+from support.helpers import Array, tensor
 from trtasync import Cut, InferenceError, InvalidInput, Pad, PlanError, TensorSpec
 from trtasync.model.tensors import ModelSpec
 from trtasync.requests.reader import MAX_FORMS, RequestReader

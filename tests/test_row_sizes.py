@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.helpers import same, tensor
+from support.helpers import same, tensor
 from trtasync import InvalidInput, Pad, PlanError, open_engine
 from trtasync.system.free_memory import free_memory
 from trtasync.testing import ScriptedBackend

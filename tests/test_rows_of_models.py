@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.helpers import Array, same
+from support.helpers import Array, same
 from trtasync import (
     Cut,
     Engine,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers import Array, same, tensor, until
+from support.helpers import Array, same, tensor, until
 from trtasync import open_engine
 from trtasync.memory.slots import GIL_COPY_BYTES, MAX_LAYOUTS, HostSlot
 from trtasync.model.tensors import Dim, ModelSpec, Pad

@@ -8,7 +8,7 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.helpers import (
+from support.helpers import (
     Array,
     check_at_rest,
     computed,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from tests.helpers import row, rows
+from support.helpers import row, rows
 from trtasync import open_engine
 from trtasync.testing import ScriptedBackend
 

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.helpers import join_threads, row
+from support.helpers import join_threads, row
 from trtasync import Engine, WrongLoop, open_engine
 from trtasync.testing import ScriptedBackend
 

@@ -21,9 +21,9 @@ from benchmarks.gpu.works import Work, resnet_work
 from benchmarks.gpu.yardsticks import reference
 from benchmarks.load import run_on
 from benchmarks.report import cell_name
-from tests.gpu.hardware import Array, enter
-from tests.gpu.plans import use_double
-from tests.gpu.resnet import ResNet50
+from support.gpu.hardware import Array, enter
+from support.gpu.plans import use_double
+from support.gpu.resnet import ResNet50
 from trtasync.measure.driving import Driver, Seen
 from trtasync.measure.pacing import Pacer
 

@@ -26,10 +26,10 @@ from benchmarks.gpu.results import Table, parse, save, show_ratios
 from benchmarks.gpu.schedule import Run
 from benchmarks.load import run_on
 from benchmarks.report import cell_name
-from tests.gpu.bert import ANSWER, BASE, DTYPE, IDS, MASK, Bert, Size
-from tests.gpu.hardware import Array, enter
-from tests.gpu.kernels import Kernel
-from tests.gpu.plans import BUCKETS, bert_plan, opened, use_double
+from support.gpu.bert import ANSWER, BASE, DTYPE, IDS, MASK, Bert, Size
+from support.gpu.hardware import Array, enter
+from support.gpu.kernels import Kernel
+from support.gpu.plans import BUCKETS, bert_plan, opened, use_double
 from trtasync import Pad
 from trtasync.core.metrics import BatchRecord
 from trtasync.engine import watch
@@ -50,7 +50,7 @@ SEED = 3
 
 
 class Model(Protocol):
-    """What is measured; `tests.gpu.bert.Bert` on a GPU."""
+    """What is measured; `support.gpu.bert.Bert` on a GPU."""
 
     size: Size
 

@@ -17,9 +17,9 @@ from benchmarks.gpu.works import CLIENTS, Work, resnet_work, tiny_work
 from benchmarks.gpu.yardsticks import Lane, reference
 from benchmarks.load import busy_thread, run_on
 from benchmarks.report import cell_name
-from tests.gpu.hardware import enter, new_stream
-from tests.gpu.plans import use_double
-from tests.gpu.resnet import ResNet50
+from support.gpu.hardware import enter, new_stream
+from support.gpu.plans import use_double
+from support.gpu.resnet import ResNet50
 
 LOOP = "asyncio"
 STREAMS = 2

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from benchmarks.gpu.clients import Sample
 from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
-from tests.gpu.hardware import Array, enter, new_stream
-from tests.gpu.plans import LARGEST
+from support.gpu.hardware import Array, enter, new_stream
+from support.gpu.plans import LARGEST
 
 SETS = 2
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.works import Work
-from tests.gpu.hardware import Array
+from support.gpu.hardware import Array
 
 Sample = dict[str, Any]
 """Figures of one system under one load for some seconds."""

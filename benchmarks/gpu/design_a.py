@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.gpu.clients import Sample, latencies_of
 from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
-from tests.gpu.hardware import Array, enter
+from support.gpu.hardware import Array, enter
 
 
 class Request(NamedTuple):

@@ -15,7 +15,7 @@ from benchmarks.gpu.results import parse, save
 from benchmarks.gpu.systems import ours
 from benchmarks.gpu.works import CLIENTS, Work, tiny_work
 from benchmarks.load import run_on
-from tests.gpu.hardware import (
+from support.gpu.hardware import (
     Array,
     Ledger,
     enter,
@@ -25,8 +25,8 @@ from tests.gpu.hardware import (
     synchronize,
     watched,
 )
-from tests.gpu.kernels import tiny
-from tests.gpu.plans import BUCKETS, tiny_plan, use_double
+from support.gpu.kernels import tiny
+from support.gpu.plans import BUCKETS, tiny_plan, use_double
 
 REQUESTS, WARM_UP = 1_000_000, 100_000
 STREAMS = 2

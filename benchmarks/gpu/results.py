@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.gpu.clients import Sample
 from benchmarks.report import Spread, spread, write
-from tests.gpu.hardware import describe, free_bytes
+from support.gpu.hardware import describe, free_bytes
 
 PACKAGES = ("torch", "torchvision", "cuda-bindings", "nvidia-cudnn-cu13", "nvidia-cuda-nvrtc")
 ROUNDS, SECONDS = 3, 2.0

@@ -16,9 +16,9 @@ from benchmarks.gpu.results import Table, parse, save
 from benchmarks.gpu.works import Work, resnet_work
 from benchmarks.gpu.yardsticks import Lane
 from benchmarks.report import cell_name
-from tests.gpu.hardware import enter, new_stream
-from tests.gpu.plans import BUCKETS, use_double
-from tests.gpu.resnet import ResNet50
+from support.gpu.hardware import enter, new_stream
+from support.gpu.plans import BUCKETS, use_double
+from support.gpu.resnet import ResNet50
 
 STREAMS = (1, 2, 3, 4)
 DEPTHS = (1, 2)

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.gpu.design_a import DesignA
 from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
-from tests.gpu.plans import BUCKETS, opened
+from support.gpu.plans import BUCKETS, opened
 
 
 @asynccontextmanager

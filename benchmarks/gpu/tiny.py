@@ -18,8 +18,8 @@ from benchmarks.gpu.yardsticks import Lane, reference
 from benchmarks.load import run_on
 from benchmarks.report import cell_name
 from benchmarks.yardsticks import Null
-from tests.gpu.hardware import Array, enter, new_stream
-from tests.gpu.plans import use_double
+from support.gpu.hardware import Array, enter, new_stream
+from support.gpu.plans import use_double
 
 LOOPS = ("asyncio", "uvloop")
 STREAMS = (1, 2)

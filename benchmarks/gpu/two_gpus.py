@@ -25,9 +25,9 @@ from benchmarks.gpu.works import Work, resnet_work, tiny_work
 from benchmarks.gpu.yardsticks import reference
 from benchmarks.load import run_on
 from benchmarks.report import cell_name
-from tests.gpu.hardware import Array, enter, gpus
-from tests.gpu.plans import LARGEST, use_double
-from tests.gpu.resnet import ResNet50
+from support.gpu.hardware import Array, enter, gpus
+from support.gpu.plans import LARGEST, use_double
+from support.gpu.resnet import ResNet50
 
 LOOPS = ("asyncio", "uvloop")
 DEVICES = {"GPU 0": [0], "GPU 1": [1], "two GPUs": [0, 1]}

@@ -13,9 +13,9 @@ from benchmarks.gpu.systems import ours
 from benchmarks.gpu.works import resnet_work
 from benchmarks.load import run_on
 from benchmarks.report import cell_name
-from tests.gpu.hardware import Array, enter
-from tests.gpu.plans import use_double
-from tests.gpu.resnet import ResNet50
+from support.gpu.hardware import Array, enter
+from support.gpu.plans import use_double
+from support.gpu.resnet import ResNet50
 
 STREAMS = (3, 4)
 CLIENTS = 640

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests import doubles
-from tests.doubles import Installed
-from tests.gpu import hardware
+from support import doubles
+from support.doubles import Installed
+from support.gpu import hardware
 
 
 @contextmanager

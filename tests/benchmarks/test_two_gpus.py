@@ -10,10 +10,10 @@ from benchmarks.gpu.__main__ import default_parts
 from benchmarks.gpu.results import Table
 from benchmarks.gpu.works import Work
 from benchmarks.load import run_on
+from support.doubles import world as worlds
+from support.doubles.kernels import view
+from support.gpu.plans import LARGEST, batches_of, make_plan
 from tests.benchmarks.support import on_doubles
-from tests.doubles import world as worlds
-from tests.doubles.kernels import view
-from tests.gpu.plans import LARGEST, batches_of, make_plan
 
 COLUMNS = 20_000
 """Of float32: more than is copied inline, so pinned rows are gathered."""

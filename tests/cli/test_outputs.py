@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from support.doubles import Installed
 from tests.cli.support import refused, run
-from tests.doubles import Installed
 from tests.plans.support import GATHER, contents, matrix, write_matmul
 from trtasync import InvalidInput
 from trtasync.cli.outputs import check_outputs, deliver

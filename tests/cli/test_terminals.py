@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.doubles.child import ROOT
-from tests.helpers import MODELS
+from support.doubles.child import ROOT
+from support.helpers import MODELS
 
 PAIR = MODELS / "digits_pair.onnx"
 QUICK = ("--seconds", "0.05", "--warm-up", "0.02", "--rounds", "1", "--threads", "1")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import doubles
+from support import doubles
 from tests.conformance.apis import GENUINE_NAMES
 from tests.conformance.bindings import VERSIONS, Bindings, Owner
 from tests.conformance.doubles import (
@@ -69,7 +69,7 @@ def cuda_memcpy_async(dst: int, src: int, count: int, kind: int, stream: int) ->
 
 @pytest.fixture
 def cuda_double() -> ModuleType:
-    return import_module("tests.doubles.cuda_runtime")
+    return import_module("support.doubles.cuda_runtime")
 
 
 @pytest.fixture
@@ -160,6 +160,17 @@ def test_the_doubles_of_the_versions_differ_as_the_versions_do(
                 theirs = {k: m.number for k, m in bindings.owners[name].members.items()}
                 ours = {k: int(v.value) for k, v in owner.__members__.items()}
                 assert ours == {k: theirs[k] for k in ours}, f"{name} of {bindings.version}"
+
+
+def test_rtx_has_the_numbers_of_tensorrt(every_genuine: tuple[Bindings, ...]) -> None:
+    """So its builder may stand for TensorRT's where the doubles are held against it."""
+    *_, new, rtx = every_genuine
+    for name in sorted(classes_of(doubles.surface(new.version))):
+        ours, theirs = (
+            {key: member.number for key, member in each.owners[name].members.items()}
+            for each in (new, rtx)
+        )
+        assert ours | theirs == theirs | ours, name
 
 
 def test_the_double_of_cuda_invents_nothing(

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, child, trt_builds
+from support import doubles
+from support.doubles import Installed, child, trt_builds
 from tests.doubles.building import VERSIONS, Kit, X
 from tests.doubles.calling import CUDA, ok
 
@@ -105,7 +105,7 @@ def test_what_an_engine_says_of_its_build(kit: Kit) -> None:
 def test_the_inspector_tells_what_the_plan_has_kept(kit: Kit) -> None:
     kit.define().profile()
     told = {}
-    for verbosity in kit.trt.ProfilingVerbosity:
+    for verbosity in kit.trt.ProfilingVerbosity.__members__.values():
         kit.config.profiling_verbosity = verbosity
         inspector = kit.engine(kit.build()).create_engine_inspector()
         text = inspector.get_engine_information(kit.trt.LayerInformationFormat.JSON)

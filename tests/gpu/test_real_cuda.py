@@ -14,11 +14,11 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.gpu.hardware import Array, free_bytes, missing, synchronize, watched
-from tests.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, spin, tiny, tiny_weights
-from tests.gpu.plans import BUCKETS, opened, resnet_plan, rows_plan, tiny_plan, wide_plan
-from tests.gpu.resnet import IMAGE, ResNet50
-from tests.helpers import same
+from support.gpu.hardware import Array, free_bytes, missing, synchronize, watched
+from support.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, spin, tiny, tiny_weights
+from support.gpu.plans import BUCKETS, opened, resnet_plan, rows_plan, tiny_plan, wide_plan
+from support.gpu.resnet import IMAGE, ResNet50
+from support.helpers import same
 from trtasync import Engine
 
 pytestmark = [

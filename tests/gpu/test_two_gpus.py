@@ -10,11 +10,11 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.gpu.hardware import Array, call, gpus, missing, on_gpu, runtime, watched
-from tests.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, tiny
-from tests.gpu.plans import opened, resnet_plan, rows_plan, tiny_plan
-from tests.gpu.resnet import IMAGE, ResNet50
-from tests.helpers import same
+from support.gpu.hardware import Array, call, gpus, missing, on_gpu, runtime, watched
+from support.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, tiny
+from support.gpu.plans import opened, resnet_plan, rows_plan, tiny_plan
+from support.gpu.resnet import IMAGE, ResNet50
+from support.helpers import same
 from trtasync.runtimes.cuda import find_device
 
 pytestmark = [

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.doubles.child import ROOT
-from tests.helpers import MODELS, heed_sigint
+from support.doubles.child import ROOT
+from support.helpers import MODELS, heed_sigint
 from trtasync.cli import app
 from trtasync.measure import runs
 from trtasync.measure.samples import take

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, helper
 
-from tests.doubles import Installed
-from tests.helpers import MODELS
+from support.doubles import Installed
+from support.helpers import MODELS
 from tests.plans.support import (
     GATHER,
     PROFILES,
@@ -24,6 +24,7 @@ from tests.plans.support import (
 )
 from trtasync import BuilderConfig, BuildError, InvalidInput, build_plan, open_engine
 from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.parser_errors import UNSUPPORTED
 
 pytestmark = pytest.mark.anyio
 
@@ -166,8 +167,7 @@ async def test_an_unsupported_operator_is_named_with_its_node_and_the_reason(
 ) -> None:
     gpu.builds.unsupported = {"Erf"}
     text = await refused(gpu, write_chain(tmp_path / "m.onnx", "Relu", "Erf"), tmp_path)
-    words(text, gpu.trt.__version__, "m.onnx", "not supported by this TensorRT")
-    words(text, "Erf (node 1 'step_1': ", "_NODE]")
+    words(text, gpu.trt.__version__, "m.onnx", f"{UNSUPPORTED}: Erf (node 1 'step_1').")
     assert gpu.builds.started == 0
 
 
@@ -175,20 +175,20 @@ async def test_all_unsupported_operators_are_listed(gpu: Installed, tmp_path: Pa
     gpu.builds.unsupported = {"Erf", "Sinh"}
     model = write_chain(tmp_path / "m.onnx", "Erf", "Relu", "Sinh", "Erf")
     text = await refused(gpu, model, tmp_path)
-    words(text, "Erf (node 0 'step_0', node 3 'step_3': ", "Sinh (node 2 'step_2': ")
+    words(text, f"{UNSUPPORTED}: Erf (node 0 'step_0', 3 'step_3'), Sinh (node 2 'step_2').")
     assert "Relu" not in text
 
 
 async def test_an_operator_that_onnx_has_not_is_named(gpu: Installed, tmp_path: Path) -> None:
     model = write_chain(tmp_path / "m.onnx", "Frobnicate")
-    words(await refused(gpu, model, tmp_path), "not supported", "Frobnicate (node 0 'step_0': ")
+    words(await refused(gpu, model, tmp_path), f"{UNSUPPORTED}: Frobnicate (node 0 'step_0').")
 
 
 async def test_a_type_that_tensorrt_has_not_is_named(gpu: Installed, tmp_path: Path) -> None:
-    values = [helper.make_tensor_value_info(n, TensorProto.DOUBLE, ["N"]) for n in ("x", "y")]
+    values = [helper.make_tensor_value_info(n, TensorProto.INT16, ["N"]) for n in ("x", "y")]
     node = helper.make_node("Identity", ["x"], ["y"])
     model = save(tmp_path / "m.onnx", helper.make_graph([node], "g", values[:1], values[1:]))
-    words(await refused(gpu, model, tmp_path), "float64", "UNSUPPORTED_NODE_DATATYPE")
+    words(await refused(gpu, model, tmp_path), "m.onnx", "TensorRT data type", "UNSUPPORTED_NODE")
 
 
 # -- weights outside of the file ------------------------------------------------------------------
@@ -272,11 +272,23 @@ async def test_a_refused_call_that_gave_none_is_told_in_tensorrts_words(
     gpu: Installed, tmp_path: Path
 ) -> None:
     def careless(network: object) -> None:
-        weights = np.ones(3, np.float32)
-        mark(network, network.add_constant((1, 4), weights))  # type: ignore[attr-defined]
+        weights = np.ones(0, np.float32)
+        mark(network, network.add_constant((0,), weights))  # type: ignore[attr-defined]
 
     text = await refused(gpu, careless, tmp_path, output=tmp_path / "cache" / "m.plan")
-    words(text, "careless failed", "NoneType", "TensorRT said", "weights.count == volume(dims)")
+    words(text, "careless failed", "NoneType", "TensorRT said", "weights).count > 0")
+
+
+async def test_layers_that_do_not_fit_are_told_in_tensorrts_words(
+    gpu: Installed, tmp_path: Path
+) -> None:
+    def crooked(network: object) -> object:
+        weights = np.ones(3, np.float32)
+        mark(network, network.add_constant((1, 4), weights))  # type: ignore[attr-defined]
+        return weights
+
+    text = await refused(gpu, crooked, tmp_path, output=tmp_path / "cache" / "m.plan")
+    words(text, "crooked: 'y' has no shape", "Error Code 4")
 
 
 async def test_a_build_that_fails_says_why_in_tensorrts_words(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles import Installed
+from support.doubles import Installed
 from tests.plans.support import GATHER, contents, identity, looks_up, words
 from trtasync import BuildError, InvalidInput, build_plan, open_engine
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import doubles
-from tests.doubles import Installed
+from support import doubles
+from support.doubles import Installed
 from tests.plans.support import ELEVEN, GATHER, TEN, VERSIONS, flag, looks_up, target_of, words
 from trtasync import BuilderConfig, InvalidInput, build_plan
 from trtasync.plans import Phases

@@ -1,13 +1,14 @@
 """The genuine builder of TensorRT for RTX, on a machine without a GPU."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests import doubles
+from support import doubles
 from tests.cli.support import refused, run, told
 from tests.plans.support import GATHER, mark, words
 from trtasync import (
@@ -57,7 +58,7 @@ def test_the_one_that_is_installed_is_taken_and_tensorrt_first(
 
 def test_a_flavour_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in RTX.modules:
-        monkeypatch.setitem(__import__("sys").modules, name, None)
+        monkeypatch.setitem(sys.modules, name, None)
     with doubles.install():
         with pytest.raises(BackendUnavailable, match=r"RTX is needed.*trtasync\[rtx\]"):
             library(RTX)
@@ -194,7 +195,7 @@ async def test_a_plan_of_a_flavour_that_is_not_there_says_which(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in RTX.modules:
-        monkeypatch.setitem(__import__("sys").modules, name, None)
+        monkeypatch.setitem(sys.modules, name, None)
     plan = tmp_path / "model.plan"
     plan.write_bytes(RTX.magic + bytes(100))
     with doubles.install(), pytest.raises(BackendUnavailable, match=r"trtasync\[rtx\]"):

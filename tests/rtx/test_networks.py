@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tests import doubles
+from support import doubles
 from tests.plans.support import mark, save, words
 from trtasync import BuilderConfig, BuildError, BuildProgress, PlanError, build_plan
 from trtasync.plans import Phases
@@ -122,8 +122,8 @@ def write(path: Path, *operators: str, name: str = "graph", kind: int = TensorPr
 async def test_operators_that_it_has_not_are_told_together(rtx: Library, tmp_path: Path) -> None:
     model = write(tmp_path / "m.onnx", "Nope", *["Relu", "Naught"] * 30)
     text = await refused(model, tmp_path)
-    words(text, rtx.title, "m.onnx: not supported by this TensorRT: Nope (node 0 'step_0': ")
-    words(text, "Naught (node 2 'step_2', node 4 'step_4', node 6 'step_6' and 27 more: ")
+    words(text, rtx.title, "m.onnx: not supported by this TensorRT: Nope (node 0 'step_0')")
+    words(text, "Naught (node 2 'step_2', 4 'step_4', 6 'step_6', 27 more)")
     assert "Relu" not in text
     assert len(text) < 600
 
@@ -136,7 +136,7 @@ async def test_a_reason_of_several_lines_is_one(rtx: Library, tmp_path: Path) ->
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
     )
     text = await refused(save(tmp_path / "m.onnx", graph), tmp_path)
-    words(text, "node 0 'product' (MatMul): ", "input0 = 4", "input1 = 2 but must match")
+    words(text, "MatMul (node 0 'product')", "input0 = 4", "input1 = 2 but must match")
 
 
 @pytest.mark.parametrize("operator", ["Relu", "Nope"])
@@ -148,7 +148,7 @@ async def test_a_node_may_have_a_name_that_is_no_text(
     if operator == "Relu":
         assert (await build_plan(model, config=ADA)).path.exists()
     else:
-        words(await refused(model, tmp_path), "Nope (node 0: ")
+        words(await refused(model, tmp_path), "Nope (node 0)")
 
 
 def test_a_network_is_called_as_its_model(rtx: Library, tmp_path: Path) -> None:
@@ -213,7 +213,9 @@ def test_what_it_gives_out_is_refused_as_a_plan_when_it_is_none(rtx: Library) ->
 
 
 OTHER_LOGGER = """
-import tensorrt_rtx as trt
+from tests.genuine.library import installed
+installing = installed()
+trt = installing.__enter__()
 other = trt.Logger(trt.Logger.INTERNAL_ERROR)
 builder = trt.Builder(other)
 from trtasync import BuilderConfig
@@ -236,6 +238,10 @@ except Exception as error:
 def test_where_another_logger_was_first_errors_are_told_all_the_same(rtx: Library) -> None:
     """TensorRT says then that ours is ignored. In a process of its own, which keeps the first."""
     done = subprocess.run(
-        [sys.executable, "-c", OTHER_LOGGER], capture_output=True, text=True, check=True
+        [sys.executable, "-c", OTHER_LOGGER],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
     words(done.stdout, "made no plan", "no optimization profile has been defined")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from anyio.lowlevel import checkpoint
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.helpers import Array, until
+from support import doubles
+from support.doubles import Installed, models
+from support.helpers import Array, until
 from trtasync import Engine, open_engine
 from trtasync.runtimes.tensorrt.lane import DEPTH, SLOTS
 

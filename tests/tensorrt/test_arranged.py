@@ -9,8 +9,8 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from tests.doubles import models
-from tests.helpers import Array, ended, same, start
+from support.doubles import models
+from support.helpers import Array, ended, same, start
 from tests.tensorrt.support import double, engine_on, tensor
 from trtasync import Cut, Engine, InvalidInput, Pad, PlanError
 

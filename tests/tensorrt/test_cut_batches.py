@@ -7,9 +7,9 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.doubles import models
-from tests.doubles.kernels import view
-from tests.helpers import Array, same, until
+from support.doubles import models
+from support.doubles.kernels import view
+from support.helpers import Array, same, until
 from tests.tensorrt.support import engine_on, tensor
 from trtasync import Engine
 from trtasync.core.lanes import Outcome

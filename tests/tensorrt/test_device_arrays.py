@@ -12,11 +12,11 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import cuda_runtime as cuda
-from tests.doubles import models
-from tests.doubles.kernels import view
-from tests.helpers import (
+from support import doubles
+from support.doubles import cuda_runtime as cuda
+from support.doubles import models
+from support.doubles.kernels import view
+from support.helpers import (
     MODELS,
     Array,
     Caller,

@@ -9,8 +9,8 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from tests.doubles import models
-from tests.helpers import Array, Caller, check_at_rest, ended, row, rows, same, start
+from support.doubles import models
+from support.helpers import Array, Caller, check_at_rest, ended, row, rows, same, start
 from tests.tensorrt.support import double, engine_on, lines, release, tensor
 from trtasync import Cut, InvalidInput, Pad, RequestTooLarge
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.helpers import same
+from support import doubles
+from support.doubles import Installed, models
+from support.helpers import same
 from tests.tensorrt.support import double, write
 from trtasync.requests.reader import RequestReader
 from trtasync.runtimes import OpenLane

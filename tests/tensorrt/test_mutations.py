@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.doubles import tensorrt as trt
-from tests.helpers import Array, row, same, until
+from support import doubles
+from support.doubles import Installed, models
+from support.doubles import tensorrt as trt
+from support.helpers import Array, row, same, until
 from tests.tensorrt.devices import Dlpack, Producer, called
 from tests.tensorrt.support import double, engine_on, lines, write
 from trtasync import Engine, open_engine

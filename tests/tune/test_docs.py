@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import MODELS
+from support.helpers import MODELS
 from tests.test_examples import python_blocks
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from trtasync.errors import BuildError
 from trtasync.plans.api import FullTensorRT, NetworkDefinition, OnnxParser, Tensor
-from trtasync.plans.parser_errors import complaints
+from trtasync.plans.parser_errors import problems_of
 from trtasync.plans.sources import FunctionModel, OnnxModel
 from trtasync.runtimes.tensorrt.library import Library
 from trtasync.runtimes.tensorrt.plans import as_tuple
@@ -67,7 +67,7 @@ def _parse(lib: Library, network: NetworkDefinition, model: OnnxModel) -> OnnxPa
     mark = lib.journal.mark()
     parser = cast(FullTensorRT, lib.trt).OnnxParser(network, lib.logger)
     if not parser.parse(model.file.data, str(model.file.path)):
-        reason = complaints(parser) or lib.journal.since(mark)
+        reason = problems_of(parser) or lib.journal.since(mark)
         raise BuildError(f"{lib.title} cannot parse {model.file.path}: {reason}.")
     graph = model.file.model.graph
     name = graph.name if isinstance(graph.name, str) else ""  # bytes where it is no UTF-8

@@ -1,95 +1,102 @@
-"""What the ONNX parser has against a model, in one sentence."""
+"""What TensorRT's parser has against a model, as one line: operators grouped, reasons in words.
 
-from collections.abc import Iterator, Sequence
+The parser gives an error per node, in the words of its own source code ("false" among them), and a
+large model of an unknown kind makes hundreds.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from trtasync.plans.api import OnnxParser, ParserError
+from trtasync.words import one_line, shown
 
-UNSUPPORTED = ("UNSUPPORTED_NODE", "UNSUPPORTED_GRAPH", "UNSUPPORTED_NODE_OPERATOR")
-"""Names of codes that say so; other versions say it as a plugin that was not found."""
+NODES_NAMED, OPERATORS_NAMED, REASONS_NAMED = 3, 12, 4
+"""So many of each, and how many there are beside."""
 
-NO_IMPORTER = ("Plugin not found", "No importer registered", "not found in plugin registry")
+LONGEST_REASON = 200
 
-SHOWN = 3
-"""Nodes, and other complaints, that are told one by one; more are counted."""
+UNSUPPORTED = "not supported by this TensorRT"
 
-LONGEST = 300
-"""Letters of one of TensorRT's reasons."""
+_UNKNOWN_OPERATOR = re.compile("false|No importer registered|Plugin not found")
+"""What is said of a node whose operator the parser has not."""
+
+_QUOTED = re.compile(r'&& "(.+)"', re.DOTALL)
+_ASSERTION = re.compile(r"Assertion failed: .+?[^:]:(?!:)\s+(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class _Complaint:
-    """One error, as far as it can be read.
+class Problem:
+    """One thing, of one node or none.
 
     Attributes:
-        place: the node that is to blame, in words; "" where none is.
-        operator: its operator.
-        reason: TensorRT's words, on one line.
-        code: the name of TensorRT's code.
+        reason: in words.
+        operator: of the node; "" for none.
+        node: its index, and its name where it has one.
     """
 
-    place: str
-    operator: str
     reason: str
-    code: str
-
-    @property
-    def unsupported(self) -> bool:
-        """The operator as such is what TensorRT lacks."""
-        return bool(self.operator) and (
-            self.code in UNSUPPORTED or any(words in self.reason for words in NO_IMPORTER)
-        )
+    operator: str
+    node: str
 
 
-def complaints(parser: OnnxParser) -> str:
-    """All of them, operators that TensorRT lacks together; "" for none. Only while the parser
-    lives: its errors are its own memory."""
-    found = [_read(parser.get_error(index)) for index in range(parser.num_errors)]
-    lacking = [each for each in found if each.unsupported]
-    others = [each for each in found if not each.unsupported]
-    parts = [] if not lacking else [f"not supported by this TensorRT: {_operators(lacking)}"]
-    return "; ".join([*parts, *_told(others)])
+def problems_of(parser: OnnxParser) -> str:
+    """All that a parser says, while it lives: its errors do not outlive it. "" for nothing."""
+    errors = (parser.get_error(index) for index in range(parser.num_errors))
+    problems = dict.fromkeys(map(_problem, errors))
+    reasons = dict.fromkeys(problem.reason for problem in problems)
+    told = [_told(reason, [p for p in problems if p.reason == reason]) for reason in reasons]
+    return "; ".join(_some(told, REASONS_NAMED, "other problems"))
 
 
-def _operators(lacking: Sequence[_Complaint]) -> str:
-    nodes: dict[str, list[_Complaint]] = {}
-    for each in lacking:
-        nodes.setdefault(each.operator, []).append(each)
-    return ", ".join(
-        f"{operator} ({_some([each.place for each in those])}: {those[0].reason} [{those[0].code}])"
-        for operator, those in nodes.items()
-    )
+def _problem(error: ParserError) -> Problem:
+    operator = shown(error.node_operator()) if error.node() >= 0 else ""
+    return Problem(_reason(error, operator), operator, _node(error) if operator else "")
 
 
-def _some(places: Sequence[str]) -> str:
-    more = len(places) - SHOWN
-    return ", ".join(places[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _reason(error: ParserError, operator: str) -> str:
+    text = error.desc()
+    if operator and _UNKNOWN_OPERATOR.match(_words_of(text)):
+        return UNSUPPORTED
+    reason = one_line(_words_of(text)).rstrip(".")
+    if len(reason) > LONGEST_REASON:
+        reason = f"{reason[:LONGEST_REASON]}..."
+    return f"{reason} [{getattr(error.code(), 'name', error.code())}]"
 
 
-def _told(others: Sequence[_Complaint]) -> Iterator[str]:
-    for each in others[:SHOWN]:
-        place = f"{each.place} ({each.operator}): " if each.place else ""
-        yield f"{place}{each.reason} [{each.code}]"
-    if len(others) > SHOWN:
-        yield f"and {len(others) - SHOWN} more errors"
+def _words_of(text: str) -> str:
+    """Without the condition of the parser's source that did not hold."""
+    for pattern in (_QUOTED, _ASSERTION):
+        if found := pattern.search(text):
+            return found[1]
+    return text.strip()
 
 
-def _read(error: ParserError) -> _Complaint:
+def _node(error: ParserError) -> str:
     try:
-        name = error.node_name()
-    except UnicodeDecodeError:  # a file may call its nodes anything
+        name = shown(error.node_name())
+    except UnicodeDecodeError:  # a file may hold any bytes
         name = ""
-    operator = error.node_operator() if error.node() >= 0 else ""
-    place = f"node {error.node()}" + (f" '{name}'" if name else "") if operator else ""
-    return _Complaint(place, operator, _reason(error), str(getattr(error.code(), "name", "")))
+    return f"{error.node()} '{name}'" if name else str(error.node())
 
 
-def _reason(error: ParserError) -> str:
-    try:
-        text = error.desc()
-    except UnicodeDecodeError:
-        return "its reason cannot be read"
-    lines = [line.strip().rstrip(".") for line in text.splitlines()]
-    # without a GPU every error of TensorRT for RTX is followed by this one
-    words = " ".join(line for line in lines if line and "catchCudaError" not in line)
-    return words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
+def _told(reason: str, problems: list[Problem]) -> str:
+    nodes: dict[str, list[str]] = {}
+    for problem in problems:
+        if problem.operator:
+            nodes.setdefault(problem.operator, []).append(problem.node)
+    operators = [f"{operator} ({_listed(found)})" for operator, found in nodes.items()]
+    told = ", ".join(_some(operators, OPERATORS_NAMED, "other operators"))
+    return f"{reason}: {told}" if told else reason
+
+
+def _listed(nodes: list[str]) -> str:
+    return f"node {', '.join(_some(nodes, NODES_NAMED, 'more'))}"
+
+
+def _some(items: Iterable[str], most: int, what: str) -> Iterator[str]:
+    """The first ones, and how many others there are."""
+    known = list(items)
+    yield from known[:most]
+    if len(known) > most:
+        yield f"{len(known) - most} {what}"
