@@ -14,6 +14,8 @@ from support import doubles
 from tests.plans.support import mark, save, words
 from trtasync import BuilderConfig, BuildError, BuildProgress, PlanError, build_plan
 from trtasync.plans import Phases
+from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.sources import OnnxModel
 from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.tensorrt.library import Library
 
@@ -173,6 +175,18 @@ async def test_what_is_double_in_the_file_and_float_in_the_plan_is_told(
     assert not [each for each in caplog.records if "float64" in each.getMessage()]
 
 
+def test_a_files_bytes_are_let_go_before_the_build(rtx: Library, tmp_path: Path) -> None:
+    model = OnnxModel(read_onnx(write(tmp_path / "m.onnx", "Relu")), None)
+    phases = Phases(None)
+    builder = phases.builder()
+    network = phases.network_of(builder, model, strongly_typed=True)
+    with pytest.raises(ValueError, match="closed"):
+        model.file.content.view()
+    config = phases.config(builder, ADA)
+    phases.add_profiles(builder, network, config, max_batch_size=4)
+    assert phases.serialize(builder, network, config).nbytes
+
+
 # -- builds ---------------------------------------------------------------------------------------
 
 
@@ -220,6 +234,8 @@ other = trt.Logger(trt.Logger.INTERNAL_ERROR)
 builder = trt.Builder(other)
 from trtasync import BuilderConfig
 from trtasync.plans import Phases
+from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.sources import OnnxModel
 phases = Phases(None)
 ours = phases.builder()
 def define(network, trt):

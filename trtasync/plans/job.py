@@ -57,7 +57,7 @@ class Job:
         phases = self._phases()
         require_builder(phases.library)
         configuring.check(order.config, phases.library, phases.device is not None)
-        model = read_source(order.source, order.cache_key)
+        model = read_source(order.source, order.cache_key, order.cache is not None)
         go_on(self._stop)
         if order.output is not None:
             sources = model.file.paths if isinstance(model, OnnxModel) else ()

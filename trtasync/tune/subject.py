@@ -270,7 +270,7 @@ def _onnx_digest(path: Path) -> str:
         return ""  # opening it says so in better words
     from trtasync.plans.onnx_files import read_onnx
 
-    return read_onnx(path).digest()  # external weights too
+    return read_onnx(path, hashing=True).digest()  # external weights too
 
 
 def _digest(path: Path) -> str:
