@@ -141,6 +141,7 @@ def test_a_file_is_hashed_while_it_is_read(tmp_path: Path, size: int) -> None:
     content = Content(tmp_path / "m", hashing=True)
     with content.view() as view:
         assert view.tobytes() == data
+    assert content.hashed is not None
     assert content.hashed.digest() == hashlib.sha256(data).digest()
     content.let_go()
     with pytest.raises(ValueError, match="closed"):

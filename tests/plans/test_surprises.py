@@ -32,6 +32,7 @@ from trtasync.plans.cache import PlanCache
 from trtasync.plans.onnx_files import read_onnx
 from trtasync.runtimes.cuda import find_device
 from trtasync.runtimes.tensorrt.library import library
+from trtasync.system.stopping import Stop
 
 pytestmark = pytest.mark.anyio
 
@@ -181,7 +182,7 @@ async def test_a_slower_worker_takes_what_a_faster_one_has_built_anew(
     from trtasync.plans.plan import make_order
 
     order = make_order(GATHER, cache=tmp_path / "cache")
-    job = Job(order, threading.Event())
+    job = Job(order, Stop())
     first = job.run()
     assert not job.run(useless=first.checksum).cached  # both have found the first one useless
     built = gpu.builds.started
