@@ -1,26 +1,21 @@
 """Every example runs and prints what it promises; so does the code in the README and the docs."""
 
-import ast
-import inspect
 import logging
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import httpx
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save_model
 
 import trtasync
 from examples import fastapi_app, identity_network, resnet50
 from support import doubles
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.pages import ROOT, python_blocks, run_block, write_identity
 
 PROMISED = {
     "hello": r"2 and 2: the same with probability 1\.00\n2 and \d: the same with probability 0\.",
@@ -173,18 +168,6 @@ def test_the_demo_checks_every_answer() -> None:
     assert re.search(r"All [\d,]+ answers have the bits of the model run alone", output)
 
 
-def python_blocks(page: str) -> list[str]:
-    """The Python code in a Markdown file."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-
-
-async def run_block(block: str, names: dict[str, object]) -> None:
-    """Run code that may await outside of any function."""
-    running = eval(compile(block, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
-    if inspect.isawaitable(running):
-        await running
-
-
 def test_code_in_the_readme_runs(tmp_path: Path) -> None:
     blocks = [block for block in python_blocks("README.md") if "import trtasync" in block]
     assert len(blocks) == 2
@@ -200,17 +183,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path
-
-
-def write_identity(path: Path, axes: Sequence[int | str]) -> None:
-    """An ONNX file: x -> y, the same."""
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["y"])],
-        "identity",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, axes)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, axes)],
-    )
-    save_model(helper.make_model(graph), path)
 
 
 @pytest.mark.anyio
