@@ -3,17 +3,23 @@
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
+from anyio import to_thread
 from onnx import TensorProto, helper
 
 from support import doubles
-from tests.plans.support import mark, save, words
+from support.helpers import until
+from tests.plans.support import Attempt, contents, mark, save, words
 from trtasync import BuilderConfig, BuildError, BuildProgress, PlanError, build_plan
 from trtasync.plans import Phases
+from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.sources import OnnxModel
 from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.tensorrt.library import Library
 
@@ -173,6 +179,18 @@ async def test_what_is_double_in_the_file_and_float_in_the_plan_is_told(
     assert not [each for each in caplog.records if "float64" in each.getMessage()]
 
 
+def test_a_files_bytes_are_let_go_before_the_build(rtx: Library, tmp_path: Path) -> None:
+    model = OnnxModel(read_onnx(write(tmp_path / "m.onnx", "Relu")), None)
+    phases = Phases(None)
+    builder = phases.builder()
+    network = phases.network_of(builder, model, strongly_typed=True)
+    with pytest.raises(ValueError, match="closed"):
+        model.file.content.view()
+    config = phases.config(builder, ADA)
+    phases.add_profiles(builder, network, config, max_batch_size=4)
+    assert phases.serialize(builder, network, config).nbytes
+
+
 # -- builds ---------------------------------------------------------------------------------------
 
 
@@ -220,6 +238,8 @@ other = trt.Logger(trt.Logger.INTERNAL_ERROR)
 builder = trt.Builder(other)
 from trtasync import BuilderConfig
 from trtasync.plans import Phases
+from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.sources import OnnxModel
 phases = Phases(None)
 ours = phases.builder()
 def define(network, trt):
@@ -245,3 +265,38 @@ def test_where_another_logger_was_first_errors_are_told_all_the_same(rtx: Librar
         cwd=Path(__file__).parents[2],
     )
     words(done.stdout, "made no plan", "no optimization profile has been defined")
+
+
+async def test_who_calls_a_build_off_is_told_while_it_goes_on(rtx: Library, tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    heard: list[BuildProgress] = []
+
+    def hold(news: BuildProgress) -> None:
+        heard.append(news)
+        begun.set()
+        assert go_on.wait(20)
+
+    output = tmp_path / "out.plan"
+    model = write(tmp_path / "m.onnx", "Relu")
+    attempt = Attempt()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            attempt.run,
+            lambda: build_plan(
+                model, config=ADA, progress=hold, cache=tmp_path / "cache", output=output
+            ),
+        )
+        await to_thread.run_sync(begun.wait, 20)
+        attempt.scope.cancel()
+        await attempt.done.wait()
+        assert _builders()  # TensorRT has not noticed yet
+        go_on.set()
+    await until(lambda: not _builders())
+    assert attempt.scope.cancelled_caught
+    assert len(heard) == 1
+    assert not output.exists()
+    assert contents(tmp_path / "cache") == {}
+
+
+def _builders() -> list[str]:
+    return [each.name for each in threading.enumerate() if "trtasync" in each.name]

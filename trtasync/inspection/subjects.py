@@ -1,7 +1,6 @@
 """What a check runs: a model or a plan of it, on the backend it is for, without an engine."""
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from trtasync.model.profiles import Profile
 from trtasync.opening.loading import backend_for
 from trtasync.runtimes.plan_files import PlanFile, is_plan
 from trtasync.runtimes.trials import Subject, open_onnx, open_plan
+from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
     from trtasync.plans.row_note import RowNote
@@ -76,7 +76,7 @@ def choose(
         backend=chosen,
         batch_axes=batch_axes,
     )
-    built = Job(order, threading.Event()).run()
+    built = Job(order, Stop()).run()
     return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
 
 

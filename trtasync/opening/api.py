@@ -2,7 +2,6 @@
 
 import math
 import os
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from trtasync.rows import Batching, Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions
 from trtasync.system.free_memory import free_memory
+from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans import BuilderConfig, SharedCache
@@ -210,8 +210,10 @@ class Opening(AbstractAsyncContextManager[Engine, None]):
 
 async def _open_engine(options: EngineOptions) -> Engine:
     """Load the model in a thread, and make an engine of it in this loop."""
-    stop = threading.Event()
-    opened = await in_thread(lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.set)
+    stop = Stop()
+    opened = await in_thread(
+        lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.call_off
+    )
     try:
         return Engine(
             opened.name,
@@ -247,7 +249,7 @@ class _Opened:
                 closing.callback(lane.lane.close)
 
 
-def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
+def _open(options: EngineOptions, stop: Stop) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
     from trtasync.opening.judging import load_judged  # what judges is loaded with the first model
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from trtasync.runtimes import Backend
 from trtasync.runtimes.flavours import of_backend
 from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
+from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans import BuilderConfig
@@ -86,7 +86,7 @@ def engine_name(options: EngineOptions, backend: Backend) -> str:
     return "model" if isinstance(options.model, bytes) else backend.name
 
 
-def load(options: EngineOptions, stop: threading.Event) -> Loaded:
+def load(options: EngineOptions, stop: Stop) -> Loaded:
     """The model on the backend it is to run on.
 
     Args:
@@ -133,7 +133,7 @@ def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
     return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
 
 
-def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Loaded:
+def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
     """A model in memory; TensorRT gets it as a file that is gone afterwards."""
     kind = "plan" if is_plan_data(model) else "onnx"
     if kind == "onnx":
@@ -180,9 +180,7 @@ def _why_not_tensorrt() -> str:
     return ""
 
 
-def _load_plan(
-    file: PlanFile, options: EngineOptions, stop: threading.Event, axes: "AxisNames"
-) -> Backend:
+def _load_plan(file: PlanFile, options: EngineOptions, stop: Stop, axes: "AxisNames") -> Backend:
     from trtasync.runtimes import tensorrt
 
     return tensorrt.load(
@@ -204,7 +202,7 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
     return (0,) if options.devices is None else tuple(options.devices)
 
 
-def _build(path: Path, chosen: str, options: EngineOptions, stop: threading.Event) -> Loaded:
+def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
@@ -236,9 +234,7 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: threading.Even
         return _open_built(job, job.run(), options, stop)
 
 
-def _open_built(
-    job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
-) -> Loaded:
+def _open_built(job: "Job", built: "Built", options: EngineOptions, stop: Stop) -> Loaded:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
     from trtasync.plans.row_note import RowNote
     from trtasync.runtimes.tensorrt.engines import PlanRefused

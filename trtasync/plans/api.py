@@ -147,7 +147,7 @@ class OnnxParser(Protocol):
 
     num_errors: int
 
-    def parse(self, model: bytes, path: str) -> bool:
+    def parse(self, model: Any, path: str) -> bool:
         """`path` tells where external weights lie. False on failure; see `get_error`."""
 
     def get_error(self, index: int) -> ParserError: ...

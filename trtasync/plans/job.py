@@ -2,7 +2,6 @@
 
 import logging
 import platform
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +23,7 @@ from trtasync.plans.timing import TimingCacheFile, timing_file
 from trtasync.runtimes.cuda import Device, find_device
 from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.plan_files import PlanFile
-from trtasync.system.stopping import go_on
+from trtasync.system.stopping import Stop, go_on
 from trtasync.system.trust import Owner
 
 log = logging.getLogger("trtasync")
@@ -33,7 +32,7 @@ log = logging.getLogger("trtasync")
 class Job:
     """Carries out an order."""
 
-    def __init__(self, order: Order, stop: threading.Event):
+    def __init__(self, order: Order, stop: Stop):
         """Args:
         order: what to do.
         stop: set to have it end at its next step, with `Stopped`.
@@ -57,7 +56,7 @@ class Job:
         phases = self._phases()
         require_builder(phases.library)
         configuring.check(order.config, phases.library, phases.device is not None)
-        model = read_source(order.source, order.cache_key)
+        model = read_source(order.source, order.cache_key, order.cache is not None)
         go_on(self._stop)
         if order.output is not None:
             sources = model.file.paths if isinstance(model, OnnxModel) else ()
@@ -198,9 +197,9 @@ class Job:
         if timing is not None:
             timing.load_into(target)
         target.progress_monitor = make_monitor(phases.trt, watch)
-        go_on(self._stop)
         try:
-            with phases.library.journal.quietly(lambda: watch.stopped):  # it says that it was
+            # it says that it was stopped, at the end of a step that can be most of the build
+            with phases.library.journal.quietly(lambda: watch.stopped), self._stop.harmless():
                 plan = phases.serialize(builder, network, target)
         except BuildError:
             self._explain(watch)

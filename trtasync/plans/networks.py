@@ -66,7 +66,10 @@ def _call(lib: Library, network: NetworkDefinition, model: FunctionModel) -> obj
 def _parse(lib: Library, network: NetworkDefinition, model: OnnxModel) -> OnnxParser:
     mark = lib.journal.mark()
     parser = cast(FullTensorRT, lib.trt).OnnxParser(network, lib.logger)
-    if not parser.parse(model.file.data, str(model.file.path)):
+    with model.file.content.view() as content:
+        parsed = parser.parse(content, str(model.file.path))
+    model.file.content.let_go()  # the parser has its own copy
+    if not parsed:
         reason = problems_of(parser) or lib.journal.since(mark)
         raise BuildError(f"{lib.title} cannot parse {model.file.path}: {reason}.")
     graph = model.file.model.graph

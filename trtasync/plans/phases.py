@@ -127,7 +127,7 @@ class Phases:
                 of the parser, with node, operator and reason.
             BackendUnavailable: the `onnx` package is not installed.
         """
-        model = OnnxModel(read_onnx(read_path("path", path)), "")
+        model = OnnxModel(read_onnx(read_path("path", path)), None)
         return self.network_of(builder, model, strongly_typed)
 
     def network_of(

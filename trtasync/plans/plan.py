@@ -1,7 +1,6 @@
 """`build_plan`: from a model to a plan file, awaited."""
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
@@ -21,6 +20,7 @@ from trtasync.plans.progress import ProgressCallback
 from trtasync.plans.sources import Source, check_source
 from trtasync.rows.verdicts import Array
 from trtasync.runtimes.flavours import TENSORRT, of_backend
+from trtasync.system.stopping import Stop
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -74,8 +74,9 @@ async def build_plan(
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
 
-    It runs in a thread of its own. When the awaiting task is cancelled the build stops at its next
-    step; no file is ever left half-written.
+    It runs in a thread of its own. When the awaiting task is cancelled it is told at once; the
+    build itself stops at its next step, in the background, and writes nothing. No file is ever left
+    half-written.
 
     Args:
         source: path of an `.onnx` file (external weights beside it), or a function
@@ -114,7 +115,7 @@ async def build_plan(
     """
     from trtasync.plans.job import Job  # brings in TensorRT's side, which `import trtasync` leaves
 
-    stop = threading.Event()
+    stop = Stop()
     order = make_order(
         source,
         output=output,
@@ -130,7 +131,7 @@ async def build_plan(
         samples=samples,
         progress=progress,
     )
-    built = await in_thread(Job(order, stop).run, interrupt=stop.set)
+    built = await in_thread(Job(order, stop).run, interrupt=stop.call_off)
     return as_plan(built)
 
 

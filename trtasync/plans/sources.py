@@ -43,7 +43,7 @@ class OnnxModel:
     """An ONNX file; see `Model`."""
 
     file: OnnxFile
-    digest: str
+    digest: str | None
 
     @property
     def name(self) -> str:
@@ -102,19 +102,20 @@ def check_source(source: Any) -> None:
         )
 
 
-def read_source(source: Source, cache_key: str | None) -> OnnxModel | FunctionModel:
+def read_source(source: Source, cache_key: str | None, kept: bool) -> OnnxModel | FunctionModel:
     """Read a model as far as that goes without TensorRT. In a thread: it may be gigabytes.
 
     Args:
         source: path of an ONNX file, or a network function.
         cache_key: what the user says identifies the network; for a file beside its content.
+        kept: there is a cache, for which a digest is needed.
 
     Raises:
         BuildError: the file cannot be read.
     """
     if isinstance(source, (str, PathLike)):
-        file = read_onnx(read_path("the model", source))
-        return OnnxModel(file, _digest(file.digest(), cache_key))
+        file = read_onnx(read_path("the model", source), hashing=kept)
+        return OnnxModel(file, _digest(file.digest(), cache_key) if kept else None)
     return FunctionModel(source, None if cache_key is None else _digest("function", cache_key))
 
 

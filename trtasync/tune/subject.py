@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import platform
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from trtasync.opening.loading import EngineOptions, backend_for
 from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import is_plan
 from trtasync.system.cores import cores
+from trtasync.system.stopping import Stop
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
 
@@ -118,11 +118,11 @@ async def _examine_file(
             given = read_options(opened, options)
         else:
             digest = await in_thread(lambda: _onnx_digest(path))
-    stop = threading.Event()
+    stop = Stop()
     look = await _look(
         lambda: load_judged(replace(given, model=opened), stop)[0],
         how,
-        interrupt=stop.set,
+        interrupt=stop.call_off,
         given=given,
     )
     identity = {
@@ -195,7 +195,7 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
 async def _look(
     make: Callable[[], Backend],
     how: Settings,
-    interrupt: Callable[[], None] | None = None,
+    interrupt: Callable[[], object] | None = None,
     given: EngineOptions | None = None,
 ) -> dict[str, Any]:
     """What a backend says of itself; it is closed again."""
@@ -270,7 +270,7 @@ def _onnx_digest(path: Path) -> str:
         return ""  # opening it says so in better words
     from trtasync.plans.onnx_files import read_onnx
 
-    return read_onnx(path).digest()  # external weights too
+    return read_onnx(path, hashing=True).digest()  # external weights too
 
 
 def _digest(path: Path) -> str:
