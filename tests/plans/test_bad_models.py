@@ -192,7 +192,7 @@ async def test_a_type_that_tensorrt_has_not_is_named(machine: Machine, tmp_path:
     node = helper.make_node("Identity", ["x"], ["y"])
     model = save(tmp_path / "m.onnx", helper.make_graph([node], "g", values[:1], values[1:]))
     words(
-        await refused(machine, model, tmp_path), "m.onnx", "TensorRT data type", "UNSUPPORTED_NODE"
+        await refused(machine, model, tmp_path), "m.onnx", "a data type that this TensorRT has not"
     )
 
 
