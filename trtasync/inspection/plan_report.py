@@ -163,7 +163,7 @@ def inspect_plan(
         verbosity=_name(engine.profiling_verbosity),
         layer_count=engine.num_layers,
         layers=layers,
-        planned=_planned(plan, _measured(lib, engine, plan, gpu, sizes), streams, sizes),
+        planned=_planned(lib, plan, _measured(lib, engine, plan, gpu, sizes), streams, sizes),
     )
 
 
@@ -202,7 +202,7 @@ def _measured(
 
 
 def _planned(
-    plan: PlanSpec, sizes: Sizes, streams: int, batch_sizes: tuple[int, ...]
+    lib: Library, plan: PlanSpec, sizes: Sizes, streams: int, batch_sizes: tuple[int, ...]
 ) -> PlannedMemory:
     shared = {index for index, o in enumerate(plan.spec.outputs) if o.name in plan.aliases}
     outputs = [size for index, size in enumerate(sizes.outputs) if index not in shared]
@@ -210,7 +210,9 @@ def _planned(
     pinned = sum(map(aligned, (*sizes.inputs.values(), *sizes.outputs)))
     reached = plan.reached(batch_sizes)
     rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in reached}
-    contexts = len(reached) + len(batch_sizes) * len(rows)
+    contexts = len(reached)
+    if not lib.flavour.is_rtx:
+        contexts += len(batch_sizes) * len(rows)
     return PlannedMemory(
         streams=streams,
         max_batch_size=batch_sizes[-1],

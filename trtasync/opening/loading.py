@@ -181,6 +181,7 @@ def _why_not_tensorrt() -> str:
 
 
 def _load_plan(file: PlanFile, options: EngineOptions, stop: Stop, axes: "AxisNames") -> Backend:
+    from trtasync.plans.kernel_files import KernelFiles
     from trtasync.runtimes import tensorrt
 
     return tensorrt.load(
@@ -193,6 +194,7 @@ def _load_plan(file: PlanFile, options: EngineOptions, stop: Stop, axes: "AxisNa
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             axes=axes,
+            kernels=None if options.cache is False else KernelFiles(file),
             stop=stop,
         ),
     )

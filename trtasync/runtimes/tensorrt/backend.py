@@ -31,6 +31,7 @@ from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.batch_ranges import default_sizes, demand_allowed, written
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.engines import deserialize
+from trtasync.runtimes.tensorrt.kernels import KernelStore, kernels_of
 from trtasync.runtimes.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.runtimes.tensorrt.library import Library, library_of, make_runtime
 from trtasync.runtimes.tensorrt.plans import AxisNames, PlanSpec, read_plan
@@ -67,6 +68,7 @@ class TensorRTOptions:
             default.
         padding: input name -> rule; its sizes are kept warm.
         axes: tensor name -> its axes as the model file names them; a plan has no names.
+        kernels: keeps what TensorRT for RTX compiles; None for nothing.
         stop: set to end the opening at its next step, with `Stopped` and nothing left behind.
     """
 
@@ -77,6 +79,7 @@ class TensorRTOptions:
     inline_bytes: int | None = None
     padding: Mapping[str, Pad]
     axes: AxisNames = field(default_factory=dict)
+    kernels: KernelStore | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -127,6 +130,9 @@ class TensorRTBackend:
         self._runtime: object | None = runtime  # engines live no longer than it
         self._plan = plan
         self._engines = engines
+        self._kernels = [
+            kernels_of(lib, engine, device, options.kernels) for device, engine in engines
+        ]
         self._options = options
         self._sizes: tuple[int, ...] = ()
         threads = options.copy_threads
@@ -147,7 +153,8 @@ class TensorRTBackend:
     def trial(self) -> PlanTrial:
         """See `Backend.trial`. On the first device."""
         device, engine = self._engines[0]
-        return PlanTrial(self._lib, engine, self._plan, device, self._options.stop)
+        stop, kernels = self._options.stop, self._kernels[0]
+        return PlanTrial(self._lib, engine, self._plan, device, stop, kernels)
 
     @property
     def possible_batch_sizes(self) -> Sequence[int] | None:
@@ -273,7 +280,7 @@ class TensorRTBackend:
         )
         lanes: list[TensorRTLane] = []
         try:
-            for device, engine in self._engines:
+            for (device, engine), kernels in zip(self._engines, self._kernels, strict=True):
                 for _ in range(streams):
                     lane = TensorRTLane(
                         len(lanes),
@@ -283,8 +290,11 @@ class TensorRTBackend:
                         device,
                         lane_options,
                         self._threads,
+                        kernels,
                     )
                     lanes.append(lane)
+                if kernels is not None:
+                    kernels.keep()
         except BaseException:
             with ExitStack() as closing:
                 for lane in lanes:
@@ -346,6 +356,7 @@ class TensorRTBackend:
             closing.callback(self._threads.close)
 
     def _free_engines(self) -> None:
+        self._kernels.clear()
         while self._engines:
             device, engine = self._engines.pop()
             device.enter_to_free()

@@ -3,15 +3,23 @@
 import mmap
 from typing import Any
 
-from trtasync.errors import CudaError, PlanError
+from trtasync.errors import BackendUnavailable, CudaError, PlanError
 from trtasync.runtimes.cuda import Device
-from trtasync.runtimes.flavours import Flavour, of_plan
+from trtasync.runtimes.flavours import TENSORRT, Flavour, of_plan
 from trtasync.runtimes.plan_files import HEADER_BYTES, PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine, Runtime
 from trtasync.runtimes.tensorrt.library import Library, of_other_flavour
 
 OUT_OF_MEMORY = ("out of memory", "outofmemory", "requested amount of gpu memory")
 """What TensorRT's words hold, in small letters, when the device was full."""
+
+
+REFUSED_GPU = "cannot run on this GPU"
+"""What TensorRT for RTX says of a GPU that it does not support, or that the plan is not for."""
+
+SUPPORTED_GPUS = (
+    "compute capability 8.0, 8.6, 8.9, 12.0 and above, and 7.5 if a plan is built for it"
+)
 
 
 class PlanRefused(PlanError):
@@ -25,6 +33,7 @@ def deserialize(lib: Library, runtime: Runtime, plan: PlanFile, device: Device) 
         PlanError: with TensorRT's own words, and with the versions where they can be told.
         CudaError: the device has no room for its weights.
         DeviceLost: the device is gone.
+        BackendUnavailable: this TensorRT runs on no such GPU.
     """
     try:
         with (
@@ -58,6 +67,11 @@ def deserialize_bytes(
     return engine
 
 
+def _capabilities(lib: Library) -> Any:
+    """What plans can be built for; TensorRT has no such list."""
+    return getattr(lib.trt, "ComputeCapability", None)
+
+
 def _look_at(plan: Any) -> tuple[Flavour | None, int]:
     """Whose plan a buffer seems to be, and how many bytes it has.
 
@@ -77,6 +91,12 @@ def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> 
             f"or choose another one (devices=). TensorRT: {words}."
         )
     major, minor = device.capability
+    if REFUSED_GPU in words and not hasattr(_capabilities(lib), f"SM{major}{minor}"):
+        return BackendUnavailable(
+            f"{lib.title} does not run on {device.name} (compute capability {major}.{minor}), by "
+            f"NVIDIA's decision: it runs on {SUPPORTED_GPUS}. For this GPU use TensorRT: "
+            f"{TENSORRT.needs}. Its words: {words}."
+        )
     return PlanRefused(
         f"{lib.title} cannot read {name} on {device.name} (compute capability "
         f"{major}.{minor}): {words}. A plan runs on the TensorRT version and the GPU model it was "
