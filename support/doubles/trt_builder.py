@@ -34,7 +34,7 @@ from support.doubles.trt_build import Build
 from support.doubles.trt_config import IBuilderConfig, IOptimizationProfile
 from support.doubles.trt_context import Hooks, violations
 from support.doubles.trt_enums import NetworkDefinitionCreationFlag
-from support.doubles.trt_names import ILogger, Logging, Numbered, demand
+from support.doubles.trt_names import Logging, Numbered, demand
 from support.doubles.trt_network import INetworkDefinition
 from support.doubles.trt_timing import IHostMemory
 
@@ -48,10 +48,9 @@ class Builder(Logging):
     _network_type: type[INetworkDefinition] = INetworkDefinition
 
     def __init__(self, logger: Any):
-        demand(logger, ILogger)
+        self._listen_to(logger)
         if not Hooks.answered():
             violations.append("segfault: Builder was made before CUDA answered any call")
-        self._logger = logger
         if trt_builds.current().no_builder:
             self._refuse("CUDA initialization failure with error: 35")
             raise TypeError("pybind11::init(): factory function returned nullptr")

@@ -34,12 +34,11 @@ class Runtime(Logging):
     engine_host_code_allowed = False
 
     def __init__(self, logger: Any):
-        names.demand(logger, names.ILogger)
+        self._listen_to(logger)
         if not Hooks.answered():
             violations.append("segfault: Runtime was made before CUDA answered any call")
         if Hooks.room() < 0:
             raise TypeError("pybind11::init(): factory function returned nullptr")
-        self._logger = logger
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> Any:
         """None, with a log line, when it is no plan for this version and GPU."""

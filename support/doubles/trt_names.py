@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from support.doubles import trt_builds
+
 
 class Pybind(enum.EnumMeta):
     """Of an enum as pybind11 makes them: it has members, and holds none."""
@@ -153,6 +155,17 @@ class Logging:
     """Says why something is refused, to the logger that the runtime was given."""
 
     _logger: Any
+
+    def _listen_to(self, logger: Any) -> None:
+        """A second logger is warned: what TensorRT says of itself goes to the first."""
+        demand(logger, ILogger)
+        self._logger = logger
+        if trt_builds.current().first_logger(logger) is not logger:
+            self._say(
+                "The logger passed into a constructor differs from one already registered for an "
+                "existing builder, runtime, or refitter. TensorRT maintains only a single logger.",
+                ILogger.Severity.WARNING,
+            )
 
     def _refuse(self, words: str) -> bool:
         return self._say(words, ILogger.Severity.ERROR)

@@ -149,7 +149,7 @@ class ITensor:
 
     def _has_dimension(self, index: int) -> bool:
         known = range(len(self._given_or_inferred()[0]))
-        return self._network._is_in("ITensor::getDimensionName", index, known)
+        return bool(self._network._is_in("ITensor::getDimensionName", index, known))
 
 
 class ILayer:

@@ -61,7 +61,7 @@ class Genuine:
 
 
 @contextmanager
-def machine(version: str) -> Iterator[Machine]:
+def machine_with(version: str) -> Iterator[Machine]:
     """Let the product find a double of this version, or the genuine builder."""
     if version != library.PACKAGE:
         with doubles.install(version=version) as installed:

@@ -1,11 +1,11 @@
-"""Other people's models through `build_plan` on the genuine builder, for GPUs that nobody has.
+"""Other people's models through `build_plan` on NVIDIA's own builder, for GPUs that nobody has.
 
 What is asked: a plan comes out, or one clear sentence does.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,9 @@ import numpy as np
 import onnx
 
 from tests.genuine.library import installed
+from tests.judgements import Judgement, Outcome
+from tests.onnx_backend.cases import Case
+from tests.oracles import Feed
 from tests.real_models.packages import Model
 from tests.real_models.suite import Way, file_of, requests
 from trtasync import BuilderConfig, Profile, Shapes, TrtasyncError, build_plan
@@ -21,67 +24,78 @@ from trtasync import BuilderConfig, Profile, Shapes, TrtasyncError, build_plan
 CONFIG = BuilderConfig(compute_capabilities=["8.9"])
 
 LONGEST = 700
-"""Letters of a sentence; what TensorRT itself says of a model can be thousands."""
+"""Letters of a sentence; what the parser itself says of a model can be thousands."""
+
+SOURCE_CODE = re.compile(r"Assertion failed|&& \"|creator|gave no reason")
+"""What is no sentence for a user."""
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """What came of one model.
+class Subject:
+    """A model to be built.
 
     Attributes:
         name: of the model.
-        refusal: the sentence, with the error's class before it; "" where a plan was built.
+        path: its file.
+        shapes: what is known of its inputs' shapes.
     """
 
     name: str
-    refusal: str
-
-    @property
-    def faults(self) -> list[str]:
-        """What is wrong with the sentence."""
-        told = {
-            "more than one line": not self.refusal.isprintable(),
-            f"more than {LONGEST} letters": len(self.refusal) > LONGEST,
-            "no reason": "gave no reason" in self.refusal,
-            "an expression of TensorRT's source": bool(
-                re.search(r"Assertion failed|&& \"|creator", self.refusal)
-            ),
-        }
-        return [f"{self.name}: {fault}: {self.refusal}" for fault, is_so in told.items() if is_so]
+    path: Path
+    shapes: Mapping[str, Shapes] = field(default_factory=dict)
 
 
-def sweep(models: Iterable[tuple[str, Path, Mapping[str, Shapes]]]) -> Iterator[Swept]:
-    """Build each: (name, file, what is known of its shapes)."""
+def sweep(subjects: Iterable[Subject]) -> Iterator[Judgement]:
+    """Build each. RIGHT is a plan, REFUSED a sentence, UNCLEAR what is no such thing."""
     with installed(), TemporaryDirectory() as folder:
-        for name, path, shapes in models:
-            yield Swept(name, anyio.run(_refusal, path, shapes, Path(folder) / "m.plan"))
+        output = Path(folder) / "model.plan"
+        for subject in subjects:
+            text = anyio.run(_refusal, subject, output)
+            clear = text.isprintable() and len(text) < LONGEST and not SOURCE_CODE.search(text)
+            refused = Outcome.REFUSED if clear else Outcome.UNCLEAR
+            outcome = refused if text else Outcome.RIGHT
+            yield Judgement(subject.name, outcome, "build", text)
 
 
-async def _refusal(path: Path, shapes: Mapping[str, Shapes], output: Path) -> str:
+async def _refusal(subject: Subject, output: Path) -> str:
     try:
-        profiles = [Profile(shapes)] if shapes else ()
-        await build_plan(path, config=CONFIG, output=output, cache=False, profiles=profiles)
+        await build_plan(
+            subject.path,
+            config=CONFIG,
+            output=output,
+            cache=False,
+            profiles=[Profile(subject.shapes)] if subject.shapes else (),
+        )
     except TrtasyncError as error:
         return f"{type(error).__name__}: {error}"
     return ""
 
 
-def of_the_onnx_package() -> list[tuple[str, Path, Mapping[str, Shapes]]]:
+def of_the_onnx_package() -> list[Subject]:
     """The model files in it, named as their tests."""
     data = Path(onnx.__file__).parent / "backend" / "test" / "data"
     files = sorted(data.rglob("*.onnx"))
-    names = (path.parent.name if path.stem == "model" else path.stem for path in files)
-    return [(name, path, {}) for name, path in zip(names, files, strict=True)]
+    return [Subject(f.parent.name if f.stem == "model" else f.stem, f) for f in files]
 
 
-def of_real_life(models: Iterable[Model]) -> Iterator[tuple[str, Path, Mapping[str, Shapes]]]:
+def of_cases(cases: Iterable[Case]) -> Iterator[Subject]:
+    """Models that the package makes when asked; each is written when it is taken."""
+    with TemporaryDirectory() as folder:
+        for case in cases:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(case.model.SerializeToString())
+            yield Subject(case.name, path)
+
+
+def of_real_life(models: Iterable[Model]) -> Iterator[Subject]:
     """Models that were fetched, with the shapes of what they are asked."""
     for model in models:
         way = Way.LENGTHS if len(model.lengths) > 1 else Way.SHAPE
-        yield model.name, file_of(model), _ranges(file_of(model), requests(model, way))
+        path = file_of(model)
+        yield Subject(model.name, path, _ranges(path, requests(model, way)))
 
 
-def _ranges(path: Path, feeds: list[dict[str, np.ndarray]]) -> dict[str, Shapes]:
+def _ranges(path: Path, feeds: Sequence[Feed]) -> dict[str, Shapes]:
     """Of inputs with free axes, from the smallest request to the largest."""
     graph = onnx.load(str(path), load_external_data=False).graph
     free = {

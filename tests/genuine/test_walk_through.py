@@ -10,7 +10,7 @@ import pytest
 
 from examples import identity_network
 from tests.genuine import library
-from tests.genuine.machines import machine
+from tests.genuine.machines import machine_with
 from tests.pages import python_blocks, run_block, write_identity
 
 pytestmark = pytest.mark.genuine_builder
@@ -54,7 +54,7 @@ def test_every_block_of_the_build_runs(elsewhere: Path) -> None:
         for block in blocks:
             await run_block(block, names)
 
-    with machine(library.PACKAGE):
+    with machine_with(library.PACKAGE):
         anyio.run(walk)
     for plan in (names["blob"], (elsewhere / "model.plan").read_bytes()):
         assert bytes(plan).startswith(PLAN_OF_RTX)  # type: ignore[call-overload]  # a buffer
@@ -84,7 +84,7 @@ def test_the_identity_network_is_built_without_a_gpu_by_both_halves(
 def test_the_file_of_the_identity_network_is_loaded_and_not_built_again(tmp_path: Path) -> None:
     """As far as a GPU is needed: the library refuses this one, and says why."""
     path = tmp_path / "identity.plan"
-    with machine(library.PACKAGE) as gpu:
+    with machine_with(library.PACKAGE) as gpu:
         anyio.run(identity_network.our_plan, path)
         whole = path.read_bytes()
         with pytest.raises(Exception, match="cannot read") as caught:

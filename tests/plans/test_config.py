@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from support import doubles
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.support import ELEVEN, GATHER, TEN, VERSIONS, flag, looks_up, target_of, words
 from trtasync import BuilderConfig, InvalidInput, build_plan
 from trtasync.plans import Phases
@@ -129,12 +130,12 @@ async def test_the_config_of_a_build_is_the_one_that_was_given(gpu: Installed) -
 )
 @pytest.mark.anyio
 async def test_an_unknown_name_is_refused_with_those_there_are(
-    gpu: Installed, options: dict[str, Any], wanted: list[str]
+    machine: Machine, options: dict[str, Any], wanted: list[str]
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         await build_plan(GATHER, config=BuilderConfig(**options))
-    words(str(caught.value), gpu.trt.__version__, *wanted)
-    assert gpu.builds.started == 0
+    words(str(caught.value), machine.trt.__version__, *wanted)
+    assert machine.builds.started == 0
 
 
 def test_a_source_that_eleven_has_dropped_is_known_to_ten() -> None:

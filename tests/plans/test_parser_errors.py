@@ -14,6 +14,7 @@ Code = Enum("Code", ["INVALID_NODE", "UNSUPPORTED_NODE"])
 PLUGIN = 'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
 DILATIONS = '(dilations[i] == 1) && "This version of TensorRT does not support dilations."'
 OLD = "Assertion failed: ctx->getOpsetVersion() >= 7: Pre-opset 7 broadcasting is unsupported"
+TYPE = 'convertDtype(a, &b) && "Failed to convert ONNX date type to TensorRT data type."'
 WEIGHTS = (
     "Failed to import initializer: Assertion failed: ctx->f().convert(a, &b): Failed to import it"
 )
@@ -64,9 +65,11 @@ def test_operators_are_grouped_and_named_once() -> None:
         Said("false", "NonZero", 3, "a"),
         Said(PLUGIN, "Mine", 4, kind=Code.INVALID_NODE),
         Said("No importer registered for op: NonZero.", "NonZero", 7),
+        Said("NonZero plugin creator version 1 was not found in plugin registry", "NonZero", 8),
+        Said("failed to load LinearAttention plugin", "Mine", 9),
         Said("false", "NonZero", 3, "a"),
     )
-    assert problems_of(parser) == f"{UNSUPPORTED}: NonZero (node 3 'a', 7), Mine (node 4)"
+    assert problems_of(parser) == f"{UNSUPPORTED}: NonZero (node 3 'a', 7, 8), Mine (node 4, 9)"
 
 
 def test_many_nodes_and_many_operators_are_counted() -> None:
@@ -83,6 +86,7 @@ def test_many_nodes_and_many_operators_are_counted() -> None:
         (DILATIONS, "This version of TensorRT does not support dilations"),
         (OLD, "Pre-opset 7 broadcasting is unsupported"),
         (WEIGHTS, "Failed to import it"),
+        (TYPE, "an input is of a data type that this TensorRT has not"),
         ("Failed to parse the ONNX model.", "Failed to parse the ONNX model"),
         ("two\nlines\n", "two lines"),
         ("x" * 999, f"{'x' * LONGEST_REASON}..."),

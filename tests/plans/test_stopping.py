@@ -11,6 +11,7 @@ import pytest
 
 from support.doubles import Installed
 from support.helpers import until
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
     Attempt,
@@ -120,13 +121,13 @@ async def test_a_deadline_stops_a_build(gpu: Installed, tmp_path: Path) -> None:
 
 
 async def test_a_build_that_was_cancelled_before_it_began_does_not_begin(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     attempt = Attempt()
     attempt.scope.cancel()
     await attempt.run(building(tmp_path))
     assert attempt.scope.cancelled_caught
-    assert gpu.builds.finished == 0
+    assert machine.builds.finished == 0
     assert contents(tmp_path) == {}
 
 

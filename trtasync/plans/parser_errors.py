@@ -18,8 +18,16 @@ LONGEST_REASON = 200
 
 UNSUPPORTED = "not supported by this TensorRT"
 
-_UNKNOWN_OPERATOR = re.compile("false|No importer registered|Plugin not found")
+_UNKNOWN_OPERATOR = re.compile(
+    r"false|No importer registered|Plugin not found|failed to load \w+ plugin"
+    r"|\w+ plugin creator .*not found"
+)
 """What is said of a node whose operator the parser has not."""
+
+_UNKNOWN_TYPE = re.compile("Failed to convert ONNX dat[ae] type")
+"""What is said of an input; `date` is the parser's own."""
+
+UNKNOWN_TYPE = "an input is of a data type that this TensorRT has not"
 
 _QUOTED = re.compile(r'&& "(.+)"', re.DOTALL)
 _ASSERTION = re.compile(r"Assertion failed: .+?[^:]:(?!:)\s+(.+)", re.DOTALL)
@@ -58,7 +66,7 @@ def _reason(error: ParserError, operator: str) -> str:
     text = error.desc()
     if operator and _UNKNOWN_OPERATOR.match(_words_of(text)):
         return UNSUPPORTED
-    reason = one_line(_words_of(text)).rstrip(".")
+    reason = UNKNOWN_TYPE if _UNKNOWN_TYPE.search(text) else one_line(_words_of(text)).rstrip(".")
     if len(reason) > LONGEST_REASON:
         reason = f"{reason[:LONGEST_REASON]}..."
     return f"{reason} [{getattr(error.code(), 'name', error.code())}]"

@@ -311,5 +311,21 @@ def a_builder_without_a_logger(t: Trial) -> None:
     t.attempt("Builder(None)", lambda: t.trt.Builder(None))
 
 
+def a_second_logger(t: Trial) -> None:
+    class Second(t.trt.ILogger):  # type: ignore[name-defined, misc]  # known at run time only
+        def __init__(self) -> None:
+            t.trt.ILogger.__init__(self)
+            self.lines: list[str] = []
+
+        def log(self, severity: Any, msg: str) -> None:
+            self.lines.append(msg)
+
+    second = t.keep(Second())
+    builder = t.attempt("Builder()", lambda: t.trt.Builder(second))
+    network = builder.create_network(0)
+    t.attempt("add_input", lambda: network.add_input("x", t.trt.DataType.FLOAT, (-2,)))
+    t.attempt("the second has heard", lambda: bool(second.lines))
+
+
 def a_parser_without_a_network(t: Trial) -> None:
     t.attempt("OnnxParser(None)", lambda: t.trt.OnnxParser(None, None))

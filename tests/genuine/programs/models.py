@@ -4,6 +4,8 @@ Not among them: a second parser that parses into a network where one has parsed.
 process (TensorRT for RTX 1.7).
 """
 
+from typing import Any
+
 import numpy as np
 
 from tests.genuine.trial import F32, RANGE, Trial, model, node, value
@@ -273,10 +275,10 @@ def a_scalar(t: Trial) -> None:
 def a_branch(t: Trial) -> None:
     from onnx import helper
 
-    def branch(operator: str) -> object:
+    def branch(operator: str) -> Any:
         return helper.make_graph([node(operator, outputs="z")], operator, [], [value("z")])
 
-    branches = {"then_branch": branch("Relu"), "else_branch": branch("Sigmoid")}
+    branches: dict[str, Any] = {"then_branch": branch("Relu"), "else_branch": branch("Sigmoid")}
     built(t, model(node("If", "c", **branches), weights={"c": np.array(True)}))
 
 
