@@ -1,5 +1,6 @@
 """Machines that can build: with a double of TensorRT, or with NVIDIA's own builder."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from support import doubles
+from support.doubles import trt_builds
 from support.doubles.world import World
 from tests.genuine import library
 
@@ -81,14 +83,17 @@ def machine_with(version: str) -> Iterator[Machine]:
 
 @contextmanager
 def _counted(builder: Any) -> Iterator[Counted]:
-    """Count what a class of builders builds."""
+    """Count what a class of builders builds, and note it where the doubles do."""
     counts, build = Counted(), builder.build_serialized_network
 
     def counting(self: Any, network: Any, config: Any) -> Any:
         counts.started += 1
+        trt_builds.note(f"start {os.getpid()} {network.name}")
         plan = build(self, network, config)
         counts.finished += plan is not None
         counts.failed += plan is None
+        how = "failed" if plan is None else "end"
+        trt_builds.note(f"{how} {os.getpid()} {network.name}")
         return plan
 
     with patch.object(builder, "build_serialized_network", counting):
