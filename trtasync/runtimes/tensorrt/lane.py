@@ -17,6 +17,7 @@ from trtasync.runtimes import Times
 from trtasync.runtimes.cuda import NOT_READY, CaptureFailed, Device, Graph, Stream, capture
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.contexts import Context
+from trtasync.runtimes.tensorrt.kernels import Kernels
 from trtasync.runtimes.tensorrt.launches import Launch, WholeGraph
 from trtasync.runtimes.tensorrt.library import Library
 from trtasync.runtimes.tensorrt.memory import LaneMemory
@@ -87,8 +88,12 @@ class TensorRTLane:
         device: Device,
         options: LaneOptions,
         threads: CopyThreads,
+        kernels: Kernels | None = None,
     ):
         """Make everything, run and capture every warm shape once. In a thread: it takes seconds.
+
+        With kernels compiled here every context costs a gigabyte of host memory and more (seen by
+        users of TensorRT for RTX 1.4), so there is one per profile and none per shape.
 
         Raises:
             PlanError: the plan does not run.
@@ -103,6 +108,7 @@ class TensorRTLane:
         self._gpu = device
         self._options = options
         self._threads = threads
+        self._kernels = kernels
         self._stream: Stream | None = None
         self._contexts: dict[int, Context] = {}
         self._memory: LaneMemory | None = None
@@ -162,6 +168,7 @@ class TensorRTLane:
             self._plan.profiles[profile],
             self._gpu,
             self.stream,
+            self._kernels,
         )
 
     def _bind(self, context: Context) -> None:
@@ -170,13 +177,20 @@ class TensorRTLane:
         context.bind(memory.addresses, memory.room, memory.arena, memory.growing)
 
     def _warm_up(self, layout: Layout, rows: int) -> None:
-        """Give a shape its own context, run it once (the first run allocates), capture it."""
+        """Give a shape its own context, run it once (the first run allocates), capture it.
+
+        A context that has to serve other shapes, too, is only run: a graph knows what the context
+        was when it was captured.
+        """
         numbers = self._plan.numbers(layout, rows)
         profile = self._plan.profile_for(numbers)
         if profile is None:
             return  # `admit` refuses such requests
-        context = self._context(profile.index)
-        self._bind(context)
+        context = self._contexts[profile.index]
+        if self._kernels is None:
+            context = self._context(profile.index)
+            self._bind(context)
+        go_on(self._options.stop)
         try:
             self._preparation.demand_rows(rows, context.shape(numbers))
             context.enqueue(self.stream.handle)
@@ -187,6 +201,13 @@ class TensorRTLane:
         copies_inside = self._copies_inside(layout, context)
         self._warm[key] = _Warm(context, None)
         if not self._options.graphs or self._sizes.dynamic or layout.values:
+            return
+        if self._kernels is not None and not self._plan.is_fixed:
+            return
+        if not context.capturable(self.stream.handle):
+            log.info(
+                "lane %d: TensorRT says that a batch of %d rows is no graph", self._index, rows
+            )
             return
         try:
             # of the network alone: also for slots of other lanes, and rows that lie elsewhere
