@@ -114,7 +114,7 @@ async def cross(
         assert same(await engine.infer(row(7)), row(14)), victim.where
     await until(lambda: engine.statistics().in_flight == 0, 5)
     check_at_rest(engine)
-    assert engine._core.pump.is_idle(), victim.where
+    assert engine._core.failing.is_idle(), victim.where
 
 
 async def every_line(
