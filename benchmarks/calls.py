@@ -127,21 +127,21 @@ async def on_cpu() -> AsyncIterator[trtasync.Engine]:
 @asynccontextmanager
 async def with_graphs() -> AsyncIterator[trtasync.Engine]:
     """TensorRT's double: on a GPU where there is one, else on the double of CUDA."""
-    from tests.gpu.hardware import gpus
+    from support.gpu.hardware import gpus
 
     if gpus():
         from benchmarks.gpu.systems import ours
         from benchmarks.gpu.works import tiny_work
-        from tests.gpu.hardware import enter
-        from tests.gpu.plans import use_double
+        from support.gpu.hardware import enter
+        from support.gpu.plans import use_double
 
         use_double()
         enter()
         async with ours(tiny_work(), streams=2) as engine:
             yield engine
         return
-    from tests import doubles
-    from tests.doubles import models
+    from support import doubles
+    from support.doubles import models
 
     batches = [((1, COLUMNS), (MAX_BATCH_SIZE, COLUMNS), (MAX_BATCH_SIZE, COLUMNS))]
     x = models.Tensor("x", np.float32, (-1, COLUMNS), batches)

@@ -18,7 +18,7 @@ from benchmarks.gpu.yardsticks import reference
 from benchmarks.load import open_loop
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
-from tests.gpu.resnet import ResNet50
+from support.gpu.resnet import ResNet50
 from trtasync.measure.runs import on_loop
 
 STREAMS = 3

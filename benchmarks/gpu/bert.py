@@ -28,10 +28,10 @@ from benchmarks.gpu.systems import load
 from benchmarks.load import Sample
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
-from tests.gpu.bert import ANSWER, BASE, DTYPE, IDS, MASK, Bert, Size
-from tests.gpu.hardware import Array
-from tests.gpu.kernels import Kernel
-from tests.gpu.plans import BUCKETS, bert_plan, opened
+from support.gpu.bert import ANSWER, BASE, DTYPE, IDS, MASK, Bert, Size
+from support.gpu.hardware import Array
+from support.gpu.kernels import Kernel
+from support.gpu.plans import BUCKETS, bert_plan, opened
 from trtasync import Pad
 from trtasync.core.metrics import BatchRecord
 from trtasync.engine import watch
@@ -55,7 +55,7 @@ SEED = 3
 
 
 class Model(Protocol):
-    """What is measured; `tests.gpu.bert.Bert` on a GPU."""
+    """What is measured; `support.gpu.bert.Bert` on a GPU."""
 
     size: Size
 

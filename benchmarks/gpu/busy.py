@@ -18,8 +18,8 @@ from benchmarks.gpu.yardsticks import Lane, reference
 from benchmarks.load import busy_thread
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
-from tests.gpu.hardware import new_stream
-from tests.gpu.resnet import ResNet50
+from support.gpu.hardware import new_stream
+from support.gpu.resnet import ResNet50
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
 from benchmarks.load import PERCENTILES, Sample
-from tests.gpu.hardware import Array, enter, new_stream
-from tests.gpu.plans import LARGEST
+from support.gpu.hardware import Array, enter, new_stream
+from support.gpu.plans import LARGEST
 from trtasync.measure.statistics import percentiles
 from trtasync.measure.window import timed
 

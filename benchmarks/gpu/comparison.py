@@ -10,7 +10,7 @@ from benchmarks.gpu.works import CLIENTS, Work
 from benchmarks.gpu.yardsticks import Lane, reference
 from benchmarks.load import Sample
 from benchmarks.report import cell_name
-from tests.gpu.hardware import Array, new_stream
+from support.gpu.hardware import Array, new_stream
 
 WARM_UP = 0.4
 

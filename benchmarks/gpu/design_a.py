@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
 from benchmarks.load import PERCENTILES, Sample
-from tests.gpu.hardware import Array, enter
+from support.gpu.hardware import Array, enter
 from trtasync.measure.statistics import percentiles
 from trtasync.measure.window import timed
 

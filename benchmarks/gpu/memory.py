@@ -13,7 +13,7 @@ import anyio
 from benchmarks.gpu.results import begin, save
 from benchmarks.gpu.systems import ours
 from benchmarks.gpu.works import CLIENTS, Work, tiny_work
-from tests.gpu.hardware import (
+from support.gpu.hardware import (
     Array,
     Ledger,
     free_bytes,
@@ -22,8 +22,8 @@ from tests.gpu.hardware import (
     synchronize,
     watched,
 )
-from tests.gpu.kernels import tiny
-from tests.gpu.plans import BUCKETS, tiny_plan
+from support.gpu.kernels import tiny
+from support.gpu.plans import BUCKETS, tiny_plan
 from trtasync.measure.driving import Driver, Seen
 from trtasync.measure.loads import Closed
 from trtasync.measure.pacing import Pacer

@@ -16,7 +16,7 @@ from benchmarks.gpu.works import CLIENTS, Work, resnet_work
 from benchmarks.load import Sample
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
-from tests.gpu.resnet import ResNet50
+from support.gpu.resnet import ResNet50
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
 

@@ -10,8 +10,8 @@ from typing import Any
 from benchmarks.load import Sample
 from benchmarks.report import write
 from benchmarks.table import Ratio, Table, line, show_ratios
-from tests.gpu.hardware import describe, enter, free_bytes
-from tests.gpu.plans import use_double
+from support.gpu.hardware import describe, enter, free_bytes
+from support.gpu.plans import use_double
 
 PACKAGES = ("torch", "torchvision", "cuda-bindings", "nvidia-cudnn-cu13", "nvidia-cuda-nvrtc")
 ROUNDS, SECONDS = 3, 2.0

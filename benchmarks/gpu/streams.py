@@ -11,8 +11,8 @@ from benchmarks.gpu.ceiling import SETS, Ceiling
 from benchmarks.gpu.results import LiveTable, begin, finish
 from benchmarks.gpu.works import Work, resnet_work
 from benchmarks.report import cell_name
-from tests.gpu.plans import BUCKETS
-from tests.gpu.resnet import ResNet50
+from support.gpu.plans import BUCKETS
+from support.gpu.resnet import ResNet50
 
 STREAMS = (1, 2, 3, 4)
 DEPTHS = (1, SETS)

@@ -14,8 +14,8 @@ from benchmarks.gpu.design_a import DesignA
 from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
 from benchmarks.load import Sample, closed_loop
-from tests.gpu.hardware import Array
-from tests.gpu.plans import BUCKETS, opened
+from support.gpu.hardware import Array
+from support.gpu.plans import BUCKETS, opened
 
 Infer = Callable[[Any], Awaitable[Any]]
 

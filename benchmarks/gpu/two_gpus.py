@@ -26,9 +26,9 @@ from benchmarks.gpu.yardsticks import reference
 from benchmarks.load import Sample
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
-from tests.gpu.hardware import Array, gpus
-from tests.gpu.plans import LARGEST
-from tests.gpu.resnet import ResNet50
+from support.gpu.hardware import Array, gpus
+from support.gpu.plans import LARGEST
+from support.gpu.resnet import ResNet50
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
 

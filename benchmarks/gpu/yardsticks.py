@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.works import Work
-from tests.gpu import hardware
-from tests.gpu.hardware import Array, call, malloc, new_event, pinned, release, runtime
-from tests.gpu.plans import BUCKETS
+from support.gpu import hardware
+from support.gpu.hardware import Array, call, malloc, new_event, pinned, release, runtime
+from support.gpu.plans import BUCKETS
 
 
 class Context:

@@ -12,7 +12,7 @@ from benchmarks.gpu.systems import check, in_pinned, ours
 from benchmarks.gpu.works import resnet_work
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
-from tests.gpu.resnet import ResNet50
+from support.gpu.resnet import ResNet50
 from trtasync.measure.runs import on_loop
 
 STREAMS = (3, 4)

@@ -4,6 +4,7 @@ from collections import deque
 
 from benchmarks.simulation.scenarios import Scenario
 from benchmarks.simulation.schedulers import Launch, Line, Request
+from trtasync.scheduler.states import OVER
 
 TICK = 1e-3
 DECAY = 0.95
@@ -40,7 +41,7 @@ class Cork(Line):
         self._new = 0
 
     def next_batch(self, now: float) -> Launch | None:
-        while self.queue and (self.queue[0].gone or self._too_late(now)):
+        while self.queue and (self.queue[0].state is OVER or self._too_late(now)):
             self.queue.popleft()
         if not self.queue:
             self.wake_at = float("inf")

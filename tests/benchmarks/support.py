@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.works import Work
-from tests import doubles
-from tests.doubles import Installed
-from tests.doubles import world as worlds
-from tests.doubles.kernels import view
-from tests.gpu import hardware
-from tests.gpu.plans import LARGEST, batches_of, make_plan
+from support import doubles
+from support.doubles import Installed
+from support.doubles import world as worlds
+from support.doubles.kernels import view
+from support.gpu import hardware
+from support.gpu.plans import LARGEST, batches_of, make_plan
 
 COLUMNS = 20_000
 """Of float32: more than is copied inline, so pinned rows are gathered."""

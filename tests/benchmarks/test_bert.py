@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from benchmarks.gpu import bert, schedule, texts
 from benchmarks.gpu.schedule import Run
+from support.doubles import world as worlds
+from support.doubles.kernels import view
+from support.gpu.bert import ANSWER, IDS, MASK, Size
+from support.helpers import Array
 from tests.benchmarks.support import on_doubles
-from tests.doubles import world as worlds
-from tests.doubles.kernels import view
-from tests.gpu.bert import ANSWER, IDS, MASK, Size
-from tests.helpers import Array
 from trtasync.core.metrics import BatchRecord
 from trtasync.measure.runs import on_loop
 

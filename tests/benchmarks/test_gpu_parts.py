@@ -19,8 +19,8 @@ from benchmarks.gpu.resnet import Group
 from benchmarks.gpu.results import LiveTable
 from benchmarks.gpu.works import Work
 from benchmarks.table import Ratio
+from support.gpu.hardware import Ledger
 from tests.benchmarks.support import means, on_doubles
-from tests.gpu.hardware import Ledger
 from trtasync.measure.runs import on_loop
 
 LEAST = 0.05

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from anyio import to_thread
 
-from tests import doubles
+from support import doubles
+from support.doubles import Installed, trt_graph
+from support.helpers import MODELS
 from tests.cli.support import refused, run, told
-from tests.doubles import Installed, trt_graph
-from tests.helpers import MODELS
 from tests.plans.support import GATHER, TEN, contents, looks_up, note_of, words
 from trtasync import BuilderConfig, Plan, Profile, build_plan
 
@@ -101,7 +101,7 @@ def test_shapes_and_places_reach_the_library(orders: list[dict[str, Any]], tmp_p
     (order,) = orders
     texts = ["image:1x1x8x8", "image:2x1x8x8", "image:1x1x8x9/2x1x8x9/3x1x8x9"]
     assert order["profiles"] == list(map(Profile.parse, texts))
-    assert (order["output"], order["cache"]) == (tmp_path / "m.plan", tmp_path / "c")
+    assert (order["output"], order["cache"]) == (tmp_path / "m.plan", str(tmp_path / "c"))
     assert (order["max_batch_size"], order["cache_key"], order["device"]) == (7, "mine", 1)
     assert order["batch_axes"] == {"image": 0, "probs": None}
     assert (order["check"], order["samples"]) == (0.01, None)

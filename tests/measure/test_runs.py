@@ -8,9 +8,9 @@ import anyio
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import MODELS
+from support import doubles
+from support.doubles import models
+from support.helpers import MODELS
 from tests.tensorrt.support import double, lines, tensor, write
 from trtasync import InvalidInput, PlanError, TensorSpec
 from trtasync.measure import Closed, Inputs, Open, Progress, Recorder, Report, Settings, plot, run

@@ -5,7 +5,7 @@ import time
 import anyio
 import pytest
 
-from tests.helpers import until
+from support.helpers import until
 from trtasync.measure.driving import Seen
 from trtasync.measure.window import Mark, Span, Window
 

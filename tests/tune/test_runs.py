@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import MODELS
+from support import doubles
+from support.doubles import models
+from support.helpers import MODELS
 from tests.plans.support import GATHER
 from tests.tensorrt.support import double, write
 from trtasync import InferenceError, InvalidInput, PlanError, open_engine, tune

@@ -15,6 +15,7 @@ from trtasync.runtimes.plan_files import PlanFile, is_plan
 from trtasync.runtimes.trials import Subject, open_onnx, open_plan
 
 if TYPE_CHECKING:
+    from trtasync.plans.cache import CacheChoice
     from trtasync.plans.row_note import RowNote
 
 Profiles = Profile | str | Sequence[Profile | str]
@@ -43,6 +44,7 @@ def choose(
     profiles: Profiles | None,
     max_batch_size: int | None,
     batch_axes: Mapping[str, int | None] | None,
+    cache: "CacheChoice",
     code_allowed: bool,
 ) -> Target:
     """Settle what is checked; build a plan if one is wanted and none given.
@@ -73,6 +75,7 @@ def choose(
         max_batch_size=max_batch_size,
         device=device,
         batch_axes=batch_axes,
+        cache=cache,
     )
     built = Job(order, threading.Event()).run()
     return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
@@ -82,7 +85,7 @@ def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
     """The plan, if there is one, or the model; closed by `closing`.
 
     Raises:
-        whatever the backend's `load` raises.
+        TrtasyncError: as from the backend's `load`.
     """
     if target.plan is None:
         assert target.model is not None

@@ -53,7 +53,7 @@ def fill(opened: OpenLane, layout: Layout, rows: int, requests: Sequence[Arrays]
     for slot in slots:
         write(slot.bind(layout), rows, requests)
         there = threading.Event()
-        if not slot.staged(there.set):
+        if slot.copies is not None and not slot.copies.done(there.set):
             there.wait(PATIENCE)
     return Filled(opened.lane, deque(slots), rows)
 

@@ -36,7 +36,7 @@ class Point:
     latency_curve: Sequence[tuple[float, float]]
 
     def median(self, figure: str) -> float | None:
-        """None where it was not measured."""
+        """The median of a `figure` over all rounds; None where it was not measured."""
         found = self.figures.get(figure)
         return None if found is None else found["median"]
 

@@ -44,7 +44,7 @@ def run(
 
     Raises:
         InvalidInput: an option or setting makes no sense.
-        whatever `open_engine` and `Engine.infer` raise.
+        TrtasyncError: as from `open_engine` and `Engine.infer`.
     """
     return Benchmark(model, settings, progress=progress, **options).run()
 
@@ -55,7 +55,7 @@ def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
     Raises:
         InvalidInput: the loop is not installed.
         KeyboardInterrupt: Ctrl-C; alone, whatever task groups it went through.
-        whatever `main` raises.
+        BaseException: what `main` raised.
     """
     name, options = LOOPS[loop]
     try:

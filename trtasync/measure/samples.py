@@ -91,7 +91,7 @@ def of_engine(counts: Statistics, seconds: float) -> Figures:
     if counts.batches:
         found["batch_mean"] = counts.rows / counts.batches
         found["padded_share"] = counts.padded_rows / (counts.rows + counts.padded_rows)
-    found["left_out"] = counts.left_out
+    found["expired"] = counts.expired
     shares = [
         lane.compute / lane.measured * lane.batches / seconds if lane.measured else 0.0
         for lane in counts.lanes
