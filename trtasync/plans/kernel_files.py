@@ -26,8 +26,10 @@ class KernelFiles:
     """
 
     def __init__(self, plan: PlanFile):
-        """Args:
-        plan: beside which they lie.
+        """Read nothing yet.
+
+        Args:
+            plan: beside which they lie.
         """
         self._plan = plan
         self._owner = plan.owner or Owner.me()

@@ -38,8 +38,15 @@ class Context:
         stream: Stream,
         kernels: Kernels | None = None,
     ):
-        """Args:
-            lib, engine, plan, profile, device, stream: what it is of, and runs on.
+        """Make it and choose its profile.
+
+        Args:
+            lib: TensorRT.
+            engine: whose it is.
+            plan: what the engine says of itself.
+            profile: its only one.
+            device: of the engine.
+            stream: it runs on.
             kernels: how it gets them, where TensorRT for RTX is to compile them.
 
         Raises:
