@@ -18,7 +18,9 @@ class Content:
     """
 
     def __init__(self, path: Path, hashing: bool):
-        """Args:
+        """Read it.
+
+        Args:
             path: the file.
             hashing: find its SHA-256.
 
