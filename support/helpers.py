@@ -15,6 +15,7 @@ import numpy.typing as npt
 from anyio.abc import TaskGroup
 
 from trtasync import Engine, Statistics, TensorSpec, TrtasyncError, open_engine
+from trtasync.runtimes import OpenLane
 from trtasync.testing import ScriptedBackend
 
 Array = npt.NDArray[Any]
@@ -152,6 +153,19 @@ async def submit_all(tasks: TaskGroup, engine: Engine, values: Sequence[float]) 
     return [await submit(tasks, engine, row(value)) for value in values]
 
 
+async def at_once(engine: Engine, requests: Sequence[Any]) -> list[Any]:
+    """All requests together; their answers in the order of the requests."""
+    answers: list[Any] = [None] * len(requests)
+
+    async def ask(index: int) -> None:
+        answers[index] = await engine.infer(requests[index])
+
+    async with anyio.create_task_group() as tasks:
+        for index in range(len(requests)):
+            tasks.start_soon(ask, index)
+    return answers
+
+
 async def hold(tasks: TaskGroup, engine: Engine, backend: ScriptedBackend) -> Caller:
     """Shut the gate and occupy the (idle) engine's lane with one row of -1."""
     backend.gate.shut()
@@ -186,3 +200,19 @@ def check_at_rest(engine: Engine) -> Statistics:
     assert statistics.requests == ends
     assert all(lane.running == 0 for lane in statistics.lanes)
     return statistics
+
+
+class SlowToOpen(ScriptedBackend):
+    """Opening waits until the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opening = threading.Event()
+        self.go_on = threading.Event()
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
+        self.opening.set()
+        assert self.go_on.wait(20)
+        return super().open(streams, max_batch_size, batch_sizes)

@@ -1,17 +1,20 @@
 """What the options of several commands are read as."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trtasync import InvalidInput
+from trtasync import InvalidInput, SharedCache
 from trtasync.cli.arguments import (
     read_batch_axes,
     read_batching,
+    read_cache,
     read_device,
     read_devices,
+    read_limits,
     read_sizes,
 )
 
@@ -60,3 +63,22 @@ def test_devices_and_sizes() -> None:
         read_device("1,0")
     with pytest.raises(InvalidInput, match="--batch-sizes takes numbers"):
         read_sizes("all")
+
+
+def test_limits_are_seconds_and_bytes() -> None:
+    assert read_limits(None, None) == {"run_timeout": None, "max_row_bytes": None}
+    assert read_limits("200ms", "64MiB") == {"run_timeout": 0.2, "max_row_bytes": 64 << 20}
+    with pytest.raises(InvalidInput, match="--run-timeout"):
+        read_limits("soon", None)
+    with pytest.raises(InvalidInput, match="is no size"):
+        read_limits(None, "much")
+
+
+def test_a_cache_is_one_s_own_or_its_owner_s() -> None:
+    folder = Path("plans")
+    assert read_cache(None, None) is True
+    assert read_cache(folder, None) == "plans"
+    assert read_cache(folder, "builder") == SharedCache("plans", "builder")
+    assert read_cache(folder, "1000") == SharedCache("plans", 1000)
+    with pytest.raises(InvalidInput, match="give both"):
+        read_cache(None, "builder")

@@ -106,7 +106,7 @@ def test_shapes_and_places_reach_the_library(orders: list[dict[str, Any]], tmp_p
     (order,) = orders
     texts = ["image:1x1x8x8", "image:2x1x8x8", "image:1x1x8x9/2x1x8x9/3x1x8x9"]
     assert order["profiles"] == list(map(Profile.parse, texts))
-    assert (order["output"], order["cache"]) == (tmp_path / "m.plan", tmp_path / "c")
+    assert (order["output"], order["cache"]) == (tmp_path / "m.plan", str(tmp_path / "c"))
     assert (order["max_batch_size"], order["cache_key"], order["device"]) == (7, "mine", 1)
     assert order["batch_axes"] == {"image": 0, "probs": None}
     assert (order["check"], order["samples"]) == (0.01, None)

@@ -1,6 +1,8 @@
 """`trtasync check`."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,12 @@ def onnx_file(folder: Path, name: str) -> Path:
     """One of `MODELS`."""
     path = folder / f"{name}.onnx"
     path.write_bytes(graph(*MODELS[name]))
+    return path
+
+
+def archive(path: Path, arrays: Mapping[str, Any]) -> Path:
+    """Samples in a file."""
+    np.savez(path, **arrays)
     return path
 
 
@@ -115,12 +123,12 @@ def test_samples_are_what_the_model_is_run_with(model: Path, tmp_path: Path) -> 
         "state": np.ones((2, 4, 4), np.float32),
         "rate": np.float32(np.inf),
     }
-    np.savez(tmp_path / "samples.npz", **given)  # type: ignore[arg-type]  # its keywords are arrays
-    found = told(model, *QUICK, "--samples", tmp_path / "samples.npz", code=6)
+    samples = archive(tmp_path / "all.npz", given)
+    found = told(model, *QUICK, "--samples", samples, code=6)
     assert found["outputs"][0]["health"]["infinite"] == 16
     del given["rate"]
-    np.savez(tmp_path / "samples.npz", **given)  # type: ignore[arg-type]
-    line = refused(2, "check", model, *QUICK, "--samples", tmp_path / "samples.npz")
+    samples = archive(tmp_path / "some.npz", given)
+    line = refused(2, "check", model, *QUICK, "--samples", samples)
     assert "samples are needed for ['rate', 'state', 'x']" in line
 
 
@@ -188,6 +196,20 @@ def test_a_model_is_built_where_that_can_be(tmp_path: Path) -> None:
         assert gpu.builds.started == 1
     assert Path(found["plan"]).suffix == ".plan"
     assert found["outputs"][0]["agreement"]["relative"] < 1e-6
+
+
+def test_plans_are_kept_where_it_is_said_and_taken_of_whom_it_is_said(tmp_path: Path) -> None:
+    """Of a user who has built none there is none to take."""
+    model, folder = onnx_file(tmp_path, "double"), tmp_path / "shared"
+    here = ("--seconds", 20, "--max-batch-size", 4, "--cache-dir", folder)
+    with doubles.install() as gpu:
+        found = told(model, *here, "--cache-owner", os.geteuid())
+        assert Path(found["plan"]).is_relative_to(folder)
+        told(model, *here, "--cache-owner", os.geteuid())
+        other = ("--max-batch-size", 8, "--cache-owner", os.geteuid() + 1)
+        refused(4, "check", model, *here, *other)
+        assert gpu.builds.started == 1
+        assert "give both" in refused(2, "check", model, "--cache-owner", "builder")
 
 
 # -- what goes wrong ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from tests.cli.support import refused, run
 from tests.genuine.machines import Machine
+from tests.opening.crowded import no_more_files
 from tests.plans.support import GATHER, contents, matrix, write_matmul
 from trtasync import InvalidInput
 from trtasync.cli.outputs import check_outputs, deliver
@@ -32,7 +33,7 @@ COMMANDS = {
 }
 OUTPUTS = {
     "bench": ["--json", "--plot", "--trace"],
-    "tune": ["--json", "--plot"],
+    "tune": ["--json", "--plot", "--state"],
     "inspect": ["--json"],
     "check": ["--json"],
     "build": ["--json", "--output"],
@@ -104,7 +105,7 @@ def test_nor_the_samples(machine: Machine, files: Files, command: str) -> None:
     assert files["samples"].read_bytes() == before
 
 
-def test_nor_a_plan_that_is_checked_nor_the_state(machine: Machine, files: Files) -> None:
+def test_nor_a_plan_that_is_checked_nor_kept_measurements(machine: Machine, files: Files) -> None:
     plan = files["model"].with_name("m.plan")
     run("build", files["model"], "--output", plan)
     before = plan.read_bytes()
@@ -114,6 +115,8 @@ def test_nor_a_plan_that_is_checked_nor_the_state(machine: Machine, files: Files
     state = files["model"].with_name("state.jsonl")
     state.write_bytes(b"")
     refused(2, *COMMANDS["tune"], files["model"], "--state", state, "--json", state)
+    samples = ["--samples", files["samples"], "--state", files["samples"]]
+    assert "is an input" in refused(2, *COMMANDS["tune"], files["model"], *samples)
 
 
 def test_nor_the_module_of_a_network_function(
@@ -248,6 +251,19 @@ def test_a_full_disk_is_named_by_the_file_that_was_asked_for() -> None:
     ):
         file.write(b"more than fits")
     assert caught.value.filename == "/dev/full"
+
+
+def test_without_descriptors_an_output_is_refused_and_what_is_known_is_shown(
+    tmp_path: Path,
+) -> None:
+    shown: list[object] = []
+    with (
+        no_more_files(),
+        pytest.raises(InvalidInput, match=r"cannot write .*out\.json: Too many open files"),
+    ):
+        deliver("{}", str(tmp_path / "out.json"), shown.append)
+    assert len(shown) == 1
+    assert contents(tmp_path) == {}
 
 
 def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path) -> None:

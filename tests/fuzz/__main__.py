@@ -5,8 +5,8 @@
     python -m tests.fuzz --only arguments
 
 Exit code 1 where the library crashed, hung, took too much memory, or raised what is none of its
-own errors; not where ONNX Runtime alone dies of the same model. The files of all these attacks
-stay in `.fuzz/`.
+own errors; not where ONNX Runtime alone dies of the same model, or hangs. The files of all these
+attacks stay in `.fuzz/`.
 """
 
 import argparse

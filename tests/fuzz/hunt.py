@@ -28,7 +28,7 @@ class Failure:
         seed: makes it again.
         folder: with its files.
         how: the process died, hung, or what was raised.
-        ours: ONNX Runtime does not die of the same model by itself.
+        ours: ONNX Runtime neither dies of the same model nor hangs by itself.
     """
 
     seed: int
@@ -89,7 +89,8 @@ class Hunt:
         if ended:
             return Failure(seed, folder, ended)
         how = f"it died or hung (exit code {process.wait()})"
-        return Failure(seed, folder, how, ours=not _kills_runtime(folder / "model.onnx"))
+        ours = not breaks_runtime(folder / "model.onnx", self.patience)
+        return Failure(seed, folder, how, ours)
 
     @property
     def _log(self) -> Path:
@@ -127,9 +128,12 @@ class Hunt:
             watch.join()
 
 
-def _kills_runtime(model: Path) -> bool:
-    """ONNX Runtime dies of a model that it is given without us."""
+def breaks_runtime(model: Path, patience: float) -> bool:
+    """ONNX Runtime dies of a model that it is given without us, or takes longer than that."""
     alone = "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1])"
     command = [sys.executable, "-c", alone, f"{model}"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=STARTING)
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=patience)
+    except subprocess.TimeoutExpired:
+        return True
     return model.exists() and done.returncode < 0

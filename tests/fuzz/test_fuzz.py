@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
+from support.helpers import MODELS
 from tests.fuzz.attacks import ATTACKS
-from tests.fuzz.hunt import Hunt
+from tests.fuzz.hunt import Hunt, breaks_runtime
 from tests.fuzz.models import by_bytes, by_structure, by_text
 
 CASES = 2000
@@ -35,6 +36,12 @@ def test_a_hunt_notices_death_hanging_memory_and_raw_errors(tmp_path: Path) -> N
     for failure in failures:
         assert (failure.folder / "evidence").read_text() == "kept"
     assert {each.name for each in tmp_path.iterdir()} == {"1", "2", "3", "4", "stderr"}
+
+
+def test_a_model_that_the_runtime_alone_does_not_load_in_time_is_its_own_affair() -> None:
+    model = MODELS / "gather.onnx"
+    assert breaks_runtime(model, patience=0.001)
+    assert not breaks_runtime(model, patience=60.0)
 
 
 def test_an_attacker_that_cannot_begin_is_no_success(tmp_path: Path) -> None:

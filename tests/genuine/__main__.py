@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.genuine.library import VERSION
 from tests.genuine.sweep import of_cases, of_real_life, of_the_onnx_package, sweep
-from tests.nightly import Groups, command
+from tests.judging.nightly import Groups, command
 from tests.onnx_backend.cases import all_cases
 from tests.real_models.catalogue import MODELS
 from tests.real_models.suite import fetch

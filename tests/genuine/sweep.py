@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 
 from tests.genuine.library import installed
-from tests.judgements import Judgement, Outcome
+from tests.judging.judgements import Judgement, Outcome
+from tests.judging.oracles import Feed
 from tests.onnx_backend.cases import Case
-from tests.oracles import Feed
 from tests.real_models.packages import Model
 from tests.real_models.suite import Way, file_of, requests
 from trtasync import BuilderConfig, Profile, Shapes, TrtasyncError, build_plan

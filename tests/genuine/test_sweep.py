@@ -11,7 +11,7 @@ import pytest
 from support.helpers import MODELS
 from tests.genuine.library import is_installed
 from tests.genuine.sweep import Subject, of_the_onnx_package, sweep
-from tests.judgements import Judgement, Outcome, faults
+from tests.judging.judgements import Judgement, Outcome, faults
 from tests.plans.support import PROFILES
 from trtasync import Profile
 

@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from examples import identity_network
+from tests.documents.running import python_blocks, run_block, write_identity
 from tests.genuine import library
 from tests.genuine.machines import machine_with
-from tests.pages import python_blocks, run_block, write_identity
 
 pytestmark = pytest.mark.genuine_builder
 

@@ -8,16 +8,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from support import doubles
 from support.doubles.child import ROOT
 from support.helpers import MODELS, heed_sigint
+from tests.core.endless import FOREVER, endless_model
 from trtasync.cli import app
 from trtasync.measure import runs
 from trtasync.measure.samples import take
 
-PAIR = str(MODELS / "digits_pair.onnx")
+PAIR, GATHER = (str(MODELS / f"{name}.onnx") for name in ("digits_pair", "gather"))
 QUICK = ["--seconds", "0.05", "--warm-up", "0.02", "--rounds", "1", "-q", "--threads", "1"]
 
 
@@ -56,6 +59,28 @@ def test_batching_and_batch_axes_reach_the_engine() -> None:
         assert found["options"]["batch_axes"] == {"left": 0, "right": 0}
 
 
+def test_limits_reach_the_engine(tmp_path: Path) -> None:
+    model = str(endless_model(tmp_path / "endless.onnx"))
+    np.savez(tmp_path / "samples.npz", x=np.array([[FOREVER]]))
+    samples = ("--samples", str(tmp_path / "samples.npz"), "--batching", "off")
+    done = bench(model, *QUICK, "-c", "1", *samples, "--run-timeout", "200ms")
+    assert "run_timeout=0.2" in done.stderr
+    done = bench(model, *QUICK, "-c", "1", *samples, "--max-row-bytes", "7B")
+    assert "exceeds max_row_bytes=7" in done.stderr
+    assert done.exit_code == 2
+
+
+def test_a_plan_is_taken_of_the_owner_that_is_named(tmp_path: Path) -> None:
+    here = ("-c", "1", "--cache-dir", str(tmp_path / "shared"), "--cache-owner")
+    with doubles.install() as gpu:
+        for _ in range(2):
+            done = bench(GATHER, *QUICK[:-2], *here, str(os.geteuid()))
+            assert done.exit_code == 0, done.output
+        other = ("--max-batch-size", "2", *here, str(os.geteuid() + 1))
+        assert bench(GATHER, *QUICK[:-2], *other).exit_code == 4
+        assert gpu.builds.started == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -73,6 +98,9 @@ def test_batching_and_batch_axes_reach_the_engine() -> None:
         ["--seconds", "0"],
         ["--batch-axis", "left"],
         ["--batch-axis", "middle=0"],
+        ["--run-timeout", "0"],
+        ["--max-row-bytes", "much"],
+        ["--cache-owner", "builder"],
     ],
 )
 def test_wrong_arguments_end_in_one_line_and_2(arguments: list[str]) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from support.doubles import Installed
 from tests.genuine.machines import Machine
-from tests.plans.support import GATHER, contents, identity, looks_up, words
+from tests.opening.crowded import no_more_files
+from tests.plans.support import GATHER, contents, identity, looks_up, unfinished, words
 from trtasync import BuildError, InvalidInput, build_plan, open_engine
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +114,28 @@ async def test_a_full_disk_leaves_the_plan_that_was_there(
     with pytest.raises(BuildError, match="No space left"):
         await build_plan(identity(machine.trt), output=output, cache=False)
     assert contents(tmp_path) == before
+
+
+async def test_without_descriptors_it_is_an_error_of_ours_or_done(
+    gpu: Installed, tmp_path: Path
+) -> None:
+    """Whatever needs one more than there are left: reading, locking, writing."""
+    async with open_engine(GATHER, cache=tmp_path / "before"):
+        pass  # everything is imported
+    problems: list[str] = []
+    for left in range(6):
+        folder = tmp_path / f"{left}"
+        folder.mkdir()
+        with no_more_files(but=left):
+            for options in ({"cache": folder}, {"cache": False, "output": folder / "m.plan"}):
+                try:
+                    await build_plan(GATHER, **options)
+                except BuildError as error:
+                    problems.append(str(error))
+        assert not unfinished(folder)
+    assert problems
+    assert all("Too many open files" in problem for problem in problems)
+    assert await looks_up(GATHER, cache=tmp_path / "0")
 
 
 @pytest.mark.parametrize("cache", [5, None, b"folder", ["folder"]])

@@ -204,8 +204,8 @@ def test_configs_have_the_same_facts_if_they_make_the_same_plan(
     one: BuilderConfig, other: BuilderConfig
 ) -> None:
     def plain(config: BuilderConfig) -> list[Any]:
-        left_out = ("timing_cache", "calibrator")
-        return [getattr(config, f.name) for f in fields(config) if f.name not in left_out]
+        expired = ("timing_cache", "calibrator")
+        return [getattr(config, f.name) for f in fields(config) if f.name not in expired]
 
     same_key = key_of({"config": one.facts()}) == key_of({"config": other.facts()})
     assert same_key == (plain(one) == plain(other))

@@ -107,7 +107,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path, build
     disk = tmp_path / "disk"
     disk.mkdir()
     model = write_matmul(tmp_path / "m.onnx", matrix(0, SIZE, SIZE))
-    how = "mount" if _mountable(disk) else "patch"
+    how = "mount" if mountable(disk) else "patch"
     arguments = command(builder, "build_on_a_small_disk", model, disk, how)
     inside = ["unshare", "-rm", *arguments] if how == "mount" else arguments
     done = subprocess.run(inside, cwd=ROOT, capture_output=True, timeout=50, check=False)
@@ -119,7 +119,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path, build
     assert not [name for name in told["left"] if not name.endswith(".timing")]
 
 
-def _mountable(folder: Path) -> bool:
+def mountable(folder: Path) -> bool:
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
     try:
         return not subprocess.run(

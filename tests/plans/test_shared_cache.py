@@ -8,8 +8,8 @@ import pytest
 
 from support.doubles import Installed
 from tests.genuine.machines import Machine
+from tests.plans.owners import AS_ROOT, CODE, NOBODY, umask
 from tests.plans.support import GATHER, looks_up, words
-from tests.plans.test_trust import AS_ROOT, CODE, NOBODY, umask
 from trtasync import BuildError, InvalidInput, PlanError, SharedCache, build_plan
 from trtasync.plans import Plan
 

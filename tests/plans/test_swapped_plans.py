@@ -14,8 +14,8 @@ import pytest
 from support.doubles import Installed
 from support.doubles.child import ROOT as REPOSITORY
 from support.doubles.child import command
+from tests.plans.owners import AS_ROOT, CODE, NOBODY, modes
 from tests.plans.support import GATHER, looks_up, replace_plan, words
-from tests.plans.test_trust import AS_ROOT, CODE, NOBODY, modes
 from trtasync import PlanError, build_plan
 
 pytestmark = pytest.mark.anyio

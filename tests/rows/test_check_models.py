@@ -9,7 +9,7 @@ import pytest
 from tests.rows.support import FunctionTrial
 from trtasync.errors import InvalidInput
 from trtasync.rows.check import check
-from trtasync.rows.inputs import Layout
+from trtasync.rows.inputs import MOST_ROWS, Layout
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 
@@ -313,3 +313,25 @@ def test_rows_for_which_there_is_no_memory_are_unknown(monkeypatch: pytest.Monke
     finding = only(FunctionTrial(lambda x: 2 * x, {"x": ("N", 4)}))
     assert finding.verdict is Verdict.UNKNOWN
     assert finding.why == "there is no memory for rows to try it with"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "why"),
+    [
+        ([1], "one row at a time only"),
+        ([MOST_ROWS + 1], "no number of rows from 2 to 65536"),
+        ([1, MOST_ROWS + 1], "no number of rows from 2 to 65536"),
+    ],
+)
+def test_neither_lone_rows_nor_batches_of_absurd_size_are_tried(sizes: list[int], why: str) -> None:
+    trial = FunctionTrial(lambda x: 2 * x, {"x": ("N",)})
+    finding = only(trial, sizes=sizes)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.why == f"the model takes {why}"
+    assert trial.runs == []
+
+
+def test_nor_where_there_are_smaller_ones() -> None:
+    trial = FunctionTrial(lambda x: 2 * x, {"x": ("N",)})
+    assert only(trial, sizes=[4, MOST_ROWS + 1]).verdict is Verdict.TESTED
+    assert row_counts(trial) == {4}

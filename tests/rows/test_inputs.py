@@ -7,7 +7,7 @@ import pytest
 
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.drawing import MOST_ELEMENTS, RECIPES, Drawn, Recipe, drawn, undrawable
-from trtasync.rows.inputs import Layout, Natural, of_nan, scaled
+from trtasync.rows.inputs import MOST_ROWS, Layout, Natural, of_nan, scaled
 from trtasync.rows.verdicts import Array
 
 
@@ -55,9 +55,17 @@ def test_free_axes_never_make_a_large_array() -> None:
 
 
 def test_what_cannot_be_drawn_is_named() -> None:
-    assert "(text)" in undrawable(layout(text=(object, ("N",), 0)))
-    assert "row of x" in undrawable(layout(x=("f4", ("N", 1 << 30), 0)))
-    assert undrawable(layout(x=("f4", (1 << 30, 4), 0))) == ""
+    assert "(text)" in undrawable(layout(text=(object, ("N",), 0)), 3)
+    assert "row of x" in undrawable(layout(x=("f4", ("N", 1 << 30), 0)), 3)
+    assert undrawable(layout(x=("f4", (1 << 30, 4), 0)), 3) == ""
+
+
+def test_more_than_there_is_memory_for_is_not_drawn() -> None:
+    large = 1 << 24
+    of_rows, of_all = ("f8", ("N", large), 0), ("f8", (large,), None)
+    assert undrawable(layout(x=of_rows, table=of_all), 3) == ""
+    assert "no memory" in undrawable(layout(x=of_rows, table=of_all), MOST_ROWS)
+    assert undrawable(layout(x=("f8", ("N",), 0), table=of_all), MOST_ROWS) == ""
 
 
 def test_floats_are_normal_then_uniform_then_about_one() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.rows.support import FunctionTrial
 from trtasync.errors import InferenceError, InvalidInput
+from trtasync.rows.inputs import MOST_ROWS
 from trtasync.rows.ordinary import ordinary_runs
 from trtasync.rows.verdicts import Array
 
@@ -33,6 +34,14 @@ def test_the_model_s_own_sizes(sizes: list[int], counts: list[int]) -> None:
     trial = FunctionTrial(lambda x: x, {"x": ("N", 4)})
     runs = ordinary_runs(trial, {"x": 0}, sizes=sizes)
     assert [arrays[0].shape[0] for arrays in runs] == counts
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_batches_of_absurd_size_are_refused(given: bool) -> None:
+    trial = FunctionTrial(lambda x: x, {"x": ("N", 4)})
+    samples = {"x": np.ones((2, 4), np.float32)} if given else None
+    with pytest.raises(InvalidInput, match="takes 65537 rows at a time"):
+        ordinary_runs(trial, {"x": 0}, sizes=[MOST_ROWS + 1], samples=samples)
 
 
 def test_a_model_without_rows_is_run_once() -> None:

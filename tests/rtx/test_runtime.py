@@ -16,8 +16,8 @@ from support import doubles
 from support.doubles import models, tensorrt_rtx
 from support.doubles.tensorrt_rtx import Made
 from support.helpers import row, same
-from tests.backend_contract import PROMISES, Case
 from tests.plans.support import words
+from tests.runtimes.backend_contract import PROMISES, Case
 from tests.tensorrt.support import double, tensor
 from trtasync import BackendUnavailable, open_engine
 from trtasync.runtimes.flavours import RTX

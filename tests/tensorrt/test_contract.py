@@ -11,7 +11,7 @@ import pytest
 from support import doubles
 from support.doubles import models
 from support.helpers import Array, row
-from tests.backend_contract import PROMISES, Case
+from tests.runtimes.backend_contract import PROMISES, Case
 from tests.tensorrt.support import double, tensor, write
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt import TensorRTBackend, TensorRTOptions, load

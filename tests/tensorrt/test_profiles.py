@@ -16,8 +16,7 @@ from support import doubles
 from support.doubles import models
 from support.doubles.trt_context import IExecutionContext
 from support.helpers import Array, rows, same
-from tests.tensorrt.support import double, engine_on, tensor, write
-from tests.tensorrt.test_engine_on_tensorrt import masked
+from tests.tensorrt.support import double, engine_on, masked, tensor, write
 from trtasync import InferenceError, InvalidInput, Pad, PlanError, open_engine
 
 pytestmark = pytest.mark.anyio

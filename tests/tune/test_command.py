@@ -160,6 +160,9 @@ def test_a_process_that_gets_sigint_and_goes_on(tmp_path: Path) -> None:
         ["--plot", "out.gif"],
         ["--json", "no/such/folder/out.json"],
         ["--state", "."],
+        ["--run-timeout", "0"],
+        ["--max-row-bytes", "much"],
+        ["--cache-owner", "builder"],
     ],
 )
 def test_wrong_arguments_end_in_one_line_and_2(arguments: list[str]) -> None:
@@ -213,6 +216,21 @@ def test_a_model_that_is_built_is_built_for_its_batch_axes(tmp_path: Path) -> No
         done = tune(str(model), *QUICK, "-q", "--streams", "1", "--max-batch-size", "4", *axes)
     assert done.exit_code == 0, done.output
     assert "batch_axes={'x': 1, 'y': 1})" in " ".join(done.stdout.split())
+
+
+def test_a_model_that_is_built_is_found_again_by_the_call(tmp_path: Path) -> None:
+    owner = os.geteuid()
+    folder = str(tmp_path / "shared")
+    with doubles.install():
+        done = tune(
+            *(str(MODELS / "gather.onnx"), *QUICK, "-q", "--streams", "1"),
+            *("--max-batch-size", "4", "--cache-dir", folder, "--cache-owner", str(owner)),
+            *("--run-timeout", "10s", "--max-row-bytes", "1MiB"),
+        )
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.stdout.split())
+    assert f'cache=trtasync.SharedCache("{folder}", owner={owner})' in told
+    assert "run_timeout=10.0, max_row_bytes=1048576" in told
 
 
 def drawn(news: list[Progress], *, shown: bool = True, terminal: bool = True) -> str:

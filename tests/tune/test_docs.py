@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.helpers import MODELS
-from tests.pages import python_blocks
+from tests.documents.running import python_blocks
 
 
 def test_the_code_runs(

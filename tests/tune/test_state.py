@@ -1,38 +1,30 @@
 """Measurements kept in a file: killed between any two bytes, a run goes on where it was."""
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tune.support import SPACE, config, failed, follow_with, outcome, queue
+from tests.opening.crowded import no_more_files
+from tests.tune.support import (
+    AIM,
+    FACTS,
+    SPACE,
+    config,
+    follow_with,
+    measure,
+    outcome,
+    state,
+    whole_run,
+)
 from trtasync import InvalidInput
 from trtasync.measure.loads import Closed, Open
-from trtasync.tune import Aim, Outcome, Probe, Search
-from trtasync.tune.state import DEATHS, State, default_path
-
-FACTS = {"model": "abc", "versions numpy": "2.0", "shapes": {"x": [1, 3]}}
-AIM = Aim(p99=0.020, budget=70)
-
-
-def state(path: Path | None, facts: Any = FACTS, **more: bool) -> State:
-    """A file that the user named."""
-    return State(path, facts, **{"fresh": False, "given": True, **more})
-
-
-def measure(probe: Probe) -> Outcome:
-    """Some configurations fail, the others differ."""
-    if probe.config.max_batch_size == 16:
-        return failed()
-    return queue(1000.0 * probe.config.streams + probe.config.max_batch_size)(probe)
-
-
-def whole_run(path: Path) -> tuple[Search, int]:
-    """A run to its end: (the search, how many were measured)."""
-    search = Search(SPACE, AIM, config())
-    with state(path) as kept:
-        return search, follow_with(kept, search, measure)
+from trtasync.tune import Aim, Probe, Search
+from trtasync.tune.state import DEATHS, default_path
 
 
 def test_killed_anywhere_it_goes_on(tmp_path: Path) -> None:
@@ -186,6 +178,59 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptur
         assert kept.path is None
         kept.begin(Probe(config(), Closed(1)))
     assert "measurements are not kept" in caplog.text
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Files of so many bytes at most: the same to a writer as a disk that is full."""
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_disk_that_fills_up_ends_no_run(
+    tmp_path: Path, share: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It goes on without being kept; the next run begins with what there was room for."""
+    path = tmp_path / "state.jsonl"
+    search, count = whole_run(path)
+    room = int(share * path.stat().st_size)
+    path.unlink()
+    with files_up_to(room):
+        again, measured = whole_run(path)
+    assert (again.verdict(), measured) == (search.verdict(), count)
+    assert caplog.text.count("from here on nothing is kept: ") == 1
+    assert path.stat().st_size == room
+    again, measured = whole_run(path)
+    assert again.verdict() == search.verdict()
+    assert measured < count
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_a_disk_that_is_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "state.jsonl"
+    for room in (0, 10):
+        with files_up_to(room):
+            with pytest.raises(InvalidInput, match=r"cannot be written: .* Name another file"):
+                state(path).__enter__()
+            with state(path, given=False) as kept:
+                assert kept.path is None
+    assert caplog.text.count("measurements are not kept") == 2
+
+
+def test_without_descriptors(tmp_path: Path) -> None:
+    path = tmp_path / "state.jsonl"
+    for left in range(3):
+        with no_more_files(but=left):
+            try:
+                whole_run(path)
+            except InvalidInput as error:
+                words = str(error)
+        assert words.count("Too many open files. ") == words.count("cannot be written") == 1
 
 
 def test_nothing_is_kept_without_a_file() -> None:

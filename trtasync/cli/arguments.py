@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from trtasync.cli.sizes import parse_size
 from trtasync.errors import InvalidInput
-from trtasync.measure.loads import read_numbers
+from trtasync.measure.loads import read_numbers, read_seconds
+from trtasync.plans import SharedCache
 
 REQUESTS, ENGINE, OUT = "The requests", "The engine", "What comes out"
+CACHE = "Where plans are kept"
 
 Model = Annotated[Path, typer.Argument(help="An .onnx, .plan or .engine file.")]
 Rows = Annotated[int, typer.Option(help="Per request.", rich_help_panel=REQUESTS)]
@@ -67,6 +70,36 @@ Profiles = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
+RunTimeout = Annotated[
+    str | None,
+    typer.Option(help="A run that takes longer is ended, e.g. 10s.", rich_help_panel=ENGINE),
+]
+MaxRowBytes = Annotated[
+    str | None,
+    typer.Option(help="Larger rows are refused, e.g. 64MiB.", rich_help_panel=ENGINE),
+]
+HostCode = Annotated[
+    bool,
+    typer.Option(
+        "--engine-host-code-allowed",
+        help="Run the code of a version-compatible plan. Only if you trust it.",
+    ),
+]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        help="Keep plans here. Default: TRTASYNC_CACHE_DIR, or the user's cache folder.",
+        rich_help_panel=CACHE,
+    ),
+]
+CacheOwner = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose plans in --cache-dir are taken; others read them, this user fills it.",
+        rich_help_panel=CACHE,
+    ),
+]
 AsJson = Annotated[
     str | None,
     typer.Option("--json", help="Write everything here; - prints it.", rich_help_panel=OUT),
@@ -111,6 +144,27 @@ def read_batching(
 ) -> bool | Literal["auto", "proved"]:
     """What `open_engine` is given as `batching`."""
     return text if text in ("auto", "proved") else text == "on"
+
+
+def read_limits(run_timeout: str | None, max_row_bytes: str | None) -> dict[str, float | None]:
+    """From "10s" and "64MiB": options of `open_engine`, by name."""
+    return {
+        "run_timeout": None if run_timeout is None else read_seconds(run_timeout, "--run-timeout"),
+        "max_row_bytes": None if max_row_bytes is None else parse_size(max_row_bytes),
+    }
+
+
+def read_cache(folder: Path | None, owner: str | None) -> bool | str | SharedCache:
+    """What `open_engine` and `build_plan` are given as `cache`.
+
+    Raises:
+        InvalidInput: it is an owner of no folder.
+    """
+    if owner is None:
+        return True if folder is None else str(folder)
+    if folder is None:
+        raise InvalidInput("--cache-owner says whose --cache-dir is; give both.")
+    return SharedCache(str(folder), int(owner) if owner.isdecimal() else owner)
 
 
 def read_batch_axes(texts: Sequence[str] | None) -> dict[str, int | None]:

@@ -15,22 +15,28 @@ from trtasync.cli.arguments import (
     BatchAxes,
     Batching,
     BatchSizes,
+    CacheFolder,
+    CacheOwner,
     Debug,
     Devices,
     MaxBatchSize,
+    MaxRowBytes,
     Model,
     Picture,
     Profiles,
     Quiet,
     Rows,
     RowShapes,
+    RunTimeout,
     Samples,
     Seed,
     Streams,
     Threads,
     read_batch_axes,
     read_batching,
+    read_cache,
     read_devices,
+    read_limits,
     read_sizes,
     read_switch,
 )
@@ -110,7 +116,11 @@ def bench(
         str | None,
         typer.Option(help="Longest wait that is expected, e.g. 100ms.", rich_help_panel=ENGINE),
     ] = None,
+    max_row_bytes: MaxRowBytes = None,
+    run_timeout: RunTimeout = None,
     profile: Profiles = None,
+    cache_dir: CacheFolder = None,
+    cache_owner: CacheOwner = None,
     graphs: Annotated[
         Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)
     ] = "on",
@@ -158,7 +168,9 @@ def bench(
             "max_queue_time": None
             if max_queue_time is None
             else read_seconds(max_queue_time, "--max-queue-time"),
+            **read_limits(run_timeout, max_row_bytes),
             "profiles": profile or None,
+            "cache": read_cache(cache_dir, cache_owner),
             "graphs": read_switch(graphs),
         }
         check_outputs(model, as_json, picture, trace, inputs=(samples,))

@@ -13,12 +13,16 @@ import typer
 from rich.console import Console
 
 from trtasync.cli.arguments import (
+    CACHE,
     AsJson,
     BatchAxes,
+    CacheFolder,
+    CacheOwner,
     Debug,
     OneDevice,
     Quiet,
     read_batch_axes,
+    read_cache,
     read_device,
 )
 from trtasync.cli.bars import BuildBars
@@ -28,11 +32,11 @@ from trtasync.cli.sizes import parse_size, written_size
 from trtasync.cli.tables import say
 from trtasync.errors import InvalidInput
 from trtasync.measure.inputs import read_samples
-from trtasync.plans import BuilderConfig, Plan, Profile, SharedCache, build_plan
+from trtasync.plans import BuilderConfig, Plan, Profile, build_plan
 from trtasync.runtimes.flavours import RTX, TENSORRT
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
-PLAN, CHECK, CACHE = "The plan", "A check of it", "Where it goes"
+PLAN, CHECK = "The plan", "A check of it"
 
 
 def build(
@@ -124,20 +128,8 @@ def build(
             metavar="NAME", help="Further tensorrt.BuilderFlag names.", rich_help_panel=PLAN
         ),
     ] = None,
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep plans here. Default: TRTASYNC_CACHE_DIR, or the user's cache folder.",
-            rich_help_panel=CACHE,
-        ),
-    ] = None,
-    cache_owner: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose plans in --cache-dir are taken; others read them, this user fills it.",
-            rich_help_panel=CACHE,
-        ),
-    ] = None,
+    cache_dir: CacheFolder = None,
+    cache_owner: CacheOwner = None,
     cache: Annotated[
         bool, typer.Option(help="Keep the plan, or use a kept one.", rich_help_panel=CACHE)
     ] = True,
@@ -214,7 +206,7 @@ def build(
             "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
             "max_batch_size": max_batch_size,
             "config": config,
-            "cache": _cache(cache_dir, cache_owner) if cache else False,
+            "cache": read_cache(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
             "backend": backend,
@@ -223,7 +215,7 @@ def build(
             "samples": None if samples is None else read_samples(samples),
         }
         source = _source(model)
-        check_outputs(_file_of(source), as_json, inputs=(samples,), plan=output)
+        check_outputs(_file_of(source), as_json, inputs=(samples,), kept=output)
         plan = _run(source, options, shown=not quiet and as_json != STDOUT)
         deliver(json.dumps(_facts(plan), indent=2), as_json, partial(_show, plan=plan))
 
@@ -235,14 +227,6 @@ def _run(source: Any, options: dict[str, Any], shown: bool) -> Plan:
             return await build_plan(source, progress=bars, **options)
 
         return anyio.run(main)
-
-
-def _cache(folder: Path | None, owner: str | None) -> bool | Path | SharedCache:
-    if owner is None:
-        return folder or True
-    if folder is None:
-        raise InvalidInput("--cache-owner says whose --cache-dir is; give both.")
-    return SharedCache(folder, int(owner) if owner.isdecimal() else owner)
 
 
 def _profiles(texts: list[str], three: tuple[str | None, ...]) -> list[Profile]:

@@ -14,7 +14,10 @@ from trtasync.cli.arguments import (
     BackendName,
     BatchAxes,
     Batching,
+    CacheFolder,
+    CacheOwner,
     Debug,
+    HostCode,
     MaxBatchSize,
     Model,
     OneDevice,
@@ -22,6 +25,7 @@ from trtasync.cli.arguments import (
     Samples,
     read_batch_axes,
     read_batching,
+    read_cache,
     read_device,
 )
 from trtasync.cli.check_tables import show
@@ -57,13 +61,9 @@ def check(
     batch_axis: BatchAxes = None,
     max_batch_size: MaxBatchSize = None,
     profile: Profiles = None,
-    engine_host_code_allowed: Annotated[
-        bool,
-        typer.Option(
-            "--engine-host-code-allowed",
-            help="Run the code of a version-compatible plan. Only if you trust it.",
-        ),
-    ] = False,
+    cache_dir: CacheFolder = None,
+    cache_owner: CacheOwner = None,
+    engine_host_code_allowed: HostCode = False,
     as_json: AsJson = None,
     debug: Debug = False,
 ) -> None:
@@ -82,6 +82,7 @@ def check(
             tolerance=tolerance,
             profiles=profile,
             max_batch_size=max_batch_size,
+            cache=read_cache(cache_dir, cache_owner),
             engine_host_code_allowed=engine_host_code_allowed,
         )
         deliver(json.dumps(report.to_json(), indent=2), as_json, partial(show, report=report))

@@ -13,6 +13,7 @@ from trtasync.cli.arguments import (
     Batching,
     BatchSizes,
     Debug,
+    HostCode,
     MaxBatchSize,
     Model,
     OneDevice,
@@ -48,13 +49,7 @@ def inspect(
     batching: Batching = "auto",
     batch_axis: BatchAxes = None,
     devices: OneDevice = None,
-    engine_host_code_allowed: Annotated[
-        bool,
-        typer.Option(
-            "--engine-host-code-allowed",
-            help="Run the code of a version-compatible plan. Only if you trust it.",
-        ),
-    ] = False,
+    engine_host_code_allowed: HostCode = False,
     as_json: AsJson = None,
     debug: Debug = False,
 ) -> None:

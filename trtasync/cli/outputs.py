@@ -23,7 +23,7 @@ def check_outputs(
     as_json: str | None,
     *more: Path | None,
     inputs: Iterable[Path | None] = (),
-    plan: Path | None = None,
+    kept: Path | None = None,
 ) -> None:
     """Before minutes are spent on what could not be kept, or would be kept in an input's place.
 
@@ -32,7 +32,7 @@ def check_outputs(
         as_json: where the JSON goes.
         *more: other files that are written.
         inputs: other files that are read.
-        plan: another one, whose folder is made.
+        kept: another one that is written, whose folder is made.
 
     Raises:
         InvalidInput: a file cannot be written, or is an input or another output too.
@@ -43,8 +43,8 @@ def check_outputs(
             raise InvalidInput(f"there is no folder {file.absolute().parent} to write {file} to.")
         if os.path.isdir(file):
             raise InvalidInput(f"{file} is a folder; name a file to write.")
-    if plan is not None:
-        outputs.append(plan)
+    if kept is not None:
+        outputs.append(kept)
     for one, other in combinations(outputs, 2):
         if _same(one, other):
             raise InvalidInput(f"{one} and {other} are one file, to be written twice; name two.")

@@ -12,19 +12,25 @@ from trtasync.cli.arguments import (
     BackendName,
     BatchAxes,
     Batching,
+    CacheFolder,
+    CacheOwner,
     Debug,
     Devices,
+    MaxRowBytes,
     Model,
     Picture,
     Profiles,
     Quiet,
     Rows,
     RowShapes,
+    RunTimeout,
     Samples,
     Seed,
     read_batch_axes,
     read_batching,
+    read_cache,
     read_devices,
+    read_limits,
 )
 from trtasync.cli.failures import (
     GOAL_MISSED,
@@ -100,7 +106,11 @@ def tune(
     devices: Devices = None,
     batching: Batching = "auto",
     batch_axis: BatchAxes = None,
+    max_row_bytes: MaxRowBytes = None,
+    run_timeout: RunTimeout = None,
     profile: Profiles = None,
+    cache_dir: CacheFolder = None,
+    cache_owner: CacheOwner = None,
     state: Annotated[
         Path | None,
         typer.Option(
@@ -140,9 +150,11 @@ def tune(
             "profiles": profile or None,
             "batching": None if batching == "auto" else read_batching(batching),
             "batch_axes": read_batch_axes(batch_axis) or None,
+            **read_limits(run_timeout, max_row_bytes),
+            "cache": None if (cache := read_cache(cache_dir, cache_owner)) is True else cache,
         }
         given = {name: value for name, value in options.items() if value is not None}
-        check_outputs(model, as_json, picture, inputs=(samples, state))
+        check_outputs(model, as_json, picture, inputs=(samples,), kept=state)
         check_picture(picture)
         with TuneBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
             tuning = Tuning(model, settings, progress=bar, **given)

@@ -24,6 +24,7 @@ from trtasync.rows.verdicts import Array
 from trtasync.runtimes.trials import open_onnx
 
 if TYPE_CHECKING:
+    from trtasync.plans.cache import CacheChoice
     from trtasync.plans.row_note import RowNote
 
 
@@ -40,6 +41,7 @@ def check_model(
     tolerance: float = 1e-2,
     profiles: Profiles | None = None,
     max_batch_size: int | None = None,
+    cache: "CacheChoice" = True,
     engine_host_code_allowed: bool = False,
 ) -> CheckReport:
     """Do the rows of a model influence each other, are its numbers numbers, and is a plan right?
@@ -62,6 +64,7 @@ def check_model(
         tolerance: by how much a plan may differ from ONNX Runtime; see `Agreement.relative`.
         profiles: of a plan that is built; see `build_plan`.
         max_batch_size: likewise.
+        cache: likewise; it has to be kept somewhere.
         engine_host_code_allowed: run the code that a version-compatible plan carries.
 
     Raises:
@@ -80,6 +83,7 @@ def check_model(
         profiles,
         max_batch_size,
         batch_axes,
+        cache,
         engine_host_code_allowed,
     )
     with ExitStack() as closing:

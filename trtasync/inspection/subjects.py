@@ -15,6 +15,7 @@ from trtasync.runtimes.trials import Subject, open_onnx, open_plan
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
+    from trtasync.plans.cache import CacheChoice
     from trtasync.plans.row_note import RowNote
 
 Profiles = Profile | str | Sequence[Profile | str]
@@ -43,6 +44,7 @@ def choose(
     profiles: Profiles | None,
     max_batch_size: int | None,
     batch_axes: Mapping[str, int | None] | None,
+    cache: "CacheChoice",
     code_allowed: bool,
 ) -> Target:
     """Settle what is checked; build a plan if one is wanted and none given.
@@ -75,6 +77,7 @@ def choose(
         device=device,
         backend=chosen,
         batch_axes=batch_axes,
+        cache=cache,
     )
     built = Job(order, Stop()).run()
     return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
@@ -84,7 +87,7 @@ def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
     """The plan, if there is one, or the model; closed by `closing`.
 
     Raises:
-        whatever the backend's `load` raises.
+        TrtasyncError: as from the backend's `load`.
     """
     if target.plan is None:
         assert target.model is not None

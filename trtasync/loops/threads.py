@@ -45,7 +45,8 @@ async def in_thread(
             True: what is still running leaves nothing behind, and need not be waited for.
 
     Raises:
-        whatever `work` raises; the cancellation, as a rule after the work has ended; NoThread.
+        NoThread: there is no thread to be had.
+        BaseException: what `work` raised; the cancellation, as a rule after the work has ended.
     """
     outcome: list[tuple[bool, Any]] = []
     waiting: list[Future] = []
@@ -55,17 +56,18 @@ async def in_thread(
             if not future.done():
                 future.set_result(None)
 
-    bell = current_loop(wake)
+    loop = current_loop()
+    loop.callback = wake
 
     def run() -> None:
         try:
             outcome.append((True, work()))
         except BaseException as error:
             outcome.append((False, error))
-        bell.ring_from_thread()
+        loop.wake_from_thread()
 
     async def ended() -> None:
-        waiting[:] = [bell.future()]
+        waiting[:] = [loop.future()]
         if not outcome:
             await waiting[0]
 
@@ -87,7 +89,7 @@ async def in_thread(
                 with suppress(cancellation):
                     await ended()
     finally:
-        bell.close()
+        loop.close()
     thread.join()
     succeeded, value = outcome[0]
     try:

@@ -76,9 +76,10 @@ def copy_atomically(content: IO[bytes], path: Path) -> None:
 
 
 def remove_unfinished(path: Path) -> None:
-    """What writers of `path` left behind that were killed. Only while nobody else writes it."""
-    for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
-        with suppress(OSError):
+    """What writers of `path` left behind that were killed, as far as that can be removed. Only
+    while nobody else writes it."""
+    with suppress(OSError):
+        for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
             unfinished.unlink(missing_ok=True)
 
 
@@ -119,16 +120,16 @@ def make_folder(folder: Path) -> None:
 
 
 def make_private(folder: Path, mode: int = 0o700) -> None:
-    """Make a folder that nobody else can write, in one of the same kind.
+    """Make a folder that nobody else can write, in one of the same kind; those above it that are
+    not there are made like it.
 
     Raises:
         BuildError: it cannot be made, or is not this user's own.
     """
     above, me = folder.parent, Owner.me()
     try:
-        if not above.exists():
-            above.parent.mkdir(parents=True, exist_ok=True)
-            make_own(above, mode)
+        for missing in reversed([each for each in (above, *above.parents) if not each.exists()]):
+            make_own(missing, mode)
         with me.folder(above, sticky=True):
             make_own(folder, mode)
         with me.folder(folder):

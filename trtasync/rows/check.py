@@ -10,7 +10,7 @@ from trtasync.rows.budget import Runs
 from trtasync.rows.compare import TOLERANCE
 from trtasync.rows.drawing import drawn, undrawable
 from trtasync.rows.examination import Counts, Examination
-from trtasync.rows.inputs import Layout, Natural, Source
+from trtasync.rows.inputs import MOST_ROWS, Layout, Natural, Source
 from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
 
 
@@ -73,11 +73,13 @@ def examine(
     outputs = {spec.name: axes.get(spec.name) for spec in trial.outputs}
     counts = Counts.among(settings.sizes)
     if counts is None:
-        return _unknown(outputs, "the model takes one row at a time only")
+        one = max(settings.sizes or (1,)) == 1
+        rows = "one row at a time only" if one else f"no number of rows from 2 to {MOST_ROWS}"
+        return _unknown(outputs, f"the model takes {rows}")
     if all(axis is None for axis in layout.axes):
         return _unknown(outputs, "no input has rows")
     samples = settings.samples
-    if samples is None and (obstacle := undrawable(layout)):
+    if samples is None and (obstacle := undrawable(layout, counts.base)):
         return _unknown(outputs, obstacle)
     chance = np.random.default_rng(settings.seed)
     sources: Iterable[Source] = (

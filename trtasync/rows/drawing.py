@@ -11,6 +11,7 @@ from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float, is_numeric
 from trtasync.rows.inputs import Layout, Row
 from trtasync.rows.verdicts import Array
+from trtasync.system.free_memory import free_memory
 
 MOST_ELEMENTS: Final = 1 << 21
 """Of one row of all inputs, by the choice of free axes; a fixed shape may have more."""
@@ -70,14 +71,19 @@ FIXED_RECIPES: Final = 5
 """So many of them for a model without free axes."""
 
 
-def undrawable(layout: Layout) -> str:
-    """Why no inputs can be drawn; "" where they can."""
+def undrawable(layout: Layout, rows: int) -> str:
+    """Why no inputs of so many rows can be drawn; "" where they can."""
+    free = free_memory()
+    needed = 0
     for index, spec in enumerate(layout.inputs):
         if not is_numeric(spec.dtype):
             return f"inputs of type {spec.dtype} ({spec.name}) cannot be drawn"
-        if _size(layout.row_shape(index), 1) > MOST_FIXED_ELEMENTS:
+        size = _size(layout.row_shape(index), 1)
+        if size > MOST_FIXED_ELEMENTS:
             return f"a row of {spec.name} has more than {MOST_FIXED_ELEMENTS} elements"
-    return ""
+        needed += size * spec.dtype.itemsize * (1 if layout.axes[index] is None else rows)
+    short = free is not None and needed > free
+    return "there is no memory for rows to try it with" if short else ""
 
 
 def drawn(layout: Layout, chance: np.random.Generator) -> Iterator["Drawn"]:
@@ -102,7 +108,7 @@ class Drawn:
             tuple(dim if isinstance(dim, int) else length for dim in shape) for shape in shapes
         ]
         self._longest = max((dim for shape in self._shapes for dim in shape), default=1)
-        self.shared = self._draw(shared=True)
+        self.shared: tuple[Array, ...] = self._draw(shared=True)
 
     def row(self, ints: int = 0, *, narrow: bool = False) -> Row:
         """See `Source`."""

@@ -8,7 +8,7 @@ from typing import Final
 from trtasync.rows.budget import OutOfTime, Refused, Runs
 from trtasync.rows.compare import finite, following_axes, row, same_bits
 from trtasync.rows.exchange import Base, Evidence, Exchanges, Run, batch_of
-from trtasync.rows.inputs import Layout, Row, Source
+from trtasync.rows.inputs import MOST_ROWS, Layout, Row, Source
 from trtasync.rows.schedule import REVERSED_AGAIN, SCHEDULE, schedule
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
@@ -43,9 +43,10 @@ class Counts:
 
     @classmethod
     def among(cls, sizes: Sequence[int] | None) -> "Counts | None":
-        """The best of those allowed; None where no two rows ever meet."""
+        """The best of those allowed; None where no two rows ever meet, or too many always do."""
         if sizes is None:
             return cls(ROWS, OTHER_ROWS, alone=True)
+        sizes = [size for size in sizes if size <= MOST_ROWS]
         several = [size for size in sizes if size > 1]
         if not several:
             return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from trtasync.errors import InvalidInput
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float
 from trtasync.rows.verdicts import Array
+
+MOST_ROWS: Final = 1 << 16
+"""Of a batch that is tried: each is handled by itself, whatever the model declares."""
 
 Row = tuple[Array, ...]
 """One row of every input that has rows, in the model's order and without the batch axis."""
@@ -79,7 +82,7 @@ class Natural:
             for sample, spec in zip(samples, layout.inputs, strict=True)
         ]
         pairs = list(zip(layout.inputs, layout.axes, arrays, strict=True))
-        self.shared = tuple(array for _, axis, array in pairs if axis is None)
+        self.shared: tuple[Array, ...] = tuple(array for _, axis, array in pairs if axis is None)
         columns = [_rows(spec, axis, array) for spec, axis, array in pairs if axis is not None]
         counts = sorted({len(column) for column in columns})
         if len(counts) > 1 or 0 in counts:

@@ -9,7 +9,7 @@ from trtasync.errors import InferenceError, InvalidInput
 from trtasync.rows.budget import first_line
 from trtasync.rows.compare import finite
 from trtasync.rows.drawing import drawn, undrawable
-from trtasync.rows.inputs import Layout, Natural, Source
+from trtasync.rows.inputs import MOST_ROWS, Layout, Natural, Source
 from trtasync.rows.verdicts import Array, Trial
 
 BATCHES: Final = (1, 3)
@@ -44,7 +44,7 @@ def ordinary_runs(
     if samples is not None:
         source = Natural(layout, in_order(trial, samples), chance)
         return [_run(layout, source, rows) for rows in counts]
-    if obstacle := undrawable(layout):
+    if obstacle := undrawable(layout, max(counts)):
         raise InvalidInput(f"{obstacle}; give samples.")
     refusal, taken = "", None
     for drawing in drawn(layout, chance):
@@ -77,7 +77,13 @@ def in_order(trial: Trial, samples: Mapping[str, Array]) -> list[Array]:
 def _counts(sizes: Sequence[int] | None) -> list[int]:
     if sizes is None:
         return list(BATCHES)
-    return sorted({min(sizes, key=lambda size: abs(size - rows)) for rows in BATCHES})
+    counts = sorted({min(sizes, key=lambda size: abs(size - rows)) for rows in BATCHES})
+    if counts[-1] > MOST_ROWS:
+        raise InvalidInput(
+            f"the model takes {counts[-1]} rows at a time; it can be looked at with {MOST_ROWS} at "
+            "most. Export it with a dynamic batch axis."
+        )
+    return counts
 
 
 def _run(layout: Layout, source: Source, rows: int) -> list[Array]:

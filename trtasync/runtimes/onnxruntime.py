@@ -22,9 +22,11 @@ from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
 from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import HostMemoryBackend, Lane, OpenLane, Slot, Times
 from trtasync.runtimes.arrange import Arrangement
+from trtasync.system.cores import cores
 from trtasync.system.free_memory import free_memory
+from trtasync.system.free_threads import free_threads
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 DEFAULT_BATCH_SIZE = 8
 """Batching gains little for convolutions on a CPU and lengthens every caller's wait."""
@@ -65,21 +67,15 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
 
     Args:
         model: the file, external weights are found beside it; or what it holds.
-        threads: threads per run, the calling one included.
+        threads: threads per run, the calling one included; 0 for one per core.
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
-        InvalidInput: there are too many threads.
+        InvalidInput: there are too many threads, or they could not all be started.
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
     runtime = _import_runtime()
-    if threads > MOST_THREADS:
-        raise InvalidInput(
-            f"threads must be {MOST_THREADS} at most, not {threads}.",
-            name="threads",
-            expected=MOST_THREADS,
-            got=threads,
-        )
+    _demand_threads(threads or cores())
     if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is no file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
@@ -99,6 +95,27 @@ def load(model: Path | bytes, threads: int) -> "OnnxRuntimeBackend":
         shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
         raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
+
+
+def _demand_threads(threads: int) -> None:
+    """Refuse what the system would: ONNX Runtime waits for ever for a thread that never starts."""
+    free = free_threads()
+    most = MOST_THREADS if free is None else min(MOST_THREADS, 1 + free)  # one is the caller's
+    if threads > most:
+        short = (
+            ""
+            if most == MOST_THREADS
+            else (
+                ", for the system lets this process start no more; raise its limit (ulimit -v, "
+                "ulimit -u, pids.max), or give fewer"
+            )
+        )
+        raise InvalidInput(
+            f"threads must be {most} at most, not {threads}{short}.",
+            name="threads",
+            expected=most,
+            got=threads,
+        )
 
 
 def _import_runtime() -> Any:
@@ -222,8 +239,8 @@ class SessionTrial:
     """A session run on whole arrays; see `trtasync.rows.Trial`."""
 
     def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
-        self.inputs = spec.inputs
-        self.outputs = spec.outputs
+        self.inputs: tuple[TensorSpec, ...] = spec.inputs
+        self.outputs: tuple[TensorSpec, ...] = spec.outputs
         self._session = session
         self._names = [output.name for output in spec.outputs]
         self._options = runtime.RunOptions()
@@ -314,6 +331,7 @@ class _BoundSlot(HostSlot):
 
     def __init__(self, spec: ModelSpec, capacity: int):
         super().__init__(spec, capacity)
+        self.holds_more = False  # outputs are its own
         self.results = []
         for shape, output in _results(spec, capacity):
             memory = self.allocate(_bytes(shape, output))
@@ -366,6 +384,7 @@ class _BoundLane(_FreshLane):
         feed = self._feed(slot.views, rows)
         results = self._session.run(self._outputs, feed, self._options)
         slot.outputs = self._arrangement.outputs(results, rows)
+        slot.holds_more = True
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()

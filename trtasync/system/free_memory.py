@@ -13,10 +13,27 @@ def free_memory(root: Path = Path("/")) -> int | None:
     Args:
         root: what `/proc` and the control groups' file systems lie under.
     """
-    known = [_of_the_machine(root), _of_addresses(root)]
+    known = [_of_the_machine(root), free_addresses(root)]
     known += [_of_a_group(folder, kind) for folder, kind in groups(root, "memory")]
     found = [size for size in known if size is not None]
     return max(0, min(found)) if found else None
+
+
+def free_addresses(root: Path = Path("/")) -> int | None:
+    """Bytes of addresses that its limit (`ulimit -v`) leaves this process; None without one.
+
+    Args:
+        root: what `/proc` lies under.
+    """
+    try:
+        import resource
+    except ImportError:  # no such limit on this system
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    pages = read_text(root / "proc/self/statm").split()
+    return limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE") if pages else limit
 
 
 def _of_the_machine(root: Path) -> int | None:
@@ -29,38 +46,28 @@ def _of_a_group(folder: Path, kind: str) -> int | None:
     names = ("memory.max", "memory.current")
     if kind != CGROUP_V2:
         names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-    limit, used = (_number(folder / name) for name in names)
+    limit, used = (read_number(folder / name) for name in names)
     if limit is None or used is None:
         return None
     facts = _entries(folder / "memory.stat")
     return limit - used + facts.get("inactive_file", 0) + facts.get("active_file", 0)
 
 
-def _of_addresses(root: Path) -> int | None:
-    try:
-        import resource
-    except ImportError:  # no such limit on this system
-        return None
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
-        return None
-    pages = _text(root / "proc/self/statm").split()
-    return limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE") if pages else limit
-
-
 def _entries(path: Path) -> dict[str, int]:
     """Names and numbers of a file that has one of each in every line."""
-    lines = [line.split() for line in _text(path).splitlines()]
+    lines = [line.split() for line in read_text(path).splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdecimal()}
 
 
-def _number(path: Path) -> int | None:
-    text = _text(path).strip()
-    return int(text) if text.isdecimal() else None  # "max" is no limit
+def read_number(path: Path) -> int | None:
+    """Of a control group's file; None without one ("max" is no limit)."""
+    text = read_text(path).strip()
+    return int(text) if text.isdecimal() else None
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Of a file; of one that is not there, cannot be read or is gone meanwhile, none."""
     try:
-        return path.read_text()
+        return path.read_text("utf-8", "replace")
     except OSError:
         return ""

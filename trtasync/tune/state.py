@@ -4,6 +4,7 @@ The first line says what was measured, and on what; nothing else is ever added t
 measurement has a line when it begins and one when it ends. A last line that was torn is cut off.
 """
 
+import errno
 import json
 import logging
 import math
@@ -11,7 +12,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
@@ -54,11 +55,13 @@ class State:
     def __init__(
         self, path: Path | None, facts: Mapping[str, Any] | None, *, fresh: bool, given: bool
     ):
-        """Args:
-        path: the file; None to keep nothing.
-        facts: all that measurements depend on.
-        fresh: forget what was kept.
-        given: the user named the file, so that it cannot be written is an error.
+        """Prepare; entering it reads the file.
+
+        Args:
+            path: the file; None to keep nothing.
+            facts: all that measurements depend on.
+            fresh: forget what was kept.
+            given: the user named the file, so that it cannot be written is an error.
         """
         self.path = path
         self.known = 0
@@ -84,10 +87,12 @@ class State:
         except (OSError, BuildError, BackendUnavailable) as error:
             self._closing.close()
             if self._given:
-                what = "used" if isinstance(error, NotTrusted) else "written"
+                why = str(error).rstrip(".")
+                if isinstance(error, OSError):
+                    what = "used" if isinstance(error, NotTrusted) else "written"
+                    why = f"{self.path} cannot be {what}: {error.strerror or error}"
                 raise InvalidInput(
-                    f"{self.path} cannot be {what}: {error}. Name another file, or keep nothing "
-                    "(state=False)."
+                    f"{why}. Name another file, or keep nothing (state=False)."
                 ) from error
             log.warning("measurements are not kept: %s", error)
             self.path = self._file = None
@@ -126,19 +131,16 @@ class State:
 
     def drop(self, probe: Probe) -> None:
         """It was interrupted, which says nothing against it."""
-        with suppress(InvalidInput):
-            self._write({"drop": _written(probe)})
+        self._write({"drop": _written(probe)})
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        except OSError as error:
-            raise InvalidInput(
-                f"{self.path} cannot be written: {error.strerror or error}. Make room, name "
-                "another file, or keep nothing (state=False)."
-            ) from error
+            _append(self._file, json.dumps(line, separators=(",", ":")))
+        except OSError as error:  # what was measured is worth more than that it is kept
+            log.warning("%s: from here on nothing is kept: %s", self.path, error.strerror or error)
+            self._file = None
 
     def _open(self, path: Path) -> None:
         at_once = threading.Event()
@@ -150,7 +152,6 @@ class State:
                 f"another process is tuning with {path}; two at once would measure each other. "
                 "Wait for it, or name another file (state)."
             ) from None
-        # unbuffered: a line is written by one call, and is in the system's hands then
         file = self._closing.enter_context(Owner.me().open_to_append(path))
         whole = self._read(path, _content(path, file))
         file.truncate(whole)
@@ -159,7 +160,7 @@ class State:
         if not whole:
             head = json.dumps(FORMAT)
             text = f'{MARK}{head}, "key": "{key_of(self._facts)}", "facts": '
-            self._file.write(f"{text}{json.dumps(self._facts)}}}\n".encode())
+            _append(file, f"{text}{json.dumps(self._facts)}}}")
 
     def _read(self, path: Path, data: bytes) -> int:
         """Take in what is there; how many bytes of it are to be kept."""
@@ -215,6 +216,17 @@ class State:
                 self._outcomes.pop(probe, None)
             else:
                 self._outcomes[probe] = outcome
+
+
+def _append(file: FileIO, line: str) -> None:
+    """Write a line by one call, so that it is whole or, the last one, torn.
+
+    Raises:
+        OSError: there is no room for all of it.
+    """
+    data = f"{line}\n".encode()
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def default_path(name: str, facts: Mapping[str, Any]) -> Path | None:

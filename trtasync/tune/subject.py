@@ -15,6 +15,7 @@ from trtasync.measure.machine import facts
 from trtasync.measure.opened import read_options
 from trtasync.opening.judging import load_judged
 from trtasync.opening.loading import EngineOptions, backend_for
+from trtasync.plans import SharedCache
 from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import is_plan
 from trtasync.system.cores import cores
@@ -77,7 +78,7 @@ async def examine(model: Any, how: Settings, options: Mapping[str, Any]) -> Subj
 
     Raises:
         InvalidInput: an option is one of those that are tuned, or makes no sense for this model.
-        whatever `open_engine` and `build_plan` raise.
+        TrtasyncError: as from `open_engine` and `build_plan`.
     """
     if taken := sorted(set(options) & set(TUNED)):
         raise InvalidInput(
@@ -181,7 +182,7 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
     if given.builder_config is not None:
         asked["config"] = given.builder_config
     if given.cache is not True:
-        asked["cache"] = str(given.cache)
+        asked["cache"] = given.cache if isinstance(given.cache, SharedCache) else str(given.cache)
     if device:
         asked["device"] = device
     if backend != "tensorrt":
@@ -262,6 +263,9 @@ def _batches(backend: Backend) -> Sequence[int]:
 
 def quoted(value: Any) -> str:
     """As Python code, with the quotation marks that most people use."""
+    if isinstance(value, SharedCache):
+        folder, owner = quoted(os.fspath(value.folder)), quoted(value.owner)
+        return f"trtasync.SharedCache({folder}, owner={owner})"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 

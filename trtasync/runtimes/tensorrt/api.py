@@ -69,10 +69,6 @@ class CudaEngine(Protocol):
         strategy, too."""
 
     @only_some
-    def create_runtime_config(self) -> Any:
-        """Since 10.11; of use with TensorRT for RTX (`kernels`)."""
-
-    @only_some
     def create_engine_inspector(self) -> "EngineInspector | None":
         """The lean runtime 11.4 has the method, but not the class it returns."""
 

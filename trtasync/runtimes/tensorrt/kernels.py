@@ -5,16 +5,13 @@ and against doubles. Facts are from the bindings' docstrings (1.7).
 """
 
 import logging
-from typing import Any, Final, Protocol
+from typing import Any, Protocol, cast
 
 from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.library import Library
 
 log = logging.getLogger("trtasync")
-
-COMPILED: Final = ("create_runtime_cache", "set_runtime_cache")
-"""What a runtime configuration has where kernels are compiled at run time."""
 
 
 class KernelStore(Protocol):
@@ -99,10 +96,8 @@ def kernels_of(
     lib: Library, engine: CudaEngine, device: Device, store: KernelStore | None
 ) -> Kernels | None:
     """How an engine's kernels are compiled; None for TensorRT, which has done that at build."""
-    if not lib.flavour.is_rtx or not hasattr(engine, "create_runtime_config"):
+    if not lib.flavour.is_rtx:
         return None
     device.enter()  # a cache looks at the current one
-    config = engine.create_runtime_config()
-    if not all(hasattr(config, name) for name in COMPILED):
-        return None
+    config = cast(Any, engine).create_runtime_config()
     return Kernels(lib, config, device, store or NoStore())

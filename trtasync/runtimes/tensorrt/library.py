@@ -15,7 +15,7 @@ from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import Runtime, TensorRT
 from trtasync.system.logs import show_in_logs
 
-log = logging.getLogger("trtasync.tensorrt")
+log: logging.Logger = logging.getLogger("trtasync.tensorrt")
 log.addFilter(show_in_logs)
 
 LINES_KEPT = 64
@@ -101,8 +101,8 @@ class Library:
         self.trt = trt
         self.name = name
         self.flavour = flavour
-        self.journal = Journal()
-        self.logger = _make_logger(trt, self.journal)
+        self.journal: Journal = Journal()
+        self.logger: Any = _make_logger(trt, self.journal)
         if hasattr(trt, "init_libnvinfer_plugins"):  # the lean runtime has none
             trt.init_libnvinfer_plugins(self.logger, "")
 

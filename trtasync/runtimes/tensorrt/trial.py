@@ -51,9 +51,15 @@ class PlanTrial:
         off: threading.Event,
         kernels: Kernels | None = None,
     ):
-        """Args:
-        lib, engine, plan, device, kernels: as for a lane.
-        off: set when the opening that this belongs to is called off.
+        """Create a stream and warm the kernels up.
+
+        Args:
+            lib: as for a lane.
+            engine: as for a lane.
+            plan: as for a lane.
+            device: as for a lane.
+            off: set when the opening that this belongs to is called off.
+            kernels: as for a lane.
 
         Raises:
             CudaError: not enough memory.
@@ -70,12 +76,12 @@ class PlanTrial:
         self._memory: LaneMemory | None = None
         self._pinned: PinnedBuffer | None = None
         self._tuned = plan.tuned
-        self.inputs = tuple(
+        self.inputs: tuple[TensorSpec, ...] = tuple(
             self._at_its_best(spec, range_.opt)
             for spec, range_ in zip(plan.spec.inputs, self._tuned.ranges, strict=True)
             if not spec.host
         )
-        self.outputs = plan.spec.outputs
+        self.outputs: tuple[TensorSpec, ...] = plan.spec.outputs
         device.enter()
         self._stream = Stream(device)
         try:
