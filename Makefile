@@ -47,6 +47,8 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
+	@echo "pyright --verifytypes" && found="$$($(PYRIGHT) --verifytypes trtasync --ignoreexternal)" \
+		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")

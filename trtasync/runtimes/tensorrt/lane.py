@@ -14,7 +14,7 @@ from trtasync.memory.staging import Copies, CopyThreads
 from trtasync.model.profiles import Shape
 from trtasync.requests.signature import Layout
 from trtasync.runtimes import Times
-from trtasync.runtimes.cuda import CaptureFailed, Device, Graph, Stream, capture
+from trtasync.runtimes.cuda import NOT_READY, CaptureFailed, Device, Graph, Stream, capture
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.kernels import Kernels
@@ -128,6 +128,7 @@ class TensorRTLane:
     def _open(self) -> None:
         self._gpu.enter()
         self.stream: Stream = Stream(self._gpu)
+        self._record, self._query = self._gpu.fast.event_record, self._gpu.fast.event_query
         self._stream = self.stream
         batch_sizes = self._options.batch_sizes
         for profile in self._plan.reached(batch_sizes):
@@ -255,7 +256,7 @@ class TensorRTLane:
 
     def launch(self, slot: Any, rows: int) -> None:
         """Copy in, run, copy out, record the event: enqueued, not waited for."""
-        filled, slot.filled, slot.stages = slot.filled or rows, 0, 0
+        filled, slot.filled, slot.stages, slot.ended = slot.filled or rows, 0, 0, False
         self._gpu.enter_again()
         if slot.lane != self._index:
             launch = self._foreign.get((slot.views, rows)) or self._find_foreign(slot, rows)
@@ -267,11 +268,14 @@ class TensorRTLane:
         try:
             launch.enqueue(slot, filled)
             slot.padded_from = 0
-            slot.done.record(self.stream.handle)
+            code = self._record(slot.done.handle, self.stream.handle)
+            if code:
+                self._gpu.check(code, "cuEventRecord")
         except DeviceLost:
             self._threads.in_flight.discard(slot)
             raise
         except Exception:
+            slot.holds_more = True  # so that it is made clean before it is used again
             # A part of it may be on the stream, and reads the slot: it must not be used meanwhile.
             self.stream.synchronize()
             self._threads.in_flight.discard(slot)
@@ -331,16 +335,19 @@ class TensorRTLane:
 
     def ready(self, slot: Any) -> bool:
         """Ask the event; keeps the GIL."""
-        try:
-            return bool(slot.done.fired())
-        except Exception:
-            return True  # `wait` raises it
+        code = self._query(slot.done.handle)
+        if code == NOT_READY:
+            return False
+        slot.ended = not code  # otherwise `wait` raises it
+        return True
 
     def wait(self, slot: Any) -> Times | None:
         """Sleep in `cudaEventSynchronize`, unless the event has fired already."""
         try:
+            if slot.ended and not slot.stages:
+                return None
             self._gpu.enter_again()
-            if not slot.done.fired():
+            if not slot.ended and not slot.done.fired():
                 slot.done.synchronize()
             times: Times | None = slot.times()
         finally:
