@@ -47,7 +47,7 @@ class Failing:
         self._workers = workers
         self._intake = intake
         self._completion = completion
-        self.broken = False
+        self.broken: bool = False
 
     def lane_died(self, index: int, cause: BaseException | None) -> None:
         """Fail what was running on a lane and go on with the others, if there are any."""

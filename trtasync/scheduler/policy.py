@@ -87,7 +87,7 @@ class Policy(Generic[SlotT]):
             for device in dict.fromkeys(lane.device for lane in lanes)
         }
         several = len(self._devices) > 1 and any(slot.lane is not None for slot in slots)
-        self.slots = SlotPool(lanes, self._devices, slots)
+        self.slots: SlotPool[SlotT] = SlotPool(lanes, self._devices, slots)
         self._trimming: Trimming[SlotT] = Trimming(options, self._expire)
         self._rows = self._trimming.rows = RowAllocator(
             self._capacity,

@@ -42,7 +42,7 @@ class SlotPool(Generic[SlotT]):
         """
         self._lanes = lanes
         self._devices = devices
-        self.all = slots
+        self.all: Sequence[SlotT] = slots
         self._lent: list[SlotT] = []
         self.shared: list[SlotT] = []
         self._owned: dict[int, list[SlotT]] = {}
