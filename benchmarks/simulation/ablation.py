@@ -20,11 +20,12 @@ from benchmarks.simulation.scenarios import SCENARIOS
 from benchmarks.simulation.shapes import in_time
 from benchmarks.simulation.study import Point
 from trtasync.measure.statistics import Spread, rounded, spread
-from trtasync.scheduler import Policy, PolicyOptions, dispatch, policy
-from trtasync.scheduler.batches import RowAllocator
+from trtasync.scheduler import PolicyOptions, dispatch, trimming
 from trtasync.scheduler.cost import CostCurve
 from trtasync.scheduler.devices import DeviceState
 from trtasync.scheduler.fits import Fit
+from trtasync.scheduler.spreading import Spreading
+from trtasync.scheduler.trimming import Trimming
 
 Switch = Callable[[], AbstractContextManager[Any]]
 swap = partial(partial, patch.object)
@@ -33,7 +34,7 @@ swap = partial(partial, patch.object)
 @contextmanager
 def _no_haste() -> Iterator[None]:
     """Neither for batches that go nor for those that are cut: each reads a name of its own."""
-    with patch.object(dispatch, "HASTE", 0.0), patch.object(policy, "HASTE", 0.0):
+    with patch.object(dispatch, "HASTE", 0.0), patch.object(trimming, "HASTE", 0.0):
         yield
 
 
@@ -44,8 +45,8 @@ CHANCE = "nothing, other noise"
 RULES: dict[str, Switch] = {
     WHOLE: nullcontext,
     CHANCE: swap(world, "Random", lambda seed: Random(f"{seed}/again")),
-    "cutting": swap(Policy, "_cut", lambda *_: []),
-    "spreading": swap(RowAllocator, "spread", lambda *_: None),
+    "cutting": swap(Trimming, "cut", lambda *_: []),
+    "spreading": swap(Spreading, "spread", lambda *_: None),
     "sizes that fit deadlines": swap(Fit, "shrink", lambda *_: None),
     "pressing": swap(dispatch, "HASTE", -math.inf),
     "nothing beside the pressed": swap(DeviceState, "pressed", False),

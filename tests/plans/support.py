@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper, save_model
 
 from support.doubles import Installed
 from support.helpers import MODELS, Array
+from tests.genuine.machines import Machine
 from trtasync import BuilderConfig, open_engine
 from trtasync.plans import Phases
 
@@ -247,7 +249,7 @@ class Counts:
     failed: int
 
 
-def counts(gpu: Installed) -> Counts:
+def counts(gpu: Machine) -> Counts:
     """Of a machine."""
     return Counts(gpu.builds.started, gpu.builds.finished, gpu.builds.failed)
 
@@ -283,3 +285,14 @@ def words(text: str, *wanted: str) -> None:
 def facts_changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
     """Names of the facts in which two entries of a cache differ."""
     return {name for name in {*one, *other} if one.get(name) != other.get(name)}
+
+
+def mountable(folder: Path) -> bool:
+    """This user may mount a disk there, in a namespace of its own."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    try:
+        return not subprocess.run(
+            ["unshare", "-rm", *mount], capture_output=True, timeout=20, check=False
+        ).returncode
+    except OSError:
+        return False

@@ -7,19 +7,20 @@ goes meanwhile goes without it, and what was written moves to memory of its own.
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from trtasync.core.failures import own_error, unstaged
+from trtasync.core.exceptions import own_error, unstaged
 from trtasync.core.metrics import Meter
-from trtasync.errors import EngineClosed, QueueFull, RequestTooLarge, TrtasyncError
+from trtasync.core.replies import UNCOMMITTED, Reply
+from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge, TrtasyncError
 from trtasync.loops import EventLoop
 from trtasync.memory.slots import Views
-from trtasync.requests.answers import LentAnswer, join
+from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Layout, Signature, Staged
 from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch, Chunk, Policy, Queue, Request
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry
-from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS
+from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS, State
 
 NEVER = float("inf")
 LEFT = "the engine was closed before this request was complete."
@@ -29,35 +30,6 @@ STAGE_SAMPLE = 8
 
 REFUSED = (QueueFull, RequestTooLarge)
 """What `Policy.hold` raises when it has changed nothing."""
-
-
-class Reply(Protocol):
-    """Who is told how a request ended, once. A future is one; a connection can be."""
-
-    def done(self) -> bool:
-        """It was told already, or nobody wants to know any more: the request is not computed."""
-
-    def set_result(self, result: Any, /) -> None:
-        """The answer. May raise the event loop's `done_error` when done."""
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """The failure."""
-
-
-class _Uncommitted:
-    """Stands for the reply of a request that has none yet: such a request is not run."""
-
-    def done(self) -> bool:
-        return True
-
-    def set_result(self, result: Any, /) -> None:
-        raise AssertionError("a request was answered that was not complete")
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        raise AssertionError("a request failed that was not complete")
-
-
-UNCOMMITTED = _Uncommitted()
 
 
 class Reservation(Request):
@@ -73,10 +45,14 @@ class Reservation(Request):
         lend: the answer may be views of the slot's memory.
         lent: the answer, if it is such views.
         refused: why it lost its place before it was committed.
+        handed_out: its rows were asked for, to be written.
+        draft: what was written, where that is not in the rows.
+        pieces: outputs of its chunks, by the row they begin with.
     """
 
     __slots__ = ("intake", "reply", "source")
 
+    state: State
     signature: Signature[Queue]
     batch: Batch[Slot] | None
     intake: "Intake"
@@ -86,7 +62,9 @@ class Reservation(Request):
     lend: bool = False
     lent: LentAnswer[Any] | None = None
     refused: TrtasyncError | None = None
-    _pieces: dict[int, list[Array]] | None = None
+    pieces: dict[int, list[Array]] | None = None
+    handed_out: bool = False
+    draft: Staged | None = None
 
     if TYPE_CHECKING:
 
@@ -102,13 +80,14 @@ class Reservation(Request):
         batch that goes meanwhile are moved. What is padded or arranged otherwise inside a batch is
         written to memory of its own, and copied when it is complete.
         """
+        self.handed_out = True
         batch = self.batch
-        if batch is not None and self.signature.lies_as_given:
+        if self.draft is None and batch is not None and self.signature.lies_as_given:
             views = self.intake.views(batch)
             return [array[self.row : self.row + self.signature.rows] for array in views.inputs]
-        if self.source is None:
-            self.source = self.signature.blank()
-        return self.source if isinstance(self.source, tuple) else (self.source,)
+        if self.draft is None:
+            self.draft = self.signature.blank()
+        return self.draft if isinstance(self.draft, tuple) else (self.draft,)
 
     def write(self, content: Staged) -> None:
         """The whole content, to be read until the answer is here.
@@ -117,7 +96,7 @@ class Reservation(Request):
             content: rows first: an array, or, for several row inputs, a tuple of them.
 
         Raises:
-            whatever reading it raises.
+            BaseException: what reading it raises.
         """
         self.source = content
         batch = self.batch
@@ -147,10 +126,11 @@ class Reservation(Request):
         """The content is complete: from now on the request counts, and `reply` is told.
 
         Raises:
+            InvalidInput: nothing was written: the rows may hold what others left there.
             QueueFull: a more urgent request took its place meanwhile.
             EngineClosed, DeviceLost: the engine ended meanwhile.
         """
-        if self.batch is None or self.arrival != self.intake.stamp:
+        if self.batch is None or self.source is None or self.arrival != self.intake.stamp:
             self.intake.commit_late(self, reply)
             return
         self.reply = reply
@@ -168,15 +148,6 @@ class Reservation(Request):
         if isinstance(self.source, tuple):
             return tuple(array[rows] for array in self.source)
         return self.source[rows]
-
-    def collect(self, offset: int, outputs: list[Array]) -> list[Array] | None:
-        """Keep the outputs of a chunk; all of them, joined, once the last one is here."""
-        if self._pieces is None:
-            self._pieces = {}
-        self._pieces[offset] = outputs
-        if sum(len(piece[0]) for piece in self._pieces.values()) < self.rows:
-            return None
-        return join([piece for _, piece in sorted(self._pieces.items())])
 
 
 def reservation_of(entry: Entry) -> Reservation:
@@ -217,7 +188,7 @@ class Intake:
         self._fail = fail
         self._batches = -1
         self.refusal: TrtasyncError | None = None
-        self.stamp = 0.0
+        self.stamp: float = 0.0
         self.leaving: tuple[Reservation, ...] = ()
 
     def reserve(
@@ -258,11 +229,14 @@ class Intake:
         reservation.reply = UNCOMMITTED  # the last: `leave` knows by it that there is something
         if level == DEFAULT_LEVEL and deadline == NEVER:
             self._hold(reservation, False)
-            return
-        reservation.level = level
-        reservation.deadline = deadline
-        if deadline > reservation.arrival:  # otherwise it is not computed, and takes no room
-            self._hold(reservation, True)
+        else:
+            reservation.level = level
+            reservation.deadline = deadline
+            if deadline > reservation.arrival:  # otherwise it is not computed, and takes no room
+                self._hold(reservation, True)
+        batch = reservation.batch
+        if batch is not None and not signature.plain:
+            batch.plain = False
 
     def tick(self) -> float:
         """Requests of one turn of the loop share one time stamp and wake it once.
@@ -286,11 +260,17 @@ class Intake:
         if self.refusal is not None:
             self.withdraw(reservation)
             raise own_error(self.refusal)
+        if not reservation.handed_out and reservation.source is None:
+            raise InvalidInput("a reservation was committed before its rows were written.")
         now = self.stamp or self.tick()
         reservation.reply = reply
         reservation.state = TRANSITIONS[reservation.state][COMMIT]
         if reservation.batch is not None:
+            if reservation.draft is not None:
+                reservation.write(reservation.draft)
             return
+        if reservation.source is None:
+            reservation.source = reservation.draft
         if reservation.deadline <= reservation.arrival:
             self._policy.expire(reservation, now)
         else:
@@ -301,6 +281,7 @@ class Intake:
         """From now on `admit` raises this. Closing is overruled by worse news only."""
         if self.refusal is None or isinstance(self.refusal, EngineClosed):
             self.refusal = error
+            self.stamp = 0.0  # reservations of this turn are looked at before they are committed
 
     def withdraw(self, request: Request) -> None:
         """Nobody waits for a request any more."""
@@ -364,11 +345,18 @@ class Intake:
     def keep_content(self, entry: Entry) -> None:
         """The rows of an entry will be somebody else's: what lies only there is copied."""
         reservation = reservation_of(entry)
-        batch = reservation.batch
-        if reservation.source is not None or batch is None or batch.slot.batch is not batch:
-            return
+        if (
+            not reservation.handed_out
+            or reservation.source is not None
+            or reservation.draft is not None
+        ):
+            return  # it lies elsewhere too, or nothing was written
         rows = [array.copy() for array in reservation.rows_to_write()]
-        reservation.source = rows[0] if len(rows) == 1 else tuple(rows)
+        content = rows[0] if len(rows) == 1 else tuple(rows)
+        if reservation.state is RESERVED:
+            reservation.draft = content
+        else:
+            reservation.source = content
 
     # -- who leaves --------------------------------------------------------------------------
 
@@ -423,10 +411,3 @@ class Intake:
         self.leaving = ()
         self.meter.cancelled += len(left)
         self.stage_placements()
-
-
-def not_to_run(batch: Batch[Slot]) -> list[Entry]:
-    """Entries of a batch that nobody waits for, or whose content is not complete."""
-    if batch.plain:  # no chunks
-        return [each for each in cast(list[Reservation], batch.entries) if each.reply.done()]
-    return [entry for entry in batch.entries if reservation_of(entry).reply.done()]

@@ -50,7 +50,8 @@ class Window(Generic[T]):
     """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
 
     Attributes:
-        begin, end: its edges, once the load has ended.
+        begin: its first edge, once the load has ended.
+        end: its last edge.
         delays: by how much each sleep of a millisecond in it was too long; seconds.
     """
 

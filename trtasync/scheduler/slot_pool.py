@@ -1,9 +1,12 @@
-"""The free slots of all lanes."""
+"""The slots of all lanes: which are free, and which are lent."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from trtasync.scheduler.devices import DeviceState, LaneState
+
+if TYPE_CHECKING:
+    from trtasync.scheduler.devices import AnyBatch
 
 
 class SlotLike(Protocol):
@@ -17,17 +20,18 @@ SlotT = TypeVar("SlotT", bound=SlotLike)
 
 
 class SlotPool(Generic[SlotT]):
-    """Slots in which nothing forms or runs, and nothing is lent.
+    """All slots. Free are those in which nothing forms or runs, and of which nothing is lent.
 
     Attributes:
-        shared: those that any lane runs.
+        all: every slot.
+        shared: the free ones that any lane runs.
     """
 
     def __init__(
         self,
         lanes: Sequence[LaneState],
         devices: Mapping[int, DeviceState],
-        slots: Iterable[SlotT],
+        slots: Sequence[SlotT],
     ):
         """All slots are free.
 
@@ -38,6 +42,8 @@ class SlotPool(Generic[SlotT]):
         """
         self._lanes = lanes
         self._devices = devices
+        self.all = slots
+        self._lent: list[SlotT] = []
         self.shared: list[SlotT] = []
         self._owned: dict[int, list[SlotT]] = {}
         for slot in slots:
@@ -56,26 +62,32 @@ class SlotPool(Generic[SlotT]):
         else:
             self._owned.setdefault(slot.lane, []).append(slot)
 
-    def take(self, forming: Iterable[SlotLike]) -> SlotT | None:
+    def take(self, forming: Iterable["AnyBatch"]) -> SlotT | None:
         """A slot for a new batch: of the lane that has least to do, on the device that has.
 
         Args:
-            forming: the slots in which batches form.
+            forming: the batches that form.
         """
         if self.shared:
             return self.shared.pop()
-        candidates = [lane for lane in self._lanes if lane.alive and self._owned.get(lane.index)]
-        if not candidates:
-            return None
-        lanes = [self._lanes[slot.lane] for slot in forming if slot.lane is not None]
-        devices = [lane.device for lane in lanes]
-
-        def load(lane: LaneState) -> tuple[int, int, int]:
-            on_device = self._devices[lane.device].running + devices.count(lane.device)
-            return on_device, len(lane.running) + lanes.count(lane), lane.index
-
-        lane = candidates[0] if len(candidates) == 1 else min(candidates, key=load)
-        return self._owned[lane.index].pop()
+        on_lane: dict[int, int] = {}
+        on_device: dict[int, int] = {}
+        for batch in forming:
+            if (index := batch.slot.lane) is not None:
+                device = self._lanes[index].device
+                on_lane[index] = on_lane.get(index, 0) + 1
+                on_device[device] = on_device.get(device, 0) + 1
+        best, least = None, (0, 0)
+        for lane in self._lanes:
+            free = self._owned.get(lane.index)
+            if free and lane.alive:
+                load = (
+                    self._devices[lane.device].running + on_device.get(lane.device, 0),
+                    len(lane.running) + on_lane.get(lane.index, 0),
+                )
+                if best is None or load < least:
+                    best, least = free, load
+        return best.pop() if best else None
 
     def idle_devices(self) -> set[int]:
         """Devices with a free slot on which nothing runs."""
@@ -93,9 +105,38 @@ class SlotPool(Generic[SlotT]):
         """A lane died, and the slots bound to it with it."""
         self._owned.pop(index, None)
 
-    def reset(self, free: Collection[SlotT]) -> None:
-        """These are free, and no others."""
+    def is_usable(self, slot: SlotLike) -> bool:
+        """It was not lost with its lane."""
+        return slot.lane is None or self._lanes[slot.lane].alive
+
+    def can_lend(self, slot: SlotT) -> bool:
+        """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
+        home = slot.lane
+        own = sum(each.lane == home for each in self.all)
+        lent = sum(each.lane == home for each in self._lent)
+        kept = 1 if home is not None else sum(lane.alive for lane in self._lanes)
+        return own - lent > kept
+
+    def lend(self, slot: SlotT) -> None:
+        """Answers of its batch are looked at: it is not free before it is `returned`."""
+        self._lent.append(slot)
+
+    def returned(self, slot: SlotT) -> bool:
+        """It is not lent any more; True if it can be used again."""
+        self._lent.remove(slot)
+        return self.is_usable(slot)
+
+    def mend(self, taken: Collection[SlotLike]) -> None:
+        """Free is whatever is not taken, lent or lost; nobody knows what was so before."""
         self.shared.clear()
         self._owned.clear()
-        for slot in free:
-            self.give(slot)
+        for slot in self.all:
+            if slot not in taken and slot not in self._lent and self.is_usable(slot):
+                self.give(slot)
+
+    def release(self) -> None:
+        """Forget all slots: nothing will run any more."""
+        self.all = ()
+        self._lent.clear()
+        self.shared.clear()
+        self._owned.clear()
