@@ -12,7 +12,7 @@ from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.system.trust import Owner, read_whole
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MOST_BYTES: Final = 1 << 30
 """Of a file of kernels."""
@@ -26,7 +26,7 @@ class KernelFiles:
     """
 
     def __init__(self, plan: PlanFile):
-        """Read nothing yet.
+        """Touch no file yet.
 
         Args:
             plan: beside which they lie.

@@ -38,15 +38,15 @@ class Context:
         stream: Stream,
         kernels: Kernels | None = None,
     ):
-        """Make it and choose its profile.
+        """Create the context, and choose its profile.
 
         Args:
-            lib: TensorRT.
-            engine: whose it is.
-            plan: what the engine says of itself.
-            profile: its only one.
-            device: of the engine.
-            stream: it runs on.
+            lib: what makes it.
+            engine: what it is of.
+            plan: what the engine was read from.
+            profile: the one that it runs.
+            device: where it runs.
+            stream: where the profile is chosen.
             kernels: how it gets them, where TensorRT for RTX is to compile them.
 
         Raises:
