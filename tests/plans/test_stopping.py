@@ -127,6 +127,7 @@ async def test_a_build_that_was_cancelled_before_it_began_does_not_begin(
     attempt.scope.cancel()
     await attempt.run(building(tmp_path))
     assert attempt.scope.cancelled_caught
+    await until(lambda: not any("trtasync" in each.name for each in threading.enumerate()))
     assert machine.builds.finished == 0
     assert contents(tmp_path) == {}
 
