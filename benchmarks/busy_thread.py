@@ -6,22 +6,11 @@ four minutes, `--quick` half a minute.
 """
 
 import argparse
-import sys
 
-from benchmarks.report import cell_name, write
-from benchmarks.rounds import (
-    Ratio,
-    foreign_cores,
-    ratios,
-    samples,
-    seconds_needed,
-    show,
-    show_ratios,
-    summarize,
-    take,
-)
-from benchmarks.systems import MAX_BATCH_SIZE
-from benchmarks.worker import Plan
+from benchmarks.report import cell_name
+from benchmarks.rounds import command, finish, tabled, take
+from benchmarks.table import Ratio
+from benchmarks.worker import Plan, answer, start
 
 CALLERS = 64
 SYSTEMS = ("slab", "trtasync")
@@ -36,12 +25,8 @@ CONDITIONS = (
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.busy_thread", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.5, help="per sample")
-    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before each sample")
+    parser = command("busy_thread", __doc__, rounds=5, seconds=1.5, warm_up=1.0)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
-    parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing written")
     parser.add_argument("--no-write", action="store_true", help="print only")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     options = parser.parse_args(arguments)
@@ -72,30 +57,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print, write."""
     options = parse(arguments)
     plans = cells(options)
-    about = seconds_needed(plans, options.rounds)
-    print(f"{len(plans)} cells, {options.rounds} rounds, about {about:.0f} s", file=sys.stderr)
-    taken = take(plans, options.rounds)
-    summary = summarize(taken)
+    taken, _ = take(plans, options.rounds, lambda name: answer(start(plans[name])))
     wanted = [
         Ratio(cell_name("trtasync", name), cell_name("slab", name), figure, callers)
         for name in (condition(*given) for given in CONDITIONS)
         for figure, callers in (("requests_per_second", "64"), ("p50_us", "1"))
-        if len(options.systems) == len(SYSTEMS)
     ]
-    compared = ratios(taken, wanted)
-    show(summary)
-    show_ratios(compared)
-    if not options.no_write:
-        parameters = {
-            "callers": [CALLERS, 1],
-            "max_batch_size": MAX_BATCH_SIZE,
-            "loop": options.loop,
-            "rounds": options.rounds,
-            "seconds": options.seconds,
-            "foreign_cores": foreign_cores(taken),
-        }
-        found = {"cells": summary, "ratios": compared}
-        print(write("busy_thread", parameters, samples(taken), found))
+    parameters = {"callers": [CALLERS, 1], "loop": options.loop}
+    finish("busy_thread", tabled(taken), wanted, options, parameters, {})
 
 
 if __name__ == "__main__":

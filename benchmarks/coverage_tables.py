@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-Result = Mapping[str, Any]
+from benchmarks.report import Result, when
 
 OUTCOMES = ("right", "refused", "wrong", "unclear")
 
@@ -61,9 +61,8 @@ def _cell(sample: Mapping[str, Any] | None) -> str:
 
 def _source(result: Result, about: str) -> str:
     hardware, versions = result["hardware"], result["versions"]
-    commit = (result["commit"] or "no commit")[:10] + (", changed" if result["dirty"] else "")
     return (
-        f"<sub>{about}, {result['date']}, {commit}; {hardware['cpu']}, {hardware['system']}; "
+        f"<sub>{about}, {when(result)}; {hardware['cpu']}, {hardware['system']}; "
         f"ONNX Runtime {versions['onnxruntime']}, Python {versions['python']}, NumPy "
         f"{versions['numpy']}. `benchmarks/results/{result['name']}.json`</sub>"
     )

@@ -7,7 +7,8 @@ says so.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Result = Mapping[str, Any]
+from benchmarks.report import Result, when
+from benchmarks.table import number
 
 RATE = "requests_per_second"
 BUSY = {
@@ -277,11 +278,10 @@ def _hardware(result: Result) -> str:
 
 
 def _when(result: Result) -> str:
-    commit = (result["commit"] or "no commit")[:10] + (", changed" if result["dirty"] else "")
     parameters = result["parameters"]
     rounds = parameters.get("rounds")
     how = f"{rounds} round(s) of {parameters['seconds']:g} s, " if rounds else ""
-    return f"{how}{result['date']}, {commit}"
+    return f"{how}{when(result)}"
 
 
 def _ratio(result: Result, cell: str, over: str, figure: str = RATE) -> str:
@@ -296,11 +296,7 @@ def _ratio(result: Result, cell: str, over: str, figure: str = RATE) -> str:
 def _figure(result: Result, cell: str, figure: str) -> str:
     """The median; "" where it was not measured."""
     found = result["summary"]["cells"].get(cell, {}).get(figure)
-    return "" if found is None else _short(float(found["median"]))
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return "" if found is None else number(float(found["median"]))
 
 
 def marked(name: str, results: Mapping[str, Result]) -> str:

@@ -1,48 +1,40 @@
-"""The load: closed-loop callers on asyncio, uvloop or trio, and what may disturb them."""
+"""The load of all benchmarks, and what may disturb it: the closed loop of `trtasync bench`.
 
-import asyncio
+It also drives the batchers of others in environments of their own (`benchmarks.peers.in_process`),
+which therefore need what `import trtasync` needs: numpy and anyio.
+"""
+
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar
+from typing import Any, NamedTuple
 
+import anyio.lowlevel
 import numpy as np
 
 from benchmarks.systems import COLUMNS, Infer, model
 from benchmarks.yardsticks import Array
+from trtasync.loops import bare_tasks
+from trtasync.measure.driving import Driver
+from trtasync.measure.loads import Closed, Open
+from trtasync.measure.pacing import Pacer
+from trtasync.measure.statistics import Figures, Times, percentiles, rates
+from trtasync.measure.window import Span, Window
 
-T = TypeVar("T")
-Caller = Callable[[], Coroutine[Any, Any, None]]
+Sample = Figures
+"""One system under one load for some seconds."""
+
+PERCENTILES = (50, 99)
 BURN_SECONDS = 0.002
 
 
-class Sample(TypedDict):
-    """One system under one load for some seconds."""
+class Used(NamedTuple):
+    """CPU seconds: of the whole machine (Linux), and of processes that help this one."""
 
-    requests: int
-    seconds: float
-    requests_per_second: float
-    cpu_us: float
-    p50_us: float
-    p99_us: float
-    foreign_cores: float | None
-    generator_cores: NotRequired[float]
-    """What a load generator in a process of its own used; not in `cpu_us`."""
-
-
-class Clocks(NamedTuple):
-    """Wall, this process's CPU, and (Linux) the whole machine's busy CPU, in seconds."""
-
-    wall: float
-    own: float
     machine: float | None
-
-    @classmethod
-    def now(cls) -> "Clocks":
-        """Read all three."""
-        return cls(time.perf_counter(), time.process_time(), _machine_busy_seconds())
+    others: float
 
 
 def _machine_busy_seconds() -> float | None:
@@ -58,117 +50,121 @@ def wait_for_quiet(patience: float, busy: float = 0.2) -> None:
     """Return when the machine uses less than `busy` cores (Linux), or when patience ends."""
     end = time.perf_counter() + patience
     while time.perf_counter() < end:
-        before = Clocks.now()
+        began, before = time.perf_counter(), _machine_busy_seconds()
         time.sleep(0.1)
-        after = Clocks.now()
-        if before.machine is None or after.machine is None:
+        after = _machine_busy_seconds()
+        if before is None or after is None:
             return
-        if (after.machine - before.machine) / (after.wall - before.wall) < busy:
+        if (after - before) / (time.perf_counter() - began) < busy:
             return
 
 
-def run_on(loop: str, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `main` to its end on a fresh loop of the kind named."""
-    if loop == "trio":
-        import trio
-
-        return trio.run(main)
-    if loop == "uvloop":
-        import uvloop
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(main())
-    return asyncio.run(main())
+def rows(count: int, seed: int = 3) -> list[Array]:
+    """Random ones, for the model of `benchmarks.systems`."""
+    return list(np.random.default_rng(seed).standard_normal((count, COLUMNS), dtype=np.float32))
 
 
-async def together(loop: str, callers: list[Caller]) -> None:
-    """Run all callers at the same time, as bare tasks of the loop's own library."""
-    if loop == "trio":
-        import trio
-
-        async with trio.open_nursery() as nursery:
-            for caller in callers:
-                nursery.start_soon(caller)
-        return
-    async with asyncio.TaskGroup() as group:
-        for caller in callers:
-            group.create_task(caller())
-
-
-async def check_answers(infer: Infer) -> None:
-    """One row in, the right row out; the null system gives the row itself back.
+async def check(infer: Infer, callers: int) -> None:
+    """First a single caller, then many at once: each gets its own answer, not its neighbour's.
 
     Raises:
-        AssertionError: the answer is neither.
+        AssertionError: an answer is neither the row's nor (of a system without a model) the row.
     """
-    row = np.random.default_rng(1).standard_normal(COLUMNS, dtype=np.float32)
-    answer = await infer(row)
-    if answer is not row:
-        np.testing.assert_allclose(answer, model(row[None])[0], rtol=1e-3, atol=1e-3)
+    asked = rows(callers, seed=2)
+    expected = model(np.stack(asked))
+
+    async def one(index: int) -> None:
+        answer = await infer(asked[index])
+        wanted = expected if answer.shape == expected[index].shape else asked
+        np.testing.assert_allclose(answer, wanted[index], rtol=1e-3, atol=1e-3)
+
+    await one(0)
+    async with bare_tasks() as start:
+        for index in range(callers):
+            start(one(index))
 
 
-async def check_many(loop: str, infer: Infer, callers: int) -> None:
-    """Every one of many callers at once gets its own answer, not its neighbour's."""
-    rows = np.random.default_rng(2).standard_normal((callers, COLUMNS), dtype=np.float32)
-    expected = model(rows)
+async def closed_loop(
+    infer: Callable[[Any], Awaitable[Any]],
+    requests: Sequence[Any],
+    seconds: float,
+    warm_up: float = 0.0,
+    *,
+    delays: bool = False,
+    others: Callable[[], float] = lambda: 0.0,
+) -> Sample:
+    """A caller per request; each asks again as soon as it has its answer, until the time is up.
 
-    def caller(index: int) -> Caller:
-        async def call() -> None:
-            answer = await infer(rows[index])
-            if answer.shape == expected[index].shape:
-                np.testing.assert_allclose(answer, expected[index], rtol=1e-3, atol=1e-3)
-            elif not np.array_equal(answer, rows[index]):
-                raise AssertionError(f"caller {index} got an answer of shape {answer.shape}")
+    All is counted, from the first call to the last answer: systems that wait long for a batch to
+    fill may not answer within a window.
 
-        return call
-
-    await check_answers(infer)
-    await together(loop, [caller(index) for index in range(callers)])
-
-
-async def closed_loop(loop: str, infer: Infer, callers: int, seconds: float) -> Sample:
-    """Every caller asks again as soon as it has its answer, until the time is up."""
-    rows = np.random.default_rng(3).standard_normal((callers, COLUMNS), dtype=np.float32)
-    latencies: list[list[float]] = [[] for _ in range(callers)]
-    before = Clocks.now()
-    end = before.wall + seconds
-    await together(
-        loop,
-        [_caller(infer, row, end, seen) for row, seen in zip(rows, latencies, strict=True)],
-    )
-    return _sample(before, Clocks.now(), np.concatenate([np.array(seen) for seen in latencies]))
+    Args:
+        infer: what is asked.
+        requests: of the callers.
+        seconds: how long.
+        warm_up: seconds of the same before, not counted.
+        delays: measure how late the loop wakes a task, too.
+        others: CPU seconds so far of other processes that do the work.
+    """
+    if warm_up:
+        await closed_loop(infer, requests, warm_up)
+    window = watched(seconds, delays=delays, others=others)
+    seen = await Driver(infer, requests, Pacer()).closed(Closed(len(requests)), window)
+    window.close()
+    return sample(window, window.answered(seen))
 
 
-def _caller(infer: Infer, row: Array, end: float, seen: list[float]) -> Caller:
-    async def call() -> None:
-        clock = time.perf_counter
-        note = seen.append
-        start = clock()
-        while start < end:
-            await infer(row)
-            now = clock()
-            note(now - start)
-            start = now
+async def open_loop(
+    infer: Callable[[Any], Awaitable[Any]],
+    requests: Sequence[Any],
+    rate: float,
+    seconds: float,
+    warm_up: float,
+) -> Sample:
+    """Poisson arrivals, whatever becomes of those before. Latency counts from when each was due.
 
-    return call
+    Args:
+        infer: what is asked.
+        requests: taken in turn.
+        rate: per second.
+        seconds: counted are the requests that were due in them.
+        warm_up: seconds of the same load before.
+    """
+    due = Open(rate).schedule(rate, warm_up + seconds, seed=17)
+    window = watched(seconds, warm_up)
+    with Pacer() as pacer:
+        seen = await Driver(infer, requests, pacer).open(due, window)
+    return sample(window, window.asked(seen))
 
 
-def _sample(before: Clocks, after: Clocks, latencies: np.typing.NDArray[np.float64]) -> Sample:
-    seconds = after.wall - before.wall
-    own = after.own - before.own
-    p50, p99 = np.percentile(latencies, [50, 99]) * 1e6
-    foreign = None
-    if before.machine is not None and after.machine is not None:
-        foreign = max(0.0, after.machine - before.machine - own) / seconds
-    return Sample(
-        requests=len(latencies),
-        seconds=seconds,
-        requests_per_second=len(latencies) / seconds,
-        cpu_us=own / len(latencies) * 1e6,
-        p50_us=float(p50),
-        p99_us=float(p99),
-        foreign_cores=foreign,
-    )
+def watched(
+    seconds: float,
+    warm_up: float = 0.0,
+    *,
+    delays: bool = False,
+    others: Callable[[], float] = lambda: 0.0,
+) -> Window[Used]:
+    """A window for `sample`; the arguments are those of `closed_loop`."""
+    span = Span(warm_up, seconds)
+    return Window(span, lambda: Used(_machine_busy_seconds(), others()), delays=delays)
+
+
+def sample(window: Window[Used], latencies: Times) -> Sample:
+    """What was seen in a window."""
+    cpu = window.cpu + window.end.counts.others - window.begin.counts.others
+    found = rates("requests", len(latencies), window.seconds, cpu)
+    found |= percentiles("", latencies, PERCENTILES)
+    found |= percentiles("heartbeat_", window.delays, PERCENTILES)
+    return found | foreign_cores(window)
+
+
+def foreign_cores(window: Window[Used]) -> Figures:
+    """What unrelated processes of the machine used meanwhile; nothing where that is not known."""
+    before, after = window.begin.counts, window.end.counts
+    if before.machine is None or after.machine is None:
+        return {}
+    known = window.cpu + after.others - before.others
+    return {"foreign_cores": max(0.0, after.machine - before.machine - known) / window.seconds}
 
 
 @contextmanager
@@ -190,26 +186,18 @@ def busy_thread() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def busy_coroutine(loop: str) -> AsyncIterator[None]:
+async def busy_coroutine() -> AsyncIterator[None]:
     """A task on the loop that computes 2 ms at a time and then lets the others run."""
     stopped = False
 
-    async def burn(sleep: Callable[[float], Awaitable[None]]) -> None:
+    async def burn() -> None:
         while not stopped:
             end = time.perf_counter() + BURN_SECONDS
             while time.perf_counter() < end:
                 pass
-            await sleep(0)
+            await anyio.lowlevel.checkpoint()
 
-    if loop == "trio":
-        import trio
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(burn, trio.sleep)
-            yield
-            stopped = True
-        return
-    async with asyncio.TaskGroup() as group:
-        group.create_task(burn(asyncio.sleep))
+    async with bare_tasks() as start:
+        start(burn())
         yield
         stopped = True

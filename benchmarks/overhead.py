@@ -8,20 +8,11 @@ import argparse
 import sys
 from typing import Any
 
-from benchmarks.report import Spread, cell_name, write
-from benchmarks.rounds import (
-    Ratio,
-    foreign_cores,
-    ratios,
-    samples,
-    seconds_needed,
-    show,
-    show_ratios,
-    summarize,
-    take,
-)
-from benchmarks.systems import CLASSES, COLUMNS, MAX_BATCH_SIZE, SYSTEMS
-from benchmarks.worker import Plan, finish, start
+from benchmarks.report import cell_name
+from benchmarks.rounds import command, finish, tabled, take
+from benchmarks.systems import CLASSES, COLUMNS, SYSTEMS
+from benchmarks.table import Ratio
+from benchmarks.worker import Plan, answer, start
 
 CALLERS = 64
 RATIO_FIGURES = (("requests_per_second", "64"), ("cpu_us", "64"), ("p50_us", "64"), ("p50_us", "1"))
@@ -29,12 +20,8 @@ RATIO_FIGURES = (("requests_per_second", "64"), ("cpu_us", "64"), ("p50_us", "64
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.overhead", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.5, help="at 64 callers, per sample")
-    parser.add_argument("--warm-up", type=float, default=0.3, help="seconds before each sample")
+    parser = command("overhead", __doc__, rounds=5, seconds=1.5, warm_up=0.3)
     parser.add_argument("--idle", type=float, default=10.0, help="seconds of the idle check")
-    parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing written")
     parser.add_argument("--no-write", action="store_true", help="print only")
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument(
@@ -62,15 +49,13 @@ def cells(options: argparse.Namespace) -> dict[str, Plan]:
     }
 
 
-def wanted_ratios(names: list[str]) -> list[Ratio]:
+def wanted_ratios() -> list[Ratio]:
     """trtasync over the yardstick and over async-batcher at its best, loop by loop."""
     return [
-        Ratio(cell_name("trtasync", loop), over, figure, callers)
+        Ratio(cell_name("trtasync", loop), cell_name(system, loop), figure, callers)
         for system in ("slab", "async-batcher-best")
         for loop in ("asyncio", "uvloop")
-        for over in [cell_name(system, loop)]
         for figure, callers in RATIO_FIGURES
-        if over in names and cell_name("trtasync", loop) in names
     ]
 
 
@@ -82,35 +67,24 @@ def idle(options: argparse.Namespace) -> dict[str, Any]:
         loop: start(Plan("trtasync", loop, {CALLERS: 0.0}, idle=options.idle))
         for loop in options.loops
     }
-    return {loop: finish(worker) for loop, worker in workers.items()}
+    return {loop: answer(worker) for loop, worker in workers.items()}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, write."""
     options = parse(arguments)
     plans = cells(options)
-    about = seconds_needed(plans, options.rounds) + options.idle
-    print(f"{len(plans)} cells, {options.rounds} rounds, about {about:.0f} s", file=sys.stderr)
-    taken = take(plans, options.rounds)
-    summary = summarize(taken)
-    compared: dict[str, Spread] = ratios(taken, wanted_ratios(list(plans)))
+    taken, _ = take(plans, options.rounds, lambda name: answer(start(plans[name])))
     resting = idle(options)
-    show(summary)
-    show_ratios(compared)
     for loop, used in resting.items():
         print(f"idle engine on {loop}: {used['cpu_seconds']:.4f} s CPU in {used['seconds']:.1f} s")
-    if not options.no_write:
-        parameters = {
-            "model": f"float32[n, {COLUMNS}] @ float32[{COLUMNS}, {CLASSES}]",
-            "callers": [CALLERS, 1],
-            "max_batch_size": MAX_BATCH_SIZE,
-            "blas_threads": 1,
-            "rounds": options.rounds,
-            "seconds": options.seconds,
-            "foreign_cores": foreign_cores(taken),
-        }
-        found = {"cells": summary, "ratios": compared, "idle": resting}
-        print(write("overhead", parameters, samples(taken), found))
+    parameters = {
+        "model": f"float32[n, {COLUMNS}] @ float32[{COLUMNS}, {CLASSES}]",
+        "callers": [CALLERS, 1],
+        "blas_threads": 1,
+    }
+    more = {"idle": resting}
+    finish("overhead", tabled(taken), wanted_ratios(), options, parameters, more)
 
 
 if __name__ == "__main__":

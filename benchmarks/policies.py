@@ -6,23 +6,22 @@ eager dispatch, BentoML's adaptive delay, deferred batches and Triton's rule, on
 """
 
 import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import RESULTS, commit, hardware, versions
+from benchmarks.report import RESULTS, write
 from benchmarks.simulation.arrivals import NAMES
 from benchmarks.simulation.costs import measured
 from benchmarks.simulation.plot import draw
 from benchmarks.simulation.scenarios import MAIN, SCENARIOS
-from benchmarks.simulation.study import POLICIES, Point, measure
+from benchmarks.simulation.study import POLICIES, Point, on_processes
 from benchmarks.simulation.table import tables
 from benchmarks.simulation.verdict import summarize
+from trtasync.measure.statistics import rounded
 
 LOADS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 FEW_LOADS = (0.05, 0.3, 0.6, 0.9, 1.1)
@@ -70,31 +69,16 @@ def points(options: argparse.Namespace) -> list[Point]:
     return found
 
 
-def write(path: Path, result: Mapping[str, Any]) -> None:
-    """One line per point and sample."""
-
-    def value(found: Any) -> str:
-        if not isinstance(found, list):
-            return json.dumps(found)
-        return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in found) + "\n ]"
-
-    lines = [f" {json.dumps(key)}: {value(found)}" for key, found in result.items()]
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-
-
 def slim(sample: Mapping[str, Any]) -> dict[str, Any]:
     """Without the sweep, at four digits: the file holds the best of it."""
-    cells = {
-        name: {figure: float(f"{value:.4g}") for figure, value in sample["cells"][name].items()}
-        for name in POLICIES
-    }
+    cells = {name: rounded(sample["cells"][name], 4) for name in POLICIES}
     return {**sample, "cells": cells}
 
 
 def take(wanted: Sequence[Point], jobs: int) -> list[dict[str, Any]]:
     """Measure, and say how far it is."""
     began, taken = time.monotonic(), []
-    for sample in measure(wanted, jobs):
+    for sample in on_processes(Point.measure, wanted, jobs):
         taken.append(sample)
         if len(taken) % 20 == 0 or len(taken) == len(wanted):
             passed = time.monotonic() - began
@@ -109,24 +93,15 @@ def main(arguments: list[str] | None = None) -> None:
     summary = summarize(samples)
     print(tables(summary))
     if options.out is not None:
-        result = {
-            "name": "policies",
-            **commit(),
-            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "hardware": hardware(),
-            "versions": versions(),
-            "parameters": {
-                "seeds": options.seeds,
-                "requests": options.requests,
-                "trace": str(options.trace) if options.trace else None,
-                "cost": measured().where,
-                "capacity": {name: round(machine.rate) for name, machine in SCENARIOS.items()},
-            },
-            "summary": summary,
-            "samples": [slim(sample) for sample in samples],
+        parameters = {
+            "seeds": options.seeds,
+            "requests": options.requests,
+            "trace": str(options.trace) if options.trace else None,
+            "cost": measured().where,
+            "capacity": {name: round(machine.rate) for name, machine in SCENARIOS.items()},
         }
-        write(options.out, result)
-        print(options.out)
+        found = [slim(sample) for sample in samples]
+        print(write("policies", parameters, found, summary, options.out))
     if options.plot is not None:
         machine = SCENARIOS[MAIN]
         title = f"{MAIN} ({machine.rate:,.0f}/s); in time: {machine.patience * 1e3:.0f} ms"

@@ -14,9 +14,10 @@ from typing import Any
 
 from benchmarks import coverage_tables, gpu_tables
 from benchmarks.peers.catalogue import REFERENCE
-from benchmarks.report import RESULTS, ROOT
+from benchmarks.report import RESULTS, ROOT, Result, when
 from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
+from benchmarks.table import number
 
 PAGES = (
     ROOT / "README.md",
@@ -38,8 +39,6 @@ DISTURBANCE_NAMES = {
     "thread": "a computing Python thread",
     "coroutine": "a coroutine computing 2 ms at a time",
 }
-
-Result = Mapping[str, Any]
 
 
 def overhead(result: Result) -> str:
@@ -206,14 +205,13 @@ def source(result: Result) -> str:
     """Where and when a table's figures come from, as one line."""
     hardware, versions = result["hardware"], result["versions"]
     parameters = result["parameters"]
-    commit = (result["commit"] or "no commit")[:10] + (", changed" if result["dirty"] else "")
     foreign = parameters["foreign_cores"]
     busy = ""
     if foreign:
         median, most = foreign["median"], foreign["max"]
         busy = f"; other processes used {median:.2g} cores meanwhile (at most {most:.2g})"
     return (
-        f"<sub>Median of {parameters['rounds']} interleaved rounds, {result['date']}, {commit}; "
+        f"<sub>Median of {parameters['rounds']} interleaved rounds, {when(result)}; "
         f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, "
         f"{hardware['system']}; Python {versions['python']}, NumPy {versions['numpy']}{busy}. "
         f"`benchmarks/results/{result['name']}.json`</sub>"
@@ -221,8 +219,7 @@ def source(result: Result) -> str:
 
 
 def _median(figures: Mapping[str, Any], figure: str) -> str:
-    value = float(figures[figure]["median"])
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return number(float(figures[figure]["median"]))
 
 
 def _milli(figures: Mapping[str, Any], figure: str) -> str:

@@ -7,17 +7,21 @@ everything on the loop, one that may run nothing there, and the default. Takes a
 """
 
 import argparse
-import asyncio
+import itertools
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import trtasync
-from benchmarks.report import spread, write
+from benchmarks.load import closed_loop
+from benchmarks.report import write
+from trtasync.measure.runs import on_loop
+from trtasync.measure.statistics import spread, tail
 from trtasync.testing import FunctionBackend
 
 Array = npt.NDArray[np.float32]
@@ -49,37 +53,21 @@ def run_seconds(size: int) -> float:
         begin = time.perf_counter()
         run(row)
         times.append(time.perf_counter() - begin)
-    return sorted(times)[len(times) // 2]
-
-
-async def load(engine: trtasync.Engine, callers: int, seconds: float) -> tuple[float, float]:
-    """Closed-loop callers for some seconds: (requests/s, p50 in microseconds)."""
-    row = np.zeros(64, np.float32)
-    stop = time.perf_counter() + seconds
-    latencies: list[float] = []
-
-    async def caller() -> None:
-        while (begin := time.perf_counter()) < stop:
-            await engine.infer(row)
-            latencies.append(time.perf_counter() - begin)
-
-    begin = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    passed = time.perf_counter() - begin
-    return len(latencies) / passed, sorted(latencies)[len(latencies) // 2] * 1e6
+    return tail(sorted(times), 0.5)
 
 
 async def sample(
     size: int, callers: int, streams: int, budget: float, seconds: float
 ) -> tuple[float, float]:
-    """One engine, warmed up and measured."""
+    """One engine, warmed up and measured: (requests/s, p50 in microseconds)."""
     spec = [trtasync.TensorSpec("x", np.dtype("float32"), ("N", 64))]
     backend = FunctionBackend(model(size), inputs=spec, outputs=spec)
+    rows = [np.zeros(64, np.float32)] * callers
     async with trtasync.open_engine(
         backend, max_batch_size=MAX_BATCH_SIZE, streams=streams, loop_budget=budget
     ) as engine:
-        await load(engine, callers, seconds / 5)
-        return await load(engine, callers, seconds)
+        found = await closed_loop(engine.infer, rows, seconds, warm_up=seconds / 5)
+    return found["requests_per_second"], found["p50_us"]
 
 
 def main() -> None:
@@ -90,19 +78,17 @@ def main() -> None:
     rounds, seconds = (1, 0.1) if options.quick else (3, 0.4)
     lengths = {size: run_seconds(size) * 1e6 for size in SIZES}
     samples: list[dict[str, Any]] = []
-    for number in range(rounds):
-        for size in SIZES:
-            for callers in CALLERS:
-                for streams in STREAMS:
-                    for mode, budget in BUDGETS.items():
-                        rate, p50 = asyncio.run(sample(size, callers, streams, budget, seconds))
-                        samples.append(
-                            {
-                                "round": number, "run_us": round(lengths[size]),
-                                "callers": callers, "streams": streams, "mode": mode,
-                                "requests_per_s": rate, "p50_us": p50,
-                            }
-                        )  # fmt: skip
+    cells = itertools.product(range(rounds), SIZES, CALLERS, STREAMS, BUDGETS.items())
+    for number, size, callers, streams, (mode, budget) in cells:
+        one = partial(sample, size, callers, streams, budget, seconds)
+        rate, p50 = on_loop("asyncio", one)
+        samples.append(
+            {
+                "round": number, "run_us": round(lengths[size]),
+                "callers": callers, "streams": streams, "mode": mode,
+                "requests_per_s": rate, "p50_us": p50,
+            }
+        )  # fmt: skip
     summary = summarize(samples)
     for row in summary:
         print(row)

@@ -8,13 +8,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.load import Sample, busy_coroutine, busy_thread, check_many, closed_loop, run_on
+import anyio
+
+from benchmarks.load import Sample, busy_coroutine, busy_thread, check, closed_loop, rows
 from benchmarks.report import ROOT
 from benchmarks.systems import SYSTEMS
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -25,7 +30,7 @@ class Plan:
 
     Attributes:
         system: a key of `benchmarks.systems.SYSTEMS`.
-        loop: asyncio, uvloop or trio.
+        loop: the event loop.
         seconds: length of each sample, by its number of callers.
         warm_up: seconds of the same load before each sample, not counted.
         disturb: "none", "thread" or "coroutine": what computes beside the engine.
@@ -34,7 +39,7 @@ class Plan:
     """
 
     system: str
-    loop: str
+    loop: Loop
     seconds: dict[int, float]
     warm_up: float = 0.3
     disturb: str = "none"
@@ -43,45 +48,42 @@ class Plan:
 
 
 def start(plan: Plan) -> subprocess.Popen[str]:
-    """Start a worker, with one BLAS thread; `finish` gives what it found."""
+    """Start a worker, with one BLAS thread; `answer` gives what it found."""
     command = [sys.executable, "-m", "benchmarks.worker", json.dumps(asdict(plan))]
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True
     )
 
 
-def finish(worker: subprocess.Popen[str]) -> Any:
+def answer(worker: subprocess.Popen[str]) -> Any:
     """Wait for a worker and give its answer.
 
     Raises:
         RuntimeError: the worker failed; what it said is on stderr.
     """
-    answer, _ = worker.communicate()
+    found, _ = worker.communicate()
     if worker.returncode:
         raise RuntimeError(f"{worker.args!r} ended with status {worker.returncode}")
-    return json.loads(answer)
+    return json.loads(found)
 
 
 async def _load(plan: Plan) -> dict[int, Sample]:
-    samples: dict[int, Sample] = {}
     async with AsyncExitStack() as stack:
         infer = await stack.enter_async_context(SYSTEMS[plan.system]())
-        await check_many(plan.loop, infer, max(plan.seconds))
+        await check(infer, max(plan.seconds))
         if plan.disturb == "thread":
             stack.enter_context(busy_thread())
         elif plan.disturb == "coroutine":
-            await stack.enter_async_context(busy_coroutine(plan.loop))
-        for callers, seconds in plan.seconds.items():
-            await closed_loop(plan.loop, infer, callers, plan.warm_up)
-            samples[callers] = await closed_loop(plan.loop, infer, callers, seconds)
-    return samples
+            await stack.enter_async_context(busy_coroutine())
+        return {
+            callers: await closed_loop(infer, rows(callers), seconds, plan.warm_up)
+            for callers, seconds in plan.seconds.items()
+        }
 
 
 async def _idle(plan: Plan) -> dict[str, float]:
-    import anyio
-
     async with SYSTEMS[plan.system]() as infer:
-        await check_many(plan.loop, infer, 64)
+        await check(infer, 64)
         await anyio.sleep(0.5)
         wall, cpu = time.perf_counter(), time.process_time()
         await anyio.sleep(plan.idle)
@@ -97,12 +99,8 @@ def main() -> None:
     plan = Plan(**given)
     if plan.switch_interval is not None:
         sys.setswitchinterval(plan.switch_interval)
-    work = _idle if plan.idle else _load
-
-    async def run() -> Any:
-        return await work(plan)
-
-    print(json.dumps(run_on(plan.loop, run)))
+    work: Callable[[Plan], Awaitable[Any]] = _idle if plan.idle else _load
+    print(json.dumps(on_loop(plan.loop, lambda: work(plan))))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ __all__ = [
     "open_engine",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.1.0.dev0"
 
 logging.getLogger("trtasync").addFilter(show_in_logs)
 

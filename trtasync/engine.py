@@ -6,32 +6,39 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from operator import index
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, overload
 
 import anyio
 import numpy as np
 
-from trtasync.core.calls import Call, own_error
-from trtasync.core.dispatcher import Dispatcher
+from trtasync.core.assembly import Core
 from trtasync.core.metrics import BatchRecord, Statistics
-from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge
+from trtasync.core.reservations import REFUSED, Reservation
+from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.requests.answers import LentAnswer
+from trtasync.requests.array_types import (
+    ArrayOnDevice,
+    Copied,
+    Device,
+    Given,
+    GivenArray,
+    GivenArrays,
+    Host,
+    Lent,
+)
 from trtasync.requests.reader import RequestReader
-from trtasync.requests.signature import Array, Form, Layout
+from trtasync.requests.signature import Array, Layout, Signature
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
-from trtasync.scheduler import Batch, Group, PolicyOptions
-from trtasync.scheduler.work import DEFAULT_LEVEL, LEVELS
+from trtasync.scheduler import PolicyOptions, Queue
+from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
 
 ndarray = np.ndarray
-NEVER = math.inf
 
 DRAINING, ABORTING = 60.0, 10.0
 """Seconds in which some batch has to end while the engine is closed, with and without drain."""
-
-_REFUSED = (QueueFull, RequestTooLarge)
-"""What `Policy.submit` raises when it has changed nothing."""
 
 _CLOSED = "the engine is closed; open another one."
 _ABORTED = "the engine was closed before this request ran."
@@ -65,17 +72,17 @@ class Engine:
         self._backend = backend
         self._judgement = judgement
         self._reader = RequestReader(
-            backend.spec, padding, _group_maker(backend, max_row_bytes), backend.adopt
+            backend.spec, padding, _queue_maker(backend, max_row_bytes), backend.adopt
         )
-        self._dispatcher = Dispatcher(name, backend, lanes, options, loop_budget, run_timeout)
+        self._core = Core(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
         self._is_closed = False
         # What every request needs, looked up once.
-        self._forms = self._reader.arrays
+        self._signatures = self._reader.arrays
         self._dtype = self._reader.dtype
-        self._submit = self._dispatcher.policy.submit
-        self._deadline = self._dispatcher.loop.deadline
-        self._future = self._dispatcher.loop.future
+        self._admit = self._core.intake.admit
+        self._deadline = self._core.loop.deadline
+        self._future = self._core.loop.future
         _engines.add(self)
 
     @property
@@ -129,8 +136,41 @@ class Engine:
         spec, full = self._backend.spec.input_shape(name, rows, shape)
         return self._backend.empty_input(full, spec.dtype)
 
+    @overload
     async def infer(
-        self, inputs: Any, *, priority: int = 0, outputs: str = "host", copy: bool = True
+        self, inputs: GivenArrays, *, priority: int = 0, outputs: Host = "host", copy: Copied = True
+    ) -> dict[str, Array]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArray, *, priority: int = 0, outputs: Host = "host", copy: Copied = True
+    ) -> Array | Any: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArrays, *, priority: int = 0, outputs: Host = "host", copy: Lent
+    ) -> LentAnswer[dict[str, Array]]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArray, *, priority: int = 0, outputs: Host = "host", copy: Lent
+    ) -> LentAnswer[Array | Any]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArrays, *, priority: int = 0, outputs: Device, copy: bool = True
+    ) -> dict[str, ArrayOnDevice]: ...
+    @overload
+    async def infer(
+        self, inputs: GivenArray, *, priority: int = 0, outputs: Device, copy: bool = True
+    ) -> ArrayOnDevice | Any: ...
+    @overload
+    async def infer(
+        self, inputs: Given, *, priority: int = 0, outputs: Host | Device = "host", copy: bool
+    ) -> Any: ...
+    async def infer(
+        self,
+        inputs: Given,
+        *,
+        priority: int = 0,
+        outputs: Host | Device = "host",
+        copy: bool = True,
     ) -> Any:
         """Run the model on one request, in a batch with whatever else is waiting.
 
@@ -138,7 +178,7 @@ class Engine:
         queue: the earliest first within a priority; what cannot make it is not computed.
 
         Args:
-            inputs: an array; a sequence of arrays in input order; or a mapping by input name.
+            inputs: an array; a list or tuple of arrays in input order; or a mapping by input name.
                 An array of the spec's rank brings rows (batch axis first), one of a rank less is
                 one row. Not to be written to until the answer is here.
                 On the TensorRT backend arrays in the memory of its GPU are taken too, if they speak
@@ -155,8 +195,8 @@ class Engine:
 
         Returns:
             one array for a model of one output when one array was given, otherwise a dict by output
-            name. Rows come back as rows, one row without batch axis without it. The arrays are the
-            caller's own.
+            name: a mapping, list or tuple gets a dict in any case. Rows come back as rows, one row
+            without batch axis without it. The arrays are the caller's own.
 
         Raises:
             InvalidInput: a name, dtype, rank or dimension is not what the model takes.
@@ -170,93 +210,45 @@ class Engine:
             WrongLoop: called from another event loop, thread or process.
         """
         deadline = self._deadline()
-        dispatcher = self._dispatcher
-        if dispatcher.refusal is not None:
-            raise own_error(dispatcher.refusal)
         level = DEFAULT_LEVEL if priority == 0 else _level(priority)
-        arrays = inputs
+        content: Any = inputs
         if (
             type(inputs) is not ndarray
             or inputs.dtype is not self._dtype
-            or (form := self._forms.get(inputs.shape)) is None
+            or (signature := self._signatures.get(inputs.shape)) is None
         ):
-            form, arrays = self._reader.read(inputs)
-        if outputs != "host" or not copy:
-            return await self._infer_otherwise(form, arrays, level, deadline, outputs)
-        future = self._future()
-        call = Call(form, arrays, future, dispatcher.stamp or dispatcher.tick())
-        try:
-            if level != DEFAULT_LEVEL or deadline is not NEVER:
-                batch = self._submit_urgent(call, level, deadline)
-            else:
-                batch = self._submit(call, False)
-            if batch is None:
-                dispatcher.stage_placements()
-            elif (vectors := batch.vectors) is not None and form.plain:
-                try:
-                    vectors[call.row][:] = arrays
-                except (ValueError, TypeError):  # unaligned memory; an array on a device
-                    batch.write(call.row, 1, arrays)
-            elif batch.write is None:
-                dispatcher.stage_first(batch, call)
-            else:
-                batch.write(call.row, form.rows, arrays)
-                batch.plain = batch.plain and form.plain
-            return await future
-        except _REFUSED:
-            raise
-        except BaseException as error:
-            dispatcher.leave(call, error)
-            raise
-
-    async def _infer_otherwise(
-        self, form: Form, arrays: Any, level: int, deadline: float, outputs: str
-    ) -> Any:
-        """`infer`, for an answer that stays on the device or is lent."""
-        on_device = None
+            signature, content = self._reader.read(inputs)
+        reply = self._future()
+        reservation = Reservation()
         if outputs != "host":
-            on_device = self._device_outputs(form, outputs)
-        dispatcher = self._dispatcher
-        call = Call(form, arrays, self._future(), dispatcher.stamp or dispatcher.tick())
-        call.on_device = on_device
-        call.lend = on_device is None
+            reservation.on_device = self._device_outputs(signature, outputs)
+        elif not copy:
+            reservation.lend = True
         try:
-            batch = self._submit_urgent(call, level, deadline)
-            if batch is None:
-                dispatcher.stage_placements()
-            else:
-                dispatcher.stage(batch, call)
-            return await call.future
-        except _REFUSED:
+            self._admit(reservation, signature, level, deadline)
+            reservation.write(content)
+            reservation.commit(reply)
+            return await reply
+        except REFUSED:
             raise
         except BaseException as error:
-            dispatcher.leave(call, error)
+            self._core.intake.leave(reservation, error)
             raise
         finally:
-            # a split request and its parts are a cycle; memory goes at once
-            call.on_device = call.lent = None
+            if reservation.lend or reservation.on_device is not None:
+                # a split request and its chunks are a cycle: memory goes at once
+                reservation.on_device = reservation.lent = None
 
-    def _device_outputs(self, form: Form, outputs: str) -> Sequence[Any]:
+    def _device_outputs(self, signature: Signature[Queue], outputs: str) -> Sequence[Any]:
         if outputs != "device":
             raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
-        if form.cuts:
+        if signature.cuts:
             raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
-        return self._backend.device_outputs(form.group.layout, form.rows)
-
-    def _submit_urgent(self, call: Call, level: int, deadline: float) -> Batch | None:
-        """Let a request in that has a priority or a deadline of its own."""
-        call.level = level
-        call.deadline = deadline
-        if deadline <= call.arrival:
-            self._dispatcher.policy.park(call, call.arrival)
-            return None
-        if level != DEFAULT_LEVEL:
-            return self._dispatcher.policy.admit(call)
-        return self._submit(call)
+        return self._backend.device_outputs(signature.layout, signature.rows)
 
     def statistics(self) -> Statistics:
         """A frozen picture of what the engine has done and is doing; any time, even closed."""
-        return self._dispatcher.statistics()
+        return self._core.statistics()
 
     async def aclose(self, drain: bool = True) -> None:
         """Close the engine; leaves no thread, no buffer and no model. Closing twice is fine.
@@ -273,22 +265,22 @@ class Engine:
         Raises:
             WrongLoop: called from another event loop or thread.
         """
-        dispatcher = self._dispatcher
+        core = self._core
         if not self._is_closed:
-            dispatcher.loop.check()
+            core.loop.check()
         if self._closers is not None or self._is_closed:
             if not drain:
-                dispatcher.fail_waiting(EngineClosed(_ABORTED))
+                core.pump.fail_waiting(EngineClosed(_ABORTED))
             await self._wait_closed(self._closers)
             return
         self._closers = []
-        dispatcher.refuse(EngineClosed(_CLOSED))
-        dispatcher.policy.draining = True
+        core.intake.refuse(EngineClosed(_CLOSED))
+        core.policy.close()
         try:
             if drain:
-                await dispatcher.wait_idle(DRAINING)
+                await core.closing.wait_idle(DRAINING)
         finally:
-            dispatcher.fail_waiting(EngineClosed(_ABORTED))
+            core.pump.fail_waiting(EngineClosed(_ABORTED))
             await self._end(self._closers)
 
     async def _wait_closed(self, closers: list[Future] | None) -> None:
@@ -299,20 +291,20 @@ class Engine:
 
     async def _end(self, closers: list[Future]) -> None:
         """Wait for what is running, then give everything back. Not to be interrupted."""
-        dispatcher = self._dispatcher
+        core = self._core
         cancellation = anyio.get_cancelled_exc_class()
         problem: BaseException | None = None
         with anyio.CancelScope(shield=True):
-            while not dispatcher.is_idle():
+            while not core.pump.is_idle():
                 try:
-                    await dispatcher.wait_idle(ABORTING)
+                    await core.closing.wait_idle(ABORTING)
                 except cancellation as error:
                     problem = error
             try:
-                await free_in_thread(dispatcher.teardown)
+                await free_in_thread(core.closing.teardown)
             except (cancellation, Exception) as error:  # others who close must not wait for ever
                 problem = error
-        dispatcher.release()
+        core.closing.release()
         self._is_closed = True
         _engines.discard(self)
         for future in closers:
@@ -322,11 +314,11 @@ class Engine:
             raise problem
 
     def _left_in_parent(self) -> None:
-        self._dispatcher.refusal = self._dispatcher.loop.wrong()
+        self._core.intake.refusal = self._core.loop.wrong()
         self._is_closed = True
 
     def __repr__(self) -> str:
-        policy = self._dispatcher.policy
+        policy = self._core.policy
         state = "open" if self._closers is None else "closing"
         return (
             f"<trtasync.Engine {self.name!r} on {self._backend.name}: "
@@ -336,7 +328,7 @@ class Engine:
 
     def __del__(self) -> None:
         if not getattr(self, "_is_closed", True):
-            self._dispatcher.let_go()
+            self._core.closing.let_go()
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
 
 
@@ -346,19 +338,19 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     For tools such as `trtasync bench --trace`. It must not raise and should be quick. An engine
     that nobody watches asks once a batch whether somebody does.
     """
-    engine._dispatcher.watcher = watcher
+    engine._core.pump.watcher = watcher
 
 
-def _group_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Group]:
+def _queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:
     """Not a method: an engine that refers to itself is not freed before the collector comes."""
 
-    def new_group(layout: Layout) -> Group:
+    def new_queue(layout: Layout) -> Queue:
         if max_row_bytes is not None:
             _check_size(backend.spec, layout, max_row_bytes)
         backend.admit(layout)
-        return Group(layout)
+        return Queue()
 
-    return new_group
+    return new_queue
 
 
 def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:

@@ -43,9 +43,11 @@ class TrtasyncError(Exception):
     """
 
     def __init__(self, message: object = "", **fields: object):
-        """Args:
-        message: what was expected, what came, how to mend it.
-        fields: values of attributes that the class declares; plain data.
+        """Make the message one line, and every field an attribute.
+
+        Args:
+            message: what was expected, what came, how to mend it.
+            fields: values of attributes that the class declares; plain data.
         """
         super().__init__(one_line(str(message)))
         self.__dict__.update(fields)

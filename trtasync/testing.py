@@ -44,19 +44,21 @@ class FunctionBackend(HostMemoryBackend):
         outputs: Sequence[TensorSpec],
         slots_per_lane: int = 2,
     ):
-        """Args:
-        function: gets one array per input and returns one array, or a sequence of them.
-        inputs: the specs. Whether rows are independent is not checked: it is said here.
-        outputs: the specs.
-        slots_per_lane: batches that can form or run at once, per lane.
+        """Wrap a function.
+
+        Args:
+            function: gets one array per input and returns one array, or a sequence of them.
+            inputs: the specs. Whether rows are independent is not checked: it is said here.
+            outputs: the specs.
+            slots_per_lane: batches that can form or run at once, per lane.
         """
-        self.spec = ModelSpec.from_tensors(inputs, outputs)
+        self.spec: ModelSpec = ModelSpec.from_tensors(inputs, outputs)
         self._function = function
         self._slots_per_lane = slots_per_lane
-        self.closed = 0
+        self.closed: int = 0
 
     def admit(self, layout: Layout) -> None:
-        """Every shape that fits the specs is welcome."""
+        """Every `layout` that fits the specs is welcome."""
 
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
@@ -90,7 +92,7 @@ class FunctionLane:
         self._arrangement = Arrangement(spec)
         self._expected = len(spec.outputs)
         self._rows = 0
-        self.closed = 0
+        self.closed: int = 0
 
     def launch(self, slot: Slot, rows: int) -> None:
         """Remember how many rows to run."""
@@ -136,7 +138,7 @@ class Gate:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._passes: float = float("inf")
-        self.arrived = 0
+        self.arrived: int = 0
         """Batches that came to the gate so far."""
 
     def shut(self) -> None:
@@ -145,7 +147,7 @@ class Gate:
             self._passes = 0
 
     def let(self, batches: float = float("inf")) -> None:
-        """Let so many more batches through."""
+        """Let so many more `batches` through."""
         with self._condition:
             self._passes += batches
             self._condition.notify_all()
@@ -159,7 +161,10 @@ class Gate:
             self._passes -= 1
 
     def wait_arrived(self, batches: int, timeout: float = 30.0) -> bool:
-        """Block (in a thread of the test) until so many batches have come; False on timeout."""
+        """Block, in a thread of the test, until so many `batches` have come.
+
+        Returns False when they did not within `timeout` seconds.
+        """
         with self._condition:
             return self._condition.wait_for(lambda: self.arrived >= batches, timeout)
 
@@ -188,21 +193,23 @@ class ScriptedBackend(FunctionBackend):
         depth: int = 1,
         owned_slots: bool = False,
     ):
-        """Args:
-        function: as for `FunctionBackend`; its output is copied.
-        inputs: the specs.
-        outputs: the specs.
-        slots_per_lane: batches that can form or run at once, per lane.
-        asynchronous: lanes go on by themselves after `launch`, like a GPU's.
-        depth: batches in flight per lane.
-        owned_slots: slots belong to their lane, like a GPU's, not to all.
+        """Start with the gate open and nothing bad.
+
+        Args:
+            function: as for `FunctionBackend`; its output is copied.
+            inputs: the specs.
+            outputs: the specs.
+            slots_per_lane: batches that can form or run at once, per lane.
+            asynchronous: lanes go on by themselves after `launch`, like a GPU's.
+            depth: batches in flight per lane.
+            owned_slots: slots belong to their lane, like a GPU's, not to all.
         """
         super().__init__(function, inputs=inputs, outputs=outputs, slots_per_lane=slots_per_lane)
         self._run_function = function
         self._asynchronous = asynchronous
         self._depth = depth
         self._owned = owned_slots
-        self.gate = Gate()
+        self.gate: Gate = Gate()
         self.computed: list[Array] = []
         self.bad: Callable[[Array], bool] = lambda row: False
         self.lose = False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.gpu.results import ROUNDS, SECONDS
 from benchmarks.report import ROOT
-from tests.gpu.hardware import gpus
+from support.gpu.hardware import gpus
 
 GPUS = {
     "tiny": 1,

@@ -8,24 +8,18 @@ that the GPU gathers by itself. Latency counts from when a request was due.
 import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from functools import partial
 
-import anyio
-import numpy as np
-
-from benchmarks.gpu.clients import Sample, check, closed_loop, latencies_of, settle
 from benchmarks.gpu.resnet import LOOP
-from benchmarks.gpu.results import Table, parse, save, show_ratios
-from benchmarks.gpu.systems import ours
+from benchmarks.gpu.results import LiveTable, Measure, begin, finish
+from benchmarks.gpu.systems import check, in_pinned, load, ours
 from benchmarks.gpu.works import Work, resnet_work
 from benchmarks.gpu.yardsticks import reference
-from benchmarks.load import run_on
+from benchmarks.load import open_loop
 from benchmarks.report import cell_name
-from tests.gpu.hardware import Array, enter
-from tests.gpu.plans import use_double
-from tests.gpu.resnet import ResNet50
-from trtasync.measure.driving import Driver, Seen
-from trtasync.measure.pacing import Pacer
+from benchmarks.table import Ratio
+from support.gpu.resnet import ResNet50
+from trtasync.measure.runs import on_loop
 
 STREAMS = 3
 CLIENTS = 640
@@ -42,68 +36,41 @@ def delayed(seconds: float) -> str:
     return f"delay {seconds * 1e3:g} ms"
 
 
-async def arrivals(infer: Any, rows: Sequence[Array], rate: float, seconds: float) -> Sample:
-    """Figures of the requests that were due in a window of an unbroken load."""
-    chance = np.random.default_rng(17)
-    count = int(rate * (WARM_UP + seconds) * 1.5) + 100
-    schedule = np.cumsum(chance.exponential(1.0 / rate, count))
-    edges: list[float] = []
-
-    async def window(seen: Seen) -> None:
-        await anyio.sleep(WARM_UP)
-        edges.append(Pacer.clock())
-        await anyio.sleep(seconds)
-        edges.append(Pacer.clock())
-
-    settle()
-    with Pacer() as pacer:
-        seen = await Driver(infer, rows, pacer).open(schedule, window)
-    begin, end = edges
-    waits = [
-        done - due for due, done in zip(seen.due, seen.done, strict=True) if begin <= due < end
-    ]
-    return {
-        "requests": len(waits),
-        "requests_per_second": len(waits) / (end - begin),
-        **latencies_of(waits),
-    }
-
-
-async def compare(work: Work, rounds: int, seconds: float, table: Table) -> None:
+async def compare(work: Work, rounds: int, seconds: float, table: LiveTable) -> None:
     """Every policy at every load, in rounds."""
     rows = work.rows(CLIENTS)
     expected = reference(work, rows)
-    order = random.Random(4)
     async with AsyncExitStack() as stack:
         engines = {OURS: await stack.enter_async_context(ours(work, STREAMS))}
         for delay in DELAYS:
             engine = await stack.enter_async_context(ours(work, STREAMS, max_queue_delay=delay))
             engines[delayed(delay)] = engine
-        pinned = {name: [_pinned(engine, row) for row in rows] for name, engine in engines.items()}
+        pinned = {
+            name: [in_pinned(engine, row) for row in rows] for name, engine in engines.items()
+        }
         for name, engine in engines.items():
             await check(work, engine.infer, pinned[name], expected)
-        await closed_loop(engines[OURS].infer, pinned[OURS], WARM_UP)
-        full = await closed_loop(engines[OURS].infer, pinned[OURS], seconds)
+        full = await load(engines[OURS].infer, pinned[OURS], seconds, WARM_UP)
         table.add(cell_name(OURS, "closed loop"), full)
-        cells = [(name, load) for name in engines for load in LOADS]
-        for _ in range(rounds):
-            order.shuffle(cells)
-            for name, load in cells:
-                rate = load * full["requests_per_second"]
-                sample = await arrivals(engines[name].infer, pinned[name], rate, seconds)
-                table.add(cell_name(name, f"{load:.0%}"), sample)
+        cells: dict[str, Measure] = {
+            cell_name(name, f"{share:.0%}"): partial(
+                open_loop,
+                engine.infer,
+                pinned[name],
+                share * full["requests_per_second"],
+                seconds,
+                WARM_UP,
+            )
+            for name, engine in engines.items()
+            for share in LOADS
+        }
+        await table.fill(cells, rounds, random.Random(4))
 
 
-def _pinned(engine: Any, row: Array) -> Array:
-    array: Array = engine.empty_input()
-    array[...] = row
-    return array
-
-
-def wanted_ratios() -> list[tuple[str, str, str]]:
+def wanted_ratios() -> list[Ratio]:
     """Our latencies over those of every fixed delay."""
     return [
-        (cell_name(OURS, f"{load:.0%}"), cell_name(delayed(delay), f"{load:.0%}"), figure)
+        Ratio(cell_name(OURS, f"{load:.0%}"), cell_name(delayed(delay), f"{load:.0%}"), figure)
         for load in LOADS
         for delay in DELAYS
         for figure in ("p50_us", "p99_us")
@@ -112,28 +79,21 @@ def wanted_ratios() -> list[tuple[str, str, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    options = parse("arrivals", __doc__, list(arguments) if arguments is not None else None)
-    use_double()
-    enter()
-    table = Table()
+    options = begin("arrivals", __doc__, arguments)
+    table = LiveTable()
     model = ResNet50(fuse=False)
     work = resnet_work(model, "uint8")
-    run_on(LOOP, lambda: compare(work, options.rounds, options.seconds / 2, table))
+    on_loop(LOOP, partial(compare, work, options.rounds, options.seconds / 2, table))
     model.close()
-    found = table.ratios(wanted_ratios())
-    table.show()
-    show_ratios(found)
     parameters = {
         "model": "ResNet-50, half precision, channels last, random weights, uint8 input",
         "streams": STREAMS,
         "loads": list(LOADS),
         "delays": list(DELAYS),
         "loop": LOOP,
-        "rounds": options.rounds,
         "seconds": options.seconds / 2,
     }
-    summary = {"cells": table.summary(), "ratios": found}
-    save("arrivals", parameters, table.samples(), summary, options.out)
+    finish("arrivals", table, wanted_ratios(), options, parameters)
 
 
 if __name__ == "__main__":

@@ -14,30 +14,35 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from benchmarks.gpu import schedule, texts
-from benchmarks.gpu.clients import Sample, closed_loop
 from benchmarks.gpu.plain_texts import PlainTexts
-from benchmarks.gpu.results import Table, parse, save, show_ratios
+from benchmarks.gpu.results import LiveTable, begin, finish
 from benchmarks.gpu.schedule import Run
-from benchmarks.load import run_on
+from benchmarks.gpu.systems import load
+from benchmarks.load import Sample
 from benchmarks.report import cell_name
-from tests.gpu.bert import ANSWER, BASE, DTYPE, IDS, MASK, Bert, Size
-from tests.gpu.hardware import Array, enter
-from tests.gpu.kernels import Kernel
-from tests.gpu.plans import BUCKETS, bert_plan, opened, use_double
+from benchmarks.table import Ratio
+from support.gpu.bert import ANSWER, BASE, DTYPE, IDS, MASK, Bert, Size
+from support.gpu.hardware import Array
+from support.gpu.kernels import Kernel
+from support.gpu.plans import BUCKETS, bert_plan, opened
 from trtasync import Pad
 from trtasync.core.metrics import BatchRecord
 from trtasync.engine import watch
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
+from trtasync.measure.statistics import rates
 
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Tokens that texts are padded to."""
 STREAMS = (2, 3)
-LOOP = "asyncio"
+LOOP: Loop = "asyncio"
 CLIENTS = 512
 TEXTS = 8192
 """Different requests, asked in turn."""
@@ -50,7 +55,7 @@ SEED = 3
 
 
 class Model(Protocol):
-    """What is measured; `tests.gpu.bert.Bert` on a GPU."""
+    """What is measured; `support.gpu.bert.Bert` on a GPU."""
 
     size: Size
 
@@ -119,7 +124,7 @@ class Bench:
             setup: how.
             found: lengths to draw from.
         """
-        self.table = Table()
+        self.table = LiveTable()
         self.opening: dict[str, float] = {}
         self.errors: dict[str, float] = {}
         self._model = model
@@ -200,12 +205,12 @@ class Bench:
             answer: Array = await engine.infer(self._take())
             return answer
 
-        await closed_loop(ask, clients, setup.warm_up)
+        await load(ask, clients, setup.warm_up)
         self._true_tokens = 0
         self._asked.clear()
         records: list[BatchRecord] = []
         watch(engine, records.append)
-        sample = await closed_loop(ask, clients, setup.seconds)
+        sample = await load(ask, clients, setup.seconds)
         watch(engine, None)
         runs = schedule.recorded(records)
         if sum(run.rows for run in runs) != sample["requests"]:
@@ -234,14 +239,7 @@ class Bench:
         seconds = self._plain.run(streams, runs)
         cpu = time.process_time() - cpu
         requests = sum(run.rows for run in runs)
-        return {
-            "requests": requests,
-            "seconds": seconds,
-            "requests_per_second": requests / seconds,
-            "cpu_us": cpu / requests * 1e6,
-            "cpu_cores": cpu / seconds,
-            **self._figures(runs, seconds),
-        }
+        return rates("requests", requests, seconds, cpu) | self._figures(runs, seconds)
 
     def _figures(self, runs: Sequence[Run], seconds: float) -> Sample:
         return {
@@ -269,7 +267,7 @@ def _apart(found: Array, wanted: Array) -> float:
     return worst if np.isfinite(worst) else float("inf")
 
 
-def wanted_ratios(streams: Sequence[int]) -> list[tuple[str, str, str]]:
+def wanted_ratios(streams: Sequence[int]) -> list[Ratio]:
     """Requests/s over the ceilings of the same round."""
     pairs = (
         ("trtasync", "same batches"),
@@ -277,7 +275,7 @@ def wanted_ratios(streams: Sequence[int]) -> list[tuple[str, str, str]]:
         ("same batches", "full batches"),
     )
     return [
-        (cell_name(one, str(number)), cell_name(other, str(number)), "requests_per_second")
+        Ratio(cell_name(one, str(number)), cell_name(other, str(number)), "requests_per_second")
         for number in streams
         for one, other in pairs
     ]
@@ -285,9 +283,7 @@ def wanted_ratios(streams: Sequence[int]) -> list[tuple[str, str, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    options = parse("bert", __doc__, list(arguments) if arguments is not None else None)
-    use_double()
-    enter()
+    options = begin("bert", __doc__, arguments)
     began = time.monotonic()
     found = texts.lengths(BASE.longest)
     setup = Setup(rounds=options.rounds, seconds=options.seconds)
@@ -296,13 +292,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench = Bench(model, setup, found)
     print(f"model and plain streams: {time.monotonic() - began:.0f} s", flush=True)
     for streams in setup.streams:
-        run_on(LOOP, lambda streams=streams: bench.many(streams))  # type: ignore[misc]
+        on_loop(LOOP, partial(bench.many, streams))
         print(f"{streams} streams: {time.monotonic() - began:.0f} s", flush=True)
     bench.close()
     model.close()
-    ratios = bench.table.ratios(wanted_ratios(setup.streams))
-    bench.table.show()
-    show_ratios(ratios)
     described = texts.described(found, setup.lengths)
     print(f"lengths {described}\nlargest differences {bench.errors}", flush=True)
     parameters = {
@@ -312,17 +305,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "streams": list(setup.streams),
         "padded_lengths": list(setup.lengths),
         "batch_sizes": list(setup.sizes),
-        "rounds": setup.rounds,
-        "seconds": setup.seconds,
     }
-    summary = {
-        "cells": bench.table.summary(),
-        "ratios": ratios,
-        "lengths": described,
-        "largest_differences": bench.errors,
-        "opening_seconds": bench.opening,
-    }
-    save("bert", parameters, bench.table.samples(), summary, options.out)
+    finish(
+        "bert",
+        bench.table,
+        wanted_ratios(setup.streams),
+        options,
+        parameters,
+        lengths=described,
+        largest_differences=bench.errors,
+        opening_seconds=bench.opening,
+    )
 
 
 if __name__ == "__main__":

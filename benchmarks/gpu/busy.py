@@ -8,20 +8,22 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
-from benchmarks.gpu.clients import check, closed_loop
-from benchmarks.gpu.results import Table, parse, save, show_ratios
-from benchmarks.gpu.systems import design_a, ours
+from benchmarks.gpu.results import LiveTable, begin, finish
+from benchmarks.gpu.systems import check, design_a, load, ours
 from benchmarks.gpu.works import CLIENTS, Work, resnet_work, tiny_work
 from benchmarks.gpu.yardsticks import Lane, reference
-from benchmarks.load import busy_thread, run_on
+from benchmarks.load import busy_thread
 from benchmarks.report import cell_name
-from tests.gpu.hardware import enter, new_stream
-from tests.gpu.plans import use_double
-from tests.gpu.resnet import ResNet50
+from benchmarks.table import Ratio
+from support.gpu.hardware import new_stream
+from support.gpu.resnet import ResNet50
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 
-LOOP = "asyncio"
+LOOP: Loop = "asyncio"
 STREAMS = 2
 CONDITIONS = {"alone": None, "busy 5 ms": 0.005, "busy 0.5 ms": 0.0005}
 """Name -> switch interval beside the busy thread; None: no busy thread."""
@@ -60,7 +62,7 @@ def opening(system: str, work: Work) -> Callable[[], AbstractAsyncContextManager
     return lambda: ours(work, STREAMS, graphs=system == "trtasync")
 
 
-async def measure(work: Work, system: str, rounds: int, seconds: float, table: Table) -> None:
+async def measure(work: Work, system: str, rounds: int, seconds: float, table: LiveTable) -> None:
     """One system under all conditions, in rounds."""
     rows = work.rows()
     expected = reference(work, rows)
@@ -69,12 +71,11 @@ async def measure(work: Work, system: str, rounds: int, seconds: float, table: T
         for _ in range(rounds):
             for name, interval in CONDITIONS.items():
                 with condition(interval):
-                    await closed_loop(opened.infer, rows, WARM_UP)
-                    sample = await closed_loop(opened.infer, rows, seconds)
+                    sample = await load(opened.infer, rows, seconds, WARM_UP)
                 table.add(cell_name(system, work.name, name), sample)
 
 
-def wanted_ratios(works: Sequence[Work]) -> list[tuple[str, str, str]]:
+def wanted_ratios(works: Sequence[Work]) -> list[Ratio]:
     """What the busy thread leaves of each system, and the engine over design A beside it."""
     left = [
         (cell_name(system, work.name, name), cell_name(system, work.name, "alone"))
@@ -88,27 +89,22 @@ def wanted_ratios(works: Sequence[Work]) -> list[tuple[str, str, str]]:
         for work in works
         for name in CONDITIONS
     ]
-    return [(one, other, "requests_per_second") for one, other in left + over]
+    return [Ratio(one, other, "requests_per_second") for one, other in left + over]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    options = parse("busy", __doc__, list(arguments) if arguments is not None else None)
-    use_double()
-    enter()
+    options = begin("busy", __doc__, arguments)
     # compared with itself only: no need to wait for cuDNN to try its algorithms
     os.environ.setdefault("GPU_CUDNN_BENCHMARK", "0")
     rounds, seconds = max(1, options.rounds - 1), options.seconds / 2
-    model, table, began = ResNet50(), Table(), time.monotonic()
+    model, table, began = ResNet50(), LiveTable(), time.monotonic()
     works = [tiny_work(), resnet_work(model, "float32")]
     for work in works:
         for system in SYSTEMS:
-            run_on(LOOP, lambda w=work, s=system: measure(w, s, rounds, seconds, table))  # type: ignore[misc]
+            on_loop(LOOP, partial(measure, work, system, rounds, seconds, table))
         print(f"{work.name}: {time.monotonic() - began:.0f} s", flush=True)
     model.close()
-    found = table.ratios(wanted_ratios(works))
-    table.show()
-    show_ratios(found)
     parameters = {
         "clients": CLIENTS,
         "loop": LOOP,
@@ -117,8 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seconds": seconds,
         "conditions": list(CONDITIONS),
     }
-    summary = {"cells": table.summary(), "ratios": found}
-    save("busy", parameters, table.samples(), summary, options.out)
+    finish("busy", table, wanted_ratios(works), options, parameters)
 
 
 if __name__ == "__main__":

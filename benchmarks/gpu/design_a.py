@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.gpu.clients import Sample, latencies_of
 from benchmarks.gpu.works import Work
 from benchmarks.gpu.yardsticks import Lane
-from tests.gpu.hardware import Array, enter
+from benchmarks.load import PERCENTILES, Sample
+from support.gpu.hardware import Array, enter
+from trtasync.measure.statistics import percentiles
+from trtasync.measure.window import timed
 
 
 class Request(NamedTuple):
@@ -102,24 +104,20 @@ class PlainCall:
         return answer
 
     def run(self, rows: Sequence[Array], seconds: float) -> Sample:
-        """One caller, as fast as it can."""
+        """One caller, as fast as it can; without an event loop, which `closed_loop` needs."""
         seen: list[float] = []
-        began, cpu = time.perf_counter(), time.process_time()
-        end, start = began + seconds, began
-        while start < end:
-            self.infer(rows[len(seen) % len(rows)])
-            now = time.perf_counter()
-            seen.append(now - start)
-            start = now
-        cpu = time.process_time() - cpu
-        return {
-            "requests": len(seen),
-            "seconds": start - began,
-            "requests_per_second": len(seen) / (start - began),
-            "cpu_us": cpu / len(seen) * 1e6,
-            "cpu_cores": cpu / (start - began),
-            **latencies_of(seen),
-        }
+
+        def ask() -> int:
+            start = time.perf_counter()
+            end = start + seconds
+            while start < end:
+                self.infer(rows[len(seen) % len(rows)])
+                now = time.perf_counter()
+                seen.append(now - start)
+                start = now
+            return len(seen)
+
+        return timed("requests", ask) | percentiles("", seen, PERCENTILES)
 
     def close(self) -> None:
         """Give everything back."""

@@ -3,39 +3,42 @@
 `python -m benchmarks.gpu.memory`.
 """
 
-import asyncio
 import gc
-import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.gpu.clients import Infer, Sample
-from benchmarks.gpu.results import parse, save
+import anyio
+
+from benchmarks.gpu.results import begin, save
 from benchmarks.gpu.systems import ours
 from benchmarks.gpu.works import CLIENTS, Work, tiny_work
-from benchmarks.load import run_on
-from tests.gpu.hardware import (
+from support.gpu.hardware import (
     Array,
     Ledger,
-    enter,
     free_bytes,
     missing,
     resident_bytes,
     synchronize,
     watched,
 )
-from tests.gpu.kernels import tiny
-from tests.gpu.plans import BUCKETS, tiny_plan, use_double
+from support.gpu.kernels import tiny
+from support.gpu.plans import BUCKETS, tiny_plan
+from trtasync.measure.driving import Driver, Seen
+from trtasync.measure.loads import Closed
+from trtasync.measure.pacing import Pacer
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 
 REQUESTS, WARM_UP = 1_000_000, 100_000
 STREAMS = 2
 ACTIVATIONS = 256 << 20
-MARKS = 4
-"""Looks at the memory on the way."""
+MARKS = 9
+"""Looks at the memory on the way: as many requests each as the warm-up, so that the memory in which
+the load keeps their times is there before the first."""
 
 
-def taken(ledger: Ledger) -> Sample:
+def taken(ledger: Ledger) -> dict[str, Any]:
     """All that is in use now, in bytes."""
     return {
         "device_free": free_bytes(),
@@ -45,16 +48,15 @@ def taken(ledger: Ledger) -> Sample:
     }
 
 
-async def _ask(infer: Infer, rows: Sequence[Array], requests: int) -> None:
-    numbers = itertools.count()
+async def _ask(engine: Any, rows: Sequence[Array], requests: int) -> None:
+    """Until so many more are answered."""
+    wanted = engine.statistics().answered + requests
 
-    async def client(row: Array) -> None:
-        while next(numbers) < requests:
-            await infer(row)
+    async def answered(_: Seen) -> None:
+        while engine.statistics().answered < wanted:  # noqa: ASYNC110 - nobody is told of it
+            await anyio.sleep(0.01)
 
-    async with asyncio.TaskGroup() as group:
-        for row in rows:
-            group.create_task(client(row))
+    await Driver(engine.infer, rows, Pacer()).closed(Closed(len(rows)), answered)
 
 
 async def a_million(work: Work) -> dict[str, Any]:
@@ -62,12 +64,12 @@ async def a_million(work: Work) -> dict[str, Any]:
     rows, marks = work.rows(), []
     with watched() as ledger:
         async with ours(work, STREAMS) as engine:
-            await _ask(engine.infer, rows, WARM_UP)
+            await _ask(engine, rows, WARM_UP)
             gc.collect()
             marks.append(taken(ledger))
-            began = time.perf_counter()
+            before, began = engine.statistics().answered, time.perf_counter()
             for _ in range(MARKS):
-                await _ask(engine.infer, rows, (REQUESTS - WARM_UP) // MARKS)
+                await _ask(engine, rows, (REQUESTS - WARM_UP) // MARKS)
                 gc.collect()
                 marks.append(taken(ledger))
             passed = time.perf_counter() - began
@@ -76,7 +78,7 @@ async def a_million(work: Work) -> dict[str, Any]:
     first, last = marks[0], marks[-1]
     return {
         "answered": answered,
-        "requests_per_second": (REQUESTS - WARM_UP) / passed,
+        "requests_per_second": (answered - before) / passed,
         "growth": {name: last[name] - first[name] for name in first},
         "left_after_closing": {
             name: left[name] for name in ("device_allocated", "pinned_allocated")
@@ -85,7 +87,7 @@ async def a_million(work: Work) -> dict[str, Any]:
     }
 
 
-async def buckets(sizes: Sequence[int], activation_bytes: int) -> Sample:
+async def buckets(sizes: Sequence[int], activation_bytes: int) -> dict[str, Any]:
     """What an engine with these batch sizes takes, whose model wants so much scratch memory."""
     plan = tiny_plan(tiny(), activation_bytes=activation_bytes)
     work = tiny_work()
@@ -107,15 +109,13 @@ async def buckets(sizes: Sequence[int], activation_bytes: int) -> Sample:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    options = parse("memory", __doc__, list(arguments) if arguments is not None else None)
-    use_double()
-    enter()
+    options = begin("memory", __doc__, arguments)
     tiny()  # its weights and its code are not the engine's
-    loop = "asyncio" if missing("uvloop") else "uvloop"
-    run_on("asyncio", lambda: buckets(BUCKETS, 1 << 20))  # the driver's own caches, once
-    few = run_on("asyncio", lambda: buckets(BUCKETS[-1:], ACTIVATIONS))
-    many = run_on("asyncio", lambda: buckets(BUCKETS, ACTIVATIONS))
-    million = run_on(loop, lambda: a_million(tiny_work()))
+    loop: Loop = "asyncio" if missing("uvloop") else "uvloop"
+    on_loop("asyncio", lambda: buckets(BUCKETS, 1 << 20))  # the driver's own caches, once
+    few = on_loop("asyncio", lambda: buckets(BUCKETS[-1:], ACTIVATIONS))
+    many = on_loop("asyncio", lambda: buckets(BUCKETS, ACTIVATIONS))
+    million = on_loop(loop, lambda: a_million(tiny_work()))
     summary = {
         "million": {name: value for name, value in million.items() if name != "marks"},
         "buckets": [few, many],

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from benchmarks.gpu.schedule import Run
-from tests.gpu import hardware
-from tests.gpu.bert import ANSWER, DTYPE, IDS, MASK, Size
-from tests.gpu.hardware import Array, call, enter, malloc, new_event, pinned, release, runtime
-from tests.gpu.kernels import Kernel
+from support.gpu import hardware
+from support.gpu.bert import ANSWER, DTYPE, IDS, MASK, Size
+from support.gpu.hardware import Array, call, enter, malloc, new_event, pinned, release, runtime
+from support.gpu.kernels import Kernel
 
 SETS = 2
 """Batches queued on each stream."""

@@ -5,31 +5,32 @@
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks.gpu.ceiling import Ceiling
-from benchmarks.gpu.clients import Sample, check, closed_loop
 from benchmarks.gpu.design_a import PlainCall
-from benchmarks.gpu.results import Table, parse, save, show_ratios
-from benchmarks.gpu.systems import design_a, ours
+from benchmarks.gpu.results import LiveTable, Measure, begin, finish
+from benchmarks.gpu.systems import Infer, check, design_a, load, ours
+from benchmarks.gpu.tiny import PLAIN
 from benchmarks.gpu.works import CLIENTS, Work, resnet_work
 from benchmarks.gpu.yardsticks import Lane, reference
-from benchmarks.load import run_on
+from benchmarks.load import Sample
 from benchmarks.report import cell_name
-from tests.gpu.hardware import Array, enter, new_stream
-from tests.gpu.plans import use_double
-from tests.gpu.resnet import ResNet50
+from benchmarks.table import Ratio
+from support.gpu.hardware import Array, new_stream
+from support.gpu.resnet import ResNet50
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 
 STREAMS = 4
 """At most."""
 DTYPES = ("float32", "uint8")
 KINDS = {"": (1, 2, 3, 4), "fused ": (3,)}
 """Name -> streams. Fused convolutions are twice as fast, so the host has half the time per row."""
-LOOP = "asyncio"
+LOOP: Loop = "asyncio"
 WARM_UP = 0.4
-
-Measure = Callable[[], Awaitable[Sample]]
 
 
 class Group:
@@ -41,16 +42,18 @@ class Group:
         work: Work,
         rounds: int,
         seconds: float,
-        table: Table,
+        table: LiveTable,
         clients: int = CLIENTS,
     ):
-        """Args:
-        kind: of `KINDS`.
-        work: the model with this input type.
-        rounds: samples of every cell.
-        seconds: of each.
-        table: where they go.
-        clients: each with a row of its own.
+        """Open the yardsticks and compute the answers that are expected.
+
+        Args:
+            kind: of `KINDS`.
+            work: the model with this input type.
+            rounds: samples of every cell.
+            seconds: of each.
+            table: where they go.
+            clients: each with a row of its own.
         """
         self.name = f"{kind}{work.dtype}"
         self.work = work
@@ -69,16 +72,12 @@ class Group:
         async with ours(work, streams) as engine, design_a(self.lanes[:streams]) as batcher:
             for infer in (engine.infer, batcher.infer):
                 await check(work, infer, self.rows, self.expected)
-
-            async def ceiling() -> Sample:
-                return self.ceiling.run(streams, self.seconds)
-
             cells: dict[str, Measure] = {
-                cell_name("ceiling", name): ceiling,
-                cell_name("A", name): lambda: self._load(batcher.infer, self.rows),
-                cell_name("trtasync", name): lambda: self._load(engine.infer, self.rows),
+                cell_name("ceiling", name): partial(self._ceiling, streams),
+                cell_name("A", name): self._loading(batcher.infer, self.rows),
+                cell_name("trtasync", name): self._loading(engine.infer, self.rows),
             }
-            await self._rounds(cells)
+            await self.table.fill(cells, self.rounds, self.order)
             _show_engine(engine)
 
     async def one(self) -> None:
@@ -96,31 +95,24 @@ class Group:
             cells: dict[str, Measure] = {
                 cell_name(f"plain {how}", name): calling(how) for how in PLAIN
             }
-            cells[cell_name("A", name)] = lambda: self._load(batcher.infer, self.rows[:1])
-            cells[cell_name("trtasync", name)] = lambda: self._load(engine.infer, self.rows[:1])
-            await self._rounds(cells)
+            cells[cell_name("A", name)] = self._loading(batcher.infer, self.rows[:1])
+            cells[cell_name("trtasync", name)] = self._loading(engine.infer, self.rows[:1])
+            await self.table.fill(cells, self.rounds, self.order)
         for each in plain.values():
             each.close()
 
-    async def _load(self, infer: Callable[[Array], Awaitable[Array]], rows: list[Array]) -> Sample:
-        await closed_loop(infer, rows, WARM_UP)
-        return await closed_loop(infer, rows, self.seconds if len(rows) > 1 else self.seconds / 2)
+    def _loading(self, infer: Infer, rows: list[Array]) -> Measure:
+        share = 1 if len(rows) > 1 else 2
+        return partial(load, infer, rows, self.seconds / share, WARM_UP)
 
-    async def _rounds(self, cells: dict[str, Measure]) -> None:
-        names = list(cells)
-        for _ in range(self.rounds):
-            self.order.shuffle(names)
-            for name in names:
-                self.table.add(name, await cells[name]())
+    async def _ceiling(self, streams: int) -> Sample:
+        return self.ceiling.run(streams, self.seconds)
 
     def close(self) -> None:
         """Give everything back."""
         self.ceiling.close()
         for lane in self.lanes:
             lane.close()
-
-
-PLAIN = ("sleeping", "spinning")
 
 
 def _show_engine(engine: Any) -> None:
@@ -134,57 +126,49 @@ def _show_engine(engine: Any) -> None:
     )
 
 
-def wanted_ratios() -> list[tuple[str, str, str]]:
+def wanted_ratios() -> list[Ratio]:
     """The engine over the yardsticks of the same round."""
     rate = [
-        (cell_name("trtasync", name), cell_name(over, name), "requests_per_second")
+        Ratio(cell_name("trtasync", name), cell_name(over, name), "requests_per_second")
         for kind, numbers in KINDS.items()
         for dtype in DTYPES
         for name in [f"{kind}{dtype}/{streams}" for streams in numbers]
         for over in ("ceiling", "A")
     ]
     latency = [
-        (cell_name("trtasync", name), cell_name(over, name), "p50_us")
+        Ratio(cell_name("trtasync", name), cell_name(over, name), "p50_us")
         for name in [f"{kind}{dtype}/one client" for kind in KINDS for dtype in DTYPES]
         for over in ("plain sleeping", "plain spinning", "A")
     ]
     return rate + latency
 
 
-def measure(kind: str, work: Work, rounds: int, seconds: float, table: Table) -> None:
+def measure(kind: str, work: Work, rounds: int, seconds: float, table: LiveTable) -> None:
     """All cells of one input type."""
     group = Group(kind, work, rounds, seconds, table)
     for streams in KINDS[kind]:
-        run_on(LOOP, lambda streams=streams: group.many(streams))  # type: ignore[misc]
-    run_on(LOOP, group.one)
+        on_loop(LOOP, partial(group.many, streams))
+    on_loop(LOOP, group.one)
     group.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    options = parse("resnet", __doc__, list(arguments) if arguments is not None else None)
-    use_double()
-    enter()
-    table, began = Table(), time.monotonic()
+    options = begin("resnet", __doc__, arguments)
+    table, began = LiveTable(), time.monotonic()
     for kind in KINDS:
         model = ResNet50(fuse=bool(kind))
         for dtype in DTYPES:
             measure(kind, resnet_work(model, dtype), options.rounds, options.seconds, table)
             print(f"{kind}{dtype}: {time.monotonic() - began:.0f} s", flush=True)
         model.close()
-    found = table.ratios(wanted_ratios())
-    table.show()
-    show_ratios(found)
     parameters = {
         "model": "ResNet-50, half precision, channels last, random weights",
         "clients": CLIENTS,
         "loop": LOOP,
         "streams": {kind or "plain": list(streams) for kind, streams in KINDS.items()},
-        "rounds": options.rounds,
-        "seconds": options.seconds,
     }
-    summary = {"cells": table.summary(), "ratios": found}
-    save("resnet", parameters, table.samples(), summary, options.out)
+    finish("resnet", table, wanted_ratios(), options, parameters)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,25 @@
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
-from benchmarks.gpu.clients import Infer, Sample, check, closed_loop
 from benchmarks.gpu.design_a import PlainCall
-from benchmarks.gpu.results import Table, parse, save, show_ratios
-from benchmarks.gpu.systems import design_a, ours
+from benchmarks.gpu.results import LiveTable, Measure, begin, finish
+from benchmarks.gpu.systems import Infer, check, design_a, load, ours
 from benchmarks.gpu.works import CLIENTS, Work, tiny_work
 from benchmarks.gpu.yardsticks import Lane, reference
-from benchmarks.load import run_on
+from benchmarks.load import Sample
 from benchmarks.report import cell_name
+from benchmarks.table import Ratio
 from benchmarks.yardsticks import Null
-from tests.gpu.hardware import Array, enter, new_stream
-from tests.gpu.plans import use_double
+from support.gpu.hardware import Array, new_stream
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 
-LOOPS = ("asyncio", "uvloop")
+LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop")
 STREAMS = (1, 2)
 PLAIN = ("sleeping", "spinning")
 FLOOR = "bare future"
@@ -32,12 +34,14 @@ WARM_UP = 0.3
 class Bench:
     """Rows, yardsticks and where the samples go."""
 
-    def __init__(self, work: Work, rounds: int, seconds: float, table: Table):
-        """Args:
-        work: the model.
-        rounds: samples of every cell.
-        seconds: of each, with 256 clients.
-        table: where they go.
+    def __init__(self, work: Work, rounds: int, seconds: float, table: LiveTable):
+        """Open the yardsticks and compute the answers that are expected.
+
+        Args:
+            work: the model.
+            rounds: samples of every cell.
+            seconds: of each, with 256 clients.
+            table: where they go.
         """
         self.work = work
         self.rounds = rounds
@@ -49,10 +53,10 @@ class Bench:
         self.lanes = [Lane(work, new_stream()) for _ in range(sum(STREAMS))]
         self.order = random.Random(2)
 
-    async def run(self, loop: str) -> None:
+    async def run(self, loop: Loop) -> None:
         """All cells of one loop, in rounds."""
         async with AsyncExitStack() as stack:
-            cells: dict[str, Callable[[], Awaitable[Sample]]] = {}
+            cells: dict[str, Measure] = {}
             spare = list(self.lanes)
             for streams in STREAMS:
                 name = f"{loop}/{streams}"
@@ -69,28 +73,17 @@ class Bench:
             cells[cell_name(FLOOR, loop)] = self._loading(Null().infer, self.rows)
             for how, call in self.plain.items():
                 cells[cell_name(f"plain {how}", loop, "one client")] = self._calling(call)
-            await self._rounds(cells)
+            await self.table.fill(cells, self.rounds, self.order)
 
-    def _loading(self, infer: Infer, rows: list[Array]) -> Callable[[], Awaitable[Sample]]:
-        async def load() -> Sample:
-            await closed_loop(infer, rows, WARM_UP)
-            share = 1 if len(rows) > 1 else 2
-            return await closed_loop(infer, rows, self.seconds / share)
+    def _loading(self, infer: Infer, rows: list[Array]) -> Measure:
+        share = 1 if len(rows) > 1 else 2
+        return partial(load, infer, rows, self.seconds / share, WARM_UP)
 
-        return load
-
-    def _calling(self, call: PlainCall) -> Callable[[], Awaitable[Sample]]:
+    def _calling(self, call: PlainCall) -> Measure:
         async def run() -> Sample:
             return call.run(self.rows, self.seconds / 4)
 
         return run
-
-    async def _rounds(self, cells: dict[str, Callable[[], Awaitable[Sample]]]) -> None:
-        names = list(cells)
-        for _ in range(self.rounds):
-            self.order.shuffle(names)
-            for name in names:
-                self.table.add(name, await cells[name]())
 
     def close(self) -> None:
         """Give everything back."""
@@ -100,20 +93,24 @@ class Bench:
             lane.close()
 
 
-def wanted_ratios() -> list[tuple[str, str, str]]:
+def wanted_ratios() -> list[Ratio]:
     """The engine over design A and over the plain call, within each round."""
     many = [
-        (cell_name("trtasync", name), cell_name("A", name), figure)
+        Ratio(cell_name("trtasync", name), cell_name("A", name), figure)
         for name in [f"{loop}/{streams}" for loop in LOOPS for streams in STREAMS]
         for figure in ("requests_per_second", "cpu_us")
     ]
     many += [
-        (cell_name("trtasync", loop, str(streams)), cell_name(FLOOR, loop), "requests_per_second")
+        Ratio(
+            cell_name("trtasync", loop, str(streams)),
+            cell_name(FLOOR, loop),
+            "requests_per_second",
+        )
         for loop in LOOPS
         for streams in STREAMS
     ]
     one = [
-        (cell_name("trtasync", name), cell_name(over, name), "p50_us")
+        Ratio(cell_name("trtasync", name), cell_name(over, name), "p50_us")
         for name in [f"{loop}/one client" for loop in LOOPS]
         for over in ("plain sleeping", "plain spinning", "A")
     ]
@@ -122,28 +119,21 @@ def wanted_ratios() -> list[tuple[str, str, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    options = parse("tiny", __doc__, list(arguments) if arguments is not None else None)
-    use_double()
-    enter()
-    table, began = Table(), time.monotonic()
+    options = begin("tiny", __doc__, arguments)
+    table, began = LiveTable(), time.monotonic()
     bench = Bench(tiny_work(), options.rounds, options.seconds / 2, table)
     for loop in LOOPS:
-        run_on(loop, lambda loop=loop: bench.run(loop))  # type: ignore[misc]
+        on_loop(loop, partial(bench.run, loop))
         print(f"{loop}: {time.monotonic() - began:.0f} s", flush=True)
     bench.close()
-    found = table.ratios(wanted_ratios())
-    table.show()
-    show_ratios(found)
     parameters = {
         "model": "float32[n, 3072] @ float32[3072, 10]",
         "clients": [CLIENTS, 1],
         "loops": list(LOOPS),
         "streams": list(STREAMS),
-        "rounds": options.rounds,
         "seconds": options.seconds / 2,
     }
-    summary = {"cells": table.summary(), "ratios": found}
-    save("tiny", parameters, table.samples(), summary, options.out)
+    finish("tiny", table, wanted_ratios(), options, parameters)
 
 
 if __name__ == "__main__":

@@ -14,22 +14,25 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.clients import Infer, Sample, closed_loop
-from benchmarks.gpu.results import Table, parse, save, show_ratios
-from benchmarks.gpu.systems import ours
+from benchmarks.gpu.results import LiveTable, Measure, begin, finish
+from benchmarks.gpu.systems import in_pinned, load, ours
 from benchmarks.gpu.works import Work, resnet_work, tiny_work
 from benchmarks.gpu.yardsticks import reference
-from benchmarks.load import run_on
+from benchmarks.load import Sample
 from benchmarks.report import cell_name
-from tests.gpu.hardware import Array, enter, gpus
-from tests.gpu.plans import LARGEST, use_double
-from tests.gpu.resnet import ResNet50
+from benchmarks.table import Ratio
+from support.gpu.hardware import Array, gpus
+from support.gpu.plans import LARGEST
+from support.gpu.resnet import ResNet50
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
 
-LOOPS = ("asyncio", "uvloop")
+LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop")
 DEVICES = {"GPU 0": [0], "GPU 1": [1], "two GPUs": [0, 1]}
 BATCH_SIZES = (1, 8, 64)
 """Few, because each is captured on nine streams; under load nearly all batches are full."""
@@ -81,14 +84,16 @@ class Bench:
     """One case on one loop: an engine per set of GPUs, measured in turn."""
 
     def __init__(
-        self, case: Case, rounds: int, seconds: float, table: Table, warm_up: float = WARM_UP
+        self, case: Case, rounds: int, seconds: float, table: LiveTable, warm_up: float = WARM_UP
     ):
-        """Args:
-        case: the load.
-        rounds: samples of every cell.
-        seconds: of each.
-        table: where they go.
-        warm_up: seconds before each.
+        """Compute the answers that are expected.
+
+        Args:
+            case: the load.
+            rounds: samples of every cell.
+            seconds: of each.
+            table: where they go.
+            warm_up: seconds before each.
         """
         self.case = case
         self.rounds = rounds
@@ -115,13 +120,13 @@ class Bench:
             for name, engine in engines.items():
                 await self._check(name, engine, requests)
             await self._check_bits(engines)
-            names = list(engines)
-            for _ in range(self.rounds):
-                self._order.shuffle(names)
-                for name in names:
-                    clients = requests[: self._clients(len(DEVICES[name]))]
-                    sample = await self._load(engines[name], clients)
-                    self.table.add(cell_name(name, case.name, loop), sample)
+            cells: dict[str, Measure] = {
+                cell_name(name, case.name, loop): partial(
+                    self._load, engine, requests[: self._clients(len(DEVICES[name]))]
+                )
+                for name, engine in engines.items()
+            }
+            await self.table.fill(cells, self.rounds, self._order)
 
     def _clients(self, count: int) -> int:
         return self.case.clients * count
@@ -133,11 +138,7 @@ class Bench:
             source = self._single[at]
         else:
             source = np.stack([self._single[row % LARGEST] for row in self._rows_of(at)])
-        if not case.pinned:
-            return source
-        array: Array = engine.empty_input(case.rows or None)
-        array[...] = source
-        return array
+        return in_pinned(engine, source, case.rows or None) if case.pinned else source
 
     def _rows_of(self, at: int) -> range:
         return range(at * self.case.per_request, (at + 1) * self.case.per_request)
@@ -171,10 +172,9 @@ class Bench:
             print(f"    the GPUs' answers differ, by {worst:.3g} at most", flush=True)
 
     async def _load(self, engine: Any, requests: Sequence[Array]) -> Sample:
-        infer: Infer = engine.infer
-        await closed_loop(infer, requests, self.warm_up)
+        await load(engine.infer, requests, self.warm_up)
         before, rows_before = self._batches(engine), engine.statistics().rows
-        sample = await closed_loop(infer, requests, self.seconds)
+        sample = await load(engine.infer, requests, self.seconds)
         done = [now - then for now, then in zip(self._batches(engine), before, strict=True)]
         rows = engine.statistics().rows - rows_before
         sample["rows_per_second"] = sample["requests_per_second"] * self.case.per_request
@@ -189,11 +189,11 @@ class Bench:
         return [sum(lanes[start : start + streams]) for start in range(0, len(lanes), streams)]
 
 
-def wanted_ratios(names: Sequence[str]) -> list[tuple[str, str, str]]:
+def wanted_ratios(names: Sequence[str]) -> list[Ratio]:
     """Two GPUs over either of them in the same round, and the GPUs over each other."""
     pairs = (("two GPUs", "GPU 0"), ("two GPUs", "GPU 1"), ("GPU 1", "GPU 0"))
     return [
-        (cell_name(one, name, loop), cell_name(other, name, loop), figure)
+        Ratio(cell_name(one, name, loop), cell_name(other, name, loop), figure)
         for name in names
         for loop in LOOPS
         for one, other in pairs
@@ -203,29 +203,24 @@ def wanted_ratios(names: Sequence[str]) -> list[tuple[str, str, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 where there are not two GPUs."""
-    options = parse("two_gpus", __doc__, list(arguments) if arguments is not None else None)
     if gpus() < 2:
         print(f"two GPUs are wanted, and there are {gpus()}", file=sys.stderr)
         return 1
-    use_double()
-    enter()
+    options = begin("two_gpus", __doc__, arguments)
     # both GPUs must take the same algorithms, and cuDNN's trials may end differently on each
     os.environ.setdefault("GPU_CUDNN_BENCHMARK", "0")
-    table, began = Table(), time.monotonic()
+    table, began = LiveTable(), time.monotonic()
     model = ResNet50(fuse=False)
     every = cases(resnet_work(model, "uint8"))
     same_bits = {}
     for case in every:
         bench = Bench(case, options.rounds, options.seconds / 2, table)
         for loop in LOOPS:
-            run_on(loop, lambda loop=loop, bench=bench: bench.run(loop))  # type: ignore[misc]
+            on_loop(loop, partial(bench.run, loop))
             model.trim()
         same_bits[case.name] = bench.same_bits
         print(f"{case.name}: {time.monotonic() - began:.0f} s", flush=True)
     model.close()
-    found = table.ratios(wanted_ratios([case.name for case in every]))
-    table.show()
-    show_ratios(found)
     print(f"the same bits from both GPUs: {same_bits}", flush=True)
     parameters = {
         "model": "ResNet-50, half precision, channels last, random weights, uint8 pinned arrays; "
@@ -240,11 +235,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
         "loops": list(LOOPS),
         "batch_sizes": list(BATCH_SIZES),
-        "rounds": options.rounds,
         "seconds": options.seconds / 2,
     }
-    summary = {"cells": table.summary(), "ratios": found, "same_bits": same_bits}
-    save("two_gpus", parameters, table.samples(), summary, options.out)
+    wanted = wanted_ratios([case.name for case in every])
+    finish("two_gpus", table, wanted, options, parameters, same_bits=same_bits)
     return 0
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.gpu import kernels, resnet
-from tests.gpu.hardware import Array
-from tests.gpu.kernels import Kernel
-from tests.gpu.plans import Shape, resnet_plan, tiny_plan
+from support.gpu import kernels, resnet
+from support.gpu.hardware import Array
+from support.gpu.kernels import Kernel
+from support.gpu.plans import Shape, resnet_plan, tiny_plan
 
 CLIENTS = 256
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.works import Work
-from tests.gpu import hardware
-from tests.gpu.hardware import Array, call, malloc, new_event, pinned, release, runtime
-from tests.gpu.plans import BUCKETS
+from support.gpu import hardware
+from support.gpu.hardware import Array, call, malloc, new_event, pinned, release, runtime
+from support.gpu.plans import BUCKETS
 
 
 class Context:
@@ -39,11 +39,13 @@ class Lane:
         buckets: Sequence[int] = BUCKETS,
         spinning: bool = False,
     ):
-        """Args:
-        work: the model.
-        stream: a handle; several lanes may share it.
-        buckets: batch sizes, ascending.
-        spinning: `wait` burns a core instead of sleeping: sooner awake.
+        """Allocate the buffers and capture the graphs.
+
+        Args:
+            work: the model.
+            stream: a handle; several lanes may share it.
+            buckets: batch sizes, ascending.
+            spinning: `wait` burns a core instead of sleeping: sooner awake.
         """
         self.capacity = buckets[-1]
         self.x = pinned((self.capacity, *work.row), work.dtype)

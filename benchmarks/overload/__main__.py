@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.load import wait_for_quiet
 from benchmarks.overload.server import EACH, FIRST, MAX_BATCH_SIZE, Plan
-from benchmarks.report import ROOT, Spread, cell_name, spread, write
-from benchmarks.rounds import PATIENCE
+from benchmarks.report import ROOT, cell_name, write
+from benchmarks.rounds import command, take
+from trtasync.measure.statistics import Spread, spread
 
 TIMES = (1, 2, 10)
 """Offered load, in capacities."""
@@ -31,12 +31,8 @@ Found = Mapping[str, Any]
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.overload", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="counted, per sample")
-    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before each sample")
+    parser = command("overload", __doc__, rounds=3, seconds=4.0, warm_up=1.0)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="uvloop")
-    parser.add_argument("--quick", action="store_true", help="one short round, nothing written")
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.seconds, options.warm_up = 1, 1.0, 0.5
@@ -59,9 +55,8 @@ def cells(options: argparse.Namespace) -> dict[str, Plan]:
     }
 
 
-def take(plan: Plan) -> Found:
-    """One sample, in a process of its own and in a quiet moment if there is any."""
-    wait_for_quiet(PATIENCE)
+def sample(plan: Plan) -> Found:
+    """One sample, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.overload.server", json.dumps(asdict(plan))]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: Found = json.loads(done.stdout)
@@ -113,16 +108,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print, write."""
     options = parse(arguments)
     plans = cells(options)
-    taken = []
-    for number in range(1, options.rounds + 1):
-        taken.append({name: take(plan) for name, plan in plans.items()})
-        print(f"round {number} of {options.rounds}", file=sys.stderr, flush=True)
+    taken, _ = take(plans, options.rounds, lambda name: sample(plans[name]))
     summary = summarize(taken)
     show(summary)
     if options.quick:
         return
     everything = [sample for found in taken for sample in found.values()]
-    foreign = [each["foreign_cores"] for each in everything if each["foreign_cores"] is not None]
+    foreign = [each["foreign_cores"] for each in everything if "foreign_cores" in each]
     parameters = {
         "model": f"{FIRST * 1e3:g} + {EACH * 1e3:g} n ms",
         "max_batch_size": MAX_BATCH_SIZE,

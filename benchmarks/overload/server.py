@@ -17,10 +17,14 @@ from typing import Any
 import numpy as np
 
 import trtasync
-from benchmarks.load import Clocks, closed_loop, run_on
+from benchmarks.load import Used, closed_loop, foreign_cores, rows, watched
 from benchmarks.overload.arrivals import FRAME, LEAD
 from benchmarks.report import ROOT
 from benchmarks.systems import COLUMNS
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
+from trtasync.measure.statistics import percentiles
+from trtasync.measure.window import Window
 from trtasync.testing import FunctionBackend
 
 MAX_BATCH_SIZE = 32
@@ -44,7 +48,7 @@ class Plan:
         seed: of the arrivals.
     """
 
-    loop: str
+    loop: Loop
     options: dict[str, Any]
     shares: dict[str, float]
     seconds: float
@@ -148,33 +152,27 @@ async def measure(plan: Plan) -> dict[str, Any]:
     options = {"max_batch_size": MAX_BATCH_SIZE, **plan.options}
     async with trtasync.open_engine(backend, max_batch_size=MAX_BATCH_SIZE) as engine:
         callers = 4 * MAX_BATCH_SIZE
-        busy = await closed_loop(plan.loop, engine.infer, callers, CALIBRATION)
+        busy = await closed_loop(engine.infer, rows(callers), CALIBRATION)
     capacity = busy["requests_per_second"]
     async with trtasync.open_engine(backend, **options) as engine:
-        front, clocks, late = await load(engine, plan, capacity)
-    before, after, generator = clocks
-    seconds = after.wall - before.wall
-    own = after.own - before.own
-    foreign = None
-    if before.machine is not None and after.machine is not None:
-        foreign = max(0.0, after.machine - before.machine - own - generator) / seconds
-    refusals = np.array(front.refusals) * 1e6
+        front, window, late = await load(engine, plan, capacity)
+    refusals = percentiles("refusal_", front.refusals, (50, 99))
     return {
         "capacity": capacity,
         "goodput": front.answered / plan.seconds / capacity,
         "priorities": {priority: seen.figures() for priority, seen in front.seen.items()},
-        "refusal_p50_us": float(np.median(refusals)) if len(refusals) else None,
-        "refusal_p99_us": float(np.percentile(refusals, 99)) if len(refusals) else None,
-        "loop_cores": own / seconds,
+        "refusal_p50_us": refusals.get("refusal_p50_us"),
+        "refusal_p99_us": refusals.get("refusal_p99_us"),
+        "loop_cores": window.cpu / window.seconds,
         "late_ms": late * 1e3,
-        "foreign_cores": foreign,
+        **foreign_cores(window),
     }
 
 
 async def load(
     engine: trtasync.Engine, plan: Plan, capacity: float
-) -> tuple[Front, tuple[Clocks, Clocks, float], float]:
-    """Another process asks; what was seen, clocks before and after with its CPU, its lateness."""
+) -> tuple[Front, Window[Used], float]:
+    """Another process asks; what was seen, what was used, how late that process was."""
     ours, theirs = socket.socketpair()
     order = {
         "rates": {priority: share * capacity for priority, share in plan.shares.items()},
@@ -194,18 +192,24 @@ async def load(
         stdout=asyncio.subprocess.PIPE,
     )
     theirs.close()
-    before = Clocks.now()
+    window = watched(0.0, others=_children)
+    window.open()
     await front.drained()
-    after = Clocks.now()
     said, _ = await generator.communicate()
+    window.close()
+    return front, window, float(said)
+
+
+def _children() -> float:
+    """CPU seconds of processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return front, (before, after, used.ru_utime + used.ru_stime), float(said)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
     """Do what the plan on the command line says."""
     plan = Plan(**json.loads(sys.argv[1]))
-    print(json.dumps(run_on(plan.loop, lambda: measure(plan))))
+    print(json.dumps(on_loop(plan.loop, lambda: measure(plan))))
 
 
 if __name__ == "__main__":

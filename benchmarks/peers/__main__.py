@@ -10,26 +10,20 @@ import sys
 from pathlib import Path
 
 from benchmarks.load import Sample
-from benchmarks.peers.catalogue import ENVIRONMENTS, SYSTEMS, System
+from benchmarks.peers.catalogue import ENVIRONMENTS, SYSTEMS
+from benchmarks.peers.described import described, wanted_ratios
 from benchmarks.peers.processes import adopt_orphans, end_all
-from benchmarks.peers.reasons import NotRun
 from benchmarks.peers.sampling import Times, measure
-from benchmarks.peers.taking import described, take, wanted_ratios
 from benchmarks.peers.venvs import DEFAULT, prepare_all, versions
-from benchmarks.report import write
-from benchmarks.rounds import foreign_cores, ratios, samples, show, show_ratios, summarize
-from benchmarks.systems import CLASSES, COLUMNS, MAX_BATCH_SIZE
+from benchmarks.rounds import NotRun, command, finish, tabled, take
+from benchmarks.systems import CLASSES, COLUMNS
 
 CALLERS = 64
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.peers", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5, help="at 64 callers, per sample")
-    parser.add_argument("--warm-up", type=float, default=0.5, help="seconds before each sample")
-    parser.add_argument("--quick", action="store_true", help="1 short round, nothing written")
+    parser = command("peers", __doc__, rounds=3, seconds=1.5, warm_up=0.5)
     parser.add_argument(
         "--only",
         nargs="+",
@@ -48,7 +42,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"--only: nothing is called {' '.join(options.only)}")
     if options.out:
         options.out = options.out.resolve()
-    options.write = bool(options.out) or not (options.quick or options.only)
+    options.no_write = not options.out and bool(options.quick or options.only)
     return options
 
 
@@ -81,36 +75,28 @@ def main(arguments: list[str] | None = None) -> None:
     times = Times({CALLERS: options.seconds, 1: options.seconds / 3}, options.warm_up)
     runnable = [cell for cell in cells if SYSTEMS[cell].environment in made]
 
-    def sample(system: System) -> dict[str, Sample]:
+    def sample(cell: str) -> dict[str, Sample]:
+        system = SYSTEMS[cell]
         return measure(system, made[system.environment], times)
 
     adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of all `finally`
-    print(f"{len(runnable)} cells, {options.rounds} rounds", file=sys.stderr, flush=True)
     try:
         taken, left_out = take(runnable, options.rounds, sample)
     finally:
         end_all()
     systems = described(cells, installed, failed | left_out)
-    summary, compared = summarize(taken), ratios(taken, wanted_ratios(taken[0]))
-    show(summary)
-    show_ratios(compared)
     for cell, about in systems.items():
         if "not_run" in about:
             print(f"{cell}: not run: {about['not_run']}")
-    if options.write:
-        parameters = {
-            "model": f"float32[n, {COLUMNS}] @ float32[{COLUMNS}, {CLASSES}]",
-            "callers": [CALLERS, 1],
-            "max_batch_size": MAX_BATCH_SIZE,
-            "blas_threads": 1,
-            "rounds": options.rounds,
-            "seconds": options.seconds,
-            "foreign_cores": foreign_cores(taken),
-            "packages": installed,
-        }
-        found = {"systems": systems, "cells": summary, "ratios": compared}
-        print(write("peers", parameters, samples(taken), found, options.out))
+    parameters = {
+        "model": f"float32[n, {COLUMNS}] @ float32[{COLUMNS}, {CLASSES}]",
+        "callers": [CALLERS, 1],
+        "blas_threads": 1,
+        "packages": installed,
+    }
+    table, more = tabled(taken), {"systems": systems}
+    finish("peers", table, wanted_ratios(taken[0]), options, parameters, more, options.out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Peers that can be called in process, each as a context manager that yields its `infer`.
 
 Beside those of `benchmarks.systems`. A library is imported when it is opened: this runs in the
-environment of one peer, with numpy and nothing else of ours.
+environment of one peer, with what the load needs (`catalogue.BASE`) and nothing else of ours.
 """
 
 import asyncio

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 NUMPY = "numpy==2.4.6"
+BASE = (NUMPY, "anyio==4.16.0")
+"""What `benchmarks.load` needs, where a peer is called in its process."""
 IN_PROCESS = "in process"
 HTTP = "HTTP"
 
@@ -40,22 +42,21 @@ class System(NamedTuple):
 
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "ours": (
-        NUMPY,
-        "anyio==4.16.0",
+        *BASE,
         "async-batcher==0.2.2",
         "httptools==0.9.0",
         "starlette==1.10.0",
         "uvicorn==0.54.0",
         "uvloop==0.23.0",
     ),
-    "batched": (NUMPY, "batched==0.1.5"),
-    "aioautobatch": (NUMPY, "aioautobatch==0.1.4"),
+    "batched": (*BASE, "batched==0.1.5"),
+    "aioautobatch": (*BASE, "aioautobatch==0.1.4"),
     # pydantic: it imports it and does not ask for it
-    "fast-dynamic-batcher": (NUMPY, "fast-dynamic-batcher==1.1.0", "pydantic==2.14.3"),
-    "bentoml": (NUMPY, "bentoml==1.4.39"),
+    "fast-dynamic-batcher": (*BASE, "fast-dynamic-batcher==1.1.0", "pydantic==2.14.3"),
+    "bentoml": (*BASE, "bentoml==1.4.39"),
     "litserve": (NUMPY, "litserve==0.2.19"),
     "mosec": (NUMPY, "mosec==0.9.8"),
-    "ray": (NUMPY, "ray[serve]==2.60.0"),
+    "ray": (*BASE, "ray[serve]==2.60.0"),
     # Triton's Python backend of that age reads arrays of NumPy 2 wrongly
     "pytriton": ("numpy==1.26.4", "nvidia-pytriton==0.7.0"),
 }

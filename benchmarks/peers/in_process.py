@@ -9,28 +9,25 @@ import os
 import sys
 from typing import Any
 
-from benchmarks.load import Sample, check_many, closed_loop
+from benchmarks.load import Sample, check, closed_loop, rows
 from benchmarks.peers.callables import OPEN
 from benchmarks.peers.processes import cpu_below
 from benchmarks.peers.reasons import told
 
 
+def children() -> float:
+    """CPU seconds of this process's children."""
+    return cpu_below(os.getpid())
+
+
 async def measure(system: str, seconds: dict[int, float], warm_up: float) -> dict[int, Sample]:
     """Check every caller's answer, then load; child processes' CPU counts as well."""
-    samples: dict[int, Sample] = {}
     async with OPEN[system]() as infer:
-        await check_many("asyncio", infer, max(seconds))
-        for callers, length in seconds.items():
-            await closed_loop("asyncio", infer, callers, warm_up)
-            children = cpu_below(os.getpid())
-            sample = await closed_loop("asyncio", infer, callers, length)
-            children = cpu_below(os.getpid()) - children
-            sample["cpu_us"] += children / sample["requests"] * 1e6
-            if sample["foreign_cores"] is not None:
-                children_cores = children / sample["seconds"]
-                sample["foreign_cores"] = max(0.0, sample["foreign_cores"] - children_cores)
-            samples[callers] = sample
-    return samples
+        await check(infer, max(seconds))
+        return {
+            callers: await closed_loop(infer, rows(callers), length, warm_up, others=children)
+            for callers, length in seconds.items()
+        }
 
 
 def main() -> None:

@@ -47,12 +47,12 @@ def below(root: int, table: dict[int, Process], without: Iterable[int] = ()) -> 
     children: dict[int, list[Process]] = {}
     for process in table.values():
         children.setdefault(process.parent, []).append(process)
-    left_out = set(without)
+    expired = set(without)
     found: list[Process] = []
     waiting = [root]
     while waiting:
         for child in children.get(waiting.pop(), ()):
-            if child.pid not in left_out:
+            if child.pid not in expired:
                 found.append(child)
                 waiting.append(child.pid)
     return found

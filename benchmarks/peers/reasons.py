@@ -8,10 +8,6 @@ _PATH = re.compile(r"(?<![\w.])(?:/[\w.+@~-]+)+/(?=[\w.+@~-])")
 LONGEST = 160
 
 
-class NotRun(Exception):
-    """A peer could not be installed, started or measured; the message is a plain line."""
-
-
 def told(error: BaseException) -> str:
     """An exception as one line; of a group, its first."""
     while isinstance(error, BaseExceptionGroup):

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from benchmarks.load import Sample
 from benchmarks.peers.catalogue import HTTP, System
 from benchmarks.peers.processes import end_all
-from benchmarks.peers.reasons import NotRun, plain
+from benchmarks.peers.reasons import plain
 from benchmarks.report import ROOT
+from benchmarks.rounds import NotRun
 from benchmarks.worker import ONE_THREAD
 
 START_PATIENCE = 60.0

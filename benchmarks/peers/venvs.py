@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.peers.catalogue import ENVIRONMENTS
-from benchmarks.peers.reasons import NotRun, plain
+from benchmarks.peers.reasons import plain
 from benchmarks.report import ROOT
+from benchmarks.rounds import NotRun
 
 DEFAULT = ROOT / ".peers"
 STAMP = "made-of.json"

@@ -1,12 +1,10 @@
 """Closed loops whose callers have deadlines: what gets through when full batches come too late."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
-from benchmarks.report import spread
 from benchmarks.simulation.arrivals import ClosedLoop
 from benchmarks.simulation.costs import linear, steps
 from benchmarks.simulation.figures import figures
@@ -15,6 +13,8 @@ from benchmarks.simulation.scenarios import MAIN, MS, SCENARIOS, Scenario
 from benchmarks.simulation.schedulers import FixedDelay, Scheduler
 from benchmarks.simulation.study import OURS
 from benchmarks.simulation.world import World
+from benchmarks.table import number
+from trtasync.measure.statistics import rounded, spread
 
 THINKING = 0.1
 """Mean pause of a caller between an answer and its next request, in times of one row's batch."""
@@ -78,7 +78,7 @@ class Loop:
             "patience": self.patience,
             "seed": self.seed,
             "largest": machine.largest,
-            "cells": {setting: float(f"{value:.4g}") for setting, value in cells.items()},
+            "cells": rounded(cells, 4),
         }
 
 
@@ -92,15 +92,6 @@ def loops(seeds: int) -> list[Loop]:
         if patience > 1.1 * machine.seconds(1)
         for seed in range(seeds)
     ]
-
-
-def measure(wanted: Sequence[Loop], jobs: int) -> Iterator[dict[str, Any]]:
-    """Every loop, in order, on so many processes."""
-    if jobs == 1:
-        yield from map(Loop.measure, wanted)
-        return
-    with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(Loop.measure, wanted)
 
 
 def summarize(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -146,14 +137,10 @@ def table(points: Sequence[Mapping[str, Any]]) -> str:
     ]
     for point in points:
         best, full = point["best"], point["best of the largest batch"]
-        rates = (_rate(found["median"]) for found in (point[OURS], full, best))
+        rates = (number(found["median"]) for found in (point[OURS], full, best))
         lines.append(
             f"| {point['machine']}, {point['largest']} | {point['callers']} "
             f"| {point['patience'] / MS:.3g} | {' | '.join(rates)} "
             f"| {best['setting'] if best['median'] else ''} |"
         )
     return "\n".join(lines)
-
-
-def _rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.simulation.world import Record
+from trtasync.measure.statistics import tail
 
 WARM_UP = 0.1
 """Share of a run's time that is not counted: policies learn, queues fill."""
@@ -39,17 +40,10 @@ def figures(record: Record, patience: float, devices: int) -> Figures:
     in_time = sum(wait <= patience for wait in waits)
     return Figures(
         throughput=answers / window,
-        p50=percentile(waits, 0.50),
-        p90=percentile(waits, 0.90),
-        p99=percentile(waits, 0.99),
+        p50=tail(waits, 0.50),
+        p90=tail(waits, 0.90),
+        p99=tail(waits, 0.99),
         goodput=in_time / window,
         batch=sum(record.batches) / max(1, len(record.batches)),
         busy=record.busy / record.ended / devices if record.ended else 0.0,
     )
-
-
-def percentile(ascending: list[float], share: float) -> float:
-    """The value at or below which `share` of all lie; inf when there is none."""
-    if not ascending:
-        return float("inf")
-    return ascending[min(len(ascending) - 1, int(share * len(ascending)))]

@@ -1,9 +1,17 @@
-"""trtasync's own policy, driven as `trtasync.core.dispatcher` drives it."""
+"""trtasync's own policy, driven as the engine drives it."""
+
+from typing import NamedTuple, cast
 
 from benchmarks.simulation.scenarios import Scenario
 from benchmarks.simulation.schedulers import Launch, Request
-from trtasync.scheduler import Batch, Group, LaneState, Policy, PolicyOptions
-from trtasync.scheduler.work import Form
+from trtasync.scheduler import Batch, LaneState, Policy, PolicyOptions, Queue
+
+
+class Shape(NamedTuple):
+    """What a request is made of, for the scheduler."""
+
+    queue: Queue
+    rows: int
 
 
 class Slot:
@@ -23,13 +31,15 @@ class Ours:
         machine: Scenario,
         max_queue_delay: float = 0.0,
         preferred: tuple[int, ...] = (),
-        kind: type[Policy] = Policy,
+        kind: type[Policy[Slot]] = Policy,
     ):
-        """Args:
-        machine: whose streams.
-        max_queue_delay: above 0 selects Triton's rule (dynamic_batch_scheduler.cc).
-        preferred: Triton's preferred batch sizes.
-        kind: another policy, to try it out.
+        """Begin with idle streams.
+
+        Args:
+            machine: whose streams.
+            max_queue_delay: above 0 selects Triton's rule (dynamic_batch_scheduler.cc).
+            preferred: Triton's preferred batch sizes.
+            kind: another policy, to try it out.
         """
         states = [
             LaneState(index, device, machine.depth) for index, device in enumerate(machine.lanes)
@@ -44,15 +54,16 @@ class Ours:
         )
         slots = [Slot(state.index) for state in states for _ in range(machine.slots)]
         self.policy = kind(options, states, slots)
-        self._form = Form(Group(), 1)
+        self._signature = Shape(Queue(), 1)
 
     @property
     def wake_at(self) -> float:
         return self.policy.wake_at
 
     def submit(self, request: Request, now: float) -> None:
-        request.form = self._form
-        self.policy.submit(request, "deadline" in vars(request))
+        request.signature = self._signature
+        if not self.policy.hold(request, "deadline" in vars(request)):
+            self.policy.place(request)
 
     def withdraw(self, request: Request, now: float) -> None:
         self.policy.withdraw(request, now)
@@ -62,9 +73,10 @@ class Ours:
         self.policy.placements.clear()  # nothing is staged here
         if batch is None:
             return None
-        return Launch(batch.entries, batch.run_rows, batch.lane, batch)
+        requests = cast(list[Request], batch.entries)
+        return Launch(requests, batch.run_rows, batch.lane, batch)
 
     def finished(self, launch: Launch, now: float, seconds: float) -> None:
-        batch: Batch = launch.token
+        batch: Batch[Slot] = launch.token
         self.policy.finished(batch, now, seconds)
         batch.entries = []

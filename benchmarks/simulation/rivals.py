@@ -4,6 +4,7 @@ from collections import deque
 
 from benchmarks.simulation.scenarios import Scenario
 from benchmarks.simulation.schedulers import Launch, Line, Request
+from trtasync.scheduler.states import OVER
 
 TICK = 1e-3
 DECAY = 0.95
@@ -23,9 +24,11 @@ class Cork(Line):
     """
 
     def __init__(self, machine: Scenario, goal: float):
-        """Args:
-        machine: whose streams.
-        goal: `max_latency`; inf when callers have all the time.
+        """Begin with idle streams.
+
+        Args:
+            machine: whose streams.
+            goal: `max_latency`; inf when callers have all the time.
         """
         super().__init__(machine, 1)
         self._goal = goal
@@ -38,7 +41,7 @@ class Cork(Line):
         self._new = 0
 
     def next_batch(self, now: float) -> Launch | None:
-        while self.queue and (self.queue[0].gone or self._too_late(now)):
+        while self.queue and (self.queue[0].state is OVER or self._too_late(now)):
             self.queue.popleft()
         if not self.queue:
             self.wake_at = float("inf")

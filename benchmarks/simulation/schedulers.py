@@ -10,10 +10,11 @@ from collections import deque
 from typing import Any, Protocol
 
 from benchmarks.simulation.scenarios import Scenario
-from trtasync.scheduler import Ticket
+from trtasync import scheduler
+from trtasync.scheduler.states import OVER, QUEUED
 
 
-class Request(Ticket):
+class Request(scheduler.Request):
     """One request.
 
     Attributes:
@@ -26,6 +27,7 @@ class Request(Ticket):
     __slots__ = ("born", "client", "launched", "over")
 
     def __init__(self, born: float, client: int):
+        self.state = QUEUED
         self.born = self.arrival = born
         self.client = client
         self.launched = self.over = False
@@ -79,10 +81,12 @@ class Line:
     """One queue for all streams; it asks `hold` how long the next batch should wait."""
 
     def __init__(self, machine: Scenario, at_once: int, largest: int | None = None):
-        """Args:
-        machine: whose streams.
-        at_once: batches per device, at most.
-        largest: rows of a batch.
+        """Begin with idle streams.
+
+        Args:
+            machine: whose streams.
+            at_once: batches per device, at most.
+            largest: rows of a batch.
         """
         self.machine = machine
         self.largest = largest or machine.largest
@@ -96,7 +100,7 @@ class Line:
         self.queue.append(request)
 
     def withdraw(self, request: Request, now: float) -> None:
-        request.gone = True
+        request.state = OVER
 
     def next_batch(self, now: float) -> Launch | None:
         self.wake_at = math.inf
@@ -138,7 +142,7 @@ class Line:
 
     def _sweep(self) -> None:
         # all have the same patience: who gave up is at the head
-        while self.queue and self.queue[0].gone:
+        while self.queue and self.queue[0].state is OVER:
             self.queue.popleft()
 
 

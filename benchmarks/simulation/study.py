@@ -1,10 +1,10 @@
 """All points of the comparison: machines x arrivals x loads x seeds, every policy on each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.simulation.arrivals import source
 from benchmarks.simulation.figures import Figures, figures
@@ -13,6 +13,9 @@ from benchmarks.simulation.rivals import Cork, Deferred
 from benchmarks.simulation.scenarios import SCENARIOS, Scenario
 from benchmarks.simulation.schedulers import FixedDelay, Scheduler, no_batching
 from benchmarks.simulation.world import NEVER, World
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 OURS = "trtasync"
 EAGER = "eager"
@@ -100,10 +103,10 @@ class Point:
         }
 
 
-def measure(points: Sequence[Point], jobs: int) -> Iterator[dict[str, Any]]:
-    """Every point, in order, on so many processes."""
+def on_processes(measure: Callable[[T], S], wanted: Iterable[T], jobs: int) -> Iterator[S]:
+    """Everything measured, in order, on so many processes."""
     if jobs == 1:
-        yield from map(Point.measure, points)
+        yield from map(measure, wanted)
         return
     with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(Point.measure, points)
+        yield from pool.imap(measure, wanted)

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.report import Spread, spread
 from benchmarks.simulation.study import FIXED, OURS, POLICIES
+from trtasync.measure.statistics import spread, spreads
 
 FIGURES = ("p50", "p99", "goodput")
 SAME = 0.01
@@ -26,7 +26,9 @@ def summarize(samples: Iterable[Sample]) -> list[Summary]:
             "machine": machine,
             "process": process,
             "load": load,
-            "policies": {name: _spreads(name, seeds) for name in POLICIES},
+            "policies": {
+                name: spreads([seed["cells"][name] for seed in seeds]) for name in POLICIES
+            },
             "best fixed delay": {figure: _best(figure, seeds, 0) for figure in FIGURES},
             "best delay above 0": {figure: _best(figure, seeds, 1) for figure in FIGURES},
         }
@@ -44,13 +46,6 @@ def better(best: Mapping[str, Any], figure: str) -> bool:
     """trtasync is better than this best setting, by more than `SAME`."""
     ratio = float(best["ratio"]["median"])
     return ratio > 1 + SAME if figure == "goodput" else ratio < 1 - SAME
-
-
-def _spreads(name: str, seeds: Sequence[Sample]) -> dict[str, Spread]:
-    return {
-        figure: spread(seed["cells"][name][figure] for seed in seeds)
-        for figure in seeds[0]["cells"][name]
-    }
 
 
 def _best(figure: str, seeds: Sequence[Sample], above: int) -> dict[str, Any]:

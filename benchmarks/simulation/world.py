@@ -51,12 +51,14 @@ class World:
         seed: str,
         patience: float = NEVER,
     ):
-        """Args:
-        machine: streams, devices, conditions.
-        scheduler: decides.
-        source: asks.
-        seed: of the noise.
-        patience: seconds after which a caller gives up; the scheduler is told.
+        """Begin at time 0.
+
+        Args:
+            machine: streams, devices, conditions.
+            scheduler: decides.
+            source: asks.
+            seed: of the noise.
+            patience: seconds after which a caller gives up; the scheduler is told.
         """
         self._machine = machine
         self._scheduler = scheduler

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from benchmarks.gpu import bert, schedule, texts
 from benchmarks.gpu.schedule import Run
-from benchmarks.load import run_on
+from support.doubles import world as worlds
+from support.doubles.kernels import view
+from support.gpu.bert import ANSWER, IDS, MASK, Size
+from support.helpers import Array
 from tests.benchmarks.support import on_doubles
-from tests.doubles import world as worlds
-from tests.doubles.kernels import view
-from tests.gpu.bert import ANSWER, IDS, MASK, Size
-from tests.helpers import Array
 from trtasync.core.metrics import BatchRecord
+from trtasync.measure.runs import on_loop
 
 SIZES, LENGTHS = (1, 2, 4, 8), (8, 16, 32)
 SMALL = Size(layers=1, hidden=4, heads=1, inner=4, words=500, longest=32)
@@ -159,7 +159,7 @@ def test_a_run_on_the_doubles() -> None:
     with on_doubles():
         bench = bert.Bench(model, setup, [3, 5, 9, 14, 20, 32])
         for streams in setup.streams:
-            run_on("asyncio", lambda streams=streams: bench.many(streams))  # type: ignore[misc]
+            on_loop("asyncio", lambda streams=streams: bench.many(streams))  # type: ignore[misc]
         bench.close()
     assert model.trimmed == 2
     assert model.strangers == 0

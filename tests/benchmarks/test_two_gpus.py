@@ -1,50 +1,21 @@
 """The benchmark of two GPUs, on the doubles."""
 
-from typing import Any
-
-import numpy as np
 import pytest
 
 from benchmarks.gpu import two_gpus
 from benchmarks.gpu.__main__ import default_parts
-from benchmarks.gpu.results import Table
-from benchmarks.gpu.works import Work
-from benchmarks.load import run_on
-from tests.benchmarks.support import on_doubles
-from tests.doubles import world as worlds
-from tests.doubles.kernels import view
-from tests.gpu.plans import LARGEST, batches_of, make_plan
-
-COLUMNS = 20_000
-"""Of float32: more than is copied inline, so pinned rows are gathered."""
-
-
-def _means(context: Any, stream: int) -> bool:
-    addresses, shapes = dict(context._addresses), dict(context._shapes)
-
-    def job() -> None:
-        x = view(addresses["x"], shapes["x"], np.float32)
-        y = view(addresses["y"], shapes["y"], np.float32)
-        y[...] = x.mean(axis=1, keepdims=True)
-
-    world = worlds.current()
-    world.enqueue(world.stream_of(stream), job, 1e-5)
-    return True
-
-
-def _work() -> Work:
-    source = (np.float32, (-1, COLUMNS), batches_of((COLUMNS,), LARGEST))
-    plan = make_plan("means", source, (np.float32, (-1, 2)), _means)
-    return Work("means", plan, _means, (COLUMNS,), "float32", (2,), 1e-5)
+from benchmarks.gpu.results import LiveTable
+from tests.benchmarks.support import means, on_doubles
+from trtasync.measure.runs import on_loop
 
 
 @pytest.mark.parametrize("rows", [0, 4])
 def test_two_gpus_and_each_alone(rows: int) -> None:
-    table = Table()
+    table = LiveTable()
     with on_doubles(2, clean=False) as gpu:  # the yardsticks keep their streams
-        case = two_gpus.Case("means", _work(), 2, rows, 40, pinned=True)
+        case = two_gpus.Case("means", means(), 2, rows, 40, pinned=True)
         bench = two_gpus.Bench(case, 1, 0.3, table, warm_up=0.05)
-        run_on("asyncio", lambda: bench.run("asyncio"))
+        on_loop("asyncio", lambda: bench.run("asyncio"))
         assert gpu.violations == []
         assert bench.same_bits
     assert len(table.cells) == 3

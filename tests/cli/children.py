@@ -1,9 +1,9 @@
-"""What the tests of the command line let their children do; see `tests.doubles.child`."""
+"""What the tests of the command line let their children do; see `support.doubles.child`."""
 
 import os
 import sys
 
-from tests.doubles import world
+from support.doubles import world
 from trtasync.__main__ import main as command_line
 
 

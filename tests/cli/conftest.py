@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed
+from support import doubles
+from support.doubles import Installed
 from tests.plans.support import VERSIONS
 
 

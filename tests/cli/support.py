@@ -8,8 +8,8 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from tests.doubles.child import ROOT, command
-from tests.helpers import heed_sigint
+from support.doubles.child import ROOT, command
+from support.helpers import heed_sigint
 from trtasync.cli import app
 
 

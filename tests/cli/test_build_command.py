@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from anyio import to_thread
 
-from tests import doubles
+from support import doubles
+from support.doubles import Installed, trt_graph
+from support.helpers import MODELS
 from tests.cli.support import refused, run, told
-from tests.doubles import Installed, trt_graph
-from tests.helpers import MODELS
 from tests.plans.support import GATHER, TEN, contents, looks_up, note_of, words
 from trtasync import BuilderConfig, Plan, Profile, build_plan
 

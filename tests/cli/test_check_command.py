@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
+from support import doubles
+from support.doubles import models
 from tests.cli.support import refused, run
-from tests.doubles import models
 from tests.rows.support import graph
 from tests.tensorrt.support import double, write
 from trtasync.inspection import check_model

@@ -6,7 +6,7 @@ from typing import get_type_hints
 import pytest
 import typer
 
-from tests.doubles.child import ROOT
+from support.doubles.child import ROOT
 from trtasync.cli import app
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build

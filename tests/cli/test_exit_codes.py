@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from support.doubles.child import ROOT
+from tests.cli.pipes import PAIR, QUICK, trtasync
 from tests.cli.support import run, start
-from tests.cli.test_terminals import PAIR, QUICK, trtasync
-from tests.doubles.child import ROOT
 from trtasync.cli import app, bench_tables
 
 CODES = {0, 1, 2, 3, 4, 5, 6, 130}

@@ -7,10 +7,10 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from tests import doubles
+from support import doubles
+from support.doubles import Installed
+from support.helpers import MODELS
 from tests.cli.support import refused, run, told
-from tests.doubles import Installed
-from tests.helpers import MODELS
 from tests.plans.support import (
     GATHER,
     identity,

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from support.doubles import Installed
 from tests.cli.support import refused, run
-from tests.crowded import no_more_files
-from tests.doubles import Installed
+from tests.opening.crowded import no_more_files
 from tests.plans.support import GATHER, contents, matrix, write_matmul
 from trtasync import InvalidInput
 from trtasync.cli.outputs import check_outputs, deliver

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.doubles.child import ROOT
 from tests.cli.support import start
-from tests.doubles.child import ROOT
 from tests.plans.support import GATHER, VERSIONS, contents, words
 
 

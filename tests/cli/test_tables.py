@@ -17,7 +17,7 @@ from trtasync.cli import bench_tables, tune_tables
 from trtasync.cli.reports import show_onnx, show_plan
 from trtasync.inspection import OnnxReport, PlannedMemory, PlanReport, TensorReport
 from trtasync.measure import Closed, Load, Open, Report, Sample
-from trtasync.measure.report import Spread
+from trtasync.measure.statistics import Spread
 from trtasync.tune import Outcome, Probe
 from trtasync.tune import Report as TuneReport
 from trtasync.tune import Settings as TuneSettings

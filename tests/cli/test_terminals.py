@@ -4,18 +4,14 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
-from tests.doubles.child import ROOT
-from tests.helpers import MODELS
+from support.doubles.child import ROOT
+from support.onnx_models import FLOAT, node, value, write_model
+from tests.cli.pipes import PAIR, QUICK, command, environment, trtasync
 
-PAIR = MODELS / "digits_pair.onnx"
-QUICK = ("--seconds", "0.05", "--warm-up", "0.02", "--rounds", "1", "--threads", "1")
 STRANGE = "tensor/\N{GREEK SMALL LETTER LAMDA}_\N{LATIN SMALL LETTER E WITH ACUTE}"
 
 NARROW = {
@@ -34,45 +30,12 @@ COMMANDS = {
 }
 
 
-def environment(tmp_path: Path, **settings: str) -> dict[str, str]:
-    """Of a child whose terminal is as wide as rich takes it to be when it cannot know."""
-    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    return {**kept, "PYTHONPATH": str(ROOT), "TRTASYNC_CACHE_DIR": str(tmp_path), **settings}
-
-
-def command(*arguments: object) -> list[str]:
-    """A real process."""
-    return [sys.executable, "-m", "trtasync", *map(str, arguments)]
-
-
-def trtasync(
-    tmp_path: Path, *arguments: object, **settings: str
-) -> subprocess.CompletedProcess[bytes]:
-    """Run it with its output in pipes."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=ROOT,
-        env=environment(tmp_path, **settings),
-        capture_output=True,
-        timeout=50,
-        check=False,
-    )
-
-
 @pytest.fixture
 def strange(tmp_path: Path) -> Path:
     """A model whose input and file have names that few encodings can say."""
-    shape = ["N", 4]
-    graph = helper.make_graph(
-        [helper.make_node("Relu", [STRANGE], ["y"])],
-        "strange",
-        [helper.make_tensor_value_info(STRANGE, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-    )
-    opsets = [helper.make_opsetid("", 17)]
+    x, y = (value(name, FLOAT, ["N", 4]) for name in (STRANGE, "y"))
     path = tmp_path / "model_\N{GREEK SMALL LETTER LAMDA}.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
-    return path
+    return write_model(path, [node("Relu", [STRANGE], ["y"])], [x], [y])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import doubles
+from support import doubles
 from tests.conformance.apis import GENUINE_NAMES
 from tests.conformance.bindings import VERSIONS, Bindings, Owner
 from tests.conformance.doubles import (
@@ -69,7 +69,7 @@ def cuda_memcpy_async(dst: int, src: int, count: int, kind: int, stream: int) ->
 
 @pytest.fixture
 def cuda_double() -> ModuleType:
-    return import_module("tests.doubles.cuda_runtime")
+    return import_module("support.doubles.cuda_runtime")
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.doubles import Installed
+from support.doubles import Installed
+from support.doubles.kernels import view
 from tests.doubles.calling import CUDA, ok
-from tests.doubles.kernels import view
 
 VERSIONS = ("10.16.1.11", "11.4.0.106")
 RANGE = ((1, 4), (2, 4), (8, 4))

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.doubles import cuda_runtime
-from tests.doubles.kernels import view
+from support.doubles import cuda_runtime
+from support.doubles.kernels import view
 
 CUDA: Any = cuda_runtime
 THREAD_LOCAL = CUDA.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import doubles
+from support import doubles
+from support.doubles.world import World
 from tests.doubles.calling import CUDA, ok
-from tests.doubles.world import World
 
 
 @pytest.fixture

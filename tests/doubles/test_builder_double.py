@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
+from support import doubles
 from tests.doubles.building import VERSIONS, Kit, X, memory
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests import doubles
-from tests.doubles import cuda_runtime, models
+from support import doubles
+from support.doubles import cuda_runtime, models
+from support.doubles.world import FRESH, World, current, new_world, replace
 from tests.doubles.calling import (
     CUDA,
     THREAD_LOCAL,
@@ -19,7 +20,6 @@ from tests.doubles.calling import (
     on_device,
     pinned,
 )
-from tests.doubles.world import FRESH, World, current, new_world, replace
 
 # -- captures ------------------------------------------------------------------------------------
 

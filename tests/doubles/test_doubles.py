@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from support.doubles.kernels import view
+from support.doubles.world import FREED, FRESH, World
 from tests.doubles.calling import (
     CUDA,
     TO_DEVICE,
@@ -14,8 +16,6 @@ from tests.doubles.calling import (
     on_device,
     pinned,
 )
-from tests.doubles.kernels import view
-from tests.doubles.world import FREED, FRESH, World
 
 # -- order and time ------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests import doubles
+from support import doubles
 from tests.doubles.building import VERSIONS, Kit, X
 
 F32 = np.float32

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, child, trt_builds
+from support import doubles
+from support.doubles import Installed, child, trt_builds
 from tests.doubles.building import VERSIONS, Kit, X
 from tests.doubles.calling import CUDA, ok
 

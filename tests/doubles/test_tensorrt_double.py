@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.doubles import tensorrt as trt
+from support import doubles
+from support.doubles import Installed, models
+from support.doubles import tensorrt as trt
+from support.doubles.kernels import view
+from support.doubles.models import Model, Tensor
 from tests.doubles.calling import CUDA, THREAD_LOCAL, ok
-from tests.doubles.kernels import view
-from tests.doubles.models import Model, Tensor
 
 OWN = trt.ExecutionContextAllocationStrategy.USER_MANAGED
 F32 = np.float32

@@ -16,11 +16,11 @@ import anyio
 import numpy as np
 from typer.testing import CliRunner
 
+from support.helpers import MODELS
 from tests.fuzz.archives import broken_archive
 from tests.fuzz.arguments import command_line
 from tests.fuzz.models import by_bytes, by_structure, by_text
 from tests.fuzz.texts import broken_bytes, broken_json
-from tests.helpers import MODELS
 from trtasync import TensorSpec, TrtasyncError, open_engine
 from trtasync.cli import app
 from trtasync.cli.failures import UNEXPECTED

@@ -8,8 +8,8 @@ from typing import Any
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 from onnx.helper import make_node
 
+from support.helpers import MODELS
 from tests.fuzz.values import BYTES, NUMBERS, TEXTS
-from tests.helpers import MODELS
 from tests.onnx_backend.cases import all_cases, spread
 
 Message = Any

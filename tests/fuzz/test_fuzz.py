@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
+from support.helpers import MODELS
 from tests.fuzz.attacks import ATTACKS
 from tests.fuzz.hunt import Hunt, breaks_runtime
 from tests.fuzz.models import by_bytes, by_structure, by_text
-from tests.helpers import MODELS
 
 CASES = 2000
 FIRST = 1

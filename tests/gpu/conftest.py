@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.gpu.hardware import enter, missing, why_not
-from tests.gpu.plans import double
+from support.gpu.hardware import enter, missing, why_not
+from support.gpu.plans import double
 
 
 @pytest.fixture(params=[pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio")])

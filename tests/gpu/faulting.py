@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.gpu.kernels import POISON, faulty
-from tests.gpu.plans import opened, rows_plan, use_double
+from support.gpu.kernels import POISON, faulty
+from support.gpu.plans import opened, rows_plan, use_double
 
 COLUMNS, STREAMS, NEIGHBOURS = 8, 2, 20
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import trtasync
-from tests.gpu.hardware import call, load, malloc, missing, put, runtime
+from support.gpu.hardware import call, load, malloc, missing, put, runtime
 from trtasync.inspection import inspect_plan
 
 MODULES = ("tensorrt_lean", "tensorrt_lean_bindings")

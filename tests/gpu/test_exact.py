@@ -10,10 +10,10 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.gpu.hardware import Array, Ledger, free_bytes, resident_bytes, watched
-from tests.gpu.kernels import STEPS, hundred_kernels, nvrtc_rows, rows_reference
-from tests.gpu.plans import BUCKETS, opened, rows_plan
-from tests.helpers import same, until
+from support.gpu.hardware import Array, Ledger, free_bytes, resident_bytes, watched
+from support.gpu.kernels import STEPS, hundred_kernels, nvrtc_rows, rows_reference
+from support.gpu.plans import BUCKETS, opened, rows_plan
+from support.helpers import same, until
 
 pytestmark = [
     pytest.mark.gpu,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from support.gpu.plans import rows_plan
 from tests.gpu.lean_child import MODULES
-from tests.gpu.plans import rows_plan
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,9 +12,9 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.gpu import bert
-from tests.gpu.hardware import Array, load, missing, watched
-from tests.gpu.kernels import (
+from support.gpu import bert
+from support.gpu.hardware import Array, load, missing, watched
+from support.gpu.kernels import (
     COLUMNS,
     Kernel,
     faulty,
@@ -23,7 +23,7 @@ from tests.gpu.kernels import (
     rows_reference,
     tiny,
 )
-from tests.gpu.plans import (
+from support.gpu.plans import (
     bert_plan,
     make_plan,
     opened,
@@ -32,8 +32,8 @@ from tests.gpu.plans import (
     tiny_plan,
     wide_plan,
 )
-from tests.gpu.resnet import IMAGE, ResNet50
-from tests.helpers import same
+from support.gpu.resnet import IMAGE, ResNet50
+from support.helpers import same
 from trtasync import InvalidInput, PlanError
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt import TensorRTOptions
@@ -95,7 +95,7 @@ async def test_profiles_out_of_reach_take_no_memory(tmp_path: Path) -> None:
 
 
 async def test_a_refused_largest_shape_ends_the_opening_and_not_the_device(tmp_path: Path) -> None:
-    models = load("tests.doubles.models")
+    models = load("support.doubles.models")
 
     def refuse_wide(shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
         if shapes["x"][1] > 64:

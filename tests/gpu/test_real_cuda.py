@@ -10,15 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import numpy as np
 import pytest
 
-from tests.gpu.hardware import Array, free_bytes, missing, synchronize, watched
-from tests.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, spin, tiny, tiny_weights
-from tests.gpu.plans import BUCKETS, opened, resnet_plan, rows_plan, tiny_plan, wide_plan
-from tests.gpu.resnet import IMAGE, ResNet50
-from tests.helpers import same
+from support.gpu.hardware import Array, free_bytes, missing, synchronize, watched
+from support.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, spin, tiny, tiny_weights
+from support.gpu.plans import BUCKETS, opened, resnet_plan, rows_plan, tiny_plan, wide_plan
+from support.gpu.resnet import IMAGE, ResNet50
+from support.helpers import at_once, same
 from trtasync import Engine
 
 pytestmark = [
@@ -48,19 +47,6 @@ def _ints(*shape: int, seed: int = 5) -> Array:
     return np.random.default_rng(seed).integers(-(2**31), 2**31, shape, dtype=np.int32)
 
 
-async def _ask_all(engine: Any, requests: list[Array]) -> list[Array]:
-    """All at once, in the order of the requests."""
-    answers: dict[int, Array] = {}
-
-    async def ask(index: int, x: Array) -> None:
-        answers[index] = await engine.infer(x)
-
-    async with anyio.create_task_group() as tasks:
-        for index, x in enumerate(requests):
-            tasks.start_soon(ask, index, x)
-    return [answers[index] for index in range(len(requests))]
-
-
 # -- shapes and graphs ----------------------------------------------------------------------------
 
 
@@ -74,7 +60,7 @@ async def test_row_shapes_outside_the_warm_ones(graphs: bool, dtype: Any, tmp_pa
     ]
     plan = wide_plan(nvrtc_rows(dtype), best, max(widths), dtype)
     async with opened(plan, tmp_path, streams=3, graphs=graphs) as engine:
-        for x, answer in zip(requests, await _ask_all(engine, requests), strict=True):
+        for x, answer in zip(requests, await at_once(engine, requests), strict=True):
             assert same(answer, rows_reference(x))
 
 
@@ -85,7 +71,7 @@ async def test_graph_and_plain_give_the_same_bits(tmp_path: Path) -> None:
     found = []
     for graphs, streams in ((True, 2), (False, 2), (True, 1)):
         async with opened(tiny_plan(kernel), tmp_path, streams=streams, graphs=graphs) as engine:
-            found.append(await _ask_all(engine, rows))
+            found.append(await at_once(engine, rows))
     for x, *answers in zip(rows, *found, strict=True):
         np.testing.assert_allclose(answers[0], x @ tiny_weights(), rtol=1e-3, atol=1e-2)
         assert all(same(answer, answers[0]) for answer in answers)
@@ -96,7 +82,7 @@ async def test_large_rows_staged_by_threads(tmp_path: Path) -> None:
     requests = [_ints(1 + index % 3, columns, seed=index) for index in range(60)]
     plan = rows_plan(nvrtc_rows(), columns)
     async with opened(plan, tmp_path, streams=2, max_batch_size=16) as engine:
-        for x, answer in zip(requests, await _ask_all(engine, requests), strict=True):
+        for x, answer in zip(requests, await at_once(engine, requests), strict=True):
             assert same(answer, rows_reference(x))
 
 
@@ -119,7 +105,7 @@ async def test_a_torch_graph_inside_the_engines_graph(
             options = {"max_batch_size": 4, "batch_sizes": [1, 4], "graphs": graphs}
             async with opened(plan, tmp_path, streams=2, **options) as engine:
                 found.append(await engine.infer(x))
-                found.extend(await _ask_all(engine, [x] * 16))
+                found.extend(await at_once(engine, [x] * 16))
                 single = await engine.infer(x[2])
                 # another batch size means other algorithms: near, not equal
                 room = 0.03 * np.abs(found[0][2]).max()

@@ -6,15 +6,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import anyio
 import numpy as np
 import pytest
 
-from tests.gpu.hardware import Array, call, gpus, missing, on_gpu, runtime, watched
-from tests.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, tiny
-from tests.gpu.plans import opened, resnet_plan, rows_plan, tiny_plan
-from tests.gpu.resnet import IMAGE, ResNet50
-from tests.helpers import same
+from support.gpu.hardware import Array, call, gpus, missing, on_gpu, runtime, watched
+from support.gpu.kernels import COLUMNS, nvrtc_rows, rows_reference, tiny
+from support.gpu.plans import opened, resnet_plan, rows_plan, tiny_plan
+from support.gpu.resnet import IMAGE, ResNet50
+from support.helpers import at_once, same
 from trtasync.runtimes.cuda import find_device
 
 pytestmark = [
@@ -46,18 +45,6 @@ def _ints(*shape: int, seed: int = 5) -> Array:
     return np.random.default_rng(seed).integers(-(2**31), 2**31, shape, dtype=np.int32)
 
 
-async def _ask_all(engine: Any, requests: list[Any]) -> list[Array]:
-    answers: dict[int, Array] = {}
-
-    async def ask(index: int, x: Any) -> None:
-        answers[index] = await engine.infer(x)
-
-    async with anyio.create_task_group() as tasks:
-        for index, x in enumerate(requests):
-            tasks.start_soon(ask, index, x)
-    return [answers[index] for index in range(len(requests))]
-
-
 def _by_gpu(engine: Any) -> list[int]:
     """Batches of each GPU: the lanes come GPU by GPU."""
     lanes = [lane.batches for lane in engine.statistics().lanes]
@@ -71,7 +58,7 @@ async def test_every_answer_is_right(devices: list[int], graphs: bool, tmp_path:
     options = {"devices": devices, "streams": STREAMS, "graphs": graphs}
     async with opened(rows_plan(nvrtc_rows()), tmp_path, **options) as engine:
         for _ in range(3):
-            for x, answer in zip(requests, await _ask_all(engine, requests), strict=True):
+            for x, answer in zip(requests, await at_once(engine, requests), strict=True):
                 assert same(answer, rows_reference(x))
         assert len(_by_gpu(engine)) == len(devices)
         assert all(_by_gpu(engine))
@@ -88,7 +75,7 @@ async def test_large_rows_reach_both(pinned: bool, tmp_path: Path) -> None:
             for array, x in zip(arrays, requests, strict=True):
                 array[...] = x
         for _ in range(2):
-            for x, answer in zip(requests, await _ask_all(engine, arrays), strict=True):
+            for x, answer in zip(requests, await at_once(engine, arrays), strict=True):
                 assert same(answer, rows_reference(x))
         assert all(_by_gpu(engine))
 
@@ -97,7 +84,7 @@ async def test_both_give_the_same_bits(tmp_path: Path) -> None:
     x = np.random.default_rng(3).standard_normal((64, COLUMNS), dtype=np.float32)
     options = {"devices": BOTH, "streams": STREAMS, "batch_sizes": [64]}
     async with opened(tiny_plan(tiny()), tmp_path, **options) as engine:
-        answers = await _ask_all(engine, [x] * 24)
+        answers = await at_once(engine, [x] * 24)
         assert all(_by_gpu(engine))
     assert all(same(answer, answers[0]) for answer in answers)
 
@@ -115,7 +102,7 @@ async def test_torch_on_both_gives_the_same_bits(
         plan = resnet_plan(model.kernel("uint8"), "uint8", largest=4)
         options = {"devices": BOTH, "max_batch_size": 4, "batch_sizes": [4], "streams": STREAMS}
         async with opened(plan, tmp_path, **options) as engine:
-            answers = await _ask_all(engine, [x] * 16)
+            answers = await at_once(engine, [x] * 16)
             assert all(_by_gpu(engine))
         assert np.ptp(answers[0]) > 0
         assert all(same(answer, answers[0]) for answer in answers)
@@ -130,7 +117,7 @@ async def test_tensors_of_both_are_taken_wherever_they_run(torch: Any, tmp_path:
         torch.cuda.synchronize(gpu)
     options = {"devices": BOTH, "streams": STREAMS}
     async with opened(rows_plan(nvrtc_rows()), tmp_path, **options) as engine:
-        for x, answer in zip(hosts, await _ask_all(engine, tensors), strict=True):
+        for x, answer in zip(hosts, await at_once(engine, tensors), strict=True):
             assert same(answer, rows_reference(x))
         assert all(_by_gpu(engine))
     del tensors
@@ -144,7 +131,7 @@ async def test_closing_gives_both_back(tmp_path: Path) -> None:
         with watched() as ledger:
             options = {"devices": BOTH, "streams": STREAMS, "batch_sizes": [1, 64]}
             async with opened(plan, tmp_path, **options) as engine:
-                for answer in await _ask_all(engine, [x] * 40):
+                for answer in await at_once(engine, [x] * 40):
                     assert same(answer, rows_reference(x))
             assert not ledger.blocks["device"]
             assert not ledger.blocks["pinned"]

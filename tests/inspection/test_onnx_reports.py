@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, TypeProto, helper
 
-from tests.helpers import MODELS
+from support.helpers import MODELS
 from tests.plans.support import GATHER, matrix, save, words, write_branches, write_matmul
 from trtasync import BuildError, PlanError, TrtasyncError
 from trtasync.inspection import inspect_onnx

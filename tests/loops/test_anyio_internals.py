@@ -43,11 +43,11 @@ async def read(change: Patch, patch: pytest.MonkeyPatch) -> tuple[bool, float, f
     with patch.context() as changed:
         change(changed)
         known = on_asyncio._task_scopes() is not None
-        bell = current_loop(lambda: None)
+        loop = current_loop()
     with anyio.CancelScope(deadline=anyio.current_time() + 50):
         await anyio.lowlevel.checkpoint()
-        found = known, bell.deadline(), anyio.current_effective_deadline()
-    bell.close()
+        found = known, loop.deadline(), anyio.current_effective_deadline()
+    loop.close()
     return found
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests import doubles
-from tests.doubles.child import ROOT
-from tests.endless import FOREVER, endless_model
-from tests.helpers import MODELS, heed_sigint
+from support import doubles
+from support.doubles.child import ROOT
+from support.helpers import MODELS, heed_sigint
+from tests.core.endless import FOREVER, endless_model
 from trtasync.cli import app
 from trtasync.measure import runs
 from trtasync.measure.samples import take

@@ -6,7 +6,7 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from tests.helpers import opened, row, until
+from support.helpers import opened, row, until
 from trtasync import DeviceLost
 from trtasync.measure.driving import Driver, Seen
 from trtasync.measure.loads import Closed

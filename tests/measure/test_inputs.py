@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers import tensor
+from support.helpers import tensor
 from trtasync import InvalidInput, TensorSpec
 from trtasync.measure import Inputs
 from trtasync.measure.inputs import MOST_REQUESTS, random_array, read_shapes

@@ -8,15 +8,15 @@ import anyio
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import MODELS
+from support import doubles
+from support.doubles import models
+from support.helpers import MODELS
 from tests.tensorrt.support import double, lines, tensor, write
 from trtasync import InvalidInput, PlanError, TensorSpec
 from trtasync.measure import Closed, Inputs, Open, Progress, Recorder, Report, Settings, plot, run
 from trtasync.measure.loads import Load
-from trtasync.measure.report import spread
 from trtasync.measure.runs import on_loop
+from trtasync.measure.statistics import spread
 from trtasync.testing import FunctionBackend, ScriptedBackend
 
 PAIR = MODELS / "digits_pair.onnx"

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.helpers import opened, row
+from support.helpers import opened, row
 from trtasync.core.metrics import BatchRecord
 from trtasync.engine import watch
 from trtasync.measure import Recorder

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from tests.nightly import Groups, command
+from tests.judging.nightly import Groups, command
 from tests.onnx_backend.cases import all_cases
 from tests.onnx_backend.suite import Way, judged
 

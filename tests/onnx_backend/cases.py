@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
-from tests.oracles import RANDOM_OPERATORS, Feed, Oracle, Traits, has_axes
+from tests.judging.oracles import RANDOM_OPERATORS, Feed, Oracle, Traits, has_axes
 
 KINDS = ("simple", "pytorch-operator", "pytorch-converted", "light")
 """Kinds of which the package carries the files; those called "node" it makes when asked."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tests.judgements import Judgement
+from tests.judging.judgements import Judgement
+from tests.judging.oracles import Feed, NotRun, Oracle, RowOracle, judge
 from tests.onnx_backend.cases import Case, requests, single_rows, with_batch_axis
-from tests.oracles import Feed, NotRun, Oracle, RowOracle, judge
 
 
 class Way(StrEnum):

@@ -6,7 +6,7 @@ All of them: `make nightly-models`.
 import anyio
 import pytest
 
-from tests.judgements import faults
+from tests.judging.judgements import faults
 from tests.onnx_backend.cases import all_cases, spread
 from tests.onnx_backend.suite import Way, judged
 

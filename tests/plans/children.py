@@ -1,4 +1,4 @@
-"""What the tests of several processes let their children do; see `tests.doubles.child`."""
+"""What the tests of several processes let their children do; see `support.doubles.child`."""
 
 import errno
 import os
@@ -17,8 +17,8 @@ from typing import Any
 
 import anyio
 
-from tests.doubles import trt_builds
-from tests.helpers import same
+from support.doubles import trt_builds
+from support.helpers import same
 from tests.plans.support import answer_of, contents, matrix
 from trtasync import BuildError, build_plan
 

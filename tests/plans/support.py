@@ -15,8 +15,8 @@ import onnxruntime  # noqa: TID253 - what answers are held against
 from anyio import to_thread
 from onnx import TensorProto, helper, numpy_helper, save_model
 
-from tests.doubles import Installed
-from tests.helpers import MODELS, Array
+from support.doubles import Installed
+from support.helpers import MODELS, Array
 from trtasync import BuilderConfig, open_engine
 from trtasync.plans import Phases
 

@@ -7,8 +7,8 @@ import anyio
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, trt_graph
+from support import doubles
+from support.doubles import Installed, trt_graph
 from tests.plans.support import contents, identity, matrix, write_matmul
 from tests.rows.support import graph
 from trtasync import BuilderConfig, BuildError, InvalidInput, Plan, build_plan

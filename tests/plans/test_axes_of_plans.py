@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tests.doubles import Installed
-from tests.helpers import Array, same
+from support.doubles import Installed
+from support.helpers import Array, same
 from tests.plans.support import save, words
 from trtasync import Cut, InferenceError, InvalidInput, Pad, build_plan, open_engine
 from trtasync.plans import Phases

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, helper
 
-from tests.doubles import Installed
-from tests.helpers import MODELS
+from support.doubles import Installed
+from support.helpers import MODELS
 from tests.plans.support import (
     GATHER,
     PROFILES,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crowded import no_more_files
-from tests.doubles import Installed
+from support.doubles import Installed
+from tests.opening.crowded import no_more_files
 from tests.plans.support import GATHER, contents, identity, looks_up, unfinished, words
 from trtasync import BuildError, InvalidInput, build_plan, open_engine
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.doubles import Installed
-from tests.helpers import MODELS, Array, same
+from support.doubles import Installed
+from support.helpers import MODELS, Array, same
 from tests.plans.support import (
     GATHER,
     PROFILES,

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed
-from tests.helpers import same
+from support import doubles
+from support.doubles import Installed
+from support.helpers import same
 from tests.plans.support import (
     ELEVEN,
     GATHER,

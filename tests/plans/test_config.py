@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import doubles
-from tests.doubles import Installed
+from support import doubles
+from support.doubles import Installed
 from tests.plans.support import ELEVEN, GATHER, TEN, VERSIONS, flag, looks_up, target_of, words
 from trtasync import BuilderConfig, InvalidInput, build_plan
 from trtasync.plans import Phases
@@ -194,8 +194,8 @@ def test_configs_have_the_same_facts_if_they_make_the_same_plan(
     one: BuilderConfig, other: BuilderConfig
 ) -> None:
     def plain(config: BuilderConfig) -> list[Any]:
-        left_out = ("timing_cache", "calibrator")
-        return [getattr(config, f.name) for f in fields(config) if f.name not in left_out]
+        expired = ("timing_cache", "calibrator")
+        return [getattr(config, f.name) for f in fields(config) if f.name not in expired]
 
     same_key = key_of({"config": one.facts()}) == key_of({"config": other.facts()})
     assert same_key == (plain(one) == plain(other))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles import Installed
+from support.doubles import Installed
 from tests.plans.support import (
     GATHER,
     contents,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed
-from tests.helpers import MODELS, same
+from support import doubles
+from support.doubles import Installed
+from support.helpers import MODELS, same
 from tests.plans.support import (
     GATHER,
     VERSIONS,

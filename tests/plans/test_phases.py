@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed
+from support import doubles
+from support.doubles import Installed
 from tests.plans.support import GATHER, identity, scaled, words
 from trtasync import BackendUnavailable, BuilderConfig, BuildError, InvalidInput, PlanError, Profile
 from trtasync.plans import Phases

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.child import ROOT, command
+from support.doubles.child import ROOT, command
 from tests.plans.children import SIZE
 from tests.plans.support import VERSIONS, contents, matrix, unfinished, words, write_matmul
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tests.doubles import Installed
-from tests.helpers import MODELS, same
+from support.doubles import Installed
+from support.helpers import MODELS, same
 from tests.plans.support import GATHER, answer_of, identity, mark, save, words
 from trtasync import BuildError, InvalidInput, Profile, Shapes, build_plan, open_engine
 from trtasync.inspection import inspect_plan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles import Installed
+from support.doubles import Installed
 from tests.plans.support import GATHER, Counts, contents, counts, looks_up
 from trtasync import BuildProgress, build_plan
 

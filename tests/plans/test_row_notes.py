@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import Installed
-from tests.helpers import tensor
+from support.doubles import Installed
+from support.helpers import tensor
 from tests.plans.support import contents, matrix, unfinished, words, write_matmul
 from trtasync import open_engine
 from trtasync.inspection import check_model

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import Installed
+from support.doubles import Installed
+from tests.plans.owners import AS_ROOT, CODE, NOBODY, umask
 from tests.plans.support import GATHER, looks_up, words
-from tests.plans.test_trust import AS_ROOT, CODE, NOBODY, umask
 from trtasync import BuildError, InvalidInput, PlanError, SharedCache, build_plan
 from trtasync.plans import Plan
 

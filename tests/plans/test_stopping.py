@@ -9,8 +9,8 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.doubles import Installed
-from tests.helpers import TURNS, until
+from support.doubles import Installed
+from support.helpers import TURNS, until
 from tests.plans.support import (
     GATHER,
     Attempt,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
 
-from tests import doubles
-from tests.doubles import Installed
-from tests.helpers import same
+from support import doubles
+from support.doubles import Installed
+from support.helpers import same
 from tests.plans.support import ELEVEN, GATHER, TABLE, TEN, matrix, words, write_matmul
 from trtasync import (
     BackendUnavailable,

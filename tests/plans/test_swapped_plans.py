@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import Installed
-from tests.doubles.child import ROOT as REPOSITORY
-from tests.doubles.child import command
+from support.doubles import Installed
+from support.doubles.child import ROOT as REPOSITORY
+from support.doubles.child import command
+from tests.plans.owners import AS_ROOT, CODE, NOBODY, modes
 from tests.plans.support import GATHER, looks_up, replace_plan, words
-from tests.plans.test_trust import AS_ROOT, CODE, NOBODY, modes
 from trtasync import PlanError, build_plan
 
 pytestmark = pytest.mark.anyio

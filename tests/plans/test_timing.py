@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed
+from support import doubles
+from support.doubles import Installed
 from tests.plans.support import (
     ELEVEN,
     GATHER,

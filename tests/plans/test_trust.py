@@ -1,13 +1,13 @@
 """Who could have written what is read: nothing of others is served, and no code of theirs run."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.doubles import Installed
+from support.doubles import Installed
+from tests.plans.owners import AS_ROOT, CODE, NOBODY, give_away, modes, umask
 from tests.plans.support import (
     GATHER,
     contents,
@@ -16,40 +16,10 @@ from tests.plans.support import (
     words,
     write_matmul,
 )
-from trtasync import BuilderConfig, BuildError, PlanError, build_plan
+from trtasync import BuildError, PlanError, build_plan
 from trtasync.system.trust import NotTrusted, Owner
 
 pytestmark = pytest.mark.anyio
-
-NOBODY = 65534
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
-CODE = BuilderConfig(version_compatible=True)
-"""Of plans that carry a runtime, which is run when they are opened."""
-
-
-@contextmanager
-def umask(mask: int) -> Iterator[None]:
-    """What new files do not get, for this process."""
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def give_away(folder: Path, what: str) -> None:
-    """To another user, all that is called so."""
-    for each in folder.rglob(what):
-        os.chown(each, NOBODY, NOBODY)
-
-
-def modes(folder: Path) -> dict[str, set[str]]:
-    """(folders, files) -> their modes."""
-    found = [folder, *folder.rglob("*")]
-    return {
-        "folders": {f"{path.stat().st_mode & 0o777:o}" for path in found if path.is_dir()},
-        "files": {f"{path.stat().st_mode & 0o777:o}" for path in found if path.is_file()},
-    }
 
 
 # -- modes ----------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from typing import Any
 
 import anyio
 
-from tests.judgements import Judgement
-from tests.nightly import Groups, command
+from tests.judging.judgements import Judgement
+from tests.judging.nightly import Groups, command
 from tests.real_models.catalogue import MODELS
 from tests.real_models.packages import Model
 from tests.real_models.suite import Way, fetch, judged, ways

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from tests.oracles import Array
+from tests.judging.oracles import Array
 
 Random = np.random.Generator
 

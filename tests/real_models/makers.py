@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.oracles import Feed
+from tests.judging.oracles import Feed
 from tests.real_models.inputs import (
     RATE,
     Random,

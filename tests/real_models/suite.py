@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.judgements import Judgement
-from tests.oracles import Feed, Oracle, Traits, judge
+from tests.judging.judgements import Judgement
+from tests.judging.oracles import Feed, Oracle, Traits, judge
 from tests.real_models.packages import Model, Package
 
 MODELS_FOLDER = Path(__file__).parents[2] / ".models"

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from tests.judgements import faults
+from tests.judging.judgements import faults
 from tests.real_models.catalogue import MODELS
 from tests.real_models.packages import Model
 from tests.real_models.suite import Way, file_of, judged, ways

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.rows.mixing_models import CUMSUM, QUANTIZED, SOFTMAX_OF_COLUMNS, recurrent
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
-from tests.rows.test_check_table import CUMSUM, QUANTIZED, SOFTMAX_OF_COLUMNS, recurrent
 from trtasync.errors import InvalidInput
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.axes import Inferred, find_axes, guesses

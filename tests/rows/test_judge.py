@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers import tensor
+from support.helpers import tensor
 from tests.rows.support import FunctionTrial, graph
 from trtasync import InvalidInput
 from trtasync.model.tensors import ModelSpec

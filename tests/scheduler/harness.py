@@ -2,17 +2,36 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias, cast
 
 from trtasync.errors import QueueFull
-from trtasync.scheduler import Batch, Group, LaneState, Part, Policy, PolicyOptions, Ticket
-from trtasync.scheduler.work import DEFAULT_LEVEL, Entry, SlotLike
+from trtasync.scheduler import Batch, Chunk, LaneState, Policy, PolicyOptions, Queue, Request
+from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, whole
+from trtasync.scheduler.slot_pool import SlotLike
+from trtasync.scheduler.states import QUEUED, RUNNING
 
 MS = 0.001
 
 
-def whole(entry: Entry) -> Ticket:
-    """The request that an entry is, or is a part of."""
-    return entry.whole if isinstance(entry, Part) else entry
+AnyBatch: TypeAlias = Batch[SlotLike]
+
+
+class Shape(NamedTuple):
+    """What a request is made of, for the scheduler."""
+
+    queue: Queue
+    rows: int
+
+
+def asked(
+    queue: Queue,
+    rows: int = 1,
+    level: int = DEFAULT_LEVEL,
+    deadline: float = math.inf,
+    arrival: float = 0.0,
+) -> Request:
+    """A request whose content is there."""
+    return Request(Shape(queue, rows), level, deadline, arrival)
 
 
 def linear(rows: int) -> float:
@@ -25,11 +44,11 @@ class Slot:
 
     def __init__(self, lane: int | None = None):
         self.lane = lane
-        self.held: dict[int, tuple[Ticket, int]] = {}
+        self.held: dict[int, tuple[Request, int]] = {}
 
     def write(self, entry: Entry) -> None:
         """Stage an entry where the policy put it."""
-        offset = entry.offset if isinstance(entry, Part) else 0
+        offset = entry.offset if isinstance(entry, Chunk) else 0
         for index in range(entry.rows):
             self.held[entry.row + index] = (whole(entry), offset + index)
 
@@ -41,6 +60,12 @@ class Slot:
                 self.held.pop(target + index, None)
             else:
                 self.held[target + index] = row
+
+
+def slot_of(batch: Batch[SlotLike]) -> Slot:
+    """Its slot, which is one of these."""
+    assert isinstance(batch.slot, Slot)
+    return batch.slot
 
 
 class Desk:
@@ -68,7 +93,7 @@ class Desk:
         max_queue_delay: float = 0.0,
         preferred_batch_size: tuple[int, ...] = (),
         lead: float = 0.0,
-        abandoned: Callable[[Batch], Sequence[Entry]] = lambda batch: (),
+        abandoned: Callable[[AnyBatch], Sequence[Entry]] = lambda batch: (),
     ):
         """Args:
         lanes: the lanes, or how many of depth 1 on one device.
@@ -86,66 +111,63 @@ class Desk:
             preferred_batch_size=preferred_batch_size,
             lead=lead,
         )
-        self.displaced: list[tuple[Ticket, QueueFull]] = []
+        self.displaced: list[tuple[Request, QueueFull]] = []
         self.policy = Policy(options, self.lanes, self.slots, abandoned, self._displaced)
         self.now = 0.0
-        self.running: list[Batch] = []
-        self.answered: list[Ticket] = []
-        self.cuts: list[tuple[Batch, list[Entry]]] = []
-        self.lent: list[SlotLike] = []
-        self.shrunk: list[tuple[Batch, list[Entry]]] = []
-        self._computed: set[Part] = set()
+        self.running: list[AnyBatch] = []
+        self.answered: list[Request] = []
+        self.cuts: list[tuple[AnyBatch, list[Entry]]] = []
+        self.lent: list[Slot] = []
+        self.shrunk: list[tuple[AnyBatch, list[Entry]]] = []
+        self._computed: set[Chunk] = set()
 
     def submit(
         self,
-        group: Group,
+        queue: Queue,
         rows: int = 1,
         *,
         level: int = DEFAULT_LEVEL,
         deadline: float = math.inf,
-    ) -> Ticket:
+    ) -> Request:
         """Let a request in and stage what found a place. `deadline` is in policy time."""
-        ticket = Ticket(group, rows, level, deadline, self.now)
-        if level != DEFAULT_LEVEL:
-            batch = self.policy.admit(ticket)
+        request = asked(queue, rows, level, deadline, self.now)
+        if self.policy.hold(request, deadline < math.inf or level != DEFAULT_LEVEL):
+            assert request.batch is not None
+            slot_of(request.batch).write(request)
         else:
-            batch = self.policy.submit(ticket, deadline < math.inf)
-        if batch is None:
+            self.policy.place(request)
             self.stage()
-        else:
-            assert ticket.batch is batch
-            batch.slot.write(ticket)
-        return ticket
+        return request
 
-    def _displaced(self, ticket: Ticket, error: QueueFull) -> None:
-        assert not ticket.gone
-        assert not ticket.begun
-        self.displaced.append((ticket, error))
+    def _displaced(self, request: Request, error: QueueFull) -> None:
+        assert request.state is QUEUED
+        assert not request.begun
+        self.displaced.append((request, error))
 
-    def withdraw(self, ticket: Ticket) -> None:
+    def withdraw(self, request: Request) -> None:
         """The caller gave up."""
-        self.policy.withdraw(ticket, self.now)
+        self.policy.withdraw(request, self.now)
         self.stage()
 
     def stage(self) -> None:
         """Stage the placements."""
         for entry in self.policy.placements:
-            if not entry.gone and entry.batch is not None:
-                entry.batch.slot.write(entry)
+            if entry.state is QUEUED and entry.batch is not None:
+                slot_of(entry.batch).write(entry)
         self.policy.placements.clear()
 
-    def launch(self, at: float | None = None) -> list[Batch]:
+    def launch(self, at: float | None = None) -> list[AnyBatch]:
         """Everything that goes now."""
         if at is not None:
             self.now = at
-        batches = []
+        batches: list[AnyBatch] = []
         while True:
-            formed = {batch: list(batch.entries) for batch in self.policy._places.forming}
+            formed = {batch: list(batch.entries) for batch in self.policy.forming}
             batch = self.policy.next_batch(self.now)
             if batch is None:
                 break
             for move in batch.moves:
-                batch.slot.move(*move)
+                slot_of(batch).move(*move)
             self.stage()
             self._check(batch)
             self._check_cut(batch, formed.get(batch, []))
@@ -154,7 +176,12 @@ class Desk:
         return batches
 
     def finish(
-        self, batch: Batch, at: float | None = None, *, failed: bool = False, lent: bool = False
+        self,
+        batch: AnyBatch,
+        at: float | None = None,
+        *,
+        failed: bool = False,
+        lent: bool = False,
     ) -> None:
         """A batch ends; it took since its launch. Its slot is lent to its callers if it can be."""
         if at is not None:
@@ -163,17 +190,17 @@ class Desk:
         for entry in batch.entries:
             if failed:
                 self.policy.withdraw(whole(entry), self.now)
-            elif not entry.gone:
+            elif entry.state is QUEUED:
                 self._compute(entry)
         seconds = None if failed else self.now - batch.started
-        lent = lent and self.policy.can_lend(batch.slot)
+        lent = lent and self.policy.can_lend(slot_of(batch))
         if lent:
-            self.lent.append(batch.slot)
-        self.policy.finished(batch, self.now, seconds, lent)
+            self.lent.append(slot_of(batch))
+        self.policy.finished(cast(Batch[Slot], batch), self.now, seconds, lent)
         batch.entries = []
         self.stage()
 
-    def come_home(self, slot: SlotLike) -> None:
+    def come_home(self, slot: Slot) -> None:
         """The last answer lent of a slot is given back."""
         self.lent.remove(slot)
         self.policy.returned(slot, self.now)
@@ -203,47 +230,47 @@ class Desk:
             self.now = max(self.now, self.policy.wake_at)
         raise AssertionError("it never comes to rest")
 
-    def teach(self, group: Group, *sizes: int, seconds: Callable[[int], float] = linear) -> None:
-        """Let the group's cost curve know t(b) of these sizes."""
+    def teach(self, queue: Queue, *sizes: int, seconds: Callable[[int], float] = linear) -> None:
+        """Let the queue's cost curve know t(b) of these sizes."""
         for size in sizes:
-            group.cost.learn(size, seconds(size), self.now)
+            queue.cost.learn(size, seconds(size), self.now)
 
-    def teach_contention(self, group: Group, contention: float, *sizes: int) -> None:
+    def teach_contention(self, queue: Queue, contention: float, *sizes: int) -> None:
         """Let it know that batches of these sizes, known already, take turns for such a part."""
         for size in sizes:
-            alone = group.cost.seconds(size)
-            group.cost.learn_contention(size, alone, alone, self.now)
+            alone = queue.cost.seconds(size)
+            queue.cost.learn_contention(size, alone, alone, self.now)
             beside = alone / (1 - contention / 2)
-            group.cost.learn_contention(size, beside, beside / 2, self.now)
+            queue.cost.learn_contention(size, beside, beside / 2, self.now)
 
     def _compute(self, entry: Entry) -> None:
-        ticket = whole(entry)
-        if isinstance(entry, Ticket):
-            self.answered.append(ticket)
+        request = whole(entry)
+        if isinstance(entry, Request):
+            self.answered.append(request)
             return
         assert entry not in self._computed
         self._computed.add(entry)
-        parts = ticket.parts or []
-        if ticket.placed < ticket.rows or not self._computed.issuperset(parts):
+        chunks = request.chunks or []
+        if request.placed < request.rows or not self._computed.issuperset(chunks):
             return
-        spans = sorted((part.offset, part.offset + part.rows) for part in parts)
+        spans = sorted((chunk.offset, chunk.offset + chunk.rows) for chunk in chunks)
         starts, ends = [first for first, _ in spans], [end for _, end in spans]
         assert starts == [0, *ends[:-1]]
-        assert ends[-1] == ticket.rows
-        self.answered.append(ticket)
+        assert ends[-1] == request.rows
+        self.answered.append(request)
 
-    def _check_cut(self, batch: Batch, formed: list[Entry]) -> None:
+    def _check_cut(self, batch: AnyBatch, formed: list[Entry]) -> None:
         """What formed with a batch and did not go with it waits or forms elsewhere."""
-        rest = [entry for entry in formed if not entry.gone and entry.batch is not batch]
+        rest = [entry for entry in formed if entry.state is QUEUED and entry.batch is not batch]
         if not rest:
             return
         for entry in rest:
-            assert entry.batch is None or not entry.batch.running
+            assert entry.batch is None or entry.batch.state is not RUNNING
             assert entry.batch is None or entry.batch.slot is not batch.slot
         first = min(entry.deadline for entry in formed)
-        formed = [entry for entry in formed if not entry.gone]
+        formed = [entry for entry in formed if entry.state is QUEUED]
         went = [entry for entry in formed if entry.batch is batch]
-        largest = batch.group.cost.seconds(self.policy.run_rows(self.capacity))
+        largest = batch.queue.cost.seconds(self.policy.run_rows(self.capacity))
         if first < self.lanes[batch.lane].ends_at(self.now) + largest:
             self.shrunk.append((batch, rest))  # it may be smaller for the sake of a deadline
             return
@@ -261,7 +288,7 @@ class Desk:
         assert first == math.inf or first in [entry.deadline for entry in went]
         assert min(entry.level for entry in rest) >= max(entry.level for entry in went)
 
-    def _check(self, batch: Batch) -> None:
+    def _check(self, batch: AnyBatch) -> None:
         lane = self.lanes[batch.lane]
         assert lane.alive
         assert batch in lane.running
@@ -273,12 +300,12 @@ class Desk:
         assert batch.started == self.now
         row = 0
         for entry in batch.entries:
-            assert not entry.gone
+            assert entry.state is QUEUED
             assert entry.batch is batch
-            assert whole(entry).group is batch.group
+            assert whole(entry).queue is batch.queue
             assert entry.row == row
-            offset = entry.offset if isinstance(entry, Part) else 0
+            offset = entry.offset if isinstance(entry, Chunk) else 0
             for index in range(entry.rows):
-                assert batch.slot.held[row + index] == (whole(entry), offset + index)
+                assert slot_of(batch).held[row + index] == (whole(entry), offset + index)
             row += entry.rows
         assert row == batch.size

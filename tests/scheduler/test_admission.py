@@ -7,45 +7,45 @@ from typing import Any
 
 import pytest
 
-from tests.scheduler.harness import MS, Desk, linear
+from tests.scheduler.harness import MS, AnyBatch, Desk, asked, linear
 from trtasync.errors import QueueFull, RequestTooLarge
-from trtasync.scheduler import Batch, Group, Ticket
+from trtasync.scheduler import Queue, Request
 
 
-def crowd(desk: Desk, group: Group, *levels: int) -> list[Ticket]:
+def crowd(desk: Desk, queue: Queue, *levels: int) -> list[Request]:
     """One request of each priority, 1 ms apart."""
-    tickets = []
+    requests = []
     for level in levels:
         desk.now += MS
-        tickets.append(desk.submit(group, level=level))
-    return tickets
+        requests.append(desk.submit(queue, level=level))
+    return requests
 
 
-def gone(desk: Desk) -> list[Ticket]:
+def gone(desk: Desk) -> list[Request]:
     """Who was displaced so far."""
-    return [ticket for ticket, _ in desk.displaced]
+    return [request for request, _ in desk.displaced]
 
 
 # -- priorities ------------------------------------------------------------------------------------
 
 
 def test_a_more_urgent_request_takes_the_place_of_the_newest_least_urgent() -> None:
-    desk, group = Desk(max_queue_size=6), Group()
-    tickets = crowd(desk, group, 9, 7, 9, 5, 9, 7)
-    urgent = crowd(desk, group, 1, 1, 1, 6)
-    assert gone(desk) == [tickets[4], tickets[2], tickets[0], tickets[5]]
+    desk, queue = Desk(max_queue_size=6), Queue()
+    requests = crowd(desk, queue, 9, 7, 9, 5, 9, 7)
+    urgent = crowd(desk, queue, 1, 1, 1, 6)
+    assert gone(desk) == [requests[4], requests[2], requests[0], requests[5]]
     assert desk.policy.queued == 6
     desk.run()
-    assert set(desk.answered) == {tickets[1], tickets[3], *urgent}
+    assert set(desk.answered) == {requests[1], requests[3], *urgent}
 
 
 def test_what_it_is_told() -> None:
-    desk, group = Desk(max_queue_size=3), Group()
-    displaced = desk.submit(group, 2, level=9)
-    desk.submit(group)
-    desk.submit(group, level=2)
-    ((ticket, error),) = desk.displaced
-    assert ticket is displaced
+    desk, queue = Desk(max_queue_size=3), Queue()
+    displaced = desk.submit(queue, 2, level=9)
+    desk.submit(queue)
+    desk.submit(queue, level=2)
+    ((request, error),) = desk.displaced
+    assert request is displaced
     assert "a request of priority 2 took the place of this one of priority 9" in str(error)
     assert error.displaced
     assert (error.limit, error.rows, error.queued, error.wait) == (3, 2, 3, None)
@@ -54,97 +54,97 @@ def test_what_it_is_told() -> None:
 
 @pytest.mark.parametrize("level", [5, 7, 9])
 def test_nobody_gives_way_to_equals_or_less(level: int) -> None:
-    desk, group = Desk(max_queue_size=4), Group()
-    crowd(desk, group, 5, 5, 4, 5)
+    desk, queue = Desk(max_queue_size=4), Queue()
+    crowd(desk, queue, 5, 5, 4, 5)
     for _ in range(3):
         with pytest.raises(QueueFull) as refused:
-            desk.submit(group, level=level, deadline=desk.now + MS)
+            desk.submit(queue, level=level, deadline=desk.now + MS)
         assert not refused.value.displaced
     assert gone(desk) == []
     assert desk.policy.rejected == 3
 
 
 def test_a_plain_request_takes_the_place_of_a_less_urgent_one() -> None:
-    desk, group = Desk(max_queue_size=3), Group()
-    tickets = crowd(desk, group, 6, 5, 4)
-    desk.submit(group)
-    assert gone(desk) == tickets[:1]
+    desk, queue = Desk(max_queue_size=3), Queue()
+    requests = crowd(desk, queue, 6, 5, 4)
+    desk.submit(queue)
+    assert gone(desk) == requests[:1]
 
 
 def test_plain_requests_that_came_before_any_priority_give_way_too() -> None:
-    desk, group = Desk(max_queue_size=3), Group()
-    tickets = crowd(desk, group, 5, 5, 5)
-    desk.submit(group, level=4)
-    assert gone(desk) == tickets[2:]
+    desk, queue = Desk(max_queue_size=3), Queue()
+    requests = crowd(desk, queue, 5, 5, 5)
+    desk.submit(queue, level=4)
+    assert gone(desk) == requests[2:]
 
 
 def test_of_one_priority_the_latest_deadline_gives_way() -> None:
-    desk, group = Desk(max_queue_size=4), Group()
+    desk, queue = Desk(max_queue_size=4), Queue()
     deadlines = [30 * MS, math.inf, 40 * MS, 20 * MS]
-    tickets = [desk.submit(group, level=9, deadline=due) for due in deadlines]
+    requests = [desk.submit(queue, level=9, deadline=due) for due in deadlines]
     for _ in deadlines:
-        desk.submit(group, level=1)
-    assert gone(desk) == [tickets[1], tickets[2], tickets[0], tickets[3]]
+        desk.submit(queue, level=1)
+    assert gone(desk) == [requests[1], requests[2], requests[0], requests[3]]
 
 
 def test_as_many_give_way_as_it_takes_and_none_if_that_is_not_enough() -> None:
-    desk, group = Desk(max_queue_size=8), Group()
-    first, second, third = (desk.submit(group, rows, level=8) for rows in (3, 2, 1))
-    desk.submit(group, 2, level=1)
+    desk, queue = Desk(max_queue_size=8), Queue()
+    first, second, third = (desk.submit(queue, rows, level=8) for rows in (3, 2, 1))
+    desk.submit(queue, 2, level=1)
     with pytest.raises(QueueFull):
-        desk.submit(group, 7, level=1)
+        desk.submit(queue, 7, level=1)
     assert gone(desk) == []
-    desk.submit(group, 2, level=1)
+    desk.submit(queue, 2, level=1)
     assert gone(desk) == [third, second]
-    desk.submit(group, 3, level=1)  # one row was left over
+    desk.submit(queue, 3, level=1)  # one row was left over
     assert gone(desk) == [third, second, first]
     with pytest.raises(RequestTooLarge):
-        desk.submit(group, 9, level=1)
+        desk.submit(queue, 9, level=1)
 
 
 def test_what_has_begun_stays() -> None:
-    desk, group = Desk(max_batch_size=4, max_queue_size=8), Group()
-    split = desk.submit(group, 6, level=9)
+    desk, queue = Desk(max_batch_size=4, max_queue_size=8), Queue()
+    split = desk.submit(queue, 6, level=9)
     desk.launch()  # four rows of it
     assert desk.policy.queued == 2
-    whole = desk.submit(group, 6, level=9)
-    desk.submit(group, 6, level=1)
+    whole = desk.submit(queue, 6, level=9)
+    desk.submit(queue, 6, level=1)
     assert gone(desk) == [whole]
     with pytest.raises(QueueFull):
-        desk.submit(group, level=1)
+        desk.submit(queue, level=1)
     desk.run()
     assert split in desk.answered
 
 
 def test_a_request_taken_in_again_after_its_deadline_gives_way_too() -> None:
-    desk, group = Desk(max_batch_size=2, max_queue_size=4), Group()
-    crowd(desk, group, 5, 5)
+    desk, queue = Desk(max_batch_size=2, max_queue_size=4), Queue()
+    crowd(desk, queue, 5, 5)
     desk.launch()
-    late = Ticket(group, level=9, deadline=desk.now, arrival=desk.now)
-    desk.policy.park(late, desk.now)
-    tickets = crowd(desk, group, 5, 5, 5, 5, 4)
-    assert gone(desk) == [tickets[3]]
+    late = asked(queue, level=9, deadline=desk.now, arrival=desk.now)
+    desk.policy.expire(late, desk.now)
+    requests = crowd(desk, queue, 5, 5, 5, 5, 4)
+    assert gone(desk) == [requests[3]]
     assert desk.launch(at=1.0) == []  # its caller still waits
-    crowd(desk, group, 5)
-    assert gone(desk) == [tickets[3], late]
+    crowd(desk, queue, 5)
+    assert gone(desk) == [requests[3], late]
 
 
 def test_priorities_cost_nothing_before_the_queue_is_full_or_after() -> None:
-    desk, group = Desk(max_queue_size=6), Group()
-    crowd(desk, group, 1, 9, 5, 5)
+    desk, queue = Desk(max_queue_size=6), Queue()
+    crowd(desk, queue, 1, 9, 5, 5)
     assert desk.policy._unseen == 6
-    crowd(desk, group, 9, 9, 1)
+    crowd(desk, queue, 9, 9, 1)
     assert desk.policy._unseen == 0
     desk.run()
     assert desk.policy._unseen == 6
 
 
 def test_plain_traffic_is_never_ranked() -> None:
-    desk, group = Desk(max_queue_size=3), Group()
-    crowd(desk, group, 5, 5, 5)
+    desk, queue = Desk(max_queue_size=3), Queue()
+    crowd(desk, queue, 5, 5, 5)
     for _ in range(3):
         with pytest.raises(QueueFull):
-            desk.submit(group)
+            desk.submit(queue)
     assert desk.policy._unseen == 3
 
 
@@ -168,12 +168,12 @@ class Load:
     def __init__(self, desk: Desk, cost: Callable[[int], float] = slowly):
         self.desk = desk
         self.cost = cost
-        self.group = Group()
+        self.queue = Queue()
         self.waits: list[tuple[float, float]] = []
         self.refused: list[tuple[float, QueueFull]] = []
         self.refusals: set[int] = set()
         self.answered = 0
-        self._ends: dict[Batch, float] = {}
+        self._ends: dict[AnyBatch, float] = {}
 
     def run(self, until: float, gap: float, *levels: int) -> None:
         """Requests come every `gap` seconds until then, of these priorities in turn."""
@@ -198,7 +198,7 @@ class Load:
 
     def ask(self, level: int = 5, rows: int = 1) -> None:
         try:
-            self.desk.submit(self.group, rows, level=level)
+            self.desk.submit(self.queue, rows, level=level)
         except QueueFull as error:
             self.refusals.add(level)
             self.refused.append((self.desk.now, error))
@@ -239,7 +239,7 @@ def test_nobody_waits_longer_than_max_queue_time(times: int) -> None:
 def test_the_urgent_half_of_a_capacity_loses_nothing(times: int, bound: dict[str, Any]) -> None:
     over = Load(Desk(max_batch_size=8, **bound))
     over.run(2.0, 1 / (times * CAPACITY), 1, *[9] * (2 * times - 1))
-    turned_out = [ticket.level for ticket in gone(over.desk)]
+    turned_out = [request.level for request in gone(over.desk)]
     assert set(turned_out) == {9}
     assert over.refusals == {9}
     assert over.answered > 0.98 * 2.0 * CAPACITY
@@ -281,56 +281,56 @@ def test_one_pause_is_forgotten() -> None:
     under.run(1.0, 0.5 / CAPACITY)
     under.cost = lambda rows: 5.0
     under.run(1.02, 0.5 / CAPACITY)
-    assert [batch.group for batch in under.desk.running] == [under.group]
+    assert [batch.queue for batch in under.desk.running] == [under.queue]
     under.cost = slowly
     under.run(8.0, 0.5 / CAPACITY)
     assert under.longest(since=7.0) > 0.08
 
 
-def slow(desk: Desk, group: Group) -> None:
+def slow(desk: Desk, queue: Queue) -> None:
     """Three batches of two rows that take a second each: two rows per second are measured."""
     for _ in range(6):
-        desk.submit(group)
+        desk.submit(queue)
     for end in (1.0, 2.0, 3.0):
         (batch,) = desk.launch()
         desk.finish(batch, end)
 
 
 def test_an_idle_engine_refuses_nobody() -> None:
-    desk, group = Desk(max_batch_size=2, max_queue_time=0.1, max_queue_size=64), Group()
-    slow(desk, group)
-    desk.submit(group, 50)
+    desk, queue = Desk(max_batch_size=2, max_queue_time=0.1, max_queue_size=64), Queue()
+    slow(desk, queue)
+    desk.submit(queue, 50)
     with pytest.raises(QueueFull):
-        desk.submit(group)
+        desk.submit(queue)
     with pytest.raises(RequestTooLarge, match="never fits max_queue_size=64"):
-        desk.submit(group, 65)
+        desk.submit(queue, 65)
 
 
 def test_a_slow_measurement_refuses_nobody_for_ever() -> None:
-    desk, group = Desk(max_batch_size=2, max_queue_time=0.1, max_queue_size=64), Group()
-    slow(desk, group)
+    desk, queue = Desk(max_batch_size=2, max_queue_time=0.1, max_queue_size=64), Queue()
+    slow(desk, queue)
     for _ in range(4):
-        desk.submit(group)
+        desk.submit(queue)
     with pytest.raises(QueueFull):
-        desk.submit(group)
+        desk.submit(queue)
     desk.now += 1.1
     for _ in range(60):
-        desk.submit(group)
+        desk.submit(queue)
 
 
 def test_idle_time_is_not_taken_for_slow_service() -> None:
-    desk, group = Desk(max_batch_size=2, max_queue_time=0.1, max_queue_size=64), Group()
-    tickets = [desk.submit(group) for _ in range(6)]
+    desk, queue = Desk(max_batch_size=2, max_queue_time=0.1, max_queue_size=64), Queue()
+    requests = [desk.submit(queue) for _ in range(6)]
     (batch,) = desk.launch()
     desk.finish(batch, 1 * MS)
-    for ticket in tickets:
-        desk.withdraw(ticket)
+    for request in requests:
+        desk.withdraw(request)
     desk.now = 3600.0
-    desk.submit(group)
+    desk.submit(queue)
     (batch,) = desk.launch()
     desk.finish(batch, 3600.0 + 1 * MS)
     for _ in range(64):
-        desk.submit(group)
+        desk.submit(queue)
 
 
 def test_urgent_requests_take_the_places_of_others_in_time_too() -> None:
@@ -340,7 +340,7 @@ def test_urgent_requests_take_the_places_of_others_in_time_too() -> None:
     for _ in range(20):
         under.ask(level=1)
     assert len(under.refused) == refused
-    assert {ticket.level for ticket in gone(under.desk)} == {9}
+    assert {request.level for request in gone(under.desk)} == {9}
     assert under.desk.policy.queued == pytest.approx(queued, abs=1)
 
 

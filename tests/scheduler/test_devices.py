@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulation.device import Device, Run
-from tests.scheduler.harness import MS, Desk
-from trtasync.scheduler import Batch, Group, LaneState
+from tests.scheduler.harness import MS, AnyBatch, Desk, Slot
+from trtasync.scheduler import Batch, LaneState, Queue
 from trtasync.scheduler.cost import UNTRIED
 from trtasync.scheduler.devices import FULL, DeviceState
 
@@ -17,29 +17,29 @@ ROWS = 4
 
 
 class Bench:
-    """A device of several lanes, with batches of one group put on and taken off by hand."""
+    """A device of several lanes, with batches of one queue put on and taken off by hand."""
 
     def __init__(self, *depths: int, contention: float | None = None):
         """contention: as if measured just now; None for untried."""
         self.lanes = [LaneState(index, depth=depth) for index, depth in enumerate(depths)]
         self.device = DeviceState(self.lanes)
-        self.group = Group()
-        self.group.cost.learn(ROWS, 1.0, 0.0)
+        self.queue = Queue()
+        self.queue.cost.learn(ROWS, 1.0, 0.0)
         if contention is not None:
-            self.group.cost.learn_contention(ROWS, 1.0, 1.0, 0.0)
+            self.queue.cost.learn_contention(ROWS, 1.0, 1.0, 0.0)
             beside = 1.0 / (1 - contention / 2)
-            self.group.cost.learn_contention(ROWS, beside, beside / 2, 0.0)
+            self.queue.cost.learn_contention(ROWS, beside, beside / 2, 0.0)
 
-    def launch(self, lane: int, now: float, rows: int = ROWS) -> Batch:
-        batch = Batch(self.group, None)
+    def launch(self, lane: int, now: float, rows: int = ROWS) -> AnyBatch:
+        batch = Batch(self.queue, Slot())
         batch.lane, batch.run_rows, batch.started = lane, rows, now
         self.device.launched(batch, self.lanes[lane], now)
         return batch
 
-    def finish(self, batch: Batch, now: float, learn: bool = True) -> None:
+    def finish(self, batch: AnyBatch, now: float, learn: bool = True) -> None:
         self.device.finished(batch, self.lanes[batch.lane], now, learn)
 
-    def share(self, batch: Batch, now: float) -> float:
+    def share(self, batch: AnyBatch, now: float) -> float:
         """Of the device's clock since it began."""
         self.device._follow(now)
         return self.device._clock - batch.share
@@ -111,9 +111,9 @@ def test_so_many_batches_make_it_full(contention: float, room: float) -> None:
 def test_what_fails_teaches_nothing_and_leaves_the_device() -> None:
     bench = Bench(1, 1, contention=0.3)
     first, second = bench.launch(0, 0.0), bench.launch(1, 0.0)
-    before = bench.group.cost.contention(ROWS, 0.0)
+    before = bench.queue.cost.contention(ROWS, 0.0)
     bench.finish(first, 0.9, learn=False)
-    assert bench.group.cost.contention(ROWS, 0.9) == before
+    assert bench.queue.cost.contention(ROWS, 0.9) == before
     bench.finish(second, 0.95, learn=False)
     assert (bench.device.pressure, bench.device.running) == (0.0, 0)
 
@@ -124,7 +124,7 @@ def test_a_single_lane_has_nobody_to_measure_against() -> None:
     assert (bench.device.pressure, bench.device.full) == (0.0, False)
     bench.finish(first, 1.0)
     bench.finish(behind, 2.0)
-    assert bench.group.cost.contention(ROWS, 2.0) == UNTRIED
+    assert bench.queue.cost.contention(ROWS, 2.0) == UNTRIED
     assert bench.device.running == 0
 
 
@@ -195,7 +195,7 @@ def test_what_is_learned_on_a_device_of_two_parts(part: float, lanes: int, seed:
     for _ in range(500):
         for lane in step():
             add(lane, device.now)
-            learned.append(bench.group.cost.contention(ROWS, device.now))
+            learned.append(bench.queue.cost.contention(ROWS, device.now))
     found = sum(learned[100:]) / len(learned[100:])
     # Where the shared parts alone keep the device full, a batch waits for all the others' of them:
     # what takes turns then seems to be more than the part of it that does. Where they do not, they
@@ -207,10 +207,10 @@ def test_what_is_learned_on_a_device_of_two_parts(part: float, lanes: int, seed:
 
 
 def test_what_ran_on_a_dead_lane_is_not_at_work_any_more() -> None:
-    group = Group()
+    queue = Queue()
     desk = Desk(max_batch_size=1, lanes=3, homes=(None,) * 6)
     for _ in range(3):
-        desk.submit(group)
+        desk.submit(queue)
     assert len(desk.launch()) == 3
     (device,) = desk.policy._devices.values()
     assert device.full
@@ -219,17 +219,17 @@ def test_what_ran_on_a_dead_lane_is_not_at_work_any_more() -> None:
     assert (device.running, device.pressure) == (1, UNTRIED)
     desk.finish(desk.running[0])
     assert (device.running, device.pressure) == (0, 0.0)
-    desk.submit(group)
+    desk.submit(queue)
     desk.run()
     assert len(desk.answered) == 2
 
 
 def test_devices_are_apart() -> None:
-    group = Group()
+    queue = Queue()
     lanes = [LaneState(0, device=0), LaneState(1, device=0), LaneState(2, device=1)]
     desk = Desk(max_batch_size=1, lanes=lanes, homes=(None,) * 6)
     for _ in range(3):
-        desk.submit(group)
+        desk.submit(queue)
     batches = desk.launch()
     one, other = desk.policy._devices[0], desk.policy._devices[1]
     assert (one.running, other.running) == (2, 1)

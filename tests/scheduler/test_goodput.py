@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scheduler.harness import MS, Desk
-from trtasync.scheduler import Group, Ticket
+from trtasync.scheduler import Queue, Request
 from trtasync.scheduler.cost import TRUST
+from trtasync.scheduler.states import EXPIRED
 
 
 class Curve:
@@ -43,31 +44,31 @@ def answered_in_time(
         pause: seconds between an answer and the next request.
         rows: of a request.
     """
-    group = Group()
+    queue = Queue()
     asking = [0.0] * callers
-    waiting: list[Ticket] = []
+    waiting: list[Request] = []
     good = 0
     while True:
         heads = [lane.running[0] for lane in desk.lanes if lane.running]
         ends = [batch.started + seconds(batch.run_rows) for batch in heads]
-        gives_up = [ticket.deadline for ticket in waiting]
+        gives_up = [request.deadline for request in waiting]
         desk.now = max(desk.now, min([*asking, *ends, *gives_up, desk.policy.wake_at]))
         if desk.now > until:
             return good
         for batch, end in zip(heads, ends, strict=True):
             if end <= desk.now:
                 desk.finish(batch)
-        served = [ticket for ticket in waiting if ticket in desk.answered]
+        served = [request for request in waiting if request in desk.answered]
         gone = [t for t in waiting if t.deadline <= desk.now and t not in served]
         good += rows * len(served)
         desk.answered.clear()
-        for ticket in gone:
-            desk.withdraw(ticket)
-        waiting = [ticket for ticket in waiting if ticket not in served and ticket not in gone]
+        for request in gone:
+            desk.withdraw(request)
+        waiting = [request for request in waiting if request not in served and request not in gone]
         asking += [desk.now + pause] * (len(served) + len(gone))
         due = [at for at in asking if at <= desk.now]
         asking = [at for at in asking if at > desk.now]
-        waiting += [desk.submit(group, rows, deadline=desk.now + patience) for _ in due]
+        waiting += [desk.submit(queue, rows, deadline=desk.now + patience) for _ in due]
         desk.launch()
 
 
@@ -87,14 +88,14 @@ def test_a_full_batch_that_comes_too_late_is_made_smaller(
 
 
 def test_those_without_a_deadline_do_not_keep_the_others_from_a_smaller_batch() -> None:
-    group = Group()
+    queue = Queue()
     desk = Desk(max_batch_size=8)
-    desk.teach(group, 1, 2, 4, 8, seconds=SLOW)
-    patient = desk.submit(group)
-    hasty = [desk.submit(group, deadline=0.3) for _ in range(7)]
+    desk.teach(queue, 1, 2, 4, 8, seconds=SLOW)
+    patient = desk.submit(queue)
+    hasty = [desk.submit(queue, deadline=0.3) for _ in range(7)]
     (batch,) = desk.launch()
     assert batch.entries == hasty[:4]
-    assert not patient.parked
+    assert patient.state is not EXPIRED
     desk.finish(batch, SLOW(4))
     (batch,) = desk.launch()
     assert batch.entries == hasty[4:6]  # 90 ms are left for these, or for nobody
@@ -104,11 +105,11 @@ def test_those_without_a_deadline_do_not_keep_the_others_from_a_smaller_batch() 
 
 
 def test_a_better_priority_has_its_place_in_a_smaller_batch() -> None:
-    group = Group()
+    queue = Queue()
     desk = Desk(max_batch_size=8)
-    desk.teach(group, 1, 2, 4, 8, seconds=SLOW)
-    others = [desk.submit(group, deadline=1.0) for _ in range(7)]
-    first = desk.submit(group, level=1, deadline=0.1)
+    desk.teach(queue, 1, 2, 4, 8, seconds=SLOW)
+    others = [desk.submit(queue, deadline=1.0) for _ in range(7)]
+    first = desk.submit(queue, level=1, deadline=0.1)
     (batch,) = desk.launch()
     assert batch.size == 2
     assert first in batch.entries
@@ -117,12 +118,12 @@ def test_a_better_priority_has_its_place_in_a_smaller_batch() -> None:
 
 
 def test_a_request_of_many_rows_is_not_passed_over_for_small_ones() -> None:
-    group = Group()
+    queue = Queue()
     desk = Desk(max_batch_size=8)
-    desk.teach(group, 1, 2, 4, 8, seconds=SLOW)
-    large = desk.submit(group, 4, deadline=0.19)
+    desk.teach(queue, 1, 2, 4, 8, seconds=SLOW)
+    large = desk.submit(queue, 4, deadline=0.19)
     for _ in range(4):
-        desk.submit(group, deadline=0.2)
+        desk.submit(queue, deadline=0.2)
     (batch,) = desk.launch()
     assert batch.entries == [large]
 

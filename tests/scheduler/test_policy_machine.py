@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -13,15 +14,18 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.scheduler.harness import MS, Desk, whole
+from tests.scheduler.harness import MS, AnyBatch, Desk, slot_of
 from trtasync.errors import QueueFull
-from trtasync.scheduler import Batch, Group, LaneState, Part, Ticket
-from trtasync.scheduler.waiting import AGEING
-from trtasync.scheduler.work import LEVELS, Entry
+from trtasync.scheduler import Chunk, LaneState, Queue, Request
+from trtasync.scheduler.queues import AGEING
+from trtasync.scheduler.requests import LEVELS, Entry, whole
+from trtasync.scheduler.states import EXPIRED, QUEUED, RUNNING
+
+pytestmark = pytest.mark.timeout(300)  # several seconds each on a machine of its own
 
 QUEUE = 96  # twelve full slots
 COSTS = ((0.5 * MS, 0.06 * MS), (0.1 * MS, 1 * MS), (9 * MS, 1.1 * MS))
-"""Per group: t(b) = the first + b * the second."""
+"""Per queue: t(b) = the first + b * the second."""
 
 lane_lists = st.lists(
     st.tuples(st.integers(0, 1), st.integers(1, 2)),  # device, depth
@@ -30,15 +34,15 @@ lane_lists = st.lists(
 )
 
 
-def entries_of(ticket: Ticket) -> Sequence[Entry]:
+def entries_of(request: Request) -> Sequence[Entry]:
     """What a request has staged, running and done included."""
-    parts: Sequence[Part] = ticket.parts or ()
-    return [ticket] if ticket.batch is not None else [part for part in parts if part.batch]
+    chunks: Sequence[Chunk] = request.chunks or ()
+    return [request] if request.batch is not None else [chunk for chunk in chunks if chunk.batch]
 
 
-def rank(ticket: Ticket) -> tuple[int, float]:
+def rank(request: Request) -> tuple[int, float]:
     """Those with the largest give way first."""
-    return ticket.level, min(ticket.deadline, ticket.arrival + AGEING)
+    return request.level, min(request.deadline, request.arrival + AGEING)
 
 
 class PolicyMachine(RuleBasedStateMachine):
@@ -105,17 +109,17 @@ class PolicyMachine(RuleBasedStateMachine):
         )
         self.sizes = sizes
         self.delay = delay
-        self.groups = [Group(layout) for layout in range(len(costs))]
+        self.queues = [Queue() for _ in costs]
         if warm:
-            for group in self.groups:
-                first, each = self.costs[group.layout]
+            for number, queue in enumerate(self.queues):
+                first, each = self.costs[number]
                 self.desk.teach(
-                    group,
+                    queue,
                     *range(1, capacity + 1),
                     seconds=lambda rows, first=first, each=each: first + each * rows,  # type: ignore[misc]  # early binding
                 )
-        self.live: list[Ticket] = []
-        self.leaving: set[Ticket] = set()
+        self.live: list[Request] = []
+        self.leaving: dict[Request, None] = {}  # in order, or a run could not be repeated
         self.pumped = True
 
     # -- what can happen -----------------------------------------------------------------------
@@ -125,38 +129,38 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @precondition(alive)
     @rule(
-        group=st.integers(0, len(COSTS) - 1),
+        queue=st.integers(0, len(COSTS) - 1),
         rows=st.one_of(st.just(1), st.integers(1, 18)),
         level=st.one_of(st.just(5), st.integers(1, LEVELS)),
         slack=st.one_of(st.just(math.inf), st.floats(0.1 * MS, 40 * MS)),
     )
-    def submit(self, group: int, rows: int, level: int, slack: float) -> None:
+    def submit(self, queue: int, rows: int, level: int, slack: float) -> None:
         desk = self.desk
         rows = min(rows, 3 * desk.capacity, self.limit)
         excess = self.queued() + rows - self.limit
         worse = [
-            ticket
-            for ticket in self.live
-            if ticket.level > level
-            and not ticket.parked
-            and not any(self.is_launched(entry) for entry in entries_of(ticket))
+            request
+            for request in self.live
+            if request.level > level
+            and request.state is not EXPIRED
+            and not any(self.is_launched(entry) for entry in entries_of(request))
         ]
         try:
-            ticket = desk.submit(self.groups[group], rows, level=level, deadline=desk.now + slack)
+            request = desk.submit(self.queues[queue], rows, level=level, deadline=desk.now + slack)
         except QueueFull:
-            assert excess > sum(ticket.rows for ticket in worse)
+            assert excess > sum(request.rows for request in worse)
             assert desk.displaced == []
             return
-        self.live.append(ticket)
+        self.live.append(request)
         self.check_displaced(worse, excess)
         self.pumped = False
 
     @precondition(alive)
-    @rule(group=st.integers(0, len(COSTS) - 1), count=st.integers(1, 7), pump=st.booleans())
-    def burst(self, group: int, count: int, pump: bool) -> None:
+    @rule(queue=st.integers(0, len(COSTS) - 1), count=st.integers(1, 7), pump=st.booleans())
+    def burst(self, queue: int, count: int, pump: bool) -> None:
         """Plain requests of one loop iteration; what most batches are made of."""
         for _ in range(count):
-            self.submit(group, 1, 5, math.inf)
+            self.submit(queue, 1, 5, math.inf)
         if pump:
             self.pump()
 
@@ -174,22 +178,22 @@ class PolicyMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
         if self.live:
-            ticket = data.draw(st.sampled_from(self.live))
-            self.forget(ticket)
-            self.desk.withdraw(ticket)
+            request = data.draw(st.sampled_from(self.live))
+            self.forget(request)
+            self.desk.withdraw(request)
             self.pumped = False
 
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         """A caller is cancelled; its task will say so later."""
         if self.live:
-            self.leaving.add(data.draw(st.sampled_from(self.live)))
+            self.leaving[data.draw(st.sampled_from(self.live))] = None
 
     @rule()
     def say_so(self) -> None:
-        for ticket in list(self.leaving):
-            self.forget(ticket)
-            self.desk.withdraw(ticket)
+        for request in list(self.leaving):
+            self.forget(request)
+            self.desk.withdraw(request)
         self.leaving.clear()
         self.pumped = False
 
@@ -247,74 +251,75 @@ class PolicyMachine(RuleBasedStateMachine):
         if not really:
             self.abort()
 
-    def check_displaced(self, worse: list[Ticket], excess: int) -> None:
+    def check_displaced(self, worse: list[Request], excess: int) -> None:
         """Those who could be spared most left, and no more of them than had to."""
-        displaced = [ticket for ticket, _ in self.desk.displaced]
+        displaced = [request for request, _ in self.desk.displaced]
         self.desk.displaced.clear()
-        for ticket in displaced:
-            assert ticket in worse
-            worse.remove(ticket)
-            self.forget(ticket)
-            excess -= ticket.rows
+        for request in displaced:
+            assert request in worse
+            worse.remove(request)
+            self.forget(request)
+            excess -= request.rows
         if displaced:
             assert excess <= 0 < excess + displaced[-1].rows
-            first = min(rank(ticket) for ticket in displaced)
-            assert all(rank(ticket) <= first for ticket in worse if not ticket.parked)
+            first = min(rank(request) for request in displaced)
+            assert all(rank(request) <= first for request in worse if request.state is not EXPIRED)
         else:
             assert excess <= 0
 
     # -- how the model takes it ------------------------------------------------------------------
 
-    def have_left(self, batch: Batch) -> list[Entry]:
+    def have_left(self, batch: AnyBatch) -> list[Entry]:
         """The policy's hook."""
         left = [entry for entry in batch.entries if whole(entry) in self.leaving]
         for entry in left:
             self.forget(whole(entry))
         return left
 
-    def forget(self, ticket: Ticket) -> None:
-        if ticket in self.live:
-            self.live.remove(ticket)
+    def forget(self, request: Request) -> None:
+        if request in self.live:
+            self.live.remove(request)
 
-    def cost(self, batch: Batch) -> float:
-        first, each = self.costs[int(batch.group.layout)]
+    def cost(self, batch: AnyBatch) -> float:
+        first, each = self.costs[self.queues.index(batch.queue)]
         return first + each * batch.run_rows
 
-    def end(self, batch: Batch, at: float, failed: bool = False, lent: bool = False) -> None:
+    def end(self, batch: AnyBatch, at: float, failed: bool = False, lent: bool = False) -> None:
         if failed:
             for entry in batch.entries:
                 self.forget(whole(entry))
         answered = len(self.desk.answered)
         self.desk.finish(batch, at, failed=failed, lent=lent and not failed)
-        for ticket in self.desk.answered[answered:]:
-            assert ticket in self.live  # nobody is answered twice, or after giving up
-            self.live.remove(ticket)
+        for request in self.desk.answered[answered:]:
+            assert request in self.live  # nobody is answered twice, or after giving up
+            self.live.remove(request)
         self.pumped = False
 
     def abort(self) -> None:
         """Everything that is not running as a whole comes back, once."""
         expected = [
-            ticket
-            for ticket in self.live
-            if ticket.parked
-            or sum(entry.rows for entry in entries_of(ticket) if self.is_launched(entry))
-            < ticket.rows
+            request
+            for request in self.live
+            if request.state is EXPIRED
+            or sum(entry.rows for entry in entries_of(request) if self.is_launched(entry))
+            < request.rows
         ]
         drained = self.desk.policy.drain()
         assert sorted(map(id, drained)) == sorted(map(id, expected))
-        for ticket in drained:
-            self.forget(ticket)
-            self.desk.withdraw(ticket)
+        for request in drained:
+            self.forget(request)
+            self.desk.withdraw(request)
 
     @staticmethod
     def is_launched(entry: Entry) -> bool:
-        return entry.batch is not None and entry.batch.running
+        return entry.batch is not None and entry.batch.state is RUNNING
 
     def queued(self) -> int:
         return sum(
-            ticket.rows - sum(entry.rows for entry in entries_of(ticket) if self.is_launched(entry))
-            for ticket in self.live
-            if not ticket.parked
+            request.rows
+            - sum(entry.rows for entry in entries_of(request) if self.is_launched(entry))
+            for request in self.live
+            if request.state is not EXPIRED
         )
 
     # -- what always holds -----------------------------------------------------------------------
@@ -328,9 +333,9 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @invariant()
     def only_what_has_a_deadline_is_left_out(self) -> None:
-        for ticket in self.live:
-            assert ticket.gone == ticket.parked
-            assert not ticket.parked or ticket.deadline < math.inf
+        for request in self.live:
+            assert request.state in (QUEUED, EXPIRED)
+            assert request.state is QUEUED or request.deadline < math.inf
 
     @invariant()
     def every_staged_row_lies_in_its_slot(self) -> None:
@@ -338,10 +343,10 @@ class PolicyMachine(RuleBasedStateMachine):
         for batch in self.forming():
             assert 0 < batch.rows <= batch.size <= self.desk.capacity
             for entry in batch.entries:
-                if not entry.gone and entry not in unstaged:
-                    offset = entry.offset if isinstance(entry, Part) else 0
+                if entry.state is QUEUED and entry not in unstaged:
+                    offset = entry.offset if isinstance(entry, Chunk) else 0
                     for index in range(entry.rows):
-                        row = batch.slot.held[entry.row + index]
+                        row = slot_of(batch).held[entry.row + index]
                         assert row == (whole(entry), offset + index)
 
     @invariant()
@@ -351,15 +356,15 @@ class PolicyMachine(RuleBasedStateMachine):
         lanes = self.desk.lanes
         usable = [slot for slot in self.desk.slots if slot.lane is None or lanes[slot.lane].alive]
         if any(slot not in taken for slot in usable):
-            assert all(group.waiting.rows == 0 for group in self.groups)
+            assert all(queue.waiting.rows == 0 for queue in self.queues)
 
-    def forming(self) -> list[Batch]:
+    def forming(self) -> list[AnyBatch]:
         found = {
             id(entry.batch): entry.batch
-            for ticket in self.live
-            if not ticket.parked
-            for entry in entries_of(ticket)
-            if entry.batch is not None and not entry.batch.running
+            for request in self.live
+            if request.state is not EXPIRED
+            for entry in entries_of(request)
+            if entry.batch is not None and entry.batch.state is not RUNNING
         }
         return list(found.values())
 
@@ -369,7 +374,7 @@ class PolicyMachine(RuleBasedStateMachine):
         if not self.alive():
             return
         assert policy.wake_at > desk.now
-        if any(ticket.parked for ticket in self.live):
+        if any(request.state is EXPIRED for request in self.live):
             assert policy.wake_at < math.inf
         if policy.queued and not desk.running:
             assert policy.wake_at < math.inf
@@ -398,9 +403,9 @@ class PolicyMachine(RuleBasedStateMachine):
         if not hasattr(self, "desk"):
             return
         desk, policy = self.desk, self.desk.policy
-        for ticket in list(self.leaving):
-            self.forget(ticket)
-            desk.withdraw(ticket)
+        for request in list(self.leaving):
+            self.forget(request)
+            desk.withdraw(request)
         for _ in range(1000):
             self.pump()
             heads = [lane.running[0] for lane in desk.lanes if lane.running]
@@ -416,9 +421,9 @@ class PolicyMachine(RuleBasedStateMachine):
         assert self.live == []
         assert (policy.queued, policy.in_flight, policy.unanswered()) == (0, 0, 0)
         assert policy.drain() == []
-        for group in self.groups:
-            assert group.forming is None
-            assert group.waiting.rows == len(group.waiting) == 0
+        for queue in self.queues:
+            assert queue.forming is None
+            assert queue.waiting.rows == len(queue.waiting) == 0
         self.check_no_slot_was_lost()
 
     def all_home(self) -> None:
@@ -431,7 +436,7 @@ class PolicyMachine(RuleBasedStateMachine):
         if not self.alive():
             return
         usable = [slot for slot in self.desk.slots if slot.lane is None or lanes[slot.lane].alive]
-        fresh = Group()
+        fresh = Queue()
         for _ in usable:
             self.desk.submit(fresh, self.desk.capacity)
         assert fresh.waiting.rows == 0
@@ -470,13 +475,13 @@ class CrowdedMachine(PolicyMachine):
 
     @precondition(PolicyMachine.alive)
     @rule(
-        group=st.integers(0, len(COSTS) - 1),
+        queue=st.integers(0, len(COSTS) - 1),
         requests=st.lists(st.tuples(st.integers(1, LEVELS), st.integers(1, 5)), max_size=8),
         slack=st.sampled_from([math.inf, math.inf, 3 * MS, 30 * MS]),
     )
-    def rush(self, group: int, requests: list[tuple[int, int]], slack: float) -> None:
+    def rush(self, queue: int, requests: list[tuple[int, int]], slack: float) -> None:
         for level, rows in requests:
-            self.submit(group, rows, level, slack)
+            self.submit(queue, rows, level, slack)
 
 
 TestPolicy = PolicyMachine.TestCase

@@ -11,8 +11,8 @@ from statistics import fmean, median
 
 import pytest
 
-from tests.scheduler.harness import MS, Slot, linear
-from trtasync.scheduler import Batch, Group, LaneState, Policy, PolicyOptions, Ticket
+from tests.scheduler.harness import MS, Slot, asked, linear
+from trtasync.scheduler import Batch, LaneState, Policy, PolicyOptions, Queue
 
 LARGEST = 32
 CAPACITY = LARGEST / linear(LARGEST)
@@ -32,9 +32,9 @@ class Simulation:
         learns: it learns the batch times (otherwise it is eager: anything goes to a free lane).
         max_queue_delay: the option.
         speed: of each of two batches that run at once.
-        shares: of each group, its part of the load.
-        cost: t(b) of a group.
-        waits: per group, the answered requests' latencies.
+        shares: of each queue, its part of the load.
+        cost: t(b) of a queue.
+        waits: per queue, the answered requests' latencies.
     """
 
     rate: float
@@ -45,7 +45,7 @@ class Simulation:
     max_queue_delay: float = 0.0
     speed: float = BESIDE
     shares: Sequence[float] = (1.0,)
-    cost: Callable[[int, int], float] = lambda group, rows: linear(rows)
+    cost: Callable[[int, int], float] = lambda queue, rows: linear(rows)
     seed: int = 1
     arrived: int = 0
     waits: list[list[float]] = field(default_factory=list)
@@ -60,9 +60,9 @@ class Simulation:
             max_queue_delay=self.max_queue_delay,
         )
         policy = Policy(options, states, [Slot() for _ in range(2 * self.lanes)])
-        groups = [Group(index) for index in range(len(self.shares))]
-        self.waits = [[] for _ in groups]
-        work: dict[Batch, float] = {}  # seconds of work left of what is running
+        queues = [Queue() for _ in self.shares]
+        self.waits = [[] for _ in queues]
+        work: dict[Batch[Slot], float] = {}  # seconds of work left of what is running
         now, arrival = 0.0, chance.expovariate(self.rate)
         while arrival < seconds or policy.queued or policy.in_flight:
             speed = 1.0 if len(work) < 2 else self.speed
@@ -75,29 +75,31 @@ class Simulation:
             now = then
             if first is not None and now == end:
                 del work[first]
-                self._answer(first, policy, now)
+                self._answer(first, queues.index(first.queue), policy, now)
             elif now == coming:
-                (group,) = chance.choices(groups, self.shares)
+                (queue,) = chance.choices(queues, self.shares)
                 deadline = now + self.patience if self.told else math.inf
-                policy.submit(Ticket(group, deadline=deadline, arrival=now))
+                request = asked(queue, deadline=deadline, arrival=now)
+                if not policy.hold(request):
+                    policy.place(request)
                 policy.placements.clear()
                 self.arrived += 1
                 arrival += chance.expovariate(self.rate)
             while (ready := policy.next_batch(now)) is not None:
-                work[ready] = self.cost(ready.group.layout, ready.run_rows)
+                work[ready] = self.cost(queues.index(ready.queue), ready.run_rows)
             policy.placements.clear()
         return self
 
-    def _answer(self, batch: Batch, policy: Policy, now: float) -> None:
-        for ticket in batch.entries:
+    def _answer(self, batch: Batch[Slot], queue: int, policy: Policy[Slot], now: float) -> None:
+        for request in batch.entries:
             # what was left out is computed after all, as nobody withdraws it here: too late
-            self.waits[batch.group.layout].append(now - ticket.arrival)
+            self.waits[queue].append(now - request.arrival)
         policy.finished(batch, now, now - batch.started if self.learns else None)
         batch.entries = []
 
     @property
     def all_waits(self) -> list[float]:
-        """Of all groups."""
+        """Of all queues."""
         return [wait for waits in self.waits for wait in waits]
 
     @property
@@ -194,10 +196,10 @@ def test_with_two_lanes_too() -> None:
     assert overload(1.3, lanes=2).in_time > 0.7
 
 
-# -- many groups ---------------------------------------------------------------------------------
+# -- many queues ---------------------------------------------------------------------------------
 
 
-def test_rows_over_many_groups() -> None:
+def test_rows_over_many_queues() -> None:
     shares = [1 / (rank + 1) for rank in range(20)]
     result = Simulation(rate=1000, shares=shares).run(4)
     assert len(result.all_waits) == result.arrived
@@ -207,7 +209,7 @@ def test_rows_over_many_groups() -> None:
 
 
 @pytest.mark.parametrize(("lanes", "load"), [(1, 0.9), (2, 1.0)])
-def test_a_rare_group_beside_one_that_keeps_the_device_busy(lanes: int, load: float) -> None:
+def test_a_rare_queue_beside_one_that_keeps_the_device_busy(lanes: int, load: float) -> None:
     result = Simulation(rate=load * CAPACITY, lanes=lanes, shares=(0.998, 0.002)).run(4)
     common, rare = result.waits
     assert len(rare) >= 30
@@ -217,7 +219,7 @@ def test_a_rare_group_beside_one_that_keeps_the_device_busy(lanes: int, load: fl
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_in_excess_every_group_waits_its_turn(lanes: int) -> None:
+def test_in_excess_every_queue_waits_its_turn(lanes: int) -> None:
     result = Simulation(rate=1.4 * CAPACITY, lanes=lanes, shares=(0.9, 0.09, 0.01)).run(2)
     common, *others = [fmean(waits) for waits in result.waits]
     assert common > 100 * MS
@@ -225,9 +227,9 @@ def test_in_excess_every_group_waits_its_turn(lanes: int) -> None:
     assert all(common / 2 < other <= common for other in others)
 
 
-def test_a_costly_group_is_served_in_its_turn_too() -> None:
-    def cost(group: int, rows: int) -> float:
-        return (10 if group else 1) * linear(rows)
+def test_a_costly_queue_is_served_in_its_turn_too() -> None:
+    def cost(queue: int, rows: int) -> float:
+        return (10 if queue else 1) * linear(rows)
 
     result = Simulation(rate=1000, shares=(0.8, 0.2), cost=cost).run(4)
     cheap, costly = result.waits

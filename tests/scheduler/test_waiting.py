@@ -8,83 +8,85 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trtasync.scheduler import Group, Ticket
-from trtasync.scheduler.waiting import AGEING, WaitingLine, urgency
-from trtasync.scheduler.work import DEFAULT_LEVEL, LEVELS
+from tests.scheduler.harness import asked
+from trtasync.scheduler import Queue, Request
+from trtasync.scheduler.queues import AGEING, WaitingLine, urgency
+from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
+from trtasync.scheduler.states import OVER
 
-GROUP = Group()
+QUEUE = Queue()
 
 
-def ticket(
+def request(
     arrival: float = 0.0,
     level: int = DEFAULT_LEVEL,
     deadline: float = math.inf,
     rows: int = 1,
-) -> Ticket:
-    return Ticket(GROUP, rows, level, deadline, arrival)
+) -> Request:
+    return asked(QUEUE, rows, level, deadline, arrival)
 
 
-def order(*tickets: Ticket) -> list[int]:
-    """The indices of `tickets` in the order in which the line gives them."""
+def order(*requests: Request) -> list[int]:
+    """The indices of `requests` in the order in which the line gives them."""
     line = WaitingLine()
-    for one in tickets:
+    for one in requests:
         line.push(one)
     taken = []
     while line.head() is not None:
-        taken.append(tickets.index(line.pop()))
+        taken.append(requests.index(line.pop()))
     assert line.rows == len(line) == 0
     return taken
 
 
 def test_first_come_first_served() -> None:
-    assert order(*(ticket(arrival=0.001 * i) for i in range(20))) == list(range(20))
+    assert order(*(request(arrival=0.001 * i) for i in range(20))) == list(range(20))
 
 
 def test_same_instant_keeps_the_order_of_arrival() -> None:
-    assert order(*(ticket() for _ in range(20))) == list(range(20))
+    assert order(*(request() for _ in range(20))) == list(range(20))
 
 
 def test_plain_traffic_stays_out_of_the_heap() -> None:
     line = WaitingLine()
     for step in range(20):
-        line.push(ticket(arrival=float(step // 5)))
+        line.push(request(arrival=float(step // 5)))
     assert line._heap == []
 
 
 def test_strict_priority() -> None:
     levels = [5, 9, 1, 5, 2, 1]
-    assert order(*(ticket(level=level) for level in levels)) == [2, 5, 4, 0, 3, 1]
+    assert order(*(request(level=level) for level in levels)) == [2, 5, 4, 0, 3, 1]
 
 
 def test_earliest_deadline_first_inside_a_level() -> None:
     assert order(
-        ticket(deadline=3.0),
-        ticket(deadline=1.0),
-        ticket(),
-        ticket(deadline=2.0),
+        request(deadline=3.0),
+        request(deadline=1.0),
+        request(),
+        request(deadline=2.0),
     ) == [1, 3, 0, 2]
 
 
 def test_a_deadline_does_not_beat_a_better_level() -> None:
-    assert order(ticket(deadline=0.001), ticket(level=DEFAULT_LEVEL - 1)) == [1, 0]
+    assert order(request(deadline=0.001), request(level=DEFAULT_LEVEL - 1)) == [1, 0]
 
 
 @pytest.mark.parametrize("levels", range(1, LEVELS))
 def test_waiting_lifts_by_one_level_per_ageing(levels: int) -> None:
-    old = ticket(level=1 + levels)
-    just_before = ticket(arrival=levels * AGEING - 0.1, level=1)
-    just_after = ticket(arrival=levels * AGEING + 0.1, level=1)
+    old = request(level=1 + levels)
+    just_before = request(arrival=levels * AGEING - 0.1, level=1)
+    just_after = request(arrival=levels * AGEING + 0.1, level=1)
     assert order(just_before, just_after, old) == [0, 2, 1]
 
 
 def test_urgent_requests_cannot_starve_one_without_deadline() -> None:
     line = WaitingLine()
-    patient = ticket()
+    patient = request()
     line.push(patient)
     # every 10 ms comes one that is due in 20 ms, and one is taken: the line never gets empty
     for step in count():
         now = 0.01 * step
-        line.push(ticket(arrival=now, deadline=now + 0.02))
+        line.push(request(arrival=now, deadline=now + 0.02))
         if line.pop() is patient:
             break
         assert now < 2 * AGEING
@@ -93,10 +95,10 @@ def test_urgent_requests_cannot_starve_one_without_deadline() -> None:
 
 def test_a_line_of_better_levels_cannot_starve_a_worse_one_for_ever() -> None:
     line = WaitingLine()
-    patient = ticket(level=LEVELS)
+    patient = request(level=LEVELS)
     line.push(patient)
     for step in count():
-        line.push(ticket(arrival=0.1 * step, level=1))
+        line.push(request(arrival=0.1 * step, level=1))
         if line.pop() is patient:
             break
         assert 0.1 * step <= LEVELS * AGEING
@@ -112,7 +114,7 @@ def test_urgency_is_never_later_than_the_ageing_horizon(
 
 def test_partly_placed_head_keeps_its_place_and_counts_what_is_left() -> None:
     line = WaitingLine()
-    big, next_one = ticket(rows=5), ticket(arrival=1.0)
+    big, next_one = request(rows=5), request(arrival=1.0)
     line.push(big)
     line.push(next_one)
     assert line.rows == 6
@@ -127,11 +129,11 @@ def test_partly_placed_head_keeps_its_place_and_counts_what_is_left() -> None:
 
 def test_withdrawing_leaves_nothing_behind() -> None:
     line = WaitingLine()
-    tickets = [ticket(arrival=float(i), level=1 + i % LEVELS) for i in range(1000)]
-    for one in tickets:
+    requests = [request(arrival=float(i), level=1 + i % LEVELS) for i in range(1000)]
+    for one in requests:
         line.push(one)
-    for alive, one in zip(range(999, -1, -1), tickets, strict=True):
-        one.gone = True
+    for alive, one in zip(range(999, -1, -1), requests, strict=True):
+        one.state = OVER
         line.withdraw(one)
         assert len(line) == line.rows == alive
         # withdrawn ones kept are never more than the rest: no pile of dead requests
@@ -151,24 +153,24 @@ class CountingLine(WaitingLine):
 
 def test_withdrawing_is_constant_amortised() -> None:
     line = CountingLine()
-    tickets = [ticket(arrival=float(i)) for i in range(4096)]
-    for one in tickets:
+    requests = [request(arrival=float(i)) for i in range(4096)]
+    for one in requests:
         line.push(one)
-    for one in reversed(tickets):
-        one.gone = True
+    for one in reversed(requests):
+        one.state = OVER
         line.withdraw(one)
-    assert 0 < line.looked_at <= 3 * len(tickets)
+    assert 0 < line.looked_at <= 3 * len(requests)
 
 
 def test_drain_takes_everything_that_is_not_withdrawn() -> None:
     line = WaitingLine()
-    tickets = [ticket(arrival=float(-i)) for i in range(10)]
-    for one in tickets:
+    requests = [request(arrival=float(-i)) for i in range(10)]
+    for one in requests:
         line.push(one)
-    tickets[3].gone = True
-    line.withdraw(tickets[3])
-    expected = {id(one) for one in tickets if one is not tickets[3]}
-    assert {id(one) for one in line.tickets()} == expected
+    requests[3].state = OVER
+    line.withdraw(requests[3])
+    expected = {id(one) for one in requests if one is not requests[3]}
+    assert {id(one) for one in line.entries()} == expected
     assert {id(one) for one in line.drain()} == expected
     assert line.head() is None
     assert line.rows == len(line) == 0
@@ -178,18 +180,18 @@ def test_drain_takes_everything_that_is_not_withdrawn() -> None:
 class NaiveLine:
     """A list that is sorted whenever somebody looks."""
 
-    items: list[tuple[float, int, Ticket]] = field(default_factory=list)
+    items: list[tuple[float, int, Request]] = field(default_factory=list)
     pushed: int = 0
 
-    def push(self, one: Ticket) -> None:
+    def push(self, one: Request) -> None:
         key = one.level * AGEING + min(one.deadline, one.arrival + AGEING)
         self.items.append((key, self.pushed, one))
         self.pushed += 1
 
-    def tickets(self) -> list[Ticket]:
+    def requests(self) -> list[Request]:
         return [item[2] for item in sorted(self.items, key=lambda item: item[:2])]
 
-    def remove(self, one: Ticket) -> None:
+    def remove(self, one: Request) -> None:
         self.items = [item for item in self.items if item[2] is not one]
 
 
@@ -212,10 +214,10 @@ def test_the_line_behaves_like_a_sorted_list(steps: list[Step]) -> None:
     now = 0.0
     for action, passed, level, slack, number in steps:
         now += passed
-        expected = naive.tickets()
+        expected = naive.requests()
         if action == "push":
             deadline = math.inf if slack is None else now + slack
-            one = ticket(now, level, deadline, number)
+            one = request(now, level, deadline, number)
             line.push(one)
             naive.push(one)
         elif action == "pop" and expected:
@@ -227,13 +229,13 @@ def test_the_line_behaves_like_a_sorted_list(steps: list[Step]) -> None:
             line.took(1)
         elif action == "withdraw" and expected:
             one = expected[number % len(expected)]
-            one.gone = True
+            one.state = OVER
             line.withdraw(one)
             naive.remove(one)
         elif action == "sweep":
             line.sweep()
-        left = naive.tickets()
+        left = naive.requests()
         assert len(line) == len(left)
         assert line.rows == sum(one.rows - one.placed for one in left)
         assert line.head() is (left[0] if left else None)
-        assert {id(one) for one in line.tickets()} == {id(one) for one in left}
+        assert {id(one) for one in line.entries()} == {id(one) for one in left}

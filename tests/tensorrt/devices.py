@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.doubles import Installed
-from tests.doubles import cuda_runtime as cuda
-from tests.doubles.kernels import view
-from tests.helpers import Array
+from support.doubles import Installed
+from support.doubles import cuda_runtime as cuda
+from support.doubles.kernels import view
+from support.helpers import Array
 from trtasync.runtimes.cuda import dlpack
 
 CUDA: Any = cuda

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from anyio.lowlevel import checkpoint
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.helpers import Array, until
+from support import doubles
+from support.doubles import Installed, models
+from support.helpers import Array, until
 from trtasync import Engine, open_engine
 from trtasync.runtimes.tensorrt.lane import DEPTH, SLOTS
 
@@ -74,3 +74,20 @@ def release(gpu: Installed) -> None:
     with world.condition:
         world._held = False
         world.condition.notify_all()
+
+
+def masked() -> models.Model:
+    """ids[n, length], mask[n, length] -> y[n, 1], like a text encoder: one length for both."""
+
+    def one_length(shapes: dict[str, models.Shape]) -> models.Shape:
+        if shapes["ids"] != shapes["mask"]:
+            raise RuntimeError("the network adds a mask to scores of another shape")
+        return shapes["ids"][0], 1
+
+    def sums(ids: Array, mask: Array) -> Array:
+        return np.asarray((ids * mask).sum(axis=1, keepdims=True))
+
+    range_ = ((1, 1), (4, 32), (4, 64))
+    inputs = [tensor(name, (-1, -1), range_, dtype=np.int64) for name in ("ids", "mask")]
+    y = tensor("y", (-1, 1), dtype=np.int64, infer=one_length)
+    return models.Model("masked", inputs, [y], models.host_kernel(sums))

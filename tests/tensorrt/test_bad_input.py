@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.doubles import models
-from tests.helpers import check_at_rest, row, rows, same
-from tests.helpers import tensor as spec
+from support.doubles import models
+from support.helpers import check_at_rest, row, rows, same
+from support.helpers import tensor as spec
 from tests.tensorrt.devices import Dlpack
 from tests.tensorrt.support import double, engine_on, lines
 from trtasync import Engine, InvalidInput, open_engine

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.backend_contract import PROMISES, Case
-from tests.doubles import models
-from tests.helpers import Array, row
+from support import doubles
+from support.doubles import models
+from support.helpers import Array, row
+from tests.runtimes.backend_contract import PROMISES, Case
 from tests.tensorrt.support import double, tensor, write
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt import TensorRTBackend, TensorRTOptions, load

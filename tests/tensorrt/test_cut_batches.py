@@ -7,12 +7,11 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.doubles import models
-from tests.doubles.kernels import view
-from tests.helpers import Array, same, until
+from support.doubles import models
+from support.doubles.kernels import view
+from support.helpers import Array, same, until
 from tests.tensorrt.support import engine_on, tensor
 from trtasync import Engine
-from trtasync.core.lanes import Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -35,32 +34,32 @@ def asked(value: float, rows: int) -> dict[str, Array]:
 
 def teach(engine: Engine) -> None:
     """Let the engine believe that batches take (1 + 0.1 n) ms."""
-    form, _ = engine._reader.read(asked(0, 1))
+    signature, _ = engine._reader.read(asked(0, 1))
     for _ in range(8):
         for size in SIZES:
-            form.group.cost.learn(size, (1 + 0.1 * size) * 1e-3, 0.0)
+            signature.queue.cost.learn(size, (1 + 0.1 * size) * 1e-3, 0.0)
 
 
 async def test_its_padding_is_not_written_to_the_rest_of_it_on_the_device(tmp_path: Path) -> None:
     async with engine_on(tmp_path, pair(), max_batch_size=32, streams=2) as (engine, _):
         teach(engine)
-        dispatcher = engine._dispatcher
-        launch = dispatcher._start
+        pump = engine._core.pump
+        launch = pump._launch
         held: list[Any] = []
 
-        def late(batch: Any) -> Outcome | None:
+        def late(batch: Any) -> bool:
             if held:
                 return launch(batch)
             held.append(batch)  # as when a copy thread is still at work for it
-            return None
+            return False
 
-        dispatcher._start = late  # type: ignore[method-assign]
+        pump._launch = late  # type: ignore[method-assign]  # the first batch waits
         answers: dict[int, Any] = {}
 
         async def ask(value: int, rows: int) -> None:
             answers[value] = await engine.infer(asked(value, rows), outputs="device")
 
-        policy = dispatcher.policy
+        policy = engine._core.policy
         choose = policy.next_batch
         policy.next_batch = lambda now: None  # type: ignore[method-assign]  # until both are in
         async with anyio.create_task_group() as tasks:
@@ -69,7 +68,7 @@ async def test_its_padding_is_not_written_to_the_rest_of_it_on_the_device(tmp_pa
             tasks.start_soon(ask, 7, SECOND)
             await until(lambda: policy.queued == FIRST + SECOND)
             policy.next_batch = choose  # type: ignore[method-assign]
-            dispatcher.loop.ring()
+            engine._core.loop.wake()
             await until(lambda: 7 in answers)
             assert held[0].size == FIRST
             second = answers[7]["y"]

@@ -12,11 +12,11 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import cuda_runtime as cuda
-from tests.doubles import models
-from tests.doubles.kernels import view
-from tests.helpers import (
+from support import doubles
+from support.doubles import cuda_runtime as cuda
+from support.doubles import models
+from support.doubles.kernels import view
+from support.helpers import (
     MODELS,
     Array,
     Caller,
@@ -29,9 +29,10 @@ from tests.helpers import (
     submit,
     until,
 )
-from tests.tensorrt.devices import KINDS, Dlpack, Interface, OnDevice, Producer, called
+from tests.tensorrt.devices import KINDS, Dlpack, Interface, Producer, called
 from tests.tensorrt.support import FILLERS, double, engine_on, lines, release, tensor, write
 from trtasync import Cut, InvalidInput, Pad, open_engine
+from trtasync.requests.array_types import ArrayOnDevice
 from trtasync.runtimes.cuda import DeviceArray, dlpack
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.anyio
 BOTH = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
-def content(array: DeviceArray) -> Array:
+def content(array: ArrayOnDevice) -> Array:
     """What lies in an answer's memory."""
     found: Array = view(array.address, array.shape, array.dtype).copy()
     return found
@@ -51,7 +52,7 @@ def content(array: DeviceArray) -> Array:
 @BOTH
 @pytest.mark.parametrize("graphs", [True, False])
 async def test_one_row_rows_and_split_requests(
-    tmp_path: Path, kind: type[OnDevice], graphs: bool
+    tmp_path: Path, kind: type[Dlpack | Interface], graphs: bool
 ) -> None:
     async with engine_on(tmp_path, graphs=graphs) as (engine, _):
         for values in (row(3), rows([1]), rows([1, 2, 3]), rows(range(8)), rows(range(21))):
@@ -61,7 +62,7 @@ async def test_one_row_rows_and_split_requests(
 
 
 @BOTH
-async def test_large_rows(tmp_path: Path, kind: type[OnDevice]) -> None:
+async def test_large_rows(tmp_path: Path, kind: type[Dlpack | Interface]) -> None:
     model = models.elementwise(double, width=6 * 1024, name="wide")
     async with engine_on(tmp_path, model) as (engine, _):
         values = np.arange(3 * 6 * 1024, dtype=np.float32).reshape(3, -1)
@@ -72,7 +73,7 @@ async def test_large_rows(tmp_path: Path, kind: type[OnDevice]) -> None:
 @BOTH
 @pytest.mark.parametrize("graphs", [True, False])
 async def test_the_copy_waits_for_the_stream_that_makes_the_array(
-    tmp_path: Path, kind: type[OnDevice], graphs: bool
+    tmp_path: Path, kind: type[Dlpack | Interface], graphs: bool
 ) -> None:
     async with engine_on(tmp_path, graphs=graphs) as (engine, gpu):
         with closing(Producer(gpu)) as producer, closing(kind(row(1), producer=producer)) as array:
@@ -87,7 +88,7 @@ async def test_the_copy_waits_for_the_stream_that_makes_the_array(
 
 @BOTH
 async def test_device_rows_and_host_rows_share_a_batch(
-    tmp_path: Path, kind: type[OnDevice]
+    tmp_path: Path, kind: type[Dlpack | Interface]
 ) -> None:
     async with engine_on(tmp_path, streams=1) as (engine, gpu):
         with ExitStack() as stack, gpu.world.held():
@@ -128,7 +129,7 @@ async def _blocked(tasks: Any, engine: Any) -> list[Caller]:
 @BOTH
 @pytest.mark.parametrize("later", ["in-one", "row-by-row"])
 async def test_a_cancelled_device_row_does_not_write_over_who_got_its_place(
-    tmp_path: Path, kind: type[OnDevice], later: str
+    tmp_path: Path, kind: type[Dlpack | Interface], later: str
 ) -> None:
     async with engine_on(tmp_path, streams=1, max_batch_size=4) as (engine, gpu):
         with closing(kind(rows([50, 51, 52]))) as array, gpu.world.held():
@@ -150,7 +151,7 @@ async def test_a_cancelled_device_row_does_not_write_over_who_got_its_place(
 
 @BOTH
 async def test_cancelled_rows_are_closed_up_with_device_rows_among_them(
-    tmp_path: Path, kind: type[OnDevice]
+    tmp_path: Path, kind: type[Dlpack | Interface]
 ) -> None:
     async with engine_on(tmp_path, streams=1, max_batch_size=4) as (engine, gpu):
         with ExitStack() as stack, gpu.world.held():
@@ -196,7 +197,7 @@ async def test_mixed_host_and_device_requests_with_random_cancellation(
 
 @BOTH
 async def test_an_array_is_kept_until_it_was_copied_even_if_its_caller_left(
-    tmp_path: Path, kind: type[OnDevice]
+    tmp_path: Path, kind: type[Dlpack | Interface]
 ) -> None:
     async with engine_on(tmp_path) as (engine, gpu):
         array: Any = kind(row(1))
@@ -223,7 +224,7 @@ def _free(address: int) -> None:
 
 @BOTH
 async def test_a_device_array_of_another_dtype_is_refused(
-    tmp_path: Path, kind: type[OnDevice]
+    tmp_path: Path, kind: type[Dlpack | Interface]
 ) -> None:
     async with engine_on(tmp_path) as (engine, _):
         with (
@@ -336,7 +337,7 @@ async def test_answers_on_the_device_and_in_host_memory_share_a_batch(tmp_path: 
         answers: dict[int, Any] = {}
 
         async def ask(number: int) -> None:
-            where = "device" if number % 2 else "host"
+            where: Any = "device" if number % 2 else "host"
             answers[number] = await engine.infer(row(number), outputs=where)
 
         with gpu.world.held():
@@ -451,7 +452,7 @@ async def test_device_answers_are_refused_where_they_cannot_be(tmp_path: Path) -
         whole = await engine.infer(row(1, 8), outputs="device")
         assert same(content(whole), row(3, 8))
         with pytest.raises(InvalidInput, match="must be 'host' or 'device', not 'gpu'"):
-            await engine.infer(row(1), outputs="gpu")
+            await engine.infer(row(1), outputs="gpu")  # type: ignore[call-overload]  # the point
         del whole
     async with engine_on(tmp_path, gpus=2, devices=[0, 1]) as (engine, _):
         with pytest.raises(InvalidInput, match="needs an engine on one GPU"):

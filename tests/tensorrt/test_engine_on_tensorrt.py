@@ -9,9 +9,9 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from tests.doubles import models
-from tests.helpers import Array, Caller, check_at_rest, ended, row, rows, same, start
-from tests.tensorrt.support import double, engine_on, lines, release, tensor
+from support.doubles import models
+from support.helpers import Caller, check_at_rest, ended, row, rows, same, start
+from tests.tensorrt.support import double, engine_on, lines, masked, release, tensor
 from trtasync import Cut, InvalidInput, Pad, RequestTooLarge
 
 pytestmark = pytest.mark.anyio
@@ -117,23 +117,6 @@ async def test_the_sizes_of_padding_are_kept_warm(tmp_path: Path) -> None:
         for length in (3, 20, 50, 64, 32, 8):
             await engine.infer(np.zeros(length, np.float32))
         assert gpu.context_calls["set_input_shape"] == before
-
-
-def masked() -> models.Model:
-    """ids[n, length], mask[n, length] -> y[n, 1], like a text encoder: one length for both."""
-
-    def one_length(shapes: dict[str, models.Shape]) -> models.Shape:
-        if shapes["ids"] != shapes["mask"]:
-            raise RuntimeError("the network adds a mask to scores of another shape")
-        return shapes["ids"][0], 1
-
-    def sums(ids: Array, mask: Array) -> Array:
-        return np.asarray((ids * mask).sum(axis=1, keepdims=True))
-
-    range_ = ((1, 1), (4, 32), (4, 64))
-    inputs = [tensor(name, (-1, -1), range_, dtype=np.int64) for name in ("ids", "mask")]
-    y = tensor("y", (-1, 1), dtype=np.int64, infer=one_length)
-    return models.Model("masked", inputs, [y], models.host_kernel(sums))
 
 
 async def test_inputs_padded_to_the_same_sizes_are_kept_warm_together(tmp_path: Path) -> None:

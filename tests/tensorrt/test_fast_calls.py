@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests import doubles
-from tests.doubles import cuda_runtime
+from support import doubles
+from support.doubles import cuda_runtime
 from trtasync.runtimes.cuda import find_device
 from trtasync.runtimes.cuda.fast import fast_calls
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.helpers import same
+from support import doubles
+from support.doubles import Installed, models
+from support.helpers import same
 from tests.tensorrt.support import double, write
 from trtasync.requests.reader import RequestReader
 from trtasync.runtimes import OpenLane
@@ -31,11 +31,11 @@ class Opened:
 
     def run(self, lane: int, slot: Any, x: Any) -> Any:
         """Stage rows, run them on a lane; gives its answer."""
-        form, arrays = self._reader.read(x)
-        slot.bind(form.group).write(0, len(x), arrays)
+        signature, arrays = self._reader.read(x)
+        slot.bind(signature.queue).write(0, len(x), arrays)
         rows = next(size for size in (1, 2, 4) if size >= len(x))
         there = threading.Event()
-        if not slot.staged(there.set):  # a copy thread is at it
+        if slot.copies is not None and not slot.copies.done(there.set):  # a copy thread is at it
             assert there.wait(10)
         slot.pad(len(x), rows)
         self.lanes[lane].lane.launch(slot, rows)

@@ -7,8 +7,8 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.doubles import Installed, models
-from tests.helpers import Array, ended, row, rows, same, start, submit, until
+from support.doubles import Installed, models
+from support.helpers import Array, ended, row, rows, same, start, submit, until
 from tests.tensorrt.support import double, engine_on, lines, release, tensor
 from trtasync import Cut, Engine, InvalidInput, Pad
 
@@ -127,7 +127,7 @@ async def test_a_refusal_in_the_middle_of_a_capture_leaves_no_stale_graph(tmp_pa
     kernel = models.host_kernel(double)
 
     def run(context: Any, stream: int) -> bool:
-        from tests.doubles import world
+        from support.doubles import world
 
         recording = world.current().streams[stream].recording
         if recording is not None and context._shapes["x"][0] == 4:

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.doubles import tensorrt as trt
-from tests.helpers import Array, row, same, until
+from support import doubles
+from support.doubles import Installed, models
+from support.doubles import tensorrt as trt
+from support.helpers import Array, row, same, until
 from tests.tensorrt.devices import Dlpack, Producer, called
 from tests.tensorrt.support import double, engine_on, lines, write
 from trtasync import Engine, open_engine
+from trtasync.core.completion import LARGE_ANSWER_BYTES
 from trtasync.memory.staging import Copies, CopyThreads
-from trtasync.requests.answers import LARGE_ANSWER_BYTES
+from trtasync.runtimes import Slot
 from trtasync.runtimes.cuda import Device, Event, OutputPool
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.lane import SLOTS, TensorRTLane
@@ -376,7 +377,9 @@ def _bind_without_waiting(patch: pytest.MonkeyPatch) -> None:
 def _use_lent_slots_again(patch: pytest.MonkeyPatch) -> None:
     real = Policy.finished
 
-    def finished(policy: Policy, batch: Any, now: float, seconds: Any, lent: bool = False) -> None:
+    def finished(
+        policy: Policy[Slot], batch: Any, now: float, seconds: Any, lent: bool = False
+    ) -> None:
         real(policy, batch, now, seconds)
 
     patch.setattr(Policy, "finished", finished)

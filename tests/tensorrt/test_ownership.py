@@ -12,9 +12,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.helpers import (
+from support import doubles
+from support.doubles import Installed, models
+from support.helpers import (
     MODELS,
     Caller,
     check_at_rest,

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from anyio import to_thread
 
-from tests import doubles
-from tests.doubles import models
-from tests.doubles.trt_context import IExecutionContext
-from tests.helpers import Array, rows, same
-from tests.tensorrt.support import double, engine_on, tensor, write
-from tests.tensorrt.test_engine_on_tensorrt import masked
+from support import doubles
+from support.doubles import models
+from support.doubles.trt_context import IExecutionContext
+from support.helpers import Array, rows, same
+from tests.tensorrt.support import double, engine_on, masked, tensor, write
 from trtasync import InferenceError, InvalidInput, Pad, PlanError, open_engine
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import MODELS, row, rows, same
+from support import doubles
+from support.doubles import models
+from support.helpers import MODELS, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
 from trtasync import BackendUnavailable, CudaError, InvalidInput, PlanError, open_engine
 from trtasync.runtimes.plan_files import PlanFile

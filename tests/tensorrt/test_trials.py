@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import Installed, models
-from tests.helpers import Array, row, rows, same
+from support import doubles
+from support.doubles import Installed, models
+from support.helpers import Array, row, rows, same
 from tests.tensorrt.support import double, engine_on, lines, tensor, write
-from tests.tensorrt.test_arranged import recurrent, request, step
+from tests.tensorrt.voice import recurrent, request, step
 from trtasync import CudaError, InferenceError, InvalidInput, open_engine
 from trtasync.rows.check import check
 from trtasync.runtimes.plan_files import PlanFile

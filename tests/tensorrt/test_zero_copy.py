@@ -10,9 +10,9 @@ import anyio
 import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import Array, ended, same, start
+from support import doubles
+from support.doubles import models
+from support.helpers import Array, ended, same, start
 from tests.tensorrt.support import double, engine_on, launched, release, until_launched, write
 from trtasync import Cut, Engine, InvalidInput, Pad, open_engine
 

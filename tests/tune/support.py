@@ -1,9 +1,13 @@
 """What the tests of tuning share: searches answered by formulas instead of machines."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
 
 from trtasync.measure.loads import Open
-from trtasync.tune import Config, Outcome, Probe, Search, Space
+from trtasync.tune import Aim, Config, Outcome, Probe, Search, Space
 from trtasync.tune.state import State
 
 COST = 2.0
@@ -82,3 +86,39 @@ def by_table(rates: Mapping[Config, float]) -> Measure:
         return failed() if rate is None else queue(rate)(probe)
 
     return measure
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    """Of one to a few hundred configurations, no two of which come to the same."""
+    batches = tuple(4 << bit for bit in range(draw(st.integers(1, 6))))
+    return Space(
+        streams=tuple(range(1, draw(st.integers(1, 6)) + 1)),
+        max_batch_size=batches,
+        buckets=draw(st.sampled_from([("any",), ("any", "powers"), ("powers", "coarse", "full")])),
+        graphs=draw(st.sampled_from([(None,), (True, False)])),
+        threads=draw(st.sampled_from([(None,), (None, 7)])),
+    )
+
+
+FACTS = {"model": "abc", "versions numpy": "2.0", "shapes": {"x": [1, 3]}}
+AIM = Aim(p99=0.020, budget=70)
+
+
+def state(path: Path | None, facts: Any = FACTS, **more: bool) -> State:
+    """A file that the user named."""
+    return State(path, facts, **{"fresh": False, "given": True, **more})
+
+
+def measure(probe: Probe) -> Outcome:
+    """Some configurations fail, the others differ."""
+    if probe.config.max_batch_size == 16:
+        return failed()
+    return queue(1000.0 * probe.config.streams + probe.config.max_batch_size)(probe)
+
+
+def whole_run(path: Path) -> tuple[Search, int]:
+    """A run to its end: (the search, how many were measured)."""
+    search = Search(SPACE, AIM, config())
+    with state(path) as kept:
+        return search, follow_with(kept, search, measure)

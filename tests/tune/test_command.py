@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import MODELS, heed_sigint
+from support import doubles
+from support.doubles import models
+from support.helpers import MODELS, heed_sigint
 from tests.rows.support import graph
 from tests.tensorrt.support import double, write
 from trtasync.cli import app

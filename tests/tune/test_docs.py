@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import MODELS
-from tests.test_examples import python_blocks
+from support.helpers import MODELS
+from tests.documents.running import python_blocks
 
 
 def test_the_code_runs(

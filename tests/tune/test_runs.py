@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import numpy as np
 import pytest
 
-from tests import doubles
-from tests.doubles import models
-from tests.helpers import MODELS
+from support import doubles
+from support.doubles import models
+from support.helpers import MODELS
 from tests.plans.support import GATHER
 from tests.tensorrt.support import double, write
 from trtasync import InferenceError, InvalidInput, PlanError, open_engine, tune
 from trtasync.measure import Inputs
 from trtasync.testing import ScriptedBackend
-from trtasync.tune.work import Workplace, tail
+from trtasync.tune.work import Workplace
 
 PAIR = MODELS / "digits_pair.onnx"
 QUICK: dict[str, Any] = {"seconds": 0.015, "warm_up": 0.005, "rounds": 2, "budget": 60.0}
@@ -303,15 +302,6 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             tune.run(path, quick(threads=[1]))
         with pytest.raises(InvalidInput, match="has to be kept"):
             tune.run(GATHER, quick(), cache=False)
-
-
-def test_the_tail_counts_who_had_no_answer() -> None:
-    latencies = np.arange(1, 101) / 100
-    assert tail(latencies, 0) == 0.99
-    assert tail(latencies, 1) == 1.0
-    assert tail(latencies, 2) is None
-    assert tail(latencies[:0], 0) is None
-    assert tail(latencies[:1], 0) == 0.01
 
 
 def test_no_thread_is_left() -> None:

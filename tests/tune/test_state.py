@@ -9,34 +9,22 @@ from typing import Any
 
 import pytest
 
-from tests.crowded import no_more_files
-from tests.tune.support import SPACE, config, failed, follow_with, outcome, queue
+from tests.opening.crowded import no_more_files
+from tests.tune.support import (
+    AIM,
+    FACTS,
+    SPACE,
+    config,
+    follow_with,
+    measure,
+    outcome,
+    state,
+    whole_run,
+)
 from trtasync import InvalidInput
 from trtasync.measure.loads import Closed, Open
-from trtasync.tune import Aim, Outcome, Probe, Search
-from trtasync.tune.state import DEATHS, State, default_path
-
-FACTS = {"model": "abc", "versions numpy": "2.0", "shapes": {"x": [1, 3]}}
-AIM = Aim(p99=0.020, budget=70)
-
-
-def state(path: Path | None, facts: Any = FACTS, **more: bool) -> State:
-    """A file that the user named."""
-    return State(path, facts, **{"fresh": False, "given": True, **more})
-
-
-def measure(probe: Probe) -> Outcome:
-    """Some configurations fail, the others differ."""
-    if probe.config.max_batch_size == 16:
-        return failed()
-    return queue(1000.0 * probe.config.streams + probe.config.max_batch_size)(probe)
-
-
-def whole_run(path: Path) -> tuple[Search, int]:
-    """A run to its end: (the search, how many were measured)."""
-    search = Search(SPACE, AIM, config())
-    with state(path) as kept:
-        return search, follow_with(kept, search, measure)
+from trtasync.tune import Aim, Probe, Search
+from trtasync.tune.state import DEATHS, default_path
 
 
 def test_killed_anywhere_it_goes_on(tmp_path: Path) -> None:

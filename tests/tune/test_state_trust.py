@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.tune.support import config, outcome
-from tests.tune.test_state import state, whole_run
+from tests.tune.support import config, outcome, state, whole_run
 from trtasync import InvalidInput
 from trtasync.measure.loads import Closed
 from trtasync.tune import Probe

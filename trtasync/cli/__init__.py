@@ -11,7 +11,7 @@ from trtasync.cli.check import check
 from trtasync.cli.inspect import inspect
 from trtasync.cli.tune import tune
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # `failures` prints one line, or with --debug a traceback
     help="Asynchronous batch inference on TensorRT. Exit codes: 0 done, 1 unexpected, 2 wrong "

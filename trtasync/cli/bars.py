@@ -23,11 +23,13 @@ class Bar:
     would leave an empty line."""
 
     def __init__(self, console: Console, shown: bool, *columns: ProgressColumn, refresh: bool):
-        """Args:
-        console: where to draw.
-        shown: False draws nothing.
-        columns: of each bar.
-        refresh: draw by themselves, ten times a second.
+        """Draw nothing before the context is entered.
+
+        Args:
+            console: where to draw.
+            shown: False draws nothing.
+            columns: of each bar.
+            refresh: draw by themselves, ten times a second.
         """
         self._progress = Progress(
             *columns,
@@ -55,9 +57,11 @@ class BuildBars(Bar):
     """A context manager, and the callback for `build_plan`. Called in the building threads."""
 
     def __init__(self, console: Console, shown: bool):
-        """Args:
-        console: where to draw.
-        shown: False draws nothing.
+        """Start without a bar: every phase of a build brings its own.
+
+        Args:
+            console: where to draw.
+            shown: False draws nothing.
         """
         description = TextColumn("{task.description}", markup=False)
         columns = description, BarColumn(), MofNCompleteColumn(), Elapsed()

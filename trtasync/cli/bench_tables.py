@@ -28,9 +28,11 @@ class SampleBar(Bar):
     """
 
     def __init__(self, console: Console, shown: bool):
-        """Args:
-        console: where to draw.
-        shown: False draws nothing.
+        """Make the bar, which says at first that the model is opened.
+
+        Args:
+            console: where to draw.
+            shown: False draws nothing.
         """
         columns = (
             TextColumn("{task.description}", markup=False),

@@ -31,9 +31,11 @@ class TuneBar(Bar):
     """
 
     def __init__(self, console: Console, shown: bool):
-        """Args:
-        console: where to draw.
-        shown: False draws nothing.
+        """Make the bar, which says at first that the model is opened.
+
+        Args:
+            console: where to draw.
+            shown: False draws nothing.
         """
         self._console = console
         self._shown = shown

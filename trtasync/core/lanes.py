@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
 from trtasync.requests.signature import Array
 from trtasync.runtimes import Lane, Slot, Times
+from trtasync.scheduler import LaneState
 from trtasync.system.threads import start_thread
 
 
@@ -119,6 +120,29 @@ def run_in_halves(
     halve(0, len(counts))
     outcome.pieces = pieces
     return outcome
+
+
+class Worker:
+    """A lane with its thread and its counts.
+
+    Attributes:
+        lane: what runs batches.
+        state: what the scheduler keeps of it.
+        thread: runs what takes long.
+        batches: that ended.
+        on_loop: of these, run on the event loop.
+        measured: of these, batches whose times were taken.
+        compute: seconds that these computed.
+    """
+
+    __slots__ = ("batches", "compute", "lane", "measured", "on_loop", "state", "thread")
+
+    def __init__(self, lane: Lane, state: LaneState, thread: "LaneThread"):
+        self.lane = lane
+        self.state = state
+        self.thread = thread
+        self.batches = self.on_loop = self.measured = 0
+        self.compute = 0.0
 
 
 class LaneThread:

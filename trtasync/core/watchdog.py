@@ -31,9 +31,11 @@ class WatchedLane:
     """
 
     def __init__(self, lane: Lane, timeout: float):
-        """Args:
-        lane: to be watched.
-        timeout: seconds that a run may take.
+        """Wrap a lane.
+
+        Args:
+            lane: to be watched.
+            timeout: seconds that a run may take.
         """
         self.device = lane.device
         self.depth = lane.depth
@@ -101,10 +103,12 @@ class Watchdog:
         lanes: Sequence[WatchedLane],
         lost: Callable[[int, DeviceLost], None],
     ):
-        """Args:
-        name: of the thread.
-        lanes: by index; at least one.
-        lost: called with a lane's index, once, when it cannot be used again. In this thread.
+        """Start the thread.
+
+        Args:
+            name: of the thread.
+            lanes: by index; at least one.
+            lost: called with a lane's index, once, when it cannot be used again. In this thread.
 
         Raises:
             NoThread: it cannot be started.

@@ -39,7 +39,12 @@ class OutputCheck:
         return self.health.output
 
     def problems(self, batching: Batching, tolerance: float) -> list[str]:
-        """What is not well, in clauses that name the output."""
+        """What is not well, in clauses that name the output.
+
+        Args:
+            batching: what was to be shown of the rows.
+            tolerance: the largest relative difference that passes.
+        """
         found = []
         rows, numbers, agreement = self.finding, self.health, self.agreement
         if rows is not None and rows.verdict not in _ENOUGH[batching]:

@@ -85,7 +85,7 @@ def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
     """The plan, if there is one, or the model; closed by `closing`.
 
     Raises:
-        whatever the backend's `load` raises.
+        TrtasyncError: as from the backend's `load`.
     """
     if target.plan is None:
         assert target.model is not None

@@ -27,8 +27,12 @@ class Future(Protocol):
 
 
 class EventLoop(Protocol):
-    """See the module's docstring. All but `ring_from_thread` are for the loop's own thread."""
+    """See the module's docstring. All but `wake_from_thread` are for the loop's own thread."""
 
+    callback: Callable[[], None]
+    """What `wake` runs; set by who wakes it."""
+    due: float
+    """The time set by `wake_at`."""
     future: Callable[[], Future]
     done_error: type[Exception]
     """What a future raises that is done already (asyncio's own class: importing asyncio takes a
@@ -39,19 +43,19 @@ class EventLoop(Protocol):
     Raises WrongLoop when the caller runs in another loop or thread."""
 
     def check(self) -> None:
-        """Raise WrongLoop unless a task of this loop is calling; `deadline` may see the thread
-        only, because it runs once a request and this once a loop iteration."""
+        """Raise WrongLoop unless this loop is running; `deadline` may see the thread only, because
+        it runs once a request and this once a turn of the loop."""
 
-    def ring(self) -> None:
-        """Run the callback once, after what is ready now."""
+    def wake(self) -> None:
+        """Run `callback` once, after what is ready now."""
 
-    def alarm(self, when: float) -> None:
+    def wake_at(self, when: float) -> None:
         """Ring at a time, instead of at the one set before; inf for never."""
 
-    def ring_from_thread(self) -> None:
+    def wake_from_thread(self) -> None:
         """`ring`, from any thread. Never blocks; does nothing when the loop is gone."""
 
-    def ring_last(self, callback: Callable[[], None]) -> bool:
+    def wake_last(self, callback: Callable[[], None]) -> bool:
         """Run another callback instead, from now on; False when the loop will run none. From any
         thread."""
 
@@ -62,12 +66,18 @@ class EventLoop(Protocol):
         """The error for a caller that this loop does not run."""
 
 
+def do_nothing() -> None:
+    """The callback of a loop that nobody wakes yet."""
+
+
 class Home:
     """The process, thread and loop that an engine was opened in."""
 
     def __init__(self, ended: Callable[[], bool]):
-        """Args:
-        ended: the loop will never run again.
+        """Remember the calling process and thread.
+
+        Args:
+            ended: the loop will never run again.
         """
         self._process = os.getpid()
         self._thread = threading.get_ident()

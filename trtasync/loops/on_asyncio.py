@@ -7,13 +7,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import anyio
 
 from trtasync.errors import WrongLoop
-from trtasync.loops.base import Future, Home
+from trtasync.loops.base import Future, Home, do_nothing
 
 _SCOPE_ATTRIBUTES = ("_cancel_called", "_deadline", "_parent_scope", "_shield")
 
@@ -86,90 +85,83 @@ def _task_scopes() -> Any:
     return table.data if known else None
 
 
-def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
-    """`loop.create_future`, without the Python frame that asyncio's own puts around it."""
-    if getattr(type(loop), "create_future", None) is asyncio.BaseEventLoop.create_future:
-        return partial(asyncio.Future, loop=loop)
-    return loop.create_future
-
-
 class AsyncioLoop:
     """See `EventLoop`."""
 
     done_error: type[Exception] = asyncio.InvalidStateError
 
-    def __init__(self, callback: Callable[[], None]):
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._callback = callback
-        self._rung = False
-        self._rung_from_thread = False
+        self.callback: Callable[[], None] = do_nothing
+        self._woken = False
+        self._woken_from_thread = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
+        self.due = math.inf
         self._closed = False
         # Whoever rings is a caller: what runs then must not see that caller's context variables.
         self._context = contextvars.Context()
-        self.wrong = Home(self._loop.is_closed).error
-        self.deadline = _deadline_reader(self._loop, self.wrong)
-        self.future = _future_maker(self._loop)
+        self.wrong: Callable[[], WrongLoop] = Home(self._loop.is_closed).error
+        self.deadline: Callable[[], float] = _deadline_reader(self._loop, self.wrong)
+        self.future: Callable[[], Future] = self._loop.create_future
         # uvloop's clock is the same one rounded down to a millisecond, read once an iteration.
         same_clock = abs(self._loop.time() - time.monotonic()) < 0.1
-        self.now = time.monotonic if same_clock else self._loop.time
+        self.now: Callable[[], float] = time.monotonic if same_clock else self._loop.time
 
     def check(self) -> None:
-        if threading.get_ident() != self._thread or asyncio.current_task(self._loop) is None:
+        # the running loop and not the current task: a protocol's callbacks run in none
+        if asyncio._get_running_loop() is not self._loop:
             raise self.wrong()
 
-    def ring(self) -> None:
-        if not self._rung and not self._closed:
+    def wake(self) -> None:
+        if not self._woken and not self._closed:
             self._loop.call_soon(self._fire, context=self._context)
-            self._rung = True
+            self._woken = True
 
     def _fire(self) -> None:
-        self._rung = False
+        self._woken = False
         if not self._closed:
-            self._callback()
+            self.callback()
 
-    def alarm(self, when: float) -> None:
-        if when == self._timer_at:
+    def wake_at(self, when: float) -> None:
+        if when == self.due:
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._timer_at = math.inf
+            self.due = math.inf
         if when < math.inf and not self._closed:
             self._timer = self._loop.call_at(when, self._alarmed, context=self._context)
-            self._timer_at = when
+            self.due = when
 
     def _alarmed(self) -> None:
         self._timer = None
-        self._timer_at = math.inf
-        self.ring()
+        self.due = math.inf
+        self.wake()
 
-    def ring_from_thread(self) -> None:
+    def wake_from_thread(self) -> None:
         # One wake-up for many completions; the flag is cleared before the callback looks at them.
-        if self._rung_from_thread:
+        if self._woken_from_thread:
             return
-        self._rung_from_thread = True
+        self._woken_from_thread = True
         try:
             self._loop.call_soon_threadsafe(self._fire_from_thread, context=self._context)
         except RuntimeError:
             self._closed = True  # the loop is closed: there is nobody left to tell
         except BaseException:
-            self._rung_from_thread = False  # the next one rings
+            self._woken_from_thread = False  # the next one rings
             raise
 
     def _fire_from_thread(self) -> None:
-        self._rung_from_thread = False
-        self.ring()
+        self._woken_from_thread = False
+        self.wake()
 
-    def ring_last(self, callback: Callable[[], None]) -> bool:
-        self._callback = callback
+    def wake_last(self, callback: Callable[[], None]) -> bool:
+        self.callback = callback
         if self._closed or not self._loop.is_running():
             return False
-        self.ring_from_thread()
+        self.wake_from_thread()
         return True
 
     def close(self) -> None:
-        self.alarm(math.inf)
+        self.wake_at(math.inf)
         self._closed = True

@@ -6,7 +6,8 @@ from typing import Any
 
 import trio
 
-from trtasync.loops.base import Future, Home
+from trtasync.errors import WrongLoop
+from trtasync.loops.base import Future, Home, do_nothing
 
 
 class AlreadyDone(Exception):
@@ -18,18 +19,18 @@ class TrioLoop:
 
     done_error: type[Exception] = AlreadyDone
 
-    def __init__(self, callback: Callable[[], None]):
-        self._callback = callback
-        self._rung = False
+    def __init__(self) -> None:
+        self.callback: Callable[[], None] = do_nothing
+        self._woken = False
         self._parked = False
         self._closed = False
         self._ended = False
-        self._when = math.inf
+        self.due = math.inf
         self._scope: trio.CancelScope | None = None
         self._token = trio.lowlevel.current_trio_token()
-        self.now = trio.current_time
-        self.wrong = Home(lambda: self._ended).error
-        self.deadline = self._deadline
+        self.now: Callable[[], float] = trio.current_time
+        self.wrong: Callable[[], WrongLoop] = Home(lambda: self._ended).error
+        self.deadline: Callable[[], float] = self._deadline
         self.future: Callable[[], Future] = _TrioFuture
         self._task = trio.lowlevel.spawn_system_task(self._serve, name="trtasync bell")
 
@@ -44,52 +45,52 @@ class TrioLoop:
     def check(self) -> None:
         self._deadline()
 
-    def ring(self) -> None:
-        self._rung = True
+    def wake(self) -> None:
+        self._woken = True
         if self._parked:
             self._parked = trio.lowlevel.reschedule(self._task) is not None
 
-    def alarm(self, when: float) -> None:
-        self._when = when
+    def wake_at(self, when: float) -> None:
+        self.due = when
         if self._parked and self._scope is not None:
             self._scope.deadline = when
 
-    def ring_from_thread(self) -> None:
+    def wake_from_thread(self) -> None:
         try:
-            self._token.run_sync_soon(self.ring, idempotent=True)
+            self._token.run_sync_soon(self.wake, idempotent=True)
         except trio.RunFinishedError:
             self._closed = True
 
-    def ring_last(self, callback: Callable[[], None]) -> bool:
-        self._callback = callback
-        self.ring_from_thread()
+    def wake_last(self, callback: Callable[[], None]) -> bool:
+        self.callback = callback
+        self.wake_from_thread()
         return not (self._closed or self._ended)
 
     def close(self) -> None:
         self._closed = True
-        self.ring()
+        self.wake()
 
     async def _serve(self) -> None:
         try:
             while not self._closed:
-                if self._rung:
+                if self._woken:
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 else:
                     await self._park()
                 if self._closed:
                     return
-                self._rung = False
-                self._callback()
+                self._woken = False
+                self.callback()
         except trio.Cancelled:
             self._ended = True  # trio ends its system tasks last
             raise
 
     async def _park(self) -> None:
-        with trio.CancelScope(deadline=self._when) as self._scope:
+        with trio.CancelScope(deadline=self.due) as self._scope:
             self._parked = True
             await trio.lowlevel.wait_task_rescheduled(self._unpark)
         if self._scope.cancelled_caught:
-            self._when = math.inf
+            self.due = math.inf
 
     def _unpark(self, _: Any) -> trio.lowlevel.Abort:
         self._parked = False

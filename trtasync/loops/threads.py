@@ -30,7 +30,8 @@ async def in_thread(
         interrupt: called on the loop when the waiting task is cancelled, to make the work end soon.
 
     Raises:
-        whatever `work` raises; the cancellation, after the work has ended; NoThread.
+        NoThread: there is no thread to be had.
+        BaseException: what `work` raised; the cancellation, after the work has ended.
     """
     outcome: list[tuple[bool, Any]] = []
     waiting: list[Future] = []
@@ -40,17 +41,18 @@ async def in_thread(
             if not future.done():
                 future.set_result(None)
 
-    bell = current_loop(wake)
+    loop = current_loop()
+    loop.callback = wake
 
     def run() -> None:
         try:
             outcome.append((True, work()))
         except BaseException as error:
             outcome.append((False, error))
-        bell.ring_from_thread()
+        loop.wake_from_thread()
 
     async def ended() -> None:
-        waiting[:] = [bell.future()]
+        waiting[:] = [loop.future()]
         if not outcome:
             await waiting[0]
 
@@ -71,7 +73,7 @@ async def in_thread(
                 with suppress(cancellation):
                     await ended()
     finally:
-        bell.close()
+        loop.close()
     thread.join()
     succeeded, value = outcome[0]
     try:

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from trtasync.measure.samples import Figures
+from trtasync.measure.statistics import Figures
+from trtasync.measure.window import timed
 from trtasync.memory.slots import Views
 from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import Lane, OpenLane
@@ -52,7 +53,7 @@ def fill(opened: OpenLane, layout: Layout, rows: int, requests: Sequence[Arrays]
     for slot in slots:
         write(slot.bind(layout), rows, requests)
         there = threading.Event()
-        if not slot.staged(there.set):
+        if slot.copies is not None and not slot.copies.done(there.set):
             there.wait(PATIENCE)
     return Filled(opened.lane, deque(slots), rows)
 
@@ -78,28 +79,19 @@ def measure(filled: Sequence[Filled], seconds: float) -> Figures:
     """
     free = [each for each in filled if each.lane.asynchronous]
     bound = [each for each in filled if not each.lane.asynchronous]
-    began, cpu = time.perf_counter(), time.process_time()
-    end = began + seconds
-    with ThreadPoolExecutor(len(bound) + 1) as pool:
-        running = [pool.submit(_run, each, end) for each in bound]
-        rows = _poll(free, end) if free else 0
-        rows += sum(each.result() for each in running)
-    passed, cpu = time.perf_counter() - began, time.process_time() - cpu
+
+    def run() -> int:
+        end = time.perf_counter() + seconds
+        with ThreadPoolExecutor(len(bound) + 1) as pool:
+            running = [pool.submit(_run, each, end) for each in bound]
+            rows = _poll(free, end) if free else 0
+            return rows + sum(each.result() for each in running)
+
+    found = timed("rows", run)
     for each in filled:
         for slot in each.slots:
             slot.let_go()
-    return figures(rows, passed, cpu)
-
-
-def figures(rows: int, seconds: float, cpu: float) -> Figures:
-    """What there is to say of rows that nobody asked for."""
-    return {
-        "rows": float(rows),
-        "seconds": seconds,
-        "rows_per_second": rows / seconds,
-        "cpu_cores": cpu / seconds,
-        "cpu_us": cpu / max(1, rows) * 1e6,
-    }
+    return found
 
 
 def _run(each: Filled, end: float) -> int:

@@ -8,7 +8,6 @@ omission).
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any, Protocol
 
 import anyio
@@ -16,10 +15,8 @@ import anyio.lowlevel
 
 from trtasync.errors import InferenceError, QueueFull
 from trtasync.loops import Starter, bare_tasks
-from trtasync.measure.loads import Closed, Times
-
-BEAT = 0.001
-"""Seconds between two beats of the heart, if nobody held the loop up."""
+from trtasync.measure.loads import Closed
+from trtasync.measure.statistics import Times
 
 CATCH_UP = 16
 """Requests that an open loop which has fallen behind starts per turn of the event loop. The engine
@@ -49,7 +46,6 @@ class Seen:
         refused: QueueFull in the window.
         failed: InferenceError in the window.
         missed: given up in the window, for the deadline.
-        beats: by how much each sleep of a millisecond in the window was too long.
         counting: the window is open.
         over: no further requests.
     """
@@ -57,7 +53,6 @@ class Seen:
     due: list[float] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
-    beats: list[float] = field(default_factory=list)
     refused: int = 0
     failed: int = 0
     missed: int = 0
@@ -79,11 +74,13 @@ class Driver:
         time: Clock,
         deadline: float | None = None,
     ):
-        """Args:
-        infer: an engine's.
-        requests: taken in turn.
-        time: the clock.
-        deadline: seconds that each caller waits at most; for ever without one.
+        """Prepare to ask; `closed` and `open` do.
+
+        Args:
+            infer: an engine's.
+            requests: taken in turn.
+            time: the clock.
+            deadline: seconds that each caller waits at most; for ever without one.
         """
         self._infer = infer
         self._requests = requests
@@ -110,8 +107,8 @@ class Driver:
     async def _caller(self, seen: Seen, request: Any) -> None:
         clock, infer, deadline = self._time.clock, self._infer, self._deadline
         due, done = seen.due, seen.done
+        start = clock()
         while not seen.over:
-            start = clock()
             try:
                 if deadline is None:
                     await infer(request)
@@ -119,9 +116,11 @@ class Driver:
                     await self._in_time(request, start)
             except (QueueFull, InferenceError, TimeoutError) as error:
                 await _lost(seen, error)
+                start = clock()
                 continue
             due.append(start)
-            done.append(clock())
+            start = clock()  # the answer is there, and the next request is called
+            done.append(start)
 
     async def _arrivals(self, seen: Seen, schedule: Times, start: Starter) -> None:
         time, requests = self._time, self._requests
@@ -162,7 +161,6 @@ async def _apply(begin: Callable[[Starter, Seen], None], window: Window) -> Seen
     seen = Seen()
     async with bare_tasks() as start:
         begin(start, seen)
-        start(_heart(seen))
         try:
             await window(seen)
         finally:
@@ -176,12 +174,3 @@ async def _lost(seen: Seen, error: Exception) -> None:
         seen.failed += isinstance(error, InferenceError)
         seen.missed += isinstance(error, TimeoutError)
     await anyio.lowlevel.checkpoint()  # `QueueFull` comes at once: others must get their turn
-
-
-async def _heart(seen: Seen) -> None:
-    """Note how late the loop wakes a task that slept, while the window is open."""
-    while not seen.over:
-        start = perf_counter()
-        await anyio.sleep(BEAT)
-        if seen.counting:
-            seen.beats.append(perf_counter() - start - BEAT)

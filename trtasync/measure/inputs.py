@@ -46,6 +46,9 @@ class Inputs:
     def make(self, specs: Sequence[TensorSpec]) -> list[Any]:
         """Requests for `Engine.infer`, all of the same shapes.
 
+        Args:
+            specs: the model's inputs.
+
         Raises:
             InvalidInput: a dynamic axis has no number, a name is unknown, the file does not fit.
         """

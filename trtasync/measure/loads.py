@@ -3,15 +3,14 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from trtasync.errors import InvalidInput
+from trtasync.measure.statistics import Times
 
-Times = npt.NDArray[np.float64]
 Arrivals = Literal["poisson", "constant"]
 N = TypeVar("N", int, float)
 
@@ -63,11 +62,17 @@ class Open:
         return f"{self.rate:.0%} of capacity" if self.relative else f"{self.rate:,.0f}/s"
 
     def at(self, capacity: float) -> float:
-        """Requests per second, given the capacity in requests per second."""
+        """Requests per second, given the `capacity`, also in requests per second."""
         return self.rate * capacity if self.relative else self.rate
 
     def schedule(self, rate: float, seconds: float, seed: int) -> Times:
-        """When requests are due: seconds from the start, ascending; all below `seconds`."""
+        """When requests are due: seconds from the start, ascending; all below `seconds`.
+
+        Args:
+            rate: requests per second.
+            seconds: how long they come.
+            seed: of the chance in Poisson arrivals.
+        """
         if self.arrivals == "constant":
             return np.arange(0.0, seconds, 1 / rate)
         chance = np.random.default_rng(seed)
@@ -77,6 +82,11 @@ class Open:
 
 
 Load = Closed | Open
+
+
+def as_json(load: Load) -> dict[str, Any]:
+    """Ready for `json.dumps`."""
+    return {"kind": "closed" if isinstance(load, Closed) else "open", **asdict(load)}
 
 
 def demand_positive(what: str, value: Any) -> None:

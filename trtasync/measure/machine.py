@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -11,45 +12,49 @@ from typing import Any
 from trtasync.runtimes import Backend
 from trtasync.system.cores import cores
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("trtasync", "numpy", "anyio", "uvloop", "trio", "onnxruntime", "cuda-bindings")
 
 
 def facts(backend: Backend) -> dict[str, Any]:
-    """Date, commit, hardware and versions, ready for JSON."""
-    gpus = list(getattr(backend, "gpus", ()))
-    hardware: dict[str, Any] = {
-        "cpu": _cpu(),
-        "cores": cores(),
-        "memory_gib": _memory_gib(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "gpus": gpus,
-    }
-    versions: dict[str, Any] = {"python": platform.python_version()}
-    versions |= {name: found for name in PACKAGES if (found := _version(name))}
+    """What a report says of a backend: date, commit, hardware and versions, ready for JSON."""
+    found = record(PACKAGES)
+    found["hardware"]["gpus"] = list(getattr(backend, "gpus", ()))
     if tensorrt := getattr(backend, "tensorrt", None):
-        versions["tensorrt"] = str(tensorrt)
+        found["versions"]["tensorrt"] = str(tensorrt)
+    return found
+
+
+def record(packages: Iterable[str]) -> dict[str, Any]:
+    """Date, commit, hardware and the versions of Python and of those packages that are there."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **_commit(),
-        "hardware": hardware,
-        "versions": versions,
+        "hardware": {
+            "cpu": _cpu(),
+            "cores": cores(),
+            "memory_gib": _memory_gib(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "versions": {"python": platform.python_version()}
+        | {name: found for name in packages if (found := _version(name))},
     }
 
 
 def _commit() -> dict[str, Any]:
-    """Of the checkout that this package lies in; nothing when it was installed from a wheel."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
+    """Of the checkout that this package lies in, results of benchmarks apart; nothing when it was
+    installed from a wheel."""
+    if not (ROOT / ".git").exists():
         return {"commit": None, "dirty": None}
-    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    head = _git("rev-parse", "--verify", "--quiet", "HEAD")
+    changes = _git("status", "--porcelain", "--", ".", ":!benchmarks/results")
     return {"commit": head or None, "dirty": None if changes is None else bool(changes)}
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -48,7 +48,7 @@ class Tap:
         self.backend = backend
         self.judgement = judgement
         self.lanes: Sequence[OpenLane] = ()
-        self.largest = 0
+        self.largest: int = 0
         self.layouts: list[Layout] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -93,7 +93,7 @@ async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Open
     """`open_engine(model, **options)`, with a tap between the engine and its backend.
 
     Raises:
-        whatever `open_engine` raises.
+        TrtasyncError: as from `open_engine`.
     """
     given = read_options(model, options)
     stop = threading.Event()

@@ -8,10 +8,11 @@ Elsewhere the loop's own sleep serves; the wait is part of every latency then.
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import anyio
 import anyio.lowlevel
@@ -26,7 +27,7 @@ _NONBLOCK, _MONOTONIC = 0o4000, 1
 class Pacer:
     """A context manager around one timer; `until` is called by one task at a time."""
 
-    clock = staticmethod(perf_counter)
+    clock: ClassVar[Callable[[], float]] = staticmethod(perf_counter)
 
     def __init__(self) -> None:
         self._timer = -1

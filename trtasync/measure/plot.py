@@ -1,5 +1,7 @@
 """A picture of a report: throughput against latency, and how latencies are distributed."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,34 @@ def check(path: Path) -> None:
 
 def plot(report: Report, path: Path) -> None:
     """Write the picture. See `check` for what it raises."""
+    with picture(path, f"{report.model} on {report.backend}", report.about) as (left, right):
+        points = [point for point in report.points if point.latency_curve]
+        _curves(left, points, report)
+        _distributions(right, points)
+
+
+@contextmanager
+def picture(
+    path: Path, subject: str, about: Mapping[str, Any], note: str = ""
+) -> Iterator[tuple[Any, Any]]:
+    """Two axes beside each other, to be drawn on; afterwards the file is written.
+
+    Args:
+        path: of the file.
+        subject: what was measured; stands above, with the machine.
+        about: of the report.
+        note: stands behind the machine.
+
+    Raises:
+        BackendUnavailable, InvalidInput: see `check`.
+    """
     check(path)
     figure = _figure()(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    points = [point for point in report.points if point.latency_curve]
-    _curves(left, points, report)
-    _distributions(right, points)
-    head(figure, f"{report.model} on {report.backend}: {_machine(report)}")
+    yield left, right
+    hardware = about["hardware"]
+    machine = ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
+    head(figure, f"{subject}: {machine}{note}")
     save(figure, path)
 
 
@@ -63,11 +86,6 @@ def _figure() -> Any:
             f"plots need matplotlib: pip install 'trtasync[plot]' ({error})."
         ) from error
     return Figure
-
-
-def _machine(report: Report) -> str:
-    hardware = report.about["hardware"]
-    return ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {hardware['cores']} cores"
 
 
 def _curves(axes: Any, points: list[Point], report: Report) -> None:

@@ -1,24 +1,22 @@
 """What a run found: medians and spreads per load, ratios within rounds, all of it as JSON."""
 
 import json
-import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from trtasync.measure.loads import Closed, Load, distinct
-from trtasync.measure.samples import Figures, Sample
+from trtasync.measure.loads import Load, as_json, distinct
+from trtasync.measure.samples import Sample
+from trtasync.measure.statistics import Figures, Spread, rounded, spread, spreads
 
 SCHEMA = 1
 """Raised when a name in the JSON changes its meaning or goes."""
 
 CURVE = np.concatenate([np.linspace(0, 0.98, 99), 1 - np.geomspace(0.01, 1e-4, 21), [1.0]])
 """Quantiles kept of every load's latencies: even ones, and a tail down to one in 10 000."""
-
-Spread = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Point:
     latency_curve: Sequence[tuple[float, float]]
 
     def median(self, figure: str) -> float | None:
-        """None where it was not measured."""
+        """The median of a `figure` over all rounds; None where it was not measured."""
         found = self.figures.get(figure)
         return None if found is None else found["median"]
 
@@ -100,13 +98,13 @@ class Report:
             "yardsticks": {
                 name: {
                     "figures": spreads(rounds),
-                    "samples": [_rounded(each) for each in rounds],
+                    "samples": [rounded(each) for each in rounds],
                 }
                 for name, rounds in self.yardsticks.items()
             },
             "ratios": self.ratios,
             "samples": [
-                {"load": sample.load.name, "round": sample.round, **_rounded(sample.figures)}
+                {"load": sample.load.name, "round": sample.round, **rounded(sample.figures)}
                 for sample in self.samples
             ],
         }
@@ -128,30 +126,10 @@ def _point(load: Load, samples: Sequence[Sample]) -> Point:
 
 
 def _point_json(point: Point) -> dict[str, Any]:
-    load = point.load
-    kind = "closed" if isinstance(load, Closed) else "open"
-    asked = {name: getattr(load, name) for name in load.__dataclass_fields__}
     return {
-        "name": load.name,
-        "load": {"kind": kind, **asked},
+        "name": point.load.name,
+        "load": as_json(point.load),
         "figures": dict(point.figures),
         "batch_sizes": {str(size): count for size, count in point.batch_sizes.items()},
         "latency_curve_us": [[round(q, 6), round(v, 2)] for q, v in point.latency_curve],
     }
-
-
-def spreads(rounds: Sequence[Figures]) -> dict[str, Spread]:
-    """Figure -> spread over the rounds that have it."""
-    names = dict.fromkeys(name for figures in rounds for name in figures)
-    return {name: spread(each[name] for each in rounds if name in each) for name in names}
-
-
-def spread(values: Iterable[float]) -> Spread:
-    """Median, smallest and largest, at five digits."""
-    found = sorted(values)
-    three = {"median": statistics.median(found), "min": found[0], "max": found[-1]}
-    return _rounded(three)
-
-
-def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.5g}") for name, value in figures.items()}

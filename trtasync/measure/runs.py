@@ -15,8 +15,10 @@ from trtasync.measure.machine import facts
 from trtasync.measure.opened import Opened, open_tapped
 from trtasync.measure.pacing import Pacer
 from trtasync.measure.report import Report
-from trtasync.measure.samples import Figures, Sample, Span, take
+from trtasync.measure.samples import Sample, take
 from trtasync.measure.settings import LOOPS, Loop, Progress, Settings
+from trtasync.measure.statistics import Figures
+from trtasync.measure.window import Span
 from trtasync.measure.yardsticks import Yardsticks
 
 T = TypeVar("T")
@@ -42,7 +44,7 @@ def run(
 
     Raises:
         InvalidInput: an option or setting makes no sense.
-        whatever `open_engine` and `Engine.infer` raise.
+        TrtasyncError: as from `open_engine` and `Engine.infer`.
     """
     return Benchmark(model, settings, progress=progress, **options).run()
 
@@ -53,7 +55,7 @@ def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
     Raises:
         InvalidInput: the loop is not installed.
         KeyboardInterrupt: Ctrl-C; alone, whatever task groups it went through.
-        whatever `main` raises.
+        BaseException: what `main` raised.
     """
     name, options = LOOPS[loop]
     try:

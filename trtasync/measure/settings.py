@@ -18,6 +18,12 @@ LOOPS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def demand_loop(loop: object) -> None:
+    """Raise InvalidInput unless it is the name of an event loop."""
+    if loop not in LOOPS:
+        raise InvalidInput(f"loop must be one of {list(LOOPS)}, not {loop!r}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A piece of news: what comes next. Told between samples only, never while one is taken.
@@ -69,8 +75,7 @@ class Settings:
         demand_positive("rounds", self.rounds)
         if self.deadline is not None and not self.deadline > 0:
             raise InvalidInput(f"the deadline must be above 0 s, not {self.deadline}.")
-        if self.loop not in LOOPS:
-            raise InvalidInput(f"loop must be one of {list(LOOPS)}, not {self.loop!r}.")
+        demand_loop(self.loop)
         relative = [load for load in self.loads if isinstance(load, Open) and load.relative]
         if relative and not any(isinstance(load, Closed) for load in self.loads):
             raise InvalidInput(

@@ -27,8 +27,10 @@ class Recorder:
     """Keeps the latest batches; pass it to `trtasync.engine.watch`."""
 
     def __init__(self, limit: int = MOST_REQUESTS):
-        """Args:
-        limit: requests kept.
+        """Begin with no batches.
+
+        Args:
+            limit: requests kept.
         """
         self.batches: deque[BatchRecord] = deque()
         self._limit = limit

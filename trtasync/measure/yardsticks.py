@@ -9,7 +9,8 @@ import numpy as np
 from trtasync.loops import in_thread
 from trtasync.measure import ceiling
 from trtasync.measure.opened import Opened
-from trtasync.measure.samples import Figures
+from trtasync.measure.statistics import Figures, tail
+from trtasync.measure.window import timed
 from trtasync.memory.slots import Views
 from trtasync.requests.signature import Layout
 
@@ -38,9 +39,11 @@ class Yardsticks:
     """
 
     def __init__(self, opened: Opened, requests: Sequence[Any]):
-        """Args:
-        opened: whose lanes; it has answered one of the requests.
-        requests: as for the engine.
+        """Learn which ones there are.
+
+        Args:
+            opened: whose lanes; it has answered one of the requests.
+            requests: as for the engine.
         """
         self._tap = opened.tap
         self._layout: Layout = opened.tap.layouts[-1]
@@ -84,14 +87,16 @@ def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -
     _rounds(streams, warm_up)
     for stream in streams:
         stream.times.clear()
-    began, cpu = time.perf_counter(), time.process_time()
-    _rounds(streams, seconds)
-    passed, cpu = time.perf_counter() - began, time.process_time() - cpu
-    rows = sum(len(stream.times) * stream.rows for stream in streams)
+
+    def run() -> int:
+        _rounds(streams, seconds)
+        return sum(len(stream.times) * stream.rows for stream in streams)
+
+    found = timed("rows", run)
     times = np.array([each for stream in streams for each in stream.times])
-    found = ceiling.figures(rows, passed, cpu)
-    found["latency_p50_us"] = _percentile(times.sum(axis=1), 50) * 1e6
-    found["compute_p50_us"] = _percentile(times[:, 1], 50) * 1e6
+    # trtexec's median is of the same kind (`sampleReporting.cpp`)
+    found["latency_p50_us"] = tail(np.sort(times.sum(axis=1)), 0.5) * 1e6
+    found["compute_p50_us"] = tail(np.sort(times[:, 1]), 0.5) * 1e6
     return found
 
 
@@ -104,10 +109,3 @@ def _rounds(streams: Sequence[InferenceStream], seconds: float) -> None:
             stream.sync()
     for stream in streams:
         stream.drain()
-
-
-def _percentile(seconds: Any, percent: float) -> float:
-    """trtexec's own: sorted, the value below which so many lie (`sampleReporting.cpp`)."""
-    ordered = np.sort(seconds)
-    excluded = int((1 - percent / 100) * len(ordered))
-    return float(ordered[max(len(ordered) - 1 - excluded, 0)])

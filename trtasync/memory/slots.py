@@ -60,7 +60,7 @@ class Views:
 
 
 class HostSlot:
-    """The input buffers of one batch, viewed through the layout of the group that forms in it.
+    """The input buffers of one batch, viewed through the layout of the queue that signatures in it.
 
     A slot belongs to one batch at a time, from the first row staged until the answers are out.
 
@@ -69,13 +69,18 @@ class HostSlot:
             device runs it. None: any lane of the backend does.
         views: of the current layout.
         outputs: what the last run produced, one array per output, rows first.
+        batch: the batch that it is turned to; set by who binds it.
+        holds_more: it holds memory that `let_go` may give up.
     """
 
     def __init__(self, spec: ModelSpec, capacity: int, lane: int | None = None):
-        """Args:
-        spec: the model.
-        capacity: rows (max_batch_size).
-        lane: index of the lane that it belongs to, None when any lane of the backend can run it.
+        """Start without memory: `bind` makes room for a layout.
+
+        Args:
+            spec: the model.
+            capacity: rows (max_batch_size).
+            lane: index of the lane that it belongs to; None when any lane of the backend may run
+                it.
         """
         self._inputs = spec.row_inputs
         self._capacity = capacity
@@ -87,6 +92,8 @@ class HostSlot:
         self.lane = lane
         self.views: Views | None = None
         self.outputs: list[Array] = []
+        self.batch: object = None
+        self.holds_more = True
         self._loans = 0
         self._home: Callable[[HostSlot], None] | None = None
         self._lock = threading.Lock()
@@ -99,7 +106,8 @@ class HostSlot:
 
     def bind(self, layout: Layout) -> Views:
         """Turn the (empty) slot to a layout; returns its views, which stage rows."""
-        self._settle()  # rows of callers who left may still be on their way
+        if self.copies is not None:  # rows of callers who left may still be on their way
+            self.copies.wait()
         views = self._known.get(layout)
         if views is None:
             views = self._view(layout)
@@ -107,10 +115,6 @@ class HostSlot:
                 self._known[layout] = views
         self.views = views
         return views
-
-    def staged(self, ring: Callable[[], None]) -> bool:
-        """True when every row written is there; otherwise `ring` is called (by any thread) then."""
-        return self.copies is None or self.copies.done(ring)
 
     def let_go(self) -> bool:
         """The batch has ended: forget what callers brought or take along. True if it holds much."""
@@ -161,6 +165,7 @@ class HostSlot:
         if self._held <= SPARE_BYTES:
             self._before = self._held or held
         self._held = held
+        self.holds_more = self.holds_more or held > SPARE_BYTES
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """Host memory has no such outputs: `Backend.device_outputs` refuses them before."""

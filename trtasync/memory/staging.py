@@ -40,8 +40,10 @@ class CopyThreads:
     """
 
     def __init__(self, threads: int):
-        """Args:
-        threads: how many; they start with the first copy.
+        """Start no thread yet.
+
+        Args:
+            threads: how many; they start with the first copy.
         """
         self._wanted = threads
         self._threads: list[threading.Thread] = []
@@ -92,9 +94,11 @@ class Copies:
     """The copies into one slot that are on their way. `start` is for the event loop's thread."""
 
     def __init__(self, threads: CopyThreads, inline_bytes: int):
-        """Args:
-        threads: who copies.
-        inline_bytes: requests up to this size are copied by the caller itself.
+        """Start with no copy under way.
+
+        Args:
+            threads: who copies.
+            inline_bytes: requests up to this size are copied by the caller itself.
         """
         self._threads = threads
         self._inline_bytes = inline_bytes

@@ -36,19 +36,19 @@ class Shapes:
 
     @classmethod
     def only(cls, shape: Sequence[int]) -> "Shapes":
-        """One shape and no other."""
+        """`shape` and no other."""
         dims = _dims(shape, "the shape")
         return cls(dims, dims, dims)
 
     def allows(self, numbers: Shape) -> bool:
-        """Every number lies within."""
+        """There is one of `numbers` per axis, and each lies within."""
         return len(numbers) == len(self.min) and all(
             low <= number <= high
             for low, number, high in zip(self.min, numbers, self.max, strict=True)
         )
 
     def distance(self, numbers: Shape) -> int:
-        """How far from `opt`: Triton's measure for the choice of a profile."""
+        """How far `numbers` are from `opt`: Triton's measure for the choice of a profile."""
         return sum(abs(number - best) for number, best in zip(numbers, self.opt, strict=True))
 
     def problem(self) -> str:
@@ -84,6 +84,9 @@ class Profile:
     trtexec's form `Profile.parse("x:1x3x224x224/16x3x224x224/64x3x224x224")`. Inputs left out are
     derived from the model. For a shape tensor the numbers are its values.
 
+    Attributes:
+        shapes: input name -> its shapes.
+
     Raises:
         InvalidInput: naming the input and the axis.
     """
@@ -108,13 +111,21 @@ class Profile:
     def parse(cls, text: str) -> "Profile":
         """Read `x:MIN/OPT/MAX,y:...`, where a shape is `1x3x224x224`, or `x:SHAPE` for one shape.
 
-        A name may be quoted, as in trtexec: `'input:0':1x3`; a quote in it is then written twice.
+        Args:
+            text: a name may be quoted, as in trtexec: `'input:0':1x3`; a quote in it is then
+                written twice.
         """
         return cls({name: _parse_shapes(name, dims) for name, dims in _specs(text)})
 
     @classmethod
     def parse_three(cls, least: str, best: str, most: str) -> "Profile":
-        """Read trtexec's `--minShapes`, `--optShapes` and `--maxShapes`."""
+        """Read three options of trtexec, which name the same inputs.
+
+        Args:
+            least: of `--minShapes`.
+            best: of `--optShapes`.
+            most: of `--maxShapes`.
+        """
         three = [dict(_specs(text)) for text in (least, best, most)]
         if len({frozenset(each) for each in three}) > 1:
             names = [sorted(each) for each in three]

@@ -117,7 +117,7 @@ class Pad:
             raise InvalidInput(f"Pad(outputs=...) must map output names to Cuts, not {cuts!r}.")
 
     def length(self, true: int) -> int | None:
-        """The padded length for a true length, or None when it is longer than every size."""
+        """The padded length for a `true` one; None when that is longer than every size."""
         if self.multiple_of is not None:
             return max(1, -(-true // self.multiple_of)) * self.multiple_of
         return next((size for size in self.sizes or () if size >= true), None)

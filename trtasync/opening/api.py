@@ -175,8 +175,10 @@ class Opening(AbstractAsyncContextManager[Engine, None]):
     """A model to be opened, by `async with` or by `await`; see `open_engine`."""
 
     def __init__(self, options: EngineOptions):
-        """Args:
-        options: checked.
+        """Open nothing yet.
+
+        Args:
+            options: checked.
         """
         self._options: EngineOptions | None = options
         self._engine: Engine | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans.order import Built
     from trtasync.plans.row_note import RowNote
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 _BACKEND_NAMES = ("spec", "admit", "default_batch_sizes", "open", "close")
 

@@ -31,7 +31,7 @@ from trtasync.plans.notes import UNREADABLE, read_note
 from trtasync.plans.paths import read_path
 from trtasync.system.trust import NotTrusted, Owner, close_to_others
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 FORMAT = 1
 """Part of every key: another number forgets all plans that were kept."""
@@ -140,12 +140,14 @@ class PlanCache:
     """
 
     def __init__(self, folder: Path, shared: Owner | None = None):
-        """Args:
-        folder: where.
-        shared: whose it is, for everybody to read; None for a cache of this user's own.
+        """Touch no file yet.
+
+        Args:
+            folder: where.
+            shared: whose it is, for everybody to read; None for a cache of this user's own.
         """
         self.folder = folder
-        self.owner = Owner.me() if shared is None else shared
+        self.owner: Owner = Owner.me() if shared is None else shared
         self.mode = PRIVATE if shared is None else 0o644
         self._folder_mode = 0o700 if shared is None else 0o755
         self._read_only = shared is not None and not shared.is_me

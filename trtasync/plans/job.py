@@ -25,16 +25,18 @@ from trtasync.runtimes.plan_files import PlanFile
 from trtasync.system.stopping import go_on
 from trtasync.system.trust import Owner
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 
 class Job:
     """Carries out an order."""
 
     def __init__(self, order: Order, stop: threading.Event):
-        """Args:
-        order: what to do.
-        stop: set to have it end at its next step, with `Stopped`.
+        """Build nothing yet: `run` does.
+
+        Args:
+            order: what to do.
+            stop: set to have it end at its next step, with `Stopped`.
         """
         self._order = order
         self._stop = stop

@@ -10,7 +10,7 @@ from trtasync.errors import BackendUnavailable
 from trtasync.plans.files import cannot_write, clear_the_way
 from trtasync.system.stopping import go_on
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 _PATIENCE = 0.2
 """Seconds between two looks at whether the wait was called off."""

@@ -71,8 +71,8 @@ class Phases:
         """
         self.device: Device = find_device(device)
         self.library: Library = library()
-        self.trt = cast(FullTensorRT, self.library.trt)
-        self.logger = self.library.logger
+        self.trt: FullTensorRT = cast(FullTensorRT, self.library.trt)
+        self.logger: Any = self.library.logger
         self._calibrates = False
         self._kept: list[object] = []  # what weights lie in: TensorRT reads them while it builds
 
@@ -119,6 +119,11 @@ class Phases:
     ) -> NetworkDefinition:
         """The network of an ONNX file; external weights are found beside it.
 
+        Args:
+            builder: of `builder`.
+            path: the file.
+            strongly_typed: as for `network`.
+
         Raises:
             BuildError: not ONNX, truncated, or with operators that TensorRT has not: every error
                 of the parser, with node, operator and reason.
@@ -130,7 +135,7 @@ class Phases:
     def network_of(
         self, builder: Builder, model: OnnxModel | FunctionModel, strongly_typed: bool
     ) -> NetworkDefinition:
-        """The network of a model that was read; see `network` and `parse`."""
+        """The network of a `model` that was read; see `network`."""
         self.device.enter()
         flag = self.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
         mark = self.library.journal.mark()
@@ -169,6 +174,10 @@ class Phases:
     def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
         """`tensorrt.IBuilderConfig`, set to what a `BuilderConfig` says.
 
+        Args:
+            builder: of `builder`.
+            config: what it is set to; TensorRT's defaults without one.
+
         Raises:
             InvalidInput: the installed TensorRT or this GPU has not what it asks for.
             BuildError: TensorRT made none.
@@ -203,7 +212,9 @@ class Phases:
         Returns what was added; [] where every shape is fixed.
 
         Args:
-            builder, network, config: see there.
+            builder: of `builder`.
+            network: what the profiles are for.
+            config: what they are added to.
             profiles: what is known.
             max_batch_size: of the derived ones.
             batch_axes: tensor name -> batch axis, or None for none; found by the names by default.
@@ -260,7 +271,13 @@ class Phases:
     ) -> HostMemory:
         """Build: takes seconds to hours, with the GIL released.
 
-        Returns TensorRT's block of memory: `bytes(plan)`, or write it to a file as it is.
+        Args:
+            builder: of `builder`.
+            network: of `network` or `parse`.
+            config: of `config`, with its profiles.
+
+        Returns:
+            TensorRT's block of memory: `bytes(plan)`, or write it to a file as it is.
 
         Raises:
             BuildError: TensorRT built nothing; with its own words.
@@ -283,7 +300,11 @@ class Phases:
         return make_runtime(self.library, engine_host_code_allowed)
 
     def engine(self, runtime: Runtime, plan: Any) -> CudaEngine:
-        """`tensorrt.ICudaEngine` from a plan: a file's path, or a buffer.
+        """`tensorrt.ICudaEngine`.
+
+        Args:
+            runtime: of `runtime`.
+            plan: a file's path, or a buffer.
 
         Raises:
             PlanError: it cannot be read, or was built for another TensorRT or GPU.
@@ -294,6 +315,9 @@ class Phases:
 
     def context(self, engine: CudaEngine) -> ExecutionContext:
         """`tensorrt.IExecutionContext` with its own activation memory. For one thread at a time.
+
+        Args:
+            engine: of `engine`.
 
         Raises:
             PlanError: TensorRT made none.

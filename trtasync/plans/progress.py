@@ -39,9 +39,11 @@ class Watch:
     """
 
     def __init__(self, callback: ProgressCallback | None, stop: threading.Event):
-        """Args:
-        callback: gets every piece of news, one at a time, in whatever thread it comes.
-        stop: set by whoever wants the build to end at its next step.
+        """Start with no phase under way.
+
+        Args:
+            callback: gets every piece of news, one at a time, in whatever thread it comes.
+            stop: set by whoever wants the build to end at its next step.
         """
         self.error: BaseException | None = None
         self._callback = callback

@@ -21,7 +21,7 @@ from trtasync.system.trust import Owner
 Examined = tuple[dict[str, int | None], tuple[Finding, ...]]
 """(the batch axis of every input, what was found of every output)."""
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from trtasync.plans.files import (
 from trtasync.plans.locks import locked
 from trtasync.system.trust import Owner, read_whole
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MOST_BYTES: Final = 256 << 20
 """Of a file of them; hundreds of builds add up to a few megabytes."""

@@ -2,42 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
 from trtasync.errors import InferenceError
-from trtasync.requests.signature import Array, Form
+from trtasync.requests.signature import Array, Signature
 
-SHARED_ROW_BYTES = 1024
-"""Rows up to this size are handed out as views of one copy of the batch's output: a row kept for
-long keeps max_batch_size such rows alive at most. Larger rows are copied one by one."""
-
-
-LARGE_ANSWER_BYTES = 1 << 20
-"""From this size on an answer that is the whole of an output is not copied once more. Smaller ones
-are: memory of a runtime's own keeps its arena alive, which may be hundreds of megabytes."""
-
-
-def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
-    """The first `rows` rows of an output, as arrays of their own.
-
-    Args:
-        output: rows first.
-        rows: how many are wanted.
-        lent: the output's memory will be written again.
-    """
-    if output.ndim == 1:
-        return [output[row : row + 1].copy().reshape(()) for row in range(rows)]
-    if (
-        len(output) == 1
-        and not lent
-        and (output.base is None or output.nbytes >= LARGE_ANSWER_BYTES)
-    ):
-        return [output[0]]
-    if output.nbytes <= SHARED_ROW_BYTES * len(output):
-        return list(output[:rows].copy())
-    return [output[row].copy() for row in range(rows)]
+Answer = TypeVar("Answer")
 
 
 def take(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
@@ -68,12 +40,12 @@ def join(pieces: Sequence[Sequence[Array]]) -> list[Array]:
 
 
 def shape_answer(
-    form: Form, names: Sequence[str], outputs: Sequence[Array], lent: bool = False
+    signature: Signature[Any], names: Sequence[str], outputs: Sequence[Array], lent: bool = False
 ) -> Any:
     """Give the outputs of one request the form its caller expects.
 
     Args:
-        form: of the request.
+        signature: of the request.
         names: of the outputs.
         outputs: the request's rows of every output.
         lent: they are views, and what is cut off them is to be a view too.
@@ -86,23 +58,23 @@ def shape_answer(
     """
     shaped = []
     for index, output in enumerate(outputs):
-        cut = form.cuts.get(index)
+        cut = signature.cuts.get(index)
         if cut is not None:
             output = cut.apply(output)
             output = output if lent else output.copy()
-        if form.bare:
+        if signature.bare:
             output = output[0, ...]
-        if form.axes is not None:
-            output = _arrange(output, form.axes[index], form.bare, lent)
+        if signature.axes is not None:
+            output = _arrange(output, signature.axes[index], signature.bare, lent)
         shaped.append(output)
-    if form.single and len(shaped) == 1:
+    if signature.single and len(shaped) == 1:
         return shaped[0]
     return dict(zip(names, shaped, strict=True))
 
 
-def as_it_is(form: Form, names: Sequence[str], outputs: Sequence[Array]) -> Any:
+def as_it_is(signature: Signature[Any], names: Sequence[str], outputs: Sequence[Array]) -> Any:
     """The outputs of a run that was one request's, nothing moved, cut or left out of them."""
-    if form.single and len(outputs) == 1:
+    if signature.single and len(outputs) == 1:
         return outputs[0]
     return dict(zip(names, outputs, strict=True))
 
@@ -122,7 +94,7 @@ def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
     return moved if lent else np.ascontiguousarray(moved)
 
 
-class LentAnswer:
+class LentAnswer(Generic[Answer]):
     """An answer that is lent: `with await engine.infer(x, copy=False) as y: ...`.
 
     The arrays are views of the memory the batch was answered in, which waits for the block's end.
@@ -130,14 +102,14 @@ class LentAnswer:
 
     __slots__ = ("_answer", "_give_back")
 
-    def __init__(self, answer: Any, give_back: Callable[[], None]):
+    def __init__(self, answer: Answer, give_back: Callable[[], None]):
         """Not for users."""
-        self._answer = answer
+        self._answer: Answer | None = answer
         self._give_back: Callable[[], None] | None = give_back
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Answer:
         """The answer, in the form that `infer` gives without `copy=False`."""
-        return self._answer
+        return cast(Answer, self._answer)
 
     def __exit__(self, *_: object) -> None:
         self.release()

@@ -65,10 +65,12 @@ class RowPad:
     __slots__ = ("_name", "_rule", "axis", "value")
 
     def __init__(self, rule: Pad, axis: int, name: Dim):
-        """Args:
-        rule: as given.
-        axis: the padded one, within a row.
-        name: of that axis in the model.
+        """Apply a rule to one axis of a row.
+
+        Args:
+            rule: as given.
+            axis: the padded one, within a row.
+            name: of that axis in the model.
         """
         self._rule = rule
         self._name = None if is_anonymous(name) else name

@@ -1,11 +1,12 @@
 """Reading what a caller gave to `infer`: names, dtypes, ranks, every dimension.
 
-Whether a request is acceptable depends on its shapes and dtypes only, so the verdict on a
-combination of shapes (a `Form`) is kept: a request of a known form costs one dictionary look-up.
+Whether a request is acceptable depends on its shapes and dtypes only, so the verdict on
+a combination of shapes (a `Signature`) is kept: a request of a known one costs one dictionary
+look-up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
@@ -14,13 +15,13 @@ from trtasync.model.axes import is_anonymous
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
 from trtasync.requests.host_arrays import as_host_array, fingerprint, is_on_device, own
 from trtasync.requests.padding import RowPad, find_cuts, read_padding
-from trtasync.requests.signature import Array, Form, Layout, Shape
+from trtasync.requests.signature import Array, Layout, QueueT, Shape, Signature, Staged
 
 Adopt = Callable[[TensorSpec, Any], Any]
 """From a spec and a value to something that slots can stage (with shape and dtype), or None."""
 
-MAX_FORMS = 4096
-"""Forms kept at most; past that they are forgotten and found again: shapes can be endless."""
+MAX_SIGNATURES = 4096
+"""Signatures kept at most; past that they are forgotten and found again: shapes can be endless."""
 
 MAX_SHARED_BYTES = 64 << 20
 """Shared inputs kept at most, likewise."""
@@ -30,20 +31,22 @@ def nothing(spec: TensorSpec, value: Any) -> None:
     """Take nothing over: for backends whose memory is the host's."""
 
 
-class RequestReader:
-    """Checks requests against a model's specs and sorts them into groups of one layout."""
+class RequestReader(Generic[QueueT]):
+    """Checks requests against a model's specs and sorts them into queues of one layout."""
 
     def __init__(
         self,
         spec: ModelSpec,
         padding: Mapping[str, Pad],
-        make_group: Callable[[Layout], Any],
+        make_queue: Callable[[Layout], QueueT],
         adopt: Adopt = nothing,
     ):
-        """Args:
+        """Check the padding rules against the model.
+
+        Args:
             spec: the model's inputs and outputs.
             padding: input name -> padding rule.
-            make_group: called once per new layout; may raise InvalidInput to refuse it.
+            make_queue: called once per new layout; may raise InvalidInput to refuse it.
             adopt: takes arrays over that lie on a device of the backend.
 
         Raises:
@@ -53,29 +56,29 @@ class RequestReader:
         self._row_inputs = spec.row_inputs
         self._shared = [at for at, tensor in enumerate(spec.inputs) if spec.is_shared(tensor)]
         self._pads = read_padding(spec, padding)
-        self._make_group = make_group
+        self._make_queue = make_queue
         # rows of such an array are copied as they lie, so they must come first in it
         rows_first = all(tensor.batch_axis in (0, None) for tensor in spec.inputs)
         self._adopt = adopt if not any(self._pads) and (rows_first or not spec.batched) else nothing
         self._row_axes = tuple(tensor.batch_axis for tensor in self._row_inputs)
-        self._groups: dict[Any, Any] = {}
+        self._queues: dict[Any, tuple[QueueT, Layout]] = {}
         self._kept = 0
-        self.arrays: dict[Shape, Form] = {}
-        """Forms of requests that were one bare array, by its shape, where it is staged as it is:
-        the hot path looks here."""
-        self._single: dict[Any, Form] = {}
-        self._named: dict[Any, Form] = {}
+        self.arrays: dict[Shape, Signature[QueueT]] = {}
+        """Signatures of requests that were one bare array, by its shape, where it is staged as it
+        is: the hot path looks here."""
+        self._single: dict[Any, Signature[QueueT]] = {}
+        self._named: dict[Any, Signature[QueueT]] = {}
         self.dtype = spec.inputs[0].dtype
 
-    def read(self, inputs: Any) -> tuple[Form, Any]:
+    def read(self, inputs: Any) -> tuple[Signature[QueueT], Staged]:
         """Check one request.
 
         Args:
             inputs: an array, a sequence of arrays in input order, or a mapping by input name.
 
         Returns:
-            its form, and what is staged, rows first: its array (a model of one input) or tuple of
-            arrays in the order of the row inputs.
+            its signature, and what is staged, rows first: its array (a model of one input) or tuple
+            of arrays in the order of the row inputs.
 
         Raises:
             InvalidInput: naming the input, what was expected and what came.
@@ -95,22 +98,22 @@ class RequestReader:
             arrays, shared = self._take_shared(arrays)
         shapes = tuple(array.shape for array in arrays)
         key: Any = (shapes, tuple(map(fingerprint, shared))) if shared else shapes
-        form = (self._single if single else self._named).get(key)
-        if form is None:
-            form = self._new_form(shapes, shared, single)
-            self._keep(form, key)
-        if form.axes is not None:
-            arrange = _with_axis if form.bare else _rows_first
+        signature = (self._single if single else self._named).get(key)
+        if signature is None:
+            signature = self._new_signature(shapes, shared, single)
+            self._keep(signature, key)
+        if signature.axes is not None:
+            arrange = _with_axis if signature.bare else _rows_first
             arrays = tuple(map(arrange, arrays, self._row_axes))
-        return form, (arrays[0] if len(arrays) == 1 else arrays)
+        return signature, (arrays[0] if len(arrays) == 1 else arrays)
 
-    def _keep(self, form: Form, key: Any) -> None:
-        forms = self._single if form.single else self._named
-        if len(forms) >= MAX_FORMS:
+    def _keep(self, signature: Signature[QueueT], key: Any) -> None:
+        signatures = self._single if signature.single else self._named
+        if len(signatures) >= MAX_SIGNATURES:
             self._forget()
-        forms[key] = form
-        if form.single and form.axes is None and not self._shared:
-            self.arrays[key[0]] = form
+        signatures[key] = signature
+        if signature.single and signature.axes is None and not self._shared:
+            self.arrays[key[0]] = signature
 
     def _as_array(self, spec: TensorSpec, value: Any) -> Any:
         """The value as it will be staged: never a silent cast."""
@@ -161,7 +164,7 @@ class RequestReader:
         self.arrays.clear()
         self._single.clear()
         self._named.clear()
-        self._groups.clear()
+        self._queues.clear()
         self._kept = 0
 
     def _by_name(self, inputs: Mapping[str, Any]) -> list[Any]:
@@ -188,7 +191,9 @@ class RequestReader:
             )
         return inputs
 
-    def _new_form(self, shapes: tuple[Shape, ...], shared: tuple[Array, ...], single: bool) -> Form:
+    def _new_signature(
+        self, shapes: tuple[Shape, ...], shared: tuple[Array, ...], single: bool
+    ) -> Signature[QueueT]:
         sample, rows = self._rows(shapes)
         lengths = tuple(
             self._row_shape(spec, shape, sample)
@@ -196,10 +201,15 @@ class RequestReader:
         )
         self._check_dims(lengths)
         padded = tuple(map(_padded, self._row_inputs, lengths, self._pads))
-        group = self._group(padded, shared)
+        queue, layout = self._queue(padded, shared)
         cuts = find_cuts(self._spec, self._pads, lengths, padded)
         bare = sample or not self._spec.batched
-        return Form(group, rows, bare, single, cuts, self._answer_axes(bare, sample))
+        axes = self._answer_axes(bare, sample)
+        content = [
+            ((rows, *shape), spec.dtype)
+            for spec, shape in zip(self._row_inputs, lengths, strict=True)
+        ]
+        return Signature(queue, layout, rows, bare, single, cuts, axes, content)
 
     def _row_shape(self, spec: TensorSpec, shape: Shape, sample: bool) -> Shape:
         """Of what the slot calls a row: without the batch axis, or, alone, the whole of it."""
@@ -215,10 +225,10 @@ class RequestReader:
         moved = any(spec.batch_axis for spec in (*self._row_inputs, *self._spec.outputs))
         return axes if moved else None
 
-    def _group(self, padded: tuple[Shape, ...], shared: tuple[Array, ...]) -> Any:
+    def _queue(self, padded: tuple[Shape, ...], shared: tuple[Array, ...]) -> tuple[QueueT, Layout]:
         key = (padded, tuple(map(fingerprint, shared)))
-        group = self._groups.get(key)
-        if group is None:
+        known = self._queues.get(key)
+        if known is None:
             fills = tuple(None if pad is None else (pad.axis, pad.value) for pad in self._pads)
             size = sum(array.nbytes for array in shared)
             if self._kept + size > MAX_SHARED_BYTES:
@@ -227,9 +237,9 @@ class RequestReader:
             kept = list(zip(self._spec.shared_inputs, map(own, shared), strict=True))
             values = tuple(tuple(map(int, array.ravel())) for spec, array in kept if spec.host)
             arrays = tuple(array for spec, array in kept if not spec.host)
-            group = self._make_group(Layout(padded, fills, values, arrays))
-            self._groups[key] = group
-        return group
+            layout = Layout(padded, fills, values, arrays)
+            known = self._queues[key] = (self._make_queue(layout), layout)
+        return known
 
     def _rows(self, shapes: tuple[Shape, ...]) -> tuple[bool, int]:
         """(the batch axis was left out, rows), judged by rank."""

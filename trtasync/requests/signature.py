@@ -1,18 +1,24 @@
 """What is known of a request from its shapes, and what requests of one batch have in common."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from trtasync.requests.padding import OutputCut
 
-Array = npt.NDArray[Any]
-Shape = tuple[int, ...]
+Array: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+Staged: TypeAlias = Array | tuple[Array, ...]
+"""What slots are written from, rows first: an array, or one per row input where there are several.
+Arrays on a device of the runtime are taken too (`Backend.adopt`)."""
+
+QueueT = TypeVar("QueueT")
 
 
 class Layout:
-    """The shape of one row of a batch: what all requests of a group have in common.
+    """The shape of one row of a batch: what all requests of a queue have in common.
 
     Attributes:
         shapes: per row input, the (padded) shape of one row, without the batch axis; of a request
@@ -40,11 +46,12 @@ class Layout:
         return f"Layout({', '.join(map(str, self.shapes))})"
 
 
-class Form:
+class Signature(Generic[QueueT]):
     """All that is known of a request from its shapes.
 
     Attributes:
-        group: what the batching core groups by (made once per layout).
+        queue: where such requests wait (made once per layout).
+        layout: of the rows.
         rows: rows of the batch; 1 for a request that runs alone.
         bare: the answer is one row of the slot's outputs, not several behind one another: the
             caller left the batch axis out, or runs alone.
@@ -52,24 +59,47 @@ class Form:
         cuts: output index -> how the padding is cut off.
         axes: per output, where the rows' axis goes in the answer; None where it is first anyway.
             For a bare answer: an axis of length 1 that the model gives and the caller left out.
+        content: per row input, shape (rows first, without padding) and dtype.
         plain: bare, one array, nothing to cut or to move.
+        lies_as_given: its rows lie in a slot as the caller gives them: nothing is padded or moved.
     """
 
-    __slots__ = ("axes", "bare", "cuts", "group", "plain", "rows", "single")
+    __slots__ = (
+        "axes",
+        "bare",
+        "content",
+        "cuts",
+        "layout",
+        "lies_as_given",
+        "plain",
+        "queue",
+        "rows",
+        "single",
+    )
 
     def __init__(
         self,
-        group: Any,
+        queue: QueueT,
+        layout: Layout,
         rows: int,
         bare: bool,
         single: bool,
         cuts: Mapping[int, OutputCut],
-        axes: tuple[int | None, ...] | None = None,
+        axes: tuple[int | None, ...] | None,
+        content: Sequence[tuple[Shape, np.dtype[Any]]],
     ):
-        self.group = group
+        self.queue = queue
+        self.layout = layout
         self.rows = rows
         self.bare = bare
         self.single = single
         self.cuts = cuts
         self.axes = axes
+        self.content = content
         self.plain = bare and single and not cuts and axes is None
+        self.lies_as_given = axes is None and not any(layout.fills)
+
+    def blank(self) -> Staged:
+        """Memory for the content of one such request."""
+        arrays = tuple(np.empty(shape, dtype) for shape, dtype in self.content)
+        return arrays[0] if len(arrays) == 1 else arrays

@@ -118,7 +118,7 @@ def look_at(
 
     Raises:
         InvalidInput: the reference has other inputs or outputs.
-        whatever the runtimes raise.
+        TrtasyncError: as from the runtimes.
     """
     if reference is not None:
         _demand_alike("inputs", trial.inputs, reference.inputs)

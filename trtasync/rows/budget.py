@@ -28,7 +28,7 @@ class Runs:
     """
 
     def __init__(self, trial: Trial, seconds: float, clock: Callable[[], float]):
-        self.count = 0
+        self.count: int = 0
         self._trial = trial
         self._clock = clock
         self._end = clock() + seconds

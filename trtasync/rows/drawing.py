@@ -111,7 +111,7 @@ class Drawn:
             tuple(dim if isinstance(dim, int) else length for dim in shape) for shape in shapes
         ]
         self._longest = max((dim for shape in self._shapes for dim in shape), default=1)
-        self.shared = self._draw(shared=True)
+        self.shared: tuple[Array, ...] = self._draw(shared=True)
 
     def row(self, ints: int = 0, *, narrow: bool = False) -> Row:
         """See `Source`."""

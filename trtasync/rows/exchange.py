@@ -79,8 +79,8 @@ class Base:
     """
 
     def __init__(self, run: Run, rows: Sequence[Row]):
-        self.rows = list(rows)
-        self.outputs = run(self.rows)
+        self.rows: list[Row] = list(rows)
+        self.outputs: list[Array] = run(self.rows)
         self._run = run
         self._again: list[Array] | None = None
 
@@ -126,7 +126,7 @@ class Exchanges:
         several = any(array.ndim and array.dtype.kind in "iu" for array in base.rows[0])
         self._wider = list(WIDER_INTS) if several else []
         self._narrow: Iterator[bool] = cycle(NARROW)
-        self.reversed = False
+        self.reversed: bool = False
 
     @property
     def undecided(self) -> list[tuple[int, Evidence]]:

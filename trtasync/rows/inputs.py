@@ -82,7 +82,7 @@ class Natural:
             for sample, spec in zip(samples, layout.inputs, strict=True)
         ]
         pairs = list(zip(layout.inputs, layout.axes, arrays, strict=True))
-        self.shared = tuple(array for _, axis, array in pairs if axis is None)
+        self.shared: tuple[Array, ...] = tuple(array for _, axis, array in pairs if axis is None)
         columns = [_rows(spec, axis, array) for spec, axis, array in pairs if axis is not None]
         counts = sorted({len(column) for column in columns})
         if len(counts) > 1 or 0 in counts:

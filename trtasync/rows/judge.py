@@ -15,7 +15,7 @@ from trtasync.rows.proof import Proof
 from trtasync.rows.shared import deciding, vary
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 Axes = Mapping[str, int | None]
 MANY = 3

@@ -25,14 +25,16 @@ class Pinned:
     """
 
     def __init__(self, trial: Trial, at: int, value: int):
-        """Args:
-        trial: the model.
-        at: index of the input.
-        value: for all of its elements.
+        """Fix one input of a trial.
+
+        Args:
+            trial: the model.
+            at: index of the input.
+            value: for all of its elements.
         """
-        self.inputs = trial.inputs
-        self.outputs = trial.outputs
-        self.over = False
+        self.inputs: tuple[TensorSpec, ...] = trial.inputs
+        self.outputs: tuple[TensorSpec, ...] = trial.outputs
+        self.over: bool = False
         self._trial = trial
         self._at = at
         self._value = value

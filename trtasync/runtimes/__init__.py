@@ -2,7 +2,7 @@
 
 A backend is one opened model. It has lanes (on a GPU: CUDA streams with their execution contexts;
 on a CPU: worker threads), and every lane runs batches that were formed in slots. The protocols say
-the types; the promises that types cannot say are the tests of `tests/backend_contract.py`.
+the types; the promises that types cannot say are the tests of `tests/runtimes/backend_contract.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ import numpy as np
 
 from trtasync.errors import InvalidInput
 from trtasync.memory.slots import Views
+from trtasync.memory.staging import Copies
 from trtasync.model.profiles import Shape
 from trtasync.model.tensors import ModelSpec, TensorSpec
 from trtasync.requests.signature import Array, Layout
@@ -27,13 +28,24 @@ class Slot(Protocol):
     """The memory of one batch; see `trtasync.memory.slots.HostSlot`, which most backends use."""
 
     lane: int | None
+    """Index of the lane it belongs to; None: any lane runs it."""
     outputs: list[Array]
+    """What the last run gave, rows first."""
+    batch: object
+    """The batch it is turned to; set by who binds it."""
+    holds_more: bool
+    """It holds memory that `let_go` may give up."""
+
+    @property
+    def views(self) -> Views | None:
+        """Of the layout that it is turned to."""
+
+    @property
+    def copies(self) -> Copies | None:
+        """Copies of rows that are on their way; None where the caller makes them all."""
 
     def bind(self, layout: Layout) -> Views:
         """Turn the empty slot to a layout and give the views that stage rows into it."""
-
-    def staged(self, ring: Callable[[], None]) -> bool:
-        """True when every row written is there; otherwise `ring` is called (by any thread) then."""
 
     def let_go(self) -> bool:
         """The batch has ended and its answers are out: forget arrays of callers. True if it holds
@@ -43,11 +55,11 @@ class Slot(Protocol):
         """Give back what grew with the rows of batches; only where `let_go` gave True."""
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
-        """The outputs of rows `row` to `row + rows` go to rows `offset` on of these device arrays
-        (of `Backend.device_outputs`) too. Only for backends that make such."""
+        """The outputs of rows `row` to `row + rows` go to rows `offset` on of `arrays` (of
+        `Backend.device_outputs`) too. Only for backends that make such."""
 
     def lend(self, count: int, home: Callable[[Any], None]) -> None:
-        """So many answers are views of `outputs`; `home(slot)` is called when all came back."""
+        """`count` answers are views of `outputs`; `home` gets the slot when all came back."""
 
     def take_back(self) -> None:
         """One of them came back. From any thread."""
@@ -59,7 +71,7 @@ class Slot(Protocol):
         """Copies of rows `start` to `stop`, for `restore`."""
 
     def restore(self, start: int, saved: list[Array]) -> None:
-        """Put saved rows back from row `start`."""
+        """Put rows that were `saved` back from row `start`."""
 
     def pad(self, rows: int, run_rows: int) -> None:
         """Make rows `rows` to `run_rows` valid inputs whose outputs nobody reads."""
@@ -82,7 +94,7 @@ class Lane(Protocol):
     happens inside `wait`, in the thread that calls it."""
 
     def launch(self, slot: Slot, rows: int) -> None:
-        """Start a batch: the slot's first `rows` rows. Returns at once.
+        """Start a batch: the first `rows` rows of `slot`. Returns at once.
 
         Raises:
             InferenceError: the batch was refused; the lane is usable.
@@ -90,10 +102,10 @@ class Lane(Protocol):
         """
 
     def ready(self, slot: Slot) -> bool:
-        """True when `wait` would not block. Asked only of asynchronous lanes."""
+        """True when `wait` would not block for `slot`. Asked only of asynchronous lanes."""
 
     def wait(self, slot: Slot) -> Times | None:
-        """Block until the slot's batch is done; its outputs are in `slot.outputs` then.
+        """Block until the batch in `slot` is done; its outputs are in `slot.outputs` then.
 
         Returns its times, or None when this batch was not measured.
 
@@ -137,22 +149,39 @@ class Backend(Protocol):
         at its word."""
 
     def use(self, spec: ModelSpec) -> None:
-        """Go by this spec from now on: the same tensors, with what was found of their rows.
+        """Go by `spec` from now on: the same tensors, with what was found of their rows.
         Called before `open`."""
 
     def admit(self, layout: Layout) -> None:
-        """Refuse (InvalidInput) a row shape that the model's profiles do not allow."""
+        """Refuse (InvalidInput) a `layout` that the model's profiles do not allow."""
 
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
-        """An array on a device of this backend as what its slots can stage; None for any other."""
+        """What slots can stage of an array on a device of this backend; None for any other.
+
+        Args:
+            spec: the input that it is for.
+            value: whatever the caller gave.
+        """
 
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """An array for a request, in the memory that this backend reads best. From any thread."""
+        """An array for a request, in the memory that this backend reads best. From any thread.
+
+        Args:
+            shape: of the whole array, batch axis included.
+            dtype: of the input.
+        """
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
-        """Device arrays for a request's answer, one per output; raises InvalidInput if it cannot.
+        """Device arrays for a request's answer, one per output.
 
         They are handed to `Slot.keep_on_device` for every batch that holds rows of the request.
+
+        Args:
+            layout: of the request's rows.
+            rows: how many it has.
+
+        Raises:
+            InvalidInput: this backend cannot, or not for this layout.
         """
 
     def open(
@@ -185,19 +214,23 @@ class HostMemoryBackend:
         self.spec = spec
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Any size runs."""
+        """Any size runs; see `Backend.default_batch_sizes`."""
         return ()
 
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
-        """Host arrays only."""
+        """Host arrays only; see `Backend.adopt`."""
         return None
 
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """An ordinary array."""
+        """An ordinary array; see `Backend.empty_input`."""
         return np.empty(shape, dtype)
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
-        """Raises InvalidInput: answers are in host memory."""
+        """Answers are in host memory; see `Backend.device_outputs`.
+
+        Raises:
+            InvalidInput: always.
+        """
         raise InvalidInput(
             "outputs='device' needs a GPU; this engine runs on the CPU, leave outputs= out."
         )
@@ -205,7 +238,12 @@ class HostMemoryBackend:
 
 @dataclass(frozen=True, slots=True)
 class OpenLane:
-    """A lane and the slots it brings along."""
+    """A lane and the slots it brings along.
+
+    Attributes:
+        lane: opened, idle.
+        slots: empty; at least one.
+    """
 
     lane: Lane
     slots: Sequence[Slot]

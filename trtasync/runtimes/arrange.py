@@ -14,8 +14,10 @@ class Arrangement:
     """How one model has what slots have rows first. Made once; asked per batch."""
 
     def __init__(self, spec: ModelSpec):
-        """Args:
-        spec: the model.
+        """Read the batch axes of a model's tensors.
+
+        Args:
+            spec: the model.
         """
         self._spec = spec
         self._batched = spec.batched

@@ -26,7 +26,7 @@ from trtasync.system.cores import cores
 from trtasync.system.free_memory import free_memory
 from trtasync.system.free_threads import free_threads
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 DEFAULT_BATCH_SIZE = 8
 """Batching gains little for convolutions on a CPU and lengthens every caller's wait."""
@@ -239,8 +239,8 @@ class SessionTrial:
     """A session run on whole arrays; see `trtasync.rows.Trial`."""
 
     def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
-        self.inputs = spec.inputs
-        self.outputs = spec.outputs
+        self.inputs: tuple[TensorSpec, ...] = spec.inputs
+        self.outputs: tuple[TensorSpec, ...] = spec.outputs
         self._session = session
         self._names = [output.name for output in spec.outputs]
         self._options = runtime.RunOptions()
@@ -331,6 +331,7 @@ class _BoundSlot(HostSlot):
 
     def __init__(self, spec: ModelSpec, capacity: int):
         super().__init__(spec, capacity)
+        self.holds_more = False  # outputs are its own
         self.results = []
         for shape, output in _results(spec, capacity):
             memory = self.allocate(_bytes(shape, output))
@@ -383,6 +384,7 @@ class _BoundLane(_FreshLane):
         feed = self._feed(slot.views, rows)
         results = self._session.run(self._outputs, feed, self._options)
         slot.outputs = self._arrangement.outputs(results, rows)
+        slot.holds_more = True
 
     def _bind(self, slot: _BoundSlot, rows: int) -> tuple[Any, list[Array]]:
         binding = self._session.io_binding()

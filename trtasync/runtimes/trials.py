@@ -35,7 +35,7 @@ def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
     """A plan, its lengths those that it was tuned for; `closing` closes it.
 
     Raises:
-        whatever `trtasync.runtimes.tensorrt.load` raises.
+        TrtasyncError: as from `trtasync.runtimes.tensorrt.load`.
     """
     from trtasync.runtimes import tensorrt
 
@@ -47,7 +47,7 @@ def open_onnx(model: Path, closing: ExitStack) -> Subject:
     """A model in ONNX Runtime; `closing` closes it.
 
     Raises:
-        whatever `trtasync.runtimes.onnxruntime.load` raises.
+        TrtasyncError: as from `trtasync.runtimes.onnxruntime.load`.
     """
     from trtasync.runtimes.onnxruntime import load
 

@@ -1,20 +1,23 @@
-"""The batching core: pure. It is told the time and what finished; it returns what to do.
+"""When which rows run where: pure. It is told the time and what finished; it says what to do.
 
 No clock, no loop, no thread, no numpy: the same code runs in virtual time.
 """
 
+from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.cost import CostCurve
+from trtasync.scheduler.devices import LaneState
 from trtasync.scheduler.options import PolicyOptions
 from trtasync.scheduler.policy import Policy
-from trtasync.scheduler.work import Batch, Group, LaneState, Part, Ticket
+from trtasync.scheduler.queues import Queue
+from trtasync.scheduler.requests import Chunk, Request
 
 __all__ = [
     "Batch",
+    "Chunk",
     "CostCurve",
-    "Group",
     "LaneState",
-    "Part",
     "Policy",
     "PolicyOptions",
-    "Ticket",
+    "Queue",
+    "Request",
 ]

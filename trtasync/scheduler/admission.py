@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Iterable
 
 from trtasync.errors import QueueFull, RequestTooLarge, TrtasyncError
+from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.options import PolicyOptions
 from trtasync.scheduler.ranks import Ranks
 from trtasync.scheduler.rate import ServiceRate
-from trtasync.scheduler.work import DEFAULT_LEVEL, Batch, Part, Ticket
+from trtasync.scheduler.requests import DEFAULT_LEVEL, Request, whole
+from trtasync.scheduler.slot_pool import SlotLike
 
 LEAST = 2
 """Largest batches that may wait whatever `max_queue_time` says: one that goes when the device is
@@ -31,14 +33,16 @@ class Admission:
     def __init__(
         self,
         options: PolicyOptions,
-        waiting: Callable[[], Iterable[Ticket]],
-        displace: Callable[[Ticket, QueueFull, float], None],
+        waiting: Callable[[], Iterable[Request]],
+        displace: Callable[[Request, QueueFull, float], None],
     ):
-        """Args:
-        options: `max_queue_size`, `max_queue_time` and the largest batch count here.
-        waiting: all requests that wait, running and done ones not among them.
-        displace: takes a request out of the queue, at the time given; the error is for its
-            caller.
+        """Start with an empty queue.
+
+        Args:
+            options: `max_queue_size`, `max_queue_time` and the largest batch count here.
+            waiting: all requests that wait, running and done ones not among them.
+            displace: takes a request out of the queue, at the time given; the error is for its
+                caller.
         """
         self._most = options.max_queue_size
         self._time = options.max_queue_time
@@ -59,56 +63,56 @@ class Admission:
         """
         return self._limit if self._ranks is None else 0
 
-    def make_room(self, ticket: Ticket, queued: int) -> TrtasyncError | None:
+    def make_room(self, request: Request, queued: int) -> TrtasyncError | None:
         """Turn out who has to give way to a request.
 
         Args:
-            ticket: the request.
+            request: the request.
             queued: rows that wait.
 
         Returns:
             why the request cannot come in: `RequestTooLarge` or `QueueFull`. Nobody gave way then.
         """
-        self._priorities = self._priorities or ticket.level != DEFAULT_LEVEL
-        rows = ticket.rows
-        if not self._rate.fresh(ticket.arrival):
+        self._priorities = self._priorities or request.level != DEFAULT_LEVEL
+        rows = request.rows
+        if not self._rate.fresh(request.arrival):
             self._limit = self._most  # measured anew, or nothing would correct a slow measurement
         excess = queued + rows - (self._limit if queued else self._most)
         if excess <= 0:
             return None
         if rows > self._most:
             return self._too_large(rows)
-        leaving: list[Ticket] = []
+        leaving: list[Request] = []
         if self._priorities:
             if self._ranks is None:
                 self._ranks = Ranks(self._waiting())
             # A limit that fell asks nobody else to go: what is in the queue was accepted.
-            leaving = self._ranks.give_way(ticket.level, min(rows, excess))
+            leaving = self._ranks.give_way(request.level, min(rows, excess))
         if not leaving:
             self.rejected += 1
             return self._full(rows, queued)
         for other in leaving:
-            self._displace(other, self._displaced(other, ticket, queued), ticket.arrival)
+            self._displace(other, self._displaced(other, request, queued), request.arrival)
         return None
 
-    def entered(self, ticket: Ticket) -> None:
+    def entered(self, request: Request) -> None:
         """A request waits."""
         if self._ranks is not None:
-            self._ranks.add(ticket)
+            self._ranks.add(request)
 
-    def left(self, ticket: Ticket) -> None:
+    def left(self, request: Request) -> None:
         """A request does not wait any more, or cannot give way because a part of it runs."""
         if self._ranks is not None:
-            self._ranks.discard(ticket)
+            self._ranks.discard(request)
 
-    def launched(self, batch: Batch, queued: int) -> None:
+    def launched(self, batch: Batch[SlotLike], queued: int) -> None:
         """A batch goes, and `queued` rows are left."""
         if 2 * queued <= self._limit:
             self._ranks = None
         for entry in batch.entries:
-            self.left(entry.whole if isinstance(entry, Part) else entry)
+            self.left(whole(entry))
 
-    def finished(self, batch: Batch, queued: int, now: float) -> None:
+    def finished(self, batch: Batch[SlotLike], queued: int, now: float) -> None:
         """A batch is done while `queued` rows wait; only for `max_queue_time`."""
         assert self._time is not None
         self._rate.finished(batch.size, batch.arrival, queued, now)
@@ -149,13 +153,13 @@ class Admission:
             wait=wait,
         )
 
-    def _displaced(self, ticket: Ticket, other: Ticket, queued: int) -> QueueFull:
+    def _displaced(self, request: Request, other: Request, queued: int) -> QueueFull:
         return QueueFull(
             f"{queued} rows are waiting, and a request of priority {other.level} took the place of "
-            f"this one of priority {ticket.level}; retry later, shed load, or raise "
+            f"this one of priority {request.level}; retry later, shed load, or raise "
             f"{'max_queue_time' if self._limit < self._most else 'max_queue_size'}.",
             limit=self._limit,
-            rows=ticket.rows,
+            rows=request.rows,
             queued=queued,
             wait=self._wait(queued),
             displaced=True,

@@ -1,4 +1,4 @@
-"""The learned cost curve t(batch) of one group."""
+"""The learned cost curve t(batch) of one queue."""
 
 import math
 
@@ -82,7 +82,7 @@ class CostCurve:
 
     def learn(self, rows: int, seconds: float, now: float) -> None:
         """A batch of `rows` rows took `seconds`."""
-        size = bucket(rows)
+        size = 1 << (rows - 1).bit_length()  # `bucket`, written out, here and in `bound`
         known = self._estimates.get(size)
         expected = self._expected(size, seconds) if known is None else known.seconds
         excess = seconds - expected if seconds > expected else 0.0
@@ -166,7 +166,7 @@ class CostCurve:
         A run that takes longer than expected may be one of many to come, of whatever size: what it
         took too long is added at once, to all sizes, and wears off with the runs that follow.
         """
-        size = bucket(rows)
+        size = 1 << (rows - 1).bit_length()
         known = self._estimates.get(size)
         if known is not None:
             return known.seconds + self._excess

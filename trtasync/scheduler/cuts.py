@@ -4,14 +4,16 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from trtasync.scheduler.work import Batch, padded
+from trtasync.scheduler.batches import Batch
+from trtasync.scheduler.options import padded
+from trtasync.scheduler.slot_pool import SlotLike
 
 EXTRA = 0.0002
 """Seconds that a batch must get shorter by being cut: the rest is staged again, and one more batch
 costs the event loop about 0.05 ms."""
 
 
-def cut_at(batch: Batch, sizes: Sequence[int], begins: float, haste: float) -> int:
+def cut_at(batch: Batch[SlotLike], sizes: Sequence[int], begins: float, haste: float) -> int:
     """Index of the first entry to be left for the next batch; 0 when all should go.
 
     Without the rest the batch is padded so much less that each of its rows takes less time. Taking
@@ -35,9 +37,9 @@ def cut_at(batch: Batch, sizes: Sequence[int], begins: float, haste: float) -> i
     return first if _may_wait(batch, first, kept, sizes, begins, haste) else 0
 
 
-def _is_worth_it(batch: Batch, kept: int, sizes: Sequence[int]) -> bool:
+def _is_worth_it(batch: Batch[SlotLike], kept: int, sizes: Sequence[int]) -> bool:
     """A row of the first `kept` takes less time without the others."""
-    cost, rows = batch.group.cost, padded(kept, sizes)
+    cost, rows = batch.queue.cost, padded(kept, sizes)
     short, long = cost.seconds(rows), cost.seconds(padded(batch.size, sizes))
     if not cost.known(rows) or long - short < EXTRA:
         return False
@@ -45,7 +47,7 @@ def _is_worth_it(batch: Batch, kept: int, sizes: Sequence[int]) -> bool:
 
 
 def _may_wait(
-    batch: Batch, first: int, kept: int, sizes: Sequence[int], begins: float, haste: float
+    batch: Batch[SlotLike], first: int, kept: int, sizes: Sequence[int], begins: float, haste: float
 ) -> bool:
     """The rest goes before nobody of those kept, and makes its deadlines in the next batch."""
     rest = batch.entries[first:]
@@ -54,7 +56,7 @@ def _may_wait(
     earliest = min(entry.deadline for entry in rest)
     if earliest == math.inf:
         return True
-    cost = batch.group.cost
+    cost = batch.queue.cost
     ends = begins + cost.seconds(padded(kept, sizes))
     ends += cost.seconds(padded(batch.size - kept, sizes))
     return bool(batch.deadline < earliest and ends + haste <= earliest)

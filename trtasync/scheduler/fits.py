@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from trtasync.scheduler.cost import TRUST, CostCurve, bucket
-from trtasync.scheduler.waiting import urgency
-from trtasync.scheduler.work import Entry, Part, padded
+from trtasync.scheduler.options import padded
+from trtasync.scheduler.queues import urgency
+from trtasync.scheduler.requests import Entry, whole
 
 SOON = 1e-9
 """Seconds that stand for a time of which nothing is believed: such a size is tried."""
@@ -37,13 +38,16 @@ class Fit:
         begins: float,
         now: float,
     ):
-        """Args:
-        cost: t(batch). A size of which it believes nothing is taken to be in time, and so tried.
-        sizes: the only sizes run, ascending; empty for any.
-        most: rows of the largest batch.
-        rows: all that could go.
-        begins: when the batch is predicted to begin.
-        now: the time.
+        """Start without a row.
+
+        Args:
+            cost: t(batch). A size of which it believes nothing is taken to be in time, and so
+                tried.
+            sizes: the only sizes run, ascending; empty for any.
+            most: rows of the largest batch.
+            rows: all that could go.
+            begins: when the batch is predicted to begin.
+            now: the time.
         """
         self._cost = cost
         self._sizes = sizes
@@ -130,8 +134,8 @@ class Fit:
 
 
 def _due(entry: Entry) -> float:
-    whole = entry.whole if isinstance(entry, Part) else entry
-    return math.inf if whole.parts and whole.begun else entry.deadline
+    request = whole(entry)
+    return math.inf if request.chunks and request.begun else entry.deadline
 
 
 def _urgency(entry: Entry) -> float:

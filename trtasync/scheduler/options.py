@@ -1,5 +1,7 @@
 """What users may say of how batches are formed."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -26,3 +28,8 @@ class PolicyOptions:
     max_queue_delay: float = 0.0
     preferred_batch_size: tuple[int, ...] = ()
     lead: float = 0.0
+
+
+def padded(rows: int, sizes: Sequence[int]) -> int:
+    """The smallest of the (ascending) allowed sizes that holds so many rows; `rows` if any is."""
+    return sizes[bisect_left(sizes, rows)] if sizes else rows

@@ -3,10 +3,9 @@
 import heapq
 from collections.abc import Iterable
 from itertools import count
-from typing import Any
 
-from trtasync.scheduler.waiting import urgency
-from trtasync.scheduler.work import LEVELS, Ticket
+from trtasync.scheduler.queues import urgency
+from trtasync.scheduler.requests import LEVELS, Request
 
 
 class Ranks:
@@ -16,38 +15,36 @@ class Ranks:
     (O(1)) and its empty item is swept out later; coming and giving way are O(log n).
     """
 
-    def __init__(self, tickets: Iterable[Ticket]):
-        """Args:
-        tickets: what waits, none of it begun; in any order, as long as older ones of equal
-            urgency come first.
+    def __init__(self, requests: Iterable[Request]):
+        """Rank what waits.
+
+        Args:
+            requests: what waits, none of it begun; in any order, as long as older ones of equal
+                urgency come first.
         """
-        self._heap: list[list[Any]] = []
-        self._items: dict[Ticket, list[Any]] = {}
+        self._heap: list[tuple[int, float, int, Request]] = []
+        self._serials: dict[Request, int] = {}
         self._serial = count()
         self._rows = [0] * (LEVELS + 1)
-        for ticket in tickets:
-            self.add(ticket)
+        for request in requests:
+            self.add(request)
 
-    def add(self, ticket: Ticket) -> None:
+    def add(self, request: Request) -> None:
         """It waits."""
-        level = ticket.level
-        due = urgency(0, ticket.arrival, ticket.deadline)
-        item = self._items[ticket] = [-level, -due, -next(self._serial), ticket]
-        heapq.heappush(self._heap, item)
-        self._rows[level] += ticket.rows
+        serial = self._serials[request] = next(self._serial)
+        self._rows[request.level] += request.rows
+        heapq.heappush(self._heap, _item(request, serial))
 
-    def discard(self, ticket: Ticket) -> None:
+    def discard(self, request: Request) -> None:
         """It does not wait any more, or a part of it runs."""
-        item = self._items.pop(ticket, None)
-        if item is None:
+        if self._serials.pop(request, None) is None:
             return
-        item[-1] = None
-        self._rows[ticket.level] -= ticket.rows
-        if len(self._heap) > 2 * len(self._items) + LEVELS:
-            self._heap = list(self._items.values())
+        self._rows[request.level] -= request.rows
+        if len(self._heap) > 2 * len(self._serials) + LEVELS:
+            self._heap = [_item(*known) for known in self._serials.items()]
             heapq.heapify(self._heap)
 
-    def give_way(self, level: int, rows: int) -> list[Ticket]:
+    def give_way(self, level: int, rows: int) -> list[Request]:
         """Take out requests of worse priority than `level` that make room for so many rows.
 
         Returns:
@@ -57,11 +54,15 @@ class Ranks:
             return []
         leaving = []
         while rows > 0:
-            ticket = self._heap[0][-1]
-            if ticket is None:
-                heapq.heappop(self._heap)
+            _, _, serial, request = self._heap[0]
+            if self._serials.get(request) != -serial:
+                heapq.heappop(self._heap)  # it left before
                 continue
-            self.discard(ticket)
-            rows -= ticket.rows
-            leaving.append(ticket)
+            self.discard(request)
+            rows -= request.rows
+            leaving.append(request)
         return leaving
+
+
+def _item(request: Request, serial: int) -> tuple[int, float, int, Request]:
+    return -request.level, -urgency(0, request.arrival, request.deadline), -serial, request

@@ -23,8 +23,10 @@ class ServiceRate:
     __slots__ = ("_at", "_backlog", "_busy_since", "_rows", "_seconds", "per_second")
 
     def __init__(self, backlog: int):
-        """Args:
-        backlog: rows of the largest batch.
+        """Start without a measurement.
+
+        Args:
+            backlog: rows of the largest batch.
         """
         self._backlog = backlog
         self._busy_since: float | None = None

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.measure.loads import Open
-from trtasync.measure.plot import COLOURS, STYLES, check, head, save
+from trtasync.measure.plot import COLOURS, STYLES, picture
 from trtasync.tune.choice import Standing
 from trtasync.tune.report import Report
 from trtasync.tune.space import Config
@@ -19,20 +19,11 @@ def plot(report: Report, path: Path) -> None:
         BackendUnavailable: matplotlib is not installed.
         InvalidInput: no such kind of picture.
     """
-    check(path)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _batches(left, report)
-    _curve(right, report)
-    about = report.subject.about["hardware"]
-    machine = ", ".join(about["gpus"]) or f"{about['cpu']}, {about['cores']} cores"
-    name = Path(report.subject.name).name
     partial = "" if report.ended == "settled" else f" ({report.ended}: partial)"
-    title = f"{name} on {report.subject.backend}: {machine}{partial}"
-    head(figure, title)
-    save(figure, path)
+    subject = f"{Path(report.subject.name).name} on {report.subject.backend}"
+    with picture(path, subject, report.subject.about, partial) as (left, right):
+        _batches(left, report)
+        _curve(right, report)
 
 
 def _batches(axes: Any, report: Report) -> None:

@@ -69,7 +69,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A measurement that was made."""
+    """A measurement that was made.
+
+    Attributes:
+        probe: what was to be measured.
+        outcome: what came of it.
+    """
 
     probe: Probe
     outcome: Outcome
@@ -96,7 +101,7 @@ class Aim:
     most_rows: int = MOST_ROWS
 
     def filling(self, config: Config) -> Closed:
-        """A closed load that keeps all lanes busy with full batches."""
+        """A closed load that keeps all lanes of `config` busy with full batches."""
         rows = FULL * config.streams * self.devices * config.max_batch_size
         return Closed(max(2, math.ceil(min(rows, self.most_rows) / self.rows)))
 

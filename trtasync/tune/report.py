@@ -3,11 +3,11 @@
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from trtasync.measure.loads import Closed, Load, Open
+from trtasync.measure.loads import Load, Open, as_json
 from trtasync.tune.choice import Standing, Verdict
 from trtasync.tune.probes import Outcome, Result
 from trtasync.tune.settings import Settings
@@ -153,7 +153,7 @@ class Report:
             "configurations": [_standing(each) for each in verdict.standings],
             "curve": [
                 {
-                    "load": _load(point.load),
+                    "load": as_json(point.load),
                     "name": point.load.name,
                     "requests_per_second": point.requests_per_second,
                     "p50": point.p50,
@@ -166,7 +166,7 @@ class Report:
             "results": [
                 {
                     "config": each.probe.config.name,
-                    "load": _load(each.probe.load),
+                    "load": as_json(each.probe.load),
                     "turn": each.probe.turn,
                     "seconds": round(each.outcome.seconds, 3),
                     "failure": each.outcome.failure,
@@ -206,10 +206,6 @@ def _order(load: Load) -> tuple[int, float]:
     if isinstance(load, Open):
         return 1, load.rate
     return (0 if load.concurrency == 1 else 2), load.concurrency
-
-
-def _load(load: Load) -> Mapping[str, Any]:
-    return {"kind": "closed" if isinstance(load, Closed) else "open", **asdict(load)}
 
 
 def _standing(each: Standing) -> dict[str, Any]:

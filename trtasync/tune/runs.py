@@ -35,8 +35,8 @@ def run(
     Raises:
         InvalidInput: an option or setting makes no sense, or the file named for the state holds
             something else.
-        whatever `open_engine` raises before the first measurement. A configuration that fails
-            later is recorded with its reason.
+        TrtasyncError: as from `open_engine`, before the first measurement. A configuration that
+            fails later is recorded with its reason.
     """
     return Tuning(model, settings, progress=progress, **options).run()
 

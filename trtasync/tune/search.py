@@ -58,10 +58,12 @@ class Search:
     """
 
     def __init__(self, space: Space, aim: Aim, start: Config | None = None):
-        """Args:
-        space: what to choose from.
-        aim: what to look for.
-        start: where to begin; at the simplest by default.
+        """Begin with nothing measured.
+
+        Args:
+            space: what to choose from.
+            aim: what to look for.
+            start: where to begin; at the simplest by default.
         """
         self.results: list[Result] = []
         self.phase: Phase = "exploring"

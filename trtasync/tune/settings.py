@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from trtasync.errors import InvalidInput
 from trtasync.measure import Inputs
 from trtasync.measure.loads import demand_positive
-from trtasync.measure.settings import LOOPS, Loop
+from trtasync.measure.settings import Loop, demand_loop
 from trtasync.tune.space import BUCKETS, Buckets, Config
 
 TUNED = ("streams", "max_batch_size", "batch_sizes", "graphs", "threads")
@@ -88,8 +88,7 @@ class Settings:
         if not 0 <= self.warm_up < math.inf:
             raise InvalidInput(f"warm_up must be seconds, 0 or more, not {self.warm_up!r}.")
         demand_positive("rounds", self.rounds)
-        if self.loop not in LOOPS:
-            raise InvalidInput(f"loop must be one of {list(LOOPS)}, not {self.loop!r}.")
+        demand_loop(self.loop)
         for name in ("streams", "max_batch_size", "threads"):
             for value in self._given(name):
                 demand_positive(f"every number of {name}", value)

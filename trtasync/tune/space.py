@@ -83,7 +83,7 @@ class Space:
     cores: int = 1
 
     def normal(self, config: Config) -> Config:
-        """The first of all configurations that come to the same."""
+        """The first of all configurations that come to the same as `config`."""
         same = [
             kind
             for kind in self.buckets
@@ -95,7 +95,7 @@ class Space:
         return replace(config, buckets=same[0] if same else config.buckets, threads=threads)
 
     def sizes(self, config: Config, kind: Buckets | None = None) -> tuple[int, ...]:
-        """The batch sizes that run; () is any size."""
+        """The batch sizes that `config` runs, if its buckets are of `kind`; () is any size."""
         chosen, largest = kind or config.buckets, config.max_batch_size
         natural = self.natural.get(largest, ())
         if chosen == "any":
@@ -106,7 +106,7 @@ class Space:
         return powers if chosen == "powers" else tuple(sorted({powers[0], *powers[::-2]}))
 
     def near(self, config: Config) -> Config:
-        """The configuration of this space that is nearest to one which may lie outside."""
+        """The configuration of this space nearest to `config`, which may lie outside."""
         return self.normal(
             Config(
                 streams=_nearest(self.streams, config.streams),
@@ -118,7 +118,7 @@ class Space:
         )
 
     def line(self, config: Config, axis: str) -> list[Config]:
-        """All values of one axis with this configuration's other values, the nearest first."""
+        """All values of one `axis` with the other values of `config`, the nearest first."""
         values = list(getattr(self, axis))
         mine = getattr(config, axis)
         here = values.index(mine) if mine in values else 0
@@ -126,7 +126,7 @@ class Space:
         return self._distinct(replace(config, **{axis: values[index]}) for index in order)
 
     def neighbours(self, config: Config) -> list[Config]:
-        """Those one step away: along one axis, or along streams and the largest batch at once."""
+        """Those one step from `config`: along one axis, or along streams and batch at once."""
         found: list[Config] = []
         steps: dict[str, list[Any]] = {}
         for axis in AXES:
@@ -150,8 +150,8 @@ class Space:
         return sorted(self._distinct(itertools.starmap(Config, values)), key=self.weight)
 
     def weight(self, config: Config) -> tuple[int, ...]:
-        """Orders configurations from simple to costly: rows that lanes hold (memory, and how long a
-        caller waits behind others), streams, then how far from the engine's defaults."""
+        """A key that sorts each `config` from simple to costly: rows that lanes hold (memory, and
+        how long a caller waits behind others), streams, then how far from the engine's defaults."""
         return (
             config.streams * config.max_batch_size,
             config.streams,
@@ -161,7 +161,7 @@ class Space:
         )
 
     def options(self, config: Config) -> dict[str, Any]:
-        """What to give `open_engine`; what it would do anyway is left out."""
+        """What to give `open_engine` for `config`; what it would do anyway is left out."""
         found: dict[str, Any] = {
             "streams": config.streams,
             "max_batch_size": config.max_batch_size,

@@ -55,11 +55,13 @@ class State:
     def __init__(
         self, path: Path | None, facts: Mapping[str, Any] | None, *, fresh: bool, given: bool
     ):
-        """Args:
-        path: the file; None to keep nothing.
-        facts: all that measurements depend on.
-        fresh: forget what was kept.
-        given: the user named the file, so that it cannot be written is an error.
+        """Prepare; entering it reads the file.
+
+        Args:
+            path: the file; None to keep nothing.
+            facts: all that measurements depend on.
+            fresh: forget what was kept.
+            given: the user named the file, so that it cannot be written is an error.
         """
         self.path = path
         self.known = 0

@@ -78,7 +78,7 @@ async def examine(model: Any, how: Settings, options: Mapping[str, Any]) -> Subj
 
     Raises:
         InvalidInput: an option is one of those that are tuned, or makes no sense for this model.
-        whatever `open_engine` and `build_plan` raise.
+        TrtasyncError: as from `open_engine` and `build_plan`.
     """
     if taken := sorted(set(options) & set(TUNED)):
         raise InvalidInput(

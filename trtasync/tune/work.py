@@ -9,10 +9,12 @@ from typing import Any, Self
 from trtasync.engine import Engine
 from trtasync.errors import BackendUnavailable, TrtasyncError
 from trtasync.measure.driving import Driver
-from trtasync.measure.loads import Closed, Open, Times
+from trtasync.measure.loads import Closed, Open
 from trtasync.measure.opened import open_tapped
 from trtasync.measure.pacing import Pacer
-from trtasync.measure.samples import Figures, Sample, Span, take
+from trtasync.measure.samples import Sample, take
+from trtasync.measure.statistics import Figures, rounded, tail
+from trtasync.measure.window import Span
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.settings import Settings
 from trtasync.tune.space import Config
@@ -33,9 +35,11 @@ class Workplace:
     manager."""
 
     def __init__(self, subject: Subject, how: Settings):
-        """Args:
-        subject: what is measured.
-        how: seconds, warm-up, requests.
+        """Prepare; the first measurement opens an engine.
+
+        Args:
+            subject: what is measured.
+            how: seconds, warm-up, requests.
         """
         self._subject = subject
         self._how = how
@@ -119,21 +123,10 @@ def plain(sample: Sample) -> Figures:
     """A sample's figures at six digits, with the tail that counts requests without an answer."""
     figures = dict(sample.figures)
     lost = int(sum(figures[name] for name in ("refused", "failed", "missed")))
-    found = tail(sample.latencies, lost)
-    if found is not None:
-        figures["tail_us"] = found * 1e6
-    return {name: float(f"{value:.6g}") for name, value in figures.items()}
-
-
-def tail(latencies: Times, lost: int) -> float | None:
-    """The 99th percentile in seconds: the smallest latency that at most one in a hundred exceeds.
-
-    Args:
-        latencies: sorted.
-        lost: requests without an answer, which take for ever.
-    """
-    rank = math.ceil(0.99 * (len(latencies) + lost)) - 1
-    return float(latencies[rank]) if 0 <= rank < len(latencies) else None
+    p99 = tail(sample.latencies, 0.99, lost)
+    if p99 < math.inf:
+        figures["tail_us"] = p99 * 1e6
+    return rounded(figures, 6)
 
 
 def _failure(sample: Sample) -> str:

@@ -48,7 +48,7 @@ class Choices:
 
     def __init__(self, given: tuple[bool, ...] = ()) -> None:
         self._given = iter(given)
-        self.wanted = False
+        self.wanted: bool = False
 
     def take(self) -> bool | None:
         """The next choice; None if both ways have to be joined."""

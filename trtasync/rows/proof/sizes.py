@@ -30,6 +30,11 @@ class Atom:
 
     __slots__ = ("exact", "least", "number", "rows")
 
+    number: int
+    rows: bool
+    least: int | None
+    exact: bool
+
     def __init__(self, number: int, rows: bool, least: int | None, exact: bool) -> None:
         self.number, self.rows, self.least, self.exact = number, rows, least, exact
 
@@ -159,7 +164,7 @@ class Symbols:
     def __init__(self) -> None:
         self._made = 0
         self._known: dict[tuple[Any, ...], Size] = {}
-        self.rows = self.fresh(rows=True, least=1)
+        self.rows: Size = self.fresh(rows=True, least=1)
 
     @property
     def made(self) -> int:

@@ -32,7 +32,7 @@ class Inherited(NotProved):
 
     def __init__(self, value: "Coupled"):
         super().__init__(value.why)
-        self.mixes = value.mixes
+        self.mixes: bool = value.mixes
 
 
 class Refuses(Exception):

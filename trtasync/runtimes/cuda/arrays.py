@@ -16,7 +16,7 @@ from trtasync.runtimes.cuda.device import Device
 from trtasync.runtimes.cuda.memory import DeviceBuffer
 from trtasync.runtimes.cuda.streams import Event, Stream
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 _LEGACY_STREAM = 1
 """`cudaStreamLegacy`: where a producer that names no stream is taken to have worked."""
@@ -43,11 +43,11 @@ class LentInput:
         ready: Event | None,
         owner: object,
     ):
-        self.address = address
-        self.shape = shape
-        self.dtype = dtype
-        self.ready = ready
-        self.nbytes = math.prod(shape) * dtype.itemsize
+        self.address: int = address
+        self.shape: tuple[int, ...] = shape
+        self.dtype: np.dtype[Any] = dtype
+        self.ready: Event | None = ready
+        self.nbytes: int = math.prod(shape) * dtype.itemsize
         self._owner = owner  # keeps the memory (and the event) alive
 
     def __getitem__(self, rows: slice) -> "LentInput":
@@ -70,8 +70,10 @@ class Intake:
     """
 
     def __init__(self, devices: Sequence[Device]):
-        """Args:
-        devices: whose memory is taken.
+        """Create no stream or event before an array needs one.
+
+        Args:
+            devices: whose memory is taken.
         """
         self._devices = {device.index: device for device in devices}
         self._streams: dict[int, Stream] = {}
@@ -286,9 +288,11 @@ class OutputPool:
     """Buffers kept at most."""
 
     def __init__(self, device: Device, run: Callable[[Callable[[], None]], bool]):
-        """Args:
-        device: where.
-        run: runs a function in some thread; False when there is none any more.
+        """Allocate nothing yet.
+
+        Args:
+            device: where.
+            run: runs a function in some thread; False when there is none any more.
         """
         self._device = device
         self._run = run
@@ -362,7 +366,7 @@ class Lease:
     def __init__(self, pool: OutputPool, buffer: DeviceBuffer):
         self._pool = pool
         self._buffer = buffer
-        self.address = buffer.address
+        self.address: int = buffer.address
 
     def __del__(self) -> None:
         self._pool.release(self._buffer)

@@ -9,7 +9,7 @@ from trtasync.errors import BackendUnavailable, InvalidInput
 from trtasync.runtimes.cuda.calls import STICKY, UNKNOWN, failure, runtime
 from trtasync.runtimes.cuda.fast import FastCalls, fast_calls
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 DRIVER_FLOORS = {13: "R580", 12: "R535"}
 """By CUDA's major version (NVIDIA's pip prerequisites for TensorRT 10.16 and 11.4)."""
@@ -32,14 +32,14 @@ class Device:
         self.index = index
         self._alone = alone  # then no code of this process can choose another one
         self.runtime = module
-        self.lost = ""
+        self.lost: str = ""
         self._local = threading.local()
         self.enter()
         properties = self.call(module.cudaGetDeviceProperties, index)
         name = properties.name
-        self.name = name.decode().rstrip("\0") if isinstance(name, bytes) else str(name)
-        self.capability = (int(properties.major), int(properties.minor))
-        self.processors = int(properties.multiProcessorCount)
+        self.name: str = name.decode().rstrip("\0") if isinstance(name, bytes) else str(name)
+        self.capability: tuple[int, int] = (int(properties.major), int(properties.minor))
+        self.processors: int = int(properties.multiProcessorCount)
         self.fast: FastCalls = fast_calls(module, index)
         self.free_bytes()  # a lost device answers all of the above, and not this
 

@@ -18,7 +18,7 @@ class Graph:
     def __init__(self, device: Device, handle: int):
         """For `capture`."""
         self._device = device
-        self.handle = handle
+        self.handle: int = handle
 
     def close(self) -> None:
         """Destroy it. It must not be running."""

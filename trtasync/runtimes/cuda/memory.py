@@ -32,10 +32,10 @@ class PinnedBuffer:
     def __init__(self, device: Device, size: int):
         """Raises CudaError when there is not so much memory to lock."""
         self._device = device
-        self.size = max(size, 1)
+        self.size: int = max(size, 1)
         # portable: pinned for every device of this process, not only for the current one
         flags = device.runtime.cudaHostAllocPortable
-        self.address = int(device.call(device.runtime.cudaHostAlloc, self.size, flags))
+        self.address: int = int(device.call(device.runtime.cudaHostAlloc, self.size, flags))
         raw: Any = (ctypes.c_uint8 * self.size).from_address(self.address)
         self.array: npt.NDArray[np.uint8] = np.frombuffer(raw, np.uint8)
         self.array[:] = 0
@@ -58,8 +58,8 @@ class DeviceBuffer:
     def __init__(self, device: Device, size: int):
         """Raises CudaError when the device has not so much memory."""
         self._device = device
-        self.size = max(size, 1)
-        self.address = int(device.call(device.runtime.cudaMalloc, self.size))
+        self.size: int = max(size, 1)
+        self.address: int = int(device.call(device.runtime.cudaMalloc, self.size))
 
     def close(self) -> None:
         """Free it; waits for the device. Nothing may be enqueued later that uses it."""

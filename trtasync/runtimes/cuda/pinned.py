@@ -16,7 +16,7 @@ from trtasync.runtimes.cuda.memory import PinnedBuffer, aligned
 
 Array = npt.NDArray[Any]
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 
 class Block:
@@ -25,7 +25,7 @@ class Block:
     def __init__(self, pool: "PinnedPool", buffer: PinnedBuffer):
         self._pool = pool
         self._buffer = buffer
-        self.__array_interface__ = {
+        self.__array_interface__: dict[str, Any] = {
             "version": 3,
             "shape": (buffer.size,),
             "typestr": "|u1",
@@ -44,8 +44,10 @@ class PinnedPool:
     """
 
     def __init__(self, device: Device):
-        """Args:
-        device: any of the engine's: the memory is pinned for all of them.
+        """Allocate nothing yet.
+
+        Args:
+            device: any of the engine's: the memory is pinned for all of them.
         """
         self._device = device
         self._free: dict[int, list[PinnedBuffer]] = {}

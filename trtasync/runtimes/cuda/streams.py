@@ -14,7 +14,7 @@ class Stream:
     def __init__(self, device: Device):
         self._device = device
         flags = device.runtime.cudaStreamNonBlocking
-        self.handle = int(device.call(device.runtime.cudaStreamCreateWithFlags, flags))
+        self.handle: int = int(device.call(device.runtime.cudaStreamCreateWithFlags, flags))
 
     def synchronize(self) -> None:
         """Wait until everything enqueued has run; releases the GIL."""
@@ -39,17 +39,19 @@ class Event:
     """
 
     def __init__(self, device: Device, *, blocking: bool = False, timing: bool = False):
-        """Args:
-        device: where.
-        blocking: `synchronize` sleeps instead of burning a core.
-        timing: `seconds_since` can be asked.
+        """Create the event; it is not recorded anywhere yet.
+
+        Args:
+            device: where.
+            blocking: `synchronize` sleeps instead of burning a core.
+            timing: `seconds_since` can be asked.
         """
         self.device = device
         module = device.runtime
         flags = int(module.cudaEventBlockingSync) if blocking else int(module.cudaEventDefault)
         if not timing:
             flags |= int(module.cudaEventDisableTiming)
-        self.handle = int(device.call(module.cudaEventCreateWithFlags, flags))
+        self.handle: int = int(device.call(module.cudaEventCreateWithFlags, flags))
         self._record = device.fast.event_record
         self._query = device.fast.event_query
 

@@ -38,7 +38,7 @@ from trtasync.runtimes.tensorrt.trtexec import TrtexecStream
 from trtasync.runtimes.tensorrt.warm import warm_layouts
 from trtasync.system.stopping import go_on
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 DEFAULT_STREAMS = 2
 """Two hide copies and launch gaps; more gain a few per cent and cost memory (h200 measurements)."""
@@ -137,9 +137,9 @@ class TensorRTBackend:
         self._read_plan()
 
     def _read_plan(self) -> None:
-        self.spec = self._plan.spec
-        self.largest_batch_size = self._plan.largest_batch
-        self.default_batch_size = self._plan.largest_batch or 1
+        self.spec: ModelSpec = self._plan.spec
+        self.largest_batch_size: int | None = self._plan.largest_batch
+        self.default_batch_size: int = self._plan.largest_batch or 1
 
     def trial(self) -> PlanTrial:
         """See `Backend.trial`. On the first device."""

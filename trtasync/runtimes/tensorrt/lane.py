@@ -26,7 +26,7 @@ from trtasync.runtimes.tensorrt.sizes import measure
 from trtasync.runtimes.tensorrt.slots import PinnedSlot
 from trtasync.system.stopping import go_on
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 DEPTH = 2
 """Batches enqueued on one stream: the second closes the gap behind the first (6 to 10 %)."""
@@ -95,7 +95,7 @@ class TensorRTLane:
             CudaError: not enough memory.
             Stopped: it was called off.
         """
-        self.device = device.index
+        self.device: int = device.index
         self._index = index
         self._lib = lib
         self._engine: CudaEngine | None = engine
@@ -121,7 +121,8 @@ class TensorRTLane:
 
     def _open(self) -> None:
         self._gpu.enter()
-        self._stream = self.stream = Stream(self._gpu)
+        self.stream: Stream = Stream(self._gpu)
+        self._stream = self.stream
         batch_sizes = self._options.batch_sizes
         for profile in self._plan.reached(batch_sizes):
             self._contexts[profile.index] = self._context(profile.index)

@@ -89,14 +89,16 @@ class Staged:
         graph: Graph | None,
         outputs: list[Array],
     ):
-        """Args:
-        device: where.
-        stream: the lane's.
-        context: which network; its shapes are set here when they differ.
-        numbers: its input shapes.
-        copies: in and out.
-        graph: of the network alone, if there is one.
-        outputs: views of the slot.
+        """Keep what a batch of these shapes is run with.
+
+        Args:
+            device: where.
+            stream: the lane's.
+            context: which network; its shapes are set here when they differ.
+            numbers: its input shapes.
+            copies: in and out.
+            graph: of the network alone, if there is one.
+            outputs: views of the slot.
         """
         self.outputs = outputs
         self._device = device
@@ -226,7 +228,8 @@ class Arranged(Staged):
 
     Attributes:
         moves: (where an input lies as the model takes it, where its rows lie first).
-        whole_in, whole_out: the copies of such tensors; `Copy.row_bytes` is 0 for them.
+        whole_in: the copies of such inputs; `Copy.row_bytes` is 0 for them.
+        whole_out: the copies of such outputs.
     """
 
     def __init__(

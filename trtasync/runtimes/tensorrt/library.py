@@ -13,7 +13,7 @@ from trtasync.errors import BackendUnavailable
 from trtasync.runtimes.tensorrt.api import Runtime, TensorRT
 from trtasync.system.logs import show_in_logs
 
-log = logging.getLogger("trtasync.tensorrt")
+log: logging.Logger = logging.getLogger("trtasync.tensorrt")
 log.addFilter(show_in_logs)
 
 MODULES = ("tensorrt", "tensorrt_lean", "tensorrt_bindings", "tensorrt_lean_bindings")
@@ -82,8 +82,8 @@ class Library:
         """For `library`."""
         self.trt = trt
         self.name = name
-        self.journal = Journal()
-        self.logger = _make_logger(trt, self.journal)
+        self.journal: Journal = Journal()
+        self.logger: Any = _make_logger(trt, self.journal)
         if hasattr(trt, "init_libnvinfer_plugins"):  # the lean runtime has none
             trt.init_libnvinfer_plugins(self.logger, "")
 

@@ -52,7 +52,7 @@ class LaneMemory:
         for output, source in plan.aliases.items():
             self.addresses[output] = self.addresses[source]
             self.room[output] = self.room[source]
-        self.arena = DeviceBuffer(device, aligned(sizes.activation))
+        self.arena: DeviceBuffer = DeviceBuffer(device, aligned(sizes.activation))
         self._closables.append(self.arena)
         growing = []
         for index in sorted(sizes.dynamic):

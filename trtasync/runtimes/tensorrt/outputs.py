@@ -23,18 +23,20 @@ class GrowingOutput:
     """
 
     def __init__(self, trt: TensorRT, device: Device, index: int, size: int):
-        """Args:
-        trt: the module.
-        device: where the memory lies.
-        index: of the output.
-        size: bytes to begin with: the upper bound, where TensorRT knows one.
+        """Allocate the first buffer.
+
+        Args:
+            trt: the module.
+            device: where the memory lies.
+            index: of the output.
+            size: bytes to begin with: the upper bound, where TensorRT knows one.
         """
         self._device = device
         self._buffers = [DeviceBuffer(device, size)]
         self.index = index
-        self.address = self._buffers[0].address
+        self.address: int = self._buffers[0].address
         self.shape: tuple[int, ...] = ()
-        self.allocator = _allocator_class(cast(Any, trt))(self)
+        self.allocator: Any = _allocator_class(cast(Any, trt))(self)
 
     def provide(self, size: int) -> int:
         """An address with room for `size` bytes; what was there before stays until `close`:

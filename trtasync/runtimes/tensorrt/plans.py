@@ -13,7 +13,7 @@ from trtasync.runtimes.tensorrt.batch_ranges import BatchRange, merged
 from trtasync.runtimes.tensorrt.dtypes import numpy_dtype
 from trtasync.runtimes.tensorrt.library import Library
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 LINEAR = "kLINEAR"
 """In the description of a plain row-major format; the lean runtime has no TensorFormat."""

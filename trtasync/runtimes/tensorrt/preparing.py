@@ -21,11 +21,13 @@ class Preparation:
     """Makes the launches of a lane."""
 
     def __init__(self, device: Device, stream: int, plan: PlanSpec, memory: LaneMemory):
-        """Args:
-        device: the lane's.
-        stream: the lane's.
-        plan: what it runs.
-        memory: where its tensors lie.
+        """Keep what all launches of a lane share.
+
+        Args:
+            device: the lane's.
+            stream: the lane's.
+            plan: what it runs.
+            memory: where its tensors lie.
         """
         self._device = device
         self._stream = stream

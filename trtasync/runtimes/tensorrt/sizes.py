@@ -12,7 +12,7 @@ from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.library import Library
 from trtasync.runtimes.tensorrt.plans import PlanProfile, PlanSpec
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 Found = tuple[int, int, bool]
 """(index of an output, its bytes, they do not depend on data)."""

@@ -38,7 +38,9 @@ class PinnedSlot(HostSlot):
         filled: rows to be copied: those that somebody waits for, and padding that repeats them.
         padded_from: the first row of such padding; 0 when there is none.
         done: fires when the batch and its copies are done.
-        begin, copied, computed: stage boundaries, of batches that are measured.
+        begin: fires when a batch that is measured starts.
+        copied: fires when its inputs are on the device.
+        computed: fires when its network has run.
         stages: how many of them were recorded for this batch: 0 (not measured), 1 or 3.
     """
 
@@ -52,15 +54,17 @@ class PinnedSlot(HostSlot):
         copies: Copies,
         inline_bytes: int,
     ):
-        """Args:
-        spec: the model.
-        capacity: rows.
-        lane: index of the lane that owns it.
-        device: whose pinned memory it is.
-        sizes: bytes per input and per output.
-        copies: how large rows come here.
-        inline_bytes: arrays up to this size are copied even if they are pinned: that takes less
-            than a copy of their own on the stream.
+        """Lock the memory and create the events.
+
+        Args:
+            spec: the model.
+            capacity: rows.
+            lane: index of the lane that owns it.
+            device: whose pinned memory it is.
+            sizes: bytes per input and per output.
+            copies: how large rows come here.
+            inline_bytes: arrays up to this size are copied even if they are pinned: that takes less
+                than a copy of their own on the stream.
         """
         super().__init__(spec, capacity, lane)
         inputs = [sizes.inputs[tensor.name] for tensor in spec.row_inputs]
@@ -84,19 +88,22 @@ class PinnedSlot(HostSlot):
         self._dtypes = {tensor.name: tensor.dtype for tensor in spec.inputs}
         self._lends = [not spec.batched or tensor.batch_axis == 0 for tensor in spec.row_inputs]
         self._grown: dict[int, PinnedBuffer] = {}
-        self.copies = copies
+        self.copies: Copies | None = copies
         self._inline_bytes = inline_bytes
         self.lent_rows: list[tuple[int, int, int, LentInput]] = []
         self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
         self._noted = 0  # the row behind the last one of which something is noted in these lists
-        self.filled = self.padded_from = 0
+        self.filled: int = 0
+        self.padded_from: int = 0
         dims = [dim for tensor in spec.row_inputs for dim in spec.row_dims(tensor)]
         fixed = all(isinstance(dim, int) for dim in dims)
         self._repeats = len(inputs) > 1 or not fixed
         self.stages = 0
         try:
-            self.done = self._event(blocking=True)
-            self.begin, self.copied, self.computed = (self._event() for _ in range(3))
+            self.done: Event = self._event(blocking=True)
+            self.begin: Event = self._event()
+            self.copied: Event = self._event()
+            self.computed: Event = self._event()
         except BaseException:
             self.close()
             raise
@@ -255,8 +262,8 @@ class PinnedSlot(HostSlot):
         self._settle()  # copies for callers who left may still be writing
         self.let_go()
         self._known.clear()
-        self.views = None
-        self.outputs = []
+        self.views: Views | None = None
+        self.outputs: list[Array] = []
         for event in reversed(self._events):
             event.close()
         for grown in self._grown.values():

@@ -49,9 +49,14 @@ class PlanTrial:
         device: Device,
         off: threading.Event,
     ):
-        """Args:
-        lib, engine, plan, device: as for a lane.
-        off: set when the opening that this belongs to is called off.
+        """Create a stream and warm the kernels up.
+
+        Args:
+            lib: as for a lane.
+            engine: as for a lane.
+            plan: as for a lane.
+            device: as for a lane.
+            off: set when the opening that this belongs to is called off.
 
         Raises:
             CudaError: not enough memory.
@@ -67,12 +72,12 @@ class PlanTrial:
         self._memory: LaneMemory | None = None
         self._pinned: PinnedBuffer | None = None
         self._tuned = plan.tuned
-        self.inputs = tuple(
+        self.inputs: tuple[TensorSpec, ...] = tuple(
             self._at_its_best(spec, range_.opt)
             for spec, range_ in zip(plan.spec.inputs, self._tuned.ranges, strict=True)
             if not spec.host
         )
-        self.outputs = plan.spec.outputs
+        self.outputs: tuple[TensorSpec, ...] = plan.spec.outputs
         device.enter()
         self._stream = Stream(device)
         try:

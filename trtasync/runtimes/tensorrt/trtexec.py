@@ -68,8 +68,13 @@ class TrtexecStream:
         rows: int,
         graph: bool,
     ):
-        """Args:
-            lib, engine, plan, device: as for a lane.
+        """Allocate, warm up and, if asked to, capture.
+
+        Args:
+            lib: as for a lane.
+            engine: as for a lane.
+            plan: as for a lane.
+            device: as for a lane.
             layout: row shapes.
             rows: of every iteration.
             graph: replay a CUDA graph of the network, if it can be captured.
@@ -114,7 +119,7 @@ class TrtexecStream:
         shapes = context.shape(numbers)
         inputs, self._copies_in = self._inputs(plan, layout, memory)
         self._copies_out = self._outputs(plan, shapes, memory)
-        self.views = Views(layout, inputs)
+        self.views: Views = Views(layout, inputs)
         self._marks = [_Marks(device, closing) for _ in range(AT_ONCE)]
         context.enqueue(self._compute.handle)  # the first run allocates
         self._compute.synchronize()

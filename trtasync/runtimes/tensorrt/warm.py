@@ -11,7 +11,7 @@ from trtasync.model.tensors import Pad
 from trtasync.requests.signature import Layout
 from trtasync.runtimes.tensorrt.plans import PlanProfile, PlanSpec
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MAX_WARM_LAYOUTS = 32
 """Row shapes kept warm at most; each has a context per batch size and lane."""

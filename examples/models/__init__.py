@@ -1,0 +1,1 @@
+"""Small models for the examples, and the scripts that make them."""

@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: doubles of CUDA and TensorRT, models on a GPU, helpers."""

@@ -1,0 +1,1 @@
+"""The doubles and our own calls against the genuine bindings of TensorRT."""

@@ -1,0 +1,1 @@
+"""Lanes, isolation of failures, the watchdog, metrics: through the engine."""

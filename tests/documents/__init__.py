@@ -1,0 +1,1 @@
+"""Examples, README and docs: what they show, runs."""

@@ -1,0 +1,1 @@
+"""The life of requests: answers, order, cancellation, deadlines, closing."""

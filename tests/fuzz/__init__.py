@@ -1,0 +1,1 @@
+"""Hostile models, notes, archives and arguments."""

@@ -1,0 +1,1 @@
+"""Reports on models and plans, and on checks."""

@@ -1,0 +1,1 @@
+"""Other people's models: ONNX Runtime judges what an engine answers."""

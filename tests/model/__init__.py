@@ -1,0 +1,1 @@
+"""Tensors, batch axes and profiles as values."""

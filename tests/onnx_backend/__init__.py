@@ -1,0 +1,1 @@
+"""The model tests of the onnx package."""

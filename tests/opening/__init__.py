@@ -1,0 +1,1 @@
+"""Opening engines, and what is refused there."""

@@ -1,0 +1,1 @@
+"""The package as a whole: names, imports, errors, lowest versions."""

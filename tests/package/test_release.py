@@ -1,0 +1,136 @@
+"""What a release is made of: the version, the packages, the notes."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+import trtasync
+
+ROOT = Path(__file__).parents[2]
+NAME = f"trtasync-{trtasync.__version__}"
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of this tree."""
+    return _build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel, built as installers do it: from the unpacked source distribution."""
+    source = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(source, filter="data")
+    return _build("wheel", source / NAME, tmp_path_factory.mktemp("wheel"))
+
+
+def _build(kind: str, source: Path, target: Path) -> Path:
+    call = f"import sys, hatchling.build as backend; backend.build_{kind}(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", call, target], cwd=source, check=True)
+    [built] = target.iterdir()
+    return built
+
+
+def _metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return Parser().parsestr(archive.read(f"{NAME}.dist-info/METADATA").decode())
+
+
+def test_the_version_is_the_library_s(sdist: Path, wheel: Path) -> None:
+    assert sdist.name == f"{NAME}.tar.gz"
+    assert wheel.name == f"{NAME}-py3-none-any.whl"
+    assert _metadata(wheel)["Version"] == trtasync.__version__
+
+
+def test_the_wheel_says_what_it_needs(wheel: Path) -> None:
+    found = _metadata(wheel)
+    needed = [each for each in found.get_all("Requires-Dist", []) if "extra ==" not in each]
+    assert [each.split(">=")[0] for each in needed] == ["anyio", "numpy"]
+    assert found["Requires-Python"] == ">=3.11"
+    assert found["License-Expression"] == "Apache-2.0"
+    assert {"cpu", "cu12", "cu13", "cli"} <= set(found.get_all("Provides-Extra", []))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert found.get_payload() == readme
+
+
+def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        commands = archive.read(f"{NAME}.dist-info/entry_points.txt").decode()
+    assert {name.split("/")[0] for name in names} == {"trtasync", f"{NAME}.dist-info"}
+    inside = {name for name in names if name.startswith("trtasync/")}
+    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "trtasync").rglob("*.py")}
+    assert inside == here | {"trtasync/py.typed"}
+    assert f"{NAME}.dist-info/licenses/LICENSE" in names
+    assert "trtasync = trtasync.__main__:main" in commands
+
+
+def test_the_source_holds_what_tests_and_notes_need(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.removeprefix(f"{NAME}/") for name in archive.getnames()}
+    wanted = (
+        "tests/package/test_release.py",
+        "examples/hello.py",
+        "changes/template.md.jinja",
+        "Makefile",
+    )
+    assert set(wanted) <= names
+    assert [name for name in names if "/.cache/" in name or "__pycache__" in name] == []
+
+
+def test_changes_are_list_items_that_fit(pytestconfig: pytest.Config) -> None:
+    lines = [
+        (path.name, line)
+        for path in (pytestconfig.rootpath / "changes").glob("+*.md")
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    assert [each for each in lines if not each[1].startswith(("- ", "  "))] == []
+
+
+def test_the_notes_gather_the_changes(tmp_path: Path) -> None:
+    head, mark, _ = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition(MARK)
+    (tmp_path / "CHANGELOG.md").write_text(f"{head}{mark}\n")
+    changes = tmp_path / "changes"
+    changes.mkdir()
+    for name in ("pyproject.toml", "changes/README.md", "changes/template.md.jinja"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (changes / "+new.fixed.md").write_text("- A fault.\n")
+    (changes / "+other.added.md").write_text("- One.\n- Two,\n  in two lines.\n")
+    _gather(tmp_path, "1.0", "2026-01-01")
+    (changes / "+later.changed.md").write_text("- Another thing.\n")
+    _gather(tmp_path, "1.1", "2026-02-01")
+    assert (tmp_path / "CHANGELOG.md").read_text() == f"{head}{mark}\n{NOTES}"
+    assert sorted(path.name for path in changes.iterdir()) == ["README.md", "template.md.jinja"]
+
+
+MARK = "<!-- towncrier release notes start -->"
+NOTES = """\
+
+## 1.1 (2026-02-01)
+
+### Changed
+- Another thing.
+
+## 1.0 (2026-01-01)
+
+### Added
+- One.
+- Two,
+  in two lines.
+
+### Fixed
+- A fault.
+"""
+
+
+def _gather(folder: Path, version: str, date: str) -> None:
+    command = [sys.executable, "-m", "towncrier", "build", "--yes"]
+    command += ["--version", version, "--date", date]
+    subprocess.run(command, cwd=folder, check=True)

@@ -1,0 +1,1 @@
+"""Building plans and keeping them."""

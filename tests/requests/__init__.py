@@ -1,0 +1,1 @@
+"""Reading requests, and what answers keep alive."""

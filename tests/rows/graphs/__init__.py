@@ -1,0 +1,1 @@
+"""Families of operators that random graphs are made of."""

@@ -1,0 +1,1 @@
+"""The seam that every backend keeps, and ONNX Runtime behind it."""

@@ -1,0 +1,122 @@
+"""Files that are no models, and options that make no sense, are refused with a reason."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from support.helpers import MODELS
+from support.onnx_models import FLOAT, Make, node, value
+from trtasync import BackendUnavailable, InvalidInput, Pad, PlanError, open_engine
+from trtasync.runtimes.onnxruntime import _spec, load
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes((MODELS / "digits_pair.onnx").read_bytes()[:1000])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda path: None, "no file"),
+        (lambda path: path.mkdir(), "no file"),
+        (lambda path: path.write_bytes(b""), "cannot read"),
+        (lambda path: path.write_bytes(b"\x00garbage" * 100), "cannot read"),
+        (_truncated, "cannot read"),
+    ],
+    ids=["missing", "directory", "empty", "garbage", "truncated"],
+)
+async def test_what_is_no_model_is_refused(
+    tmp_path: Path, damage: Callable[[Path], None], says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken.onnx"
+    damage(path)
+    with pytest.raises(PlanError, match=says) as caught:
+        async with open_engine(path):
+            pass
+    assert "broken.onnx" in str(caught.value)
+    assert capfd.readouterr().err == ""  # one report is enough
+
+
+@pytest.mark.anyio
+async def test_plans_and_devices_are_refused_with_a_reason(tmp_path: Path) -> None:
+    plan = tmp_path / "model.plan"
+    with pytest.raises(BackendUnavailable, match="TensorRT"):
+        async with open_engine(plan):
+            pass
+    with pytest.raises(PlanError, match="TensorRT plan"):
+        async with open_engine(plan, backend="onnxruntime"):
+            pass
+    with pytest.raises(InvalidInput, match="no devices"):
+        async with open_engine(MODELS / "gather.onnx", devices=[0]):
+            pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"streams": 0},
+        {"streams": True},
+        {"threads": -1},
+        {"max_batch_size": 0},
+        {"max_batch_size": 2.0},
+        {"batch_sizes": [0, 4]},
+        {"batch_sizes": [1, 4], "max_batch_size": 8},
+        {"max_queue_size": 0},
+        {"max_queue_delay": -1},
+        {"max_queue_delay": float("nan")},
+        {"loop_budget": "1"},
+        {"preferred_batch_size": [4]},
+        {"preferred_batch_size": [0], "max_queue_delay": 1},
+        {"padding": {"index": 8}},
+        {"padding": {"index": Pad(axis=1, multiple_of=2)}},
+        {"padding": {"nobody": Pad(axis=1, multiple_of=2)}},
+        {"backend": "cpu"},
+    ],
+)
+async def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        async with open_engine(MODELS / "gather.onnx", **options):
+            pass
+
+
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+    """ONNX Runtime loads such a model, and fails when it is asked for its inputs."""
+    data = (MODELS / "gather.onnx").read_bytes()
+    path = tmp_path / "m.onnx"
+    path.write_bytes(data.replace(b"index", b"inde\xff"))
+    with pytest.raises(PlanError, match=r"ONNX Runtime cannot read .*m\.onnx: 'utf-8'"):
+        load(path, 1)
+
+
+def test_more_threads_than_any_machine_has_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="threads must be 4096 at most") as caught:
+        load(MODELS / "gather.onnx", 2**40)
+    assert (caught.value.name, caught.value.got) == ("threads", 2**40)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["n" * 5000, "a\0b", "m.onnx/m.onnx"])
+async def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"")
+    with pytest.raises(PlanError, match="is no file"):
+        async with open_engine(str(tmp_path / name), backend="onnxruntime"):
+            pass
+
+
+@pytest.mark.anyio
+async def test_slots_for_which_there_is_no_memory_are_refused(make: Make) -> None:
+    x, y = (value(name, FLOAT, ["N", 2**40]) for name in ("x", "y"))
+    path = make([node("Relu", ["x"], ["y"])], [x], [y])
+    with pytest.raises(PlanError, match="no memory for batches of 64 rows"):
+        async with open_engine(path, backend="onnxruntime", max_batch_size=64, batching=True):
+            pass
+
+
+def test_a_length_that_is_inferred_as_negative_is_not_known() -> None:
+    output = SimpleNamespace(name="y", type="tensor(float)", shape=["N", -65531, 0, 4, "", None])
+    assert _spec(output, "output").shape == ("N", None, None, 4, None, None)

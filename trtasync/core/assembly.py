@@ -1,0 +1,120 @@
+"""The parts of one engine, put together."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from trtasync.core.closing import Closing
+from trtasync.core.completion import Completion
+from trtasync.core.lanes import LaneThread, Worker
+from trtasync.core.metrics import LaneStatistics, Statistics
+from trtasync.core.pump import Pump
+from trtasync.core.reservations import Intake, not_to_run
+from trtasync.core.watchdog import Watchdog, WatchedLane
+from trtasync.loops import current_loop
+from trtasync.runtimes import Backend, OpenLane, Slot
+from trtasync.scheduler import LaneState, Policy, PolicyOptions
+
+
+class Core:
+    """Everything between `Engine.infer` and the lanes.
+
+    Attributes:
+        loop: the event loop that the engine belongs to.
+        policy: decides.
+        intake: lets requests in.
+        pump: launches and completes batches.
+        closing: ends all of it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        lanes: Sequence[OpenLane],
+        options: PolicyOptions,
+        loop_budget: float,
+        run_timeout: float | None,
+    ):
+        """Start idle.
+
+        Args:
+            name: of the engine.
+            backend: the opened model.
+            lanes: its lanes, by index.
+            options: how batches are formed.
+            loop_budget: seconds a run may take on the event loop.
+            run_timeout: seconds after which a run is ended; None for never.
+        """
+        self.loop = current_loop()
+        states = [LaneState(at, each.lane.device, each.lane.depth) for at, each in enumerate(lanes)]
+        slots: list[Slot] = [slot for lane in lanes for slot in lane.slots]
+        self.policy: Policy[Slot] = Policy(
+            options,
+            states,
+            slots,
+            not_to_run,
+            lambda request, error: self._completion.displace(request, error),
+            lambda entry: self.intake.keep_content(entry),
+        )
+        self._completion = Completion(
+            [spec.name for spec in backend.spec.outputs],
+            backend.lends_outputs,
+            self.loop.done_error,
+            lambda request: self.policy.withdraw(request, self.loop.now()),
+            self.policy.can_lend,
+            lambda slot: self.pump.returned(slot),
+        )
+        meter, fail = self._completion.meter, self._completion.fail
+        self.intake = Intake(self.policy, self.loop, meter, fail)
+        self._workers = [
+            Worker(
+                each.lane,
+                state,
+                LaneThread(f"trtasync {name} lane {at}", partial(self._thread_died, at)),
+            )
+            for at, (each, state) in enumerate(zip(lanes, states, strict=True))
+        ]
+        watchdog = None if run_timeout is None else self._watch(name, run_timeout)
+        self.pump = Pump(
+            name,
+            self.policy,
+            self.loop,
+            self._workers,
+            self.intake,
+            self._completion,
+            loop_budget,
+        )
+        self.loop.callback = self.pump.pump
+        self.closing = Closing(name, self.loop, self.pump, self._workers, watchdog, backend.close)
+
+    def _thread_died(self, index: int, error: BaseException) -> None:
+        self.pump.thread_died(index, error)
+
+    def _watch(self, name: str, run_timeout: float) -> Watchdog:
+        watched = [WatchedLane(worker.lane, run_timeout) for worker in self._workers]
+        for worker, lane in zip(self._workers, watched, strict=True):
+            worker.lane = lane
+        return Watchdog(f"trtasync {name} watchdog", watched, self._thread_died)
+
+    def statistics(self) -> Statistics:
+        """A frozen picture."""
+        policy = self.policy
+        lanes = tuple(
+            LaneStatistics(
+                worker.state.alive,
+                len(worker.state.running),
+                worker.batches,
+                worker.on_loop,
+                worker.measured,
+                worker.compute,
+            )
+            for worker in self._workers
+        )
+        return self._completion.meter.snapshot(
+            queued=policy.queued,
+            in_flight=policy.in_flight,
+            waiting=policy.unanswered(),
+            rejected=policy.rejected,
+            expired=policy.expired,
+            lanes=lanes,
+        )

@@ -1,0 +1,127 @@
+"""How an engine ends: what runs is waited for, then everything is given back."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import anyio
+
+from trtasync.core.lanes import Worker
+from trtasync.core.pump import Pump
+from trtasync.core.watchdog import STOPPING, Stoppable, Watchdog
+from trtasync.errors import DeviceLost
+from trtasync.loops import EventLoop
+from trtasync.system.threads import NoThread, start_thread
+
+log: logging.Logger = logging.getLogger("trtasync")
+
+
+class Closing:
+    """Ends the lanes, the threads and the model of one engine."""
+
+    def __init__(
+        self,
+        name: str,
+        loop: EventLoop,
+        pump: Pump,
+        workers: Sequence[Worker],
+        watchdog: Watchdog | None,
+        close_backend: Callable[[], None],
+    ):
+        """Nothing happens yet.
+
+        Args:
+            name: of the engine.
+            loop: is woken.
+            pump: goes on until all is idle.
+            workers: the lanes, by index.
+            watchdog: watches them.
+            close_backend: frees the model.
+        """
+        self._name = name
+        self._loop = loop
+        self._pump = pump
+        self._workers = workers
+        self._watchdog = watchdog
+        self._close_backend = close_backend
+
+    async def wait_idle(self, patience: float) -> None:
+        """Until everything accepted has its answer and nothing is running.
+
+        Args:
+            patience: seconds in which some batch has to end, or ten times what it should take;
+                what runs is stopped then, and its lane given up if that is of no use.
+        """
+        stopping = False
+        while not self._pump.is_idle():
+            running = self._pump.running()
+            times = [batch.queue.cost.seconds(batch.run_rows) for batch in running]
+            seconds = STOPPING if stopping else max(patience, 10 * max(times, default=0.0))
+            with anyio.move_on_after(seconds) as scope:
+                self._pump.idle = self._loop.future()
+                self._loop.wake()
+                await self._pump.idle
+            if not scope.cancelled_caught or not running:
+                continue
+            still = {batch.lane for batch in self._pump.running() if batch in running}
+            for index in still:
+                self._give_up(index, stopping)
+            stopping = bool(still) and not stopping
+
+    def _give_up(self, index: int, stopped: bool) -> None:
+        """A run does not end: stop it, or, if it was stopped already or cannot be, its lane."""
+        lane = self._workers[index].lane
+        if isinstance(lane, Stoppable) and not stopped:
+            lane.stop()
+        else:
+            lost = DeviceLost("a run did not end while the engine was closed")
+            self._pump.lane_died(index, lost)
+
+    def let_go(self) -> None:
+        """Nobody is left to close the engine. From any thread.
+
+        If the loop still runs, it ends the engine, for it may be launching a batch just now.
+        """
+        for worker in self._workers:
+            worker.thread.stop()
+        if not self._loop.wake_last(self._end_forgotten):
+            self._end_forgotten()
+
+    def _end_forgotten(self) -> None:
+        """Free everything in a thread that nobody waits for."""
+        self._loop.close()
+
+        def end() -> None:
+            try:
+                self.teardown()
+            except Exception:
+                log.exception("%s: it was forgotten, and does not close", self._name)
+            self.release()
+
+        if sys.is_finalizing():  # a thread would not run any more, and its start wait for it
+            return
+        try:
+            start_thread(end, f"trtasync {self._name} end")
+        except NoThread:
+            end()
+
+    def release(self) -> None:
+        """Forget all slots: their memory goes now, though the engine may be kept for long."""
+        self._loop.close()
+        self._pump.release()
+
+    def teardown(self) -> None:
+        """Join the threads and free the lanes and the model; in a thread, when idle.
+
+        What fails to close does not keep the rest open; the first failure is raised at the end. A
+        lane in which a run goes on is left to the process, and the model with it.
+        """
+        if self._watchdog is not None:
+            self._watchdog.close()
+        ended = [worker for worker in self._workers if worker.thread.join(STOPPING)]
+        with ExitStack() as closing:  # unwinds in reverse order
+            if len(ended) == len(self._workers):
+                closing.callback(self._close_backend)
+            for worker in ended:
+                closing.callback(worker.lane.close)

@@ -1,0 +1,234 @@
+"""The way out: rows become answers, failures become exceptions."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from trtasync.core.failures import own_error, unanswered
+from trtasync.core.metrics import BatchRecord, Meter
+from trtasync.core.reservations import Reservation, reservation_of
+from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
+from trtasync.requests.answers import LentAnswer, as_it_is, borrow, shape_answer, take
+from trtasync.requests.signature import Array
+from trtasync.runtimes import Slot, Times
+from trtasync.scheduler import Batch, Chunk, Request
+from trtasync.scheduler.requests import Entry
+from trtasync.scheduler.states import QUEUED, RESERVED
+
+SHARED_ROW_BYTES = 1024
+"""Rows up to this size are handed out as views of one copy of the batch's output: a row kept for
+long keeps max_batch_size such rows alive at most. Larger rows are copied one by one."""
+
+LARGE_ANSWER_BYTES = 1 << 20
+"""From this size on an answer that is the whole of an output is not copied once more. Smaller ones
+are: memory of a runtime's own keeps its arena alive, which may be hundreds of megabytes."""
+
+
+class Completion:
+    """Hands out what batches gave, and counts it.
+
+    Attributes:
+        meter: what was counted.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        lent: bool,
+        done_error: type[Exception],
+        withdraw: Callable[[Request], None],
+        can_lend: Callable[[Slot], bool],
+        returned: Callable[[Slot], None],
+    ):
+        """Count from zero.
+
+        Args:
+            names: of the outputs.
+            lent: outputs are memory of the slot, which will be written again.
+            done_error: what a reply may raise that is done already.
+            withdraw: takes the rest of a failed request out of the queue.
+            can_lend: a slot is to spare for as long as its answers are held.
+            returned: takes a slot of which the last lent answer came back. From any thread.
+        """
+        self.meter = Meter()
+        self._names = names
+        self._one_output = len(names) == 1
+        self._lent = lent
+        self._done_error = done_error
+        self._withdraw = withdraw
+        self._can_lend = can_lend
+        self._returned = returned
+
+    def answer(self, batch: Batch[Slot]) -> int:
+        """Answer everybody in a batch that went well; returns how many answers are only lent."""
+        outputs = batch.slot.outputs
+        if batch.plain and self._one_output:
+            rows = plain_rows(outputs[0], batch.size, self._lent)
+            missed, done_error = 0, self._done_error
+            for each, row in zip(cast(list[Reservation], batch.entries), rows, strict=True):
+                try:
+                    each.reply.set_result(row)
+                except done_error:  # cancelled meanwhile; asking first costs every request
+                    missed += 1
+            self.meter.answered += len(rows) - missed
+            return 0
+        return self._answer_each(batch, outputs)
+
+    def _answer_each(self, batch: Batch[Slot], outputs: list[Array]) -> int:
+        lent: list[Reservation] = []
+        copied: list[Entry] = []
+        for entry in batch.entries:
+            if entry.state is QUEUED:
+                if isinstance(entry, Reservation) and entry.lend and not entry.reply.done():
+                    lent.append(entry)
+                else:
+                    copied.append(entry)
+        if lent and self._lent and not self._can_lend(batch.slot):
+            copied, lent = [*copied, *lent], []
+        for entry in copied:
+            try:
+                self._answer_entry(entry, take(outputs, entry.row, entry.rows))
+            except Exception as error:  # one answer's own, be it memory
+                self.fail(reservation_of(entry), unanswered(error))
+        if lent:
+            self._lend(batch, outputs, lent)
+        return len(lent) if self._lent else 0
+
+    def _lend(self, batch: Batch[Slot], outputs: list[Array], lent: Sequence[Reservation]) -> None:
+        """Hand out views; where the outputs belong to the answers alone, nothing comes back."""
+        if self._lent:
+            batch.slot.lend(len(lent), self._returned)
+        give_back = batch.slot.take_back if self._lent else _nothing
+        for each in lent:
+            views = borrow(outputs, each.row, each.rows)
+            try:
+                answer = shape_answer(each.signature, self._names, views, lent=True)
+            except Exception as error:  # one answer's own, be it memory
+                give_back()
+                self.fail(each, unanswered(error))
+                continue
+            each.lent = LentAnswer(answer, give_back)
+            self._tell(each, each.lent)
+
+    def answer_pieces(self, batch: Batch[Slot], pieces: Sequence[list[Array] | Exception]) -> None:
+        """Answer or fail everybody in a batch that was run again in halves."""
+        for entry, piece in zip(batch.entries, pieces, strict=True):
+            if isinstance(piece, Exception):
+                self._end(entry, piece)
+            elif entry.state is QUEUED:
+                try:
+                    self._answer_entry(entry, piece)
+                except Exception as error:  # one answer's own
+                    self.fail(reservation_of(entry), unanswered(error))
+
+    def _answer_entry(self, entry: Entry, outputs: list[Array]) -> None:
+        reservation = reservation_of(entry)
+        if isinstance(entry, Chunk):
+            whole = reservation.collect(entry.offset, outputs)
+            if whole is None:
+                return
+            outputs = whole
+            reservation.chunks = None  # they point back: its memory would wait for the collector
+        if reservation.reply.done():
+            return
+        if reservation.on_device is not None:
+            outputs = list(reservation.on_device)
+        self._tell_copied(reservation, shape_answer(reservation.signature, self._names, outputs))
+
+    def _tell_copied(self, reservation: Reservation, answer: Any) -> None:
+        self._tell(reservation, LentAnswer(answer, _nothing) if reservation.lend else answer)
+
+    def _tell(self, reservation: Reservation, answer: Any) -> None:
+        self.meter.answered += 1
+        reservation.reply.set_result(answer)
+
+    def fail_batch(self, batch: Batch[Slot], error: Exception) -> None:
+        """Fail everybody in a batch."""
+        for entry in batch.entries:
+            self._end(entry, error)
+
+    def _end(self, entry: Entry, error: Exception) -> None:
+        """Fail who was run in vain; what ran by itself, whole and unpadded, needs no rows to be
+        told apart, and gets what the model gave."""
+        reservation = reservation_of(entry)
+        if not isinstance(error, UnevenRows):
+            self.fail(reservation, error)
+        elif error.outputs is not None and _is_whole(entry, reservation, error):
+            if not reservation.reply.done():
+                outputs = [output.copy() for output in cast(list[Array], error.outputs)]
+                self._tell_copied(
+                    reservation, as_it_is(reservation.signature, self._names, outputs)
+                )
+        else:
+            self.fail(reservation, InferenceError(str(error)))
+
+    def fail(self, reservation: Reservation, cause: BaseException) -> None:
+        """Fail one request, with an exception of its own."""
+        if reservation.reply.done():
+            return
+        self.meter.failed += 1
+        self._end_unanswered(reservation, own_error(cause))
+
+    def displace(self, request: Request, error: QueueFull) -> None:
+        """Tell a request that a more urgent one took its place."""
+        reservation = cast(Reservation, request)
+        if reservation.state is RESERVED:
+            self.meter.displaced += 1
+            reservation.refused = error
+        elif not reservation.reply.done():
+            self.meter.displaced += 1
+            self._end_unanswered(reservation, error)
+
+    def _end_unanswered(self, reservation: Reservation, error: TrtasyncError) -> None:
+        reservation.reply.set_exception(error)
+        self._withdraw(reservation)
+        reservation.chunks = None
+
+
+def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
+    """The first `rows` rows of an output, as arrays of their own.
+
+    Args:
+        output: rows first.
+        rows: how many are wanted.
+        lent: the output's memory will be written again.
+    """
+    if output.ndim == 1:
+        return [output[row : row + 1].copy().reshape(()) for row in range(rows)]
+    if (
+        len(output) == 1
+        and not lent
+        and (output.base is None or output.nbytes >= LARGE_ANSWER_BYTES)
+    ):
+        return [output[0]]
+    if output.nbytes <= SHARED_ROW_BYTES * len(output):
+        return list(output[:rows].copy())
+    return [output[row].copy() for row in range(rows)]
+
+
+def _is_whole(entry: Entry, reservation: Reservation, error: UnevenRows) -> bool:
+    """These outputs are one request's, and nobody has to cut or place them."""
+    signature = reservation.signature
+    untouched = not signature.bare and not signature.cuts and reservation.on_device is None
+    return untouched and error.rows == reservation.rows and entry is reservation
+
+
+def _nothing() -> None:
+    """The answer's memory is its own."""
+
+
+def record_of(
+    batch: Batch[Slot], times: Times | None, ended: float, delivered: float
+) -> BatchRecord:
+    """What a watcher is told of a batch that went well."""
+    return BatchRecord(
+        batch.lane,
+        id(batch.slot),
+        batch.size,
+        batch.run_rows,
+        tuple(entry.arrival for entry in batch.entries),
+        batch.started,
+        ended,
+        delivered,
+        times,
+        reservation_of(batch.entries[0]).signature.layout.shapes,
+    )

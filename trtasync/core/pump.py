@@ -1,0 +1,487 @@
+"""From decisions to actions: batches are launched, run and completed here.
+
+Every event (a request, a completion, the time to wake, closing) ends in `Pump.pump`, which asks the
+scheduler what to do and does it. There is no other way from a decision to an action.
+"""
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import cast
+
+from trtasync.core.completion import Completion, record_of
+from trtasync.core.failures import not_run, unanswered
+from trtasync.core.lanes import Outcome, Worker, check_outputs, finish, run, run_in_halves
+from trtasync.core.metrics import FOLD, BatchRecord
+from trtasync.core.reservations import Intake, Reservation
+from trtasync.errors import DeviceLost, RunTooLong, TrtasyncError, UnevenRows
+from trtasync.loops import EventLoop, Future
+from trtasync.runtimes import Slot, Times
+from trtasync.scheduler import Batch, Policy
+from trtasync.system.threads import NoThread
+
+log: logging.Logger = logging.getLogger("trtasync")
+
+WORTH_A_HOP = 300e-6
+"""Seconds from which a run gains by its own thread when another lane has work to do meanwhile.
+Shorter runs were faster one after another on the loop (benchmarks/results/thread_hop.json)."""
+
+LONGEST_PASS = 4
+"""Times `loop_budget`: for so long short runs may follow one another on the loop at most, however
+long others had it. A burst of 256 requests a turn is served at 53 k/s then, without at 6 k/s, with
+most of it refused (2 cores, runs of 30 us, batches of 8)."""
+
+SPIN = 100e-6
+"""Seconds for which the loop stays with batches that are predicted to end by then."""
+
+UNUSED = 1.0
+"""Seconds after the last large batch from which slots do not keep the memory of such."""
+
+
+class Pump:
+    """Drives the lanes of one engine. Lives on the event loop's thread.
+
+    Attributes:
+        watcher: is told of every batch that went well; None, or nobody is.
+        flushes: called at the end of every turn in which something may have been answered.
+        idle: set when nothing waits and nothing runs; who closes the engine waits for it.
+        broken: a bug ended the engine.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        policy: Policy[Slot],
+        loop: EventLoop,
+        workers: Sequence[Worker],
+        intake: Intake,
+        completion: Completion,
+        loop_budget: float,
+    ):
+        """Wait for the first request.
+
+        Args:
+            name: of the engine.
+            policy: decides.
+            loop: calls `pump`.
+            workers: the lanes, by index.
+            intake: lets requests in.
+            completion: answers them.
+            loop_budget: seconds a run may take on the event loop.
+        """
+        self._name = name
+        self._policy = policy
+        self._run_rows = policy.run_rows
+        self._loop = loop
+        self._now = loop.now
+        self._workers = workers
+        self._intake = intake
+        self._completion = completion
+        self._meter = completion.meter
+        self._loop_budget = loop_budget
+        # Runs that are shorter still may follow one another without a turn of the loop between.
+        self._pass_budget = self._pass = loop_budget / 4
+        self._longest_pass = LONGEST_PASS * loop_budget
+        self._spin_budget = min(SPIN, loop_budget)
+        self._left = 0.0
+        self._notes: deque[tuple[Batch[Slot], Outcome]] = deque()
+        self._deaths: deque[tuple[int, BaseException]] = deque()
+        self._returned: deque[Slot] = deque()
+        self._polled: list[Batch[Slot]] = []
+        self._staging: list[Batch[Slot]] = []
+        self._grown: set[Slot] = set()
+        self._grown_at = 0.0
+        self._warned = self._released = False
+        self.broken = False
+        self.idle: Future | None = None
+        self.watcher: Callable[[BatchRecord], None] | None = None
+        self.flushes: tuple[Callable[[], None], ...] = ()
+
+    def pump(self) -> None:
+        """The one door: take in what finished, launch what should go, set the time to wake."""
+        intake, policy = self._intake, self._policy
+        intake.stamp = 0.0
+        try:
+            if intake.leaving:
+                intake.mend()
+            if self._notes or self._deaths or self._polled or self._staging or self._returned:
+                self._collect()
+            begin = self._now()
+            # As long as the others had the loop, within reason: with less, a burst of requests per
+            # turn would be taken in faster than it is served, and mostly to be refused.
+            self._pass = min(max(self._pass_budget, begin - self._left), self._longest_pass)
+            self._launch_all(begin)
+            while self._polled and self._spin(begin):
+                self._launch_all(begin)
+            if self._polled:
+                self._loop.wake()
+            wake_at = policy.wake_at
+            if self._grown:
+                wake_at = min(wake_at, self._shrink(begin))
+            if wake_at != self._loop.due:
+                self._loop.wake_at(wake_at)
+            for flush in self.flushes:
+                flush()
+            self._left = self._now()
+            if self.idle is not None and not self.idle.done() and self.is_idle():
+                self.idle.set_result(None)
+        except BaseException as error:
+            self._break(error)
+            if not isinstance(error, Exception):
+                raise
+
+    def _shrink(self, now: float) -> float:
+        """Large slots that nobody used for a while give their memory back; when to look again."""
+        due = self._grown_at + UNUSED
+        if now < due:
+            return due
+        for slot in [slot for slot in self._grown if self._policy.is_free(slot)]:
+            slot.shrink()
+            self._grown.discard(slot)
+        return now + UNUSED if self._grown else math.inf
+
+    def _launch_all(self, begin: float) -> None:
+        """Launch what should go."""
+        policy = self._policy
+        now = begin
+        batch = policy.next_batch(now)
+        while batch is not None:
+            ran_here = self._launch(batch)
+            now = self._now()
+            if ran_here and now - begin > self._pass:
+                # Enough run on the loop: others get their turn before the next batch.
+                if policy.queued:
+                    self._loop.wake()
+                break
+            batch = policy.next_batch(now) if policy.forming else None
+
+    def _spin(self, begin: float) -> bool:
+        """Stay with a batch that is about to end; True if some batch ended.
+
+        A turn of the loop takes as long as a small batch does on a GPU, and lets go of the GIL:
+        beside a thread that computes in Python that is 5 ms.
+        """
+        state = self._workers[self._polled[0].lane].state
+        limit = begin + self._spin_budget
+        now = self._now()
+        # ends_at is never in the past: an overdue batch is not waited for in here
+        while now < limit and state.ends_at(begin) < limit:
+            if self._poll():
+                return True
+            now = self._now()
+        return False
+
+    def _collect(self) -> None:
+        """Take in what finished or died elsewhere since the last time."""
+        while self._notes:
+            self._ended(*self._notes.popleft())
+        while self._deaths:
+            self.lane_died(*self._deaths.popleft())
+        while self._returned:
+            self._policy.returned(self._returned.popleft(), self._now())
+        if self._staging:
+            waiting, self._staging = self._staging, []
+            for batch in waiting:
+                if self._workers[batch.lane].state.retrying:
+                    self._staging.append(batch)  # its lane's thread runs another one again
+                else:
+                    self._launch(batch)
+        if self._polled:
+            self._poll()
+
+    # -- a batch starts --------------------------------------------------------------------------
+
+    def _launch(self, batch: Batch[Slot]) -> bool:
+        """Start a batch; True if it was run to its end right here, on the loop."""
+        slot, rows = batch.slot, batch.run_rows
+        worker = self._workers[batch.lane]
+        lane = worker.lane
+        try:
+            if batch.moves:
+                self._make_moves(batch)
+            if self._policy.placements:
+                self._intake.stage_placements()
+            if slot.copies is not None and not slot.copies.done(self._loop.wake_from_thread):
+                self._staging.append(batch)
+                return False
+            if rows > batch.size:
+                slot.pad(batch.size, rows)  # not before the row that it repeats is there
+            if not lane.asynchronous and not self._is_for_loop(batch):
+                self._in_thread(batch, partial(run, lane, slot, rows))
+                return False
+        except Exception as error:  # a batch's own: its memory, a copy of a row, a thread for it
+            self._end_failed(batch, not_run(error))
+            return False
+        try:
+            lane.launch(slot, rows)
+            if not lane.asynchronous:
+                worker.on_loop += 1
+                times = lane.wait(slot)
+                for output in slot.outputs:
+                    if not output.ndim or len(output) != rows:
+                        check_outputs(slot.outputs, rows)
+        except Exception as error:
+            self._failed(batch, error)
+            return True
+        if lane.asynchronous:
+            self._follow(batch)
+            return False
+        self._completed(batch, times)
+        return True
+
+    def _make_moves(self, batch: Batch[Slot]) -> None:
+        if batch.slot.batch is batch:  # otherwise nothing was staged yet
+            for move in batch.moves:
+                batch.slot.move(*move)
+        batch.moves.clear()
+
+    def _is_for_loop(self, batch: Batch[Slot]) -> bool:
+        """Short by what was measured, and no other lane would gain by the hop to a thread.
+
+        With one lane, or nothing else to run, a thread never gained anything; with two lanes and
+        more work the runs' length decides (benchmarks/results/thread_hop.json).
+        """
+        bound = batch.queue.cost.bound(batch.run_rows)
+        if bound is None or bound > self._loop_budget:
+            return False
+        if len(self._workers) == 1 or not self._policy.queued:
+            return True
+        return batch.queue.cost.seconds(batch.run_rows) <= WORTH_A_HOP
+
+    def _follow(self, batch: Batch[Slot]) -> None:
+        """A batch goes on by itself: poll it if it is short, else let a thread wait for it."""
+        bound = batch.queue.cost.bound(batch.run_rows)
+        if bound is not None and bound <= self._loop_budget:
+            self._workers[batch.lane].on_loop += 1
+            self._polled.append(batch)
+        else:
+            self._wait_in_thread(batch)
+
+    def _wait_in_thread(self, batch: Batch[Slot]) -> None:
+        """Let a thread wait for a batch that goes on by itself; without one it is polled."""
+        lane = self._workers[batch.lane].lane
+        try:
+            self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
+        except NoThread:
+            self._polled.append(batch)
+
+    def _poll(self) -> bool:
+        """Complete the polled batches that are done; True if there were any."""
+        polled, self._polled = self._polled, []
+        overdue = self._now() - self._longest_pass
+        for batch in polled:
+            worker = self._workers[batch.lane]
+            if worker.lane.ready(batch.slot):
+                self._ended(batch, finish(worker.lane, batch.slot, batch.run_rows))
+            elif worker.state.alive:
+                if batch.started < overdue:  # not so short after all: polling keeps the loop busy
+                    self._wait_in_thread(batch)
+                else:
+                    self._polled.append(batch)
+        return len(self._polled) < len(polled)
+
+    def _in_thread(self, batch: Batch[Slot], work: Callable[[], Outcome]) -> None:
+        def job() -> None:
+            self._notes.append((batch, work()))
+            self._loop.wake_from_thread()
+
+        self._workers[batch.lane].thread.put(job)
+
+    def thread_died(self, index: int, error: BaseException) -> None:
+        """Called by a lane's thread as its last act, or by who watches it."""
+        self._deaths.append((index, error))
+        self._loop.wake_from_thread()
+
+    def returned(self, slot: Slot) -> None:
+        """Every answer lent of a slot came back. From any thread."""
+        self._returned.append(slot)
+        if self._released:
+            self._returned.clear()
+        else:
+            self._loop.wake_from_thread()
+
+    # -- a batch ends ----------------------------------------------------------------------------
+
+    def _ended(self, batch: Batch[Slot], outcome: Outcome) -> None:
+        """A batch ended elsewhere."""
+        state = self._workers[batch.lane].state
+        if not state.alive:
+            return  # a straggler: its requests failed when the lane died
+        if outcome.pieces:
+            state.retrying -= 1
+            self._completed_in_pieces(batch, outcome)
+        elif outcome.error is None:
+            self._completed(batch, outcome.times)
+        else:
+            self._failed(batch, outcome.error)
+
+    def _completed(self, batch: Batch[Slot], times: Times | None) -> None:
+        """A batch went well: hand out its answers, and count it."""
+        ended = self._now()
+        seconds = None
+        if times is not None:
+            seconds = sum(times)
+            worker = self._workers[batch.lane]
+            worker.measured += 1
+            worker.compute += times[1]
+        lent = 0
+        try:
+            lent = self._completion.answer(batch)
+            delivered = self._now()
+            self._count(batch, times, ended, delivered)
+        except Exception as error:  # a batch's own: there is no memory for its answers
+            self._unanswered(batch, error)
+            delivered = self._now()
+        self._let_go(batch, delivered, seconds, lent > 0)
+
+    def _count(
+        self, batch: Batch[Slot], times: Times | None, ended: float, delivered: float
+    ) -> None:
+        entries, meter = batch.entries, self._meter
+        first = entries[0].arrival
+        arrivals = (first,) if entries[-1].arrival == first else tuple([e.arrival for e in entries])
+        meter.batches.append(
+            (
+                batch.size,
+                batch.run_rows,
+                len(entries),
+                arrivals,
+                batch.started,
+                ended,
+                delivered,
+                times,
+            )
+        )
+        if len(meter.batches) >= FOLD:
+            meter.count()
+        if self.watcher is not None:
+            self.watcher(record_of(batch, times, ended, delivered))
+
+    def _completed_in_pieces(self, batch: Batch[Slot], outcome: Outcome) -> None:
+        """A batch was run again in halves: what could be answered is."""
+        ended = self._now()
+        try:
+            self._completion.answer_pieces(batch, outcome.pieces)
+            self._count(batch, None, ended, self._now())
+        except Exception as error:
+            self._unanswered(batch, error)
+        self._let_go(batch, self._now(), None)
+        if outcome.lost:
+            lost = (piece for piece in outcome.pieces if isinstance(piece, DeviceLost))
+            self.lane_died(batch.lane, next(lost, None))
+
+    def _unanswered(self, batch: Batch[Slot], error: Exception) -> None:
+        log.exception("%s: a batch could not be answered", self._name)
+        self._completion.fail_batch(batch, unanswered(error))
+
+    def _failed(self, batch: Batch[Slot], error: Exception) -> None:
+        """A batch was run in vain. One bad row must not take its neighbours along."""
+        if isinstance(error, RunTooLong):  # so the next such run is not for the loop
+            batch.queue.cost.learn(batch.run_rows, error.seconds, self._now())
+        lost = isinstance(error, DeviceLost)
+        if len(batch.entries) > 1 and not lost:
+            self._retry(batch, error)
+            return
+        self._end_failed(batch, error)
+        if lost:
+            self.lane_died(batch.lane, error)
+
+    def _retry(self, batch: Batch[Slot], error: Exception) -> None:
+        """Run a batch again in halves, in its lane's thread."""
+        if isinstance(error, UnevenRows) and not self._warned:
+            self._warned = True
+            log.warning("%s: %s Until then each batch is run again.", self._name, error)
+        counts = [entry.rows for entry in batch.entries]
+        worker = self._workers[batch.lane]
+        try:
+            self._in_thread(
+                batch, partial(run_in_halves, worker.lane, batch.slot, counts, self._run_rows)
+            )
+        except NoThread as missing:
+            self._end_failed(batch, missing)
+            return
+        worker.state.retrying += 1
+        self._meter.retried += 1
+
+    def _end_failed(self, batch: Batch[Slot], error: Exception) -> None:
+        self._completion.fail_batch(batch, error)
+        self._let_go(batch, self._now(), None)
+
+    def _let_go(
+        self, batch: Batch[Slot], now: float, seconds: float | None, lent: bool = False
+    ) -> None:
+        """Nothing of a batch is needed any more."""
+        self._workers[batch.lane].batches += 1
+        slot = batch.slot
+        if slot.holds_more and slot.let_go():
+            self._grown.add(slot)
+            self._grown_at = now
+        self._policy.finished(batch, now, seconds, lent)
+        batch.entries = []  # they point back at the batch: a cycle would wait for the collector
+        if self._policy.placements:
+            self._intake.stage_placements()
+
+    # -- the end of a lane, of the engine --------------------------------------------------------
+
+    def lane_died(self, index: int, cause: BaseException | None) -> None:
+        """Fail what was running on a lane and go on with the others, if there are any."""
+        state = self._workers[index].state
+        if not state.alive:
+            return
+        log.error("%s: lane %d is dead: %s", self._name, index, cause)
+        others = any(worker.state.alive for worker in self._workers if worker.state is not state)
+        words = str(cause).rstrip(".")
+        end = "; the engine goes on with the others." if others else "."
+        lost = DeviceLost(f"lane {index} died: {words}{end}")
+        lost.__cause__ = cause
+        self._polled = [batch for batch in self._polled if batch.lane != index]
+        self._staging = [batch for batch in self._staging if batch.lane != index]
+        for batch in cast(list[Batch[Slot]], list(state.running)):
+            # It may run on and write its outputs when nobody expects them: the slot, if it is one
+            # that all lanes share, goes with the lane.
+            batch.slot.lane = index
+            self._completion.fail_batch(batch, lost)
+            batch.slot.let_go()
+            self._policy.finished(batch, self._now(), None)
+        if not self._policy.lane_died(index, self._now()):
+            # what a lost device says of itself names the one thing to do
+            remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
+            self._intake.refuse(DeviceLost(f"no lane is left: {words}{remedy}."))
+            self.fail_waiting(DeviceLost(f"no lane is left: {words}{remedy}."))
+        self._intake.stage_placements()
+
+    def _break(self, error: BaseException) -> None:
+        """A bug in here must not leave callers waiting for ever."""
+        message = f"internal error in trtasync, please report it: {error!r}"
+        log.critical("%s: %s", self._name, message, exc_info=error)
+        self.broken = True
+        failure = TrtasyncError(message)
+        self._intake.refuse(failure)
+        for batch in self.running():
+            self._completion.fail_batch(batch, failure)
+        self.fail_waiting(failure)
+        if self.idle is not None and not self.idle.done():
+            self.idle.set_result(None)
+
+    def running(self) -> list[Batch[Slot]]:
+        """All batches on all lanes."""
+        batches = [batch for worker in self._workers for batch in worker.state.running]
+        return cast(list[Batch[Slot]], batches)
+
+    def fail_waiting(self, error: TrtasyncError) -> None:
+        """Fail every request that is not running."""
+        for request in self._policy.drain():
+            self._completion.fail(cast(Reservation, request), error)
+
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
+        return self.broken or not (self._policy.in_flight or self._policy.unanswered())
+
+    def release(self) -> None:
+        """Forget all slots: their memory goes now, though the engine may be kept for long."""
+        self._released = True
+        self._grown.clear()
+        self._returned.clear()
+        self._policy.release()

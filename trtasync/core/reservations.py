@@ -1,0 +1,432 @@
+"""The way in: a request reserves its rows, writes them, and commits to them.
+
+`Engine.infer` does the three in one turn of the event loop. Others may take longer between them,
+a server that receives a body into the rows, say: nobody waits for such a reservation. A batch that
+goes meanwhile goes without it, and what was written moves to memory of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from trtasync.core.failures import own_error, unstaged
+from trtasync.core.metrics import Meter
+from trtasync.errors import EngineClosed, QueueFull, RequestTooLarge, TrtasyncError
+from trtasync.loops import EventLoop
+from trtasync.memory.slots import Views
+from trtasync.requests.answers import LentAnswer, join
+from trtasync.requests.signature import Array, Layout, Signature, Staged
+from trtasync.runtimes import Slot
+from trtasync.scheduler import Batch, Chunk, Policy, Queue, Request
+from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry
+from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS
+
+NEVER = float("inf")
+LEFT = "the engine was closed before this request was complete."
+
+STAGE_SAMPLE = 8
+"""Of so many batches one has the staging of its first row timed."""
+
+REFUSED = (QueueFull, RequestTooLarge)
+"""What `Policy.hold` raises when it has changed nothing."""
+
+
+class Reply(Protocol):
+    """Who is told how a request ended, once. A future is one; a connection can be."""
+
+    def done(self) -> bool:
+        """It was told already, or nobody wants to know any more: the request is not computed."""
+
+    def set_result(self, result: Any, /) -> None:
+        """The answer. May raise the event loop's `done_error` when done."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """The failure."""
+
+
+class _Uncommitted:
+    """Stands for the reply of a request that has none yet: such a request is not run."""
+
+    def done(self) -> bool:
+        return True
+
+    def set_result(self, result: Any, /) -> None:
+        raise AssertionError("a request was answered that was not complete")
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        raise AssertionError("a request failed that was not complete")
+
+
+UNCOMMITTED = _Uncommitted()
+
+
+class Reservation(Request):
+    """Rows for one request, and then the request itself.
+
+    Made by `Intake.reserve`. Exactly one of `commit` and `drop` ends it.
+
+    Attributes:
+        signature: what is known of the request from its shapes.
+        source: what is staged, rows first; None while it lies nowhere but in the rows.
+        reply: who is told how it ended.
+        on_device: device arrays that the answer is written to, when it stays on the device.
+        lend: the answer may be views of the slot's memory.
+        lent: the answer, if it is such views.
+        refused: why it lost its place before it was committed.
+    """
+
+    __slots__ = ("intake", "reply", "source")
+
+    signature: Signature[Queue]
+    batch: Batch[Slot] | None
+    intake: "Intake"
+    reply: Reply
+    source: Staged | None
+    on_device: Sequence[Any] | None = None
+    lend: bool = False
+    lent: LentAnswer[Any] | None = None
+    refused: TrtasyncError | None = None
+    _pieces: dict[int, list[Array]] | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        # Empty until `Intake.admit` fills it: an `__init__` of its own costs every request a call.
+        __init__ = object.__init__
+
+    def rows_to_write(self) -> Sequence[Array]:
+        """Where the content goes: per row input, its rows, batch axis first.
+
+        Valid until control returns to the event loop, and to be asked for again then: rows of a
+        batch that goes meanwhile are moved. What is padded or arranged otherwise inside a batch is
+        written to memory of its own, and copied when it is complete.
+        """
+        batch = self.batch
+        if batch is not None and self.signature.lies_as_given:
+            views = self.intake.views(batch)
+            return [array[self.row : self.row + self.signature.rows] for array in views.inputs]
+        if self.source is None:
+            self.source = self.signature.blank()
+        return self.source if isinstance(self.source, tuple) else (self.source,)
+
+    def write(self, content: Staged) -> None:
+        """The whole content, to be read until the answer is here.
+
+        Args:
+            content: rows first: an array, or, for several row inputs, a tuple of them.
+
+        Raises:
+            whatever reading it raises.
+        """
+        self.source = content
+        batch = self.batch
+        if batch is None:
+            return  # it is staged when there are rows for it
+        signature = self.signature
+        slot, begin = batch.slot, 0.0
+        if slot.batch is not batch:
+            begin = self.intake.turn(batch, signature.layout)
+        views = slot.views
+        assert views is not None
+        if signature.plain and views.vectors is not None:
+            try:
+                views.vectors[self.row][:] = content  # type: ignore[call-overload]  # one array
+            except (ValueError, TypeError):  # unaligned memory; an array on a device
+                views.write(self.row, 1, content)
+        else:
+            views.write(self.row, signature.rows, content)
+            if not signature.plain:
+                batch.plain = False
+        if self.on_device is not None or self.lend:
+            self.intake.note_output(batch, self, 0)
+        if begin:
+            self.intake.meter.stage.add((perf_counter() - begin) / signature.rows)
+
+    def commit(self, reply: Reply) -> None:
+        """The content is complete: from now on the request counts, and `reply` is told.
+
+        Raises:
+            QueueFull: a more urgent request took its place meanwhile.
+            EngineClosed, DeviceLost: the engine ended meanwhile.
+        """
+        if self.batch is None or self.arrival != self.intake.stamp:
+            self.intake.commit_late(self, reply)
+            return
+        self.reply = reply
+        self.state = TRANSITIONS[self.state][COMMIT]
+
+    def drop(self) -> None:
+        """Nobody wants the rows any more. After `commit`, or twice: nothing happens."""
+        if self.state is RESERVED:
+            self.intake.withdraw(self)
+
+    def rows_of(self, chunk: Chunk) -> Staged:
+        """What is staged for one chunk of a split request."""
+        assert self.source is not None
+        rows = slice(chunk.offset, chunk.offset + chunk.rows)
+        if isinstance(self.source, tuple):
+            return tuple(array[rows] for array in self.source)
+        return self.source[rows]
+
+    def collect(self, offset: int, outputs: list[Array]) -> list[Array] | None:
+        """Keep the outputs of a chunk; all of them, joined, once the last one is here."""
+        if self._pieces is None:
+            self._pieces = {}
+        self._pieces[offset] = outputs
+        if sum(len(piece[0]) for piece in self._pieces.values()) < self.rows:
+            return None
+        return join([piece for _, piece in sorted(self._pieces.items())])
+
+
+def reservation_of(entry: Entry) -> Reservation:
+    """The reservation that an entry of a batch is, or is a chunk of."""
+    return cast(Reservation, entry.whole if type(entry) is Chunk else entry)
+
+
+class Intake:
+    """Lets requests in and out. Lives on the event loop's thread.
+
+    Attributes:
+        refusal: what `admit` raises from now on, a copy of it; None while all is well.
+        stamp: the time stamp of this turn's requests; 0.0 before the first.
+        leaving: those who left by an exception, and whose rows were not seen to yet.
+        meter: counts.
+    """
+
+    def __init__(
+        self,
+        policy: Policy[Slot],
+        loop: EventLoop,
+        meter: Meter,
+        fail: Callable[[Reservation, Exception], None],
+    ):
+        """Let everybody in.
+
+        Args:
+            policy: gives the rows.
+            loop: is woken for every request.
+            meter: counts.
+            fail: tells a request that it failed.
+        """
+        self._policy = policy
+        self._loop = loop
+        self._now = loop.now
+        self._hold = policy.hold
+        self.meter = meter
+        self._fail = fail
+        self._batches = -1
+        self.refusal: TrtasyncError | None = None
+        self.stamp = 0.0
+        self.leaving: tuple[Reservation, ...] = ()
+
+    def reserve(
+        self, signature: Signature[Queue], level: int = DEFAULT_LEVEL, deadline: float = NEVER
+    ) -> Reservation:
+        """Hold rows for a request that is to be written.
+
+        Args:
+            signature: of the request.
+            level: its priority, 1 (first) to 9 (last).
+            deadline: when nobody will wait for it any more, by the loop's clock.
+
+        Raises:
+            QueueFull, RequestTooLarge, EngineClosed, DeviceLost: see `Engine.infer`.
+        """
+        reservation = Reservation()
+        try:
+            self.admit(reservation, signature, level, deadline)
+        except REFUSED:
+            raise
+        except BaseException as error:
+            self.leave(reservation, error)
+            raise
+        return reservation
+
+    def admit(
+        self, reservation: Reservation, signature: Signature[Queue], level: int, deadline: float
+    ) -> None:
+        """`reserve`, for a reservation that its maker can take back if an exception ends this."""
+        if self.refusal is not None:
+            raise own_error(self.refusal)
+        reservation.signature = signature
+        reservation.intake = self
+        reservation.source = None
+        reservation.arrival = self.stamp or self.tick()
+        reservation.batch = None
+        reservation.state = RESERVED
+        reservation.reply = UNCOMMITTED  # the last: `leave` knows by it that there is something
+        if level == DEFAULT_LEVEL and deadline == NEVER:
+            self._hold(reservation, False)
+            return
+        reservation.level = level
+        reservation.deadline = deadline
+        if deadline > reservation.arrival:  # otherwise it is not computed, and takes no room
+            self._hold(reservation, True)
+
+    def tick(self) -> float:
+        """Requests of one turn of the loop share one time stamp and wake it once.
+
+        Raises:
+            WrongLoop: another loop is running.
+        """
+        loop = self._loop
+        loop.check()
+        if self.leaving:
+            self.mend()
+        now = self._now()
+        loop.wake()
+        self.stamp = now
+        return now
+
+    def commit_late(self, reservation: Reservation, reply: Reply) -> None:
+        """`Reservation.commit`, for one that has no rows yet, or is of an earlier turn."""
+        if reservation.state is OVER:
+            raise own_error(reservation.refused or self.refusal or EngineClosed(LEFT))
+        if self.refusal is not None:
+            self.withdraw(reservation)
+            raise own_error(self.refusal)
+        now = self.stamp or self.tick()
+        reservation.reply = reply
+        reservation.state = TRANSITIONS[reservation.state][COMMIT]
+        if reservation.batch is not None:
+            return
+        if reservation.deadline <= reservation.arrival:
+            self._policy.expire(reservation, now)
+        else:
+            self._policy.place(reservation)
+            self.stage_placements()
+
+    def refuse(self, error: TrtasyncError) -> None:
+        """From now on `admit` raises this. Closing is overruled by worse news only."""
+        if self.refusal is None or isinstance(self.refusal, EngineClosed):
+            self.refusal = error
+
+    def withdraw(self, request: Request) -> None:
+        """Nobody waits for a request any more."""
+        self._policy.withdraw(request, self._now())
+
+    # -- content -----------------------------------------------------------------------------
+
+    def views(self, batch: Batch[Slot]) -> Views:
+        """Where the rows of a batch lie: its slot, turned to its layout."""
+        slot = batch.slot
+        if slot.batch is not batch:
+            self.turn(batch, reservation_of(batch.entries[0]).signature.layout)
+        assert slot.views is not None
+        return slot.views
+
+    def turn(self, batch: Batch[Slot], layout: Layout) -> float:
+        """Turn the slot of a new batch to its layout.
+
+        Returns:
+            the time (`perf_counter`) if staging its first row is to be sampled, otherwise 0.0.
+        """
+        slot = batch.slot
+        # most slots see one layout, and have nothing left of the batch before
+        if slot.holds_more or slot.views is None or slot.views.layout is not layout:
+            slot.bind(layout)
+        slot.batch = batch
+        self._batches += 1
+        return 0.0 if self._batches % STAGE_SAMPLE else perf_counter()
+
+    def stage_placements(self) -> None:
+        """Stage what got its rows outside of `admit`."""
+        placements = self._policy.placements
+        while placements:
+            entry = placements[0]
+            if entry.state is QUEUED and entry.batch is not None:
+                try:
+                    self._stage(entry)
+                except Exception as error:  # one caller's array must not stop the others
+                    self._fail(reservation_of(entry), unstaged(error))
+                    self._loop.wake()  # who gets its slot is staged then
+            placements.popleft()  # not before it is staged: it may be another caller's
+
+    def _stage(self, entry: Entry) -> None:
+        reservation = reservation_of(entry)
+        if entry is reservation:
+            if reservation.source is not None:  # otherwise it lies in its rows already
+                reservation.write(reservation.source)
+            return
+        assert isinstance(entry, Chunk)
+        batch = cast(Batch[Slot], entry.batch)
+        self.views(batch).write(entry.row, entry.rows, reservation.rows_of(entry))
+        self.note_output(batch, entry, entry.offset)
+
+    def note_output(self, batch: Batch[Slot], entry: Entry, offset: int) -> None:
+        """The answer to an entry is not simply a row of the batch's output."""
+        batch.plain = False
+        reservation = reservation_of(entry)
+        if reservation.on_device is not None:
+            batch.slot.keep_on_device(entry.row, entry.rows, reservation.on_device, offset)
+
+    def keep_content(self, entry: Entry) -> None:
+        """The rows of an entry will be somebody else's: what lies only there is copied."""
+        reservation = reservation_of(entry)
+        batch = reservation.batch
+        if reservation.source is not None or batch is None or batch.slot.batch is not batch:
+            return
+        rows = [array.copy() for array in reservation.rows_to_write()]
+        reservation.source = rows[0] if len(rows) == 1 else tuple(rows)
+
+    # -- who leaves --------------------------------------------------------------------------
+
+    def leave(self, reservation: Reservation, error: BaseException) -> None:
+        """A caller goes without an answer, by an exception: its request leaves the queue.
+
+        It may have come between any two lines of what let the request in, near the limit of the
+        stack too. So it is noted first, by opcodes that call nothing; whoever comes next then sees
+        to what is left undone here. Every request wakes the loop before it changes anything.
+
+        Args:
+            reservation: the caller's; its reply is a future.
+            error: why; a request that could not be staged fails with one of ours instead.
+        """
+        self.leaving = (*self.leaving, reservation)
+        self.stamp = 0.0
+        reply = getattr(reservation, "reply", None)
+        if reply is None:  # it was never let in
+            self._forget(reservation)
+            if isinstance(error, Exception) and not isinstance(error, TrtasyncError):
+                raise unstaged(error)
+        elif reply is not UNCOMMITTED and reply.done() and not reply.cancelled():
+            # it was answered or failed, and perhaps cancelled before it woke up
+            if reservation.lent is not None:
+                reservation.lent.release()
+            self._forget(reservation)
+        elif reply is not UNCOMMITTED and reply.cancelled() and len(self.leaving) == 1:
+            # it was waiting for its answer, so all is in order
+            self._loop.wake()
+            self.withdraw(reservation)
+            reservation.chunks = None
+            self.leaving = ()
+            self.meter.cancelled += 1
+            self.stage_placements()
+        else:
+            self._loop.wake()
+            self.mend()
+            if isinstance(error, Exception):
+                self.meter.cancelled -= 1
+                self.meter.failed += 1
+                raise own_error(unstaged(error))
+
+    def _forget(self, reservation: Reservation) -> None:
+        self.leaving = tuple(other for other in self.leaving if other is not reservation)
+
+    def mend(self) -> None:
+        """Somebody who left was interrupted, in the midst of the scheduler perhaps."""
+        left = self.leaving
+        self._policy.mend(left, self._now())
+        for reservation in left:
+            reservation.chunks = None
+        self.leaving = ()
+        self.meter.cancelled += len(left)
+        self.stage_placements()
+
+
+def not_to_run(batch: Batch[Slot]) -> list[Entry]:
+    """Entries of a batch that nobody waits for, or whose content is not complete."""
+    if batch.plain:  # no chunks
+        return [each for each in cast(list[Reservation], batch.entries) if each.reply.done()]
+    return [entry for entry in batch.entries if reservation_of(entry).reply.done()]

@@ -1,0 +1,426 @@
+"""Batches, and which rows of them go to whom."""
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import count
+from typing import Generic, TypeVar
+
+from trtasync.scheduler.devices import LaneState
+from trtasync.scheduler.fits import Fit
+from trtasync.scheduler.queues import Queue, urgency
+from trtasync.scheduler.requests import LEVELS, Chunk, Entry, Request
+from trtasync.scheduler.slot_pool import SlotLike, SlotPool, SlotT
+from trtasync.scheduler.states import END, FORMING, QUEUED, RESERVED, TRANSITIONS, State
+
+SlotT_co = TypeVar("SlotT_co", bound=SlotLike, covariant=True)
+
+
+class Batch(Generic[SlotT_co]):
+    """Rows of one queue in one slot: first forming, then running.
+
+    Attributes:
+        queue: whose rows.
+        slot: where they lie.
+        state: see `states`.
+        entries: in row order; may hold some that left, until the batch is closed.
+        size: rows taken, those of entries that left included: the next free row.
+        gone: of these, rows of entries that left.
+        level: the best priority in it.
+        arrival: of its first row.
+        deadline: the earliest in it.
+        plain: every request in it has the simplest form; the engine clears it, and every chunk of a
+            split request does.
+        run_rows: rows to run (`size`, padded up to an allowed batch size), once launched.
+        moves: (source, target, count) row moves to make before the launch.
+        lane: index of the lane it runs on, once launched.
+        started: when it was launched.
+        began: when nothing was before it on its lane any more.
+        share: what its device's clock said then (see `DeviceState`).
+        pressure: how much of its device it keeps busy, 0 to 1.
+    """
+
+    __slots__ = (
+        "arrival",
+        "began",
+        "deadline",
+        "entries",
+        "gone",
+        "lane",
+        "level",
+        "moves",
+        "plain",
+        "pressure",
+        "queue",
+        "run_rows",
+        "share",
+        "size",
+        "slot",
+        "started",
+        "state",
+    )
+
+    def __init__(self, queue: Queue, slot: SlotT_co):
+        self.queue = queue
+        self.slot = slot
+        self.state: State = FORMING
+        self.plain = True
+        self.moves: list[tuple[int, int, int]] = []
+        self.lane = -1
+        self.run_rows = 0
+        self.started = self.began = self.share = self.pressure = 0.0
+        self.entries: list[Entry] = []
+        self.size = self.gone = 0
+        self.level = LEVELS
+        self.arrival = self.deadline = math.inf
+
+    def clear(self) -> None:
+        """Take every row out."""
+        self.entries = []
+        self.size = self.gone = 0
+        self.level = LEVELS
+        self.arrival = self.deadline = math.inf
+
+    @property
+    def rows(self) -> int:
+        """Rows somebody waits for."""
+        return self.size - self.gone
+
+    @property
+    def urgency(self) -> float:
+        """That of its most urgent row; the smaller goes first."""
+        return urgency(self.level, self.arrival, self.deadline)
+
+    def add(self, entry: Entry) -> None:
+        """Give an entry the next free rows; there must be room."""
+        if type(entry) is Chunk:
+            self.plain = False
+        entry.batch = self
+        entry.row = self.size
+        self.entries.append(entry)
+        self.size += entry.rows
+        self.level = min(self.level, entry.level)
+        self.arrival = min(self.arrival, entry.arrival)
+        self.deadline = min(self.deadline, entry.deadline)
+
+    def leave_out(self, request: Request) -> None:
+        """Take a request out whose content is not complete; its rows stay empty."""
+        self.entries.remove(request)
+        self.gone += request.rows
+        request.batch = None
+
+    def mend(self) -> bool:
+        """Count anew, without what is gone or half placed; False if nothing is left."""
+        self.entries = [entry for entry in self.entries if entry.stays]
+        self.size = max([self.size, *(entry.row + entry.rows for entry in self.entries)])
+        self.gone = self.size - sum(entry.rows for entry in self.entries)
+        return bool(self.entries)
+
+    def cut(self, first: int) -> list[Entry]:
+        """Take out and give back the entries from index `first` on."""
+        entries, rest = self.entries[:first], self.entries[first:]
+        self.clear()
+        for entry in entries:
+            self.add(entry)
+        return rest
+
+    def compact(self) -> None:
+        """Close up over rows of those who left, noting the moves that the slot has to make."""
+        self.keep([entry for entry in self.entries if entry.state is QUEUED])
+
+    def keep(self, kept: Collection[Entry]) -> list[Entry]:
+        """Take out and give back all others, and close up over them and over rows left empty."""
+        staying = set(kept)
+        rest = [entry for entry in self.entries if entry.state is QUEUED and entry not in staying]
+        entries = [entry for entry in self.entries if entry in staying]
+        self.clear()
+        for entry in entries:
+            if entry.row != self.size:
+                self.moves.append((entry.row, self.size, entry.rows))
+            self.add(entry)
+        return rest
+
+
+class RowAllocator(Generic[SlotT]):
+    """Gives requests their rows: in the batch that forms, in a free slot, or when one is free.
+
+    Attributes:
+        forming: batches in slots, not launched yet.
+        placements: entries that got their rows outside of `hold`, to be staged there; oldest first.
+        slots: the free ones.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        lanes: Sequence[LaneState],
+        slots: SlotPool[SlotT],
+        outlook: Callable[[Batch[SlotT], float], Fit],
+        turn_away: Callable[[Request, Fit, float], bool],
+        set_aside: Callable[[Request, Batch[SlotT]], None],
+    ):
+        """Nothing waits or forms.
+
+        Args:
+            capacity: rows of a slot.
+            lanes: all lanes, by index.
+            slots: the free ones.
+            outlook: says how what waits would fit into a batch that was just opened for it.
+            turn_away: asked before a waiting request gets its rows: True when it was disposed of
+                instead.
+            set_aside: takes over a request, not complete, that loses its rows in a batch.
+        """
+        self._capacity = capacity
+        self._lanes = lanes
+        self.slots = slots
+        self._outlook = outlook
+        self._turn_away = turn_away
+        self._set_aside = set_aside
+        self._starved: list[tuple[float, int, Queue]] = []
+        self._serial = count(1)
+        self.forming: list[Batch[SlotT]] = []
+        self.placements: deque[Entry] = deque()
+
+    def waiting(self) -> list[Queue]:
+        """Queues with requests that wait for a slot."""
+        return list(dict.fromkeys(item[2] for item in self._starved))
+
+    def entries(self) -> list[Entry]:
+        """Whatever forms or waits: in a batch in row order, then in no order."""
+        entries = [
+            entry for batch in self.forming for entry in batch.entries if entry.state is QUEUED
+        ]
+        for queue in self.waiting():
+            entries += queue.waiting.entries()
+        return entries
+
+    def behind(self, batch: Batch[SlotT]) -> list[Entry]:
+        """The newest requests of its queue outside a batch: about a batch that forms and one that
+        waits."""
+        queue = batch.queue
+        found = queue.waiting.last(self._capacity)
+        for other in reversed(self.forming):
+            if other.queue is queue and other is not batch:
+                return found + [entry for entry in other.entries if entry.state is QUEUED]
+        return found
+
+    def open_for(self, request: Request) -> Batch[SlotT] | None:
+        """A new batch for a request that does not fit into the one that forms; None if there is no
+        slot for it, or rows of it have to go elsewhere first."""
+        queue = request.signature.queue
+        batch = queue.forming
+        if batch is not None and batch.size < self._capacity:
+            return None  # the room that is left goes to its first rows
+        if queue.waiting.rows or request.signature.rows > self._capacity:
+            return None
+        return self._open(queue)
+
+    def place(self, request: Request) -> None:
+        """Give a request rows in the forming batch and in fresh slots; what is left over waits.
+
+        What it gets is in `placements`.
+        """
+        queue = request.queue
+        while request.placed < request.rows:
+            batch = queue.forming
+            if batch is None or batch.size >= self._capacity:
+                batch = None if queue.waiting.rows else self._open(queue)
+            if batch is None:
+                self._wait(queue, request)
+                return
+            if self._stage(batch, request, self._capacity):
+                self.placements.append(request)
+                return
+
+    def _stage(self, batch: Batch[SlotLike], request: Request, size: int) -> bool:
+        """Give a request the next rows of a batch, up to a size; True if it got them whole."""
+        room = size - batch.size
+        if not request.placed and request.rows <= room:
+            batch.add(request)
+            return True
+        chunk = Chunk(request, request.placed, min(room, request.rows - request.placed))
+        batch.add(chunk)
+        if request.chunks is None:
+            request.chunks = []
+        request.chunks.append(chunk)
+        request.placed += chunk.rows
+        self.placements.append(chunk)
+        return False
+
+    def _open(self, queue: Queue) -> Batch[SlotT] | None:
+        free = self.slots.shared
+        slot = free.pop() if free else self.slots.take(batch.slot for batch in self.forming)
+        if slot is None:
+            return None
+        queue.forming = batch = Batch(queue, slot)
+        self.forming.append(batch)
+        return batch
+
+    def _wait(self, queue: Queue, entry: Entry) -> None:
+        queue.waiting.push(entry)
+        if queue.waiting.head() is entry:
+            self._join_starved(queue)
+
+    def _join_starved(self, queue: Queue) -> None:
+        head = queue.waiting.head()
+        if head is None:
+            queue.turn = 0
+            return
+        serial = next(self._serial)
+        heapq.heappush(
+            self._starved, (urgency(head.level, head.arrival, head.deadline), serial, queue)
+        )
+        queue.turn = serial
+
+    def give_back(self, slot: SlotT, now: float) -> None:
+        """A slot is free again; it goes to whoever waits for one."""
+        if slot.lane is None:
+            self.slots.shared.append(slot)
+        else:
+            self.slots.give(slot)
+        if self._starved:
+            self.grant(now)
+
+    def grant(self, now: float) -> None:
+        """Give free slots to the queues that wait for one."""
+        while self._starved:
+            _, serial, queue = self._starved[0]
+            if queue.turn != serial or queue.waiting.head() is None:
+                heapq.heappop(self._starved)  # it has a better place by now, or nothing waits
+                continue
+            batch = self._open(queue)
+            if batch is None:
+                return
+            self._fill(batch, self._capacity, self._outlook(batch, now), now)
+            if not batch.size:
+                self.dissolve(batch, now)
+            self._join_starved(queue)
+
+    def fill(self, batch: Batch[SlotT], fit: Fit, now: float) -> None:
+        """Give rows to what waits, most urgent first, until the batch about to go is full."""
+        self._fill(batch, fit.rows, fit, now)
+
+    def _fill(self, batch: Batch[SlotT], size: int, fit: Fit, now: float) -> None:
+        waiting = batch.queue.waiting
+        while batch.size < size and (entry := waiting.head()) is not None:
+            if isinstance(entry, Chunk):
+                if batch.size + entry.rows > size:
+                    return
+                batch.add(entry)
+                self.placements.append(waiting.pop())
+                continue
+            before = entry.placed
+            if self._turn_away(entry, fit, now):
+                continue
+            if self._stage(batch, entry, size):
+                self.placements.append(waiting.pop())
+            else:
+                waiting.took(entry.placed - before)
+                if entry.placed == entry.rows:
+                    waiting.pop()
+
+    def dissolve(self, batch: Batch[SlotT], now: float) -> None:
+        """Give back the slot of a batch that nobody waits for any more."""
+        self._end(batch)
+        self.give_back(batch.slot, now)
+
+    def form_anew(self, batch: Batch[SlotT]) -> None:
+        """What was forming waits for another slot."""
+        entries = batch.entries
+        for entry in list(entries):
+            if isinstance(entry, Request) and entry.state is RESERVED:
+                self._set_aside(entry, batch)
+        self._end(batch)
+        for entry in entries:
+            if entry.state is QUEUED:
+                entry.batch = None
+                self._wait(batch.queue, entry)
+
+    def _end(self, batch: Batch[SlotT]) -> None:
+        self.drop(batch)
+        batch.state = TRANSITIONS[batch.state][END]
+        batch.clear()
+
+    def form_rest(self, queue: Queue, entries: Sequence[Entry], now: float) -> None:
+        """What was taken out of a batch that goes without it forms in another slot, or waits."""
+        for entry in entries:
+            entry.batch = None
+            self._wait(queue, entry)
+        self.grant(now)
+
+    def spread(self, now: float) -> None:
+        """What forms in a slot of a busy device is formed anew on a device that is idle."""
+        if not self._idle_devices():
+            return
+        for batch in sorted(self._stuck(), key=lambda batch: batch.urgency):
+            self.form_anew(batch)
+            self.give_back(batch.slot, now)
+            if not self._idle_devices():  # it stays so if all of the batch turned out to be late
+                return
+
+    def _idle_devices(self) -> set[int]:
+        taken = {self._lanes[lane].device for _, lane in self._owned()}
+        return self.slots.idle_devices() - taken
+
+    def _stuck(self) -> list[Batch[SlotT]]:
+        """What forms in slots of busy devices."""
+        return [batch for batch, lane in self._owned() if self.slots.is_busy(lane)]
+
+    def _owned(self) -> list[tuple[Batch[SlotT], int]]:
+        """What forms in slots that belong to a lane, and to which."""
+        return [(batch, batch.slot.lane) for batch in self.forming if batch.slot.lane is not None]
+
+    def drop(self, batch: Batch[SlotT]) -> None:
+        """A batch is not forming any more."""
+        self.forming.remove(batch)
+        if batch.queue.forming is batch:
+            batch.queue.forming = None
+
+    # -- when something ends ---------------------------------------------------------------------
+
+    def forget_lane(self, index: int) -> None:
+        """A lane died, and the slots bound to it with it; what formed there waits for another."""
+        self.slots.forget_lane(index)
+        for batch in [batch for batch in self.forming if batch.slot.lane == index]:
+            self.form_anew(batch)
+
+    def clear(self) -> list[Entry]:
+        """Take everything out that waits or forms."""
+        entries: list[Entry] = []
+        queues = dict.fromkeys([*self.waiting(), *(batch.queue for batch in self.forming)])
+        for queue in queues:
+            entries += queue.waiting.drain()
+            queue.turn = 0
+        for batch in list(self.forming):
+            entries += [entry for entry in batch.entries if entry.stays]
+            self._end(batch)
+            self.slots.give(batch.slot)
+        self._starved.clear()
+        self.placements.clear()
+        return entries
+
+    def mend(self, queues: Iterable[Queue], free: Sequence[SlotT]) -> int:
+        """Derive anew what can be: somebody was interrupted in here, and everything that is gone
+        leaves. Nobody knows which rows are in their slots already: all are staged again.
+
+        Args:
+            queues: of those who left; all others are known.
+            free: slots in which nothing runs, those of what forms included.
+
+        Returns:
+            rows that wait or form.
+        """
+        known = dict.fromkeys([*queues, *self.waiting(), *(each.queue for each in self.forming)])
+        self.forming[:] = [batch for batch in self.forming if batch.mend()]
+        taken = [batch.slot for batch in self.forming]
+        self.slots.reset([slot for slot in free if slot not in taken])
+        self._starved.clear()
+        for queue in known:
+            if queue.forming not in self.forming:
+                queue.forming = None
+            queue.waiting.mend()
+            self._join_starved(queue)
+        self.placements.clear()
+        self.placements.extend(entry for batch in self.forming for entry in batch.entries)
+        return sum(batch.rows for batch in self.forming) + sum(each.waiting.rows for each in known)

@@ -1,0 +1,49 @@
+"""Requests that cannot make their deadline, and are not computed; their callers still wait."""
+
+import heapq
+import math
+from itertools import count
+
+from trtasync.scheduler.requests import Request
+from trtasync.scheduler.states import EXPIRE, EXPIRED, TRANSITIONS
+
+GRACE = 0.02
+"""Seconds after its deadline at which a request left uncomputed is looked at again: its caller's
+scope has ended by then, or its deadline was moved and it is computed after all."""
+
+
+class Expired:
+    """A heap by the time at which each is looked at again."""
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int, Request]] = []
+        """Empty when nothing has expired."""
+        self._serial = count(1)
+
+    def add(self, request: Request, now: float) -> float:
+        """Keep one; returns when it is due."""
+        request.state = TRANSITIONS[request.state][EXPIRE]
+        due = max(request.deadline, now) + GRACE
+        heapq.heappush(self.heap, (due, next(self._serial), request))
+        return due
+
+    def pop_due(self, now: float) -> Request | None:
+        """One whose caller is still there although it is due; None when there is no such."""
+        while self.heap and (self.heap[0][0] <= now or self.heap[0][2].state is not EXPIRED):
+            request = heapq.heappop(self.heap)[2]
+            if request.state is EXPIRED:  # otherwise its caller went away
+                return request
+        return None
+
+    @property
+    def next_due(self) -> float:
+        """When to look again; inf for never."""
+        return self.heap[0][0] if self.heap else math.inf
+
+    def requests(self) -> list[Request]:
+        """All of them."""
+        return [request for _, _, request in self.heap if request.state is EXPIRED]
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.heap.clear()

@@ -1,0 +1,161 @@
+"""Queues: the requests that can share batches, and the line of those that wait for a slot."""
+
+import heapq
+from collections import deque
+from itertools import count, islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from trtasync.scheduler.cost import CostCurve
+from trtasync.scheduler.requests import Entry
+from trtasync.scheduler.states import QUEUED
+
+if TYPE_CHECKING:
+    from trtasync.scheduler.batches import Batch
+    from trtasync.scheduler.slot_pool import SlotLike
+
+Item: TypeAlias = tuple[float, int, Entry]
+
+AGEING = 10.0
+"""Seconds of waiting that lift a request by one priority level. Also the horizon of the order by
+deadline: a request without a deadline counts as due that long after it came, so that a stream of
+urgent ones cannot keep it waiting for ever."""
+
+
+def urgency(level: int, arrival: float, deadline: float) -> float:
+    """One number that orders everything; the smaller goes first.
+
+    Levels are AGEING apart and virtual deadlines lie within AGEING of the arrival, so a better
+    level always wins until the other has waited AGEING per level longer; inside a level the
+    earlier deadline wins. It never changes while a request waits: no re-sorting.
+    """
+    return level * AGEING + min(deadline, arrival + AGEING)
+
+
+class WaitingLine:
+    """Requests by urgency, then by arrival.
+
+    Plain traffic (one priority, no deadlines) comes in order and costs O(1) in a deque; what comes
+    out of order goes to a heap, O(log n). A withdrawn request is skipped when its turn comes, and
+    swept out when the withdrawn outnumber the rest, so withdrawing is O(1) amortised.
+    """
+
+    __slots__ = ("_gone", "_heap", "_line", "_serial", "rows")
+
+    def __init__(self) -> None:
+        self._line: deque[Item] = deque()
+        self._heap: list[Item] = []
+        self._serial = count()
+        self._gone = 0
+        self.rows = 0
+        """Rows waiting, withdrawn ones not counted."""
+
+    def push(self, entry: Entry) -> None:
+        """Put an entry (with its unplaced rows) in its place."""
+        key = urgency(entry.level, entry.arrival, entry.deadline)
+        item = (key, next(self._serial), entry)
+        self.rows += entry.rows - entry.placed
+        if not self._line or key >= self._line[-1][0]:
+            self._line.append(item)
+        else:
+            heapq.heappush(self._heap, item)
+
+    def head(self) -> Entry | None:
+        """The next request, or None."""
+        while (source := self._first()) is not None:
+            entry = source[0][2]
+            if entry.state is QUEUED:
+                return entry
+            self._drop_first(source)
+            self._gone -= 1
+        return None
+
+    def pop(self) -> Entry:
+        """Take the next request out; there must be one."""
+        entry = self.head()
+        source = self._first()
+        assert entry is not None
+        assert source is not None
+        self._drop_first(source)
+        self.rows -= entry.rows - entry.placed
+        return entry
+
+    def took(self, rows: int) -> None:
+        """`rows` rows of the head were placed; it stays the head with the rest."""
+        self.rows -= rows
+
+    def withdraw(self, entry: Entry) -> None:
+        """A waiting entry is not queued any more."""
+        self.rows -= entry.rows - entry.placed
+        self._gone += 1
+        if self._gone * 2 > len(self._line) + len(self._heap):
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Forget withdrawn requests now."""
+        if self._gone:
+            self._line = deque(item for item in self._line if item[2].state is QUEUED)
+            self._heap = [item for item in self._heap if item[2].state is QUEUED]
+            heapq.heapify(self._heap)
+            self._gone = 0
+
+    def mend(self) -> None:
+        """Count anew, without what is gone or has its place: somebody was interrupted in here."""
+        self._line = deque(item for item in self._line if item[2].mend())
+        self._heap = [item for item in self._heap if item[2].mend()]
+        heapq.heapify(self._heap)
+        self._gone = 0
+        self.rows = sum(entry.rows - entry.placed for entry in self.entries())
+
+    def last(self, count: int) -> list[Entry]:
+        """So many at most of those that came in order, the least urgent first, and as many of the
+        others: under one patience these have the most time left."""
+        line = (item[2] for item in reversed(self._line) if item[2].state is QUEUED)
+        heap = (item[2] for item in self._heap if item[2].state is QUEUED)
+        return [*islice(line, count), *islice(heap, count)]
+
+    def entries(self) -> list[Entry]:
+        """What waits, in no order."""
+        return [item[2] for item in (*self._line, *self._heap) if item[2].state is QUEUED]
+
+    def drain(self) -> list[Entry]:
+        """Take everything out."""
+        found = self.entries()
+        self._line.clear()
+        self._heap.clear()
+        self._gone = 0
+        self.rows = 0
+        return found
+
+    def __len__(self) -> int:
+        return len(self._line) + len(self._heap) - self._gone
+
+    def _first(self) -> deque[Item] | list[Item] | None:
+        line, heap = self._line, self._heap
+        if heap and (not line or heap[0] < line[0]):
+            return heap
+        return line or None
+
+    def _drop_first(self, source: deque[Item] | list[Item]) -> None:
+        if source is self._heap:
+            heapq.heappop(self._heap)
+        else:
+            self._line.popleft()
+
+
+class Queue:
+    """Requests that can share a batch: one row shape.
+
+    Attributes:
+        cost: learned t(batch).
+        forming: its batch with room, or None.
+        waiting: requests for which no slot was free.
+        turn: serial of its current place among the queues that wait for a slot; 0 for none.
+    """
+
+    __slots__ = ("cost", "forming", "turn", "waiting")
+
+    def __init__(self) -> None:
+        self.cost = CostCurve()
+        self.forming: Batch[SlotLike] | None = None
+        self.waiting = WaitingLine()
+        self.turn = 0

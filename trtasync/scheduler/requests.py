@@ -1,0 +1,154 @@
+"""Requests, and the chunks of those that are split over batches."""
+
+import math
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from trtasync.scheduler.states import FORMING, OVER, QUEUED, RESERVED, State
+
+if TYPE_CHECKING:
+    from trtasync.scheduler.batches import Batch
+    from trtasync.scheduler.queues import Queue
+    from trtasync.scheduler.slot_pool import SlotLike
+
+LEVELS = 9
+DEFAULT_LEVEL = 5
+
+
+class Signature(Protocol):
+    """What requests of one shape have in common."""
+
+    @property
+    def queue(self) -> "Queue":
+        """Where they wait: requests of one queue can share batches."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch axis."""
+
+
+class Request:
+    """One request: `rows` rows of a queue, to be computed together or in chunks.
+
+    Attributes:
+        signature: its queue and its number of rows.
+        state: see `states`.
+        level: priority, 1 (first) to 9 (last).
+        deadline: when its caller gives up (the scheduler's clock; inf for never).
+        arrival: when it came.
+        batch: the batch it has its rows in as a whole, or None.
+        row: its first row there.
+        chunks: its pieces, when it was split over batches.
+        placed: rows that the chunks hold.
+    """
+
+    # One is made per request: what few of them need is a class attribute until it is set, and
+    # queue and rows are read through the signature, which requests of one shape share.
+    __slots__ = ("__dict__", "arrival", "batch", "row", "signature", "state")
+
+    signature: Signature
+    state: State
+    arrival: float
+    batch: "Batch[SlotLike] | None"
+    row: int
+    level: int = DEFAULT_LEVEL
+    deadline: float = math.inf
+    chunks: "list[Chunk] | None" = None
+    placed: int = 0
+
+    def __init__(
+        self,
+        signature: Signature,
+        level: int = DEFAULT_LEVEL,
+        deadline: float = math.inf,
+        arrival: float = 0.0,
+    ):
+        """A request whose content is there."""
+        self.signature = signature
+        self.state = QUEUED
+        self.level = level
+        self.deadline = deadline
+        self.arrival = arrival
+        self.batch = None
+        self.row = 0
+
+    @property
+    def queue(self) -> "Queue":
+        """Where it waits."""
+        return self.signature.queue
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch axis."""
+        return self.signature.rows
+
+    @property
+    def begun(self) -> bool:
+        """A chunk of it runs or has run."""
+        return any(chunk.begun for chunk in self.chunks or ())
+
+    @property
+    def stays(self) -> bool:
+        """After an interruption: it keeps the rows it has."""
+        return self.state in (RESERVED, QUEUED)
+
+    def mend(self) -> bool:
+        """Count anew how far it is placed; False if it waits no more."""
+        self.placed = sum(chunk.rows for chunk in self.chunks or ())
+        staged = self.batch is not None and self in self.batch.entries
+        return self.state is QUEUED and not staged and self.placed < self.rows
+
+
+class Chunk:
+    """A piece of a split request: its rows `offset` to `offset + rows`, in one batch."""
+
+    __slots__ = ("batch", "deadline", "offset", "placed", "row", "rows", "state", "whole")
+
+    def __init__(self, whole: Request, offset: int, rows: int):
+        self.whole = whole
+        self.offset = offset
+        self.rows = rows
+        self.deadline = whole.deadline
+        self.state: State = QUEUED
+        self.batch: Batch[SlotLike] | None = None
+        self.row = 0
+        self.placed = 0
+
+    @property
+    def arrival(self) -> float:
+        """When the whole request came."""
+        return self.whole.arrival
+
+    @property
+    def level(self) -> int:
+        """The whole request's priority."""
+        return self.whole.level
+
+    @property
+    def begun(self) -> bool:
+        """It runs or has run."""
+        return self.batch is not None and self.batch.state is not FORMING
+
+    @property
+    def stays(self) -> bool:
+        """After an interruption: it was noted in its request, and somebody waits for it."""
+        return self.state is QUEUED and self in (self.whole.chunks or ())
+
+    def mend(self) -> bool:
+        """False if it waits no more."""
+        staged = self.batch is not None and self in self.batch.entries
+        return self.state is QUEUED and not staged
+
+
+Entry: TypeAlias = Request | Chunk
+
+
+def whole(entry: Entry) -> Request:
+    """The request that an entry of a batch is, or is a chunk of."""
+    return entry.whole if isinstance(entry, Chunk) else entry
+
+
+def give_up(request: Request) -> None:
+    """Whatever it was: it is over, with all its chunks."""
+    request.state = OVER
+    for chunk in request.chunks or ():
+        chunk.state = OVER
