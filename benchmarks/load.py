@@ -1,7 +1,7 @@
 """The load of all benchmarks, and what may disturb it: the closed loop of `trtasync bench`.
 
-It also drives the batchers of others in environments of their own (`benchmarks.peers.in_process`),
-which therefore need what `import trtasync` needs: numpy and anyio.
+It also drives the batchers of others in environments of their own (`benchmarks.peers`), which
+therefore need what `import trtasync` needs: numpy and anyio.
 """
 
 import threading
@@ -108,7 +108,7 @@ async def closed_loop(
     """
     if warm_up:
         await closed_loop(infer, requests, warm_up)
-    window = watched(seconds, delays=delays, others=others)
+    window = Window(Span(0.0, seconds), _reading(others), delays=delays, to_the_end=True)
     seen = await Driver(infer, requests, Pacer()).closed(Closed(len(requests)), window)
     window.close()
     return sample(window, window.answered(seen))
@@ -131,22 +131,21 @@ async def open_loop(
         warm_up: seconds of the same load before.
     """
     due = Open(rate).schedule(rate, warm_up + seconds, seed=17)
-    window = watched(seconds, warm_up)
+    window = Window(Span(warm_up, seconds), _reading(lambda: 0.0), delays=False)
     with Pacer() as pacer:
         seen = await Driver(infer, requests, pacer).open(due, window)
     return sample(window, window.asked(seen))
 
 
-def watched(
-    seconds: float,
-    warm_up: float = 0.0,
-    *,
-    delays: bool = False,
-    others: Callable[[], float] = lambda: 0.0,
-) -> Window[Used]:
-    """A window for `sample`; the arguments are those of `closed_loop`."""
-    span = Span(warm_up, seconds)
-    return Window(span, lambda: Used(_machine_busy_seconds(), others()), delays=delays)
+def until_closed(others: Callable[[], float]) -> Window[Used]:
+    """A window that is open from now on; see `closed_loop` for `others`."""
+    window = Window(Span(0.0, 0.0), _reading(others), to_the_end=True)
+    window.open()
+    return window
+
+
+def _reading(others: Callable[[], float]) -> Callable[[], Used]:
+    return lambda: Used(_machine_busy_seconds(), others())
 
 
 def sample(window: Window[Used], latencies: Times) -> Sample:

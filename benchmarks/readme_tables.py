@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import coverage_tables, gpu_tables
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT, Result, when
+from benchmarks.simulation import ablation as rules
 from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
 from benchmarks.table import number
@@ -165,6 +166,16 @@ def deadlines(result: Result) -> str:
     return f"{hasty.table(result['summary'])}\n\n{note}"
 
 
+def ablation(result: Result) -> str:
+    """What every rule of the policy is worth."""
+    parameters = result["parameters"]
+    note = (
+        f"<sub>{parameters['seeds']} seeds of {parameters['requests']:,} requests, costs of "
+        f"`{parameters['cost']}`, {result['date']}. `benchmarks/results/ablation.json`</sub>"
+    )
+    return f"{rules.table(result['summary'])}\n\n{note}"
+
+
 def overload(result: Result) -> str:
     """Goodput and who lost what, for every bound of the queue and every load."""
     lines = [
@@ -197,6 +208,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "model_coverage": coverage_tables.model_coverage,
     "real_models": coverage_tables.real_models,
     "deadlines": deadlines,
+    "ablation": ablation,
     "overload": overload,
 }
 

@@ -79,8 +79,8 @@ class Table:
 
     def foreign_cores(self) -> Spread | None:
         """Cores that unrelated processes used during the samples (Linux)."""
-        seen = [each["foreign_cores"] for samples in self.cells.values() for each in samples]
-        return spread(seen) if seen else None
+        every = [sample for samples in self.cells.values() for sample in samples]
+        return spreads(every).get("foreign_cores")
 
     def show(self) -> None:
         """Print medians, and the spread of the rate, for a person."""

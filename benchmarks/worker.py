@@ -1,6 +1,7 @@
 """One sample in one fresh process: `python -m benchmarks.worker '<plan as JSON>'`.
 
-Prints a JSON object: for a load, one sample per number of callers; for `idle`, the CPU used.
+Prints a JSON object: for a load, one sample per number of callers; for `idle`, the CPU used. Other
+people's batchers are measured by it too, each in its own environment.
 """
 
 import json
@@ -8,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -16,8 +18,10 @@ from typing import Any
 import anyio
 
 from benchmarks.load import Sample, busy_coroutine, busy_thread, check, closed_loop, rows
+from benchmarks.peers.callables import OPEN
+from benchmarks.peers.processes import PROC, cpu_below
+from benchmarks.peers.reasons import told
 from benchmarks.report import ROOT
-from benchmarks.systems import SYSTEMS
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
 
@@ -29,7 +33,7 @@ class Plan:
     """What one worker process does.
 
     Attributes:
-        system: a key of `benchmarks.systems.SYSTEMS`.
+        system: a key of `benchmarks.peers.callables.OPEN`.
         loop: the event loop.
         seconds: length of each sample, by its number of callers.
         warm_up: seconds of the same load before each sample, not counted.
@@ -47,9 +51,14 @@ class Plan:
     idle: float = 0.0
 
 
-def start(plan: Plan) -> subprocess.Popen[str]:
-    """Start a worker, with one BLAS thread; `answer` gives what it found."""
-    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(asdict(plan))]
+def start(plan: Any, module: str = "benchmarks.worker") -> subprocess.Popen[str]:
+    """Start a worker, with one BLAS thread; `answer` gives what it found.
+
+    Args:
+        plan: a dataclass of plain values.
+        module: takes it.
+    """
+    command = [sys.executable, "-m", module, json.dumps(asdict(plan))]
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True
     )
@@ -69,20 +78,27 @@ def answer(worker: subprocess.Popen[str]) -> Any:
 
 async def _load(plan: Plan) -> dict[int, Sample]:
     async with AsyncExitStack() as stack:
-        infer = await stack.enter_async_context(SYSTEMS[plan.system]())
+        infer = await stack.enter_async_context(OPEN[plan.system]())
         await check(infer, max(plan.seconds))
         if plan.disturb == "thread":
             stack.enter_context(busy_thread())
         elif plan.disturb == "coroutine":
             await stack.enter_async_context(busy_coroutine())
         return {
-            callers: await closed_loop(infer, rows(callers), seconds, plan.warm_up)
+            callers: await closed_loop(
+                infer, rows(callers), seconds, plan.warm_up, others=_children
+            )
             for callers, seconds in plan.seconds.items()
         }
 
 
+def _children() -> float:
+    """CPU seconds of processes that the system has started (Linux)."""
+    return cpu_below(os.getpid()) if PROC.exists() else 0.0
+
+
 async def _idle(plan: Plan) -> dict[str, float]:
-    async with SYSTEMS[plan.system]() as infer:
+    async with OPEN[plan.system]() as infer:
         await check(infer, 64)
         await anyio.sleep(0.5)
         wall, cpu = time.perf_counter(), time.process_time()
@@ -100,7 +116,12 @@ def main() -> None:
     if plan.switch_interval is not None:
         sys.setswitchinterval(plan.switch_interval)
     work: Callable[[Plan], Awaitable[Any]] = _idle if plan.idle else _load
-    print(json.dumps(on_loop(plan.loop, lambda: work(plan))))
+    try:
+        found = on_loop(plan.loop, lambda: work(plan))
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(told(error))  # the last line, which may be shown as the reason
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

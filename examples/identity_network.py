@@ -1,9 +1,12 @@
 """The classic first TensorRT program twice: in plain TensorRT, and in a few lines of trtasync.
 
-    python -m examples.identity_network [--plan FILE]
+    python -m examples.identity_network [--plan FILE] [--compute-capability X.Y]
 
 One Identity layer on a float32 [-1, -1, -1] input. The plan is loaded if its file exists, built and
-saved if not. Needs a GPU and the full TensorRT, 10 or 11.
+saved if not. Needs a GPU and the full TensorRT, 10 or 11, or TensorRT for RTX.
+
+With a compute capability both halves build their plans for such a GPU, and run nothing: TensorRT
+for RTX does that on any machine, without GPU, driver and CUDA.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +31,14 @@ PLAN = Path(__file__).parent / ".cache" / "identity.plan"
 MIN, OPT, MAX = (1, 1, 1), (3, 4, 5), (6, 7, 8)
 X = np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
 NO_GPU = 3
+PLAN_OF_RTX = b"vtrt"
 
 
 # -- trtasync --------------------------------------------------------------------------------------
 
 
-def define(network: Any) -> None:
+def define(network: Any, trt: Any) -> None:
     """The network, in TensorRT's own calls. If one of them fails, the build says what and why."""
-    import tensorrt as trt
-
     x = network.add_input("x", trt.DataType.FLOAT, (-1, -1, -1))
     y = network.add_identity(x).get_output(0)
     y.name = "y"
@@ -47,11 +50,21 @@ async def ours(path: Path) -> Array:
     if not await anyio.Path(path).exists():
         # With cache_key="identity" in place of output= the plan cache would do all this, and build
         # again by itself for another TensorRT or GPU.
-        profile = trtasync.Profile({"x": trtasync.Shapes(MIN, OPT, MAX)})
-        await trtasync.build_plan(define, profiles=profile, output=path, cache=False)
+        await our_plan(path)
     async with trtasync.open_engine(path) as engine:
         answer: Array = await engine.infer(X)
         return answer
+
+
+async def our_plan(path: Path, capability: str | None = None) -> trtasync.Plan:
+    """Build and save, for the GPU at hand or for another one."""
+    return await trtasync.build_plan(
+        define,
+        profiles=trtasync.Profile({"x": trtasync.Shapes(MIN, OPT, MAX)}),
+        config=trtasync.BuilderConfig(compute_capabilities=capability and [capability]),
+        output=path,
+        cache=False,
+    )
 
 
 # -- plain TensorRT and cuda-python ----------------------------------------------------------------
@@ -59,11 +72,11 @@ async def ours(path: Path) -> Array:
 
 def plain(path: Path) -> Array:
     """The same by hand."""
-    import tensorrt as trt
     from cuda.bindings import runtime as cuda
 
     # CUDA has to answer first: without a driver TensorRT's constructors can end the process
     call(cuda.cudaSetDevice, 0)
+    trt = tensorrt()
     log = make_log(trt)
     if not path.exists():
         path.write_bytes(build(trt, log))
@@ -74,7 +87,21 @@ def plain(path: Path) -> Array:
         return run(cuda, log, context, closing)
 
 
-def build(trt: Any, log: Any) -> Any:
+def tensorrt() -> Any:
+    """The module: of TensorRT, or else of TensorRT for RTX."""
+    try:
+        return import_module("tensorrt")
+    except ImportError:
+        return import_module("tensorrt_rtx")
+
+
+def plain_plan(path: Path, capability: str) -> None:
+    """Build and save for a GPU that need not be there."""
+    trt = import_module("tensorrt_rtx")
+    path.write_bytes(build(trt, make_log(trt), capability))
+
+
+def build(trt: Any, log: Any, capability: str = "") -> Any:
     """The serialized plan: a block of TensorRT's memory."""
     builder = trt.Builder(log)
     # 11 ignores the flag; from 10.12 on it says that types come from the network alone
@@ -86,6 +113,10 @@ def build(trt: Any, log: Any) -> Any:
     network.mark_output(y)
     config = demand(log, builder.create_builder_config())
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, 1 << 30)
+    if capability:
+        kind = getattr(trt.ComputeCapability, f"SM{capability.replace('.', '')}")
+        config.num_compute_capabilities = 1
+        demand(log, config.set_compute_capability(kind, 0))
     profile = demand(log, builder.create_optimization_profile())
     profile.set_shape("x", MIN, OPT, MAX)  # raises by itself
     demand(log, config.add_optimization_profile(profile) >= 0)  # its index; -1 when refused
@@ -142,7 +173,8 @@ def demand(log: Any, answer: Any) -> Any:
 
 
 def make_log(trt: Any) -> Any:
-    """A logger that keeps the last error for `demand`."""
+    """A logger that keeps the last error for `demand`. TensorRT listens to the first logger of a
+    process only: beside trtasync, use `trtasync.plans.Phases().logger`."""
 
     class Log(trt.ILogger):  # type: ignore[misc]  # a base known at run time only
         def __init__(self) -> None:
@@ -160,20 +192,39 @@ def make_log(trt: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run both halves, each with a plan file of its own, and compare."""
+    """Both halves, each with a plan file of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--plan", type=Path, default=PLAN, metavar="FILE", help="FILE.plan")
-    path: Path = parser.parse_args(arguments).plan
-    path.parent.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--compute-capability", metavar="X.Y", help="build for it; run nothing")
+    options = parser.parse_args(arguments)
+    options.plan.parent.mkdir(parents=True, exist_ok=True)
+    by_hand = options.plan.with_stem(f"{options.plan.stem}-plain")
     try:
-        answer = anyio.run(ours, path)
+        if options.compute_capability is None:
+            compare(options.plan, by_hand)
+        else:
+            build_both(options.plan, by_hand, options.compute_capability)
     except trtasync.BackendUnavailable as error:
         print(error, file=sys.stderr)
         return NO_GPU
-    by_hand = plain(path.with_stem(f"{path.stem}-plain"))
-    print(answer)
-    print(f"plain TensorRT gives the same: {np.array_equal(answer, by_hand)}")
     return 0
+
+
+def compare(path: Path, by_hand: Path) -> None:
+    """Run both."""
+    answer = anyio.run(ours, path)
+    print(answer)
+    print(f"plain TensorRT gives the same: {np.array_equal(answer, plain(by_hand))}")
+
+
+def build_both(path: Path, by_hand: Path, capability: str) -> None:
+    """Build both for a kind of GPU, and read the files again."""
+    plan = anyio.run(our_plan, path, capability)
+    plain_plan(by_hand, capability)
+    print(f"for {plan.gpu}, by TensorRT for RTX {plan.tensorrt}:")
+    for each in (path, by_hand):
+        content = each.read_bytes()
+        print(f"{each.name}: {len(content)} bytes, a plan: {content.startswith(PLAN_OF_RTX)}")
 
 
 if __name__ == "__main__":

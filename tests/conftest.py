@@ -17,6 +17,9 @@ settings.load_profile("trtasync")
 
 _caches = itertools.count()
 
+GENUINE = "genuine_builder"
+"""The marker of tests that run on the builder of TensorRT for RTX; see `tests.genuine.library`."""
+
 LOOPS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
     pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
@@ -33,6 +36,28 @@ if sys.version_info >= (3, 12):
         return loop
 
     LOOPS.append(pytest.param(("asyncio", {"loop_factory": _eager_loop}), id="eager"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for the genuine library is marked so. It runs on one loop: what another loop
+    makes of a build, doubles tell as well and cheaper."""
+    for item in items:
+        if "rtx" in getattr(item, "fixturenames", ()):
+            item.add_marker(GENUINE)
+    items[:] = [item for item in items if GENUINE not in item.keywords or _on_first_loop(item)]
+
+
+def _on_first_loop(item: pytest.Item) -> bool:
+    first = LOOPS[0].values[0]
+    chosen = getattr(item, "callspec", None)  # of what is parametrized
+    return chosen is None or chosen.params.get("anyio_backend", first) == first
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line more: how much was proved on TensorRT itself, and not on a double of it."""
+    passed = [each for each in terminalreporter.stats.get("passed", ()) if GENUINE in each.keywords]
+    if passed:
+        terminalreporter.write_sep("=", f"{len(passed)} of them passed on NVIDIA's own builder")
 
 
 @pytest.fixture(params=LOOPS, scope="module")

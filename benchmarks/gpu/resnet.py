@@ -3,23 +3,19 @@
 256 clients, each with an array of its own in ordinary memory. `python -m benchmarks.gpu.resnet`.
 """
 
-import random
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from benchmarks.gpu.ceiling import Ceiling
-from benchmarks.gpu.design_a import PlainCall
+from benchmarks.gpu.comparison import Comparison
 from benchmarks.gpu.results import LiveTable, Measure, begin, finish
-from benchmarks.gpu.systems import Infer, check, design_a, load, ours
-from benchmarks.gpu.tiny import PLAIN
+from benchmarks.gpu.systems import check, design_a, ours
 from benchmarks.gpu.works import CLIENTS, Work, resnet_work
-from benchmarks.gpu.yardsticks import Lane, reference
 from benchmarks.load import Sample
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
-from support.gpu.hardware import Array, new_stream
 from support.gpu.resnet import ResNet50
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
@@ -30,41 +26,18 @@ DTYPES = ("float32", "uint8")
 KINDS = {"": (1, 2, 3, 4), "fused ": (3,)}
 """Name -> streams. Fused convolutions are twice as fast, so the host has half the time per row."""
 LOOP: Loop = "asyncio"
-WARM_UP = 0.4
 
 
-class Group:
-    """One input type: its yardsticks, made once, and the engine opened per number of streams."""
+class Group(Comparison):
+    """One input type: the engine opened per number of streams."""
 
-    def __init__(
-        self,
-        kind: str,
-        work: Work,
-        rounds: int,
-        seconds: float,
-        table: LiveTable,
-        clients: int = CLIENTS,
-    ):
-        """Open the yardsticks and compute the answers that are expected.
+    clients = CLIENTS
 
-        Args:
-            kind: of `KINDS`.
-            work: the model with this input type.
-            rounds: samples of every cell.
-            seconds: of each.
-            table: where they go.
-            clients: each with a row of its own.
-        """
+    def __init__(self, kind: str, work: Work, rounds: int, seconds: float, table: LiveTable):
+        """kind: of `KINDS`; the others are those of `Comparison`."""
+        super().__init__(work, rounds, seconds, table, clients=self.clients, lanes=STREAMS)
         self.name = f"{kind}{work.dtype}"
-        self.work = work
-        self.rounds = rounds
-        self.seconds = seconds
-        self.table = table
-        self.rows = work.rows(clients)
-        self.expected = reference(work, self.rows)
         self.ceiling = Ceiling(work, STREAMS, self.rows)
-        self.lanes = [Lane(work, new_stream()) for _ in range(STREAMS)]
-        self.order = random.Random(1)
 
     async def many(self, streams: int) -> None:
         """256 clients on so many streams."""
@@ -74,36 +47,20 @@ class Group:
                 await check(work, infer, self.rows, self.expected)
             cells: dict[str, Measure] = {
                 cell_name("ceiling", name): partial(self._ceiling, streams),
-                cell_name("A", name): self._loading(batcher.infer, self.rows),
-                cell_name("trtasync", name): self._loading(engine.infer, self.rows),
+                cell_name("A", name): self.loading(batcher.infer, self.rows),
+                cell_name("trtasync", name): self.loading(engine.infer, self.rows),
             }
-            await self.table.fill(cells, self.rounds, self.order)
+            await self.fill(cells)
             _show_engine(engine)
 
     async def one(self) -> None:
         """One client, against a plain call that has no batcher at all."""
         work, name = self.work, f"{self.name}/one client"
-        plain = {how: PlainCall(work, new_stream(), how == "spinning") for how in PLAIN}
         async with ours(work, 1) as engine, design_a(self.lanes[:1]) as batcher:
-
-            def calling(how: str) -> Measure:
-                async def call() -> Sample:
-                    return plain[how].run(self.rows, self.seconds / 2)
-
-                return call
-
-            cells: dict[str, Measure] = {
-                cell_name(f"plain {how}", name): calling(how) for how in PLAIN
-            }
-            cells[cell_name("A", name)] = self._loading(batcher.infer, self.rows[:1])
-            cells[cell_name("trtasync", name)] = self._loading(engine.infer, self.rows[:1])
-            await self.table.fill(cells, self.rounds, self.order)
-        for each in plain.values():
-            each.close()
-
-    def _loading(self, infer: Infer, rows: list[Array]) -> Measure:
-        share = 1 if len(rows) > 1 else 2
-        return partial(load, infer, rows, self.seconds / share, WARM_UP)
+            cells = self.calling(name)
+            cells[cell_name("A", name)] = self.loading(batcher.infer, self.rows[:1])
+            cells[cell_name("trtasync", name)] = self.loading(engine.infer, self.rows[:1])
+            await self.fill(cells)
 
     async def _ceiling(self, streams: int) -> Sample:
         return self.ceiling.run(streams, self.seconds)
@@ -111,8 +68,7 @@ class Group:
     def close(self) -> None:
         """Give everything back."""
         self.ceiling.close()
-        for lane in self.lanes:
-            lane.close()
+        super().close()
 
 
 def _show_engine(engine: Any) -> None:

@@ -3,55 +3,30 @@
 256 clients and one, on asyncio and uvloop. `python -m benchmarks.gpu.tiny`.
 """
 
-import random
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from benchmarks.gpu.design_a import PlainCall
+from benchmarks.gpu.comparison import Comparison
 from benchmarks.gpu.results import LiveTable, Measure, begin, finish
-from benchmarks.gpu.systems import Infer, check, design_a, load, ours
-from benchmarks.gpu.works import CLIENTS, Work, tiny_work
-from benchmarks.gpu.yardsticks import Lane, reference
-from benchmarks.load import Sample
+from benchmarks.gpu.systems import check, design_a, ours
+from benchmarks.gpu.works import CLIENTS, tiny_work
 from benchmarks.report import cell_name
 from benchmarks.table import Ratio
 from benchmarks.yardsticks import Null
-from support.gpu.hardware import Array, new_stream
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
 
 LOOPS: tuple[Loop, ...] = ("asyncio", "uvloop")
 STREAMS = (1, 2)
-PLAIN = ("sleeping", "spinning")
 FLOOR = "bare future"
 """A future made, resolved by the loop and awaited: nothing on this loop answers more."""
-WARM_UP = 0.3
 
 
-class Bench:
-    """Rows, yardsticks and where the samples go."""
-
-    def __init__(self, work: Work, rounds: int, seconds: float, table: LiveTable):
-        """Open the yardsticks and compute the answers that are expected.
-
-        Args:
-            work: the model.
-            rounds: samples of every cell.
-            seconds: of each, with 256 clients.
-            table: where they go.
-        """
-        self.work = work
-        self.rounds = rounds
-        self.seconds = seconds
-        self.table = table
-        self.rows = work.rows()
-        self.expected = reference(work, self.rows)
-        self.plain = {how: PlainCall(work, new_stream(), how == "spinning") for how in PLAIN}
-        self.lanes = [Lane(work, new_stream()) for _ in range(sum(STREAMS))]
-        self.order = random.Random(2)
+class Tiny(Comparison):
+    """Two engines and two batchers on one loop."""
 
     async def run(self, loop: Loop) -> None:
         """All cells of one loop, in rounds."""
@@ -66,31 +41,12 @@ class Bench:
                 systems: dict[str, Any] = {"trtasync": engine, "A": batcher}
                 for system, each in systems.items():
                     await check(self.work, each.infer, self.rows, self.expected)
-                    cells[cell_name(system, name)] = self._loading(each.infer, self.rows)
+                    cells[cell_name(system, name)] = self.loading(each.infer, self.rows)
                     if streams == 1:
                         one = cell_name(system, loop, "one client")
-                        cells[one] = self._loading(each.infer, self.rows[:1])
-            cells[cell_name(FLOOR, loop)] = self._loading(Null().infer, self.rows)
-            for how, call in self.plain.items():
-                cells[cell_name(f"plain {how}", loop, "one client")] = self._calling(call)
-            await self.table.fill(cells, self.rounds, self.order)
-
-    def _loading(self, infer: Infer, rows: list[Array]) -> Measure:
-        share = 1 if len(rows) > 1 else 2
-        return partial(load, infer, rows, self.seconds / share, WARM_UP)
-
-    def _calling(self, call: PlainCall) -> Measure:
-        async def run() -> Sample:
-            return call.run(self.rows, self.seconds / 4)
-
-        return run
-
-    def close(self) -> None:
-        """Give everything back."""
-        for call in self.plain.values():
-            call.close()
-        for lane in self.lanes:
-            lane.close()
+                        cells[one] = self.loading(each.infer, self.rows[:1])
+            cells[cell_name(FLOOR, loop)] = self.loading(Null().infer, self.rows)
+            await self.fill(cells | self.calling(loop, "one client"))
 
 
 def wanted_ratios() -> list[Ratio]:
@@ -121,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     options = begin("tiny", __doc__, arguments)
     table, began = LiveTable(), time.monotonic()
-    bench = Bench(tiny_work(), options.rounds, options.seconds / 2, table)
+    lanes = sum(STREAMS)
+    bench = Tiny(tiny_work(), options.rounds, options.seconds / 2, table, lanes=lanes)
     for loop in LOOPS:
         on_loop(loop, partial(bench.run, loop))
         print(f"{loop}: {time.monotonic() - began:.0f} s", flush=True)

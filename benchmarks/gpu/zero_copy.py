@@ -25,6 +25,8 @@ KINDS = ("", "fused ")
 class ZeroCopy(Group):
     """One input type: the ceiling, and the engine from ordinary and from pinned arrays."""
 
+    clients = CLIENTS
+
     async def many(self, streams: int) -> None:
         """256 clients on so many streams."""
         name = f"{self.name}/{streams}"
@@ -33,10 +35,10 @@ class ZeroCopy(Group):
             await check(self.work, engine.infer, pinned, self.expected)
             cells: dict[str, Measure] = {
                 cell_name("ceiling", name): partial(self._ceiling, streams),
-                cell_name("copied", name): self._loading(engine.infer, self.rows),
-                cell_name("zero-copy", name): self._loading(engine.infer, pinned),
+                cell_name("copied", name): self.loading(engine.infer, self.rows),
+                cell_name("zero-copy", name): self.loading(engine.infer, pinned),
             }
-            await self.table.fill(cells, self.rounds, self.order)
+            await self.fill(cells)
 
 
 def wanted_ratios() -> list[Ratio]:
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = ResNet50(fuse=bool(kind))
         for dtype in DTYPES:
             work = resnet_work(model, dtype)
-            group = ZeroCopy(kind, work, options.rounds, options.seconds, table, CLIENTS)
+            group = ZeroCopy(kind, work, options.rounds, options.seconds, table)
             for streams in STREAMS:
                 on_loop(LOOP, partial(group.many, streams))
             group.close()

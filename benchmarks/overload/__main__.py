@@ -5,20 +5,18 @@ has priority 1, the rest priority 9. See `benchmarks/README.md` for how to read 
 """
 
 import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from benchmarks.overload.server import EACH, FIRST, MAX_BATCH_SIZE, Plan
-from benchmarks.report import ROOT, cell_name, write
+from benchmarks.report import cell_name, write
 from benchmarks.rounds import command, take
+from benchmarks.worker import answer, start
 from trtasync.measure.statistics import Spread, spread
 
 TIMES = (1, 2, 10)
 """Offered load, in capacities."""
+SERVER = "benchmarks.overload.server"
 URGENT = 0.5
 """Capacities' worth of requests with priority 1."""
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -53,14 +51,6 @@ def cells(options: argparse.Namespace) -> dict[str, Plan]:
         for bound, given in OPTIONS.items()
         for times in TIMES
     }
-
-
-def sample(plan: Plan) -> Found:
-    """One sample, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.overload.server", json.dumps(asdict(plan))]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    found: Found = json.loads(done.stdout)
-    return found
 
 
 def summarize(taken: Sequence[Mapping[str, Found]]) -> dict[str, dict[str, Any]]:
@@ -108,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print, write."""
     options = parse(arguments)
     plans = cells(options)
-    taken, _ = take(plans, options.rounds, lambda name: sample(plans[name]))
+    taken, _ = take(plans, options.rounds, lambda name: answer(start(plans[name], SERVER)))
     summary = summarize(taken)
     show(summary)
     if options.quick:

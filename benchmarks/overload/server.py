@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import trtasync
-from benchmarks.load import Used, closed_loop, foreign_cores, rows, watched
+from benchmarks.load import Used, closed_loop, foreign_cores, rows, until_closed
 from benchmarks.overload.arrivals import FRAME, LEAD
 from benchmarks.report import ROOT
 from benchmarks.systems import COLUMNS
@@ -192,8 +192,7 @@ async def load(
         stdout=asyncio.subprocess.PIPE,
     )
     theirs.close()
-    window = watched(0.0, others=_children)
-    window.open()
+    window = until_closed(_children)
     await front.drained()
     said, _ = await generator.communicate()
     window.close()

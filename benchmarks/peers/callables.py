@@ -104,7 +104,7 @@ async def ray(**options: float) -> AsyncIterator[Infer]:
 
 
 OPEN: dict[str, Open] = {
-    **{name: open_ for name, open_ in SYSTEMS.items() if name != "null"},
+    **SYSTEMS,
     "batched": batched,
     "batched-best": partial(batched, timeout_ms=0),
     "aioautobatch": aioautobatch,

@@ -9,6 +9,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from benchmarks.peers.processes import end_all
 from benchmarks.peers.reasons import plain
 from benchmarks.report import ROOT
 from benchmarks.rounds import NotRun
-from benchmarks.worker import ONE_THREAD
+from benchmarks.worker import ONE_THREAD, Plan
 
 START_PATIENCE = 60.0
 """Seconds that a server may take to its first right answer."""
@@ -51,8 +52,8 @@ def measure(system: System, python: Path, times: Times) -> dict[str, Sample]:
 
 
 def _called(system: System, python: Path, times: Times, folder: Path) -> dict[str, Sample]:
-    order = {"system": system.key, **times._asdict()}
-    command = [str(python), "-m", "benchmarks.peers.in_process", json.dumps(order)]
+    plan = Plan(system.key, "asyncio", *times)
+    command = [str(python), "-m", "benchmarks.worker", json.dumps(asdict(plan))]
     answer, said = folder / "answer", folder / "said"
     worker = _start(command, folder, environment(system, python, folder), answer, said)
     _wait([worker], said, times.limit)

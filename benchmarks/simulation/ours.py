@@ -61,9 +61,13 @@ class Ours:
         return self.policy.wake_at
 
     def submit(self, request: Request, now: float) -> None:
-        request.signature = self._signature
+        request.signature = self.signature(request)
         if not self.policy.hold(request, "deadline" in vars(request)):
             self.policy.place(request)
+
+    def signature(self, request: Request) -> Shape:
+        """All have one shape."""
+        return self._signature
 
     def withdraw(self, request: Request, now: float) -> None:
         self.policy.withdraw(request, now)

@@ -103,9 +103,7 @@ class World:
             request = Request(born, source.take())
             request.arrival = now
             record.arrived.append(born)
-            if self._patience < NEVER:
-                request.deadline = born + self._patience
-                self._callers.append(request)
+            self._expect(request)
             self._waiting += 1
             scheduler.submit(request, now)
         while self._next_given_up() <= now:
@@ -119,10 +117,16 @@ class World:
         self._set_alarm(scheduler.wake_at, now)
         self._free_at = now + self._machine.conditions.turn
 
+    def _expect(self, request: Request) -> None:
+        """How long its caller will wait."""
+        if self._patience < NEVER:
+            request.deadline = request.born + self._patience
+            self._callers.append(request)
+
     def _launch(self, launch: Launch, now: float) -> None:
         machine = self._machine
         device = machine.lanes[launch.lane]
-        scale = self._noise()
+        scale = self._scale(launch)
         own, shared = machine.cost.own(launch.rows), machine.cost.shared(launch.rows)
         self._devices[device].add(Run(launch, launch.lane, own * scale, shared * scale), now)
         self._on_device[device] += 1
@@ -131,7 +135,8 @@ class World:
         self._waiting -= len(launch.requests)
         self.record.batches.append(len(launch.requests))
 
-    def _noise(self) -> float:
+    def _scale(self, launch: Launch) -> float:
+        """How many times what it should take a batch takes."""
         conditions = self._machine.conditions
         scale = self._chance.lognormvariate(0.0, conditions.spread)
         if self._chance.random() < conditions.outliers:

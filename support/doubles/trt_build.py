@@ -22,7 +22,6 @@ WORKERS = 2
 """Threads that time tactics at the same time."""
 
 WEAK = ("FP16", "BF16", "INT8", "FP8", "INT4", "FP4")
-EXCLUSIVE = (("REFIT", "REFIT_IDENTICAL"), ("REFIT", "REFIT_INDIVIDUAL"))
 
 
 class _Refused(Exception):
@@ -45,6 +44,7 @@ class Build(Logging):
         plan = None
         try:
             self._check()
+            self._warn()
             self._calibrate()
             outputs = self._outputs()
             self._phases.run(f"Building an engine from {name}", None, 3, self._work)
@@ -68,28 +68,30 @@ class Build(Logging):
         network, config = self._network, self._config
         if not network._outputs:
             yield "Error Code 4: Internal Error (Network must have at least one output)"
-        names = [tensor.name for tensor in (*network._inputs, *network._outputs)]
-        yield from (
-            f"Error Code 4: Internal Error (Duplicate tensor name: {name})"
-            for name in names
-            if names.count(name) > 1
-        )
+        if not all(tensor.name for tensor in (*network._inputs, *network._outputs)):
+            yield "Error Code 1: Myelin (Given an empty tensor name.)"
         for flag in WEAK:
             if config._has(flag) and network._strong:
                 yield (
                     f"Error Code 3: API Usage Error (BuilderFlag::k{flag} cannot be set on a "
                     "strongly typed network)"
                 )
-        for one, other in EXCLUSIVE:
-            if config._has(one) and config._has(other):
-                yield f"Error Code 3: API Usage Error (k{one} and k{other} exclude each other)"
-        if config._has("EXCLUDE_LEAN_RUNTIME") and not config._has("VERSION_COMPATIBLE"):
-            yield "Error Code 3: API Usage Error (kEXCLUDE_LEAN_RUNTIME needs kVERSION_COMPATIBLE)"
         for tensor in network._inputs:
             yield from self._profile_problems(tensor)
-        if self._builds.workspace_needed > config.get_memory_pool_limit(MemoryPoolType.WORKSPACE):
+        limit = config.get_memory_pool_limit(MemoryPoolType.WORKSPACE)
+        if limit == 0:
+            yield "Error Code 2: Internal Error (Compiling this graph requires workspace memory)"
+        if self._builds.workspace_needed > limit:
             layer = network._layers[0].name
             yield f"Error Code 10: Internal Error (Could not find any implementation for {layer}.)"
+
+    def _warn(self) -> None:
+        operations = self._graph.operations
+        used = {number for each in operations for number in each.inputs}
+        used -= {number for each in operations for number in each.options.get("unused", ())}
+        for tensor in self._network._inputs:
+            if tensor._number not in used:
+                self._say(f"Unused Input: {tensor.name}", ILogger.Severity.WARNING)
 
     def _profile_problems(self, tensor: ITensor) -> Iterator[str]:
         shape, profiles = tensor.shape, self._config._profiles

@@ -48,11 +48,9 @@ class Builder(Logging):
     _network_type: type[INetworkDefinition] = INetworkDefinition
 
     def __init__(self, logger: Any):
-        if not getattr(logger, "_made", False):
-            raise TypeError("ILogger.__init__() must be called when overriding __init__")
+        self._listen_to(logger)
         if not Hooks.answered():
             violations.append("segfault: Builder was made before CUDA answered any call")
-        self._logger = logger
         if trt_builds.current().no_builder:
             self._refuse("CUDA initialization failure with error: 35")
             raise TypeError("pybind11::init(): factory function returned nullptr")
@@ -60,7 +58,7 @@ class Builder(Logging):
 
     def create_network(self, flags: int = 0) -> INetworkDefinition | None:
         """None, with a log line, for a flag that does not exist."""
-        if int(flags) >> len(self._network_flags):
+        if int(flags) >> len(self._network_flags.__members__):
             self._refuse(f"IBuilder::createNetworkV2: Error Code 3: unknown flags {int(flags):#x}")
             return None
         return self._network_type._make(self._logger, int(flags), self._is_strong(int(flags)))
@@ -76,7 +74,7 @@ class Builder(Logging):
 
     def create_optimization_profile(self) -> IOptimizationProfile:
         """An empty one."""
-        return IOptimizationProfile._make()
+        return IOptimizationProfile._make(self._logger)
 
     def build_serialized_network(
         self, network: INetworkDefinition, config: IBuilderConfig

@@ -118,6 +118,14 @@ class Builds:
     threads: set[str] = field(default_factory=set)
     calibrated: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _logger: object = None
+
+    def first_logger(self, logger: object) -> object:
+        """Called by the double: the logger of whoever came first."""
+        with self._lock:
+            if self._logger is None:
+                self._logger = logger
+            return self._logger
 
     def step(self) -> None:
         """Called by the double before a step counts as done."""

@@ -13,14 +13,26 @@ from support.doubles.trt_enums import (
     TacticSource,
     TilingOptimizationLevel,
 )
-from support.doubles.trt_names import IProgressMonitor, Logging, Numbered
+from support.doubles.trt_names import (
+    ILogger,
+    IProgressMonitor,
+    Logging,
+    Numbered,
+    demand,
+    shape_of,
+)
 from support.doubles.trt_timing import ITimingCache, read_timing
+
+EXCLUSIVE = ("REFIT", "REFIT_INDIVIDUAL", "REFIT_IDENTICAL")
+HIGHEST_LEVEL = 5
+LEAST = {"max_num_tactics": 1, "max_aux_streams": 0}
+"""Of numbers; less than that has no effect."""
 
 Shape = tuple[int, ...]
 Range = tuple[Shape, Shape, Shape]
 
 
-class IOptimizationProfile:
+class IOptimizationProfile(Logging):
     """Ranges of the inputs' shapes and values."""
 
     _shapes: dict[str, Range]
@@ -28,8 +40,9 @@ class IOptimizationProfile:
     _extra: float
 
     @classmethod
-    def _make(cls) -> "IOptimizationProfile":
+    def _make(cls, logger: Any) -> "IOptimizationProfile":
         profile = cls()
+        profile._logger = logger
         profile._shapes, profile._values, profile._extra = {}, {}, 1.0
         return profile
 
@@ -40,16 +53,25 @@ class IOptimizationProfile:
 
     @extra_memory_target.setter
     def extra_memory_target(self, value: float) -> None:
-        if not 0 <= value <= 1:
-            raise RuntimeError("extra_memory_target must be from 0 to 1")
-        self._extra = value
+        if 0 <= value <= 1:
+            self._extra = value
+        else:
+            self._refuse(
+                "IOptimizationProfile::setExtraMemoryTarget: Error Code 3: API Usage Error "
+                "(Parameter check failed, condition: target >= 0.F && target <= 1.F)"
+            )
 
     def set_shape(
         self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]
     ) -> None:
-        """Raises RuntimeError, whatever the documentation says."""
+        """Raises RuntimeError for negative numbers, whatever the documentation says. Whether the
+        three fit together is asked when the profile is added."""
         range_ = _range(min, opt, max)
-        if not _is_ordered(range_) or any(n < 0 for n in range_[0]):
+        if any(n < 0 for shape in range_ for n in shape):
+            self._refuse(
+                "IOptimizationProfile::setDimensions: Error Code 3: API Usage Error (Parameter "
+                f"check failed, condition: x >= 0: {input}, {range_})"
+            )
             raise RuntimeError("Shape provided for min, opt or max is inconsistent.")
         self._shapes[input] = range_
 
@@ -59,11 +81,20 @@ class IOptimizationProfile:
         """Raises RuntimeError, whatever the documentation says."""
         range_ = _range(min, opt, max)
         if not _is_ordered(range_):
+            self._refuse(
+                "IOptimizationProfile::setShapeValuesV2: Error Code 3: API Usage Error (Parameter "
+                f"check failed, condition: validate: {input}, {range_})"
+            )
             raise RuntimeError("Values provided for min, opt or max are inconsistent.")
         self._values[input] = range_
 
     def get_shape(self, input: str) -> list[Shape]:
-        """[min, opt, max], or nothing."""
+        """[min, opt, max]; nothing, with a log line, if it was never set."""
+        if input not in self._shapes:
+            self._refuse(
+                "IOptimizationProfile::getDimensions: Error Code 4: API Usage Error (Cannot get "
+                f"dimensions for input: {input}.)"
+            )
         return list(self._shapes.get(input, ()))
 
     def get_shape_input(self, input: str) -> list[list[int]]:
@@ -71,12 +102,19 @@ class IOptimizationProfile:
         return [list(values) for values in self._values.get(input, ())]
 
     def __bool__(self) -> bool:
-        """It could be added."""
-        return not trt_builds.current().refuse_profiles
+        """It could be added; says why not."""
+        unfit = [name for name, range_ in self._shapes.items() if not _is_ordered(range_)]
+        if unfit:
+            self._refuse(
+                "IOptimizationProfile::isValid: Error Code 4: API Usage Error (Invalid "
+                f"optimization profiles for input tensors {', '.join(unfit)}, please ensure that "
+                "the optimization profiles satisfy MIN<=OPT<=MAX.)"
+            )
+        return not unfit and not trt_builds.current().refuse_profiles
 
 
 def _range(*shapes: Sequence[int]) -> Range:
-    low, best, high = (tuple(int(n) for n in shape) for shape in shapes)
+    low, best, high = map(shape_of, shapes)
     return low, best, high
 
 
@@ -113,8 +151,8 @@ class IBuilderConfig(Logging):
         config._logger = logger
         gpu, capability = Hooks.gpu()
         config._head = {"version": version, "gpu": gpu, "capability": capability}
-        config._mask = 1 << int(config._flag_type["TF32"])
-        config._sources = sum(1 << int(source) for source in cls._source_type)
+        config._mask = 1 << int(config._flag_type.__members__["TF32"])
+        config._sources = sum(1 << int(source) for source in cls._source_type.__members__.values())
         config._pools, config._profiles, config._cache = {}, [], None
         return config
 
@@ -123,9 +161,25 @@ class IBuilderConfig(Logging):
             default = getattr(type(self), name)  # AttributeError, as of pybind11
             if isinstance(default, (int, Numbered)) and not isinstance(value, type(default)):
                 raise TypeError(f"(): incompatible function arguments: {name} = {value!r}")
-            if name == "progress_monitor" and not getattr(value, "_made", value is None):
-                raise TypeError("IProgressMonitor.__init__() must be called when overriding it")
+            if name == "progress_monitor" and value is not None:
+                demand(value, IProgressMonitor)
+            value = self._heeded(name, value)
         super().__setattr__(name, value)
+
+    def _heeded(self, name: str, value: Any) -> Any:
+        """What a number becomes: what makes no sense leaves it as it was, with a log line."""
+        if name == "builder_optimization_level" and value < 0:
+            self._refuse(
+                "IBuilderConfig::setBuilderOptimizationLevel: Error Code 3: API Usage Error "
+                f"(Parameter check failed, condition: level >= 0: {value})"
+            )
+        elif name == "builder_optimization_level":
+            return min(value, HIGHEST_LEVEL)
+        elif name in LEAST and value < LEAST[name]:
+            self._say(f"{name}: {value} has no effect.", ILogger.Severity.WARNING)
+        else:
+            return value
+        return getattr(self, name)
 
     @property
     def flags(self) -> int:
@@ -152,8 +206,23 @@ class IBuilderConfig(Logging):
         return member is not None and self.get_flag(member)
 
     def set_flag(self, flag: Any) -> None:
-        """On."""
-        self._mask |= self._bit(flag)
+        """On. Of those that exclude each other the last one stays."""
+        bit = self._bit(flag)
+        if flag.name == "EXCLUDE_LEAN_RUNTIME" and not self._has("VERSION_COMPATIBLE"):
+            self._refuse(
+                "IBuilderConfig::setFlag: Error Code 3: API Usage Error (kEXCLUDE_LEAN_RUNTIME can "
+                "only be set if kVERSION_COMPATIBLE is set.)"
+            )
+            return
+        for other in EXCLUSIVE:
+            if flag.name in EXCLUSIVE and other != flag.name and self._has(other):
+                self._mask &= ~self._bit(self._flag_type.__members__[other])
+                self._say(
+                    "Unset previous flag because kREFIT, kREFIT_INDIVIDUAL and kREFIT_IDENTICAL "
+                    "are mutually exclusive.",
+                    ILogger.Severity.WARNING,
+                )
+        self._mask |= bit
 
     def clear_flag(self, flag: Any) -> None:
         """Off."""
@@ -165,6 +234,9 @@ class IBuilderConfig(Logging):
 
     def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None:
         """In bytes."""
+        demand(pool, MemoryPoolType)
+        if pool_size < 0:
+            raise TypeError(f"incompatible function arguments: {pool_size} is no unsigned number")
         self._pools[pool] = int(pool_size)
 
     def get_memory_pool_limit(self, pool: MemoryPoolType) -> int:
@@ -172,9 +244,7 @@ class IBuilderConfig(Logging):
         return self._pools.get(pool, 1 << 37)
 
     def set_tactic_sources(self, tactic_sources: int) -> bool:
-        """False, with a log line, where a bit means nothing."""
-        if tactic_sources & ~sum(1 << int(source) for source in self._source_type):
-            return self._refuse("IBuilderConfig::setTacticSources: Error Code 3: unknown source")
+        """Whatever the bits mean."""
         self._sources = int(tactic_sources)
         return True
 
@@ -194,15 +264,15 @@ class IBuilderConfig(Logging):
         return len(self._profiles) - 1
 
     def create_timing_cache(self, serialized_timing_cache: Any) -> ITimingCache | None:
-        """Of nothing a new one; None, with a log line, of what is no timing cache."""
+        """Of nothing a new one; so, with a log line, of what is no timing cache."""
         data = bytes(memoryview(serialized_timing_cache))
         read = read_timing(data) if data else (self._head, {})
         if read is None:
-            self._refuse(
-                "IBuilderConfig::createTimingCache: Error Code 1: Serialization (the timing cache "
-                "is corrupt)"
+            self._say(
+                "Failed to deserialize timing cache. Returning an empty timing cache.",
+                ILogger.Severity.WARNING,
             )
-            return None
+            read = self._head, {}
         return ITimingCache._make(self._logger, *read)
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:

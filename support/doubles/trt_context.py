@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from support.doubles import models
-from support.doubles.trt_names import Logging
+from support.doubles.trt_names import IOutputAllocator, Logging, demand
 
 ALIGNMENT = 256
 
@@ -228,8 +228,8 @@ class IExecutionContext(Logging):
     def set_output_allocator(self, name: str, output_allocator: Any) -> bool:
         """Keeps one more reference with every call; None unsets."""
         with self._enter("set_output_allocator"):
-            if output_allocator is not None and not getattr(output_allocator, "_made", False):
-                raise TypeError("IOutputAllocator.__init__() was not called")
+            if output_allocator is not None:
+                demand(output_allocator, IOutputAllocator)
             if name not in [tensor.name for tensor in self._model.outputs]:
                 return self._refuse(f"setOutputAllocator: '{name}' is no output")
             self._allocators.setdefault(name, []).append(output_allocator)

@@ -34,13 +34,11 @@ class Runtime(Logging):
     engine_host_code_allowed = False
 
     def __init__(self, logger: Any):
-        if not getattr(logger, "_made", False):
-            raise TypeError("ILogger.__init__() must be called when overriding __init__")
+        self._listen_to(logger)
         if not Hooks.answered():
             violations.append("segfault: Runtime was made before CUDA answered any call")
         if Hooks.room() < 0:
             raise TypeError("pybind11::init(): factory function returned nullptr")
-        self._logger = logger
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> Any:
         """None, with a log line, when it is no plan for this version and GPU."""
@@ -177,12 +175,12 @@ class LeanEngine(Logging):
     @property
     def profiling_verbosity(self) -> ProfilingVerbosity:
         """It was built with."""
-        return ProfilingVerbosity[self._model.verbosity]
+        return ProfilingVerbosity.__members__[self._model.verbosity]
 
     @property
     def hardware_compatibility_level(self) -> HardwareCompatibilityLevel:
         """It was built with."""
-        return HardwareCompatibilityLevel[self._model.compatibility]
+        return HardwareCompatibilityLevel.__members__[self._model.compatibility]
 
     @property
     def streamable_weights_size(self) -> int:

@@ -95,7 +95,7 @@ def _activation(options: dict[str, Any], array: Any) -> tuple[Any]:
 
 
 def _constant(options: dict[str, Any]) -> tuple[Any]:
-    return (options["array"],)
+    return (options["array"].reshape(options["shape"]),)
 
 
 def _matrix_multiply(options: dict[str, Any], one: Any, other: Any) -> tuple[Any]:
@@ -125,7 +125,11 @@ def _shuffle(options: dict[str, Any], array: Any, shape: Any = None) -> tuple[An
 
 def _onnx(options: dict[str, Any], *arrays: Any) -> tuple[Any, ...]:
     session = _session(options["digest"], options["model"])
-    return tuple(session.run(None, dict(zip(options["inputs"], arrays, strict=True))))
+    doubles = [each.name for each in session.get_inputs() if each.type == "tensor(double)"]
+    inputs = dict(zip(options["inputs"], arrays, strict=True))
+    inputs |= {name: inputs[name].astype(np.float64) for name in doubles}
+    answers = session.run(None, inputs)
+    return tuple(a.astype(np.float32) if a.dtype == np.float64 else a for a in answers)
 
 
 @lru_cache(maxsize=16)

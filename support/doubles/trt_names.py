@@ -3,9 +3,26 @@
 import enum
 from typing import Any
 
+import numpy as np
 
-class Numbered(enum.Enum):
-    """An enum as pybind11 makes them: no number, but `int()` of it is one."""
+from support.doubles import trt_builds
+
+
+class Pybind(enum.EnumMeta):
+    """Of an enum as pybind11 makes them: it has members, and holds none."""
+
+    def __getitem__(cls, name: str) -> Any:
+        raise TypeError(f"type '{cls.__name__}' is not subscriptable")
+
+    def __iter__(cls) -> Any:
+        raise TypeError(f"'{cls.__name__}' object is not iterable")
+
+    def __len__(cls) -> int:
+        raise TypeError(f"object of type '{cls.__name__}' has no len()")
+
+
+class Numbered(enum.Enum, metaclass=Pybind):
+    """An enum whose members are no numbers, but `int()` of one is."""
 
     def __int__(self) -> int:
         return int(self.value)
@@ -78,7 +95,17 @@ class ExecutionContextAllocationStrategy(Numbered):
     USER_MANAGED = 2
 
 
-class ILogger:
+class Made(type):
+    """Of classes to be subclassed, whose `__init__` a subclass has to call."""
+
+    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+        made = super().__call__(*arguments, **named)
+        if not getattr(made, "_made", False):
+            raise TypeError("__init__() must be called when overriding __init__")
+        return made
+
+
+class ILogger(metaclass=Made):
     """To be subclassed."""
 
     class Severity(Numbered):
@@ -98,14 +125,14 @@ class ILogger:
         raise NotImplementedError
 
 
-class IOutputAllocator:
+class IOutputAllocator(metaclass=Made):
     """To be subclassed."""
 
     def __init__(self) -> None:
         self._made = True
 
 
-class IProgressMonitor:
+class IProgressMonitor(metaclass=Made):
     """To be subclassed."""
 
     def __init__(self) -> None:
@@ -129,6 +156,17 @@ class Logging:
 
     _logger: Any
 
+    def _listen_to(self, logger: Any) -> None:
+        """A second logger is warned: what TensorRT says of itself goes to the first."""
+        demand(logger, ILogger)
+        self._logger = logger
+        if trt_builds.current().first_logger(logger) is not logger:
+            self._say(
+                "The logger passed into a constructor differs from one already registered for an "
+                "existing builder, runtime, or refitter. TensorRT maintains only a single logger.",
+                ILogger.Severity.WARNING,
+            )
+
     def _refuse(self, words: str) -> bool:
         return self._say(words, ILogger.Severity.ERROR)
 
@@ -144,3 +182,19 @@ def demand(value: Any, kind: type) -> None:
     """Raise what pybind11 does for an argument of a wrong type."""
     if not isinstance(value, kind):
         raise TypeError(f"incompatible function arguments: {value!r} is no {kind.__name__}")
+
+
+MAX_DIMS = 8
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """As `Dims` takes it.
+
+    Raises:
+        TypeError: it is no sequence of numbers, or of too many.
+    """
+    if isinstance(value, str) or not all(isinstance(n, int | np.integer) for n in value):
+        raise TypeError(f"incompatible function arguments: {value!r} is no shape")
+    if len(value) > MAX_DIMS:
+        raise TypeError(f"incompatible function arguments: {value!r} has more than 8 dimensions")
+    return tuple(int(n) for n in value)

@@ -10,6 +10,8 @@ from support.doubles.trt_graph import Operation, Shape
 from support.doubles.trt_names import DTYPES, DataType, demand
 
 NUMPY = {member: name for name, member in DTYPES.items()}
+WEIGHTS = ("float32", "float16", "int8", "int32", "int64", "bool", "uint8")
+"""numpy's types of arrays that are taken for weights."""
 
 
 def numpy_of(dtype: DataType) -> str:
@@ -22,8 +24,10 @@ class Weights:
     """Values of somebody's array, which is not copied (but kept alive, as in the bindings)."""
 
     def __init__(self, a: Any):
-        if not isinstance(a, np.ndarray):
+        if not isinstance(a, np.ndarray) or a.dtype.name not in WEIGHTS:
             raise TypeError(f"incompatible constructor arguments: {a!r}")
+        if not a.flags.c_contiguous:
+            raise ValueError("the array is not contiguous")
         self._array = a
 
     @property
@@ -48,6 +52,14 @@ class Weights:
     def __len__(self) -> int:
         """How many values."""
         return self.size
+
+
+def weights_of(value: Any) -> Weights:
+    """What pybind11 makes of an argument that is to be weights."""
+    try:
+        return value if isinstance(value, Weights) else Weights(value)
+    except ValueError as error:
+        raise TypeError(f"incompatible function arguments: {error}") from error
 
 
 class ITensor:
@@ -76,6 +88,12 @@ class ITensor:
 
     @name.setter
     def name(self, value: str) -> None:
+        if any(tensor._name == value and tensor is not self for tensor in self._network._tensors):
+            self._network._refuse(
+                "ITensor::setName: Error Code 3: API Usage Error (Failed attempt to rename a "
+                f"tensor from {self._name} to {value} as the new name is already in use.)"
+            )
+            return
         self._name = value
 
     @property
@@ -83,17 +101,27 @@ class ITensor:
         """-1 where dynamic.
 
         Raises:
-            ValueError: the layers before do not fit together.
+            RuntimeError: the layers before do not fit together.
         """
-        if self._given is None and self._network._infer(self) is None:
-            raise ValueError("__len__() should return >= 0")  # as of Dims of length -1
-        return (self._given or self._network._infer(self) or ((), ""))[0]
+        shape, _, problem = self._given_or_inferred()
+        if problem:
+            self._network._refuse(
+                f"ITensor::getDimensions: Error Code 4: Shape Error ({self._name}: {problem})"
+            )
+            raise RuntimeError("the dimensions are not valid")
+        return shape
 
     @property
     def dtype(self) -> DataType:
         """Of its elements."""
-        found = self._given or self._network._infer(self)
-        return DTYPES[found[1]] if found else DataType.FLOAT
+        return DTYPES[self._given_or_inferred()[1]]
+
+    def _given_or_inferred(self) -> tuple[Shape, str, str]:
+        """(shape, numpy dtype, what does not fit)."""
+        found: tuple[Shape, str, str] = (
+            (*self._given, "") if self._given else self._network._infer(self)
+        )
+        return found
 
     @property
     def is_shape_tensor(self) -> bool:
@@ -112,11 +140,16 @@ class ITensor:
 
     def get_dimension_name(self, index: int) -> str | None:
         """What ONNX calls a dimension."""
-        return self._names.get(index)
+        return self._names.get(index) if self._has_dimension(index) else None
 
     def set_dimension_name(self, index: int, name: str) -> None:
         """Name one."""
-        self._names[index] = name
+        if self._has_dimension(index):
+            self._names[index] = name
+
+    def _has_dimension(self, index: int) -> bool:
+        known = range(len(self._given_or_inferred()[0]))
+        return bool(self._network._is_in("ITensor::getDimensionName", index, known))
 
 
 class ILayer:
@@ -160,15 +193,18 @@ class ILayer:
         return len(self._operation.outputs)
 
     def get_input(self, index: int) -> ITensor | None:
-        """None beyond the last one."""
-        return self._tensor(self._operation.inputs, index)
+        """None, with a log line, beyond the last one."""
+        return self._tensor("ILayer::getInput", self._operation.inputs, index)
 
     def get_output(self, index: int) -> ITensor | None:
-        """None beyond the last one."""
-        return self._tensor(self._operation.outputs, index)
+        """None, with a log line, beyond the last one."""
+        return self._tensor("ILayer::getOutput", self._operation.outputs, index)
 
-    def _tensor(self, numbers: list[int], index: int) -> ITensor | None:
-        return self._network._tensors[numbers[index]] if 0 <= index < len(numbers) else None
+    def _tensor(self, what: str, numbers: list[int], index: int) -> ITensor | None:
+        if not self._network._is_in(what, index, range(len(numbers))):
+            return None
+        found: ITensor = self._network._tensors[numbers[index]]
+        return found
 
 
 class IShuffleLayer(ILayer):

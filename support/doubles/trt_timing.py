@@ -10,7 +10,7 @@ TIMING = b"ftrt-timing\n"
 
 
 class IHostMemory(bytes):
-    """A block of memory. Only what a buffer can do may be done with it: see `HostMemory`."""
+    """A block of memory: a buffer, of which nothing but `nbytes` tells the size."""
 
     def __new__(cls, content: bytes) -> Self:
         return super().__new__(cls, content)
@@ -18,7 +18,10 @@ class IHostMemory(bytes):
     @property
     def nbytes(self) -> int:
         """Its size."""
-        return len(self)
+        return memoryview(self).nbytes
+
+    # None: Python's way of saying that a class has not what its base has
+    __len__ = __getitem__ = __iter__ = None  # type: ignore[assignment]  # mypy knows no such way
 
     @property
     def dtype(self) -> DataType:

@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 
 from benchmarks import report
-from benchmarks.gpu import arrivals, busy, memory, results, tiny, zero_copy
+from benchmarks.gpu import arrivals, busy, lead, memory, results, tiny, zero_copy
 from benchmarks.gpu.ceiling import Ceiling
 from benchmarks.gpu.resnet import Group
 from benchmarks.gpu.results import LiveTable
+from benchmarks.gpu.systems import ours
 from benchmarks.gpu.works import Work
 from benchmarks.table import Ratio
 from support.gpu.hardware import Ledger
 from tests.benchmarks.support import means, on_doubles
 from trtasync.measure.runs import on_loop
+from trtasync.opening import api
 
 LEAST = 0.05
 """Seconds of a sample."""
@@ -62,7 +64,7 @@ def ratios(table: LiveTable, wanted: Sequence[Ratio]) -> set[str]:
 
 def test_tiny() -> None:
     def measure(work: Work, table: LiveTable) -> None:
-        bench = tiny.Bench(work, 1, LEAST, table)
+        bench = tiny.Tiny(work, 1, LEAST, table, lanes=sum(tiny.STREAMS))
         for loop in tiny.LOOPS:
             on_loop(loop, partial(bench.run, loop))
         bench.close()
@@ -74,7 +76,7 @@ def test_tiny() -> None:
 @pytest.mark.parametrize(("kind", "over"), [(Group, "A"), (zero_copy.ZeroCopy, "copied")])
 def test_resnet_and_zero_copy(kind: type[Group], over: str) -> None:
     def measure(work: Work, table: LiveTable) -> None:
-        group = kind("", work, 2, LEAST, table, 8)
+        group = kind("", work, 2, LEAST, table)
         on_loop("asyncio", partial(group.many, 3))
         on_loop("asyncio", group.one)
         group.close()
@@ -99,6 +101,26 @@ def test_arrivals(monkeypatch: pytest.MonkeyPatch) -> None:
 
     wanted = arrivals.wanted_ratios()
     assert ratios(run(measure), wanted) == {each.key for each in wanted}
+
+
+def test_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead, "CLIENTS", (1, 8))
+    monkeypatch.setattr(lead, "LOADS", (0.2,))
+    monkeypatch.setattr(lead, "WARM_UP", 0.01)
+    opened = []
+
+    def noting(work: Work, streams: int) -> Any:
+        opened.append(api.LEAD)
+        return ours(work, streams)
+
+    monkeypatch.setattr(lead, "ours", noting)
+
+    def measure(work: Work, table: LiveTable) -> None:
+        on_loop("asyncio", partial(lead.compare, work, 1, 0.2, table))
+
+    wanted = lead.wanted_ratios(["means"])
+    assert ratios(run(measure), wanted) == {each.key for each in wanted}
+    assert opened == list(lead.LEADS)
 
 
 def test_busy(monkeypatch: pytest.MonkeyPatch) -> None:

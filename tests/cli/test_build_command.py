@@ -15,6 +15,7 @@ from support import doubles
 from support.doubles import Installed, trt_graph
 from support.helpers import MODELS
 from tests.cli.support import refused, run, told
+from tests.genuine.machines import Machine
 from tests.plans.support import GATHER, TEN, contents, looks_up, note_of, words
 from trtasync import BuilderConfig, Plan, Profile, build_plan
 
@@ -47,6 +48,10 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "timing_cache": (["--no-timing-cache"], False),
     "fp16": (["--fp16"], True),
     "bf16": (["--bf16"], True),
+    "compute_capabilities": (
+        ["--compute-capability", "12.0", "--compute-capability", "8.9"],
+        ("8.9", "12.0"),
+    ),
     "flags": (["--flag", "strict_nans", "--flag", "DEBUG"], ("STRICT_NANS", "DEBUG")),
 }
 NOT_ON_THE_COMMAND_LINE = {"int8", "calibrator"}
@@ -150,7 +155,7 @@ def test_a_plan_that_disagrees_with_onnx_runtime_ends_with_4(
     assert output.exists()  # 1 beside the 63 of the last row
 
 
-def test_a_plan_from_the_cache_is_said_to_be_one(gpu: Installed) -> None:
+def test_a_plan_from_the_cache_is_said_to_be_one(machine: Machine) -> None:
     run("build", GATHER)
     words(run("build", GATHER).stdout, "taken from the cache, built in")
 
@@ -198,7 +203,7 @@ def test_a_function_is_named_with_its_module(
 # -- what goes wrong ------------------------------------------------------------------------------
 
 
-def test_wrong_arguments_end_with_2(gpu: Installed) -> None:
+def test_wrong_arguments_end_with_2(machine: Machine) -> None:
     words(refused(2, "build", GATHER, "--no-cache"), "--no-cache needs --output")
     words(refused(2, "build", GATHER, "--workspace", "much"), "'much' is no size")
     words(refused(2, "build", GATHER, "--profile", "index:2/1/3"), "input 'index': axis 0")
@@ -208,7 +213,7 @@ def test_wrong_arguments_end_with_2(gpu: Installed) -> None:
     words(refused(2, "build", GATHER, "--devices", "0,1"), "takes one GPU here")
     words(refused(2, "build", GATHER, "--flag", "NO_SUCH"), "BuilderFlag.NO_SUCH")
     words(refused(2, "build", "no_such_module:make"), "no such module")
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
     assert run("build", GATHER, "--no-such-option", code=2).stdout == ""
 
 
@@ -225,17 +230,17 @@ def test_a_bad_model_or_place_ends_with_4(gpu: Installed, tmp_path: Path) -> Non
     words(refused(4, "build", tmp_path / "none.onnx"), "none.onnx", "No such file")
     words(refused(4, "build", GATHER, "--cache-dir", tmp_path / "m.onnx" / "c"), "cannot be")
     gpu.builds.unsupported = {"Gather"}
-    words(refused(4, "build", GATHER), "(Gather)", "No importer")
+    words(refused(4, "build", GATHER), "not supported by this TensorRT", "Gather (node 0")
     assert not [name for name in contents(tmp_path) if name.endswith((".plan", ".tmp"))]
 
 
-def test_a_refusal_of_cuda_ends_with_5(gpu: Installed) -> None:
-    gpu.world.fail("cudaSetDevice", "cudaErrorMemoryAllocation", 9)
+def test_a_refusal_of_cuda_ends_with_5(machine: Machine) -> None:
+    machine.world.fail("cudaSetDevice", "cudaErrorMemoryAllocation", 9)
     words(refused(5, "build", GATHER), "cudaErrorMemoryAllocation")
 
 
 def test_what_nobody_expected_ends_with_1_and_says_so(
-    gpu: Installed, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("out of\ncheese")
@@ -244,13 +249,13 @@ def test_what_nobody_expected_ends_with_1_and_says_so(
     words(refused(1, "build", GATHER), "RuntimeError: out of cheese (unexpected; --debug shows")
 
 
-def test_debug_shows_the_traceback(gpu: Installed, tmp_path: Path) -> None:
+def test_debug_shows_the_traceback(machine: Machine, tmp_path: Path) -> None:
     result = run("build", tmp_path / "m.onnx", "--debug", code=1)
     assert type(result.exception).__name__ == "BuildError"
     assert result.stderr == ""
 
 
-def test_nothing_is_printed_to_the_output_but_json(gpu: Installed) -> None:
+def test_nothing_is_printed_to_the_output_but_json(machine: Machine) -> None:
     result = run("build", GATHER, "--json", "-")
     assert json.loads(result.stdout)["key"]
     assert result.stderr == ""

@@ -277,9 +277,19 @@ def test_bad_files_end_with_4(gpu: Installed, tmp_path: Path) -> None:
     words(refused(4, "inspect", tmp_path), "neither an .onnx file nor")
 
 
-def test_a_plan_without_a_gpu_ends_with_3() -> None:
+def test_of_a_plan_without_a_gpu_its_first_bytes_are_told(tmp_path: Path) -> None:
     with doubles.install():
         plan = built().path
+    head = b"ftrt" + bytes(20) + bytes([11, 4, 0, 106])
+    (tmp_path / "11.plan").write_bytes(head + bytes(100))
+    (tmp_path / "other.plan").write_bytes(b"ftrt" + b"\1" + head[5:])
+    (tmp_path / "none.plan").write_bytes(b"none")
     with doubles.install(devices=0):
-        words(refused(3, "inspect", plan), "NVIDIA GPU")
+        found = told("inspect", plan)
+        assert (found["flavour"], found["bytes"]) == ("tensorrt", plan.stat().st_size)
+        words(found["unread"], "NVIDIA GPU")
+        assert told("inspect", tmp_path / "11.plan")["tensorrt"] == "11.4.0.106"
+        assert told("inspect", tmp_path / "other.plan")["tensorrt"] == ""
+        words(run("inspect", tmp_path / "11.plan").stdout, "built by", "TensorRT 11.4.0.106")
+        words(refused(3, "inspect", tmp_path / "none.plan"), "NVIDIA GPU")
         assert told("inspect", GATHER)["nodes"] == 1

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from support.doubles import Installed
 from tests.cli.support import refused, run
+from tests.genuine.machines import Machine
 from tests.opening.crowded import no_more_files
 from tests.plans.support import GATHER, contents, matrix, write_matmul
 from trtasync import InvalidInput
@@ -79,7 +79,7 @@ def _hard_link(path: Path) -> Path:
 @pytest.mark.parametrize("name", [_itself, _link, _hard_link])
 @pytest.mark.parametrize("which", ["model", "weights"])
 def test_no_output_of_any_command_replaces_the_model(
-    gpu: Installed,
+    machine: Machine,
     files: Files,
     command: str,
     output: str,
@@ -93,11 +93,11 @@ def test_no_output_of_any_command_replaces_the_model(
     assert str(files[which]) in line
     after = contents(files["model"].parent)
     assert {name: after[name] for name in before} == before
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 @pytest.mark.parametrize("command", ["bench", "tune", "check", "build"])
-def test_nor_the_samples(gpu: Installed, files: Files, command: str) -> None:
+def test_nor_the_samples(machine: Machine, files: Files, command: str) -> None:
     before = files["samples"].read_bytes()
     samples = ["--samples", files["samples"]]
     line = refused(2, *COMMANDS[command], files["model"], *samples, "--json", files["samples"])
@@ -105,7 +105,7 @@ def test_nor_the_samples(gpu: Installed, files: Files, command: str) -> None:
     assert files["samples"].read_bytes() == before
 
 
-def test_nor_a_plan_that_is_checked_nor_kept_measurements(gpu: Installed, files: Files) -> None:
+def test_nor_a_plan_that_is_checked_nor_kept_measurements(machine: Machine, files: Files) -> None:
     plan = files["model"].with_name("m.plan")
     run("build", files["model"], "--output", plan)
     before = plan.read_bytes()
@@ -120,7 +120,7 @@ def test_nor_a_plan_that_is_checked_nor_kept_measurements(gpu: Installed, files:
 
 
 def test_nor_the_module_of_a_network_function(
-    gpu: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tmp_path / f"networks_{tmp_path.name}.py"
     module.write_text("def define(network):\n    raise RuntimeError\n")
@@ -140,7 +140,7 @@ def test_two_outputs_are_two_files(tmp_path: Path) -> None:
     check_outputs(None, str(one), tmp_path / "other.png")
 
 
-def test_build_refuses_weights_as_its_output_too(gpu: Installed, files: Files) -> None:
+def test_build_refuses_weights_as_its_output_too(machine: Machine, files: Files) -> None:
     """Not only on the command line."""
     import anyio
 

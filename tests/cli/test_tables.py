@@ -217,6 +217,7 @@ def plan_report() -> PlanReport:
     return PlanReport(
         file=f"{LONG}.plan",
         bytes=1 << 31,
+        flavour="TensorRT",
         tensorrt="11.4.1.23",
         gpu="NVIDIA H200",
         network=LONG,

@@ -1,7 +1,8 @@
 """What TensorRT's Python bindings offer, read from the genuine wheels without a GPU.
 
 The bindings' wheels hold Python's side only and need TensorRT's libraries, which are gigabytes. For
-looking at names and signatures a stub of these libraries is enough (`stub.c`).
+looking at names and signatures a stub of these libraries is enough (`stub.c`). Those of TensorRT
+for RTX come with libraries that load on any machine.
 """
 
 import json
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.genuine import library
 
 VERSIONS = ("10.16.1.11", "11.4.0.106")
 """The newest of each major version; the Makefile installs the same."""
@@ -87,16 +90,26 @@ def read(version: str, folder: Path) -> Bindings:
             f"The bindings of TensorRT {version} are not in {wheel}; `make test` installs them."
         )
     _make_libraries(version.split(".")[0], folder)
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(wheel)}
+    return _dump("tensorrt_bindings", wheel, LD_LIBRARY_PATH=str(folder))
+
+
+def read_rtx() -> Bindings:
+    """Those of TensorRT for RTX, over its own libraries, in a process of its own."""
+    library.load()  # says how to get it
+    return _dump(library.PACKAGES[-1], library.FOLDER)
+
+
+def _dump(module: str, path: Path, **environment: str) -> Bindings:
     # -P: the modules in this folder are not for the bindings to find
-    dump = _run([sys.executable, "-P", str(HERE / "dump.py")], environment)
+    command = [sys.executable, "-P", str(HERE / "dump.py"), module]
+    dump = _run(command, {**os.environ, "PYTHONPATH": str(path), **environment})
     return _bindings(json.loads(dump))
 
 
 def _make_libraries(major: str, folder: Path) -> None:
     """One stub under each library's name: the loader goes by the name that is compiled in."""
-    for library in LIBRARIES:
-        name = f"{library}.so.{major}"
+    for each in LIBRARIES:
+        name = f"{each}.so.{major}"
         arguments = ["-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", str(folder / name)]
         _run(["gcc", *arguments, str(HERE / "stub.c")], os.environ)
 

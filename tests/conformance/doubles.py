@@ -22,8 +22,13 @@ def read_class(double: type) -> Owner:
     }
     ours = {name for base in _own(double) for name in vars(base)}
     ours.update(getattr(double, "__members__", ()))
-    names = [name for name in names_of(double) if name in ours]
+    names = [name for name in names_of(double) if name in ours and not _is_disowned(double, name)]
     return Owner(members | {name: _member(double, name) for name in names})
+
+
+def _is_disowned(double: type, name: str) -> bool:
+    """`__len__ = None`: it has not what its base has."""
+    return name.startswith("__") and inspect.getattr_static(double, name) is None
 
 
 def read_base(double: type) -> Owner:

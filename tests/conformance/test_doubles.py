@@ -162,6 +162,17 @@ def test_the_doubles_of_the_versions_differ_as_the_versions_do(
                 assert ours == {k: theirs[k] for k in ours}, f"{name} of {bindings.version}"
 
 
+def test_rtx_has_the_numbers_of_tensorrt(every_genuine: tuple[Bindings, ...]) -> None:
+    """So its builder may stand for TensorRT's where the doubles are held against it."""
+    *_, new, rtx = every_genuine
+    for name in sorted(classes_of(doubles.surface(new.version))):
+        ours, theirs = (
+            {key: member.number for key, member in each.owners[name].members.items()}
+            for each in (new, rtx)
+        )
+        assert ours | theirs == theirs | ours, name
+
+
 def test_the_double_of_cuda_invents_nothing(
     cuda_double: ModuleType, cuda_genuine: ModuleType
 ) -> None:

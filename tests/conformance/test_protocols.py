@@ -64,21 +64,21 @@ class Constructed(Protocol):
     def __call__(self) -> Any: ...
 
 
-def test_api_is_what_both_versions_offer(genuine: tuple[Bindings, ...]) -> None:
+def test_api_is_what_every_version_offers(every_genuine: tuple[Bindings, ...]) -> None:
     found = [
         text
         for protocol, name in GENUINE_NAMES.items()
-        for bindings in genuine
+        for bindings in every_genuine
         for text in complaints(protocol, name, bindings)
     ]
     assert not found, "\n".join(found)
 
 
-def test_what_api_marks_as_only_some_exists_somewhere(genuine: tuple[Bindings, ...]) -> None:
+def test_what_api_marks_as_only_some_exists_somewhere(every_genuine: tuple[Bindings, ...]) -> None:
     found = [
         text
         for protocol, name in GENUINE_NAMES.items()
-        for text in unknown_everywhere(protocol, name, genuine)
+        for text in unknown_everywhere(protocol, name, every_genuine)
     ]
     assert not found, "\n".join(found)
 

@@ -12,7 +12,8 @@ from tests.conformance.sources import attributes_in, imports_of_tensorrt, parame
 
 ROOT = Path(__file__).parents[2]
 BACKEND = ROOT / "trtasync/runtimes/tensorrt"
-BUILD = ROOT / "trtasync/build"
+BUILD = ROOT / "trtasync/plans"
+CUDA = ROOT / "trtasync/runtimes/cuda"
 DOOR = BACKEND
 """Where `import tensorrt` may stand."""
 
@@ -117,17 +118,21 @@ def test_an_import_of_tensorrt_is_found(source: str, found: list[str]) -> None:
     assert imports_of_tensorrt(source) == found
 
 
-def test_the_callbacks_are_as_the_bindings_describe_them(genuine: tuple[Bindings, ...]) -> None:
+def test_the_callbacks_are_as_the_bindings_describe_them(
+    every_genuine: tuple[Bindings, ...],
+) -> None:
     """Only the docstring of the base class tells their parameters."""
-    for bindings in genuine:
+    for bindings in every_genuine:
         doc = bindings.owners["IOutputAllocator"].doc
         told = dict(re.findall(r"def (\w+)\(self, (.*)\):", doc))
         for name, parameters in CALLBACKS.items():
             assert told[name] == ", ".join(parameters), f"{name} in TensorRT {bindings.version}"
 
 
-def test_the_monitors_callbacks_are_those_of_the_bindings(genuine: tuple[Bindings, ...]) -> None:
-    for bindings in genuine:
+def test_the_monitors_callbacks_are_those_of_the_bindings(
+    every_genuine: tuple[Bindings, ...],
+) -> None:
+    for bindings in every_genuine:
         methods = bindings.owners["IProgressMonitor"].members
         assert set(methods) == set(MONITOR_CALLBACKS)
         for name, parameters in MONITOR_CALLBACKS.items():
@@ -147,7 +152,8 @@ def test_our_callbacks_take_what_tensorrt_passes() -> None:
 
 
 def test_every_name_of_cuda_that_we_use_exists() -> None:
-    """`cuda.bindings` is untyped, so mypy says nothing of a misspelt name in `trtasync/cuda`."""
+    """`cuda.bindings` is untyped, so mypy says nothing of a misspelt name."""
+    assert sources_in(CUDA), "the sources that use CUDA were not found"
     runtime = import_module("cuda.bindings.runtime")
     known = set(dir(runtime))
     for name in dir(runtime):
@@ -155,7 +161,7 @@ def test_every_name_of_cuda_that_we_use_exists() -> None:
             known |= set(dir(value))
     unknown = {
         str(path.relative_to(ROOT)): sorted(names)
-        for path in sources_in(ROOT / "trtasync/cuda")
+        for path in sources_in(CUDA)
         if (names := attributes_in(path.read_text(), "cuda") - known)
     }
     assert not unknown, f"cuda.bindings.runtime has no such names: {unknown}"

@@ -6,7 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from onnx import TensorProto, helper, save_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,9 +36,13 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def python_blocks(page: str) -> list[str]:
-    """The Python code in a Markdown file."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+def python_blocks(page: str, sections: Sequence[str] | None = None) -> list[str]:
+    """The Python code in a Markdown file: all of it, or that of some sections, "" being what
+    stands before the first."""
+    first, *others = re.split(r"^## ", (ROOT / page).read_text(), flags=re.MULTILINE)
+    parts = {"": first, **{part.partition("\n")[0]: part for part in others}}
+    chosen = parts.values() if sections is None else [parts[section] for section in sections]
+    return re.findall(r"```python\n(.*?)```", "".join(chosen), re.DOTALL)
 
 
 async def run_block(block: str, names: dict[str, object]) -> None:
@@ -43,3 +50,14 @@ async def run_block(block: str, names: dict[str, object]) -> None:
     running = eval(compile(block, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
     if inspect.isawaitable(running):
         await running
+
+
+def write_identity(path: Path, axes: Sequence[int | str]) -> None:
+    """An ONNX file: x -> y, the same."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "identity",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, axes)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, axes)],
+    )
+    save_model(helper.make_model(graph), path)

@@ -1,16 +1,14 @@
 """The code in the README and in docs/tensorrt-flow.md runs."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save_model
 
 import trtasync
 from support import doubles
-from tests.documents.running import python_blocks, run, run_block
+from tests.documents.running import python_blocks, run, run_block, write_identity
 
 VERSIONS = ["11.4.0.106", "10.16.1.11"]
 
@@ -30,17 +28,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path
-
-
-def write_identity(path: Path, axes: Sequence[int | str]) -> None:
-    """An ONNX file: x -> y, the same."""
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["y"])],
-        "identity",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, axes)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, axes)],
-    )
-    save_model(helper.make_model(graph), path)
 
 
 @pytest.mark.anyio

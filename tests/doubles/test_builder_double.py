@@ -46,18 +46,9 @@ def test_a_static_network_needs_no_profile(kit: Kit) -> None:
     assert np.array_equal(kit.run(kit.define((3, 4)).build(), x=X)["y"], X + 1)
 
 
-def test_profiles_are_checked_when_they_are_filled(kit: Kit) -> None:
-    profile = kit.builder.create_optimization_profile()
-    for shapes in ([(2,), (1,), (3,)], [(-1,), (1,), (3,)], [(1,), (1, 1), (1,)]):
-        with pytest.raises(RuntimeError):
-            profile.set_shape("x", *shapes)
-    with pytest.raises(RuntimeError):
-        profile.set_shape_input("x", (2,), (1,), (3,))
-    with pytest.raises(RuntimeError):
-        profile.extra_memory_target = 2.0
-    assert profile.get_shape("x") == []
+def test_a_profile_that_is_not_valid(kit: Kit) -> None:
     kit.gpu.builds.refuse_profiles = True
-    assert kit.config.add_optimization_profile(profile) == -1
+    assert kit.config.add_optimization_profile(kit.builder.create_optimization_profile()) == -1
     assert "addOptimizationProfile" in kit.lines[-1]
 
 
@@ -69,13 +60,6 @@ def test_too_little_workspace(kit: Kit) -> None:
     kit.refused("Could not find any implementation")
 
 
-@pytest.mark.parametrize("flags", [("REFIT", "REFIT_IDENTICAL"), ("EXCLUDE_LEAN_RUNTIME",)])
-def test_flags_that_make_no_sense(kit: Kit, flags: tuple[str, ...]) -> None:
-    for flag in flags:
-        kit.config.set_flag(kit.trt.BuilderFlag[flag])
-    kit.define().profile().refused("API Usage Error")
-
-
 def test_defaults_of_a_config(kit: Kit) -> None:
     config, flags = kit.config, kit.trt.BuilderFlag
     assert config.get_flag(flags.TF32)
@@ -85,7 +69,6 @@ def test_defaults_of_a_config(kit: Kit) -> None:
     assert (config.builder_optimization_level, config.max_aux_streams) == (3, -1)
     sources = kit.trt.TacticSource
     assert config.set_tactic_sources(1 << int(sources.JIT_CONVOLUTIONS))
-    assert not config.set_tactic_sources(1 << 20)
     assert config.get_tactic_sources() == 1 << int(sources.JIT_CONVOLUTIONS)
 
 
@@ -195,11 +178,14 @@ def test_a_timing_cache_saves_measuring(kit: Kit) -> None:
     assert (builds.tactics_timed, builds.tactics_found) == (4, 2)
 
 
-def test_a_broken_timing_cache_is_none(kit: Kit) -> None:
-    whole = bytes(kit.config.create_timing_cache(b"").serialize())
+def test_of_a_broken_timing_cache_nothing_is_known(kit: Kit) -> None:
+    cache = kit.config.create_timing_cache(b"")
+    assert kit.config.set_timing_cache(cache, False)
+    assert kit.define().profile().build() is not None
+    whole = bytes(cache.serialize())
     for broken in (b"garbage", whole[:-1], whole[:20] + b"!" + whole[21:]):
-        assert kit.config.create_timing_cache(broken) is None
-        assert "the timing cache is corrupt" in kit.lines[-1]
+        assert kit.config.create_timing_cache(broken).queryKeys() == []
+        assert kit.lines[-1].startswith("WARNING Failed to deserialize timing cache.")
 
 
 def test_a_timing_cache_of_another_device_is_refused(kit: Kit) -> None:

@@ -70,7 +70,7 @@ def test_an_input_that_gives_a_shape_is_a_shape_tensor(kit: Kit) -> None:
 
 def test_weights_are_read_when_they_are_built(kit: Kit) -> None:
     kit.define().profile()
-    kit.network._operations[0].options["array"].base[...] = 5
+    kit.network._operations[0].options["array"][...] = 5
     assert np.array_equal(kit.run(kit.build(), x=X)["y"], X + 5)
 
 
@@ -80,16 +80,6 @@ def test_types_that_do_not_fit_are_an_error_where_types_are_strong(kit: Kit) -> 
     half = n.add_cast(x, trt.DataType.HALF).get_output(0)
     kit.output(n.add_elementwise(x, half, trt.ElementWiseOperation.SUM))
     kit.refused("equal types")
-
-
-def test_shapes_that_do_not_fit_have_no_length(kit: Kit) -> None:
-    n, trt = kit.network, kit.trt
-    x, y = (n.add_input(name, trt.DataType.FLOAT, (2, size)) for name, size in (("x", 3), ("y", 4)))
-    total = n.add_elementwise(x, y, trt.ElementWiseOperation.SUM)
-    with pytest.raises(ValueError, match="should return >= 0"):
-        _ = total.get_output(0).shape
-    kit.output(total, "total")
-    kit.refused("Internal Error")
 
 
 def test_what_pybind11_would_raise(kit: Kit) -> None:
@@ -122,10 +112,3 @@ def test_a_builder_before_cuda_has_answered_ends_the_process() -> None:
         gpu.world.answered = False
         gpu.trt.Builder(kit.logger)
         assert gpu.violations == ["segfault: Builder was made before CUDA answered any call"]
-
-
-def test_a_name_is_given_once(kit: Kit) -> None:
-    kit.define()
-    assert kit.network.add_input("x", kit.trt.DataType.FLOAT, (1,)) is None
-    kit.network.get_output(0).name = "x"
-    kit.profile().refused("Duplicate tensor name: x")

@@ -105,7 +105,7 @@ def test_what_an_engine_says_of_its_build(kit: Kit) -> None:
 def test_the_inspector_tells_what_the_plan_has_kept(kit: Kit) -> None:
     kit.define().profile()
     told = {}
-    for verbosity in kit.trt.ProfilingVerbosity:
+    for verbosity in kit.trt.ProfilingVerbosity.__members__.values():
         kit.config.profiling_verbosity = verbosity
         inspector = kit.engine(kit.build()).create_engine_inspector()
         text = inspector.get_engine_information(kit.trt.LayerInformationFormat.JSON)

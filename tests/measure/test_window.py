@@ -45,6 +45,17 @@ async def test_counting_is_on_while_it_is_open_only() -> None:
     assert opened.delays == []
 
 
+@pytest.mark.anyio
+async def test_it_can_last_until_the_load_has_ended() -> None:
+    seen, reads = Seen(), iter(range(100))
+    opened = Window(Span(0.0, 0.001), lambda: next(reads), delays=False, to_the_end=True)
+    await opened(seen)
+    seen.due, seen.done = [opened.begin.wall], [time.perf_counter()]
+    opened.close()
+    assert len(opened.answered(seen)) == 1
+    assert (opened.begin.counts, opened.end.counts) == (0, 1)
+
+
 def test_answers_and_arrivals_are_counted_by_their_own_moments() -> None:
     found = window()
     found.begin, found.end = Mark(10.0, 1.0, 0), Mark(20.0, 3.0, 0)

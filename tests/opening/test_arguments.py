@@ -13,7 +13,7 @@ from trtasync.testing import ScriptedBackend
 pytestmark = pytest.mark.anyio
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"backend": "cuda"}, "'auto', 'tensorrt' or 'onnxruntime', not 'cuda'"),
+    ({"backend": "cuda"}, "'tensorrt-rtx' or 'onnxruntime', not 'cuda'"),
     ({"streams": 0}, "streams must be a whole number of at least 1, not 0"),
     ({"threads": 1.5}, "threads must be a whole number"),
     ({"max_batch_size": True}, "max_batch_size must be a whole number"),

@@ -7,6 +7,7 @@ import pytest
 
 from support import doubles
 from support.doubles import Installed
+from tests.genuine.machines import GENUINE, Machine, machine_with
 from tests.plans.support import VERSIONS
 
 
@@ -18,8 +19,15 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(params=[*VERSIONS, GENUINE])
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine with one GPU and a TensorRT that can build, NVIDIA's own builder among them."""
+    with machine_with(request.param) as found:
+        yield found
+
+
 @pytest.fixture(params=VERSIONS)
 def gpu(request: pytest.FixtureRequest) -> Iterator[Installed]:
-    """A machine with one GPU and a TensorRT that can build."""
+    """The same with doubles only, which have knobs, and whose plans can be opened."""
     with doubles.install(version=request.param) as installed:
         yield installed

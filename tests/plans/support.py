@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, save_model
 
 from support.doubles import Installed
 from support.helpers import MODELS, Array
+from tests.genuine.machines import Machine
 from trtasync import BuilderConfig, open_engine
 from trtasync.plans import Phases
 
@@ -247,7 +248,7 @@ class Counts:
     failed: int
 
 
-def counts(gpu: Installed) -> Counts:
+def counts(gpu: Machine) -> Counts:
     """Of a machine."""
     return Counts(gpu.builds.started, gpu.builds.finished, gpu.builds.failed)
 

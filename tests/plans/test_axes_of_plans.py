@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from support.doubles import Installed
 from support.helpers import Array, same
+from tests.genuine.machines import Machine
 from tests.plans.support import save, words
 from trtasync import Cut, InferenceError, InvalidInput, Pad, build_plan, open_engine
 from trtasync.plans import Phases
@@ -109,7 +110,7 @@ def test_names_are_inferred_where_the_file_leaves_them_out(tmp_path: Path) -> No
 
 
 async def test_profiles_have_their_range_on_the_batch_axis_of_each_input(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     phases = Phases()
     builder = phases.builder()
@@ -136,7 +137,7 @@ async def test_a_recurrent_model_is_batched_with_the_state_on_axis_1(
                 assert same(answer["stateN"], -state)
 
 
-async def test_the_user_says_where_rows_lie(gpu: Installed, tmp_path: Path) -> None:
+async def test_the_user_says_where_rows_lie(machine: Machine, tmp_path: Path) -> None:
     nodes = [helper.make_node("Relu", ["x"], ["y"])]
     x, y = _value("x", [2, None]), _value("y", [2, None])
     path = save(tmp_path / "columns.onnx", helper.make_graph(nodes, "columns", [x], [y]))

@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from support.doubles import Installed
 from support.helpers import MODELS
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
     PROFILES,
@@ -24,11 +25,12 @@ from tests.plans.support import (
 )
 from trtasync import BuilderConfig, BuildError, InvalidInput, build_plan, open_engine
 from trtasync.plans.onnx_files import read_onnx
+from trtasync.plans.parser_errors import UNSUPPORTED
 
 pytestmark = pytest.mark.anyio
 
 
-async def refused(gpu: Installed, source: object, cache: Path, **options: object) -> str:
+async def refused(gpu: Machine, source: object, cache: Path, **options: object) -> str:
     """The words with which a build is refused. Nothing was built, nothing is kept."""
     with pytest.raises(BuildError) as caught:
         await build_plan(source, cache=cache / "cache", **options)  # type: ignore[arg-type]
@@ -52,27 +54,29 @@ CONTENTS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS.keys())
 async def test_what_is_no_onnx_file_is_refused(
-    gpu: Installed, tmp_path: Path, content: bytes
+    machine: Machine, tmp_path: Path, content: bytes
 ) -> None:
     model = tmp_path / "m.onnx"
     model.write_bytes(content)
-    words(await refused(gpu, model, tmp_path), str(model), "no ONNX model", "truncated")
+    words(await refused(machine, model, tmp_path), str(model), "no ONNX model", "truncated")
     with pytest.raises(BuildError, match="no ONNX model"):
         async with open_engine(model):
             pass
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
-async def test_a_file_that_is_missing_is_named(gpu: Installed, tmp_path: Path) -> None:
-    words(await refused(gpu, tmp_path / "m.onnx", tmp_path), "m.onnx", "No such file")
+async def test_a_file_that_is_missing_is_named(machine: Machine, tmp_path: Path) -> None:
+    words(await refused(machine, tmp_path / "m.onnx", tmp_path), "m.onnx", "No such file")
 
 
-async def test_a_folder_is_no_model(gpu: Installed, tmp_path: Path) -> None:
-    words(await refused(gpu, tmp_path, tmp_path), str(tmp_path), "Is a directory")
+async def test_a_folder_is_no_model(machine: Machine, tmp_path: Path) -> None:
+    words(await refused(machine, tmp_path, tmp_path), str(tmp_path), "Is a directory")
 
 
 @pytest.mark.parametrize("source", [None, 5, b"m.onnx", ["m.onnx"]])
-async def test_what_is_neither_file_nor_function_is_refused(gpu: Installed, source: object) -> None:
+async def test_what_is_neither_file_nor_function_is_refused(
+    machine: Machine, source: object
+) -> None:
     with pytest.raises(InvalidInput, match=r"from the path of an \.onnx file or from a function"):
         await build_plan(source)  # type: ignore[arg-type]
 
@@ -82,15 +86,15 @@ PARTS = 20
 
 @pytest.mark.parametrize("name", PROFILES)
 async def test_a_truncated_model_is_refused_wherever_it_ends(
-    gpu: Installed, tmp_path: Path, name: str
+    machine: Machine, tmp_path: Path, name: str
 ) -> None:
     whole = (MODELS / f"{name}.onnx").read_bytes()
     ends = [len(whole) * part // PARTS for part in range(1, PARTS)] + [len(whole) - 1]
     model = tmp_path / "m.onnx"
     for end in ends:
         model.write_bytes(whole[:end])
-        words(await refused(gpu, model, tmp_path), "no ONNX model", "truncated")
-    assert gpu.builds.started == 0
+        words(await refused(machine, model, tmp_path), "no ONNX model", "truncated")
+    assert machine.builds.started == 0
 
 
 def test_no_end_of_a_file_makes_a_smaller_model_of_it(tmp_path: Path) -> None:
@@ -114,7 +118,7 @@ def _ends_that_can_be_read(data: bytes) -> list[int]:
 
 
 async def test_a_model_that_is_cut_before_its_functions_is_refused(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     opsets = [helper.make_opsetid("own", 1), helper.make_opsetid("", 17)]
     node = helper.make_node("Add", ["a", "a"], ["b"])
@@ -123,7 +127,7 @@ async def test_a_model_that_is_cut_before_its_functions_is_refused(
     whole = model.read_bytes()
     for end in _ends_that_can_be_read(whole):
         model.write_bytes(whole[:end])
-        words(await refused(gpu, model, tmp_path), "m.onnx")
+        words(await refused(machine, model, tmp_path), "m.onnx")
 
 
 def test_a_model_that_is_cut_before_onnxs_own_operator_set_is_refused(tmp_path: Path) -> None:
@@ -166,8 +170,7 @@ async def test_an_unsupported_operator_is_named_with_its_node_and_the_reason(
 ) -> None:
     gpu.builds.unsupported = {"Erf"}
     text = await refused(gpu, write_chain(tmp_path / "m.onnx", "Relu", "Erf"), tmp_path)
-    words(text, gpu.trt.__version__, "m.onnx", "node 1", "'step_1'", "(Erf)", "UNSUPPORTED_NODE")
-    words(text, "No importer registered")
+    words(text, gpu.trt.__version__, "m.onnx", f"{UNSUPPORTED}: Erf (node 1 'step_1').")
     assert gpu.builds.started == 0
 
 
@@ -175,20 +178,22 @@ async def test_all_unsupported_operators_are_listed(gpu: Installed, tmp_path: Pa
     gpu.builds.unsupported = {"Erf", "Sinh"}
     model = write_chain(tmp_path / "m.onnx", "Erf", "Relu", "Sinh", "Erf")
     text = await refused(gpu, model, tmp_path)
-    words(text, "node 0 'step_0' (Erf)", "node 2 'step_2' (Sinh)", "node 3 'step_3' (Erf)")
+    words(text, f"{UNSUPPORTED}: Erf (node 0 'step_0', 3 'step_3'), Sinh (node 2 'step_2').")
     assert "Relu" not in text
 
 
-async def test_an_operator_that_onnx_has_not_is_named(gpu: Installed, tmp_path: Path) -> None:
+async def test_an_operator_that_onnx_has_not_is_named(machine: Machine, tmp_path: Path) -> None:
     model = write_chain(tmp_path / "m.onnx", "Frobnicate")
-    words(await refused(gpu, model, tmp_path), "(Frobnicate)", "UNSUPPORTED_NODE")
+    words(await refused(machine, model, tmp_path), f"{UNSUPPORTED}: Frobnicate (node 0 'step_0').")
 
 
-async def test_a_type_that_tensorrt_has_not_is_named(gpu: Installed, tmp_path: Path) -> None:
-    values = [helper.make_tensor_value_info(n, TensorProto.DOUBLE, ["N"]) for n in ("x", "y")]
+async def test_a_type_that_tensorrt_has_not_is_named(machine: Machine, tmp_path: Path) -> None:
+    values = [helper.make_tensor_value_info(n, TensorProto.INT16, ["N"]) for n in ("x", "y")]
     node = helper.make_node("Identity", ["x"], ["y"])
     model = save(tmp_path / "m.onnx", helper.make_graph([node], "g", values[:1], values[1:]))
-    words(await refused(gpu, model, tmp_path), "float64", "UNSUPPORTED_NODE_DATATYPE")
+    words(
+        await refused(machine, model, tmp_path), "m.onnx", "a data type that this TensorRT has not"
+    )
 
 
 # -- weights outside of the file ------------------------------------------------------------------
@@ -201,16 +206,18 @@ WRITERS: dict[str, Writer] = {
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
-async def test_missing_weights_are_named(gpu: Installed, tmp_path: Path, write: Writer) -> None:
+async def test_missing_weights_are_named(machine: Machine, tmp_path: Path, write: Writer) -> None:
     model = write(tmp_path / "m.onnx")
     (tmp_path / "m.weights").unlink()
-    words(await refused(gpu, model, tmp_path), "m.weights, which is missing from", str(tmp_path))
+    words(
+        await refused(machine, model, tmp_path), "m.weights, which is missing from", str(tmp_path)
+    )
 
 
-async def test_truncated_weights_are_refused(gpu: Installed, tmp_path: Path) -> None:
+async def test_truncated_weights_are_refused(machine: Machine, tmp_path: Path) -> None:
     model = WRITERS["a model"](tmp_path / "m.onnx")
     (tmp_path / "m.weights").write_bytes(b"\0" * 7)
-    words(await refused(gpu, model, tmp_path), "m.onnx", "weights")
+    words(await refused(machine, model, tmp_path), "m.onnx", "weights")
 
 
 def _point_to(model: Path, location: str) -> None:
@@ -227,7 +234,7 @@ def _point_to(model: Path, location: str) -> None:
     "location", ["../secret", "sub/../../secret", "/etc/hostname", "{folder}/m.weights"]
 )
 async def test_weights_elsewhere_are_not_read(
-    gpu: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
 ) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
@@ -236,47 +243,59 @@ async def test_weights_elsewhere_are_not_read(
     _point_to(model, location.format(folder=folder))
     monkeypatch.chdir(folder)
     for path in (model, Path("m.onnx")):
-        words(await refused(gpu, path, tmp_path), "not beside it", "model's own folder")
+        words(await refused(machine, path, tmp_path), "not beside it", "model's own folder")
 
 
 def test_weights_beside_the_model_may_be_links(tmp_path: Path) -> None:
     """Download caches keep the files elsewhere; whether it reads links is TensorRT's to say."""
     model = WRITERS["a model"](tmp_path / "m.onnx")
-    digest = read_onnx(model).digest()
+    digest = read_onnx(model, hashing=True).digest()
     (tmp_path / "blobs").mkdir()
     (tmp_path / "m.weights").rename(tmp_path / "blobs" / "1")
     (tmp_path / "m.weights").symlink_to(tmp_path / "blobs" / "1")
-    assert read_onnx(model).digest() == digest
+    assert read_onnx(model, hashing=True).digest() == digest
 
 
 # -- functions ------------------------------------------------------------------------------------
 
 
-async def test_what_a_network_function_raises_is_told(gpu: Installed, tmp_path: Path) -> None:
+async def test_what_a_network_function_raises_is_told(machine: Machine, tmp_path: Path) -> None:
     def resnet(network: object) -> None:
         raise KeyError("conv1")
 
-    text = await refused(gpu, resnet, tmp_path, output=tmp_path / "cache" / "m.plan")
+    text = await refused(machine, resnet, tmp_path, output=tmp_path / "cache" / "m.plan")
     words(text, "network function resnet failed", "KeyError", "conv1")
 
 
-async def test_a_network_without_outputs_is_refused(gpu: Installed, tmp_path: Path) -> None:
+async def test_a_network_without_outputs_is_refused(machine: Machine, tmp_path: Path) -> None:
     def headless(network: object) -> None:
-        network.add_input("x", gpu.trt.DataType.FLOAT, (-1, 4))  # type: ignore[attr-defined]
+        network.add_input("x", machine.trt.DataType.FLOAT, (-1, 4))  # type: ignore[attr-defined]
 
-    text = await refused(gpu, headless, tmp_path, output=tmp_path / "cache" / "m.plan")
+    text = await refused(machine, headless, tmp_path, output=tmp_path / "cache" / "m.plan")
     words(text, "headless marks no output", "network.mark_output")
 
 
 async def test_a_refused_call_that_gave_none_is_told_in_tensorrts_words(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     def careless(network: object) -> None:
+        weights = np.ones(0, np.float32)
+        mark(network, network.add_constant((0,), weights))  # type: ignore[attr-defined]
+
+    text = await refused(machine, careless, tmp_path, output=tmp_path / "cache" / "m.plan")
+    words(text, "careless failed", "NoneType", "TensorRT said", "weights).count > 0")
+
+
+async def test_layers_that_do_not_fit_are_told_in_tensorrts_words(
+    machine: Machine, tmp_path: Path
+) -> None:
+    def crooked(network: object) -> object:
         weights = np.ones(3, np.float32)
         mark(network, network.add_constant((1, 4), weights))  # type: ignore[attr-defined]
+        return weights
 
-    text = await refused(gpu, careless, tmp_path, output=tmp_path / "cache" / "m.plan")
-    words(text, "careless failed", "NoneType", "TensorRT said", "weights.count == volume(dims)")
+    text = await refused(machine, crooked, tmp_path, output=tmp_path / "cache" / "m.plan")
+    words(text, "crooked: 'y' has no shape", "Error Code 4")
 
 
 async def test_a_build_that_fails_says_why_in_tensorrts_words(

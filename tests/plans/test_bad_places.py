@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.opening.crowded import no_more_files
 from tests.plans.support import GATHER, contents, identity, looks_up, unfinished, words
 from trtasync import BuildError, InvalidInput, build_plan, open_engine
@@ -38,7 +39,7 @@ Place = Callable[[Path], Path]
 
 @EVERYWHERE
 async def test_a_cache_that_cannot_be_written_is_an_error_before_the_build(
-    gpu: Installed, tmp_path: Path, place: Place
+    machine: Machine, tmp_path: Path, place: Place
 ) -> None:
     cache = place(tmp_path)
     before = contents(tmp_path)
@@ -47,7 +48,7 @@ async def test_a_cache_that_cannot_be_written_is_an_error_before_the_build(
     words(
         str(caught.value), str(cache), "cannot be written", "Choose another", "TRTASYNC_CACHE_DIR"
     )
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
     assert contents(tmp_path) == before
 
 
@@ -63,25 +64,25 @@ async def test_open_engine_says_the_same(gpu: Installed, tmp_path: Path, place: 
 @EVERYWHERE
 @pytest.mark.parametrize("cached", [True, False])
 async def test_an_output_that_cannot_be_written_is_an_error_before_the_build(
-    gpu: Installed, tmp_path: Path, place: Place, cached: bool
+    machine: Machine, tmp_path: Path, place: Place, cached: bool
 ) -> None:
     output = place(tmp_path) / "m.plan"
     with pytest.raises(BuildError) as caught:
         await build_plan(GATHER, output=output, cache=cached)
     words(str(caught.value), str(output.parent), "cannot be written", "output")
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
-async def test_an_output_that_is_a_folder_is_refused(gpu: Installed, tmp_path: Path) -> None:
+async def test_an_output_that_is_a_folder_is_refused(machine: Machine, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="it is a folder"):
         await build_plan(GATHER, output=tmp_path)
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 @pytest.mark.parametrize("where", ["cache", "output"])
 async def test_a_disk_that_fails_while_it_is_written_to_is_one_clear_error(
-    gpu: Installed,
+    machine: Machine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
@@ -100,7 +101,7 @@ async def test_a_disk_that_fails_while_it_is_written_to_is_one_clear_error(
 
 
 async def test_a_full_disk_leaves_the_plan_that_was_there(
-    gpu: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "m.plan"
     await build_plan(GATHER, output=output, cache=False)
@@ -111,7 +112,7 @@ async def test_a_full_disk_leaves_the_plan_that_was_there(
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(BuildError, match="No space left"):
-        await build_plan(identity(gpu.trt), output=output, cache=False)
+        await build_plan(identity(machine.trt), output=output, cache=False)
     assert contents(tmp_path) == before
 
 
@@ -138,7 +139,7 @@ async def test_without_descriptors_it_is_an_error_of_ours_or_done(
 
 
 @pytest.mark.parametrize("cache", [5, None, b"folder", ["folder"]])
-async def test_what_is_no_folder_is_refused(gpu: Installed, cache: object) -> None:
+async def test_what_is_no_folder_is_refused(machine: Machine, cache: object) -> None:
     with pytest.raises(InvalidInput, match="cache must be True, False, a folder's path or"):
         await build_plan(GATHER, cache=cache)  # type: ignore[arg-type]
 
@@ -159,8 +160,8 @@ async def test_what_is_no_folder_is_refused(gpu: Installed, cache: object) -> No
     ],
 )
 async def test_an_argument_that_makes_no_sense_is_named(
-    gpu: Installed, option: str, value: object
+    machine: Machine, option: str, value: object
 ) -> None:
     with pytest.raises(InvalidInput, match=option.rstrip("s")):
         await build_plan(GATHER, **{option: value})  # type: ignore[arg-type]
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0

@@ -11,6 +11,7 @@ import pytest
 
 from support.doubles import Installed
 from support.helpers import MODELS, Array, same
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
     PROFILES,
@@ -74,7 +75,7 @@ async def test_weights_of_nested_graphs_outside_of_the_file_are_found(
 
 
 async def test_a_relative_path_finds_its_weights(
-    gpu: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_matmul(tmp_path / "m.onnx", matrix(), external="m.weights")
     monkeypatch.chdir(tmp_path)
@@ -122,7 +123,7 @@ async def test_weights_that_only_the_functions_result_holds_outlive_the_build(
 
 
 async def test_what_the_function_returns_is_alive_while_tensorrt_builds(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     class Holder:
         """Somebody's object with weights."""
@@ -131,7 +132,7 @@ async def test_what_the_function_returns_is_alive_while_tensorrt_builds(
     holders: list[weakref.ref[Holder]] = []
 
     def define(network: object) -> Holder:
-        identity(gpu.trt)(network)
+        identity(machine.trt)(network)
         holder = Holder()
         holders.append(weakref.ref(holder))
         return holder
@@ -145,7 +146,7 @@ async def test_what_the_function_returns_is_alive_while_tensorrt_builds(
     assert holders[0]() is None
 
 
-async def test_a_plan_says_what_it_is(gpu: Installed, tmp_path: Path) -> None:
+async def test_a_plan_says_what_it_is(machine: Machine, tmp_path: Path) -> None:
     plan = await build_plan(GATHER, cache=tmp_path)
     assert plan.path == tmp_path / "plans" / f"{plan.key}.plan"
     assert plan.seconds > 0
@@ -162,7 +163,7 @@ async def test_several_profiles_are_all_in_the_plan(gpu: Installed, tmp_path: Pa
             assert same(await engine.infer(row[0]), on_cpu(model, image=row)[0][0])
 
 
-async def test_the_build_runs_off_the_loop(gpu: Installed) -> None:
+async def test_the_build_runs_off_the_loop(machine: Machine) -> None:
     threads: set[str] = set()
     await build_plan(
         GATHER,

@@ -10,6 +10,7 @@ import pytest
 from support import doubles
 from support.doubles import Installed
 from support.helpers import same
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     ELEVEN,
     GATHER,
@@ -31,15 +32,15 @@ pytestmark = pytest.mark.anyio
 ROW = np.arange(4, dtype=np.float32)
 
 
-async def test_the_second_build_is_taken_from_the_cache(gpu: Installed, tmp_path: Path) -> None:
+async def test_the_second_build_is_taken_from_the_cache(machine: Machine, tmp_path: Path) -> None:
     first, second = [await build_plan(GATHER, cache=tmp_path) for _ in range(2)]
     assert (first.cached, second.cached) == (False, True)
     assert (first.path, first.key, first.seconds) == (second.path, second.key, second.seconds)
-    assert gpu.builds.started == 1
+    assert machine.builds.started == 1
 
 
 async def test_a_copy_of_the_model_elsewhere_is_the_same_model(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     copy = tmp_path / "other.onnx"
     copy.write_bytes(GATHER.read_bytes())
@@ -58,7 +59,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("fact", "options"), OPTIONS.values(), ids=OPTIONS.keys())
 async def test_what_was_asked_for_makes_another_plan(
-    gpu: Installed, tmp_path: Path, fact: str, options: dict[str, Any]
+    machine: Machine, tmp_path: Path, fact: str, options: dict[str, Any]
 ) -> None:
     model = write_matmul(tmp_path / "m.onnx", matrix())
     plain, other = await build_plan(model), await build_plan(model, **options)
@@ -107,7 +108,7 @@ def _the_files_graph_alone(folder: Path) -> None:
     "change", [_bytes_of_its_weights, _the_files_graph_alone], ids=lambda each: each.__name__
 )
 async def test_a_changed_file_makes_another_plan(
-    gpu: Installed, tmp_path: Path, change: Callable[[Path], None]
+    machine: Machine, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     model = write_matmul(tmp_path / "m.onnx", matrix(), external="m.weights")
     plain = await build_plan(model)
@@ -127,13 +128,15 @@ async def test_changed_weights_give_changed_answers(gpu: Installed, tmp_path: Pa
 
 
 async def test_a_function_is_kept_under_the_name_it_is_given(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {"cache": tmp_path, "cache_key": "twice"}
-    first = await build_plan(scaled(gpu.trt), **options)
-    assert (await build_plan(scaled(gpu.trt), **options)).path == first.path
-    assert not (await build_plan(scaled(gpu.trt, 3), **options | {"cache_key": "thrice"})).cached
-    assert gpu.builds.started == 2
+    first = await build_plan(scaled(machine.trt), **options)
+    assert (await build_plan(scaled(machine.trt), **options)).path == first.path
+    assert not (
+        await build_plan(scaled(machine.trt, 3), **options | {"cache_key": "thrice"})
+    ).cached
+    assert machine.builds.started == 2
 
 
 async def test_a_function_without_a_name_is_built_every_time(
@@ -148,25 +151,25 @@ async def test_a_function_without_a_name_is_built_every_time(
 
 
 async def test_a_function_and_a_file_of_the_same_cache_key_are_two(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     await build_plan(GATHER, cache_key="same")
-    assert not (await build_plan(scaled(gpu.trt), cache_key="same")).cached
+    assert not (await build_plan(scaled(machine.trt), cache_key="same")).cached
 
 
-async def test_whoever_keeps_nothing_must_say_where_the_plan_goes(gpu: Installed) -> None:
+async def test_whoever_keeps_nothing_must_say_where_the_plan_goes(machine: Machine) -> None:
     with pytest.raises(InvalidInput, match=r"nowhere to go: without a cache.*\(output\)"):
         await build_plan(GATHER, cache=False)
     with pytest.raises(InvalidInput, match=r"\(output\), or .* \(cache_key\)"):
-        await build_plan(scaled(gpu.trt))
-    assert gpu.builds.started == 0
+        await build_plan(scaled(machine.trt))
+    assert machine.builds.started == 0
 
 
 # -- where it lies --------------------------------------------------------------------------------
 
 
 async def test_the_environment_names_the_users_folder(
-    gpu: Installed, own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    machine: Machine, own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert (await build_plan(GATHER)).path.parent == own_cache / "plans"
     monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(tmp_path / "other"))
@@ -174,7 +177,7 @@ async def test_the_environment_names_the_users_folder(
 
 
 async def test_without_it_it_is_where_the_system_keeps_caches(
-    gpu: Installed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("TRTASYNC_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -185,13 +188,13 @@ async def test_without_it_it_is_where_the_system_keeps_caches(
 
 
 async def test_a_given_folder_is_taken_before_the_environment(
-    gpu: Installed, own_cache: Path, tmp_path: Path
+    machine: Machine, own_cache: Path, tmp_path: Path
 ) -> None:
     assert (await build_plan(GATHER, cache=tmp_path)).path.parent == tmp_path / "plans"
     assert contents(own_cache) == {}
 
 
-async def test_an_output_is_a_copy_of_what_is_kept(gpu: Installed, tmp_path: Path) -> None:
+async def test_an_output_is_a_copy_of_what_is_kept(machine: Machine, tmp_path: Path) -> None:
     outputs = [tmp_path / "one" / "a.plan", tmp_path / "two" / "b.plan"]
     plans = [await build_plan(GATHER, cache=tmp_path / "c", output=path) for path in outputs]
     assert [plan.path for plan in plans] == outputs
@@ -207,7 +210,7 @@ def already(path: Path, content: bytes) -> Path:
     return path
 
 
-async def test_an_output_replaces_what_was_there(gpu: Installed, tmp_path: Path) -> None:
+async def test_an_output_replaces_what_was_there(machine: Machine, tmp_path: Path) -> None:
     output = already(tmp_path / "m.plan", b"x" * 1_000_000)
     await build_plan(GATHER, cache=False, output=output)
     first = output.read_bytes()

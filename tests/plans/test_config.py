@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from support import doubles
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.support import ELEVEN, GATHER, TEN, VERSIONS, flag, looks_up, target_of, words
 from trtasync import BuilderConfig, InvalidInput, build_plan
 from trtasync.plans import Phases
@@ -70,12 +71,12 @@ REACHES: dict[str, tuple[dict[str, Any], Any]] = {
     "flags": ({"flags": ["strict_nans"]}, flag("STRICT_NANS")),
 }
 ONLY_TEN = {"fp16", "bf16", "int8"}
-"""See test_precision.py."""
+"""See test_precision.py; of compute capabilities, tests/rtx."""
 
 
 def test_every_keyword_is_looked_at_here() -> None:
     names = {field.name for field in fields(BuilderConfig)}
-    assert names == {*REACHES, *ONLY_TEN, "calibrator"}
+    assert names == {*REACHES, *ONLY_TEN, "calibrator", "compute_capabilities"}
 
 
 @EVERY_VERSION
@@ -129,12 +130,12 @@ async def test_the_config_of_a_build_is_the_one_that_was_given(gpu: Installed) -
 )
 @pytest.mark.anyio
 async def test_an_unknown_name_is_refused_with_those_there_are(
-    gpu: Installed, options: dict[str, Any], wanted: list[str]
+    machine: Machine, options: dict[str, Any], wanted: list[str]
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         await build_plan(GATHER, config=BuilderConfig(**options))
-    words(str(caught.value), gpu.trt.__version__, *wanted)
-    assert gpu.builds.started == 0
+    words(str(caught.value), machine.trt.__version__, *wanted)
+    assert machine.builds.started == 0
 
 
 def test_a_source_that_eleven_has_dropped_is_known_to_ten() -> None:
@@ -163,6 +164,12 @@ BAD: list[tuple[str, Any]] = [
     ("flags", [5]),
     ("tactic_sources", "CUDNN"),
     ("exclude_lean_runtime", True),
+    ("timing_cache", "yes"),
+    ("compute_capabilities", []),
+    ("compute_capabilities", "8.9"),
+    ("compute_capabilities", [8.9]),
+    ("compute_capabilities", ["89"]),
+    ("compute_capabilities", ["8.9", "sm89"]),
 ]
 
 
@@ -185,6 +192,9 @@ CONFIGS = st.builds(
     profiling_verbosity=st.sampled_from(["detailed", "none"]),
     fp16=st.booleans(),
     timing_cache=st.booleans(),
+    compute_capabilities=st.one_of(
+        st.none(), st.lists(st.sampled_from(["8.9", "8.6", "12.0"]), min_size=1)
+    ),
     flags=st.lists(st.sampled_from(["STRICT_NANS", "DEBUG", "FP8"]), unique=True),
 )
 

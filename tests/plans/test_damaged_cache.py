@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
     contents,
@@ -194,7 +195,7 @@ async def test_what_killed_writers_left_behind_is_removed(gpu: Installed, own_ca
     assert unfinished(own_cache) == []
 
 
-async def test_what_others_are_writing_is_left_alone(gpu: Installed, own_cache: Path) -> None:
+async def test_what_others_are_writing_is_left_alone(machine: Machine, own_cache: Path) -> None:
     foreign = own_cache / "plans" / f"{'0' * 64}.plan.abc.tmp"
     foreign.parent.mkdir(parents=True)
     foreign.write_bytes(b"half")
@@ -239,7 +240,7 @@ def _state(folder: Path) -> list[tuple[str, int, int, int]]:
 
 
 async def test_an_output_can_be_had_of_a_cache_that_cannot_be_written(
-    gpu: Installed, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = await build_plan(GATHER)
     for path in (own_cache / "plans", own_cache):

@@ -10,6 +10,7 @@ import pytest
 from support import doubles
 from support.doubles import Installed
 from support.helpers import MODELS, same
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
     VERSIONS,
@@ -91,10 +92,10 @@ async def test_no_gpu_is_refused_where_tensorrt_was_asked_for() -> None:
         await looks_up(GATHER, backend="tensorrt")
 
 
-async def test_onnxruntime_is_taken_where_it_was_asked_for(gpu: Installed) -> None:
+async def test_onnxruntime_is_taken_where_it_was_asked_for(machine: Machine) -> None:
     async with open_engine(GATHER, backend="onnxruntime") as engine:
         assert "onnxruntime" in repr(engine)
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 async def test_profiles_decide_which_shapes_it_takes(gpu: Installed) -> None:
@@ -106,10 +107,10 @@ async def test_profiles_decide_which_shapes_it_takes(gpu: Installed) -> None:
             await engine.infer(np.zeros((1, 8, 25), np.float32))
 
 
-async def test_a_profile_that_is_missing_is_asked_for(gpu: Installed) -> None:
+async def test_a_profile_that_is_missing_is_asked_for(machine: Machine) -> None:
     with pytest.raises(InvalidInput, match=r"input 'image': axis 3 \(\"W\"\) is dynamic"):
         await answer_of(MODELS / "digits_line.onnx", INDEX)
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 async def test_batch_axes_decide_what_is_derived(gpu: Installed, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ async def test_it_is_built_for_the_device_it_runs_on(version: str) -> None:
             assert same(await engine.infer(INDEX), np.arange(12, 16, dtype=np.float32))
 
 
-async def test_a_gpu_that_is_not_there_is_named(gpu: Installed) -> None:
+async def test_a_gpu_that_is_not_there_is_named(machine: Machine) -> None:
     with pytest.raises(InvalidInput, match="there is no GPU 1: this machine has 1"):
         await looks_up(GATHER, devices=[1])
 

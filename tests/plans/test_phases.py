@@ -8,6 +8,7 @@ import pytest
 
 from support import doubles
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.support import GATHER, identity, scaled, words
 from trtasync import BackendUnavailable, BuilderConfig, BuildError, InvalidInput, PlanError, Profile
 from trtasync.plans import Phases
@@ -44,24 +45,24 @@ def test_every_step_gives_tensorrts_own_object(gpu: Installed, tmp_path: Path) -
         assert again.name == engine.name
 
 
-def test_an_onnx_file_is_parsed(gpu: Installed) -> None:
+def test_an_onnx_file_is_parsed(machine: Machine) -> None:
     phases = Phases()
     network = phases.parse(phases.builder(), str(GATHER))
     assert network.get_input(0).name == "index"
     assert network.get_input(0).get_dimension_name(0) == "N"
 
 
-def test_plain_calls_can_be_mixed_with_these(gpu: Installed) -> None:
+def test_plain_calls_can_be_mixed_with_these(machine: Machine) -> None:
     phases = Phases()
     builder: Any = phases.builder()
     network = builder.create_network(1)
-    identity(gpu.trt)(network)
+    identity(machine.trt)(network)
     config = phases.config(builder, BuilderConfig(workspace=1 << 20))
     phases.add_profiles(builder, network, config, "x:1x4/2x4/4x4")
     assert phases.serialize(builder, network, config).nbytes > 0
 
 
-def test_weights_live_as_long_as_the_phases(gpu: Installed) -> None:
+def test_weights_live_as_long_as_the_phases(machine: Machine) -> None:
     import weakref
 
     class Holder:
@@ -70,7 +71,7 @@ def test_weights_live_as_long_as_the_phases(gpu: Installed) -> None:
     held: list[weakref.ref[Holder]] = []
 
     def define(network: Any) -> Holder:
-        identity(gpu.trt)(network)
+        identity(machine.trt)(network)
         holder = Holder()
         held.append(weakref.ref(holder))
         return holder
@@ -103,7 +104,7 @@ def test_without_a_gpu_there_are_no_phases() -> None:
         Phases()
 
 
-def test_a_gpu_that_is_not_there_is_refused(gpu: Installed) -> None:
+def test_a_gpu_that_is_not_there_is_refused(machine: Machine) -> None:
     with pytest.raises(InvalidInput, match="no GPU 1: this machine has 1"):
         Phases(1)
 
@@ -117,10 +118,10 @@ def test_a_failed_build_has_tensorrts_own_line(gpu: Installed) -> None:
         phases.serialize(builder, network, phases.config(builder))
 
 
-def test_a_missing_profile_is_told_by_tensorrt(gpu: Installed) -> None:
+def test_a_missing_profile_is_told_by_tensorrt(machine: Machine) -> None:
     phases = Phases()
     builder = phases.builder()
-    network = phases.network(builder, identity(gpu.trt))
+    network = phases.network(builder, identity(machine.trt))
     with pytest.raises(BuildError, match="no optimization profile has been defined"):
         phases.serialize(builder, network, phases.config(builder))
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support import doubles
-from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     ELEVEN,
     GATHER,
@@ -146,7 +146,7 @@ def test_the_calibration_profile_is_the_first_one() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_calibrator_without_int8_is_refused(gpu: Installed) -> None:
+async def test_a_calibrator_without_int8_is_refused(machine: Machine) -> None:
     config = BuilderConfig(calibrator=object())
     with pytest.raises(InvalidInput, match="calibrator belongs to int8=True"):
         await build_plan(GATHER, config=config, cache_key="x")

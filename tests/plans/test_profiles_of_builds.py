@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 
 from support.doubles import Installed
 from support.helpers import MODELS, same
+from tests.genuine.machines import Machine
 from tests.plans.support import GATHER, answer_of, identity, mark, save, words
 from trtasync import BuildError, InvalidInput, Profile, Shapes, build_plan, open_engine
 from trtasync.inspection import inspect_plan
@@ -32,7 +33,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
 
 @pytest.mark.parametrize(("profiles", "wanted"), REFUSED.values(), ids=REFUSED.keys())
 async def test_a_wrong_profile_is_told_before_the_build_starts(
-    gpu: Installed, profiles: Any, wanted: list[str]
+    machine: Machine, profiles: Any, wanted: list[str]
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         await build_plan(LINE, profiles=profiles)
@@ -41,7 +42,7 @@ async def test_a_wrong_profile_is_told_before_the_build_starts(
         async with open_engine(LINE, profiles=profiles):
             pass
     words(str(opened.value), *wanted)
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 def ranges_of(plan: Any, name: str) -> list[str]:
@@ -101,7 +102,7 @@ def expand_model(path: Path) -> Path:
 
 
 async def test_the_values_of_a_shape_tensor_have_to_be_given(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     model = expand_model(tmp_path / "m.onnx")
     with pytest.raises(InvalidInput) as caught:
@@ -109,7 +110,7 @@ async def test_the_values_of_a_shape_tensor_have_to_be_given(
     words(str(caught.value), "input 'shape' is a shape tensor of 2 value(s)", "Shapes(min, opt")
     with pytest.raises(InvalidInput, match=r"'shape' has 2 values .* gives 3"):
         await build_plan(model, profiles="x:1x1,shape:1x2x3")
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 async def test_the_values_of_a_shape_tensor_are_in_the_plan(gpu: Installed, tmp_path: Path) -> None:

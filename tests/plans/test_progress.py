@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.support import GATHER, Counts, contents, counts, looks_up
 from trtasync import BuildProgress, build_plan
 
@@ -20,7 +21,7 @@ async def news_of_a_build() -> list[BuildProgress]:
     return news
 
 
-async def test_phases_are_nested_in_their_parents(gpu: Installed) -> None:
+async def test_phases_are_nested_in_their_parents(machine: Machine) -> None:
     news = await news_of_a_build()
     running: list[str] = []
     tops: set[str] = set()
@@ -102,7 +103,7 @@ async def test_what_the_callback_raises_stops_the_build_and_comes_out(
     assert gpu.violations == []
 
 
-async def test_a_callback_that_raised_is_not_called_again(gpu: Installed) -> None:
+async def test_a_callback_that_raised_is_not_called_again(machine: Machine) -> None:
     calls: list[BuildProgress] = []
 
     def look(news: BuildProgress) -> None:
@@ -112,7 +113,7 @@ async def test_a_callback_that_raised_is_not_called_again(gpu: Installed) -> Non
     with pytest.raises(Enough):
         await build_plan(GATHER, progress=look)
     assert len(calls) == 1
-    assert counts(gpu) == Counts(1, 0, 1)
+    assert counts(machine) == Counts(1, 0, 1)
 
 
 async def test_what_stands_for_the_end_of_a_process_is_no_exception_to_that(
@@ -142,7 +143,7 @@ async def test_the_next_build_is_not_touched_by_one_that_was_stopped(
     assert gpu.builds.finished == 1
 
 
-async def test_a_plan_from_the_cache_has_no_progress(gpu: Installed) -> None:
+async def test_a_plan_from_the_cache_has_no_progress(machine: Machine) -> None:
     await build_plan(GATHER)
     news: list[BuildProgress] = []
     assert (await build_plan(GATHER, progress=news.append)).cached

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.owners import AS_ROOT, CODE, NOBODY, umask
 from tests.plans.support import GATHER, looks_up, words
 from trtasync import BuildError, InvalidInput, PlanError, SharedCache, build_plan
@@ -36,7 +37,7 @@ async def _filled(folder: Path, **options: Any) -> Plan:
         return await build_plan(GATHER, cache=SharedCache(folder, os.geteuid()), **options)
 
 
-async def test_what_its_owner_keeps_everybody_can_read(gpu: Installed, tmp_path: Path) -> None:
+async def test_what_its_owner_keeps_everybody_can_read(machine: Machine, tmp_path: Path) -> None:
     await _filled(tmp_path / "shared")
     assert modes(tmp_path / "shared" / "plans") == {("", "755"), (".plan", "644"), (".json", "644")}
     assert (await _filled(tmp_path / "shared")).cached
@@ -45,7 +46,7 @@ async def test_what_its_owner_keeps_everybody_can_read(gpu: Installed, tmp_path:
 @AS_ROOT
 @pytest.mark.parametrize("owner", [NOBODY, "nobody"])
 async def test_whoever_names_the_owner_is_served(
-    gpu: Installed, tmp_path: Path, owner: int | str
+    machine: Machine, tmp_path: Path, owner: int | str
 ) -> None:
     await _filled(tmp_path / "shared")
     give_away(tmp_path)
@@ -55,7 +56,7 @@ async def test_whoever_names_the_owner_is_served(
     with pytest.raises(BuildError, match=r"only read by this user: have its owner build it"):
         await build_plan(GATHER, max_batch_size=2, cache=shared)
     assert modes(tmp_path / "shared") == before
-    assert gpu.builds.started == 1
+    assert machine.builds.started == 1
 
 
 @AS_ROOT
@@ -74,7 +75,7 @@ async def test_the_code_of_its_owner_takes_leave(gpu: Installed, tmp_path: Path)
 
 @AS_ROOT
 async def test_a_third_users_files_are_not_its_owners(
-    gpu: Installed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    machine: Machine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     plan = await _filled(tmp_path / "shared")
     give_away(tmp_path)
@@ -86,7 +87,7 @@ async def test_a_third_users_files_are_not_its_owners(
 
 @pytest.mark.parametrize("owner", ["nobody of this name", ""])
 async def test_an_owner_who_is_not_there_is_refused(
-    gpu: Installed, tmp_path: Path, owner: str
+    machine: Machine, tmp_path: Path, owner: str
 ) -> None:
     with pytest.raises(InvalidInput, match="there is no user"):
         await build_plan(GATHER, cache=SharedCache(tmp_path, owner))

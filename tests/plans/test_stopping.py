@@ -1,4 +1,5 @@
-"""Cancelling whoever waits for a build: it ends at the next step and leaves nothing behind."""
+"""Cancelling whoever waits for a build: told at once; the build ends at its next step, in the
+background, and leaves nothing behind."""
 
 import threading
 from collections.abc import Callable
@@ -7,10 +8,10 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
 from support.doubles import Installed
-from support.helpers import TURNS, until
+from support.helpers import until
+from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
     Attempt,
@@ -22,8 +23,9 @@ from tests.plans.support import (
     looks_up,
     scaled,
 )
-from trtasync import build_plan
+from trtasync import BuildProgress, build_plan
 from trtasync.plans.locks import locked
+from trtasync.system.stopping import Stop, Stopped
 
 pytestmark = pytest.mark.anyio
 
@@ -43,12 +45,16 @@ async def stopped_at_the_gate(
     work: Callable[[], Any],
     cancel: Callable[[anyio.CancelScope], None] = lambda scope: scope.cancel(),
 ) -> int:
-    """Cancel a build that stands at the gate; how many more steps it took."""
+    """Cancel a build that stands at the gate; how many more steps it took.
+
+    Its task is told while it still stands there; then its thread ends.
+    """
     async with at_the_gate(gpu, work) as (attempt,):
         passed = gpu.builds.gate.passed
         cancel(attempt.scope)
-        for _ in range(TURNS):  # until its task has been told
-            await checkpoint()
+        await attempt.done.wait()
+        assert opening_threads() == 1
+    await until(lambda: not opening_threads())
     assert attempt.scope.cancelled_caught
     assert (attempt.result, attempt.error) == (None, None)
     return gpu.builds.gate.passed - passed
@@ -115,14 +121,36 @@ async def test_a_deadline_stops_a_build(gpu: Installed, tmp_path: Path) -> None:
 
 
 async def test_a_build_that_was_cancelled_before_it_began_does_not_begin(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     attempt = Attempt()
     attempt.scope.cancel()
     await attempt.run(building(tmp_path))
     assert attempt.scope.cancelled_caught
-    assert gpu.builds.finished == 0
+    assert machine.builds.finished == 0
     assert contents(tmp_path) == {}
+
+
+def test_only_a_harmless_step_is_not_waited_for() -> None:
+    """Between two of them something may be written, and is then there."""
+    stop = Stop()
+    with stop.harmless():
+        pass
+    assert not stop.call_off()
+    with pytest.raises(Stopped), stop.harmless():
+        raise AssertionError("it does not begin")
+    called_off = Stop()
+    with pytest.raises(Stopped), called_off.harmless():
+        assert called_off.call_off()
+    assert not called_off.call_off()
+
+
+async def test_nobody_hears_of_a_build_that_was_called_off(gpu: Installed, tmp_path: Path) -> None:
+    news: list[BuildProgress] = []
+    gpu.builds.steps = 50
+    heard = await stopped_at_the_gate(gpu, building(tmp_path, progress=news.append))
+    assert heard
+    assert not [each for each in news if each.finished]
 
 
 async def test_waiting_for_another_task_that_builds_can_be_cancelled(

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper, save_model
 from support import doubles
 from support.doubles import Installed
 from support.helpers import same
+from tests.genuine.machines import Machine
 from tests.plans.support import ELEVEN, GATHER, TABLE, TEN, matrix, words, write_matmul
 from trtasync import (
     BackendUnavailable,
@@ -32,6 +33,7 @@ from trtasync.plans.cache import PlanCache
 from trtasync.plans.onnx_files import read_onnx
 from trtasync.runtimes.cuda import find_device
 from trtasync.runtimes.tensorrt.library import library
+from trtasync.system.stopping import Stop
 
 pytestmark = pytest.mark.anyio
 
@@ -68,12 +70,12 @@ def _with_a_function(path: Path, weight: Any) -> Path:
 
 def test_weights_within_functions_count(tmp_path: Path) -> None:
     model = _with_a_function(tmp_path / "m.onnx", WEIGHT)
-    before = read_onnx(model)
+    before = read_onnx(model, hashing=True)
     digest = before.digest()
     assert [path.name for path in before.external] == ["f.w"]
     assert before.weight_bytes() == WEIGHT.nbytes
     (tmp_path / "f.w").write_bytes(bytes(WEIGHT.nbytes))
-    assert read_onnx(model).digest() != digest
+    assert read_onnx(model, hashing=True).digest() != digest
 
 
 async def test_weights_that_change_while_they_are_built_are_not_kept(
@@ -112,16 +114,16 @@ async def test_a_plan_that_cannot_be_batched_is_not_built_again_and_again(
 
 
 async def test_a_full_gpu_does_not_cost_a_plan(
-    gpu: Installed, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = await build_plan(GATHER)
     good = plan.path.read_bytes()
-    monkeypatch.setattr(gpu.trt.Runtime, "deserialize_cuda_engine", lambda *_: None)
+    monkeypatch.setattr(machine.trt.Runtime, "deserialize_cuda_engine", lambda *_: None)
     monkeypatch.setattr("trtasync.runtimes.cuda.device.Device.free_bytes", lambda _: 0)
     with pytest.raises(CudaError, match="does not fit"):
         async with open_engine(GATHER):
             pass
-    assert gpu.builds.started == 1
+    assert machine.builds.started == 1
     assert plan.path.read_bytes() == good
 
 
@@ -148,12 +150,12 @@ async def test_gpus_of_several_kinds_are_refused_before_a_build(
     ids=["stripped", "calibrated"],
 )
 async def test_what_open_engine_cannot_build_is_refused(
-    gpu: Installed, config: BuilderConfig
+    machine: Machine, config: BuilderConfig
 ) -> None:
     with pytest.raises(InvalidInput, match=r"build it with build_plan\(output=\.\.\.\)"):
         async with open_engine(GATHER, builder_config=config):
             pass
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 async def test_code_that_others_can_write_is_not_trusted(gpu: Installed, tmp_path: Path) -> None:
@@ -175,19 +177,19 @@ async def test_code_that_others_can_write_is_not_trusted(gpu: Installed, tmp_pat
 
 
 async def test_a_slower_worker_takes_what_a_faster_one_has_built_anew(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
 
     order = make_order(GATHER, cache=tmp_path / "cache")
-    job = Job(order, threading.Event())
+    job = Job(order, Stop())
     first = job.run()
     assert not job.run(useless=first.checksum).cached  # both have found the first one useless
-    built = gpu.builds.started
+    built = machine.builds.started
     assert PlanCache(tmp_path / "cache").find(first.key) is not None
     assert job.run(useless="of the plan before").cached
-    assert gpu.builds.started == built == 2
+    assert machine.builds.started == built == 2
 
 
 # -- conflicts that are found before the build ----------------------------------------------------
@@ -201,15 +203,15 @@ async def test_a_slower_worker_takes_what_a_faster_one_has_built_anew(
     ],
 )
 async def test_sizes_that_cannot_go_together_cost_no_build(
-    gpu: Installed, options: dict[str, Any], words_: str
+    machine: Machine, options: dict[str, Any], words_: str
 ) -> None:
     with pytest.raises(InvalidInput, match=words_):
         async with open_engine(GATHER, **options):
             pass
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
-async def test_equal_wishes_are_one_build(gpu: Installed, tmp_path: Path) -> None:
+async def test_equal_wishes_are_one_build(machine: Machine, tmp_path: Path) -> None:
     pair = GATHER.with_name("digits_pair.onnx")
     one, other = "left:1x64/8x64/8x64", "right:1x64/8x64/8x64"
     keys = {
@@ -224,7 +226,7 @@ async def test_equal_wishes_are_one_build(gpu: Installed, tmp_path: Path) -> Non
 # -- outputs --------------------------------------------------------------------------------------
 
 
-async def test_the_model_is_not_overwritten(gpu: Installed, tmp_path: Path) -> None:
+async def test_the_model_is_not_overwritten(machine: Machine, tmp_path: Path) -> None:
     model = write_matmul(tmp_path / "m.onnx", WEIGHT)
     content = model.read_bytes()
     link = tmp_path / "link.plan"
@@ -235,7 +237,7 @@ async def test_the_model_is_not_overwritten(gpu: Installed, tmp_path: Path) -> N
     assert model.read_bytes() == content
 
 
-async def test_what_is_no_file_is_not_replaced(gpu: Installed, tmp_path: Path) -> None:
+async def test_what_is_no_file_is_not_replaced(machine: Machine, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(BuildError, match="is no ordinary file"):
@@ -243,7 +245,7 @@ async def test_what_is_no_file_is_not_replaced(gpu: Installed, tmp_path: Path) -
     assert fifo.is_fifo()
 
 
-async def test_a_link_is_followed(gpu: Installed, tmp_path: Path) -> None:
+async def test_a_link_is_followed(machine: Machine, tmp_path: Path) -> None:
     target, link = tmp_path / "real.plan", tmp_path / "link.plan"
     target.write_bytes(b"old")
     link.symlink_to(target)
@@ -256,7 +258,7 @@ async def test_a_link_is_followed(gpu: Installed, tmp_path: Path) -> None:
 
 
 async def test_a_user_without_a_home_is_told_what_to_do(
-    gpu: Installed, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def homeless(*_: Any, **__: Any) -> None:
         raise RuntimeError("could not determine the home directory")
@@ -303,24 +305,24 @@ async def _coroutine(news: BuildProgress) -> None:
     ],
     ids=str,
 )
-async def test_odd_arguments_are_refused(gpu: Installed, options: dict[str, Any]) -> None:
+async def test_odd_arguments_are_refused(machine: Machine, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         await build_plan(GATHER, **options)
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 @pytest.mark.parametrize("source", ["a\0b.onnx", "", _coroutine, 5], ids=repr)
-async def test_odd_sources_are_refused(gpu: Installed, source: Any) -> None:
+async def test_odd_sources_are_refused(machine: Machine, source: Any) -> None:
     with pytest.raises(InvalidInput):
         await build_plan(source)
 
 
 async def test_a_name_that_is_too_long_is_refused_before_the_build(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     with pytest.raises(BuildError, match="cannot be written"):
         await build_plan(GATHER, output=tmp_path / ("x" * 300))
-    assert gpu.builds.started == 0
+    assert machine.builds.started == 0
 
 
 @pytest.mark.parametrize(
@@ -375,7 +377,7 @@ async def test_what_a_version_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) 
 # -- reports --------------------------------------------------------------------------------------
 
 
-async def test_reports_refuse_impossible_numbers(gpu: Installed) -> None:
+async def test_reports_refuse_impossible_numbers(machine: Machine) -> None:
     plan = await build_plan(GATHER)
     for options in ({"streams": 0}, {"max_batch_size": -3}, {"batch_sizes": [0]}):
         with pytest.raises(InvalidInput, match="1 or more"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.doubles import Installed
+from tests.genuine.machines import Machine
 from tests.plans.owners import AS_ROOT, CODE, NOBODY, give_away, modes, umask
 from tests.plans.support import (
     GATHER,
@@ -58,7 +59,7 @@ async def test_without_a_cache_the_umask_does_not_matter_either(gpu: Installed, 
 
 
 async def test_a_folder_of_before_is_closed_and_what_others_could_write_built_again(
-    gpu: Installed, own_cache: Path, caplog: pytest.LogCaptureFixture
+    machine: Machine, own_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = [await build_plan(GATHER, max_batch_size=size) for size in (2, 3)]
     kept[0].path.chmod(0o664)
@@ -70,7 +71,7 @@ async def test_a_folder_of_before_is_closed_and_what_others_could_write_built_ag
 
 
 async def test_a_place_where_everybody_may_add_what_is_theirs_will_do(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     place = tmp_path / "like tmp"
     place.mkdir()
@@ -84,7 +85,7 @@ async def test_a_place_where_everybody_may_add_what_is_theirs_will_do(
 
 @pytest.mark.parametrize("mode", [0o640, 0o600, 0o664])
 async def test_an_output_keeps_the_mode_of_what_it_replaces(
-    gpu: Installed, tmp_path: Path, mode: int
+    machine: Machine, tmp_path: Path, mode: int
 ) -> None:
     output = tmp_path / "m.plan"
     for cache in (False, tmp_path / "cache"):
@@ -96,7 +97,7 @@ async def test_an_output_keeps_the_mode_of_what_it_replaces(
 
 
 async def test_a_new_output_has_the_mode_that_the_umask_says(
-    gpu: Installed, tmp_path: Path
+    machine: Machine, tmp_path: Path
 ) -> None:
     with umask(0o027):
         await build_plan(GATHER, output=tmp_path / "m.plan")
@@ -109,7 +110,7 @@ async def test_a_new_output_has_the_mode_that_the_umask_says(
 @AS_ROOT
 @pytest.mark.parametrize("suffix", [".plan", ".json"])
 async def test_an_entry_of_another_user_is_built_again(
-    gpu: Installed, own_cache: Path, suffix: str, caplog: pytest.LogCaptureFixture
+    machine: Machine, own_cache: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await build_plan(GATHER)
     give_away(own_cache, f"*{suffix}")
@@ -146,20 +147,20 @@ async def test_a_timing_cache_of_another_user_is_not_used(
 @pytest.mark.parametrize("folder", ["", "plans"])
 @pytest.mark.parametrize("filled", [False, True])
 async def test_a_folder_of_another_user_is_an_error_that_says_what_to_do(
-    gpu: Installed, own_cache: Path, folder: str, filled: bool
+    machine: Machine, own_cache: Path, folder: str, filled: bool
 ) -> None:
     if filled:
         await build_plan(GATHER)
     (own_cache / "plans").mkdir(parents=True, exist_ok=True)
     os.chown(own_cache / folder, NOBODY, NOBODY)
-    built = gpu.builds.started
+    built = machine.builds.started
     with pytest.raises(BuildError) as caught:
         await build_plan(GATHER)
     words(str(caught.value), "belongs to user ", "one of your own", "SharedCache(folder, owner)")
-    assert gpu.builds.started == built
+    assert machine.builds.started == built
 
 
-async def test_a_link_in_a_folders_place_is_not_followed(gpu: Installed, own_cache: Path) -> None:
+async def test_a_link_in_a_folders_place_is_not_followed(machine: Machine, own_cache: Path) -> None:
     await build_plan(GATHER)
     (own_cache / "plans").rename(own_cache / "elsewhere")
     (own_cache / "plans").symlink_to(own_cache / "elsewhere")

@@ -41,8 +41,9 @@ class Bench:
 
     def share(self, batch: AnyBatch, now: float) -> float:
         """Of the device's clock since it began."""
-        self.device._follow(now)
-        return self.device._clock - batch.share
+        device = self.device
+        passed = (now - device._at) / device._at_work if device._at_work else 0.0
+        return device._clock + passed - batch.share
 
 
 def test_the_clock_runs_at_one_over_the_number_at_work() -> None:

@@ -171,7 +171,7 @@ def _meanwhile(wait: Callable[[Copies], None], late: Callable[[], None]) -> Any:
     begun = threading.Event()
 
     def waiting(copies: Copies) -> None:
-        if copies._unfinished and not begun.is_set():
+        if copies.unfinished and not begun.is_set():
             begun.set()
             threading.Thread(target=late).start()
         wait(copies)

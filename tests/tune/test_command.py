@@ -21,7 +21,7 @@ from tests.tensorrt.support import double, write
 from trtasync.cli import app
 from trtasync.cli.tune_tables import TuneBar, clock
 from trtasync.tune import Config, Progress, Tuning
-from trtasync.tune.work import Workplace
+from trtasync.tune.work import Runner
 
 ROOT = Path(__file__).parents[2]
 PAIR = str(MODELS / "digits_pair.onnx")
@@ -86,16 +86,16 @@ def test_too_little_time_is_said() -> None:
 
 
 def test_ctrl_c_prints_what_there_is_and_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    measure, count = Workplace.measure, 0
+    measure, count = Runner.measure, 0
 
-    async def interrupted(self: Workplace, probe: Any) -> Any:
+    async def interrupted(self: Runner, probe: Any) -> Any:
         nonlocal count
         count += 1
         if count == 2:
             raise KeyboardInterrupt
         return await measure(self, probe)
 
-    monkeypatch.setattr(Workplace, "measure", interrupted)
+    monkeypatch.setattr(Runner, "measure", interrupted)
     done = tune(PAIR, *QUICK, *SMALL, "-q")
     assert done.exit_code == 130
     assert "Partial: the search was interrupted." in done.stdout

@@ -17,7 +17,7 @@ from tests.tensorrt.support import double, write
 from trtasync import InferenceError, InvalidInput, PlanError, open_engine, tune
 from trtasync.measure import Inputs
 from trtasync.testing import ScriptedBackend
-from trtasync.tune.work import Workplace
+from trtasync.tune.work import Runner
 
 PAIR = MODELS / "digits_pair.onnx"
 QUICK: dict[str, Any] = {"seconds": 0.015, "warm_up": 0.005, "rounds": 2, "budget": 60.0}
@@ -181,16 +181,16 @@ def test_ctrl_c_leaves_a_partial_recommendation_and_the_rest_for_later(
     )
     tuning = tune.Tuning(PAIR, settings)
     assert tuning.report() is None
-    measure, count = Workplace.measure, 0
+    measure, count = Runner.measure, 0
 
-    async def interrupted(self: Workplace, probe: tune.Probe) -> tune.Outcome:
+    async def interrupted(self: Runner, probe: tune.Probe) -> tune.Outcome:
         nonlocal count
         count += 1
         if count == 3:
             raise KeyboardInterrupt
         return await measure(self, probe)
 
-    monkeypatch.setattr(Workplace, "measure", interrupted)
+    monkeypatch.setattr(Runner, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tuning.run()
     partial = tuning.report()

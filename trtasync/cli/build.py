@@ -33,6 +33,7 @@ from trtasync.cli.tables import say
 from trtasync.errors import InvalidInput
 from trtasync.measure.inputs import read_samples
 from trtasync.plans import BuilderConfig, Plan, Profile, build_plan
+from trtasync.runtimes.flavours import RTX, TENSORRT
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
 PLAN, CHECK = "The plan", "A check of it"
@@ -137,8 +138,21 @@ def build(
         typer.Option(help="What identifies a network function.", rich_help_panel=CACHE),
     ] = None,
     timing_cache: Annotated[
-        bool, typer.Option(help="Keep measured tactics.", rich_help_panel=CACHE)
-    ] = True,
+        bool | None, typer.Option(help="Keep measured tactics.", rich_help_panel=CACHE)
+    ] = None,
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X.Y",
+            help="Build for this kind of GPU, without one, by TensorRT for RTX; may be given "
+            "several times.",
+            rich_help_panel=PLAN,
+        ),
+    ] = None,
+    backend: Annotated[
+        Literal["tensorrt", "tensorrt-rtx"],
+        typer.Option(help="tensorrt-rtx insists on TensorRT for RTX.", rich_help_panel=PLAN),
+    ] = "tensorrt",
     batch_axis: BatchAxes = None,
     check: Annotated[
         float | None,
@@ -182,6 +196,7 @@ def build(
             profiling_verbosity=profiling_verbosity,
             weight_streaming=weight_streaming,
             timing_cache=timing_cache,
+            compute_capabilities=compute_capability or None,
             fp16=fp16,
             bf16=bf16,
             flags=flag or (),
@@ -194,6 +209,7 @@ def build(
             "cache": read_cache(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
+            "backend": backend,
             "batch_axes": read_batch_axes(batch_axis) or None,
             "check": check,
             "samples": None if samples is None else read_samples(samples),
@@ -253,15 +269,17 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "key": plan.key,
         "cached": plan.cached,
         "seconds": plan.seconds,
+        "flavour": plan.flavour,
         "tensorrt": plan.tensorrt,
         "gpu": plan.gpu,
     }
 
 
 def _show(console: Console, plan: Plan) -> None:
+    title = (RTX if plan.flavour == RTX.name else TENSORRT).title
     how = "taken from the cache, built in" if plan.cached else "built in"
     line = (
         f"{plan.path}: {written_size(plan.path.stat().st_size)}, {how} {plan.seconds:.1f} s "
-        f"with TensorRT {plan.tensorrt} for {plan.gpu}"
+        f"with {title} {plan.tensorrt} for {plan.gpu}"
     )
     say(console, line)

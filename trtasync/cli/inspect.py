@@ -25,9 +25,16 @@ from trtasync.cli.arguments import (
 )
 from trtasync.cli.failures import failures
 from trtasync.cli.outputs import check_outputs, deliver
-from trtasync.cli.reports import show_onnx, show_plan
-from trtasync.errors import PlanError
-from trtasync.inspection import OnnxReport, PlanReport, inspect_onnx, inspect_plan
+from trtasync.cli.reports import show_header, show_onnx, show_plan
+from trtasync.errors import BackendUnavailable, PlanError
+from trtasync.inspection import (
+    HeaderReport,
+    OnnxReport,
+    PlanReport,
+    inspect_header,
+    inspect_onnx,
+    inspect_plan,
+)
 from trtasync.runtimes.plan_files import is_plan
 
 
@@ -46,26 +53,33 @@ def inspect(
     as_json: AsJson = None,
     debug: Debug = False,
 ) -> None:
-    """Show what a model holds: an .onnx file on any machine, a plan on the GPU it is for."""
+    """Show what a model holds: an .onnx file on any machine, a plan on the GPU it is for; elsewhere
+    what has built the plan."""
     with failures(debug):
         check_outputs(model, as_json)
-        report: OnnxReport | PlanReport
+        report: OnnxReport | PlanReport | HeaderReport
         wanted, axes = read_batching(batching), read_batch_axes(batch_axis)
         if model.suffix == ".onnx":
             report = inspect_onnx(model, max_batch_size, batching=wanted, batch_axes=axes)
             show = partial(show_onnx, report=report, layers=layers)
         elif is_plan(model):
-            report = inspect_plan(
-                model,
-                device=read_device(devices),
-                streams=2 if streams is None else streams,
-                max_batch_size=max_batch_size,
-                batch_sizes=read_sizes(batch_sizes) or (),
-                batching=wanted,
-                batch_axes=axes,
-                engine_host_code_allowed=engine_host_code_allowed,
-            )
-            show = partial(show_plan, report=report, layers=layers)
+            try:
+                report = inspect_plan(
+                    model,
+                    device=read_device(devices),
+                    streams=2 if streams is None else streams,
+                    max_batch_size=max_batch_size,
+                    batch_sizes=read_sizes(batch_sizes) or (),
+                    batching=wanted,
+                    batch_axes=axes,
+                    engine_host_code_allowed=engine_host_code_allowed,
+                )
+                show = partial(show_plan, report=report, layers=layers)
+            except BackendUnavailable as error:
+                report = inspect_header(model, str(error))
+                if report.flavour is None:
+                    raise
+                show = partial(show_header, report=report)
         else:
             raise PlanError(f"{model} is neither an .onnx file nor a TensorRT plan.")
         deliver(json.dumps(dataclasses.asdict(report), indent=2), as_json, show)

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from trtasync.cli.sizes import written_size
 from trtasync.cli.tables import add_row, new_table, show_facts, show_table
-from trtasync.inspection import OnnxReport, PlanReport, TensorReport
+from trtasync.inspection import HeaderReport, OnnxReport, PlanReport, TensorReport
 
 OPERATORS_SHOWN = 8
 
@@ -59,7 +59,7 @@ def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
     facts = [
         ("file", f"{report.file}, {written_size(report.bytes)}"),
         ("network", report.network or "not named"),
-        ("read by", f"TensorRT {report.tensorrt} on {report.gpu}"),
+        ("read by", f"{report.flavour} {report.tensorrt} on {report.gpu}"),
         ("layers", f"{report.layer_count}, {report.verbosity}"),
         ("aux streams", str(report.aux_streams)),
         ("refittable", "yes" if report.refittable else "no"),
@@ -77,6 +77,16 @@ def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
     _profiles(console, report)
     if layers:
         _layers(console, report.layers)
+
+
+def show_header(console: Console, report: HeaderReport) -> None:
+    """Print what the first bytes of a plan say."""
+    facts = [
+        ("file", f"{report.file}, {written_size(report.bytes)}"),
+        ("built by", f"{report.title} {report.tensorrt or 'of an unknown version'}"),
+        ("not read", report.unread),
+    ]
+    show_facts(console, facts)
 
 
 def _tensors(

@@ -10,7 +10,7 @@ from trtasync.core.metrics import LaneStatistics, Statistics
 from trtasync.core.pump import Pump
 from trtasync.core.reservations import Intake, not_to_run
 from trtasync.core.watchdog import Watchdog, WatchedLane
-from trtasync.loops import current_loop
+from trtasync.loops import EventLoop, current_loop
 from trtasync.runtimes import Backend, OpenLane, Slot
 from trtasync.scheduler import LaneState, Policy, PolicyOptions
 
@@ -45,7 +45,7 @@ class Core:
             loop_budget: seconds a run may take on the event loop.
             run_timeout: seconds after which a run is ended; None for never.
         """
-        self.loop = current_loop()
+        self.loop: EventLoop = current_loop()
         states = [LaneState(at, each.lane.device, each.lane.depth) for at, each in enumerate(lanes)]
         slots: list[Slot] = [slot for lane in lanes for slot in lane.slots]
         self.policy: Policy[Slot] = Policy(
@@ -65,7 +65,7 @@ class Core:
             lambda slot: self.pump.returned(slot),
         )
         meter, fail = self._completion.meter, self._completion.fail
-        self.intake = Intake(self.policy, self.loop, meter, fail)
+        self.intake: Intake = Intake(self.policy, self.loop, meter, fail)
         self._workers = [
             Worker(
                 each.lane,
@@ -75,7 +75,7 @@ class Core:
             for at, (each, state) in enumerate(zip(lanes, states, strict=True))
         ]
         watchdog = None if run_timeout is None else self._watch(name, run_timeout)
-        self.pump = Pump(
+        self.pump: Pump = Pump(
             name,
             self.policy,
             self.loop,
@@ -85,7 +85,9 @@ class Core:
             loop_budget,
         )
         self.loop.callback = self.pump.pump
-        self.closing = Closing(name, self.loop, self.pump, self._workers, watchdog, backend.close)
+        self.closing: Closing = Closing(
+            name, self.loop, self.pump, self._workers, watchdog, backend.close
+        )
 
     def _thread_died(self, index: int, error: BaseException) -> None:
         self.pump.thread_died(index, error)

@@ -49,7 +49,7 @@ class Completion:
             can_lend: a slot is to spare for as long as its answers are held.
             returned: takes a slot of which the last lent answer came back. From any thread.
         """
-        self.meter = Meter()
+        self.meter: Meter = Meter()
         self._names = names
         self._one_output = len(names) == 1
         self._lent = lent

@@ -24,9 +24,9 @@ class Outcome:
     __slots__ = ("error", "lost", "pieces", "times")
 
     def __init__(self, times: Times | None = None, error: Exception | None = None):
-        self.times = times
-        self.error = error
-        self.lost = isinstance(error, DeviceLost)
+        self.times: Times | None = times
+        self.error: Exception | None = error
+        self.lost: bool = isinstance(error, DeviceLost)
         self.pieces: Sequence[list[Array] | Exception] = ()
 
 
@@ -138,11 +138,13 @@ class Worker:
     __slots__ = ("batches", "compute", "lane", "measured", "on_loop", "state", "thread")
 
     def __init__(self, lane: Lane, state: LaneState, thread: "LaneThread"):
-        self.lane = lane
-        self.state = state
-        self.thread = thread
-        self.batches = self.on_loop = self.measured = 0
-        self.compute = 0.0
+        self.lane: Lane = lane
+        self.state: LaneState = state
+        self.thread: LaneThread = thread
+        self.batches: int = 0
+        self.on_loop: int = 0
+        self.measured: int = 0
+        self.compute: float = 0.0
 
 
 class LaneThread:

@@ -222,21 +222,21 @@ class Meter:
     )
 
     def __init__(self) -> None:
-        self.answered = 0
-        self.failed = 0
-        self.cancelled = 0
-        self.displaced = 0
-        self.padded_rows = 0
-        self.retried = 0
+        self.answered: int = 0
+        self.failed: int = 0
+        self.cancelled: int = 0
+        self.displaced: int = 0
+        self.padded_rows: int = 0
+        self.retried: int = 0
         self.batches: list[BatchTimes] = []
         self.batch_sizes: Counter[int] = Counter()
-        self.latency = TimeHistogram()
-        self.queue = TimeHistogram()
-        self.stage = TimeHistogram()
-        self.copy_in = TimeHistogram()
-        self.compute = TimeHistogram()
-        self.copy_out = TimeHistogram()
-        self.deliver = TimeHistogram()
+        self.latency: TimeHistogram = TimeHistogram()
+        self.queue: TimeHistogram = TimeHistogram()
+        self.stage: TimeHistogram = TimeHistogram()
+        self.copy_in: TimeHistogram = TimeHistogram()
+        self.compute: TimeHistogram = TimeHistogram()
+        self.copy_out: TimeHistogram = TimeHistogram()
+        self.deliver: TimeHistogram = TimeHistogram()
 
     def count(self) -> None:
         """Count the batches that were noted."""

@@ -18,7 +18,7 @@ from trtasync.core.metrics import FOLD, BatchRecord
 from trtasync.core.reservations import Intake, Reservation
 from trtasync.errors import DeviceLost, RunTooLong, TrtasyncError, UnevenRows
 from trtasync.loops import EventLoop, Future
-from trtasync.runtimes import Slot, Times
+from trtasync.runtimes import Lane, Slot, Times
 from trtasync.scheduler import Batch, Policy
 from trtasync.system.threads import NoThread
 
@@ -94,7 +94,7 @@ class Pump:
         self._grown: set[Slot] = set()
         self._grown_at = 0.0
         self._warned = self._released = False
-        self.broken = False
+        self.broken: bool = False
         self.idle: Future | None = None
         self.watcher: Callable[[BatchRecord], None] | None = None
         self.flushes: tuple[Callable[[], None], ...] = ()
@@ -203,7 +203,12 @@ class Pump:
                 self._make_moves(batch)
             if self._policy.placements:
                 self._intake.stage_placements()
-            if slot.copies is not None and not slot.copies.done(self._loop.wake_from_thread):
+            copies = slot.copies
+            if (
+                copies is not None
+                and (copies.unfinished or copies.problem is not None)
+                and not copies.done(self._loop.wake_from_thread)
+            ):
                 self._staging.append(batch)
                 return False
             if rows > batch.size:
@@ -216,19 +221,14 @@ class Pump:
             return False
         try:
             lane.launch(slot, rows)
-            if not lane.asynchronous:
-                worker.on_loop += 1
-                times = lane.wait(slot)
-                for output in slot.outputs:
-                    if not output.ndim or len(output) != rows:
-                        check_outputs(slot.outputs, rows)
         except Exception as error:
             self._failed(batch, error)
             return True
         if lane.asynchronous:
             self._follow(batch)
             return False
-        self._completed(batch, times)
+        worker.on_loop += 1
+        self._finish(batch, lane)
         return True
 
     def _make_moves(self, batch: Batch[Slot]) -> None:
@@ -273,14 +273,28 @@ class Pump:
         overdue = self._now() - self._longest_pass
         for batch in polled:
             worker = self._workers[batch.lane]
+            if not worker.state.alive:
+                continue  # it died under the batch before this one, and failed both
             if worker.lane.ready(batch.slot):
-                self._ended(batch, finish(worker.lane, batch.slot, batch.run_rows))
-            elif worker.state.alive:
-                if batch.started < overdue:  # not so short after all: polling keeps the loop busy
-                    self._wait_in_thread(batch)
-                else:
-                    self._polled.append(batch)
+                self._finish(batch, worker.lane)
+            elif batch.started < overdue:  # not so short after all: polling keeps the loop busy
+                self._wait_in_thread(batch)
+            else:
+                self._polled.append(batch)
         return len(self._polled) < len(polled)
+
+    def _finish(self, batch: Batch[Slot], lane: Lane) -> None:
+        """A launched batch is done, or runs inside `wait`."""
+        try:
+            times = lane.wait(batch.slot)
+            outputs, rows = batch.slot.outputs, batch.run_rows
+            for output in outputs:
+                if not output.ndim or len(output) != rows:
+                    check_outputs(outputs, rows)
+        except Exception as error:
+            self._failed(batch, error)
+        else:
+            self._completed(batch, times)
 
     def _in_thread(self, batch: Batch[Slot], work: Callable[[], Outcome]) -> None:
         def job() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trtasync.core.failures import own_error, unstaged
 from trtasync.core.metrics import Meter
-from trtasync.errors import EngineClosed, QueueFull, RequestTooLarge, TrtasyncError
+from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge, TrtasyncError
 from trtasync.loops import EventLoop
 from trtasync.memory.slots import Views
 from trtasync.requests.answers import LentAnswer, join
@@ -19,7 +19,7 @@ from trtasync.requests.signature import Array, Layout, Signature, Staged
 from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch, Chunk, Policy, Queue, Request
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry
-from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS
+from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS, State
 
 NEVER = float("inf")
 LEFT = "the engine was closed before this request was complete."
@@ -73,10 +73,13 @@ class Reservation(Request):
         lend: the answer may be views of the slot's memory.
         lent: the answer, if it is such views.
         refused: why it lost its place before it was committed.
+        handed_out: its rows were asked for, to be written.
+        draft: what was written, where that is not in the rows.
     """
 
     __slots__ = ("intake", "reply", "source")
 
+    state: State
     signature: Signature[Queue]
     batch: Batch[Slot] | None
     intake: "Intake"
@@ -87,6 +90,8 @@ class Reservation(Request):
     lent: LentAnswer[Any] | None = None
     refused: TrtasyncError | None = None
     _pieces: dict[int, list[Array]] | None = None
+    handed_out: bool = False
+    draft: Staged | None = None
 
     if TYPE_CHECKING:
 
@@ -102,13 +107,14 @@ class Reservation(Request):
         batch that goes meanwhile are moved. What is padded or arranged otherwise inside a batch is
         written to memory of its own, and copied when it is complete.
         """
+        self.handed_out = True
         batch = self.batch
-        if batch is not None and self.signature.lies_as_given:
+        if self.draft is None and batch is not None and self.signature.lies_as_given:
             views = self.intake.views(batch)
             return [array[self.row : self.row + self.signature.rows] for array in views.inputs]
-        if self.source is None:
-            self.source = self.signature.blank()
-        return self.source if isinstance(self.source, tuple) else (self.source,)
+        if self.draft is None:
+            self.draft = self.signature.blank()
+        return self.draft if isinstance(self.draft, tuple) else (self.draft,)
 
     def write(self, content: Staged) -> None:
         """The whole content, to be read until the answer is here.
@@ -117,7 +123,7 @@ class Reservation(Request):
             content: rows first: an array, or, for several row inputs, a tuple of them.
 
         Raises:
-            whatever reading it raises.
+            BaseException: what reading it raises.
         """
         self.source = content
         batch = self.batch
@@ -147,10 +153,11 @@ class Reservation(Request):
         """The content is complete: from now on the request counts, and `reply` is told.
 
         Raises:
+            InvalidInput: nothing was written: the rows may hold what others left there.
             QueueFull: a more urgent request took its place meanwhile.
             EngineClosed, DeviceLost: the engine ended meanwhile.
         """
-        if self.batch is None or self.arrival != self.intake.stamp:
+        if self.batch is None or self.source is None or self.arrival != self.intake.stamp:
             self.intake.commit_late(self, reply)
             return
         self.reply = reply
@@ -217,7 +224,7 @@ class Intake:
         self._fail = fail
         self._batches = -1
         self.refusal: TrtasyncError | None = None
-        self.stamp = 0.0
+        self.stamp: float = 0.0
         self.leaving: tuple[Reservation, ...] = ()
 
     def reserve(
@@ -258,11 +265,14 @@ class Intake:
         reservation.reply = UNCOMMITTED  # the last: `leave` knows by it that there is something
         if level == DEFAULT_LEVEL and deadline == NEVER:
             self._hold(reservation, False)
-            return
-        reservation.level = level
-        reservation.deadline = deadline
-        if deadline > reservation.arrival:  # otherwise it is not computed, and takes no room
-            self._hold(reservation, True)
+        else:
+            reservation.level = level
+            reservation.deadline = deadline
+            if deadline > reservation.arrival:  # otherwise it is not computed, and takes no room
+                self._hold(reservation, True)
+        batch = reservation.batch
+        if batch is not None and not signature.plain:
+            batch.plain = False
 
     def tick(self) -> float:
         """Requests of one turn of the loop share one time stamp and wake it once.
@@ -286,11 +296,17 @@ class Intake:
         if self.refusal is not None:
             self.withdraw(reservation)
             raise own_error(self.refusal)
+        if not reservation.handed_out and reservation.source is None:
+            raise InvalidInput("a reservation was committed before its rows were written.")
         now = self.stamp or self.tick()
         reservation.reply = reply
         reservation.state = TRANSITIONS[reservation.state][COMMIT]
         if reservation.batch is not None:
+            if reservation.draft is not None:
+                reservation.write(reservation.draft)
             return
+        if reservation.source is None:
+            reservation.source = reservation.draft
         if reservation.deadline <= reservation.arrival:
             self._policy.expire(reservation, now)
         else:
@@ -301,6 +317,7 @@ class Intake:
         """From now on `admit` raises this. Closing is overruled by worse news only."""
         if self.refusal is None or isinstance(self.refusal, EngineClosed):
             self.refusal = error
+            self.stamp = 0.0  # reservations of this turn are looked at before they are committed
 
     def withdraw(self, request: Request) -> None:
         """Nobody waits for a request any more."""
@@ -364,11 +381,18 @@ class Intake:
     def keep_content(self, entry: Entry) -> None:
         """The rows of an entry will be somebody else's: what lies only there is copied."""
         reservation = reservation_of(entry)
-        batch = reservation.batch
-        if reservation.source is not None or batch is None or batch.slot.batch is not batch:
-            return
+        if (
+            not reservation.handed_out
+            or reservation.source is not None
+            or reservation.draft is not None
+        ):
+            return  # it lies elsewhere too, or nothing was written
         rows = [array.copy() for array in reservation.rows_to_write()]
-        reservation.source = rows[0] if len(rows) == 1 else tuple(rows)
+        content = rows[0] if len(rows) == 1 else tuple(rows)
+        if reservation.state is RESERVED:
+            reservation.draft = content
+        else:
+            reservation.source = content
 
     # -- who leaves --------------------------------------------------------------------------
 

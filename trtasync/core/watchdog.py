@@ -37,13 +37,14 @@ class WatchedLane:
             lane: to be watched.
             timeout: seconds that a run may take.
         """
-        self.device = lane.device
-        self.depth = lane.depth
-        self.asynchronous = lane.asynchronous
-        self.launch = lane.launch
-        self.ready = lane.ready
-        self.close = lane.close
-        self.since = self.stopped = 0.0
+        self.device: int = lane.device
+        self.depth: int = lane.depth
+        self.asynchronous: bool = lane.asynchronous
+        self.launch: Callable[[Slot, int], None] = lane.launch
+        self.ready: Callable[[Slot], bool] = lane.ready
+        self.close: Callable[[], None] = lane.close
+        self.since: float = 0.0
+        self.stopped: float = 0.0
         self._lane = lane
         self._timeout = timeout
         self._lock = threading.Lock()

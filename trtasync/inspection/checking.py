@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
 from trtasync.inspection.subjects import Profiles, Target, choose, open_target
 from trtasync.model.tensors import ModelSpec
+from trtasync.opening.api import BackendName
 from trtasync.opening.judging import graph_of
 from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at
@@ -25,8 +26,6 @@ from trtasync.runtimes.trials import open_onnx
 if TYPE_CHECKING:
     from trtasync.plans.cache import CacheChoice
     from trtasync.plans.row_note import RowNote
-
-BackendName = Literal["auto", "tensorrt", "onnxruntime"]
 
 
 def check_model(

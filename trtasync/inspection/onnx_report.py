@@ -88,7 +88,7 @@ def inspect_onnx(
     profile, problem = _derived(spec, max_batch_size)
     return OnnxReport(
         file=str(path),
-        bytes=len(file.data),
+        bytes=file.content.size,
         external={each.name: each.stat().st_size for each in file.external},
         producer=_producer(file),
         ir_version=file.model.ir_version,

@@ -17,7 +17,7 @@ from trtasync.runtimes.tensorrt.batch_ranges import default_sizes, demand_allowe
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.engines import deserialize
 from trtasync.runtimes.tensorrt.lane import SLOTS
-from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
+from trtasync.runtimes.tensorrt.library import Library, library_of, make_runtime
 from trtasync.runtimes.tensorrt.plans import PlanSpec, read_plan
 from trtasync.runtimes.tensorrt.sizes import Sizes, measure
 
@@ -50,7 +50,8 @@ class PlanReport:
     Attributes:
         file: its path.
         bytes: its size.
-        tensorrt: version that has read it.
+        flavour: that has read it: TensorRT, or TensorRT for RTX.
+        tensorrt: its version.
         gpu: it was read on.
         network: its name.
         inputs: -1 is shown as None.
@@ -69,6 +70,7 @@ class PlanReport:
 
     file: str
     bytes: int
+    flavour: str
     tensorrt: str
     gpu: str
     network: str
@@ -122,8 +124,7 @@ def inspect_plan(
         raise InvalidInput(f"the largest of {list(sizes)} must be max_batch_size={max_batch_size}.")
     gpu = find_device(device)
     file = PlanFile(path)
-    file.open().close()  # before TensorRT is loaded for it
-    lib = library()
+    lib = library_of(file)
     runtime = make_runtime(lib, engine_host_code_allowed)
     engine = deserialize(lib, runtime, file, gpu)
     plan = read_plan(lib, engine)
@@ -139,6 +140,7 @@ def inspect_plan(
     return PlanReport(
         file=str(path),
         bytes=path.stat().st_size,
+        flavour=lib.flavour.title,
         tensorrt=lib.version,
         gpu=gpu.name,
         network=engine.name,
@@ -161,7 +163,7 @@ def inspect_plan(
         verbosity=_name(engine.profiling_verbosity),
         layer_count=engine.num_layers,
         layers=layers,
-        planned=_planned(plan, _measured(lib, engine, plan, gpu, sizes), streams, sizes),
+        planned=_planned(lib, plan, _measured(lib, engine, plan, gpu, sizes), streams, sizes),
     )
 
 
@@ -200,7 +202,7 @@ def _measured(
 
 
 def _planned(
-    plan: PlanSpec, sizes: Sizes, streams: int, batch_sizes: tuple[int, ...]
+    lib: Library, plan: PlanSpec, sizes: Sizes, streams: int, batch_sizes: tuple[int, ...]
 ) -> PlannedMemory:
     shared = {index for index, o in enumerate(plan.spec.outputs) if o.name in plan.aliases}
     outputs = [size for index, size in enumerate(sizes.outputs) if index not in shared]
@@ -208,7 +210,9 @@ def _planned(
     pinned = sum(map(aligned, (*sizes.inputs.values(), *sizes.outputs)))
     reached = plan.reached(batch_sizes)
     rows = {tuple(shapes.opt for shapes in profile.ranges) for profile in reached}
-    contexts = len(reached) + len(batch_sizes) * len(rows)
+    contexts = len(reached)
+    if not lib.flavour.is_rtx:
+        contexts += len(batch_sizes) * len(rows)
     return PlannedMemory(
         streams=streams,
         max_batch_size=batch_sizes[-1],

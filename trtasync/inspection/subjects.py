@@ -1,7 +1,6 @@
 """What a check runs: a model or a plan of it, on the backend it is for, without an engine."""
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from trtasync.model.profiles import Profile
 from trtasync.opening.loading import backend_for
 from trtasync.runtimes.plan_files import PlanFile, is_plan
 from trtasync.runtimes.trials import Subject, open_onnx, open_plan
+from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
     from trtasync.plans.cache import CacheChoice
@@ -63,7 +63,8 @@ def choose(
         return Target(None, PlanFile(model, code_allowed=code_allowed))
     if plan is not None:
         return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
-    if backend_for(model, backend) == "onnxruntime":
+    chosen = backend_for(model, backend)
+    if chosen == "onnxruntime":
         return Target(model, None)
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
@@ -74,10 +75,11 @@ def choose(
         profiles=profiles,
         max_batch_size=max_batch_size,
         device=device,
+        backend=chosen,
         batch_axes=batch_axes,
         cache=cache,
     )
-    built = Job(order, threading.Event()).run()
+    built = Job(order, Stop()).run()
     return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
 
 

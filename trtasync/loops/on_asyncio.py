@@ -96,7 +96,7 @@ class AsyncioLoop:
         self._woken = False
         self._woken_from_thread = False
         self._timer: asyncio.TimerHandle | None = None
-        self.due = math.inf
+        self.due: float = math.inf
         self._closed = False
         # Whoever rings is a caller: what runs then must not see that caller's context variables.
         self._context = contextvars.Context()

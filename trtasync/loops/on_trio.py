@@ -25,7 +25,7 @@ class TrioLoop:
         self._parked = False
         self._closed = False
         self._ended = False
-        self.due = math.inf
+        self.due: float = math.inf
         self._scope: trio.CancelScope | None = None
         self._token = trio.lowlevel.current_trio_token()
         self.now: Callable[[], float] = trio.current_time

@@ -1,8 +1,11 @@
 """Work in a thread of its own, for what blocks and happens once: loading, closing."""
 
+import atexit
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Thread
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
@@ -13,25 +16,37 @@ from trtasync.system.threads import NoThread, start_thread
 
 T = TypeVar("T")
 
+_left: WeakSet[Thread] = WeakSet()
+"""Threads that nobody waits for, but the interpreter's exit: they are daemons, and to end one amid
+a call of C++ aborts the process."""
+
+
+@atexit.register
+def _wait_for_those_left() -> None:
+    for thread in list(_left):
+        thread.join()
+
 
 async def in_thread(
     work: Callable[[], T],
     undo: Callable[[T], None] | None = None,
-    interrupt: Callable[[], None] | None = None,
+    interrupt: Callable[[], object] | None = None,
 ) -> T:
     """Run `work` in a thread of its own that is gone afterwards, and wait for it.
 
     Unlike `anyio.to_thread.run_sync` it leaves no idle worker behind and loses nothing: when the
-    waiting task is cancelled the work is waited for all the same, and its result is undone.
+    waiting task is cancelled the work is waited for all the same, and its result is undone, unless
+    `interrupt` says that nobody needs to wait: then the thread ends by itself.
 
     Args:
         work: what to do; it must not touch the loop.
         undo: gets the result when nobody is left to take it (called in the same kind of thread).
         interrupt: called on the loop when the waiting task is cancelled, to make the work end soon.
+            True: what is still running leaves nothing behind, and need not be waited for.
 
     Raises:
         NoThread: there is no thread to be had.
-        BaseException: what `work` raised; the cancellation, after the work has ended.
+        BaseException: what `work` raised; the cancellation, as a rule after the work has ended.
     """
     outcome: list[tuple[bool, Any]] = []
     waiting: list[Future] = []
@@ -65,8 +80,9 @@ async def in_thread(
         raise
     except BaseException as error:  # on trio Ctrl-C comes as it is
         cancelled = error
-        if interrupt is not None:
-            interrupt()
+        if interrupt is not None and interrupt() is True:
+            _left.add(thread)
+            raise
         # From here on the shield holds AnyIO off; a bare task.cancel() pierces it, once a call.
         with anyio.CancelScope(shield=True):
             while not outcome:

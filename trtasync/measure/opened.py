@@ -1,7 +1,6 @@
 """An engine opened as users open it, whose lanes can be driven without it while it is idle."""
 
 import inspect
-import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from trtasync.opening.loading import EngineOptions
 from trtasync.requests.signature import Layout
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
+from trtasync.system.stopping import Stop
 
 _OF_THE_ENGINE = (
     "streams",
@@ -96,9 +96,11 @@ async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Open
         TrtasyncError: as from `open_engine`.
     """
     given = read_options(model, options)
-    stop = threading.Event()
+    stop = Stop()
     backend, judgement = await in_thread(
-        lambda: load_judged(given, stop), undo=lambda loaded: loaded[0].close(), interrupt=stop.set
+        lambda: load_judged(given, stop),
+        undo=lambda loaded: loaded[0].close(),
+        interrupt=stop.call_off,
     )
     tap: Any = Tap(backend, judgement)
     chosen = {name: getattr(given, name) for name in _OF_THE_ENGINE}

@@ -155,7 +155,7 @@ class _Rounds:
         self._how = how
         # closed loads first: they say what a relative rate is relative to
         self._loads = sorted(distinct(how.loads), key=lambda load: isinstance(load, Open))
-        self._bars = Yardsticks(opened, requests) if how.compare else None
+        self._baselines = Yardsticks(opened, requests) if how.compare else None
         self._progress = progress
         self._capacity = 0.0
         self._step = 0
@@ -170,10 +170,10 @@ class _Rounds:
                 self._done(self.samples[-1].figures["requests_per_second"])
             if number == 1:
                 self._learn_capacity()
-            for name in self._bars.names if self._bars else ():
+            for name in self._baselines.names if self._baselines else ():
                 self._tell(name)
-                assert self._bars is not None
-                found = await self._bars.measure(name, self._how.seconds)
+                assert self._baselines is not None
+                found = await self._baselines.measure(name, self._how.seconds)
                 self.yardsticks.setdefault(name, []).append(found)
                 self._done(found["rows_per_second"])
         if self._how.trace is not None:
@@ -202,8 +202,8 @@ class _Rounds:
         )
 
     def _tell(self, doing: str) -> None:
-        bars = len(self._bars.names) if self._bars else 0
-        steps = self._how.rounds * (len(self._loads) + bars)
+        baselines = len(self._baselines.names) if self._baselines else 0
+        steps = self._how.rounds * (len(self._loads) + baselines)
         self._progress(Progress(self._step, steps, doing, self._rate))
 
     def _done(self, rate: float) -> None:

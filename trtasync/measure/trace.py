@@ -37,14 +37,14 @@ class Recorder:
         self._requests = 0
 
     def __call__(self, batch: BatchRecord) -> None:
-        """Keep a batch, and forget the oldest when there are too many."""
+        """Keep a `batch`, and forget the oldest when there are too many."""
         self.batches.append(batch)
         self._requests += len(batch.arrivals)
         while self._requests > self._limit and len(self.batches) > 1:
             self._requests -= len(self.batches.popleft().arrivals)
 
     def write(self, path: Path) -> None:
-        """Write the trace."""
+        """Write the trace to the file `path`, whole or not at all."""
         with written_whole(path) as file:
             file.write(json.dumps(trace(self.batches)).encode())
 

@@ -50,14 +50,22 @@ class Window(Generic[T]):
     """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
 
     Attributes:
-        begin, end: its edges, once the load has ended.
+        begin: its first edge, once the load has ended.
+        end: its last edge.
         delays: by how much each sleep of a millisecond in it was too long; seconds.
     """
 
     begin: Mark[T]
     end: Mark[T]
 
-    def __init__(self, span: Span, read: Callable[[], T], *, delays: bool = True):
+    def __init__(
+        self,
+        span: Span,
+        read: Callable[[], T],
+        *,
+        delays: bool = True,
+        to_the_end: bool = False,
+    ):
         """Prepare it; it opens once it is called and the warm-up is over.
 
         Args:
@@ -65,10 +73,13 @@ class Window(Generic[T]):
             read: gives the counts at either edge.
             delays: look how late the loop wakes a task that slept; that costs some 10 us a
                 millisecond.
+            to_the_end: it ends with `close`, which is called after the load: for loads so short
+                that a window within them might see no answer.
         """
         self._span = span
         self._read = read
         self._watches = delays
+        self._to_the_end = to_the_end
         self.delays: list[float] = []
 
     async def __call__(self, seen: Seen) -> None:
@@ -81,19 +92,17 @@ class Window(Generic[T]):
         else:
             await anyio.sleep(self._span.seconds)
         seen.counting = False
-        self.close()
+        if not self._to_the_end:
+            self.close()
 
     def open(self) -> None:
         """Let it begin now."""
-        self.begin = self._mark()
+        counts = self._read()  # before the clocks, so that it takes no time of the window's
+        self.begin = Mark(time.perf_counter(), time.process_time(), counts)
 
     def close(self) -> None:
-        """Let it end now. Called again after a load, it holds the last answers too: for loads so
-        short that a window within them might see none."""
-        self.end = self._mark()
-
-    def _mark(self) -> Mark[T]:
-        return Mark(time.perf_counter(), time.process_time(), self._read())
+        """Let it end now."""
+        self.end = Mark(time.perf_counter(), time.process_time(), self._read())
 
     async def _watch(self, end: float) -> None:
         while (left := end - (start := time.perf_counter())) > 0:

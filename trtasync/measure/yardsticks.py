@@ -52,7 +52,7 @@ class Yardsticks:
             [request[name] for name in names] if isinstance(request, dict) else [request]
             for request in requests
         ]
-        self.names = ["ceiling"]
+        self.names: list[str] = ["ceiling"]
         if hasattr(opened.tap.backend, "trtexec"):
             self.names.append("trtexec")
 

@@ -51,11 +51,11 @@ class Views:
     __slots__ = ("cache", "inputs", "layout", "vectors", "write", "writers")
 
     def __init__(self, layout: Layout, inputs: list[Array], copies: Copies | None = None):
-        self.layout = layout
-        self.inputs = inputs
-        self.writers = _writers(layout, inputs, copies)
-        self.write = _writer(self.writers)
-        self.vectors = _vectors(layout, inputs)
+        self.layout: Layout = layout
+        self.inputs: list[Array] = inputs
+        self.writers: list[WriteRow] = _writers(layout, inputs, copies)
+        self.write: WriteRow = _writer(self.writers)
+        self.vectors: list[memoryview[int]] | None = _vectors(layout, inputs)
         self.cache: dict[Any, Any] = {}
 
 
@@ -93,7 +93,7 @@ class HostSlot:
         self.views: Views | None = None
         self.outputs: list[Array] = []
         self.batch: object = None
-        self.holds_more = True
+        self.holds_more: bool = True
         self._loans = 0
         self._home: Callable[[HostSlot], None] | None = None
         self._lock = threading.Lock()

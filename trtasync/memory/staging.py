@@ -17,7 +17,7 @@ from trtasync.system.threads import NoThread, start_thread
 
 Write = Callable[[int, int, Any], None]
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MOST_INLINE = 4 << 20
 """Bytes up to which the first row for an idle device is copied by its caller: half a ms or so."""
@@ -102,10 +102,10 @@ class Copies:
         """
         self._threads = threads
         self._inline_bytes = inline_bytes
-        self._unfinished: set[_Copy] = set()
+        self.unfinished: set[_Copy] = set()
         self._condition = threading.Condition()
         self._ring: Callable[[], None] | None = None
-        self._problem: Exception | None = None
+        self.problem: Exception | None = None
 
     def wrap(self, write: Write, row_bytes: int) -> Write:
         """A writer that copies small requests at once and lets a thread copy large ones."""
@@ -125,7 +125,7 @@ class Copies:
             top = max(top, row + count)
             copy = _Copy(partial(write, row, count, source))
             try:
-                self._unfinished.add(copy)
+                self.unfinished.add(copy)
                 handed_over = threads.put(partial(self._make, copy))
             except BaseException:
                 self._call_off(copy)
@@ -138,7 +138,7 @@ class Copies:
 
     def _call_off(self, copy: "_Copy") -> None:
         if copy.take() is not None:
-            self._unfinished.discard(copy)
+            self.unfinished.discard(copy)
 
     def _make(self, copy: "_Copy") -> None:
         work = copy.take()
@@ -150,10 +150,10 @@ class Copies:
         except Exception as error:
             problem = error
         with self._condition:
-            self._unfinished.discard(copy)
-            self._problem = self._problem or problem
+            self.unfinished.discard(copy)
+            self.problem = self.problem or problem
             ring = None
-            if not self._unfinished:
+            if not self.unfinished:
                 ring, self._ring = self._ring, None
                 self._condition.notify_all()
         if ring is not None:
@@ -164,22 +164,22 @@ class Copies:
 
         Raises whatever a copy raised.
         """
-        if self._unfinished:
+        if self.unfinished:
             with self._condition:
-                if self._unfinished:
+                if self.unfinished:
                     self._ring = ring
                     return False
-        if self._problem is not None:
-            problem, self._problem = self._problem, None
+        if self.problem is not None:
+            problem, self.problem = self.problem, None
             raise problem
         return True
 
     def wait(self) -> None:
         """Block until every copy so far is there: rare (rows are moved, the slot is used anew)."""
-        if self._unfinished:
+        if self.unfinished:
             with self._condition:
-                self._condition.wait_for(lambda: not self._unfinished)
-        self._problem = None  # of rows that nobody waits for any more
+                self._condition.wait_for(lambda: not self.unfinished)
+        self.problem = None  # of rows that nobody waits for any more
 
 
 class _Copy:

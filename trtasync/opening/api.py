@@ -2,12 +2,11 @@
 
 import math
 import os
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
@@ -19,6 +18,7 @@ from trtasync.rows import Batching, Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions
 from trtasync.system.free_memory import free_memory
+from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans import BuilderConfig, SharedCache
@@ -28,7 +28,7 @@ QUEUE_ROWS, QUEUE_BATCHES = 4096, 16
 LEAST_ROW_BYTES = 1 << 20
 """Rows up to this size are taken however little memory is free: it may be more in a moment."""
 
-BackendName = Literal["auto", "tensorrt", "onnxruntime"]
+BackendName = Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"]
 
 LEAD = 0.0001
 """Seconds before the predicted end of a lone batch at which the next is enqueued: what it takes to
@@ -77,7 +77,10 @@ def open_engine(
             holds (an ONNX model's weights have to be in it), a `Plan`, or an object that
             implements `trtasync.runtimes.Backend`. On a GPU an ONNX model is built into a plan
             first, which takes minutes, and kept for the next time.
-        backend: "onnxruntime", "tensorrt", or "auto": what suits the file and this machine.
+        backend: "onnxruntime", "tensorrt", "tensorrt-rtx", or "auto": what suits the file and this
+            machine. "tensorrt" is of the flavour that a plan was built by; a model is built by the
+            one that is installed (TensorRT, else TensorRT for RTX), or that the environment
+            variable TRTASYNC_TENSORRT ("tensorrt", "rtx") names.
         devices: GPU indices, default [0]; must be None on the CPU.
         streams: lanes, each running its own batches; on a GPU a CUDA stream each, so many on every
             device. Default: 1 on the CPU, 2 on a GPU.
@@ -209,8 +212,10 @@ class Opening(AbstractAsyncContextManager[Engine, None]):
 
 async def _open_engine(options: EngineOptions) -> Engine:
     """Load the model in a thread, and make an engine of it in this loop."""
-    stop = threading.Event()
-    opened = await in_thread(lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.set)
+    stop = Stop()
+    opened = await in_thread(
+        lambda: _open(options, stop), undo=_Opened.close, interrupt=stop.call_off
+    )
     try:
         return Engine(
             opened.name,
@@ -246,7 +251,7 @@ class _Opened:
                 closing.callback(lane.lane.close)
 
 
-def _open(options: EngineOptions, stop: threading.Event) -> _Opened:
+def _open(options: EngineOptions, stop: Stop) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
     from trtasync.opening.judging import load_judged  # what judges is loaded with the first model
 
@@ -325,9 +330,10 @@ def check_options(options: EngineOptions) -> None:
     Raises:
         InvalidInput: naming the option.
     """
-    if options.backend not in ("auto", "tensorrt", "onnxruntime"):
+    if options.backend not in get_args(BackendName):
         raise InvalidInput(
-            f"backend must be 'auto', 'tensorrt' or 'onnxruntime', not {options.backend!r}.",
+            "backend must be 'auto', 'tensorrt', 'tensorrt-rtx' or 'onnxruntime', not "
+            f"{options.backend!r}.",
             name="backend",
             got=options.backend,
         )

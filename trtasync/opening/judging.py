@@ -1,7 +1,6 @@
 """A loaded model judged: may requests share batches of it? In a thread, before lanes are opened."""
 
 import os
-import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,15 @@ from trtasync.rows import Judgement
 from trtasync.rows.graph import Graph, read_graph
 from trtasync.rows.judge import Evidence, conclude, judge, report
 from trtasync.runtimes import Backend
-from trtasync.runtimes.plan_files import MAGIC, is_plan
+from trtasync.runtimes.plan_files import is_plan, is_plan_data
 from trtasync.runtimes.trials import sizes_of
+from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
     from trtasync.plans.row_note import RowNote
 
 
-def load_judged(options: EngineOptions, stop: threading.Event) -> tuple[Backend, Judgement]:
+def load_judged(options: EngineOptions, stop: Stop) -> tuple[Backend, Judgement]:
     """A model, loaded and settled on what its rows may do; see `loading.load`."""
     loaded = load(options, stop)
     try:
@@ -82,7 +82,7 @@ def _examined(
 def graph_of(model: Any) -> Graph | None:
     """What can be reasoned about of a model that was given to `open_engine`, if anything can."""
     if isinstance(model, bytes):
-        return None if model.startswith(MAGIC) else read_graph(model)
+        return None if is_plan_data(model) else read_graph(model)
     if isinstance(model, (str, os.PathLike)):
         return None if is_plan(Path(model)) else read_graph(Path(model))
     return None

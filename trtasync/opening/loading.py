@@ -3,7 +3,6 @@
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,8 +15,10 @@ from trtasync.model.tensors import Pad
 from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
-from trtasync.runtimes.plan_files import MAGIC, PlanFile, is_plan
+from trtasync.runtimes.flavours import of_backend
+from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
+from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans import BuilderConfig
@@ -85,7 +86,7 @@ def engine_name(options: EngineOptions, backend: Backend) -> str:
     return "model" if isinstance(options.model, bytes) else backend.name
 
 
-def load(options: EngineOptions, stop: threading.Event) -> Loaded:
+def load(options: EngineOptions, stop: Stop) -> Loaded:
     """The model on the backend it is to run on.
 
     Args:
@@ -113,9 +114,9 @@ def load(options: EngineOptions, stop: threading.Event) -> Loaded:
             f"{path.name} is a plan already."
         )
     chosen = backend_for(path, options.backend)
-    if chosen == "tensorrt":
+    if chosen != "onnxruntime":
         if not planned:
-            return _build(path, options, stop)
+            return _build(path, chosen, options, stop)
         file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
         axes = options.model.axes if isinstance(options.model, Plan) else {}
         return Loaded(_load_plan(file, options, stop, axes))
@@ -132,9 +133,9 @@ def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
     return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
 
 
-def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> Loaded:
+def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
     """A model in memory; TensorRT gets it as a file that is gone afterwards."""
-    kind = "plan" if model.startswith(MAGIC) else "onnx"
+    kind = "plan" if is_plan_data(model) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
         if backend_for(shown, options.backend) == "onnxruntime":
@@ -149,8 +150,9 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: threading.Event) -> 
 
 
 def backend_for(path: Path, wanted: str) -> str:
-    """The backend that a file is opened on: the one wanted; with "auto", TensorRT for a plan and
-    where it can build the model, else the CPU."""
+    """The backend that a file is opened on: the one wanted; with "auto", TensorRT (of the plan's
+    flavour, or of the one that is installed) for a plan and where it can build the model, else the
+    CPU."""
     if wanted != "auto":
         return wanted
     if is_plan(path):
@@ -178,20 +180,21 @@ def _why_not_tensorrt() -> str:
     return ""
 
 
-def _load_plan(
-    file: PlanFile, options: EngineOptions, stop: threading.Event, axes: "AxisNames"
-) -> Backend:
+def _load_plan(file: PlanFile, options: EngineOptions, stop: Stop, axes: "AxisNames") -> Backend:
+    from trtasync.plans.kernel_files import KernelFiles
     from trtasync.runtimes import tensorrt
 
     return tensorrt.load(
         file,
         tensorrt.TensorRTOptions(
             devices=_devices(options),
+            flavour=of_backend(options.backend),
             graphs=options.graphs,
             copy_threads=options.copy_threads,
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             axes=axes,
+            kernels=None if options.cache is False else KernelFiles(file),
             stop=stop,
         ),
     )
@@ -201,7 +204,7 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
     return (0,) if options.devices is None else tuple(options.devices)
 
 
-def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
+def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
@@ -226,15 +229,14 @@ def _build(path: Path, options: EngineOptions, stop: threading.Event) -> Loaded:
             config=config,
             cache=options.cache,
             device=_devices(options)[0],
+            backend=chosen,
             batch_axes=options.batch_axes,
         )
         job = Job(order, stop)
         return _open_built(job, job.run(), options, stop)
 
 
-def _open_built(
-    job: "Job", built: "Built", options: EngineOptions, stop: threading.Event
-) -> Loaded:
+def _open_built(job: "Job", built: "Built", options: EngineOptions, stop: Stop) -> Loaded:
     """Open a plan; if it is an old one that TensorRT refuses, build it anew, once."""
     from trtasync.plans.row_note import RowNote
     from trtasync.runtimes.tensorrt.engines import PlanRefused

@@ -88,6 +88,18 @@ class BuilderConfiguration(Protocol):
 
     @property
     @only_some
+    def num_compute_capabilities(self) -> int:
+        """TensorRT for RTX; 0 is for every GPU that it supports."""
+
+    @num_compute_capabilities.setter
+    def num_compute_capabilities(self, number: int) -> None: ...
+
+    @only_some
+    def set_compute_capability(self, compute_capability: Any, index: int) -> bool:
+        """TensorRT for RTX."""
+
+    @property
+    @only_some
     def int8_calibrator(self) -> Any:
         """Before 11."""
 
@@ -135,7 +147,7 @@ class OnnxParser(Protocol):
 
     num_errors: int
 
-    def parse(self, model: bytes, path: str) -> bool:
+    def parse(self, model: Any, path: str) -> bool:
         """`path` tells where external weights lie. False on failure; see `get_error`."""
 
     def get_error(self, index: int) -> ParserError: ...
@@ -210,7 +222,7 @@ class TacticSources(Protocol):
 
 
 class FullTensorRT(TensorRT, Protocol):
-    """The module with its builder: `tensorrt` or its bindings."""
+    """The module with its builder: `tensorrt`, `tensorrt_rtx` or the bindings of either."""
 
     IProgressMonitor: ProgressMonitorBase
     BuilderFlag: BuilderFlags
@@ -220,6 +232,11 @@ class FullTensorRT(TensorRT, Protocol):
     TilingOptimizationLevel: TilingLevels
     ProfilingVerbosity: Verbosities
     TacticSource: TacticSources
+
+    @property
+    @only_some
+    def ComputeCapability(self) -> Any:  # noqa: N802 - TensorRT's own name
+        """TensorRT for RTX: members like SM89."""
 
     def Builder(self, logger: Any) -> Builder: ...  # noqa: N802 - TensorRT's own name
     def OnnxParser(  # noqa: N802 - TensorRT's own name

@@ -1,13 +1,11 @@
-"""The builder's configuration, by plain keyword and in TensorRT's words."""
+"""The builder's configuration, by plain keyword; `configuring` says it in TensorRT's words."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from trtasync.errors import InvalidInput
-
-if TYPE_CHECKING:  # this module comes with `import trtasync`, TensorRT's side does not
-    from trtasync.plans.api import Builder, BuilderConfiguration, FullTensorRT
 
 HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]
 ProfilingVerbosity = Literal["layer_names_only", "detailed", "none"]
@@ -18,13 +16,6 @@ WEAK_FLAGS = (
     *("OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"),
 )
 """Have TensorRT choose types by itself. Deprecated since 10.12 and gone in 11."""
-
-_WAY_OUT = (
-    "types come from the network there: convert the model (python -m modelopt.onnx.autocast "
-    "--low_precision_type fp16 for half precision, python -m modelopt.onnx.quantization for int8 "
-    "with Q/DQ nodes), export it in that type, or use add_cast and add_quantize in a network "
-    "function"
-)
 
 _KEYWORDS = {
     **{
@@ -49,8 +40,7 @@ _RANGES = {
     "max_num_tactics": (1, _INT32),
 }
 
-_NEEDED = {"BF16": (8, 0), "FP8": (8, 9), "FP4": (10, 0)}
-"""Compute capability from which a GPU has a type (CUDA C++ Programming Guide, feature table)."""
+_CAPABILITY = re.compile(r"[1-9][0-9]?\.[0-9]")
 
 _LEVELS = {
     "hardware_compatibility_level": ("none", "ampere_plus", "same_compute_capability"),
@@ -82,7 +72,11 @@ class BuilderConfig:
         tiling_optimization_level: how hard TensorRT looks for ways to tile a network.
         profiling_verbosity: how much the plan tells of its layers (`trtasync inspect`).
         weight_streaming: weights may stay in host memory; runs are then slower and not captured.
-        timing_cache: keep measured tactics for the next build.
+        timing_cache: keep measured tactics for the next build; None for where TensorRT has any to
+            keep. TensorRT for RTX measures none.
+        compute_capabilities: TensorRT for RTX only: the GPUs that the plan is for, e.g. ["8.6",
+            "8.9"]. The plan is then built without a GPU, driver or CUDA. None for all GPUs that it
+            supports, built on one.
         fp16: TensorRT 10 only: let TensorRT choose half precision where it is faster.
         bf16: TensorRT 10 only: the same with bfloat16.
         int8: TensorRT 10 only: the same with int8; takes a `calibrator`.
@@ -109,7 +103,8 @@ class BuilderConfig:
     tiling_optimization_level: TilingLevel | None = None
     profiling_verbosity: ProfilingVerbosity = "layer_names_only"
     weight_streaming: bool = False
-    timing_cache: bool = True
+    timing_cache: bool | None = None
+    compute_capabilities: Sequence[str] | None = None
     fp16: bool = False
     bf16: bool = False
     int8: bool = False
@@ -121,6 +116,10 @@ class BuilderConfig:
             value = getattr(self, field.name)
             if field.type is bool and not isinstance(value, bool):
                 raise InvalidInput(f"{field.name} must be True or False, not {value!r}.")
+        if self.timing_cache is not None and not isinstance(self.timing_cache, bool):
+            raise InvalidInput(
+                f"timing_cache must be True, False or None, not {self.timing_cache!r}."
+            )
         for name, allowed in _LEVELS.items():
             value = getattr(self, name)
             known = isinstance(value, str) and value in allowed
@@ -134,6 +133,8 @@ class BuilderConfig:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _names(name, value))
+        if self.compute_capabilities is not None:
+            object.__setattr__(self, "compute_capabilities", _sorted(self.compute_capabilities))
         for name in self.flags:
             if name in _KEYWORDS:
                 raise InvalidInput(f"flags: {name} has a keyword of its own, {_KEYWORDS[name]}.")
@@ -159,7 +160,9 @@ class BuilderConfig:
 
     def facts(self) -> dict[str, Any]:
         """All that makes one plan differ from another, for the cache's key."""
-        left_out = ("timing_cache", "calibrator")
+        left_out = ["timing_cache", "calibrator"]
+        if self.compute_capabilities is None:  # plans that were kept before it came are found
+            left_out.append("compute_capabilities")
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
@@ -181,122 +184,16 @@ def _names(option: str, value: Any) -> tuple[str, ...]:
     return tuple(name.upper() for name in value)
 
 
-def check(config: BuilderConfig, trt: "FullTensorRT") -> None:
-    """Refuse, before anything slow, what the installed TensorRT has not.
-
-    Raises:
-        InvalidInput: naming it, what there is, and the way out.
-    """
-    for name in config.weak:
-        if not hasattr(trt.BuilderFlag, name):
-            raise InvalidInput(
-                f"TensorRT {trt.__version__} has no BuilderFlag.{name} ({name.lower()}=True): "
-                f"{_WAY_OUT}."
-            )
-    for name in config.flags:
-        if not hasattr(trt.BuilderFlag, name):
-            raise InvalidInput(_unknown(trt, "BuilderFlag", trt.BuilderFlag, name))
-    for name in config.tactic_sources or ():
-        if not hasattr(trt.TacticSource, name):
-            raise InvalidInput(_unknown(trt, "TacticSource", trt.TacticSource, name))
-    _check_levels(config, trt)
-    if config.calibrator is not None and not config.int8:
-        raise InvalidInput("a calibrator belongs to int8=True; give both.")
-
-
-def _check_levels(config: BuilderConfig, trt: "FullTensorRT") -> None:
-    """Members and enums that came with later versions."""
-    level = config.hardware_compatibility_level.upper()
-    if not hasattr(trt.HardwareCompatibilityLevel, level):
-        owner = trt.HardwareCompatibilityLevel
-        raise InvalidInput(_unknown(trt, "HardwareCompatibilityLevel", owner, level))
-    if config.tiling_optimization_level is not None and not hasattr(trt, "TilingOptimizationLevel"):
-        raise InvalidInput(f"TensorRT {trt.__version__} has no tiling_optimization_level.")
-
-
-def _unknown(trt: "FullTensorRT", what: str, owner: Any, name: str) -> str:
-    known = sorted(each for each in dir(owner) if each.isupper())
-    return f"TensorRT {trt.__version__} has no {what}.{name}; it has {', '.join(known)}."
-
-
-def check_hardware(config: BuilderConfig, builder: "Builder", capability: tuple[int, int]) -> None:
-    """Refuse precisions that this GPU has not, rather than have TensorRT ignore them.
-
-    Raises:
-        InvalidInput: the GPU computes no faster in it, so TensorRT would not use it.
-    """
-    slow = [name.lower() for name in config.weak if capability < _NEEDED.get(name, (0, 0))]
-    if "FP16" in config.weak and hasattr(builder, "platform_has_fast_fp16"):
-        slow += [] if builder.platform_has_fast_fp16 else ["fp16"]
-    if "INT8" in config.weak and hasattr(builder, "platform_has_fast_int8"):
-        slow += [] if builder.platform_has_fast_int8 else ["int8"]
-    if slow:
-        raise InvalidInput(
-            f"this GPU is not fast in {' and '.join(slow)}, so TensorRT would build float32; "
-            "leave it out."
-        )
-
-
-def apply(config: BuilderConfig, trt: "FullTensorRT", target: "BuilderConfiguration") -> None:
-    """Set everything but profiles, timing cache and progress on TensorRT's own object."""
-    if config.workspace is not None:
-        target.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, config.workspace)
-    for name in (
-        "builder_optimization_level",
-        "avg_timing_iterations",
-        "max_num_tactics",
-        "max_aux_streams",
+def _sorted(capabilities: Any) -> tuple[str, ...]:
+    """In one order, so that one set of them is one key in the cache."""
+    if (
+        isinstance(capabilities, str)
+        or not isinstance(capabilities, Sequence)
+        or not capabilities
+        or not all(isinstance(each, str) and _CAPABILITY.fullmatch(each) for each in capabilities)
     ):
-        value = getattr(config, name)
-        if value is not None:
-            if not hasattr(target, name):
-                raise InvalidInput(f"TensorRT {trt.__version__} has no {name}; leave it out.")
-            setattr(target, name, value)
-    levels = trt.HardwareCompatibilityLevel
-    target.hardware_compatibility_level = _member(levels, config.hardware_compatibility_level)
-    target.profiling_verbosity = _member(trt.ProfilingVerbosity, config.profiling_verbosity)
-    if config.tiling_optimization_level is not None:
-        tiling = _member(trt.TilingOptimizationLevel, config.tiling_optimization_level)
-        target.tiling_optimization_level = tiling
-    _set_flags(config, trt, target)
-    _set_tactic_sources(config, trt, target)
-    if config.calibrator is not None and hasattr(target, "int8_calibrator"):
-        setattr(target, "int8_calibrator", config.calibrator)  # noqa: B010 - read-only in our types
-
-
-def _member(owner: Any, name: str) -> Any:
-    return getattr(owner, name.upper())
-
-
-def _set_flags(config: BuilderConfig, trt: "FullTensorRT", target: "BuilderConfiguration") -> None:
-    flags = trt.BuilderFlag
-    if not config.tf32:
-        target.clear_flag(flags.TF32)  # the only one that TensorRT sets by itself
-    wanted = [
-        (config.sparse_weights, flags.SPARSE_WEIGHTS),
-        (config.refit, flags.REFIT),
-        (config.strip_plan, flags.STRIP_PLAN),
-        (config.version_compatible, flags.VERSION_COMPATIBLE),
-        (config.exclude_lean_runtime, flags.EXCLUDE_LEAN_RUNTIME),
-        (config.weight_streaming, flags.WEIGHT_STREAMING),
-        (not config.timing_cache, flags.DISABLE_TIMING_CACHE),
-    ]
-    for chosen, flag in wanted:
-        if chosen:
-            target.set_flag(flag)
-    for name in dict.fromkeys((*config.weak, *config.flags)):
-        target.set_flag(getattr(flags, name))
-
-
-def _set_tactic_sources(
-    config: BuilderConfig, trt: "FullTensorRT", target: "BuilderConfiguration"
-) -> None:
-    if config.tactic_sources is None:
-        return
-    mask = 0
-    for name in config.tactic_sources:
-        mask |= 1 << int(getattr(trt.TacticSource, name))
-    if not target.set_tactic_sources(mask):
         raise InvalidInput(
-            f"TensorRT takes tactic_sources={list(config.tactic_sources)} for nothing it can use."
+            'compute_capabilities must be a list of texts like ["8.6", "8.9"], not '
+            f"{capabilities!r}."
         )
+    return tuple(sorted(set(capabilities), key=lambda each: tuple(map(int, each.split(".")))))

@@ -2,15 +2,14 @@
 
 import logging
 import platform
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from trtasync.errors import BuildError
-from trtasync.plans import config as configs
+from trtasync.errors import BackendUnavailable, BuildError
+from trtasync.plans import configuring, rtx
 from trtasync.plans.api import HostMemory
 from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.cache import Entry, PlanCache, key_of
@@ -21,8 +20,10 @@ from trtasync.plans.progress import Watch, make_monitor
 from trtasync.plans.resolve import DEFAULT_MAX_BATCH_SIZE
 from trtasync.plans.sources import FunctionModel, OnnxModel, read_source
 from trtasync.plans.timing import TimingCacheFile, timing_file
+from trtasync.runtimes.cuda import Device, find_device
+from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.plan_files import PlanFile
-from trtasync.system.stopping import go_on
+from trtasync.system.stopping import Stop, go_on
 from trtasync.system.trust import Owner
 
 log: logging.Logger = logging.getLogger("trtasync")
@@ -31,7 +32,7 @@ log: logging.Logger = logging.getLogger("trtasync")
 class Job:
     """Carries out an order."""
 
-    def __init__(self, order: Order, stop: threading.Event):
+    def __init__(self, order: Order, stop: Stop):
         """Build nothing yet: `run` does.
 
         Args:
@@ -54,10 +55,10 @@ class Job:
             BuildError, InvalidInput, BackendUnavailable: see `build_plan`.
         """
         order = self._order
-        phases = Phases(order.device)
+        phases = self._phases()
         require_builder(phases.library)
-        configs.check(order.config, phases.trt)
-        model = read_source(order.source, order.cache_key)
+        configuring.check(order.config, phases.library, phases.device is not None)
+        model = read_source(order.source, order.cache_key, order.cache is not None)
         go_on(self._stop)
         if order.output is not None:
             sources = model.file.paths if isinstance(model, OnnxModel) else ()
@@ -82,6 +83,21 @@ class Job:
         self._check_kept(entry, key, model)
         log.info("%s: plan %s... taken from the cache", model.name, key[:12])
         return self._delivered(order.cache, entry, key, model.axes, cached=True)
+
+    def _phases(self) -> Phases:
+        """With a GPU, unless the plan is for named ones and nobody wants to see it run."""
+        order = self._order
+        if order.config.compute_capabilities is None:
+            try:
+                return Phases(order.device, order.flavour)
+            except BackendUnavailable as error:
+                raise BackendUnavailable(
+                    f"{error} To build without a GPU, name those that the plan is for "
+                    f"(compute_capabilities, {RTX.install})."
+                ) from error
+        if order.check is not None:
+            find_device(order.device)  # before a build whose plan could not be checked
+        return Phases(None)
 
     def _delivered(
         self, cache: PlanCache, entry: Entry, key: str, axes: AxisNames, cached: bool
@@ -127,14 +143,11 @@ class Job:
         )
 
     def _facts(self, phases: Phases, model: OnnxModel | FunctionModel) -> dict[str, Any]:
-        order, device = self._order, phases.device
+        order = self._order
         return {
             "model": model.digest,
             "tensorrt": phases.version,
-            "gpu": device.name,
-            "capability": _capability(phases),
-            "processors": device.processors,
-            "driver": device.driver(),
+            **self._target(phases),
             "platform": f"{platform.system()} {platform.machine()}",
             "profiles": [profile.sorted_text() for profile in order.profiles],
             "max_batch_size": order.max_batch_size or DEFAULT_MAX_BATCH_SIZE,
@@ -143,16 +156,30 @@ class Job:
             **({"batch_axes": dict(order.batch_axes)} if order.batch_axes else {}),
         }
 
+    def _target(self, phases: Phases) -> dict[str, Any]:
+        """What the plan is for, as part of the key."""
+        flavour, device = phases.library.flavour, phases.device
+        named = {"flavour": flavour.name} if flavour.is_rtx else {}  # as keys were before RTX came
+        if device is None:
+            return {**named, "gpu": rtx.written(self._order.config.compute_capabilities)}
+        return {
+            **named,
+            "gpu": device.name,
+            "capability": _capability(device),
+            "processors": device.processors,
+            "driver": device.driver(),
+        }
+
     def _build(self, phases: Phases, model: OnnxModel | FunctionModel) -> tuple[HostMemory, float]:
         """The plan, and the seconds it took."""
         order = self._order
         go_on(self._stop)
         log.log(
             logging.WARNING if order.progress is None else logging.INFO,  # minutes of silence
-            "%s: building a plan with TensorRT %s for %s; this can take minutes",
+            "%s: building a plan with %s for %s; this can take minutes",
             model.name,
-            phases.version,
-            phases.device.name,
+            phases.library.title,
+            self._target(phases)["gpu"],
         )
         began = perf_counter()
         watch = Watch(order.progress, self._stop)
@@ -172,9 +199,10 @@ class Job:
         if timing is not None:
             timing.load_into(target)
         target.progress_monitor = make_monitor(phases.trt, watch)
-        go_on(self._stop)
         try:
-            plan = phases.serialize(builder, network, target)
+            # it says that it was stopped, at the end of a step that can be most of the build
+            with phases.library.journal.quietly(lambda: watch.stopped), self._stop.harmless():
+                plan = phases.serialize(builder, network, target)
         except BuildError:
             self._explain(watch)
             raise
@@ -214,12 +242,12 @@ class Job:
             order.check.demand(model.file.path, kept, order.device, order.batch_axes)
 
     def _timing(self, phases: Phases) -> TimingCacheFile | None:
-        cache = self._order.cache
-        if cache is None or not self._order.config.timing_cache:
+        cache, device = self._order.cache, phases.device
+        unwanted = self._order.config.timing_cache is False or phases.library.flavour.is_rtx
+        if cache is None or device is None or unwanted:
             return None
-        device = phases.device
         return TimingCacheFile(
-            timing_file(cache.timing, phases.version, device.name, _capability(phases))
+            timing_file(cache.timing, phases.version, device.name, _capability(device))
         )
 
     def _explain(self, watch: Watch) -> None:
@@ -237,5 +265,5 @@ def _demand_unchanged(model: OnnxModel | FunctionModel) -> None:
         )
 
 
-def _capability(phases: Phases) -> str:
-    return ".".join(map(str, phases.device.capability))
+def _capability(device: Device) -> str:
+    return ".".join(map(str, device.capability))

@@ -13,7 +13,9 @@ import numpy as np
 
 from trtasync.errors import BackendUnavailable, BuildError, PlanError
 from trtasync.model.tensors import MOST_BYTES, Dim, ModelSpec, TensorSpec
+from trtasync.plans.contents import Content
 from trtasync.plans.external import external_files
+from trtasync.plans.outlines import outline
 
 Stamp = tuple[int, int, int]
 """(inode, bytes, time of the last change) of a file."""
@@ -25,14 +27,14 @@ class OnnxFile:
 
     Attributes:
         path: the file.
-        data: its bytes.
-        model: the `onnx.ModelProto`, external weights not loaded.
+        content: its bytes.
+        model: the `onnx.ModelProto` without the numbers of its weights.
         external: the files that hold its other weights, sorted.
         stamps: what told each of them from another one when the model was read.
     """
 
     path: Path
-    data: bytes
+    content: Content
     model: Any
     external: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
@@ -43,8 +45,10 @@ class OnnxFile:
         return self.path, *self.external
 
     def digest(self) -> str:
-        """SHA-256 of the file and of all its external files, by their names."""
-        total = hashlib.sha256(self.data)
+        """SHA-256 of the file and of all its external files, by their names; where it was read to
+        be hashed."""
+        assert self.content.hashed is not None
+        total = self.content.hashed.copy()
         for path in self.external:
             total.update(str(path.relative_to(self.path.parent)).encode())
             with _opened(path) as file:
@@ -83,8 +87,12 @@ class OnnxFile:
         ]
 
 
-def read_onnx(path: Path) -> OnnxFile:
+def read_onnx(path: Path, hashing: bool = False) -> OnnxFile:
     """Read a model, and find the files beside it that hold its weights.
+
+    Args:
+        path: of the model.
+        hashing: its `digest` will be asked for.
 
     Raises:
         BackendUnavailable: the `onnx` package is not installed.
@@ -99,11 +107,11 @@ def read_onnx(path: Path) -> OnnxFile:
             f"({error})."
         ) from error
     try:
-        data = path.read_bytes()
+        content = Content(path, hashing)
     except OSError as error:
         raise BuildError(f"{path} cannot be read: {error.strerror or error}.") from error
     try:
-        model = onnx.load_model_from_string(data)
+        model = onnx.load_model_from_string(_outline(content))
     except DecodeError as error:
         raise _not_onnx(path, str(error) or "its encoding is broken") from error
     if not model.graph.node and not model.graph.output:
@@ -113,7 +121,15 @@ def read_onnx(path: Path) -> OnnxFile:
     if not all(isinstance(text, str) for text in _texts(model)):
         raise _not_onnx(path, "a name in it is no UTF-8")
     external = external_files(path, _tensors(model), _stored_bytes)
-    return OnnxFile(path, data, model, external, tuple(map(_stamp, external)))
+    return OnnxFile(path, content, model, external, tuple(map(_stamp, external)))
+
+
+def _outline(content: Content) -> bytes:
+    with content.view() as view:
+        try:
+            return outline(view)
+        except ValueError:  # whoever reads all of it says what is wrong
+            return view.tobytes()
 
 
 def _stamp(path: Path) -> Stamp:

@@ -12,6 +12,7 @@ from trtasync.plans.cache import PlanCache
 from trtasync.plans.config import BuilderConfig
 from trtasync.plans.progress import ProgressCallback
 from trtasync.plans.sources import Source
+from trtasync.runtimes.flavours import Flavour
 from trtasync.system.trust import Owner
 
 
@@ -27,6 +28,7 @@ class Order:
     cache: PlanCache | None
     cache_key: str | None
     device: int
+    flavour: Flavour | None
     batch_axes: Mapping[str, int | None]
     check: AccuracyCheck | None
     progress: ProgressCallback | None

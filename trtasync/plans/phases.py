@@ -13,24 +13,24 @@ import numpy as np
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
-from trtasync.plans import config as configs
-from trtasync.plans import resolve
+from trtasync.plans import configuring, resolve
 from trtasync.plans.api import (
     Builder,
     BuilderConfiguration,
     FullTensorRT,
     HostMemory,
     NetworkDefinition,
-    OnnxParser,
     OptimizationProfile,
     Tensor,
 )
 from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.config import BuilderConfig
+from trtasync.plans.networks import fill
 from trtasync.plans.onnx_files import read_onnx
 from trtasync.plans.paths import read_path
 from trtasync.plans.sources import FunctionModel, NetworkFunction, OnnxModel
 from trtasync.runtimes.cuda import Device, find_device
+from trtasync.runtimes.flavours import RTX, Flavour
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine, ExecutionContext, Runtime
 from trtasync.runtimes.tensorrt.engines import deserialize, deserialize_bytes
@@ -39,7 +39,7 @@ from trtasync.runtimes.tensorrt.plans import as_tuple
 
 
 class Phases:
-    """TensorRT on one GPU, step by step. Use it in one thread at a time.
+    """TensorRT on one GPU, or without one, step by step. Use it in one thread at a time.
 
     ```python
     phases = Phases()
@@ -53,24 +53,25 @@ class Phases:
     ```
 
     Attributes:
-        device: the GPU; made current in the thread of every call.
+        device: the GPU; made current in the thread of every call. None for none.
         library: the installed TensorRT.
         trt: its module.
         logger: TensorRT's logger, bridged to Python's "trtasync.tensorrt".
     """
 
-    def __init__(self, device: int = 0):
+    def __init__(self, device: int | None = 0, flavour: Flavour | None = None):
         """Find the GPU, then TensorRT: in the other order its objects can kill the process.
 
         Args:
-            device: the GPU's index.
+            device: the GPU's index; None to build without one, nor CUDA: by TensorRT for RTX.
+            flavour: the TensorRT to use; None for the one that is installed.
 
         Raises:
             BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
             InvalidInput: there is no such device.
         """
-        self.device: Device = find_device(device)
-        self.library: Library = library()
+        self.device: Device | None = None if device is None else find_device(device)
+        self.library: Library = library(RTX if device is None else flavour)
         self.trt: FullTensorRT = cast(FullTensorRT, self.library.trt)
         self.logger: Any = self.library.logger
         self._calibrates = False
@@ -89,7 +90,7 @@ class Phases:
             BuildError: TensorRT made none.
         """
         require_builder(self.library)
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         try:
             return self.trt.Builder(self.logger)
@@ -106,11 +107,13 @@ class Phases:
 
         Args:
             builder: see `builder`.
-            define: called with the empty network.
+            define: called with the empty network, and with TensorRT's module where it has a
+                parameter `trt`.
             strongly_typed: types come from the network alone; False on TensorRT 10 only.
 
         Raises:
-            BuildError: the function failed, or marked no output; with what TensorRT said.
+            BuildError: the function failed, or marked no output, or TensorRT refused a call of
+                it; with what TensorRT said.
         """
         return self.network_of(builder, FunctionModel(define, None), strongly_typed)
 
@@ -129,47 +132,22 @@ class Phases:
                 of the parser, with node, operator and reason.
             BackendUnavailable: the `onnx` package is not installed.
         """
-        model = OnnxModel(read_onnx(read_path("path", path)), "")
+        model = OnnxModel(read_onnx(read_path("path", path)), None)
         return self.network_of(builder, model, strongly_typed)
 
     def network_of(
         self, builder: Builder, model: OnnxModel | FunctionModel, strongly_typed: bool
     ) -> NetworkDefinition:
         """The network of a `model` that was read; see `network`."""
-        self.device.enter()
+        self._enter()
         flag = self.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
         mark = self.library.journal.mark()
         # On 11 it is always so, and the flag is accepted; on 10.12 and later it must be said.
         network = builder.create_network(1 << int(flag) if strongly_typed else 0)
         if network is None:
             self._refuse("no network", mark)
-        self._kept.append(
-            self._parse(network, model)
-            if isinstance(model, OnnxModel)
-            else self._call(network, model)
-        )
-        if not network.num_outputs:
-            raise BuildError(f"{model.name} marks no output; call network.mark_output(tensor).")
+        self._kept.append(fill(self.library, network, model))
         return network
-
-    def _call(self, network: NetworkDefinition, model: FunctionModel) -> object:
-        mark = self.library.journal.mark()
-        try:
-            return model.define(network)
-        except Exception as error:  # a user's code: TensorRT gives None, and it goes on with that
-            raise BuildError(
-                f"the network function {model.name} failed: {type(error).__name__}: {error}. "
-                f"TensorRT said: {self.library.journal.since(mark)}."
-            ) from error
-
-    def _parse(self, network: NetworkDefinition, model: OnnxModel) -> OnnxParser:
-        mark = self.library.journal.mark()
-        parser = self.trt.OnnxParser(network, self.logger)
-        if not parser.parse(model.file.data, str(model.file.path)):
-            problems = [_problem(parser, index) for index in range(parser.num_errors)]
-            reason = "; ".join(problems) or self.library.journal.since(mark)
-            raise BuildError(f"TensorRT {self.version} cannot parse {model.file.path}: {reason}.")
-        return parser
 
     def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
         """`tensorrt.IBuilderConfig`, set to what a `BuilderConfig` says.
@@ -185,15 +163,16 @@ class Phases:
         config = BuilderConfig() if config is None else config
         if not isinstance(config, BuilderConfig):
             raise InvalidInput(f"config must be a trtasync.BuilderConfig, not {config!r}.")
-        configs.check(config, self.trt)
-        configs.check_hardware(config, builder, self.device.capability)
+        configuring.check(config, self.library, self.device is not None)
+        if self.device is not None:
+            configuring.check_hardware(config, builder, self.device.capability)
         self._calibrates = config.calibrator is not None
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         target = builder.create_builder_config()
         if target is None:
             self._refuse("no builder config", mark)
-        configs.apply(config, self.trt, target)
+        configuring.apply(config, self.library, target)
         return target
 
     def add_profiles(
@@ -282,7 +261,7 @@ class Phases:
         Raises:
             BuildError: TensorRT built nothing; with its own words.
         """
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         plan = builder.build_serialized_network(network, config)
         if plan is None:
@@ -295,8 +274,11 @@ class Phases:
         Args:
             engine_host_code_allowed: run the code that version-compatible plans carry; only for
                 plans you trust.
+
+        Raises:
+            BackendUnavailable: these phases have no GPU, or TensorRT made none.
         """
-        self.device.enter()
+        self._gpu().enter()
         return make_runtime(self.library, engine_host_code_allowed)
 
     def engine(self, runtime: Runtime, plan: Any) -> CudaEngine:
@@ -310,8 +292,8 @@ class Phases:
             PlanError: it cannot be read, or was built for another TensorRT or GPU.
         """
         if isinstance(plan, (str, os.PathLike)):
-            return deserialize(self.library, runtime, PlanFile(Path(plan)), self.device)
-        return deserialize_bytes(self.library, runtime, plan, self.device)
+            return deserialize(self.library, runtime, PlanFile(Path(plan)), self._gpu())
+        return deserialize_bytes(self.library, runtime, plan, self._gpu())
 
     def context(self, engine: CudaEngine) -> ExecutionContext:
         """`tensorrt.IExecutionContext` with its own activation memory. For one thread at a time.
@@ -322,7 +304,7 @@ class Phases:
         Raises:
             PlanError: TensorRT made none.
         """
-        self.device.enter()
+        self._enter()
         mark = self.library.journal.mark()
         context = engine.create_execution_context(
             self.trt.ExecutionContextAllocationStrategy.STATIC
@@ -333,10 +315,22 @@ class Phases:
             )
         return context
 
+    def _enter(self) -> None:
+        if self.device is not None:
+            self.device.enter()
+
+    def _gpu(self) -> Device:
+        if self.device is None:
+            raise BackendUnavailable(
+                "Phases(device=None) builds without a GPU and runs nothing: plans run on one, by "
+                "Phases(0)."
+            )
+        return self.device
+
     def _refuse(self, what: str, mark: int, cause: Exception | None = None) -> NoReturn:
+        place = "" if self.device is None else f" on {self.device.name}"
         raise BuildError(
-            f"TensorRT {self.version} made {what} on {self.device.name}: "
-            f"{self.library.journal.since(mark)}."
+            f"{self.library.title} made {what}{place}: {self.library.journal.since(mark)}."
         ) from cause
 
 
@@ -349,7 +343,7 @@ def require_builder(lib: Library) -> None:
     if not hasattr(lib.trt, "Builder") or not hasattr(lib.trt, "OnnxParser"):
         raise BackendUnavailable(
             f"building a plan needs the full TensorRT; {lib.name} {lib.version} only runs plans: "
-            "pip install 'trtasync[cu13]' or 'trtasync[cu12]'."
+            "pip install 'trtasync[cu13]', 'trtasync[cu12]', or on an RTX GPU 'trtasync[rtx]'."
         )
 
 
@@ -384,13 +378,3 @@ def _spec(tensor: Tensor, axes: AxisNames) -> TensorSpec:
 def _values(tensor: Tensor) -> int:
     dims = as_tuple(tensor.shape)
     return dims[0] if dims else 1
-
-
-def _problem(parser: OnnxParser, index: int) -> str:
-    error = parser.get_error(index)
-    place = ""
-    if error.node() >= 0 and error.node_operator():
-        name = f" '{error.node_name()}'" if error.node_name() else ""
-        place = f"node {error.node()}{name} ({error.node_operator()}): "
-    code = getattr(error.code(), "name", error.code())
-    return f"{place}{error.desc().strip().rstrip('.')} [{code}]"

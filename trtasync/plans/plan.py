@@ -1,12 +1,11 @@
 """`build_plan`: from a model to a plan file, awaited."""
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trtasync.errors import InvalidInput
 from trtasync.loops import in_thread
@@ -20,6 +19,8 @@ from trtasync.plans.paths import read_path
 from trtasync.plans.progress import ProgressCallback
 from trtasync.plans.sources import Source, check_source
 from trtasync.rows.verdicts import Array
+from trtasync.runtimes.flavours import TENSORRT, of_backend
+from trtasync.system.stopping import Stop
 
 Profiles = Profile | str | Sequence[Profile | str]
 
@@ -34,10 +35,11 @@ class Plan:
         cached: it was taken from the cache; nothing was built.
         seconds: its build took, now or back then.
         tensorrt: version it was built with.
-        gpu: name of the GPU it was built on.
+        gpu: name of the GPU it was built on, or the compute capabilities it was built for.
         axes: tensor name -> its axes as the model file names them. They are not in the plan itself:
             `open_engine(plan)` knows by them where padding is to be cut off, `open_engine(path)`
             has to be told (`Cut`).
+        flavour: "tensorrt", or "rtx" for TensorRT for RTX.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Plan:
     tensorrt: str
     gpu: str
     axes: AxisNames = field(default_factory=dict, compare=False, repr=False)
+    flavour: str = TENSORRT.name
 
     def __fspath__(self) -> str:
         """The file's path, for `open` and the like."""
@@ -63,6 +66,7 @@ async def build_plan(
     cache: CacheChoice = True,
     cache_key: str | None = None,
     device: int = 0,
+    backend: Literal["tensorrt", "tensorrt-rtx"] = "tensorrt",
     batch_axes: Mapping[str, int | None] | None = None,
     check: float | None = None,
     samples: Mapping[str, Array] | None = None,
@@ -70,13 +74,15 @@ async def build_plan(
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
 
-    It runs in a thread of its own. When the awaiting task is cancelled the build stops at its next
-    step; no file is ever left half-written.
+    It runs in a thread of its own. When the awaiting task is cancelled it is told at once; the
+    build itself stops at its next step, in the background, and writes nothing. No file is ever left
+    half-written.
 
     Args:
         source: path of an `.onnx` file (external weights beside it), or a function
-            `define(network)` that uses TensorRT's own calls. What the function returns is kept
-            until the plan is built: TensorRT does not copy numpy weights.
+            `define(network)` that uses TensorRT's own calls; with a second parameter `trt` it gets
+            TensorRT's module. What the function returns is kept until the plan is built: TensorRT
+            does not copy numpy weights.
         output: where to put the plan. Default: in the cache only.
         profiles: optimization profiles, as `Profile` or in trtexec's text form. Inputs left out,
             and all of them by default, are derived from the model and `max_batch_size`.
@@ -87,7 +93,10 @@ async def build_plan(
             `SharedCache` for what another user keeps.
         cache_key: what identifies the network, for a function or a calibrator that nobody can look
             into: without one these are not cached. Added to a file's own content.
-        device: index of the GPU to build for.
+        device: index of the GPU to build for; unused with `compute_capabilities` in the config.
+        backend: "tensorrt-rtx" insists on TensorRT for RTX, "tensorrt" takes whichever is installed
+            (TensorRT first) or the environment variable TRTASYNC_TENSORRT names. Compute
+            capabilities in the config are a wish for TensorRT for RTX, too.
         batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
             model's own shapes do not tell: what profiles are derived for.
         check: refuse a plan, an older one in the cache too, of which an output differs from ONNX
@@ -106,7 +115,7 @@ async def build_plan(
     """
     from trtasync.plans.job import Job  # brings in TensorRT's side, which `import trtasync` leaves
 
-    stop = threading.Event()
+    stop = Stop()
     order = make_order(
         source,
         output=output,
@@ -116,12 +125,13 @@ async def build_plan(
         cache=cache,
         cache_key=cache_key,
         device=device,
+        backend=backend,
         batch_axes=batch_axes,
         check=check,
         samples=samples,
         progress=progress,
     )
-    built = await in_thread(Job(order, stop).run, interrupt=stop.set)
+    built = await in_thread(Job(order, stop).run, interrupt=stop.call_off)
     return as_plan(built)
 
 
@@ -135,6 +145,7 @@ def make_order(
     cache: Any = True,
     cache_key: Any = None,
     device: Any = 0,
+    backend: Any = "tensorrt",
     batch_axes: Any = None,
     check: Any = None,
     samples: Any = None,
@@ -156,6 +167,8 @@ def make_order(
     _demand("cache_key", cache_key, "a text", text)
     plain = callable(progress) and not iscoroutinefunction(progress)
     _demand("progress", progress, "a function (not a coroutine function)", plain)
+    if backend not in ("tensorrt", "tensorrt-rtx"):
+        raise InvalidInput(f"backend must be 'tensorrt' or 'tensorrt-rtx', not {backend!r}.")
     _demand("batch_axes", batch_axes, "a mapping", isinstance(batch_axes, Mapping))
     kept_in = read_cache(cache)
     known = isinstance(source, (str, os.PathLike)) and (config is None or config.calibrator is None)
@@ -174,6 +187,7 @@ def make_order(
         cache=kept_in,
         cache_key=cache_key,
         device=device,
+        flavour=of_backend(backend),
         batch_axes=batch_axes or {},
         check=None if check is None else _accuracy_check(check, samples, source, config),
         progress=progress,
@@ -211,4 +225,5 @@ def as_plan(built: Built) -> Plan:
         tensorrt=str(facts.get("tensorrt", "")),
         gpu=str(facts.get("gpu", "")),
         axes=built.axes,
+        flavour=str(facts.get("flavour", TENSORRT.name)),
     )

@@ -74,7 +74,7 @@ class Watch:
     def _tell(self, news: BuildProgress) -> None:
         with self._lock:
             self._phases[news.phase] = news
-            if self._callback is None or self.error is not None:
+            if self._callback is None or self.stopped:
                 return
             try:
                 self._callback(news)

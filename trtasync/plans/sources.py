@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from os import PathLike
 from typing import Any, Protocol
 
@@ -12,10 +12,11 @@ from trtasync.plans.axis_names import AxisNames, axis_names
 from trtasync.plans.onnx_files import OnnxFile, read_onnx
 from trtasync.plans.paths import read_path
 
-NetworkFunction = Callable[[Any], object]
-"""define(network): adds inputs and layers with TensorRT's own calls and marks outputs. What it
-returns is kept until the plan is built: TensorRT reads numpy weights only then and does not copy
-them, so return whatever holds yours."""
+NetworkFunction = Callable[..., object]
+"""define(network), or define(network, trt) to get TensorRT's module without importing one: adds
+inputs and layers with TensorRT's own calls and marks outputs. What it returns is kept until the
+plan is built: TensorRT reads numpy weights only then and does not copy them, so return whatever
+holds yours."""
 
 Source = str | PathLike[str] | NetworkFunction
 
@@ -42,7 +43,7 @@ class OnnxModel:
     """An ONNX file; see `Model`."""
 
     file: OnnxFile
-    digest: str
+    digest: str | None
 
     @property
     def name(self) -> str:
@@ -72,6 +73,19 @@ class FunctionModel:
         """Nobody has named them."""
         return {}
 
+    def call(self, network: Any, trt: Any) -> object:
+        """Have it define the network; what it returns is to be kept until the plan is built.
+
+        Args:
+            network: empty.
+            trt: the module that a parameter of this name gets.
+        """
+        try:
+            asks = "trt" in signature(self.define).parameters
+        except (TypeError, ValueError):  # what is written in C need not have one
+            asks = False
+        return self.define(network, trt=trt) if asks else self.define(network)
+
 
 def check_source(source: Any) -> None:
     """Refuse at once what is no source.
@@ -88,19 +102,20 @@ def check_source(source: Any) -> None:
         )
 
 
-def read_source(source: Source, cache_key: str | None) -> OnnxModel | FunctionModel:
+def read_source(source: Source, cache_key: str | None, kept: bool) -> OnnxModel | FunctionModel:
     """Read a model as far as that goes without TensorRT. In a thread: it may be gigabytes.
 
     Args:
         source: path of an ONNX file, or a network function.
         cache_key: what the user says identifies the network; for a file beside its content.
+        kept: there is a cache, for which a digest is needed.
 
     Raises:
         BuildError: the file cannot be read.
     """
     if isinstance(source, (str, PathLike)):
-        file = read_onnx(read_path("the model", source))
-        return OnnxModel(file, _digest(file.digest(), cache_key))
+        file = read_onnx(read_path("the model", source), hashing=kept)
+        return OnnxModel(file, _digest(file.digest(), cache_key) if kept else None)
     return FunctionModel(source, None if cache_key is None else _digest("function", cache_key))
 
 

@@ -74,8 +74,8 @@ class RowPad:
         """
         self._rule = rule
         self._name = None if is_anonymous(name) else name
-        self.axis = axis
-        self.value = rule.value
+        self.axis: int = axis
+        self.value: float = rule.value
 
     def apply(self, spec: TensorSpec, shape: Shape) -> Shape:
         """The padded shape of a row.

@@ -68,7 +68,7 @@ class RequestReader(Generic[QueueT]):
         is: the hot path looks here."""
         self._single: dict[Any, Signature[QueueT]] = {}
         self._named: dict[Any, Signature[QueueT]] = {}
-        self.dtype = spec.inputs[0].dtype
+        self.dtype: np.dtype[Any] = spec.inputs[0].dtype
 
     def read(self, inputs: Any) -> tuple[Signature[QueueT], Staged]:
         """Check one request.

@@ -37,10 +37,10 @@ class Layout:
         values: tuple[Shape, ...] = (),
         shared: tuple[Array, ...] = (),
     ):
-        self.shapes = shapes
-        self.fills = fills
-        self.values = values
-        self.shared = shared
+        self.shapes: tuple[Shape, ...] = shapes
+        self.fills: tuple[tuple[int, float] | None, ...] = fills
+        self.values: tuple[Shape, ...] = values
+        self.shared: tuple[Array, ...] = shared
 
     def __repr__(self) -> str:
         return f"Layout({', '.join(map(str, self.shapes))})"
@@ -88,16 +88,16 @@ class Signature(Generic[QueueT]):
         axes: tuple[int | None, ...] | None,
         content: Sequence[tuple[Shape, np.dtype[Any]]],
     ):
-        self.queue = queue
-        self.layout = layout
-        self.rows = rows
-        self.bare = bare
-        self.single = single
-        self.cuts = cuts
-        self.axes = axes
-        self.content = content
-        self.plain = bare and single and not cuts and axes is None
-        self.lies_as_given = axes is None and not any(layout.fills)
+        self.queue: QueueT = queue
+        self.layout: Layout = layout
+        self.rows: int = rows
+        self.bare: bool = bare
+        self.single: bool = single
+        self.cuts: Mapping[int, OutputCut] = cuts
+        self.axes: tuple[int | None, ...] | None = axes
+        self.content: Sequence[tuple[Shape, np.dtype[Any]]] = content
+        self.plain: bool = bare and single and not cuts and axes is None
+        self.lies_as_given: bool = axes is None and not any(layout.fills)
 
     def blank(self) -> Staged:
         """Memory for the content of one such request."""

@@ -45,7 +45,7 @@ class Slot(Protocol):
         """Copies of rows that are on their way; None where the caller makes them all."""
 
     def bind(self, layout: Layout) -> Views:
-        """Turn the empty slot to a layout and give the views that stage rows into it."""
+        """Turn the empty slot to a `layout` and give the views that stage rows into it."""
 
     def let_go(self) -> bool:
         """The batch has ended and its answers are out: forget arrays of callers. True if it holds

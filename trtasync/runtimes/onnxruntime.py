@@ -31,8 +31,16 @@ log: logging.Logger = logging.getLogger("trtasync")
 DEFAULT_BATCH_SIZE = 8
 """Batching gains little for convolutions on a CPU and lengthens every caller's wait."""
 
-SLOTS_PER_LANE = 2
-"""One running, one forming."""
+LEAST_SLOTS, MOST_SLOTS = 2, 16
+"""Per lane. One running, one forming; a request that finds none waits in line and is staged later,
+at up to twice the cost (64 callers, batches of 8: 16 us of CPU with two slots, 12 with eight)."""
+
+SLOT_MEMORY = 2 << 20
+"""Bytes of rows that a lane's slots may hold beyond the first two. More fall out of the processor's
+cache between being staged and being run: that costs what the line saves."""
+
+UNKNOWN_LENGTH = 64
+"""Stands for a length of a row that the file leaves open."""
 
 MOST_THREADS = 4096
 """Of a run: no machine has more cores, and each takes memory."""
@@ -223,16 +231,33 @@ class OnnxRuntimeBackend(HostMemoryBackend):
             )
 
     def _open_bound(self, capacity: int) -> OpenLane:
-        slots = [_BoundSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
+        slots = [_BoundSlot(self.spec, capacity) for _ in range(slot_count(self.spec, capacity))]
         return OpenLane(_BoundLane(self._runtime, self._session, self.spec), slots)
 
     def _open_fresh(self, capacity: int) -> OpenLane:
-        slots = [HostSlot(self.spec, capacity) for _ in range(SLOTS_PER_LANE)]
+        slots = [HostSlot(self.spec, capacity) for _ in range(slot_count(self.spec, capacity))]
         return OpenLane(_FreshLane(self._runtime, self._session, self.spec), slots)
 
     def close(self) -> None:
         """Drop the session; its memory goes with the last lane."""
         self._session = None
+
+
+def slot_count(spec: ModelSpec, capacity: int) -> int:
+    """Slots of a lane: as many as batches of such rows may wait in the cache.
+
+    Args:
+        spec: the model.
+        capacity: rows of a slot.
+    """
+    if not spec.batched:
+        return LEAST_SLOTS
+    rows = [
+        math.prod(dim if isinstance(dim, int) else UNKNOWN_LENGTH for dim in spec.row_dims(tensor))
+        * tensor.dtype.itemsize
+        for tensor in (*spec.row_inputs, *spec.outputs)
+    ]
+    return max(LEAST_SLOTS, min(MOST_SLOTS, SLOT_MEMORY // (capacity * max(1, sum(rows)))))
 
 
 class SessionTrial:

@@ -6,12 +6,34 @@ from pathlib import Path
 from typing import IO
 
 from trtasync.errors import PlanError
+from trtasync.runtimes.flavours import FLAVOURS, Flavour, of_plan
 from trtasync.system.trust import Owner
 
 SUFFIXES = {".plan", ".engine"}
 
-MAGIC = b"ftrt"
-"""What TensorRT's plans begin with, whatever their file is called."""
+HEADER_BYTES = 28
+"""Of a plan's beginning: a tag, a number of its format, and at the end the version of TensorRT, one
+byte for each of its four numbers (as trtexec's --getPlanVersionOnly reads it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanHeader:
+    """What a plan's first bytes say.
+
+    Attributes:
+        flavour: that built it; None where they tell of none.
+        version: of that flavour, e.g. "1.7.1.116"; "" where the format is another one.
+    """
+
+    flavour: Flavour | None
+    version: str
+
+    @classmethod
+    def of(cls, head: bytes) -> "PlanHeader":
+        """Read from the first `HEADER_BYTES` of a plan."""
+        flavour = of_plan(head)
+        known = flavour is not None and len(head) >= HEADER_BYTES and not any(head[4:8])
+        return cls(flavour, ".".join(map(str, head[24:28])) if known else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +67,11 @@ class PlanFile:
         except OSError as error:
             raise PlanError(f"{self.path} cannot be read: {error.strerror or error}.") from error
 
+    def header(self) -> PlanHeader:
+        """What its first bytes say; see `open`."""
+        with self.open() as file:
+            return PlanHeader.of(file.read(HEADER_BYTES))
+
 
 def is_plan(path: Path) -> bool:
     """It is called a plan, or begins like one."""
@@ -54,6 +81,11 @@ def is_plan(path: Path) -> bool:
         return False  # a pipe would have us wait
     try:
         with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return is_plan_data(file.read(HEADER_BYTES))
     except OSError:
         return False
+
+
+def is_plan_data(data: bytes) -> bool:
+    """These bytes begin like a plan, of either flavour."""
+    return data.startswith(tuple(each.magic for each in FLAVOURS))

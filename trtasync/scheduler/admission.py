@@ -53,7 +53,7 @@ class Admission:
         self._displace = displace
         self._priorities = False
         self._ranks: Ranks | None = None
-        self.rejected = 0
+        self.rejected: int = 0
 
     @property
     def unseen(self) -> int:

@@ -62,18 +62,23 @@ class Batch(Generic[SlotT_co]):
     )
 
     def __init__(self, queue: Queue, slot: SlotT_co):
-        self.queue = queue
-        self.slot = slot
+        self.queue: Queue = queue
+        self.slot: SlotT_co = slot
         self.state: State = FORMING
-        self.plain = True
+        self.plain: bool = True
         self.moves: list[tuple[int, int, int]] = []
-        self.lane = -1
-        self.run_rows = 0
-        self.started = self.began = self.share = self.pressure = 0.0
+        self.lane: int = -1
+        self.run_rows: int = 0
+        self.started: float = 0.0
+        self.began: float = 0.0
+        self.share: float = 0.0
+        self.pressure: float = 0.0
         self.entries: list[Entry] = []
-        self.size = self.gone = 0
-        self.level = LEVELS
-        self.arrival = self.deadline = math.inf
+        self.size: int = 0
+        self.gone: int = 0
+        self.level: int = LEVELS
+        self.arrival: float = math.inf
+        self.deadline: float = math.inf
 
     def clear(self) -> None:
         """Take every row out."""
@@ -186,10 +191,17 @@ class RowAllocator(Generic[SlotT]):
         """Queues with requests that wait for a slot."""
         return list(dict.fromkeys(item[2] for item in self._starved))
 
-    def entries(self) -> list[Entry]:
-        """Whatever forms or waits: in a batch in row order, then in no order."""
+    def entries(self, also: State = QUEUED) -> list[Entry]:
+        """Whatever forms or waits: in a batch in row order, then in no order.
+
+        Args:
+            also: entries of batches in this state are among them.
+        """
         entries = [
-            entry for batch in self.forming for entry in batch.entries if entry.state is QUEUED
+            entry
+            for batch in self.forming
+            for entry in batch.entries
+            if entry.state is QUEUED or entry.state is also
         ]
         for queue in self.waiting():
             entries += queue.waiting.entries()
@@ -250,7 +262,7 @@ class RowAllocator(Generic[SlotT]):
 
     def _open(self, queue: Queue) -> Batch[SlotT] | None:
         free = self.slots.shared
-        slot = free.pop() if free else self.slots.take(batch.slot for batch in self.forming)
+        slot = free.pop() if free else self.slots.take(self.forming)
         if slot is None:
             return None
         queue.forming = batch = Batch(queue, slot)

@@ -74,15 +74,16 @@ class _Estimate:
 class CostCurve:
     """Seconds of a batch by its size, from measured runs."""
 
-    __slots__ = ("_estimates", "_excess")
+    __slots__ = ("_contended_at", "_estimates", "_excess")
 
     def __init__(self) -> None:
         self._estimates: dict[int, _Estimate] = {}
         self._excess = 0.0
+        self._contended_at = -math.inf
 
     def learn(self, rows: int, seconds: float, now: float) -> None:
         """A batch of `rows` rows took `seconds`."""
-        size = 1 << (rows - 1).bit_length()  # `bucket`, written out, here and in `bound`
+        size = 1 << (rows - 1).bit_length()  # `bucket`, written out, here and below
         known = self._estimates.get(size)
         expected = self._expected(size, seconds) if known is None else known.seconds
         excess = seconds - expected if seconds > expected else 0.0
@@ -132,19 +133,19 @@ class CostCurve:
             fresh = now - known.contended_at < TRUST
             before = known.contention if fresh else sample
             known.contention = before + GAIN * (sample - before)
-            known.contended_at = now
+            known.contended_at = self._contended_at = now
 
     def contention(self, rows: int, now: float) -> float:
         """The part of a batch's time in which it takes turns with others on its device, 0 to 1.
 
         A size not measured lately is taken to be like the nearest one that was.
         """
-        size, since = bucket(rows), now - TRUST
+        size, since = 1 << (rows - 1).bit_length(), now - TRUST
         known = self._estimates.get(size)
+        if self._contended_at <= since:  # nearly always, where batches do not meet
+            return UNKNOWN_CONTENTION if known is not None and known.alone else UNTRIED
         if known is None or known.contended_at <= since:
             lately = [key for key, known in self._estimates.items() if known.contended_at > since]
-            if not lately:
-                return UNKNOWN_CONTENTION if known is not None and known.alone else UNTRIED
             known = self._estimates[min(lately, key=lambda key: max(key, size) / min(key, size))]
         return known.contention
 

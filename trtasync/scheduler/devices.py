@@ -32,12 +32,12 @@ class LaneState:
     __slots__ = ("alive", "depth", "device", "index", "retrying", "running")
 
     def __init__(self, index: int, device: int = 0, depth: int = 1):
-        self.index = index
-        self.device = device
-        self.depth = depth
+        self.index: int = index
+        self.device: int = device
+        self.depth: int = depth
         self.running: list[AnyBatch] = []
-        self.alive = True
-        self.retrying = 0
+        self.alive: bool = True
+        self.retrying: int = 0
 
     @property
     def free(self) -> bool:
@@ -70,10 +70,10 @@ class DeviceState:
     __slots__ = ("_at", "_at_work", "_clock", "lanes", "pressure", "running", "shared")
 
     def __init__(self, lanes: Sequence[LaneState]):
-        self.lanes = lanes
-        self.running = 0
-        self.pressure = 0.0
-        self.shared = len(lanes) > 1  # otherwise there is nobody to measure against
+        self.lanes: Sequence[LaneState] = lanes
+        self.running: int = 0
+        self.pressure: float = 0.0
+        self.shared: bool = len(lanes) > 1  # otherwise there is nobody to measure against
         self._at_work = 0
         self._clock = 0.0
         self._at = 0.0
@@ -109,7 +109,8 @@ class DeviceState:
         self.running -= 1
         if not self.shared or not at_head:
             return
-        self._follow(now)
+        self._clock += (now - self._at) / self._at_work
+        self._at = now
         self._at_work -= 1
         self.pressure = self.pressure - batch.pressure if self._at_work else 0.0
         if learn:
@@ -124,13 +125,10 @@ class DeviceState:
 
     def _begin(self, batch: "AnyBatch", now: float) -> None:
         """Nothing is before it on its lane any more."""
-        self._follow(now)
+        if self._at_work:
+            self._clock += (now - self._at) / self._at_work
+        self._at = now
         self._at_work += 1
         batch.began, batch.share = now, self._clock
         batch.pressure = batch.queue.cost.contention(batch.run_rows, now)
         self.pressure += batch.pressure
-
-    def _follow(self, now: float) -> None:
-        if self._at_work:
-            self._clock += (now - self._at) / self._at_work
-        self._at = now

@@ -44,7 +44,7 @@ class Dispatch(Generic[SlotT]):
         self._capacity = options.max_batch_size
         self._lanes = lanes
         self._devices = devices
-        self.wake_at = math.inf
+        self.wake_at: float = math.inf
         self.draining = False
 
     def choose(

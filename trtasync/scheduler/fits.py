@@ -54,8 +54,8 @@ class Fit:
         self._most = most
         self._begins = begins
         self._now = now
-        self.rows = min(most, rows)
-        self.ends = begins + self._seconds(self.rows)
+        self.rows: int = min(most, rows)
+        self.ends: float = begins + self._seconds(self.rows)
 
     def is_late(self, entry: Entry) -> bool:
         """It cannot be done in time, neither in this batch nor in one just for it.

@@ -6,6 +6,8 @@ rows outside of `hold` are listed in `placements` until the engine has staged th
 """
 
 import math
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, cast
 
@@ -91,15 +93,15 @@ class Policy(Generic[SlotT]):
             self._capacity, lanes, self._pool, self._outlook, self._turn_away, self._set_aside
         )
         self._dispatch: Dispatch[SlotT] = Dispatch(options, lanes, self._devices)
-        self.forming = self._rows.forming
-        self.placements = self._rows.placements
+        self.forming: list[Batch[SlotT]] = self._rows.forming
+        self.placements: deque[Entry] = self._rows.placements
         self._held: dict[Request, None] = {}
         self._expired = Expired()
         self._lent: list[SlotT] = []
-        self.queued = 0
-        self.in_flight = 0
-        self.expired = 0
-        self.wake_at = math.inf
+        self.queued: int = 0
+        self.in_flight: int = 0
+        self.expired: int = 0
+        self.wake_at: float = math.inf
 
     # -- what happened ---------------------------------------------------------------------------
 
@@ -408,7 +410,8 @@ class Policy(Generic[SlotT]):
         batch.state = TRANSITIONS[batch.state][LAUNCH]
         batch.lane = lane.index
         batch.started = now
-        batch.run_rows = padded(batch.size, sizes) if sizes else batch.size
+        size = batch.size
+        batch.run_rows = sizes[bisect_left(sizes, size)] if sizes else size
         self.queued -= batch.size
         self.in_flight += batch.size
         device = self._devices[lane.device]
@@ -493,7 +496,8 @@ class Policy(Generic[SlotT]):
 
     def _waiting(self) -> Iterator[Request]:
         """All requests of which nothing has run, each once, older ones of a queue first."""
-        requests = dict.fromkeys(whole(entry) for entry in self._rows.entries())
+        entries = [*self._rows.entries(RESERVED), *self._held]
+        requests = dict.fromkeys(whole(entry) for entry in entries)
         return (request for request in requests if not request.begun)
 
     def _displace(self, request: Request, error: QueueFull, now: float) -> None:

@@ -46,7 +46,7 @@ class WaitingLine:
         self._heap: list[Item] = []
         self._serial = count()
         self._gone = 0
-        self.rows = 0
+        self.rows: int = 0
         """Rows waiting, withdrawn ones not counted."""
 
     def push(self, entry: Entry) -> None:
@@ -155,7 +155,7 @@ class Queue:
     __slots__ = ("cost", "forming", "turn", "waiting")
 
     def __init__(self) -> None:
-        self.cost = CostCurve()
+        self.cost: CostCurve = CostCurve()
         self.forming: Batch[SlotLike] | None = None
-        self.waiting = WaitingLine()
-        self.turn = 0
+        self.waiting: WaitingLine = WaitingLine()
+        self.turn: int = 0

@@ -33,7 +33,7 @@ class ServiceRate:
         self._rows = 0.0
         self._seconds = 0.0
         self._at = -math.inf
-        self.per_second = math.inf
+        self.per_second: float = math.inf
 
     def finished(self, rows: int, arrival: float, queued: int, now: float) -> None:
         """A batch of `rows` rows, the oldest of which came at `arrival`, is done; `queued` wait."""

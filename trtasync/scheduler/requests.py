@@ -104,14 +104,14 @@ class Chunk:
     __slots__ = ("batch", "deadline", "offset", "placed", "row", "rows", "state", "whole")
 
     def __init__(self, whole: Request, offset: int, rows: int):
-        self.whole = whole
-        self.offset = offset
-        self.rows = rows
-        self.deadline = whole.deadline
+        self.whole: Request = whole
+        self.offset: int = offset
+        self.rows: int = rows
+        self.deadline: float = whole.deadline
         self.state: State = QUEUED
         self.batch: Batch[SlotLike] | None = None
-        self.row = 0
-        self.placed = 0
+        self.row: int = 0
+        self.placed: int = 0
 
     @property
     def arrival(self) -> float:

@@ -1,9 +1,12 @@
 """The free slots of all lanes."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from trtasync.scheduler.devices import DeviceState, LaneState
+
+if TYPE_CHECKING:
+    from trtasync.scheduler.devices import AnyBatch
 
 
 class SlotLike(Protocol):
@@ -56,26 +59,32 @@ class SlotPool(Generic[SlotT]):
         else:
             self._owned.setdefault(slot.lane, []).append(slot)
 
-    def take(self, forming: Iterable[SlotLike]) -> SlotT | None:
+    def take(self, forming: Iterable["AnyBatch"]) -> SlotT | None:
         """A slot for a new batch: of the lane that has least to do, on the device that has.
 
         Args:
-            forming: the slots in which batches form.
+            forming: the batches that form.
         """
         if self.shared:
             return self.shared.pop()
-        candidates = [lane for lane in self._lanes if lane.alive and self._owned.get(lane.index)]
-        if not candidates:
-            return None
-        lanes = [self._lanes[slot.lane] for slot in forming if slot.lane is not None]
-        devices = [lane.device for lane in lanes]
-
-        def load(lane: LaneState) -> tuple[int, int, int]:
-            on_device = self._devices[lane.device].running + devices.count(lane.device)
-            return on_device, len(lane.running) + lanes.count(lane), lane.index
-
-        lane = candidates[0] if len(candidates) == 1 else min(candidates, key=load)
-        return self._owned[lane.index].pop()
+        on_lane: dict[int, int] = {}
+        on_device: dict[int, int] = {}
+        for batch in forming:
+            if (index := batch.slot.lane) is not None:
+                device = self._lanes[index].device
+                on_lane[index] = on_lane.get(index, 0) + 1
+                on_device[device] = on_device.get(device, 0) + 1
+        best, least = None, (0, 0)
+        for lane in self._lanes:
+            free = self._owned.get(lane.index)
+            if free and lane.alive:
+                load = (
+                    self._devices[lane.device].running + on_device.get(lane.device, 0),
+                    len(lane.running) + on_lane.get(lane.index, 0),
+                )
+                if best is None or load < least:
+                    best, least = free, load
+        return best.pop() if best else None
 
     def idle_devices(self) -> set[int]:
         """Devices with a free slot on which nothing runs."""

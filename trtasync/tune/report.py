@@ -152,15 +152,7 @@ class Report:
             "tied": [each.config.name for each in verdict.tied],
             "configurations": [_standing(each) for each in verdict.standings],
             "curve": [
-                {
-                    "load": as_json(point.load),
-                    "name": point.load.name,
-                    "requests_per_second": point.requests_per_second,
-                    "p50": point.p50,
-                    "p99": point.p99,
-                    "batch_mean": point.batch_mean,
-                    "measured": point.measured,
-                }
+                {**asdict(point), "load": as_json(point.load), "name": point.load.name}
                 for point in self.curve
             ],
             "results": [

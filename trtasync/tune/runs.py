@@ -12,7 +12,7 @@ from trtasync.tune.search import Search
 from trtasync.tune.settings import Progress, Settings
 from trtasync.tune.state import State, default_path
 from trtasync.tune.subject import Subject, examine
-from trtasync.tune.work import Workplace
+from trtasync.tune.work import Runner
 
 Tell = Callable[[Progress], None]
 
@@ -91,13 +91,13 @@ class Tuning:
         self._reused = 0
         with _state(subject, how) as state:
             self._begun = subject, search, state
-            async with Workplace(subject, how) as place:
+            async with Runner(subject, how) as place:
                 await self._follow(search, state, place)
         report = self.report()
         assert report is not None
         return report
 
-    async def _follow(self, search: Search, state: State, place: Workplace) -> None:
+    async def _follow(self, search: Search, state: State, place: Runner) -> None:
         last = ""
         while (probe := search.ask()) is not None:
             outcome = state.find(probe)

@@ -81,7 +81,7 @@ class Search:
         return self._pending
 
     def tell(self, outcome: Outcome) -> None:
-        """What came of it."""
+        """The `outcome` of what `ask` returned."""
         assert self._pending is not None
         self.results.append(Result(self._pending, outcome))
         self._pending = next_of(self._steps, outcome)

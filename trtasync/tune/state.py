@@ -30,7 +30,7 @@ from trtasync.system.trust import NotTrusted, Owner, read_whole
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MARK = '{"trtasync tune": '
 """How every such file begins."""
@@ -64,7 +64,7 @@ class State:
             given: the user named the file, so that it cannot be written is an error.
         """
         self.path = path
-        self.known = 0
+        self.known: int = 0
         self._facts = json.loads(json.dumps(facts))  # as they come back from a file
         self._fresh = fresh
         self._given = given

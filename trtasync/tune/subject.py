@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import platform
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from trtasync.plans import SharedCache
 from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import is_plan
 from trtasync.system.cores import cores
+from trtasync.system.stopping import Stop
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
 
@@ -111,18 +111,19 @@ async def _examine_file(
 ) -> Subject:
     opened, call, before, digest = path, quoted(str(path)), "", ""
     if not is_plan(path):
-        if backend_for(path, given.backend) == "tensorrt":
-            opened, before = await _build(path, how, given)
+        chosen = backend_for(path, given.backend)
+        if chosen != "onnxruntime":
+            opened, before = await _build(path, chosen, how, given)
             call = "plan"
             options = {name: value for name, value in options.items() if name not in ON_ITS_WAY}
             given = read_options(opened, options)
         else:
             digest = await in_thread(lambda: _onnx_digest(path))
-    stop = threading.Event()
+    stop = Stop()
     look = await _look(
         lambda: load_judged(replace(given, model=opened), stop)[0],
         how,
-        interrupt=stop.set,
+        interrupt=stop.call_off,
         given=given,
     )
     identity = {
@@ -151,7 +152,7 @@ async def _examine_file(
     )
 
 
-async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path, str]:
+async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) -> tuple[Path, str]:
     """One plan for all configurations, and the call that finds it in the cache again."""
     from trtasync.plans import build_plan
 
@@ -169,6 +170,7 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         config=given.builder_config,
         cache=given.cache,
         device=device,
+        backend=backend,
         batch_axes=given.batch_axes,
     )
     asked: dict[str, Any] = {}
@@ -183,6 +185,8 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
         asked["cache"] = given.cache if isinstance(given.cache, SharedCache) else str(given.cache)
     if device:
         asked["device"] = device
+    if backend != "tensorrt":
+        asked["backend"] = backend
     if given.batch_axes:
         asked["batch_axes"] = dict(given.batch_axes)
     words = "".join(f", {name}={quoted(value)}" for name, value in asked.items())
@@ -192,7 +196,7 @@ async def _build(path: Path, how: Settings, given: EngineOptions) -> tuple[Path,
 async def _look(
     make: Callable[[], Backend],
     how: Settings,
-    interrupt: Callable[[], None] | None = None,
+    interrupt: Callable[[], object] | None = None,
     given: EngineOptions | None = None,
 ) -> dict[str, Any]:
     """What a backend says of itself; it is closed again."""
@@ -270,7 +274,7 @@ def _onnx_digest(path: Path) -> str:
         return ""  # opening it says so in better words
     from trtasync.plans.onnx_files import read_onnx
 
-    return read_onnx(path).digest()  # external weights too
+    return read_onnx(path, hashing=True).digest()  # external weights too
 
 
 def _digest(path: Path) -> str:

@@ -30,7 +30,7 @@ LONGER = 5.0
 """Times that a window may be lengthened at most for that."""
 
 
-class Workplace:
+class Runner:
     """Makes measurements; the engine of the last one stays open for the next. An async context
     manager."""
 

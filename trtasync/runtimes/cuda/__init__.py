@@ -5,7 +5,7 @@ thread. No object is made before `find_device` has said that a device and a new 
 """
 
 from trtasync.runtimes.cuda.arrays import DeviceArray, Intake, LentInput, OutputPool
-from trtasync.runtimes.cuda.calls import CaptureFailed
+from trtasync.runtimes.cuda.calls import NOT_READY, CaptureFailed
 from trtasync.runtimes.cuda.device import Device, driver_report, find_device
 from trtasync.runtimes.cuda.graphs import Graph, capture
 from trtasync.runtimes.cuda.memory import ALIGNMENT, DeviceBuffer, PinnedBuffer, aligned, copy_all
@@ -14,6 +14,7 @@ from trtasync.runtimes.cuda.streams import Event, Stream
 
 __all__ = [
     "ALIGNMENT",
+    "NOT_READY",
     "CaptureFailed",
     "Device",
     "DeviceArray",

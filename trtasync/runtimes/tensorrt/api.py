@@ -65,7 +65,8 @@ class CudaEngine(Protocol):
 
     def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int: ...
     def create_execution_context(self, strategy: Any) -> "ExecutionContext | None":
-        """None on failure, with a log line. Releases the GIL."""
+        """None on failure, with a log line. Releases the GIL. Takes a runtime config instead of the
+        strategy, too."""
 
     @only_some
     def create_engine_inspector(self) -> "EngineInspector | None":
@@ -104,6 +105,10 @@ class ExecutionContext(Protocol):
     def set_device_memory(self, memory: int, size: int) -> None: ...
     def set_output_allocator(self, name: str, output_allocator: Any) -> bool:
         """Keeps a new reference on every call: once per context and output."""
+
+    @only_some
+    def is_stream_capturable(self, stream: int) -> bool:
+        """TensorRT for RTX."""
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """False when refused, with a log line. Releases the GIL."""

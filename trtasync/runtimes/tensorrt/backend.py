@@ -25,13 +25,15 @@ from trtasync.runtimes.cuda import (
     Stream,
     find_device,
 )
+from trtasync.runtimes.flavours import Flavour
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.batch_ranges import default_sizes, demand_allowed, written
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.engines import deserialize
+from trtasync.runtimes.tensorrt.kernels import KernelStore, kernels_of
 from trtasync.runtimes.tensorrt.lane import LaneOptions, TensorRTLane
-from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
+from trtasync.runtimes.tensorrt.library import Library, library_of, make_runtime
 from trtasync.runtimes.tensorrt.plans import AxisNames, PlanSpec, read_plan
 from trtasync.runtimes.tensorrt.trial import PlanTrial
 from trtasync.runtimes.tensorrt.trtexec import TrtexecStream
@@ -59,21 +61,25 @@ class TensorRTOptions:
 
     Attributes:
         devices: GPU indices.
+        flavour: the only one whose plan will do; None for whatever the plan is of.
         graphs: capture CUDA graphs at warm-up.
         copy_threads: threads that stage large requests, for all lanes together; None for a default.
         inline_bytes: requests up to this size are staged by the event loop itself; None for a
             default.
         padding: input name -> rule; its sizes are kept warm.
         axes: tensor name -> its axes as the model file names them; a plan has no names.
+        kernels: keeps what TensorRT for RTX compiles; None for nothing.
         stop: set to end the opening at its next step, with `Stopped` and nothing left behind.
     """
 
     devices: Sequence[int] = (0,)
+    flavour: Flavour | None = None
     graphs: bool = True
     copy_threads: int | None = None
     inline_bytes: int | None = None
     padding: Mapping[str, Pad]
     axes: AxisNames = field(default_factory=dict)
+    kernels: KernelStore | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -87,8 +93,8 @@ def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
         Stopped: it was called off.
     """
     devices = [find_device(index) for index in options.devices]
-    file.open().close()  # before TensorRT is loaded for it
-    lib = library()  # only now: without a GPU, making its objects can kill the process
+    # only now: without a GPU, making TensorRT's objects can kill the process
+    lib = library_of(file, options.flavour)
     runtime = make_runtime(lib, file.code_allowed)
     engines: list[CudaEngine] = []
     try:
@@ -100,7 +106,7 @@ def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
     except BaseException:
         engines.clear()  # before the runtime they came from
         raise
-    log.info("%s: TensorRT %s on %s", file.path, lib.version, ", ".join(d.name for d in devices))
+    log.info("%s: %s on %s", file.path, lib.title, ", ".join(d.name for d in devices))
     return TensorRTBackend(lib, runtime, plan, list(zip(devices, engines, strict=True)), options)
 
 
@@ -124,6 +130,9 @@ class TensorRTBackend:
         self._runtime: object | None = runtime  # engines live no longer than it
         self._plan = plan
         self._engines = engines
+        self._kernels = [
+            kernels_of(lib, engine, device, options.kernels) for device, engine in engines
+        ]
         self._options = options
         self._sizes: tuple[int, ...] = ()
         threads = options.copy_threads
@@ -144,7 +153,8 @@ class TensorRTBackend:
     def trial(self) -> PlanTrial:
         """See `Backend.trial`. On the first device."""
         device, engine = self._engines[0]
-        return PlanTrial(self._lib, engine, self._plan, device, self._options.stop)
+        stop, kernels = self._options.stop, self._kernels[0]
+        return PlanTrial(self._lib, engine, self._plan, device, stop, kernels)
 
     @property
     def possible_batch_sizes(self) -> Sequence[int] | None:
@@ -270,7 +280,7 @@ class TensorRTBackend:
         )
         lanes: list[TensorRTLane] = []
         try:
-            for device, engine in self._engines:
+            for (device, engine), kernels in zip(self._engines, self._kernels, strict=True):
                 for _ in range(streams):
                     lane = TensorRTLane(
                         len(lanes),
@@ -280,8 +290,11 @@ class TensorRTBackend:
                         device,
                         lane_options,
                         self._threads,
+                        kernels,
                     )
                     lanes.append(lane)
+                if kernels is not None:
+                    kernels.keep()
         except BaseException:
             with ExitStack() as closing:
                 for lane in lanes:
@@ -343,6 +356,7 @@ class TensorRTBackend:
             closing.callback(self._threads.close)
 
     def _free_engines(self) -> None:
+        self._kernels.clear()
         while self._engines:
             device, engine = self._engines.pop()
             device.enter_to_free()

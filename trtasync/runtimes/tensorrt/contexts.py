@@ -10,6 +10,7 @@ from trtasync.model.profiles import Shape
 from trtasync.requests.signature import Array
 from trtasync.runtimes.cuda import Device, DeviceBuffer, Stream
 from trtasync.runtimes.tensorrt.api import CudaEngine, ExecutionContext
+from trtasync.runtimes.tensorrt.kernels import Kernels
 from trtasync.runtimes.tensorrt.library import Library
 from trtasync.runtimes.tensorrt.outputs import GrowingOutput
 from trtasync.runtimes.tensorrt.plans import PlanProfile, PlanSpec, as_tuple
@@ -35,8 +36,15 @@ class Context:
         profile: PlanProfile,
         device: Device,
         stream: Stream,
+        kernels: Kernels | None = None,
     ):
-        """Raises PlanError when TensorRT refuses."""
+        """Args:
+            lib, engine, plan, profile, device, stream: what it is of, and runs on.
+            kernels: how it gets them, where TensorRT for RTX is to compile them.
+
+        Raises:
+            PlanError: TensorRT refuses.
+        """
         self._lib = lib
         self._plan = plan
         self._device = device
@@ -47,7 +55,7 @@ class Context:
         self._values: dict[str, Array] = {}
         mark = lib.journal.mark()
         strategy = lib.trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        context = engine.create_execution_context(strategy)
+        context = engine.create_execution_context(kernels.config if kernels else strategy)
         if context is None:
             raise PlanError(f"TensorRT made no execution context: {lib.journal.since(mark)}.")
         self._context: ExecutionContext = context
@@ -161,6 +169,13 @@ class Context:
     def max_output_bytes(self, name: str) -> int:
         """For the shapes that are set; 0 when TensorRT knows no bound."""
         return max(0, int(self._context.get_max_output_size(name)))
+
+    def capturable(self, stream: int) -> bool:
+        """A graph of it as it is now would be whole, as far as TensorRT can say."""
+        context = self._context
+        if not hasattr(context, "is_stream_capturable"):
+            return True  # trying is the only way to know
+        return context.is_stream_capturable(stream)
 
     def enqueue(self, stream: int) -> None:
         """Put the network on a stream.

@@ -3,14 +3,23 @@
 import mmap
 from typing import Any
 
-from trtasync.errors import CudaError, PlanError
+from trtasync.errors import BackendUnavailable, CudaError, PlanError
 from trtasync.runtimes.cuda import Device
-from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.flavours import TENSORRT, Flavour, of_plan
+from trtasync.runtimes.plan_files import HEADER_BYTES, PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine, Runtime
-from trtasync.runtimes.tensorrt.library import Library
+from trtasync.runtimes.tensorrt.library import Library, of_other_flavour
 
 OUT_OF_MEMORY = ("out of memory", "outofmemory", "requested amount of gpu memory")
 """What TensorRT's words hold, in small letters, when the device was full."""
+
+
+REFUSED_GPU = "cannot run on this GPU"
+"""What TensorRT for RTX says of a GPU that it does not support, or that the plan is not for."""
+
+SUPPORTED_GPUS = (
+    "compute capability 8.0, 8.6, 8.9, 12.0 and above, and 7.5 if a plan is built for it"
+)
 
 
 class PlanRefused(PlanError):
@@ -24,6 +33,7 @@ def deserialize(lib: Library, runtime: Runtime, plan: PlanFile, device: Device) 
         PlanError: with TensorRT's own words, and with the versions where they can be told.
         CudaError: the device has no room for its weights.
         DeviceLost: the device is gone.
+        BackendUnavailable: this TensorRT runs on no such GPU.
     """
     try:
         with (
@@ -42,14 +52,34 @@ def deserialize_bytes(
     mark = lib.journal.mark()
     device.enter()
     try:
+        found, size = _look_at(plan)
+        if found is not None and found is not lib.flavour:
+            raise PlanError(of_other_flavour(name, found, lib.title))
         engine = runtime.deserialize_cuda_engine(plan)
+    except PlanError:
+        raise
     except Exception as error:  # what the bindings raise is not documented
         raise PlanError(
-            f"TensorRT cannot read {name}: {error}. {lib.journal.since(mark)}"
+            f"{lib.title} cannot read {name}: {error}. {lib.journal.since(mark)}"
         ) from error
     if engine is None:
-        raise _refusal(lib, device, name, memoryview(plan).nbytes, lib.journal.since(mark))
+        raise _refusal(lib, device, name, size, lib.journal.since(mark))
     return engine
+
+
+def _capabilities(lib: Library) -> Any:
+    """What plans can be built for; TensorRT has no such list."""
+    return getattr(lib.trt, "ComputeCapability", None)
+
+
+def _look_at(plan: Any) -> tuple[Flavour | None, int]:
+    """Whose plan a buffer seems to be, and how many bytes it has.
+
+    TensorRT for RTX gives its memory out as floats of one byte each: whoever asks for an element
+    reads beyond it.
+    """
+    with memoryview(plan) as view, view.cast("B") as content:
+        return of_plan(content[:HEADER_BYTES].tobytes()), content.nbytes
 
 
 def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> Exception:
@@ -61,8 +91,14 @@ def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> 
             f"or choose another one (devices=). TensorRT: {words}."
         )
     major, minor = device.capability
+    if REFUSED_GPU in words and not hasattr(_capabilities(lib), f"SM{major}{minor}"):
+        return BackendUnavailable(
+            f"{lib.title} does not run on {device.name} (compute capability {major}.{minor}), by "
+            f"NVIDIA's decision: it runs on {SUPPORTED_GPUS}. For this GPU use TensorRT: "
+            f"{TENSORRT.needs}. Its words: {words}."
+        )
     return PlanRefused(
-        f"TensorRT {lib.version} cannot read {name} on {device.name} (compute capability "
+        f"{lib.title} cannot read {name} on {device.name} (compute capability "
         f"{major}.{minor}): {words}. A plan runs on the TensorRT version and the GPU model it was "
         "built for; build it again here, or build it version and hardware compatible. A version "
         "compatible plan takes engine_host_code_allowed=True, if you trust it."

@@ -14,9 +14,10 @@ from trtasync.memory.staging import Copies, CopyThreads
 from trtasync.model.profiles import Shape
 from trtasync.requests.signature import Layout
 from trtasync.runtimes import Times
-from trtasync.runtimes.cuda import CaptureFailed, Device, Graph, Stream, capture
+from trtasync.runtimes.cuda import NOT_READY, CaptureFailed, Device, Graph, Stream, capture
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.contexts import Context
+from trtasync.runtimes.tensorrt.kernels import Kernels
 from trtasync.runtimes.tensorrt.launches import Launch, WholeGraph
 from trtasync.runtimes.tensorrt.library import Library
 from trtasync.runtimes.tensorrt.memory import LaneMemory
@@ -87,8 +88,12 @@ class TensorRTLane:
         device: Device,
         options: LaneOptions,
         threads: CopyThreads,
+        kernels: Kernels | None = None,
     ):
         """Make everything, run and capture every warm shape once. In a thread: it takes seconds.
+
+        With kernels compiled here every context costs a gigabyte of host memory and more (seen by
+        users of TensorRT for RTX 1.4), so there is one per profile and none per shape.
 
         Raises:
             PlanError: the plan does not run.
@@ -103,6 +108,7 @@ class TensorRTLane:
         self._gpu = device
         self._options = options
         self._threads = threads
+        self._kernels = kernels
         self._stream: Stream | None = None
         self._contexts: dict[int, Context] = {}
         self._memory: LaneMemory | None = None
@@ -122,6 +128,7 @@ class TensorRTLane:
     def _open(self) -> None:
         self._gpu.enter()
         self.stream: Stream = Stream(self._gpu)
+        self._record, self._query = self._gpu.fast.event_record, self._gpu.fast.event_query
         self._stream = self.stream
         batch_sizes = self._options.batch_sizes
         for profile in self._plan.reached(batch_sizes):
@@ -161,6 +168,7 @@ class TensorRTLane:
             self._plan.profiles[profile],
             self._gpu,
             self.stream,
+            self._kernels,
         )
 
     def _bind(self, context: Context) -> None:
@@ -169,13 +177,20 @@ class TensorRTLane:
         context.bind(memory.addresses, memory.room, memory.arena, memory.growing)
 
     def _warm_up(self, layout: Layout, rows: int) -> None:
-        """Give a shape its own context, run it once (the first run allocates), capture it."""
+        """Give a shape its own context, run it once (the first run allocates), capture it.
+
+        A context that has to serve other shapes, too, is only run: a graph knows what the context
+        was when it was captured.
+        """
         numbers = self._plan.numbers(layout, rows)
         profile = self._plan.profile_for(numbers)
         if profile is None:
             return  # `admit` refuses such requests
-        context = self._context(profile.index)
-        self._bind(context)
+        context = self._contexts[profile.index]
+        if self._kernels is None:
+            context = self._context(profile.index)
+            self._bind(context)
+        go_on(self._options.stop)
         try:
             self._preparation.demand_rows(rows, context.shape(numbers))
             context.enqueue(self.stream.handle)
@@ -186,6 +201,13 @@ class TensorRTLane:
         copies_inside = self._copies_inside(layout, context)
         self._warm[key] = _Warm(context, None)
         if not self._options.graphs or self._sizes.dynamic or layout.values:
+            return
+        if self._kernels is not None and not self._plan.is_fixed:
+            return
+        if not context.capturable(self.stream.handle):
+            log.info(
+                "lane %d: TensorRT says that a batch of %d rows is no graph", self._index, rows
+            )
             return
         try:
             # of the network alone: also for slots of other lanes, and rows that lie elsewhere
@@ -234,7 +256,7 @@ class TensorRTLane:
 
     def launch(self, slot: Any, rows: int) -> None:
         """Copy in, run, copy out, record the event: enqueued, not waited for."""
-        filled, slot.filled, slot.stages = slot.filled or rows, 0, 0
+        filled, slot.filled, slot.stages, slot.ended = slot.filled or rows, 0, 0, False
         self._gpu.enter_again()
         if slot.lane != self._index:
             launch = self._foreign.get((slot.views, rows)) or self._find_foreign(slot, rows)
@@ -246,11 +268,14 @@ class TensorRTLane:
         try:
             launch.enqueue(slot, filled)
             slot.padded_from = 0
-            slot.done.record(self.stream.handle)
+            code = self._record(slot.done.handle, self.stream.handle)
+            if code:
+                self._gpu.check(code, "cuEventRecord")
         except DeviceLost:
             self._threads.in_flight.discard(slot)
             raise
         except Exception:
+            slot.holds_more = True  # so that it is made clean before it is used again
             # A part of it may be on the stream, and reads the slot: it must not be used meanwhile.
             self.stream.synchronize()
             self._threads.in_flight.discard(slot)
@@ -310,16 +335,19 @@ class TensorRTLane:
 
     def ready(self, slot: Any) -> bool:
         """Ask the event; keeps the GIL."""
-        try:
-            return bool(slot.done.fired())
-        except Exception:
-            return True  # `wait` raises it
+        code = self._query(slot.done.handle)
+        if code == NOT_READY:
+            return False
+        slot.ended = not code  # otherwise `wait` raises it
+        return True
 
     def wait(self, slot: Any) -> Times | None:
         """Sleep in `cudaEventSynchronize`, unless the event has fired already."""
         try:
+            if slot.ended and not slot.stages:
+                return None
             self._gpu.enter_again()
-            if not slot.done.fired():
+            if not slot.ended and not slot.done.fired():
                 slot.done.synchronize()
             times: Times | None = slot.times()
         finally:

@@ -1,26 +1,27 @@
-"""The installed TensorRT: imported on demand, its log bridged to Python's `logging`."""
+"""The installed TensorRT, of either flavour: imported on demand, its log bridged to `logging`."""
 
 import importlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
 
-from trtasync.errors import BackendUnavailable
+from trtasync.errors import BackendUnavailable, PlanError
+from trtasync.runtimes.flavours import FLAVOURS, RTX, TENSORRT, VARIABLE, Flavour, insisted
+from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import Runtime, TensorRT
 from trtasync.system.logs import show_in_logs
 
 log: logging.Logger = logging.getLogger("trtasync.tensorrt")
 log.addFilter(show_in_logs)
 
-MODULES = ("tensorrt", "tensorrt_lean", "tensorrt_bindings", "tensorrt_lean_bindings")
-"""Tried in this order: the packages, then the bindings alone (beside a TensorRT of the system). The
-lean runtime runs version-compatible plans only."""
-
 LINES_KEPT = 64
+
+ECHO = "catchCudaError"
+"""Of a line that only follows others."""
 
 
 class Journal:
@@ -32,24 +33,31 @@ class Journal:
     def __init__(self) -> None:
         self._lines: deque[tuple[int, int, str]] = deque(maxlen=LINES_KEPT)
         self._count = 0
-        self._quiet: set[int] = set()
+        self._quiet: dict[int, Callable[[], bool]] = {}
 
     @contextmanager
-    def quietly(self) -> Iterator[None]:
+    def quietly(self, when: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Ask TensorRT what it may well refuse: what it says in this thread meanwhile is kept for
-        `since`, and logged as no more than a detail."""
+        `since`, and logged as no more than a detail.
+
+        Args:
+            when: asked at each line; False lets it be logged.
+        """
         thread = threading.get_ident()
-        others = {thread} - self._quiet  # within another one it ends with that
-        self._quiet |= others
+        if thread in self._quiet:  # within another one, with which it ends
+            yield
+            return
+        self._quiet[thread] = when
         try:
             yield
         finally:
-            self._quiet -= others
+            del self._quiet[thread]
 
     @property
     def is_quiet(self) -> bool:
         """The calling thread is within `quietly`."""
-        return threading.get_ident() in self._quiet
+        when = self._quiet.get(threading.get_ident())
+        return when is not None and when()
 
     def add(self, line: str) -> None:
         """Keep a line. Called by any thread."""
@@ -62,26 +70,37 @@ class Journal:
 
     def since(self, mark: int) -> str:
         """What was said since a mark, this thread's lines if it has any; never empty."""
-        lines = [entry for entry in tuple(self._lines) if entry[0] > mark]
-        mine = [line for _, thread, line in lines if thread == threading.get_ident()]
-        found = mine or [line for _, _, line in lines]
-        return " | ".join(dict.fromkeys(found)) or "TensorRT gave no reason"
+        lines = [line for number, _, line in tuple(self._lines) if number > mark]
+        return self.said(mark) or _joined(lines) or "TensorRT gave no reason"
+
+    def said(self, mark: int) -> str:
+        """What was said in this thread since a mark; "" for nothing."""
+        me = threading.get_ident()
+        return _joined([each[2] for each in tuple(self._lines) if each[0] > mark and each[1] == me])
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """Each once. Without a driver a line that says so follows every error of TensorRT for RTX."""
+    telling = [line for line in lines if ECHO not in line]
+    return " | ".join(dict.fromkeys(telling or lines))
 
 
 class Library:
-    """A TensorRT module with its logger. One per process: TensorRT keeps a single logger.
+    """A TensorRT module with its logger. One per flavour: each keeps a single logger.
 
     Attributes:
         trt: the module.
         name: how it was imported.
+        flavour: which TensorRT it is.
         journal: its recent error lines.
         logger: to be given to whatever wants one.
     """
 
-    def __init__(self, trt: TensorRT, name: str):
+    def __init__(self, trt: TensorRT, name: str, flavour: Flavour):
         """For `library`."""
         self.trt = trt
         self.name = name
+        self.flavour = flavour
         self.journal: Journal = Journal()
         self.logger: Any = _make_logger(trt, self.journal)
         if hasattr(trt, "init_libnvinfer_plugins"):  # the lean runtime has none
@@ -91,6 +110,11 @@ class Library:
     def version(self) -> str:
         """E.g. "11.4.0.106"."""
         return self.trt.__version__
+
+    @property
+    def title(self) -> str:
+        """For messages, e.g. "TensorRT 11.4.0.106"."""
+        return f"{self.flavour.title} {self.version}"
 
 
 def _make_logger(trt: TensorRT, journal: Journal) -> Any:
@@ -119,33 +143,74 @@ def _make_logger(trt: TensorRT, journal: Journal) -> Any:
 
 
 @cache
-def _library(name: str, module: Any) -> Library:
-    return Library(cast(TensorRT, module), name)
+def _library(name: str, flavour: Flavour, module: Any) -> Library:
+    return Library(cast(TensorRT, module), name, flavour)
 
 
 _making = threading.Lock()
 """`cache` lets two threads make one each, and TensorRT keeps the logger of one only."""
 
 
-def library() -> Library:
-    """The installed TensorRT. Only after CUDA has answered: without a GPU it can kill the process.
+def library(flavour: Flavour | None = None) -> Library:
+    """The installed TensorRT. Other than for RTX only after CUDA has answered: without a GPU
+    TensorRT can kill the process.
+
+    Args:
+        flavour: the only one that will do; None for what the environment insists on, or else for
+            the first that is installed.
 
     Raises:
-        BackendUnavailable: none of `MODULES` can be imported.
+        BackendUnavailable: none of its modules can be imported.
+        InvalidInput: the environment insists on a flavour that does not exist.
     """
+    wanted = flavour or insisted()
     problems = []
-    for name in MODULES:
-        try:
-            module = importlib.import_module(name)
-        except ImportError as error:
-            problems.append(f"{name}: {error}")
-        else:
-            with _making:
-                return _library(name, module)
-    raise BackendUnavailable(
-        "the TensorRT backend needs TensorRT: pip install 'trtasync[cu13]' (driver R580 or newer) "
-        "or 'trtasync[cu12]' (driver R535 or newer). Its libraries come from NVIDIA's own package "
-        f"index. ({'; '.join(problems)})"
+    for each in FLAVOURS if wanted is None else (wanted,):
+        for name in each.modules:
+            try:
+                module = importlib.import_module(name)
+            except (ImportError, OSError) as error:  # the latter where its libraries do not load
+                problems.append(f"{name}: {error}")
+            else:
+                with _making:
+                    return _library(name, each, module)
+    raise BackendUnavailable(_missing(flavour, wanted, "; ".join(problems)))
+
+
+def _missing(flavour: Flavour | None, wanted: Flavour | None, problems: str) -> str:
+    if wanted is None:
+        return (
+            f"the TensorRT backend needs TensorRT: {TENSORRT.needs}. On an RTX GPU {RTX.title} "
+            f"will do: {RTX.needs}. ({problems})"
+        )
+    why = "is needed" if wanted is flavour else f"is insisted on by {VARIABLE}"
+    return f"{wanted.title} {why} and not installed: {wanted.needs}. ({problems})"
+
+
+def library_of(plan: PlanFile, wanted: Flavour | None = None) -> Library:
+    """The TensorRT that a plan is for, whatever else is installed.
+
+    Args:
+        plan: whose first bytes decide.
+        wanted: the flavour that somebody insists on.
+
+    Raises:
+        PlanError: it cannot be read, or is of the other flavour.
+        BackendUnavailable: that TensorRT is not installed.
+    """
+    found = plan.header().flavour
+    if found is None:
+        return library(wanted)  # which says why it is no plan
+    if wanted is not None and wanted is not found:
+        raise PlanError(of_other_flavour(str(plan.path), found, wanted.title))
+    return library(found)
+
+
+def of_other_flavour(name: str, found: Flavour, reader: str) -> str:
+    """What to say of a plan that `reader` cannot read."""
+    return (
+        f"{name} is a plan of {found.title}, which {reader} cannot read: open it with "
+        f"{found.title} ({found.install}), or build the model again."
     )
 
 
@@ -160,7 +225,7 @@ def make_runtime(lib: Library, engine_host_code_allowed: bool) -> Runtime:
         runtime = lib.trt.Runtime(lib.logger)
     except Exception as error:  # pybind11 raises TypeError where C++ gives null
         raise BackendUnavailable(
-            f"TensorRT {lib.version} made no runtime: {error}. {lib.journal.since(mark)}."
+            f"{lib.title} made no runtime: {error}. {lib.journal.since(mark)}."
         ) from error
     if engine_host_code_allowed:
         runtime.engine_host_code_allowed = True

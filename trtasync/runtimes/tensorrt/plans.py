@@ -118,6 +118,13 @@ class PlanSpec:
         return self.batches[-1][1] if self.batches else None
 
     @property
+    def is_fixed(self) -> bool:
+        """It runs in one shape only (and with one value of every shape tensor)."""
+        return len(self.profiles) == 1 and all(
+            range_.min == range_.max for range_ in self.profiles[0].ranges
+        )
+
+    @property
     def is_plain(self) -> bool:
         """Rows come first in every tensor that has memory on the device, as in slots."""
         tensors = [*(each for each in self.spec.inputs if not each.host), *self.spec.outputs]

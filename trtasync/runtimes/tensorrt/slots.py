@@ -42,6 +42,7 @@ class PinnedSlot(HostSlot):
         copied: fires when its inputs are on the device.
         computed: fires when its network has run.
         stages: how many of them were recorded for this batch: 0 (not measured), 1 or 3.
+        ended: `done` has fired, and was asked.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class PinnedSlot(HostSlot):
         fixed = all(isinstance(dim, int) for dim in dims)
         self._repeats = len(inputs) > 1 or not fixed
         self.stages = 0
+        self.ended: bool = False
+        self.holds_more: bool = False
         try:
             self.done: Event = self._event(blocking=True)
             self.begin: Event = self._event()
@@ -124,6 +127,7 @@ class PinnedSlot(HostSlot):
         self.lent_rows.clear()
         self.device_outputs.clear()
         self._noted = 0
+        self.holds_more = False
         return False
 
     def _view(self, layout: Layout) -> Views:
@@ -158,6 +162,7 @@ class PinnedSlot(HostSlot):
                     write_host(row, count, array)
                     return
                 array = lent
+            self.holds_more = True
             self.lent_rows.append((index, row, count, array))
             self._noted = max(self._noted, row + count)
 
@@ -195,6 +200,7 @@ class PinnedSlot(HostSlot):
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
         """See `Slot.keep_on_device`."""
+        self.holds_more = True
         self._noted = max(self._noted, row + rows)
         self.device_outputs.append((row, rows, [array[offset : offset + rows] for array in arrays]))
 

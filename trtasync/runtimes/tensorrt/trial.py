@@ -15,6 +15,7 @@ from trtasync.requests.signature import Array
 from trtasync.runtimes.cuda import Device, PinnedBuffer, Stream
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.contexts import Context, OutputShape
+from trtasync.runtimes.tensorrt.kernels import Kernels
 from trtasync.runtimes.tensorrt.library import Library
 from trtasync.runtimes.tensorrt.memory import LaneMemory
 from trtasync.runtimes.tensorrt.plans import PlanProfile, PlanSpec
@@ -48,6 +49,7 @@ class PlanTrial:
         plan: PlanSpec,
         device: Device,
         off: threading.Event,
+        kernels: Kernels | None = None,
     ):
         """Create a stream and warm the kernels up.
 
@@ -57,6 +59,7 @@ class PlanTrial:
             plan: as for a lane.
             device: as for a lane.
             off: set when the opening that this belongs to is called off.
+            kernels: as for a lane.
 
         Raises:
             CudaError: not enough memory.
@@ -66,6 +69,7 @@ class PlanTrial:
         self._plan = plan
         self._device = device
         self._off = off
+        self._kernels = kernels
         self._stopped = threading.Event()
         self._contexts: dict[int, Context] = {}
         self._numbers: tuple[Shape, ...] = ()
@@ -133,7 +137,13 @@ class PlanTrial:
         context = self._contexts.get(profile.index)
         if context is None:
             context = self._contexts[profile.index] = Context(
-                self._lib, self._engine, self._plan, profile, self._device, self._stream
+                self._lib,
+                self._engine,
+                self._plan,
+                profile,
+                self._device,
+                self._stream,
+                self._kernels,
             )
         if numbers != self._numbers:
             self._numbers = ()

@@ -1,0 +1,18 @@
+"""What the benchmark of pressing deadlines measures is the deadline's doing."""
+
+import math
+
+import pytest
+
+from benchmarks import haste
+from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_without_pressing_a_batch_that_waits_for_company_is_late(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(haste, "HASTES", (-math.inf, 0.020))
+    late, early = on_loop(loop, lambda: haste.measure("max_queue_delay=0.1", 1, 0.5)).values()
+    assert late[0] < early[0]

@@ -1,0 +1,103 @@
+"""TensorRT for RTX compiles kernels where it runs: when that is, and what is kept of them.
+
+Nobody has run this on a GPU that TensorRT for RTX supports: it is held against the genuine bindings
+and against doubles. Facts are from the bindings' docstrings (1.7).
+"""
+
+import logging
+from typing import Any, Protocol, cast
+
+from trtasync.runtimes.cuda import Device
+from trtasync.runtimes.tensorrt.api import CudaEngine
+from trtasync.runtimes.tensorrt.library import Library
+
+log = logging.getLogger("trtasync")
+
+
+class KernelStore(Protocol):
+    """Keeps compiled kernels beside a plan. Neither method raises: without it all takes longer."""
+
+    def load(self, version: str, device: Device) -> bytes:
+        """What is kept for a version and a kind of GPU; b"" for nothing."""
+
+    def save(self, version: str, device: Device, content: bytes) -> None:
+        """Keep it."""
+
+
+class RuntimeCache(Protocol):
+    """`IRuntimeCache`: compiled kernels, which serve one kind of GPU, version and driver."""
+
+    def deserialize(self, blob: Any) -> bool:
+        """False where it is for something else, or broken; the cache is as it was then."""
+
+    def serialize(self) -> Any: ...
+
+
+class RuntimeConfig(Protocol):
+    """`IRuntimeConfig` of TensorRT for RTX."""
+
+    dynamic_shapes_kernel_specialization_strategy: Any
+    cuda_graph_strategy: Any
+
+    def create_runtime_cache(self) -> RuntimeCache: ...
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool: ...
+    def set_execution_context_allocation_strategy(self, strategy: Any) -> None: ...
+
+
+class Kernels:
+    """Of one engine, for all its contexts.
+
+    Attributes:
+        config: what contexts are made with; it lives as long as they do.
+    """
+
+    def __init__(self, lib: Library, config: RuntimeConfig, device: Device, store: KernelStore):
+        """For `kernels_of`."""
+        self.config = config
+        self._version = lib.version
+        self._device = device
+        self._store = store
+        trt: Any = lib.trt
+        strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        config.set_execution_context_allocation_strategy(strategy)
+        # Lazily, a kernel would be replaced some time after warm-up, and graphs not be valid.
+        eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        config.dynamic_shapes_kernel_specialization_strategy = eager
+        config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED  # graphs are the lane's
+        self._cache = config.create_runtime_cache()
+        self._known = store.load(self._version, device)
+        if self._known and not self._cache.deserialize(self._known):
+            log.info("kernels that were kept are for another GPU, version or driver: made anew")
+            self._known = b""
+        if not config.set_runtime_cache(self._cache):
+            log.warning("TensorRT for RTX takes no cache: kernels are compiled at every opening")
+
+    def keep(self) -> None:
+        """After warm-up: save what was compiled, if anything was."""
+        serialized = self._cache.serialize()
+        content = b"" if serialized is None else bytes(serialized)
+        if content and content != self._known:
+            self._store.save(self._version, self._device, content)
+            self._known = content
+
+
+class NoStore:
+    """Keeps nothing; see `KernelStore`."""
+
+    def load(self, version: str, device: Device) -> bytes:
+        """Nothing."""
+        return b""
+
+    def save(self, version: str, device: Device, content: bytes) -> None:
+        """Nowhere."""
+
+
+def kernels_of(
+    lib: Library, engine: CudaEngine, device: Device, store: KernelStore | None
+) -> Kernels | None:
+    """How an engine's kernels are compiled; None for TensorRT, which has done that at build."""
+    if not lib.flavour.is_rtx:
+        return None
+    device.enter()  # a cache looks at the current one
+    config = cast(Any, engine).create_runtime_config()
+    return Kernels(lib, config, device, store or NoStore())
