@@ -44,7 +44,7 @@ def nothing(rows: int, slots: int) -> AbstractAsyncContextManager[Engine]:
 @asynccontextmanager
 async def example(rows: int, slots: int) -> AsyncIterator[Engine]:
     """Two images in, one number out."""
-    with patch.object(onnxruntime, "SLOTS_PER_LANE", slots):
+    with patch.object(onnxruntime, "slot_count", lambda spec, capacity: slots):
         opened = open_engine(MODEL, max_batch_size=rows)
         async with opened as engine:
             yield engine

@@ -270,7 +270,7 @@ class Engine:
             core.loop.check()
         if self._closers is not None or self._is_closed:
             if not drain:
-                core.pump.fail_waiting(EngineClosed(_ABORTED))
+                core.failing.fail_waiting(EngineClosed(_ABORTED))
             await self._wait_closed(self._closers)
             return
         self._closers = []
@@ -280,7 +280,7 @@ class Engine:
             if drain:
                 await core.closing.wait_idle(DRAINING)
         finally:
-            core.pump.fail_waiting(EngineClosed(_ABORTED))
+            core.failing.fail_waiting(EngineClosed(_ABORTED))
             await self._end(self._closers)
 
     async def _wait_closed(self, closers: list[Future] | None) -> None:
@@ -295,7 +295,7 @@ class Engine:
         cancellation = anyio.get_cancelled_exc_class()
         problem: BaseException | None = None
         with anyio.CancelScope(shield=True):
-            while not core.pump.is_idle():
+            while not core.failing.is_idle():
                 try:
                     await core.closing.wait_idle(ABORTING)
                 except cancellation as error:
@@ -338,7 +338,7 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     For tools such as `trtasync bench --trace`. It must not raise and should be quick. An engine
     that nobody watches asks once a batch whether somebody does.
     """
-    engine._core.pump.watcher = watcher
+    engine._core.completion.watcher = watcher
 
 
 def _queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:

@@ -20,11 +20,12 @@ from benchmarks.simulation.scenarios import SCENARIOS
 from benchmarks.simulation.shapes import in_time
 from benchmarks.simulation.study import Point
 from trtasync.measure.statistics import Spread, rounded, spread
-from trtasync.scheduler import Policy, PolicyOptions, dispatch
-from trtasync.scheduler.batches import RowAllocator
+from trtasync.scheduler import PolicyOptions, dispatch
 from trtasync.scheduler.cost import CostCurve
 from trtasync.scheduler.devices import DeviceState
 from trtasync.scheduler.fits import Fit
+from trtasync.scheduler.spreading import Spreading
+from trtasync.scheduler.trimming import Trimming
 
 Switch = Callable[[], AbstractContextManager[Any]]
 swap = partial(partial, patch.object)
@@ -37,8 +38,8 @@ CHANCE = "nothing, other noise"
 RULES: dict[str, Switch] = {
     WHOLE: nullcontext,
     CHANCE: swap(world, "Random", lambda seed: Random(f"{seed}/again")),
-    "cutting": swap(Policy, "_cut", lambda *_: []),
-    "spreading": swap(RowAllocator, "spread", lambda *_: None),
+    "cutting": swap(Trimming, "cut", lambda *_: []),
+    "spreading": swap(Spreading, "spread", lambda *_: None),
     "sizes that fit deadlines": swap(Fit, "shrink", lambda *_: None),
     "pressing": swap(dispatch, "HASTE", -math.inf),
     "nothing beside the pressed": swap(DeviceState, "pressed", False),

@@ -49,7 +49,7 @@ class Build(Logging):
             outputs = self._outputs()
             self._phases.run(f"Building an engine from {name}", None, 3, self._work)
             if self._phases.stopped:
-                raise _Refused("Error Code 1: the build was stopped by its progress monitor")
+                raise _Refused("Error Code 7: BuildCanceled (Build canceled by user)")
             plan = IHostMemory(serialize(self._head(), self._built(outputs)))
         except _Refused as refused:
             self._refuse(f"IBuilder::buildSerializedNetwork: {refused}")

@@ -12,4 +12,4 @@ async def test_engines_have_the_slots_of_their_cells(case: str) -> None:
     opened, rows, request = slots.CASES[case]
     async with opened(rows, 5) as engine:
         await engine.infer(request)
-        assert len(engine._core.policy._slots) == 5
+        assert len(engine._core.policy.slots.all) == 5

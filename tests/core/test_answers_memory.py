@@ -88,5 +88,5 @@ async def test_a_slot_keeps_no_outputs_of_the_runtime() -> None:
     async with opened(backend) as engine:
         await engine.infer(rows([1, 2]))
         gc.collect()
-        slots = engine._core.policy._slots
+        slots = engine._core.policy.slots.all
         assert [slot.outputs for slot in slots] == [[] for _ in slots]

@@ -115,7 +115,7 @@ def only(told: list[Any], kind: str) -> list[Any]:
 
 def test_a_monitor_stops_the_build(kit: Kit) -> None:
     told = monitor(kit, lambda name, number: not (name.startswith("Timing") and number == 1))
-    kit.define().profile().refused("stopped by its progress monitor")
+    kit.define().profile().refused("Error Code 7: BuildCanceled")
     assert len(only(told, "finish")) == len(only(told, "start"))
     assert told[-1][0] == "finish"
     assert kit.gpu.builds.failed == 1

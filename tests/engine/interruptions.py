@@ -51,8 +51,9 @@ class Interruption:
         return self._line
 
     def _is_below(self, frame: FrameType | None) -> bool:
-        # Python itself swallows what comes in a finalizer
-        while frame is not None and frame.f_code.co_name != "__del__":
+        # Python itself swallows what comes in a finalizer; an answer that could not be given back
+        # is given back by its own, with a warning
+        while frame is not None and frame.f_code.co_name not in ("__del__", "release"):
             if frame.f_code is self._root:
                 return True
             frame = frame.f_back

@@ -145,7 +145,7 @@ async def play(script: list[Step], streams: int, owned: bool, asynchronous: bool
         await until(lambda: engine.statistics().in_flight == 0)
         game.check()
         policy = engine._core.policy  # a slot lost for good shows nowhere else
-        assert sum(map(policy.is_free, policy._slots)) == 2 * streams
+        assert sum(slot in policy.slots for slot in policy.slots.all) == 2 * streams
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])

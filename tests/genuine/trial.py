@@ -80,6 +80,11 @@ class Trial:
         """Something that is no method or property of a recorded object."""
         return self.record.attempt(what, act)
 
+    def look(self, it: Any, *names: str) -> None:
+        """At properties of a recorded object: that is noted."""
+        for name in names:
+            getattr(it, name)
+
     # -- networks ----------------------------------------------------------------------------------
 
     def input(self, name: str = "x", shape: tuple[int, ...] = (-1, 4), dtype: str = "FLOAT") -> Any:
@@ -129,9 +134,7 @@ class Trial:
         for kind, count in (("input", network.num_inputs), ("output", network.num_outputs)):
             for index in range(count):
                 tensor = getattr(network, f"get_{kind}")(index)
-                tensor.name  # noqa: B018 - to look is to note
-                tensor.dtype  # noqa: B018
-                tensor.shape  # noqa: B018
+                self.look(tensor, "name", "dtype", "shape")
 
     # -- ONNX --------------------------------------------------------------------------------------
 

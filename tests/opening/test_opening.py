@@ -213,7 +213,7 @@ async def test_a_closed_engine_holds_neither_model_nor_slots() -> None:
         for width in (40, 400):
             await engine.infer(np.zeros((3, 1, 8, width), np.float32))
         session = weakref.ref(vars(engine._backend)["_session"])
-        slots = [weakref.ref(slot) for slot in engine._core.policy._slots]
+        slots = [weakref.ref(slot) for slot in engine._core.policy.slots.all]
         assert len(slots) == 4
     gc.collect()
     assert session() is None
@@ -226,7 +226,7 @@ async def test_an_answer_held_longer_than_the_engine_gives_its_slot_back_to_nobo
     pair = np.zeros((2, 6, 64), np.float32)
     async with open_engine(MODELS / "digits_pair.onnx", backend="onnxruntime") as engine:
         lent = await engine.infer({"left": pair[0], "right": pair[1]}, copy=False)
-        slots = [weakref.ref(slot) for slot in engine._core.policy._slots]
+        slots = [weakref.ref(slot) for slot in engine._core.policy.slots.all]
     gc.collect()
     assert sum(slot() is not None for slot in slots) == 1
     lent.release()

@@ -17,7 +17,7 @@ import trtasync
 from support.doubles import cuda_runtime
 from support.helpers import opened, row, rows, same
 from tests.tensorrt.support import engine_on
-from trtasync.core.failures import own_error
+from trtasync.core.exceptions import own_error
 from trtasync.errors import (
     CudaError,
     DeviceLost,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -284,3 +285,14 @@ def words(text: str, *wanted: str) -> None:
 def facts_changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
     """Names of the facts in which two entries of a cache differ."""
     return {name for name in {*one, *other} if one.get(name) != other.get(name)}
+
+
+def mountable(folder: Path) -> bool:
+    """This user may mount a disk there, in a namespace of its own."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    try:
+        return not subprocess.run(
+            ["unshare", "-rm", *mount], capture_output=True, timeout=20, check=False
+        ).returncode
+    except OSError:
+        return False

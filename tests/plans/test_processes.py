@@ -13,7 +13,16 @@ from support.doubles.child import ROOT
 from tests.genuine import library, process
 from tests.genuine.machines import GENUINE
 from tests.plans.children import SIZE
-from tests.plans.support import ELEVEN, VERSIONS, contents, matrix, unfinished, words, write_matmul
+from tests.plans.support import (
+    ELEVEN,
+    VERSIONS,
+    contents,
+    matrix,
+    mountable,
+    unfinished,
+    words,
+    write_matmul,
+)
 
 CHILDREN = "tests.plans.children"
 
@@ -117,13 +126,3 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path, build
         words(text, "cannot be written", "No space left on device", "Free some space")
     assert len(told["errors"]) == 2
     assert not [name for name in told["left"] if not name.endswith(".timing")]
-
-
-def mountable(folder: Path) -> bool:
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
-    try:
-        return not subprocess.run(
-            ["unshare", "-rm", *mount], capture_output=True, timeout=20, check=False
-        ).returncode
-    except OSError:
-        return False

@@ -1,8 +1,10 @@
 """What a cold review found: things that would surprise whoever serves real traffic."""
 
 import os
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -408,11 +410,11 @@ def test_suggested_profiles_can_be_read(tmp_path: Path) -> None:
 # -- one library ----------------------------------------------------------------------------------
 
 
-def test_threads_that_come_at_once_get_one_library() -> None:
-    from trtasync.runtimes.tensorrt import library as module
-
-    with doubles.install(version=ELEVEN):
-        module._library.cache_clear()
+def test_threads_that_come_at_once_get_one_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    with doubles.install(version=ELEVEN) as gpu:
+        unknown = ModuleType("tensorrt")  # to forget a known one would give it a second logger
+        vars(unknown).update(vars(gpu.trt))
+        monkeypatch.setitem(sys.modules, "tensorrt", unknown)
         gate = threading.Barrier(4)
         found: list[Any] = []
 

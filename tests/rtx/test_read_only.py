@@ -8,8 +8,7 @@ import pytest
 
 from support.doubles.child import ROOT
 from tests.genuine import process
-from tests.plans.support import matrix, words, write_matmul
-from tests.plans.test_processes import mountable
+from tests.plans.support import matrix, mountable, words, write_matmul
 from trtasync.runtimes.tensorrt.library import Library
 
 

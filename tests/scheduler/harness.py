@@ -193,7 +193,7 @@ class Desk:
             elif entry.state is QUEUED:
                 self._compute(entry)
         seconds = None if failed else self.now - batch.started
-        lent = lent and self.policy.can_lend(slot_of(batch))
+        lent = lent and self.policy.slots.can_lend(slot_of(batch))
         if lent:
             self.lent.append(slot_of(batch))
         self.policy.finished(cast(Batch[Slot], batch), self.now, seconds, lent)

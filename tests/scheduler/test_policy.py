@@ -1125,7 +1125,7 @@ def test_a_slot_of_a_lane_that_dies_while_it_runs_on_another_is_answered_once_mo
     assert (third.slot.lane, third.lane) == (0, 1)
     assert desk.lane_died(0)
     desk.finish(third, 2 * MS)
-    assert slot_of(third) not in desk.policy._pool
+    assert slot_of(third) not in desk.policy.slots
     later = desk.submit(queue)
     desk.run()
     assert desk.answered == [*requests[1:], later]

@@ -15,6 +15,7 @@ from rich.console import Console
 from trtasync.cli.arguments import (
     CACHE,
     AsJson,
+    BackendName,
     BatchAxes,
     CacheFolder,
     CacheOwner,
@@ -149,10 +150,7 @@ def build(
             rich_help_panel=PLAN,
         ),
     ] = None,
-    backend: Annotated[
-        Literal["tensorrt", "tensorrt-rtx"],
-        typer.Option(help="tensorrt-rtx insists on TensorRT for RTX.", rich_help_panel=PLAN),
-    ] = "tensorrt",
+    backend: BackendName = "auto",
     batch_axis: BatchAxes = None,
     check: Annotated[
         float | None,
@@ -209,7 +207,7 @@ def build(
             "cache": read_cache(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
-            "backend": backend,
+            "backend": "tensorrt" if backend == "auto" else backend,
             "batch_axes": read_batch_axes(batch_axis) or None,
             "check": check,
             "samples": None if samples is None else read_samples(samples),

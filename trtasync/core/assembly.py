@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from trtasync.core.closing import Closing
-from trtasync.core.completion import Completion
+from trtasync.core.completion import Completion, not_to_run
+from trtasync.core.failing import Failing
 from trtasync.core.lanes import LaneThread, Worker
 from trtasync.core.metrics import LaneStatistics, Statistics
 from trtasync.core.pump import Pump
-from trtasync.core.reservations import Intake, not_to_run
+from trtasync.core.reservations import Intake
 from trtasync.core.watchdog import Watchdog, WatchedLane
 from trtasync.loops import EventLoop, current_loop
 from trtasync.runtimes import Backend, OpenLane, Slot
@@ -23,6 +24,8 @@ class Core:
         policy: decides.
         intake: lets requests in.
         pump: launches and completes batches.
+        completion: answers requests, and counts.
+        failing: fails those for whom nothing can be done.
         closing: ends all of it.
     """
 
@@ -53,18 +56,18 @@ class Core:
             states,
             slots,
             not_to_run,
-            lambda request, error: self._completion.displace(request, error),
+            lambda request, error: self.completion.displace(request, error),
             lambda entry: self.intake.keep_content(entry),
         )
-        self._completion = Completion(
+        self.completion: Completion = Completion(
             [spec.name for spec in backend.spec.outputs],
             backend.lends_outputs,
             self.loop.done_error,
             lambda request: self.policy.withdraw(request, self.loop.now()),
-            self.policy.can_lend,
+            self.policy.slots.can_lend,
             lambda slot: self.pump.returned(slot),
         )
-        meter, fail = self._completion.meter, self._completion.fail
+        meter, fail = self.completion.meter, self.completion.fail
         self.intake: Intake = Intake(self.policy, self.loop, meter, fail)
         self._workers = [
             Worker(
@@ -75,18 +78,22 @@ class Core:
             for at, (each, state) in enumerate(zip(lanes, states, strict=True))
         ]
         watchdog = None if run_timeout is None else self._watch(name, run_timeout)
+        self.failing: Failing = Failing(
+            name, self.policy, self.loop, self._workers, self.intake, self.completion
+        )
         self.pump: Pump = Pump(
             name,
             self.policy,
             self.loop,
             self._workers,
             self.intake,
-            self._completion,
+            self.completion,
+            self.failing,
             loop_budget,
         )
         self.loop.callback = self.pump.pump
         self.closing: Closing = Closing(
-            name, self.loop, self.pump, self._workers, watchdog, backend.close
+            name, self.loop, self.pump, self.failing, self._workers, watchdog, backend.close
         )
 
     def _thread_died(self, index: int, error: BaseException) -> None:
@@ -112,7 +119,7 @@ class Core:
             )
             for worker in self._workers
         )
-        return self._completion.meter.snapshot(
+        return self.completion.meter.snapshot(
             queued=policy.queued,
             in_flight=policy.in_flight,
             waiting=policy.unanswered(),

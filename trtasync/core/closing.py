@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import anyio
 
+from trtasync.core.failing import Failing
 from trtasync.core.lanes import Worker
 from trtasync.core.pump import Pump
 from trtasync.core.watchdog import STOPPING, Stoppable, Watchdog
@@ -25,6 +26,7 @@ class Closing:
         name: str,
         loop: EventLoop,
         pump: Pump,
+        failing: Failing,
         workers: Sequence[Worker],
         watchdog: Watchdog | None,
         close_backend: Callable[[], None],
@@ -35,6 +37,7 @@ class Closing:
             name: of the engine.
             loop: is woken.
             pump: goes on until all is idle.
+            failing: knows when that is.
             workers: the lanes, by index.
             watchdog: watches them.
             close_backend: frees the model.
@@ -42,6 +45,7 @@ class Closing:
         self._name = name
         self._loop = loop
         self._pump = pump
+        self._failing = failing
         self._workers = workers
         self._watchdog = watchdog
         self._close_backend = close_backend
@@ -54,8 +58,8 @@ class Closing:
                 what runs is stopped then, and its lane given up if that is of no use.
         """
         stopping = False
-        while not self._pump.is_idle():
-            running = self._pump.running()
+        while not self._failing.is_idle():
+            running = self._failing.running()
             times = [batch.queue.cost.seconds(batch.run_rows) for batch in running]
             seconds = STOPPING if stopping else max(patience, 10 * max(times, default=0.0))
             with anyio.move_on_after(seconds) as scope:
@@ -64,7 +68,7 @@ class Closing:
                 await self._pump.idle
             if not scope.cancelled_caught or not running:
                 continue
-            still = {batch.lane for batch in self._pump.running() if batch in running}
+            still = {batch.lane for batch in self._failing.running() if batch in running}
             for index in still:
                 self._give_up(index, stopping)
             stopping = bool(still) and not stopping

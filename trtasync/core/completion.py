@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from trtasync.core.failures import own_error, unanswered
-from trtasync.core.metrics import BatchRecord, Meter
+from trtasync.core.exceptions import own_error, unanswered
+from trtasync.core.metrics import FOLD, BatchRecord, Meter
 from trtasync.core.reservations import Reservation, reservation_of
 from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
-from trtasync.requests.answers import LentAnswer, as_it_is, borrow, shape_answer, take
+from trtasync.requests.answers import LentAnswer, as_it_is, borrow, join, shape_answer, take
 from trtasync.requests.signature import Array
 from trtasync.runtimes import Slot, Times
 from trtasync.scheduler import Batch, Chunk, Request
@@ -28,6 +28,7 @@ class Completion:
 
     Attributes:
         meter: what was counted.
+        watcher: is told of every batch that went well; None, or nobody is.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Completion:
             returned: takes a slot of which the last lent answer came back. From any thread.
         """
         self.meter: Meter = Meter()
+        self.watcher: Callable[[BatchRecord], None] | None = None
         self._names = names
         self._one_output = len(names) == 1
         self._lent = lent
@@ -109,6 +111,27 @@ class Completion:
             each.lent = LentAnswer(answer, give_back)
             self._tell(each, each.lent)
 
+    def count(
+        self, batch: Batch[Slot], times: Times | None, ended: float, delivered: float
+    ) -> None:
+        """Note a batch that went well.
+
+        Args:
+            batch: which.
+            times: how long its stages took; None when that was not measured.
+            ended: when its end was seen.
+            delivered: when its answers were handed out.
+        """
+        entries, noted = batch.entries, self.meter.batches
+        first = entries[0].arrival
+        arrivals = (first,) if entries[-1].arrival == first else tuple([e.arrival for e in entries])
+        size, run_rows, count = batch.size, batch.run_rows, len(entries)
+        noted.append((size, run_rows, count, arrivals, batch.started, ended, delivered, times))
+        if len(noted) >= FOLD:
+            self.meter.count()
+        if self.watcher is not None:
+            self.watcher(record_of(batch, times, ended, delivered))
+
     def answer_pieces(self, batch: Batch[Slot], pieces: Sequence[list[Array] | Exception]) -> None:
         """Answer or fail everybody in a batch that was run again in halves."""
         for entry, piece in zip(batch.entries, pieces, strict=True):
@@ -123,7 +146,7 @@ class Completion:
     def _answer_entry(self, entry: Entry, outputs: list[Array]) -> None:
         reservation = reservation_of(entry)
         if isinstance(entry, Chunk):
-            whole = reservation.collect(entry.offset, outputs)
+            whole = _collect(reservation, entry.offset, outputs)
             if whole is None:
                 return
             outputs = whole
@@ -182,6 +205,23 @@ class Completion:
         reservation.reply.set_exception(error)
         self._withdraw(reservation)
         reservation.chunks = None
+
+
+def not_to_run(batch: Batch[Slot]) -> list[Entry]:
+    """Entries of a batch that nobody waits for, or whose content is not complete."""
+    if batch.plain:  # no chunks
+        return [each for each in cast(list[Reservation], batch.entries) if each.reply.done()]
+    return [entry for entry in batch.entries if reservation_of(entry).reply.done()]
+
+
+def _collect(reservation: Reservation, offset: int, outputs: list[Array]) -> list[Array] | None:
+    """Keep the outputs of a chunk; all of them, joined, once the last one is here."""
+    if reservation.pieces is None:
+        reservation.pieces = {}
+    reservation.pieces[offset] = outputs
+    if sum(len(piece[0]) for piece in reservation.pieces.values()) < reservation.rows:
+        return None
+    return join([piece for _, piece in sorted(reservation.pieces.items())])
 
 
 def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:

@@ -5,18 +5,17 @@ scheduler what to do and does it. There is no other way from a decision to an ac
 """
 
 import logging
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import cast
 
-from trtasync.core.completion import Completion, record_of
-from trtasync.core.failures import not_run, unanswered
+from trtasync.core.completion import Completion
+from trtasync.core.exceptions import not_run, unanswered
+from trtasync.core.failing import Failing
 from trtasync.core.lanes import Outcome, Worker, check_outputs, finish, run, run_in_halves
-from trtasync.core.metrics import FOLD, BatchRecord
-from trtasync.core.reservations import Intake, Reservation
-from trtasync.errors import DeviceLost, RunTooLong, TrtasyncError, UnevenRows
+from trtasync.core.reservations import Intake
+from trtasync.core.shrinking import Shrinking
+from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
 from trtasync.loops import EventLoop, Future
 from trtasync.runtimes import Lane, Slot, Times
 from trtasync.scheduler import Batch, Policy
@@ -36,18 +35,13 @@ most of it refused (2 cores, runs of 30 us, batches of 8)."""
 SPIN = 100e-6
 """Seconds for which the loop stays with batches that are predicted to end by then."""
 
-UNUSED = 1.0
-"""Seconds after the last large batch from which slots do not keep the memory of such."""
-
 
 class Pump:
     """Drives the lanes of one engine. Lives on the event loop's thread.
 
     Attributes:
-        watcher: is told of every batch that went well; None, or nobody is.
         flushes: called at the end of every turn in which something may have been answered.
         idle: set when nothing waits and nothing runs; who closes the engine waits for it.
-        broken: a bug ended the engine.
     """
 
     def __init__(
@@ -58,6 +52,7 @@ class Pump:
         workers: Sequence[Worker],
         intake: Intake,
         completion: Completion,
+        failing: Failing,
         loop_budget: float,
     ):
         """Wait for the first request.
@@ -69,6 +64,7 @@ class Pump:
             workers: the lanes, by index.
             intake: lets requests in.
             completion: answers them.
+            failing: fails what a lane or a bug takes along.
             loop_budget: seconds a run may take on the event loop.
         """
         self._name = name
@@ -79,6 +75,7 @@ class Pump:
         self._workers = workers
         self._intake = intake
         self._completion = completion
+        self._failing = failing
         self._meter = completion.meter
         self._loop_budget = loop_budget
         # Runs that are shorter still may follow one another without a turn of the loop between.
@@ -91,12 +88,10 @@ class Pump:
         self._returned: deque[Slot] = deque()
         self._polled: list[Batch[Slot]] = []
         self._staging: list[Batch[Slot]] = []
-        self._grown: set[Slot] = set()
-        self._grown_at = 0.0
+        self._shrinking = Shrinking(policy.slots)
         self._warned = self._released = False
         self.broken: bool = False
         self.idle: Future | None = None
-        self.watcher: Callable[[BatchRecord], None] | None = None
         self.flushes: tuple[Callable[[], None], ...] = ()
 
     def pump(self) -> None:
@@ -118,29 +113,21 @@ class Pump:
             if self._polled:
                 self._loop.wake()
             wake_at = policy.wake_at
-            if self._grown:
-                wake_at = min(wake_at, self._shrink(begin))
+            if self._shrinking.large:
+                wake_at = min(wake_at, self._shrinking.shrink(begin))
             if wake_at != self._loop.due:
                 self._loop.wake_at(wake_at)
             for flush in self.flushes:
                 flush()
             self._left = self._now()
-            if self.idle is not None and not self.idle.done() and self.is_idle():
+            if self.idle is not None and not self.idle.done() and self._failing.is_idle():
                 self.idle.set_result(None)
         except BaseException as error:
-            self._break(error)
+            self._failing.break_down(error)
+            if self.idle is not None and not self.idle.done():
+                self.idle.set_result(None)
             if not isinstance(error, Exception):
                 raise
-
-    def _shrink(self, now: float) -> float:
-        """Large slots that nobody used for a while give their memory back; when to look again."""
-        due = self._grown_at + UNUSED
-        if now < due:
-            return due
-        for slot in [slot for slot in self._grown if self._policy.is_free(slot)]:
-            slot.shrink()
-            self._grown.discard(slot)
-        return now + UNUSED if self._grown else math.inf
 
     def _launch_all(self, begin: float) -> None:
         """Launch what should go."""
@@ -344,41 +331,18 @@ class Pump:
         try:
             lent = self._completion.answer(batch)
             delivered = self._now()
-            self._count(batch, times, ended, delivered)
+            self._completion.count(batch, times, ended, delivered)
         except Exception as error:  # a batch's own: there is no memory for its answers
             self._unanswered(batch, error)
             delivered = self._now()
         self._let_go(batch, delivered, seconds, lent > 0)
-
-    def _count(
-        self, batch: Batch[Slot], times: Times | None, ended: float, delivered: float
-    ) -> None:
-        entries, meter = batch.entries, self._meter
-        first = entries[0].arrival
-        arrivals = (first,) if entries[-1].arrival == first else tuple([e.arrival for e in entries])
-        meter.batches.append(
-            (
-                batch.size,
-                batch.run_rows,
-                len(entries),
-                arrivals,
-                batch.started,
-                ended,
-                delivered,
-                times,
-            )
-        )
-        if len(meter.batches) >= FOLD:
-            meter.count()
-        if self.watcher is not None:
-            self.watcher(record_of(batch, times, ended, delivered))
 
     def _completed_in_pieces(self, batch: Batch[Slot], outcome: Outcome) -> None:
         """A batch was run again in halves: what could be answered is."""
         ended = self._now()
         try:
             self._completion.answer_pieces(batch, outcome.pieces)
-            self._count(batch, None, ended, self._now())
+            self._completion.count(batch, None, ended, self._now())
         except Exception as error:
             self._unanswered(batch, error)
         self._let_go(batch, self._now(), None)
@@ -430,72 +394,23 @@ class Pump:
         self._workers[batch.lane].batches += 1
         slot = batch.slot
         if slot.holds_more and slot.let_go():
-            self._grown.add(slot)
-            self._grown_at = now
+            self._shrinking.note(slot, now)
         self._policy.finished(batch, now, seconds, lent)
         batch.entries = []  # they point back at the batch: a cycle would wait for the collector
         if self._policy.placements:
             self._intake.stage_placements()
 
-    # -- the end of a lane, of the engine --------------------------------------------------------
-
     def lane_died(self, index: int, cause: BaseException | None) -> None:
-        """Fail what was running on a lane and go on with the others, if there are any."""
-        state = self._workers[index].state
-        if not state.alive:
+        """Go on without a lane, if there are others."""
+        if not self._workers[index].state.alive:
             return
-        log.error("%s: lane %d is dead: %s", self._name, index, cause)
-        others = any(worker.state.alive for worker in self._workers if worker.state is not state)
-        words = str(cause).rstrip(".")
-        end = "; the engine goes on with the others." if others else "."
-        lost = DeviceLost(f"lane {index} died: {words}{end}")
-        lost.__cause__ = cause
         self._polled = [batch for batch in self._polled if batch.lane != index]
         self._staging = [batch for batch in self._staging if batch.lane != index]
-        for batch in cast(list[Batch[Slot]], list(state.running)):
-            # It may run on and write its outputs when nobody expects them: the slot, if it is one
-            # that all lanes share, goes with the lane.
-            batch.slot.lane = index
-            self._completion.fail_batch(batch, lost)
-            batch.slot.let_go()
-            self._policy.finished(batch, self._now(), None)
-        if not self._policy.lane_died(index, self._now()):
-            # what a lost device says of itself names the one thing to do
-            remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
-            self._intake.refuse(DeviceLost(f"no lane is left: {words}{remedy}."))
-            self.fail_waiting(DeviceLost(f"no lane is left: {words}{remedy}."))
-        self._intake.stage_placements()
-
-    def _break(self, error: BaseException) -> None:
-        """A bug in here must not leave callers waiting for ever."""
-        message = f"internal error in trtasync, please report it: {error!r}"
-        log.critical("%s: %s", self._name, message, exc_info=error)
-        self.broken = True
-        failure = TrtasyncError(message)
-        self._intake.refuse(failure)
-        for batch in self.running():
-            self._completion.fail_batch(batch, failure)
-        self.fail_waiting(failure)
-        if self.idle is not None and not self.idle.done():
-            self.idle.set_result(None)
-
-    def running(self) -> list[Batch[Slot]]:
-        """All batches on all lanes."""
-        batches = [batch for worker in self._workers for batch in worker.state.running]
-        return cast(list[Batch[Slot]], batches)
-
-    def fail_waiting(self, error: TrtasyncError) -> None:
-        """Fail every request that is not running."""
-        for request in self._policy.drain():
-            self._completion.fail(cast(Reservation, request), error)
-
-    def is_idle(self) -> bool:
-        """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
-        return self.broken or not (self._policy.in_flight or self._policy.unanswered())
+        self._failing.lane_died(index, cause)
 
     def release(self) -> None:
         """Forget all slots: their memory goes now, though the engine may be kept for long."""
         self._released = True
-        self._grown.clear()
+        self._shrinking.forget()
         self._returned.clear()
-        self._policy.release()
+        self._policy.slots.release()

@@ -7,14 +7,15 @@ goes meanwhile goes without it, and what was written moves to memory of its own.
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from trtasync.core.failures import own_error, unstaged
+from trtasync.core.exceptions import own_error, unstaged
 from trtasync.core.metrics import Meter
+from trtasync.core.replies import UNCOMMITTED, Reply
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, RequestTooLarge, TrtasyncError
 from trtasync.loops import EventLoop
 from trtasync.memory.slots import Views
-from trtasync.requests.answers import LentAnswer, join
+from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Layout, Signature, Staged
 from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch, Chunk, Policy, Queue, Request
@@ -29,35 +30,6 @@ STAGE_SAMPLE = 8
 
 REFUSED = (QueueFull, RequestTooLarge)
 """What `Policy.hold` raises when it has changed nothing."""
-
-
-class Reply(Protocol):
-    """Who is told how a request ended, once. A future is one; a connection can be."""
-
-    def done(self) -> bool:
-        """It was told already, or nobody wants to know any more: the request is not computed."""
-
-    def set_result(self, result: Any, /) -> None:
-        """The answer. May raise the event loop's `done_error` when done."""
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """The failure."""
-
-
-class _Uncommitted:
-    """Stands for the reply of a request that has none yet: such a request is not run."""
-
-    def done(self) -> bool:
-        return True
-
-    def set_result(self, result: Any, /) -> None:
-        raise AssertionError("a request was answered that was not complete")
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        raise AssertionError("a request failed that was not complete")
-
-
-UNCOMMITTED = _Uncommitted()
 
 
 class Reservation(Request):
@@ -75,6 +47,7 @@ class Reservation(Request):
         refused: why it lost its place before it was committed.
         handed_out: its rows were asked for, to be written.
         draft: what was written, where that is not in the rows.
+        pieces: outputs of its chunks, by the row they begin with.
     """
 
     __slots__ = ("intake", "reply", "source")
@@ -89,7 +62,7 @@ class Reservation(Request):
     lend: bool = False
     lent: LentAnswer[Any] | None = None
     refused: TrtasyncError | None = None
-    _pieces: dict[int, list[Array]] | None = None
+    pieces: dict[int, list[Array]] | None = None
     handed_out: bool = False
     draft: Staged | None = None
 
@@ -175,15 +148,6 @@ class Reservation(Request):
         if isinstance(self.source, tuple):
             return tuple(array[rows] for array in self.source)
         return self.source[rows]
-
-    def collect(self, offset: int, outputs: list[Array]) -> list[Array] | None:
-        """Keep the outputs of a chunk; all of them, joined, once the last one is here."""
-        if self._pieces is None:
-            self._pieces = {}
-        self._pieces[offset] = outputs
-        if sum(len(piece[0]) for piece in self._pieces.values()) < self.rows:
-            return None
-        return join([piece for _, piece in sorted(self._pieces.items())])
 
 
 def reservation_of(entry: Entry) -> Reservation:
@@ -447,10 +411,3 @@ class Intake:
         self.leaving = ()
         self.meter.cancelled += len(left)
         self.stage_placements()
-
-
-def not_to_run(batch: Batch[Slot]) -> list[Entry]:
-    """Entries of a batch that nobody waits for, or whose content is not complete."""
-    if batch.plain:  # no chunks
-        return [each for each in cast(list[Reservation], batch.entries) if each.reply.done()]
-    return [entry for entry in batch.entries if reservation_of(entry).reply.done()]

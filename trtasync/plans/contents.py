@@ -18,7 +18,9 @@ class Content:
     """
 
     def __init__(self, path: Path, hashing: bool):
-        """Args:
+        """Read it.
+
+        Args:
             path: the file.
             hashing: find its SHA-256.
 
@@ -29,8 +31,8 @@ class Content:
             size = os.fstat(file.fileno()).st_size
             # no file behind it, unlike a mapping of the model: nobody can change or shorten it
             self._memory = mmap.mmap(-1, max(size, 1))
-            self.hashed = hashlib.sha256() if hashing else None
-            self.size = 0
+            self.hashed: hashlib._Hash | None = hashlib.sha256() if hashing else None
+            self.size: int = 0
             with memoryview(self._memory) as view:
                 while read := file.readinto(view[self.size : min(self.size + CHUNK, size)]):
                     if self.hashed is not None:

@@ -12,7 +12,7 @@ from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.system.trust import Owner, read_whole
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 MOST_BYTES: Final = 1 << 30
 """Of a file of kernels."""
@@ -26,8 +26,10 @@ class KernelFiles:
     """
 
     def __init__(self, plan: PlanFile):
-        """Args:
-        plan: beside which they lie.
+        """Touch no file yet.
+
+        Args:
+            plan: beside which they lie.
         """
         self._plan = plan
         self._owner = plan.owner or Owner.me()

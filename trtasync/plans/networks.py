@@ -12,7 +12,7 @@ from trtasync.plans.sources import FunctionModel, OnnxModel
 from trtasync.runtimes.tensorrt.library import Library
 from trtasync.runtimes.tensorrt.plans import as_tuple
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 DOUBLE: Final = 11
 """`TensorProto.DOUBLE`."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from typing import Generic, TypeVar
 
-from trtasync.scheduler.devices import LaneState
 from trtasync.scheduler.fits import Fit
 from trtasync.scheduler.queues import Queue, urgency
 from trtasync.scheduler.requests import LEVELS, Chunk, Entry, Request
@@ -153,35 +152,35 @@ class RowAllocator(Generic[SlotT]):
     Attributes:
         forming: batches in slots, not launched yet.
         placements: entries that got their rows outside of `hold`, to be staged there; oldest first.
-        slots: the free ones.
+        slots: all of them.
     """
 
     def __init__(
         self,
         capacity: int,
-        lanes: Sequence[LaneState],
         slots: SlotPool[SlotT],
         outlook: Callable[[Batch[SlotT], float], Fit],
         turn_away: Callable[[Request, Fit, float], bool],
         set_aside: Callable[[Request, Batch[SlotT]], None],
+        keep_content: Callable[[Entry], None],
     ):
         """Nothing waits or forms.
 
         Args:
             capacity: rows of a slot.
-            lanes: all lanes, by index.
-            slots: the free ones.
+            slots: all of them, free.
             outlook: says how what waits would fit into a batch that was just opened for it.
             turn_away: asked before a waiting request gets its rows: True when it was disposed of
                 instead.
             set_aside: takes over a request, not complete, that loses its rows in a batch.
+            keep_content: told of an entry before it goes to other rows.
         """
         self._capacity = capacity
-        self._lanes = lanes
         self.slots = slots
         self._outlook = outlook
         self._turn_away = turn_away
         self._set_aside = set_aside
+        self._keep_content = keep_content
         self._starved: list[tuple[float, int, Queue]] = []
         self._serial = count(1)
         self.forming: list[Batch[SlotT]] = []
@@ -206,16 +205,6 @@ class RowAllocator(Generic[SlotT]):
         for queue in self.waiting():
             entries += queue.waiting.entries()
         return entries
-
-    def behind(self, batch: Batch[SlotT]) -> list[Entry]:
-        """The newest requests of its queue outside a batch: about a batch that forms and one that
-        waits."""
-        queue = batch.queue
-        found = queue.waiting.last(self._capacity)
-        for other in reversed(self.forming):
-            if other.queue is queue and other is not batch:
-                return found + [entry for entry in other.entries if entry.state is QUEUED]
-        return found
 
     def open_for(self, request: Request) -> Batch[SlotT] | None:
         """A new batch for a request that does not fit into the one that forms; None if there is no
@@ -343,6 +332,8 @@ class RowAllocator(Generic[SlotT]):
         for entry in list(entries):
             if isinstance(entry, Request) and entry.state is RESERVED:
                 self._set_aside(entry, batch)
+            else:
+                self._keep_content(entry)
         self._end(batch)
         for entry in entries:
             if entry.state is QUEUED:
@@ -350,44 +341,19 @@ class RowAllocator(Generic[SlotT]):
                 self._wait(batch.queue, entry)
 
     def _end(self, batch: Batch[SlotT]) -> None:
-        self.drop(batch)
+        self.forming.remove(batch)
+        if batch.queue.forming is batch:
+            batch.queue.forming = None
         batch.state = TRANSITIONS[batch.state][END]
         batch.clear()
 
     def form_rest(self, queue: Queue, entries: Sequence[Entry], now: float) -> None:
         """What was taken out of a batch that goes without it forms in another slot, or waits."""
         for entry in entries:
+            self._keep_content(entry)
             entry.batch = None
             self._wait(queue, entry)
         self.grant(now)
-
-    def spread(self, now: float) -> None:
-        """What forms in a slot of a busy device is formed anew on a device that is idle."""
-        if not self._idle_devices():
-            return
-        for batch in sorted(self._stuck(), key=lambda batch: batch.urgency):
-            self.form_anew(batch)
-            self.give_back(batch.slot, now)
-            if not self._idle_devices():  # it stays so if all of the batch turned out to be late
-                return
-
-    def _idle_devices(self) -> set[int]:
-        taken = {self._lanes[lane].device for _, lane in self._owned()}
-        return self.slots.idle_devices() - taken
-
-    def _stuck(self) -> list[Batch[SlotT]]:
-        """What forms in slots of busy devices."""
-        return [batch for batch, lane in self._owned() if self.slots.is_busy(lane)]
-
-    def _owned(self) -> list[tuple[Batch[SlotT], int]]:
-        """What forms in slots that belong to a lane, and to which."""
-        return [(batch, batch.slot.lane) for batch in self.forming if batch.slot.lane is not None]
-
-    def drop(self, batch: Batch[SlotT]) -> None:
-        """A batch is not forming any more."""
-        self.forming.remove(batch)
-        if batch.queue.forming is batch:
-            batch.queue.forming = None
 
     # -- when something ends ---------------------------------------------------------------------
 
@@ -412,21 +378,20 @@ class RowAllocator(Generic[SlotT]):
         self.placements.clear()
         return entries
 
-    def mend(self, queues: Iterable[Queue], free: Sequence[SlotT]) -> int:
+    def mend(self, queues: Iterable[Queue], running: Sequence[SlotLike]) -> int:
         """Derive anew what can be: somebody was interrupted in here, and everything that is gone
         leaves. Nobody knows which rows are in their slots already: all are staged again.
 
         Args:
             queues: of those who left; all others are known.
-            free: slots in which nothing runs, those of what forms included.
+            running: slots in which batches run.
 
         Returns:
             rows that wait or form.
         """
         known = dict.fromkeys([*queues, *self.waiting(), *(each.queue for each in self.forming)])
         self.forming[:] = [batch for batch in self.forming if batch.mend()]
-        taken = [batch.slot for batch in self.forming]
-        self.slots.reset([slot for slot in free if slot not in taken])
+        self.slots.mend([*running, *(batch.slot for batch in self.forming)])
         self._starved.clear()
         for queue in known:
             if queue.forming not in self.forming:

@@ -14,15 +14,13 @@ from typing import Generic, cast
 from trtasync.errors import QueueFull
 from trtasync.scheduler.admission import Admission
 from trtasync.scheduler.batches import Batch, RowAllocator
-from trtasync.scheduler.cuts import cut_at
 from trtasync.scheduler.devices import DeviceState, LaneState
-from trtasync.scheduler.dispatch import HASTE, Dispatch
+from trtasync.scheduler.dispatch import Dispatch
 from trtasync.scheduler.expired import Expired
-from trtasync.scheduler.fits import Fit
 from trtasync.scheduler.options import PolicyOptions, padded
-from trtasync.scheduler.queues import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, give_up, whole
 from trtasync.scheduler.slot_pool import SlotPool, SlotT
+from trtasync.scheduler.spreading import Spreading
 from trtasync.scheduler.states import (
     END,
     EXPIRED,
@@ -35,6 +33,7 @@ from trtasync.scheduler.states import (
     REVIVE,
     TRANSITIONS,
 )
+from trtasync.scheduler.trimming import Trimming
 
 
 class Policy(Generic[SlotT]):
@@ -46,6 +45,7 @@ class Policy(Generic[SlotT]):
         expired: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         forming: batches that form.
+        slots: all of them.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
     """
 
@@ -56,7 +56,7 @@ class Policy(Generic[SlotT]):
         slots: Sequence[SlotT],
         abandoned: Callable[[Batch[SlotT]], Sequence[Entry]] = lambda batch: (),
         displaced: Callable[[Request, QueueFull], None] = lambda request, error: None,
-        set_aside: Callable[[Request], None] = lambda request: None,
+        keep_content: Callable[[Entry], None] = lambda entry: None,
     ):
         """Start with an empty queue and idle lanes.
 
@@ -68,12 +68,12 @@ class Policy(Generic[SlotT]):
                 be run: nobody waits for them, though `withdraw` was not called yet, or their
                 content is not complete.
             displaced: told of a request that leaves the queue for a more urgent one, and why.
-            set_aside: told of a request whose content is not complete before it loses its rows.
+            keep_content: told of an entry that is about to lose its rows, and will get others.
         """
         self._options = options
         self._abandoned = abandoned
         self._displaced = displaced
-        self._keep_content = set_aside
+        self._keep_content = keep_content
         self._capacity = options.max_batch_size
         self._sizes = options.batch_sizes
         self._waits = options.max_queue_delay > 0.0
@@ -82,22 +82,27 @@ class Policy(Generic[SlotT]):
         self._timed = options.max_queue_time is not None
         self._lanes = lanes
         self._sole = lanes[0] if len(lanes) == 1 else None
-        self._slots = slots
         self._devices = {
             device: DeviceState([lane for lane in lanes if lane.device == device])
             for device in dict.fromkeys(lane.device for lane in lanes)
         }
-        self._spreads = len(self._devices) > 1 and any(slot.lane is not None for slot in slots)
-        self._pool = SlotPool(lanes, self._devices, slots)
-        self._rows = RowAllocator(
-            self._capacity, lanes, self._pool, self._outlook, self._turn_away, self._set_aside
+        several = len(self._devices) > 1 and any(slot.lane is not None for slot in slots)
+        self.slots = SlotPool(lanes, self._devices, slots)
+        self._trimming: Trimming[SlotT] = Trimming(options, self._expire)
+        self._rows = self._trimming.rows = RowAllocator(
+            self._capacity,
+            self.slots,
+            self._trimming.outlook,
+            self._trimming.turn_away,
+            self._set_aside,
+            keep_content,
         )
+        self._spreading = Spreading(lanes, self._rows) if several else None
         self._dispatch: Dispatch[SlotT] = Dispatch(options, lanes, self._devices)
         self.forming: list[Batch[SlotT]] = self._rows.forming
         self.placements: deque[Entry] = self._rows.placements
         self._held: dict[Request, None] = {}
         self._expired = Expired()
-        self._lent: list[SlotT] = []
         self.queued: int = 0
         self.in_flight: int = 0
         self.expired: int = 0
@@ -222,7 +227,7 @@ class Policy(Generic[SlotT]):
             batch: as `next_batch` returned it.
             now: the time.
             seconds: how long it ran; None when that says nothing (it failed).
-            lent: not its slot: that comes with `returned`. See `can_lend`.
+            lent: not its slot: that comes with `returned`. See `SlotPool.can_lend`.
         """
         batch.state = TRANSITIONS[batch.state][END]
         self.in_flight -= batch.size
@@ -239,32 +244,16 @@ class Policy(Generic[SlotT]):
             device.running -= 1
             lane.running.remove(batch)
         if lent:
-            self._lent.append(batch.slot)
+            self.slots.lend(batch.slot)
         else:
             home = batch.slot.lane
             if home is None or self._lanes[home].alive:
                 self._rows.give_back(batch.slot, now)
 
-    def is_free(self, slot: SlotT) -> bool:
-        """Nothing forms or runs in it, and nothing of it is lent."""
-        return slot in self._pool
-
-    def can_lend(self, slot: SlotT) -> bool:
-        """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
-        home = slot.lane
-        own = sum(each.lane == home for each in self._slots)
-        lent = sum(each.lane == home for each in self._lent)
-        kept = 1 if home is not None else sum(lane.alive for lane in self._lanes)
-        return own - lent > kept
-
     def returned(self, slot: SlotT, now: float) -> None:
         """A slot that was lent can be used again."""
-        self._lent.remove(slot)
-        if self._is_usable(slot):
+        if self.slots.returned(slot):
             self._rows.give_back(slot, now)
-
-    def _is_usable(self, slot: SlotT) -> bool:
-        return slot.lane is None or self._lanes[slot.lane].alive
 
     def lane_died(self, index: int, now: float) -> bool:
         """A lane cannot be used again; what was forming for it is formed elsewhere.
@@ -278,7 +267,7 @@ class Policy(Generic[SlotT]):
         self._rows.grant(now)
         # a slot in flight there is lost with it, though it be another lane's
         return any(lane.alive for lane in self._lanes) and any(
-            self._is_usable(slot) for slot in self._slots
+            self.slots.is_usable(slot) for slot in self.slots.all
         )
 
     def drain(self) -> list[Request]:
@@ -302,9 +291,8 @@ class Policy(Generic[SlotT]):
         for request in left:
             give_up(request)
             self._held.pop(request, None)
-        busy = [*self._lent, *(batch.slot for lane in self._lanes for batch in lane.running)]
-        usable = [slot for slot in self._slots if slot not in busy and self._is_usable(slot)]
-        self.queued = self._rows.mend([request.queue for request in left], usable)
+        running = [batch.slot for lane in self._lanes for batch in lane.running]
+        self.queued = self._rows.mend([request.queue for request in left], running)
         self.queued += sum(request.rows for request in self._held)
         self._admission.forget()
         self._unseen = self._admission.unseen
@@ -314,12 +302,6 @@ class Policy(Generic[SlotT]):
         """Nothing new will come: no batch waits for company any more."""
         self._dispatch.draining = True
         self._waits = False
-
-    def release(self) -> None:
-        """Forget the slots: nothing will run any more."""
-        self._slots = ()
-        self._lent.clear()
-        self._pool.reset(())
 
     @property
     def rejected(self) -> int:
@@ -349,8 +331,8 @@ class Policy(Generic[SlotT]):
         forming = self.forming
         chosen = None
         while forming:
-            if self._spreads:
-                self._rows.spread(now)
+            if self._spreading is not None:
+                self._spreading.spread(now)
             choice = self._at_once(forming[0]) if len(forming) == 1 else None
             if choice is None:
                 choice = dispatch.choose(forming, now)
@@ -391,8 +373,8 @@ class Policy(Generic[SlotT]):
         queue, fit, rest = batch.queue, None, []
         if batch.deadline < math.inf or queue.waiting.rows:
             begins = lane.ends_at(now)
-            fit = self._fit(queue, batch.rows + queue.waiting.rows, begins, now)
-            rest = self._shrink(batch, fit, now)
+            fit = self._trimming.fit(queue, batch.rows + queue.waiting.rows, begins, now)
+            rest = self._trimming.shrink(batch, fit, now)
             if batch.gone == batch.size:
                 return False
         if batch.gone:
@@ -401,7 +383,7 @@ class Policy(Generic[SlotT]):
             self._rows.fill(batch, fit, now)
         sizes = self._sizes
         if sizes and batch.size not in sizes:
-            rest += self._cut(batch, lane.ends_at(now))
+            rest += self._trimming.cut(batch, lane.ends_at(now))
         self.forming.remove(batch)
         if queue.forming is batch:
             queue.forming = None
@@ -431,42 +413,6 @@ class Policy(Generic[SlotT]):
         batch.leave_out(request)
         self._held[request] = None
 
-    def _cut(self, batch: Batch[SlotT], begins: float) -> list[Entry]:
-        """Take out what is better left for the next batch (see `cuts`)."""
-        if self._options.max_queue_delay > 0.0 or not self._pool:
-            return []
-        first = cut_at(batch, self._sizes, begins, HASTE)
-        return batch.cut(first) if first else []
-
-    def _fit(self, queue: Queue, rows: int, begins: float, now: float) -> Fit:
-        return Fit(queue.cost, self._sizes, self._capacity, rows, begins, now)
-
-    def _outlook(self, batch: Batch[SlotT], now: float) -> Fit:
-        """How what waits would fit a new batch if that began now."""
-        waiting = batch.queue.waiting
-        fit = self._fit(batch.queue, waiting.rows, now, now)
-        head = waiting.head()
-        if head is not None and fit.is_late(head):
-            fit.shrink(self._rows.behind(batch))
-        return fit
-
-    def _shrink(self, batch: Batch[SlotT], fit: Fit, now: float) -> list[Entry]:
-        """Leave out of a batch who would be late, and take out those for whom it gets too large.
-
-        Returns:
-            those taken out; they make their deadlines in a batch that is to come, or not at all.
-        """
-        if batch.deadline >= fit.ends:
-            return []
-        entries = [entry for entry in batch.entries if entry.state is QUEUED]
-        # those behind them too: a device that has them for a full batch is not kept from them
-        fit.shrink([*entries, *self._rows.behind(batch)])
-        for entry in entries:
-            if entry.state is QUEUED and fit.is_late(entry):
-                self._expire(whole(entry), now)
-        left = [entry for entry in entries if entry.state is QUEUED]
-        return batch.keep(fit.chosen(left) or left)
-
     def _revive(self, now: float) -> None:
         """Let those in again whose callers are still there."""
         while (request := self._expired.pop_due(now)) is not None:
@@ -486,13 +432,6 @@ class Policy(Generic[SlotT]):
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for so many rows."""
         return padded(rows, self._sizes)
-
-    def _turn_away(self, request: Request, fit: Fit, now: float) -> bool:
-        """Expire a waiting request that cannot make its deadline any more."""
-        if request.placed or not fit.is_late(request):
-            return False  # rows of it are on their way, or it is in time
-        self._expire(request, now)
-        return True
 
     def _waiting(self) -> Iterator[Request]:
         """All requests of which nothing has run, each once, older ones of a queue first."""

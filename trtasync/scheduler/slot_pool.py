@@ -1,4 +1,4 @@
-"""The free slots of all lanes."""
+"""The slots of all lanes: which are free, and which are lent."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -20,17 +20,18 @@ SlotT = TypeVar("SlotT", bound=SlotLike)
 
 
 class SlotPool(Generic[SlotT]):
-    """Slots in which nothing forms or runs, and nothing is lent.
+    """All slots. Free are those in which nothing forms or runs, and of which nothing is lent.
 
     Attributes:
-        shared: those that any lane runs.
+        all: every slot.
+        shared: the free ones that any lane runs.
     """
 
     def __init__(
         self,
         lanes: Sequence[LaneState],
         devices: Mapping[int, DeviceState],
-        slots: Iterable[SlotT],
+        slots: Sequence[SlotT],
     ):
         """All slots are free.
 
@@ -41,6 +42,8 @@ class SlotPool(Generic[SlotT]):
         """
         self._lanes = lanes
         self._devices = devices
+        self.all = slots
+        self._lent: list[SlotT] = []
         self.shared: list[SlotT] = []
         self._owned: dict[int, list[SlotT]] = {}
         for slot in slots:
@@ -102,9 +105,38 @@ class SlotPool(Generic[SlotT]):
         """A lane died, and the slots bound to it with it."""
         self._owned.pop(index, None)
 
-    def reset(self, free: Collection[SlotT]) -> None:
-        """These are free, and no others."""
+    def is_usable(self, slot: SlotLike) -> bool:
+        """It was not lost with its lane."""
+        return slot.lane is None or self._lanes[slot.lane].alive
+
+    def can_lend(self, slot: SlotT) -> bool:
+        """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
+        home = slot.lane
+        own = sum(each.lane == home for each in self.all)
+        lent = sum(each.lane == home for each in self._lent)
+        kept = 1 if home is not None else sum(lane.alive for lane in self._lanes)
+        return own - lent > kept
+
+    def lend(self, slot: SlotT) -> None:
+        """Answers of its batch are looked at: it is not free before it is `returned`."""
+        self._lent.append(slot)
+
+    def returned(self, slot: SlotT) -> bool:
+        """It is not lent any more; True if it can be used again."""
+        self._lent.remove(slot)
+        return self.is_usable(slot)
+
+    def mend(self, taken: Collection[SlotLike]) -> None:
+        """Free is whatever is not taken, lent or lost; nobody knows what was so before."""
         self.shared.clear()
         self._owned.clear()
-        for slot in free:
-            self.give(slot)
+        for slot in self.all:
+            if slot not in taken and slot not in self._lent and self.is_usable(slot):
+                self.give(slot)
+
+    def release(self) -> None:
+        """Forget all slots: nothing will run any more."""
+        self.all = ()
+        self._lent.clear()
+        self.shared.clear()
+        self._owned.clear()

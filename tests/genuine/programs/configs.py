@@ -304,7 +304,7 @@ def a_build_without_a_network(t: Trial) -> None:
 
 
 def a_name_that_the_builder_has_not(t: Trial) -> None:
-    t.builder.colour  # noqa: B018 - to look is to note
+    t.look(t.builder, "colour")
 
 
 def a_builder_without_a_logger(t: Trial) -> None:

@@ -129,7 +129,7 @@ def a_name_that_a_layers_output_has(t: Trial) -> None:
     first, second = (t.network.add_identity(x).get_output(0) for _ in range(2))
     first.name = "z"
     second.name = "z"
-    second.name  # noqa: B018 - to look is to note
+    t.look(second, "name")
     t.input("z", (1, 4))
     t.show()
 
@@ -162,7 +162,7 @@ def different_sizes(t: Trial) -> None:
 
 
 def the_shape_of_what_does_not_fit(t: Trial) -> None:
-    t.sum(t.input(shape=(2, 4)), t.ones((1, 3))).shape  # noqa: B018 - to look is to note
+    t.look(t.sum(t.input(shape=(2, 4)), t.ones((1, 3))), "shape")
 
 
 def a_tensor_of_another_network(t: Trial) -> None:
@@ -219,15 +219,15 @@ def a_name_beyond_the_axes(t: Trial) -> None:
 
 
 def names_by_default(t: Trial) -> None:
-    t.network.name  # noqa: B018 - to look is to note
+    t.look(t.network, "name")
     layer = t.network.add_identity(t.input(shape=(1, 4)))
-    layer.name  # noqa: B018
-    layer.get_output(0).name  # noqa: B018
+    t.look(layer, "name")
+    t.look(layer.get_output(0), "name")
 
 
 def a_networks_name(t: Trial) -> None:
     t.network.name = "mine"
-    t.network.name  # noqa: B018 - to look is to note
+    t.look(t.network, "name")
 
 
 def what_a_tensor_is(t: Trial) -> None:
@@ -235,9 +235,7 @@ def what_a_tensor_is(t: Trial) -> None:
     y = t.network.add_identity(x).get_output(0)
     t.mark(y)
     for tensor in (x, y):
-        tensor.is_network_input  # noqa: B018 - to look is to note
-        tensor.is_network_output  # noqa: B018
-        tensor.is_shape_tensor  # noqa: B018
+        t.look(tensor, "is_network_input", "is_network_output", "is_shape_tensor")
 
 
 def unknown_creation_flag(t: Trial) -> None:

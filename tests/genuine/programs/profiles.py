@@ -86,7 +86,7 @@ def two_profiles(t: Trial) -> None:
     t.define()
     t.profile()
     t.profile((1, 4), (16, 4), (16, 4))
-    t.config.num_optimization_profiles  # noqa: B018 - to look is to note
+    t.look(t.config, "num_optimization_profiles")
     t.build()
 
 
@@ -131,13 +131,13 @@ def values_in_disorder(t: Trial) -> None:
 def extra_memory(t: Trial) -> None:
     profile = t.builder.create_optimization_profile()
     profile.extra_memory_target = 0.5
-    profile.extra_memory_target  # noqa: B018 - to look is to note
+    t.look(profile, "extra_memory_target")
 
 
 def too_much_extra_memory(t: Trial) -> None:
     profile = t.builder.create_optimization_profile()
     profile.extra_memory_target = 2.0
-    profile.extra_memory_target  # noqa: B018 - to look is to note
+    t.look(profile, "extra_memory_target")
 
 
 def reshaped_by_an_input(t: Trial) -> None:
@@ -145,7 +145,7 @@ def reshaped_by_an_input(t: Trial) -> None:
     layer = t.network.add_shuffle(x)
     layer.set_input(1, shape)
     t.mark(layer.get_output(0))
-    shape.is_shape_tensor  # noqa: B018 - to look is to note
+    t.look(shape, "is_shape_tensor")
     profile = t.builder.create_optimization_profile()
     profile.set_shape("x", *RANGE)
     profile.set_shape_input("shape", (4,), (8,), (32,))

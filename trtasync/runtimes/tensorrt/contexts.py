@@ -38,8 +38,15 @@ class Context:
         stream: Stream,
         kernels: Kernels | None = None,
     ):
-        """Args:
-            lib, engine, plan, profile, device, stream: what it is of, and runs on.
+        """Create the context, and choose its profile.
+
+        Args:
+            lib: what makes it.
+            engine: what it is of.
+            plan: what the engine was read from.
+            profile: the one that it runs.
+            device: where it runs.
+            stream: where the profile is chosen.
             kernels: how it gets them, where TensorRT for RTX is to compile them.
 
         Raises:

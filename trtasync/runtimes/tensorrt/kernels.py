@@ -11,7 +11,7 @@ from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.library import Library
 
-log = logging.getLogger("trtasync")
+log: logging.Logger = logging.getLogger("trtasync")
 
 
 class KernelStore(Protocol):

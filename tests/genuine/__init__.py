@@ -1,0 +1,1 @@
+"""NVIDIA's own builder and parser, and what is held against them."""

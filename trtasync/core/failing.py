@@ -1,0 +1,99 @@
+"""What fails with a lane, or with the engine."""
+
+import logging
+from collections.abc import Sequence
+from typing import cast
+
+from trtasync.core.completion import Completion
+from trtasync.core.lanes import Worker
+from trtasync.core.reservations import Intake, Reservation
+from trtasync.errors import DeviceLost, TrtasyncError
+from trtasync.loops import EventLoop
+from trtasync.runtimes import Slot
+from trtasync.scheduler import Batch, Policy
+
+log: logging.Logger = logging.getLogger("trtasync")
+
+
+class Failing:
+    """Fails requests that nothing can be done for, each with an exception of its own.
+
+    Attributes:
+        broken: a bug ended the engine.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        policy: Policy[Slot],
+        loop: EventLoop,
+        workers: Sequence[Worker],
+        intake: Intake,
+        completion: Completion,
+    ):
+        """Nothing fails yet.
+
+        Args:
+            name: of the engine.
+            policy: knows who waits.
+            loop: knows the time.
+            workers: the lanes, by index.
+            intake: refuses new requests when no lane is left.
+            completion: tells those who fail.
+        """
+        self._name = name
+        self._policy = policy
+        self._loop = loop
+        self._workers = workers
+        self._intake = intake
+        self._completion = completion
+        self.broken = False
+
+    def lane_died(self, index: int, cause: BaseException | None) -> None:
+        """Fail what was running on a lane and go on with the others, if there are any."""
+        state = self._workers[index].state
+        log.error("%s: lane %d is dead: %s", self._name, index, cause)
+        others = any(worker.state.alive for worker in self._workers if worker.state is not state)
+        words = str(cause).rstrip(".")
+        end = "; the engine goes on with the others." if others else "."
+        lost = DeviceLost(f"lane {index} died: {words}{end}")
+        lost.__cause__ = cause
+        for batch in cast(list[Batch[Slot]], list(state.running)):
+            # It may run on and write its outputs when nobody expects them: the slot, if it is one
+            # that all lanes share, goes with the lane.
+            batch.slot.lane = index
+            self._completion.fail_batch(batch, lost)
+            batch.slot.let_go()
+            self._policy.finished(batch, self._loop.now(), None)
+        if not self._policy.lane_died(index, self._loop.now()):
+            # what a lost device says of itself names the one thing to do
+            remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
+            lost = DeviceLost(f"no lane is left: {words}{remedy}.")
+            self._intake.refuse(lost)
+            self.fail_waiting(lost)
+        self._intake.stage_placements()
+
+    def break_down(self, error: BaseException) -> None:
+        """A bug in here must not leave callers waiting for ever."""
+        message = f"internal error in trtasync, please report it: {error!r}"
+        log.critical("%s: %s", self._name, message, exc_info=error)
+        self.broken = True
+        failure = TrtasyncError(message)
+        self._intake.refuse(failure)
+        for batch in self.running():
+            self._completion.fail_batch(batch, failure)
+        self.fail_waiting(failure)
+
+    def running(self) -> list[Batch[Slot]]:
+        """All batches on all lanes."""
+        batches = [batch for worker in self._workers for batch in worker.state.running]
+        return cast(list[Batch[Slot]], batches)
+
+    def fail_waiting(self, error: TrtasyncError) -> None:
+        """Fail every request that is not running."""
+        for request in self._policy.drain():
+            self._completion.fail(cast(Reservation, request), error)
+
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
+        return self.broken or not (self._policy.in_flight or self._policy.unanswered())
