@@ -137,7 +137,8 @@ class PolicyMachine(RuleBasedStateMachine):
     def submit(self, queue: int, rows: int, level: int, slack: float) -> None:
         desk = self.desk
         rows = min(rows, 3 * desk.capacity, self.limit)
-        excess = self.queued() + rows - self.limit
+        # those taken in again after their deadlines may have filled the queue beyond its limit
+        excess = min(rows, self.queued() + rows - self.limit)
         worse = [
             request
             for request in self.live

@@ -93,6 +93,8 @@ class Reservation(Request):
     def write(self, content: Staged) -> None:
         """The whole content, to be read until the answer is here.
 
+        The rows are fresh: nobody had them before in this batch.
+
         Args:
             content: rows first: an array, or, for several row inputs, a tuple of them.
 
@@ -326,9 +328,10 @@ class Intake:
 
     def turn(self, batch: Batch[Slot], layout: Layout) -> None:
         """Turn the slot of a new batch to its layout."""
-        slot = batch.slot
-        # most slots see one layout, and have nothing left of the batch before
-        if slot.holds_more or slot.views is None or slot.views.layout is not layout:
+        slot, views, copies = batch.slot, batch.slot.views, batch.slot.copies
+        # most slots see one layout, and nothing of the batch before is left or on its way there
+        clean = not slot.holds_more and (copies is None or not copies.unfinished)
+        if not clean or views is None or views.layout is not layout:
             slot.bind(layout)
         slot.batch = batch
 
@@ -359,15 +362,18 @@ class Intake:
             placements.popleft()  # not before it is staged: it may be another caller's
 
     def _stage(self, entry: Entry) -> None:
+        """Stage an entry in rows that others may have had before it."""
         reservation = reservation_of(entry)
-        if entry is reservation:
-            if reservation.source is not None:  # otherwise it lies in its rows already
-                reservation.write(reservation.source)
-            return
-        assert isinstance(entry, Chunk)
+        if reservation.source is None:
+            return  # it lies in its rows already
         batch = cast(Batch[Slot], entry.batch)
-        self.views(batch).write(entry.row, entry.rows, reservation.rows_of(entry))
-        self.note_output(batch, entry, entry.offset)
+        chunk = entry if isinstance(entry, Chunk) else None
+        content = reservation.source if chunk is None else reservation.rows_of(chunk)
+        self.views(batch).write(entry.row, entry.rows, content)
+        if chunk is not None or not reservation.signature.plain:
+            batch.plain = False
+        if isinstance(reservation, UnusualReservation):
+            self.note_output(batch, entry, 0 if chunk is None else chunk.offset)
 
     def note_output(self, batch: Batch[Slot], entry: Entry, offset: int) -> None:
         """The answer to an entry is not simply a row of the batch's output."""

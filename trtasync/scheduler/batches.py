@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -302,6 +302,24 @@ class RowAllocator(Generic[SlotT]):
         """Give rows to what waits, most urgent first, until the batch about to go is full."""
         self._fill(batch, fit.rows, fit, now)
 
+    def refill(self, batch: Batch[SlotT], fit: Fit | None, now: float) -> None:
+        """Fill the holes of a batch that is about to go from those of its queue that form behind
+        it, in order: with many slots a queue has no line to fill them from."""
+        most = self._capacity if fit is None else fit.rows
+        behind = [each for each in self.forming if each.queue is batch.queue and each is not batch]
+        for other in behind:
+            moved = list(_fitting(other.entries, most - batch.size, fit))
+            for entry in moved:
+                self._keep_content(entry)
+                batch.add(entry)
+                self.placements.append(entry)
+            if moved:
+                staying = set(moved)
+                other.entries = [entry for entry in other.entries if entry not in staying]
+                other.gone += sum(entry.rows for entry in moved)
+                if other.gone == other.size:
+                    self.dissolve(other, now)
+
     def _fill(self, batch: Batch[SlotT], size: int, fit: Fit, now: float) -> None:
         waiting = batch.queue.waiting
         while batch.size < size and (entry := waiting.head()) is not None:
@@ -401,3 +419,13 @@ class RowAllocator(Generic[SlotT]):
         self.placements.clear()
         self.placements.extend(entry for batch in self.forming for entry in batch.entries)
         return sum(batch.rows for batch in self.forming) + sum(each.waiting.rows for each in known)
+
+
+def _fitting(entries: Iterable[Entry], room: int, fit: Fit | None) -> Iterator[Entry]:
+    """The first of these that find room, none of them late; those behind stay behind."""
+    for entry in entries:
+        if entry.state is QUEUED and not (fit is not None and fit.is_late(entry)):
+            if entry.rows > room:
+                return
+            room -= entry.rows
+            yield entry

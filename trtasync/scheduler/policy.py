@@ -333,8 +333,10 @@ class Policy(Generic[SlotT]):
         while forming:
             if self._spreading is not None:
                 self._spreading.spread(now)
-            choice = self._at_once(forming[0]) if len(forming) == 1 else None
+            choice = self._at_once()
             if choice is None:
+                if self._sole is not None and not self._sole.free:
+                    break
                 choice = dispatch.choose(forming, now)
             if choice is None:
                 break
@@ -347,15 +349,23 @@ class Policy(Generic[SlotT]):
             self.wake_at = min(self.wake_at, self._expired.next_due)
         return chosen
 
-    def _at_once(self, batch: Batch[SlotT]) -> tuple[Batch[SlotT], LaneState] | None:
-        """The only batch that forms goes at once to an idle device (nothing there is to be waited
-        for): what `Dispatch.choose` would say."""
+    def _at_once(self) -> tuple[Batch[SlotT], LaneState] | None:
+        """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
+        what `Dispatch.choose` would say. None: it is to be asked."""
+        forming = self.forming
+        batch = forming[0]
         home = batch.slot.lane
-        lane = self._sole if home is None else self._lanes[home]
+        lane = self._sole if home is None or self._sole is not None else self._lanes[home]
         if lane is None or self._waits or self._devices[lane.device].running:
             return None
         if not lane.alive or lane.retrying or batch.entries[0].state is RESERVED:
             return None
+        if len(forming) > 1:
+            if self._sole is None:
+                return None
+            for other in forming:
+                if other.deadline < math.inf or other.level != DEFAULT_LEVEL:
+                    return None
         return batch, lane
 
     def _close(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
@@ -379,6 +389,8 @@ class Policy(Generic[SlotT]):
                 return False
         if batch.gone:
             batch.compact()
+            if len(self.forming) > 1:
+                self._rows.refill(batch, fit, now)
         if fit is not None and batch.size < fit.rows:
             self._rows.fill(batch, fit, now)
         sizes = self._sizes

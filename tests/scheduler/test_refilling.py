@@ -1,0 +1,70 @@
+"""With many slots there is no line to fill holes from: batches that form later give their rows."""
+
+import pytest
+
+from tests.scheduler.harness import MS, Desk
+from trtasync.scheduler import LaneState, Queue
+
+
+def crowded(count: int, slots: int = 4) -> tuple[Desk, Queue, list[object]]:
+    """A lane at work, and rows behind it in batches of four."""
+    desk, queue = Desk(max_batch_size=4, homes=(None,) * slots), Queue()
+    desk.teach(queue, 1, 2, 4)
+    desk.submit(queue, 4)
+    desk.launch()
+    return desk, queue, [desk.submit(queue) for _ in range(count)]
+
+
+def test_holes_are_filled_from_the_next_batch_in_order() -> None:
+    desk, _, waiting = crowded(8)
+    for gone in (0, 2):
+        desk.withdraw(waiting[gone])  # type: ignore[arg-type]  # a request
+    desk.finish(desk.running[0], 2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == [waiting[1], waiting[3], waiting[4], waiting[5]]
+    desk.finish(batch, 4 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == waiting[6:]
+    assert desk.policy.queued == 0
+
+
+def test_a_batch_that_gave_all_its_rows_is_no_more() -> None:
+    desk, _, waiting = crowded(6)
+    for gone in (0, 1):
+        desk.withdraw(waiting[gone])  # type: ignore[arg-type]  # a request
+    desk.finish(desk.running[0], 2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == waiting[2:]
+    assert desk.policy.forming == []
+    desk.finish(batch, 4 * MS)
+    assert len([slot for slot in desk.slots if slot in desk.policy.slots]) == len(desk.slots)
+
+
+def test_what_does_not_fit_keeps_its_place_before_those_behind_it() -> None:
+    desk, queue, waiting = crowded(4)
+    large, small = desk.submit(queue, 3), desk.submit(queue)
+    desk.withdraw(waiting[0])  # type: ignore[arg-type]  # a request
+    desk.finish(desk.running[0], 2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == waiting[1:]
+    desk.finish(batch, 4 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == [large, small]
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_other_queues_keep_their_rows(lanes: int) -> None:
+    desk = Desk(max_batch_size=2, lanes=[LaneState(at) for at in range(lanes)], homes=(None,) * 6)
+    one, other = Queue(), Queue()
+    for queue in (one, other):
+        desk.teach(queue, 1, 2)
+    for _ in range(lanes):
+        desk.submit(one, 2)
+    desk.launch()
+    first = [desk.submit(one) for _ in range(2)]
+    second = [desk.submit(other) for _ in range(2)]
+    desk.withdraw(first[0])
+    for batch in list(desk.running):
+        desk.finish(batch, 2 * MS)
+    desk.run()
+    assert {id(each) for each in desk.answered} >= {id(first[1]), *map(id, second)}
