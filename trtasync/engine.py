@@ -13,7 +13,7 @@ import numpy as np
 
 from trtasync.core.assembly import Core
 from trtasync.core.metrics import BatchRecord, Statistics
-from trtasync.core.reservations import REFUSED, Reservation
+from trtasync.core.reservations import REFUSED, Reservation, UnusualReservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
@@ -218,33 +218,34 @@ class Engine:
             or (signature := self._signatures.get(inputs.shape)) is None
         ):
             signature, content = self._reader.read(inputs)
+        if outputs != "host" or not copy:
+            reservation: Reservation = self._unusual(signature, outputs)
+        else:
+            reservation = Reservation()
         reply = self._future()
-        reservation = Reservation()
-        if outputs != "host":
-            reservation.on_device = self._device_outputs(signature, outputs)
-        elif not copy:
-            reservation.lend = True
         try:
-            self._admit(reservation, signature, level, deadline)
+            self._admit(reservation, signature, level, deadline, reply)
             reservation.write(content)
-            reservation.commit(reply)
             return await reply
         except REFUSED:
             raise
         except BaseException as error:
             self._core.intake.leave(reservation, error)
             raise
-        finally:
-            if reservation.lend or reservation.on_device is not None:
-                # a split request and its chunks are a cycle: memory goes at once
-                reservation.on_device = reservation.lent = None
 
-    def _device_outputs(self, signature: Signature[Queue], outputs: str) -> Sequence[Any]:
+    def _unusual(self, signature: Signature[Queue], outputs: str) -> UnusualReservation:
+        """For an answer that is to be lent, or stays on the device."""
+        reservation = UnusualReservation()
+        if outputs == "host":
+            reservation.lend = True
+            return reservation
         if outputs != "device":
             raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
         if signature.cuts:
             raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
-        return self._backend.device_outputs(signature.layout, signature.rows)
+        backend = self._backend
+        reservation.on_device = backend.device_outputs(signature.layout, signature.rows)
+        return reservation
 
     def statistics(self) -> Statistics:
         """A frozen picture of what the engine has done and is doing; any time, even closed."""

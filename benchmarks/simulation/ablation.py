@@ -6,8 +6,8 @@ while one run lasts, so that arrivals and noise are those of the run with all ru
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from random import Random
 from typing import Any
@@ -20,7 +20,7 @@ from benchmarks.simulation.scenarios import SCENARIOS
 from benchmarks.simulation.shapes import in_time
 from benchmarks.simulation.study import Point
 from trtasync.measure.statistics import Spread, rounded, spread
-from trtasync.scheduler import PolicyOptions, dispatch
+from trtasync.scheduler import PolicyOptions, dispatch, trimming
 from trtasync.scheduler.cost import CostCurve
 from trtasync.scheduler.devices import DeviceState
 from trtasync.scheduler.fits import Fit
@@ -29,6 +29,13 @@ from trtasync.scheduler.trimming import Trimming
 
 Switch = Callable[[], AbstractContextManager[Any]]
 swap = partial(partial, patch.object)
+
+
+@contextmanager
+def _no_haste() -> Iterator[None]:
+    """Neither for batches that go nor for those that are cut: each reads a name of its own."""
+    with patch.object(dispatch, "HASTE", 0.0), patch.object(trimming, "HASTE", 0.0):
+        yield
 
 
 WHOLE = "all rules"
@@ -46,7 +53,7 @@ RULES: dict[str, Switch] = {
     "patience": swap(dispatch, "BESIDE", 0.0),
     "contention, learned (0.5 instead)": swap(CostCurve, "contention", lambda *_: 0.5),
     "contention, learned (1 instead)": swap(CostCurve, "contention", lambda *_: 1.0),
-    "haste": swap(dispatch, "HASTE", 0.0),
+    "haste": _no_haste,
     "lead": swap(ours, "PolicyOptions", lambda **given: PolicyOptions(**{**given, "lead": 0.0})),
 }
 

@@ -128,6 +128,7 @@ async def test_closing_does_not_wait_for_ever(
         await until(lambda: engine.statistics().in_flight == 1)
         with anyio.fail_after(PATIENCE):
             await engine.aclose(drain=drain)
+        await ended(stuck)
         assert isinstance(stuck.error, InferenceError)
 
 

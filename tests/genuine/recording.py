@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import partial
 from typing import Any
 
 LEVELS = {"INTERNAL_ERROR": "ERROR", "ERROR": "ERROR", "WARNING": "WARNING"}
@@ -10,6 +10,21 @@ LEVELS = {"INTERNAL_ERROR": "ERROR", "ERROR": "ERROR", "WARNING": "WARNING"}
 
 LONG = 60
 """Letters; texts beyond are prose, and everybody's own."""
+
+
+KINDS = {
+    "ITensor": "tensor",
+    "ILayer": "layer",
+    "INetworkDefinition": "network",
+    "IBuilderConfig": "config",
+    "IOptimizationProfile": "profile",
+    "ITimingCache": "cache",
+    "IHostMemory": "memory",
+    "OnnxParser": "parser",
+    "ParserError": "problem",
+    "Weights": "weights",
+}
+"""What an object of TensorRT is called in a record, by its class or a base of that."""
 
 
 @dataclass
@@ -60,11 +75,11 @@ class Recorded:
         return self._shown(self._record.attempt(what, lambda: getattr(self._it, name), " = "))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        act = lambda: setattr(self._it, name, plain(value))  # noqa: E731 - a name for one line
+        act = partial(setattr, self._it, name, plain(value))
         self._record.attempt(f"{self._name}.{name} := {described(plain(value))}", act)
 
     def _call(self, what: str, name: str, arguments: tuple[Any, ...]) -> Any:
-        act = lambda: getattr(self._it, name)(*map(plain, arguments))  # noqa: E731 - as above
+        act = partial(getattr(self._it, name), *map(plain, arguments))
         return self._shown(self._record.attempt(what, act))
 
     def _shown(self, result: Any) -> Any:
@@ -78,28 +93,9 @@ def plain(value: Any) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """What an object of TensorRT is called in a record: "tensor"; "" for what Python has too."""
-    names = [base.__name__ for base in type(value).__mro__]
-    if isinstance(value, bytes | Enum) and "IHostMemory" not in names:
-        return ""
-    for name in names:
-        if name in KINDS:
-            return KINDS[name]
-    return ""
-
-
-KINDS = {
-    "ITensor": "tensor",
-    "ILayer": "layer",
-    "INetworkDefinition": "network",
-    "IBuilderConfig": "config",
-    "IOptimizationProfile": "profile",
-    "ITimingCache": "cache",
-    "IHostMemory": "memory",
-    "OnnxParser": "parser",
-    "ParserError": "problem",
-    "Weights": "weights",
-}
+    """See `KINDS`; "" for what Python has too."""
+    names = (base.__name__ for base in type(value).__mro__)
+    return next((KINDS[name] for name in names if name in KINDS), "")
 
 
 def described(value: Any) -> str:

@@ -62,7 +62,8 @@ def test_plain_calls_can_be_mixed_with_these(machine: Machine) -> None:
     assert phases.serialize(builder, network, config).nbytes > 0
 
 
-def test_weights_live_as_long_as_the_phases(machine: Machine) -> None:
+@pytest.mark.parametrize("end", [Phases.let_go, lambda phases: None])
+def test_weights_live_until_they_are_let_go_or_the_phases_end(machine: Machine, end: Any) -> None:
     import weakref
 
     class Holder:
@@ -79,6 +80,8 @@ def test_weights_live_as_long_as_the_phases(machine: Machine) -> None:
     phases = Phases()
     phases.network(phases.builder(), define)
     assert held[0]() is not None
+    end(phases)
+    assert (held[0]() is None) is (end is Phases.let_go)
     del phases
     assert held[0]() is None
 

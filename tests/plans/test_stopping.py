@@ -127,7 +127,7 @@ async def test_a_build_that_was_cancelled_before_it_began_does_not_begin(
     attempt.scope.cancel()
     await attempt.run(building(tmp_path))
     assert attempt.scope.cancelled_caught
-    assert machine.builds.finished == 0
+    assert machine.builds.started == 0
     assert contents(tmp_path) == {}
 
 

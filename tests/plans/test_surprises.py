@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -410,11 +411,10 @@ def test_suggested_profiles_can_be_read(tmp_path: Path) -> None:
 # -- one library ----------------------------------------------------------------------------------
 
 
-def test_threads_that_come_at_once_get_one_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    with doubles.install(version=ELEVEN) as gpu:
-        unknown = ModuleType("tensorrt")  # to forget a known one would give it a second logger
-        vars(unknown).update(vars(gpu.trt))
-        monkeypatch.setitem(sys.modules, "tensorrt", unknown)
+def test_threads_that_come_at_once_get_one_library() -> None:
+    unknown = ModuleType("tensorrt")  # to forget a known one would give it a second logger
+    vars(unknown).update(vars(doubles.surface(ELEVEN)))
+    with doubles.install(version=ELEVEN), patch.dict(sys.modules, {"tensorrt": unknown}):
         gate = threading.Barrier(4)
         found: list[Any] = []
 
@@ -428,6 +428,7 @@ def test_threads_that_come_at_once_get_one_library(monkeypatch: pytest.MonkeyPat
         for thread in threads:
             thread.join()
     assert len({id(each) for each in found}) == 1
+    assert found[0].trt is unknown
 
 
 def test_the_lean_runtime_is_named_when_a_builder_is_asked_for() -> None:

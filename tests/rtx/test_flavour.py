@@ -158,6 +158,15 @@ def test_phases_without_a_gpu_build_and_run_nothing(rtx: Library) -> None:
         phases.runtime()
 
 
+def test_the_builder_is_told_of_every_gpu(rtx: Library, trt: Any) -> None:
+    phases = Phases(None)
+    config = BuilderConfig(compute_capabilities=["12.0", "8.6"])
+    target: Any = phases.config(phases.builder(), config)
+    found = [target.get_compute_capability(i) for i in range(target.num_compute_capabilities)]
+    assert found == [trt.ComputeCapability.SM86, trt.ComputeCapability.SM120]
+    assert phases.config(phases.builder()).num_compute_capabilities == 0  # all that it supports
+
+
 async def test_a_network_function_gets_the_module_it_asks_for(rtx: Library, tmp_path: Path) -> None:
     given = []
 

@@ -19,7 +19,7 @@ from trtasync.errors import QueueFull
 from trtasync.scheduler import Chunk, LaneState, Queue, Request
 from trtasync.scheduler.queues import AGEING
 from trtasync.scheduler.requests import LEVELS, Entry, whole
-from trtasync.scheduler.states import EXPIRED, QUEUED, RUNNING
+from trtasync.scheduler.states import EXPIRED, FORMING, QUEUED
 
 pytestmark = pytest.mark.timeout(300)  # several seconds each on a machine of its own
 
@@ -312,7 +312,7 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @staticmethod
     def is_launched(entry: Entry) -> bool:
-        return entry.batch is not None and entry.batch.state is RUNNING
+        return entry.batch is not None and entry.batch.state is not FORMING
 
     def queued(self) -> int:
         return sum(
@@ -364,7 +364,7 @@ class PolicyMachine(RuleBasedStateMachine):
             for request in self.live
             if request.state is not EXPIRED
             for entry in entries_of(request)
-            if entry.batch is not None and entry.batch.state is not RUNNING
+            if entry.batch is not None and entry.batch.state is FORMING
         }
         return list(found.values())
 

@@ -5,6 +5,7 @@ a server that receives a body into the rows, say: nobody waits for such a reserv
 goes meanwhile goes without it, and what was written moves to memory of its own.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +23,7 @@ from trtasync.scheduler import Batch, Chunk, Policy, Queue, Request
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry
 from trtasync.scheduler.states import COMMIT, OVER, QUEUED, RESERVED, TRANSITIONS, State
 
-NEVER = float("inf")
+NEVER = math.inf
 LEFT = "the engine was closed before this request was complete."
 
 STAGE_SAMPLE = 8
@@ -101,12 +102,13 @@ class Reservation(Request):
         self.source = content
         batch = self.batch
         if batch is None:
-            return  # it is staged when there are rows for it
-        signature = self.signature
-        slot, begin = batch.slot, 0.0
+            self.intake.content_without_rows(self)
+            return
+        slot = batch.slot
         if slot.batch is not batch:
-            begin = self.intake.turn(batch, signature.layout)
-        views = slot.views
+            self.intake.stage_first(batch, self)
+            return
+        views, signature = slot.views, self.signature
         assert views is not None
         if signature.plain and views.vectors is not None:
             try:
@@ -117,10 +119,6 @@ class Reservation(Request):
             views.write(self.row, signature.rows, content)
             if not signature.plain:
                 batch.plain = False
-        if self.on_device is not None or self.lend:
-            self.intake.note_output(batch, self, 0)
-        if begin:
-            self.intake.meter.stage.add((perf_counter() - begin) / signature.rows)
 
     def commit(self, reply: Reply) -> None:
         """The content is complete: from now on the request counts, and `reply` is told.
@@ -148,6 +146,18 @@ class Reservation(Request):
         if isinstance(self.source, tuple):
             return tuple(array[rows] for array in self.source)
         return self.source[rows]
+
+
+class UnusualReservation(Reservation):
+    """A request whose answer is not a copy of its rows: it is lent, or stays on the device."""
+
+    __slots__ = ()
+
+    def write(self, content: Staged) -> None:
+        """See `Reservation.write`."""
+        super().write(content)
+        if self.batch is not None:
+            self.intake.note_output(self.batch, self, 0)
 
 
 def reservation_of(entry: Entry) -> Reservation:
@@ -206,7 +216,8 @@ class Intake:
         """
         reservation = Reservation()
         try:
-            self.admit(reservation, signature, level, deadline)
+            reservation.source = None
+            self.admit(reservation, signature, level, deadline, UNCOMMITTED)
         except REFUSED:
             raise
         except BaseException as error:
@@ -215,28 +226,40 @@ class Intake:
         return reservation
 
     def admit(
-        self, reservation: Reservation, signature: Signature[Queue], level: int, deadline: float
+        self,
+        reservation: Reservation,
+        signature: Signature[Queue],
+        level: int,
+        deadline: float,
+        reply: Reply,
     ) -> None:
-        """`reserve`, for a reservation that its maker can take back if an exception ends this."""
+        """`reserve`, for a reservation that its maker can take back if an exception ends this.
+
+        Args:
+            reservation: a new one.
+            signature: see `reserve`, as for `level` and `deadline`.
+            level: of priority.
+            deadline: of the caller.
+            reply: who writes in this very turn may commit here already, and saves `commit`.
+        """
         if self.refusal is not None:
             raise own_error(self.refusal)
         reservation.signature = signature
         reservation.intake = self
-        reservation.source = None
         reservation.arrival = self.stamp or self.tick()
-        reservation.batch = None
-        reservation.state = RESERVED
-        reservation.reply = UNCOMMITTED  # the last: `leave` knows by it that there is something
-        if level == DEFAULT_LEVEL and deadline == NEVER:
+        reservation.state = RESERVED if reply is UNCOMMITTED else QUEUED
+        reservation.reply = reply  # the last: `leave` knows by it that there is something
+        if level is DEFAULT_LEVEL and deadline is NEVER:
             self._hold(reservation, False)
         else:
             reservation.level = level
             reservation.deadline = deadline
-            if deadline > reservation.arrival:  # otherwise it is not computed, and takes no room
+            if deadline > reservation.arrival:
                 self._hold(reservation, True)
-        batch = reservation.batch
-        if batch is not None and not signature.plain:
-            batch.plain = False
+            else:
+                reservation.batch = None  # it is not computed, and takes no room
+        if not signature.plain and reservation.batch is not None:
+            reservation.batch.plain = False
 
     def tick(self) -> float:
         """Requests of one turn of the loop share one time stamp and wake it once.
@@ -262,17 +285,21 @@ class Intake:
             raise own_error(self.refusal)
         if not reservation.handed_out and reservation.source is None:
             raise InvalidInput("a reservation was committed before its rows were written.")
-        now = self.stamp or self.tick()
+        if not self.stamp:
+            self.tick()
         reservation.reply = reply
         reservation.state = TRANSITIONS[reservation.state][COMMIT]
-        if reservation.batch is not None:
-            if reservation.draft is not None:
-                reservation.write(reservation.draft)
+        if reservation.draft is not None:
+            reservation.write(reservation.draft)
+        elif reservation.batch is None:
+            self.content_without_rows(reservation)
+
+    def content_without_rows(self, reservation: Reservation) -> None:
+        """A request that holds no rows was written; if it is committed to as well, it gets some."""
+        if reservation.state is not QUEUED:
             return
-        if reservation.source is None:
-            reservation.source = reservation.draft
         if reservation.deadline <= reservation.arrival:
-            self._policy.expire(reservation, now)
+            self._policy.expire(reservation, self._now())
         else:
             self._policy.place(reservation)
             self.stage_placements()
@@ -297,19 +324,26 @@ class Intake:
         assert slot.views is not None
         return slot.views
 
-    def turn(self, batch: Batch[Slot], layout: Layout) -> float:
-        """Turn the slot of a new batch to its layout.
-
-        Returns:
-            the time (`perf_counter`) if staging its first row is to be sampled, otherwise 0.0.
-        """
+    def turn(self, batch: Batch[Slot], layout: Layout) -> None:
+        """Turn the slot of a new batch to its layout."""
         slot = batch.slot
         # most slots see one layout, and have nothing left of the batch before
         if slot.holds_more or slot.views is None or slot.views.layout is not layout:
             slot.bind(layout)
         slot.batch = batch
+
+    def stage_first(self, batch: Batch[Slot], reservation: Reservation) -> None:
+        """Stage the first request of a batch, and sample how long that takes."""
+        self.turn(batch, reservation.signature.layout)
+        content = reservation.source
+        assert content is not None
         self._batches += 1
-        return 0.0 if self._batches % STAGE_SAMPLE else perf_counter()
+        if self._batches % STAGE_SAMPLE:
+            reservation.write(content)
+        else:
+            begin = perf_counter()
+            reservation.write(content)
+            self.meter.stage.add((perf_counter() - begin) / reservation.rows)
 
     def stage_placements(self) -> None:
         """Stage what got its rows outside of `admit`."""

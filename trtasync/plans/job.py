@@ -207,6 +207,7 @@ class Job:
             self._explain(watch)
             raise
         self._explain(watch)
+        phases.let_go()  # apart from the plan: nothing else runs while so much memory is freed
         _demand_unchanged(model)
         self._check_new(plan, model)
         if timing is not None:

@@ -149,6 +149,10 @@ class Phases:
         self._kept.append(fill(self.library, network, model))
         return network
 
+    def let_go(self) -> None:
+        """Free what the weights of all networks so far lie in; none of them can be built again."""
+        self._kept.clear()
+
     def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
         """`tensorrt.IBuilderConfig`, set to what a `BuilderConfig` says.
 

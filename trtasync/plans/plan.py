@@ -7,6 +7,8 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, Literal
 
+from anyio.lowlevel import checkpoint_if_cancelled
+
 from trtasync.errors import InvalidInput
 from trtasync.loops import in_thread
 from trtasync.model.profiles import Profile, read_profiles
@@ -131,6 +133,7 @@ async def build_plan(
         samples=samples,
         progress=progress,
     )
+    await checkpoint_if_cancelled()  # whose task is cancelled by now begins nothing
     built = await in_thread(Job(order, stop).run, interrupt=stop.call_off)
     return as_plan(built)
 

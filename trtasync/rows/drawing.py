@@ -18,6 +18,9 @@ MOST_ELEMENTS: Final = 1 << 21
 
 MOST_FIXED_ELEMENTS: Final = 1 << 24
 
+LITTLE: Final = 1 << 24
+"""Bytes that are drawn without a look at how many are free, which takes up to milliseconds."""
+
 SAMPLE_RATE: Final = 16_000
 
 NARROW: Final = np.float32(0.3)
@@ -73,7 +76,6 @@ FIXED_RECIPES: Final = 5
 
 def undrawable(layout: Layout, rows: int) -> str:
     """Why no inputs of so many rows can be drawn; "" where they can."""
-    free = free_memory()
     needed = 0
     for index, spec in enumerate(layout.inputs):
         if not is_numeric(spec.dtype):
@@ -82,6 +84,7 @@ def undrawable(layout: Layout, rows: int) -> str:
         if size > MOST_FIXED_ELEMENTS:
             return f"a row of {spec.name} has more than {MOST_FIXED_ELEMENTS} elements"
         needed += size * spec.dtype.itemsize * (1 if layout.axes[index] is None else rows)
+    free = free_memory() if needed > LITTLE else None
     short = free is not None and needed > free
     return "there is no memory for rows to try it with" if short else ""
 

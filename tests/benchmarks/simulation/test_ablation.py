@@ -1,6 +1,7 @@
 """Every switch of the ablation switches something off, and only while it is asked to."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from benchmarks.simulation.ablation import FIGURES, RULES, WHOLE, measure, summa
 from benchmarks.simulation.scenarios import SCENARIOS
 from benchmarks.simulation.shapes import in_time
 from benchmarks.simulation.study import Point
+from trtasync.scheduler import dispatch
 
 FIGURE_SETS = dict.fromkeys(FIGURES, 1.0)
 
@@ -26,6 +28,14 @@ def test_each_rule_makes_a_difference_somewhere_and_comes_back() -> None:
         assert differs == (rule != WHOLE), rule
     again = measure(Point(machine=machines[1], process="bursty", load=1.1, seed=1, requests=600))
     assert again == taken[-1]
+
+
+def test_haste_is_off_wherever_it_is_read() -> None:
+    modules = [each for name, each in sys.modules.items() if name.startswith("trtasync.scheduler")]
+    readers = [each for each in modules if hasattr(each, "HASTE")]
+    with RULES["haste"]():
+        assert {each.HASTE for each in readers} == {0.0}
+    assert {each.HASTE for each in readers} == {dispatch.HASTE} != {0.0}
 
 
 def test_only_the_short_ones_are_in_a_hurry() -> None:

@@ -152,7 +152,8 @@ def _survey(module: Any) -> tuple[str, int]:
     reason = code.name if hasattr(code, "name") else code
     return (
         f"the TensorRT backend needs an NVIDIA GPU, driver {floor} or newer for CUDA "
-        f"{_dotted(wanted)}, and pip install 'trtasync[cu{wanted[0] or 13}]'; {found}, and the "
+        f"{_dotted(wanted)}, and pip install 'trtasync[cu{wanted[0] or 13}]' or, for RTX, "
+        f"'trtasync[rtx]'; {found}, and the "
         f"number of GPUs it gives is {count or 0} ({reason}). Without a GPU, open the .onnx file: "
         "it runs on the CPU.",
         0,
