@@ -21,6 +21,9 @@ ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory mo
 	runtimes scheduler system rows/serving benchmarks/test_readme_tables.py inspection/test_check_report.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
+# what every request passes through
+CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
@@ -57,7 +60,8 @@ types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--l
 coverage: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests, and what they reach
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(ARGS); ended=$$?; \
-		$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$ended
+		$(BIN)/coverage combine --quiet && $(BIN)/coverage report && \
+		echo "the core: $$($(BIN)/coverage report --format=total --include='$(CORE)') %" && exit $$ended
 
 format: $(VENV)/.dev ## let ruff mend what it can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
