@@ -53,7 +53,7 @@ def _on_first_loop(item: pytest.Item) -> bool:
     return chosen is None or chosen.params.get("anyio_backend", first) == first
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """One line more: how much was proved on TensorRT itself, and not on a double of it."""
     passed = [each for each in terminalreporter.stats.get("passed", ()) if GENUINE in each.keywords]
     if passed:

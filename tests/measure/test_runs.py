@@ -1,5 +1,6 @@
 """Whole runs on the embedded default, on fakes and on the doubles of TensorRT."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,22 @@ def test_the_json_has_all_of_it(report: Report) -> None:
         assert list(values) == sorted(values)
     stages = {"queue_us", "compute_us", "deliver_us"}
     assert stages <= set(found["points"][0]["figures"])
+
+
+@pytest.mark.parametrize("times", [1.0, 100.0])
+def test_a_yardstick_that_is_far_to_the_right_is_named_and_not_drawn(
+    report: Report, tmp_path: Path, times: float
+) -> None:
+    most = max(point.figures["requests_per_second"]["median"] for point in report.points)
+    bar = {"rows_per_second": times * most * report.parameters["rows"]}
+    far = dataclasses.replace(report, yardsticks={"ceiling": [bar]})
+    without = dataclasses.replace(report, yardsticks={})
+
+    def dashes(drawn: Report) -> int:
+        plot(drawn, tmp_path / "out.svg")
+        return (tmp_path / "out.svg").read_text().count("stroke-dasharray")
+
+    assert (dashes(far) > dashes(without)) == (times == 1.0)
 
 
 def test_the_plot_is_a_picture(report: Report, tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ def _curves(axes: Any, points: list[Point], report: Report) -> None:
         rate = sorted(each["rows_per_second"] for each in rounds)[len(rounds) // 2] / rows
         where, seen = f"{name}: {rate:,.0f}/s", rate < FAR * most
         label = where if seen else f"{where}, far to the right"
-        axes.axvline(rate if seen else 0.0, color="#555555", ls=style, lw=float(seen), label=label)
+        # a line without width would do, but matplotlib 3.10 refuses to draw its dashes
+        shown_as = style if seen else "none"
+        axes.axvline(rate if seen else 0.0, color="#555555", ls=shown_as, lw=1.0, label=label)
     axes.set(xlabel="requests per second", ylabel="latency, ms", yscale="log")
     axes.set_title("throughput and latency", fontsize=10)
     axes.margins(x=0.12, y=0.12)
