@@ -40,6 +40,9 @@ ndarray = np.ndarray
 DRAINING, ABORTING = 60.0, 10.0
 """Seconds in which some batch has to end while the engine is closed, with and without drain."""
 
+UNWANTED = 1.0
+"""The same for what nobody waits for: told to stop before it had begun, it is told again."""
+
 _CLOSED = "the engine is closed; open another one."
 _ABORTED = "the engine was closed before this request ran."
 
@@ -256,8 +259,9 @@ class Engine:
 
         Args:
             drain: answer everything that was accepted first. Otherwise waiting requests get
-                EngineClosed at once; what is running is finished and answered all the same. If the
-                drain is cancelled, it turns into that.
+                EngineClosed at once; what is running is finished and answered all the same, unless
+                all its callers have gone: then it is stopped where the backend can do that. If
+                the drain is cancelled, it turns into that.
 
         A run that does not end is given up after a minute (without drain, 10 s), or ten times what
         was measured if that is longer: it is stopped where the backend can do that, and 5 s later
@@ -297,8 +301,9 @@ class Engine:
         problem: BaseException | None = None
         with anyio.CancelScope(shield=True):
             while not core.failing.is_idle():
+                patience = UNWANTED if core.closing.stop_unwanted() else ABORTING
                 try:
-                    await core.closing.wait_idle(ABORTING)
+                    await core.closing.wait_idle(patience)
                 except cancellation as error:
                     problem = error
             try:

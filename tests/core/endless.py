@@ -52,9 +52,12 @@ async def run_for_ever(path: str) -> None:
         path, batching=False, backend="onnxruntime", loop_budget=0.0
     ) as engine:
         await engine.infer(np.array([[1]], np.int64))
-        sys.stdout.write("running\n")
-        sys.stdout.flush()
-        await engine.infer(np.array([[FOREVER]], np.int64))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(engine.infer, np.array([[FOREVER]], np.int64))
+            while not engine.statistics().in_flight:  # noqa: ASYNC110 - it sets no event
+                await anyio.sleep(0.001)
+            sys.stdout.write("running\n")
+            sys.stdout.flush()
 
 
 def main(path: str, loop: str) -> None:

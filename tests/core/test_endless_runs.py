@@ -14,6 +14,7 @@ import pytest
 from support.helpers import PATIENCE, ended, heed_sigint, hold, row, same, start, until
 from tests.core.endless import FOREVER, endless_model
 from trtasync import DeviceLost, InferenceError, InvalidInput, RunTooLong, open_engine
+from trtasync.engine import ABORTING
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +155,21 @@ async def test_closing_leaves_a_lane_that_cannot_be_stopped(
             thread.join(PATIENCE)
 
 
+async def test_what_nobody_waits_for_is_stopped_and_not_tried_again(tmp_path: Path) -> None:
+    """Its callers have gone, and the engine is closed without drain."""
+    path = endless_model(tmp_path / "endless.onnx")
+    engine = await open_engine(path, backend="onnxruntime", batching=True, max_batch_size=4)
+    async with anyio.create_task_group() as tasks:
+        stuck = [start(tasks, engine, steps(FOREVER)) for _ in range(3)]
+        await until(lambda: engine.statistics().in_flight == 3)
+        for caller in stuck:
+            caller.scope.cancel()
+        await ended(*stuck)
+    with anyio.fail_after(ABORTING / 2):
+        await engine.aclose(drain=False)
+    assert engine.statistics().retried == 0
+
+
 @pytest.mark.parametrize("value", [0, -1, True, "1", float("inf"), float("nan")])
 def test_a_timeout_that_makes_no_sense(value: object) -> None:
     with pytest.raises(InvalidInput, match="run_timeout"):
@@ -176,7 +192,7 @@ def test_one_ctrl_c_ends_a_program(tmp_path: Path, loop: str) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "running\n"
         child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=60)
+        _, errors = child.communicate(timeout=ABORTING / 2)  # nobody waits for that run
     finally:
         child.kill()
         child.communicate()

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import anyio
 
+from trtasync.core.completion import is_unwanted
 from trtasync.core.failing import Failing
 from trtasync.core.lanes import Worker
 from trtasync.core.pump import Pump
@@ -72,6 +73,19 @@ class Closing:
             for index in still:
                 self._give_up(index, stopping)
             stopping = bool(still) and not stopping
+
+    def stop_unwanted(self) -> bool:
+        """End runs for whose answers nobody waits, on lanes that can do that; whether that is all
+        that runs."""
+        running = self._failing.running()
+        wanted = {batch.lane for batch in running if not is_unwanted(batch)}
+        for index in {batch.lane for batch in running} - wanted:
+            lane = self._workers[index].lane
+            if isinstance(lane, Stoppable):
+                lane.stop()
+            else:
+                wanted.add(index)
+        return not wanted
 
     def _give_up(self, index: int, stopped: bool) -> None:
         """A run does not end: stop it, or, if it was stopped already or cannot be, its lane."""

@@ -1,10 +1,11 @@
 """The way out: rows become answers, failures become exceptions."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from trtasync.core.exceptions import own_error, unanswered
-from trtasync.core.metrics import FOLD, BatchRecord, Meter
+from trtasync.core.metrics import BOUNDS, BatchRecord, Meter
 from trtasync.core.reservations import Reservation, reservation_of
 from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
 from trtasync.requests.answers import LentAnswer, as_it_is, borrow, join, shape_answer, take
@@ -114,7 +115,7 @@ class Completion:
     def count(
         self, batch: Batch[Slot], times: Times | None, ended: float, delivered: float
     ) -> None:
-        """Note a batch that went well.
+        """Count a batch that went well.
 
         Args:
             batch: which.
@@ -122,13 +123,25 @@ class Completion:
             ended: when its end was seen.
             delivered: when its answers were handed out.
         """
-        entries, noted = batch.entries, self.meter.batches
-        first = entries[0].arrival
-        arrivals = (first,) if entries[-1].arrival == first else tuple([e.arrival for e in entries])
-        size, run_rows, count = batch.size, batch.run_rows, len(entries)
-        noted.append((size, run_rows, count, arrivals, batch.started, ended, delivered, times))
-        if len(noted) >= FOLD:
-            self.meter.count()
+        meter, entries, started = self.meter, batch.entries, batch.started
+        meter.batch_sizes[batch.size] += 1
+        meter.padded_rows += batch.run_rows - batch.size
+        first, count = entries[0].arrival, len(entries)
+        counted = [(meter.deliver, delivered - ended, 1)]
+        if entries[-1].arrival == first:
+            counted += (meter.latency, ended - first, count), (meter.queue, started - first, count)
+        else:
+            for entry in entries:
+                arrival = entry.arrival
+                counted += (meter.latency, ended - arrival, 1), (meter.queue, started - arrival, 1)
+        if times is not None:
+            copy_in, compute, copy_out = times
+            counted.append((meter.compute, compute, 1))
+            if copy_in or copy_out:
+                counted += (meter.copy_in, copy_in, 1), (meter.copy_out, copy_out, 1)
+        for histogram, seconds, often in counted:  # TimeHistogram.add, written out
+            histogram.counts[bisect_left(BOUNDS, seconds)] += often
+            histogram.total += seconds * often
         if self.watcher is not None:
             self.watcher(record_of(batch, times, ended, delivered))
 
@@ -205,6 +218,11 @@ class Completion:
         reservation.reply.set_exception(error)
         self._withdraw(reservation)
         reservation.chunks = None
+
+
+def is_unwanted(batch: Batch[Slot]) -> bool:
+    """All callers of a batch have gone."""
+    return len(not_to_run(batch)) == len(batch.entries)
 
 
 def not_to_run(batch: Batch[Slot]) -> list[Entry]:

@@ -3,14 +3,15 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 _STEPS = 10
 _LOWEST = -6
-_BOUNDS = tuple(10.0 ** (_LOWEST + step / _STEPS) for step in range(8 * _STEPS + 1))
+BOUNDS: tuple[float, ...] = tuple(
+    10.0 ** (_LOWEST + step / _STEPS) for step in range(8 * _STEPS + 1)
+)
+"""Upper edges of the buckets of a histogram, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +51,27 @@ class TimeSummary:
 
 
 class TimeHistogram:
-    """Times of one kind, being counted."""
+    """Times of one kind, being counted.
 
-    __slots__ = ("_counts", "_total")
+    Attributes:
+        counts: per bucket of `BOUNDS`; the last one holds what is longer.
+        total: seconds, all together.
+    """
+
+    __slots__ = ("counts", "total")
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(_BOUNDS) + 1)
-        self._total = 0.0
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
 
     def add(self, seconds: float, times: int = 1) -> None:
         """Count `seconds`, `times` times."""
-        self._counts[bisect_left(_BOUNDS, seconds)] += times
-        self._total += seconds * times
-
-    def add_all(self, seconds: Iterable[float], times: Iterable[int] = repeat(1)) -> None:
-        """Count each of `seconds` as often as `times` says."""
-        counts, total = self._counts, self._total
-        for value, often in zip(seconds, times, strict=False):
-            counts[bisect_left(_BOUNDS, value)] += often
-            total += value * often
-        self._total = total
+        self.counts[bisect_left(BOUNDS, seconds)] += times
+        self.total += seconds * times
 
     def snapshot(self) -> TimeSummary:
         """A frozen copy."""
-        return TimeSummary(sum(self._counts), self._total, _BOUNDS, tuple(self._counts))
+        return TimeSummary(sum(self.counts), self.total, BOUNDS, tuple(self.counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,30 +177,12 @@ class Statistics:
     lanes: tuple[LaneStatistics, ...]
 
 
-BatchTimes: TypeAlias = tuple[
-    int, int, int, Sequence[float], float, float, float, tuple[float, float, float] | None
-]
-"""What is noted of a batch that went well: rows that somebody asked for; rows that were run;
-requests and chunks; when they came (one time when all came together); when it was launched, when
-its end was seen, when its answers were handed out (the event loop's clock); seconds of copy in,
-compute and copy out, if measured. A bare tuple: one is made per batch."""
-
-FOLD = 32
-"""Batches that are noted before they are counted together, which takes half as long as one by one
-(20 us for these)."""
-
-
 class Meter:
-    """The running counts behind `Statistics`.
-
-    Attributes:
-        batches: noted and not counted yet; `count` is to be called from `FOLD` of them on.
-    """
+    """The running counts behind `Statistics`. The engine adds to them, once a batch."""
 
     __slots__ = (
         "answered",
         "batch_sizes",
-        "batches",
         "cancelled",
         "compute",
         "copy_in",
@@ -224,7 +204,6 @@ class Meter:
         self.displaced: int = 0
         self.padded_rows: int = 0
         self.retried: int = 0
-        self.batches: list[BatchTimes] = []
         self.batch_sizes: Counter[int] = Counter()
         self.latency: TimeHistogram = TimeHistogram()
         self.queue: TimeHistogram = TimeHistogram()
@@ -233,29 +212,6 @@ class Meter:
         self.compute: TimeHistogram = TimeHistogram()
         self.copy_out: TimeHistogram = TimeHistogram()
         self.deliver: TimeHistogram = TimeHistogram()
-
-    def count(self) -> None:
-        """Count the batches that were noted."""
-        noted, self.batches = self.batches, []
-        if not noted:
-            return
-        for rows, run_rows, *_ in noted:
-            self.batch_sizes[rows] += 1
-            self.padded_rows += run_rows - rows
-        whole = [batch for batch in noted if len(batch[3]) == 1]  # whose requests came together
-        counts = [batch[2] for batch in whole]
-        self.latency.add_all([batch[5] - batch[3][0] for batch in whole], counts)
-        self.queue.add_all([batch[4] - batch[3][0] for batch in whole], counts)
-        for _, _, _, arrivals, started, ended, _, _ in noted:
-            if len(arrivals) > 1:
-                self.latency.add_all([ended - arrival for arrival in arrivals])
-                self.queue.add_all([started - arrival for arrival in arrivals])
-        self.deliver.add_all([batch[6] - batch[5] for batch in noted])
-        times = [batch[7] for batch in noted if batch[7] is not None]
-        self.compute.add_all([compute for _, compute, _ in times])
-        copied = [each for each in times if each[0] or each[2]]
-        self.copy_in.add_all([each[0] for each in copied])
-        self.copy_out.add_all([each[2] for each in copied])
 
     def snapshot(
         self,
@@ -267,7 +223,6 @@ class Meter:
         lanes: tuple[LaneStatistics, ...],
     ) -> Statistics:
         """Freeze the counts, with what only the engine knows (waiting: requests not yet ended)."""
-        self.count()
         sizes = dict(sorted(self.batch_sizes.items()))
         return Statistics(
             queued=queued,

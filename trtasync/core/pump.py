@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from trtasync.core.completion import Completion
+from trtasync.core.completion import Completion, is_unwanted
 from trtasync.core.exceptions import not_run, unanswered
 from trtasync.core.failing import Failing
 from trtasync.core.lanes import Outcome, Worker, check_outputs, finish, run, run_in_halves
@@ -359,7 +359,7 @@ class Pump:
         if isinstance(error, RunTooLong):  # so the next such run is not for the loop
             batch.queue.cost.learn(batch.run_rows, error.seconds, self._now())
         lost = isinstance(error, DeviceLost)
-        if len(batch.entries) > 1 and not lost:
+        if len(batch.entries) > 1 and not lost and not is_unwanted(batch):
             self._retry(batch, error)
             return
         self._end_failed(batch, error)

@@ -17,6 +17,7 @@ from trtasync.scheduler.batches import Batch, RowAllocator
 from trtasync.scheduler.devices import DeviceState, LaneState
 from trtasync.scheduler.dispatch import Dispatch
 from trtasync.scheduler.expired import Expired
+from trtasync.scheduler.fits import Fit
 from trtasync.scheduler.options import PolicyOptions, padded
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, give_up, whole
 from trtasync.scheduler.slot_pool import SlotPool, SlotT
@@ -389,8 +390,7 @@ class Policy(Generic[SlotT]):
                 return False
         if batch.gone:
             batch.compact()
-            if len(self.forming) > 1:
-                self._rows.refill(batch, fit, now)
+            self._refill(batch, fit, now)
         if fit is not None and batch.size < fit.rows:
             self._rows.fill(batch, fit, now)
         sizes = self._sizes
@@ -418,6 +418,16 @@ class Policy(Generic[SlotT]):
             self._admission.launched(batch, self.queued)
             self._unseen = self._admission.unseen
         return True
+
+    def _refill(self, batch: Batch[SlotT], fit: Fit | None, now: float) -> None:
+        """Rows of batches that form behind it take the places of those who left a batch."""
+        behind = [each for each in self.forming if each.queue is batch.queue and each is not batch]
+        for other in behind:
+            for entry in self._abandoned(other):
+                if whole(entry).state is QUEUED:
+                    self.withdraw(whole(entry), now)
+        if behind:
+            self._rows.refill(batch, fit, now)
 
     def _set_aside(self, request: Request, batch: Batch[SlotT]) -> None:
         """A request that is still being written loses its rows: the batch does not wait for it."""
