@@ -1,0 +1,42 @@
+"""Content that lies only in a slot's rows goes with its request, wherever that goes."""
+
+import anyio
+import numpy as np
+import pytest
+
+from support.helpers import check_at_rest, hold, opened, row, rows, same, submit, until
+from tests.core.test_reservations import Reply, fill, reserve
+from trtasync.testing import ScriptedBackend
+
+pytestmark = pytest.mark.anyio
+
+SIZES = (1, 2, 4, 8, 16, 32)
+FIRST, SECOND = 15, 9
+"""Rows of two requests: 24 would run as 32, the first alone runs as 16."""
+
+
+async def test_what_is_cut_off_a_batch_that_closes_up_keeps_it() -> None:
+    backend = ScriptedBackend()
+    async with (
+        opened(backend, max_batch_size=32, batch_sizes=SIZES) as engine,
+        anyio.create_task_group() as tasks,
+    ):
+        blocker = await hold(tasks, engine, backend)
+        for _ in range(8):
+            for size in SIZES:  # batches take (1 + 0.1 n) ms
+                engine._reader.read(row(0))[0].queue.cost.learn(size, (1 + 0.1 * size) * 1e-3, 0.0)
+        leaver = await submit(tasks, engine, row(-2))
+        contents = [rows(np.arange(FIRST)), rows(100 + np.arange(SECOND))]
+        replies = [Reply(), Reply()]
+        for content, reply in zip(contents, replies, strict=True):
+            reservation = reserve(engine, content)
+            fill(reservation, content)
+            reservation.commit(reply)
+        leaver.scope.cancel()
+        await until(lambda: leaver.done)
+        backend.gate.let()
+        await until(lambda: blocker.done and all(reply.done() for reply in replies))
+        for content, reply in zip(contents, replies, strict=True):
+            assert same(reply.result, content)
+        assert [len(run) for run in backend.computed] == [1, 16, 16]
+        check_at_rest(engine)
