@@ -15,6 +15,24 @@ FIRST, SECOND = 15, 9
 """Rows of two requests: 24 would run as 32, the first alone runs as 16."""
 
 
+async def test_who_expires_and_is_computed_after_all_keeps_it() -> None:
+    backend = ScriptedBackend()
+    async with opened(backend) as engine, anyio.create_task_group() as tasks:
+        blocker = await hold(tasks, engine, backend)
+        now = engine._core.loop.now
+        reservation, reply = reserve(engine, row(3), deadline=now() + 0.01), Reply()
+        fill(reservation, row(3))
+        reservation.commit(reply)
+        other = await submit(tasks, engine, row(4))
+        await until(lambda: now() > reservation.deadline)
+        backend.gate.let()
+        await until(lambda: blocker.done and other.done and reply.done())
+        assert engine.statistics().expired == 1
+        assert same(other.answer, row(4))
+        assert same(reply.result, row(3))
+        check_at_rest(engine)
+
+
 async def test_what_is_cut_off_a_batch_that_closes_up_keeps_it() -> None:
     backend = ScriptedBackend()
     async with (

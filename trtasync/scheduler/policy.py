@@ -447,7 +447,8 @@ class Policy(Generic[SlotT]):
             self._admission.entered(request)
 
     def _expire(self, request: Request, now: float) -> None:
-        """It cannot make its deadline any more, and is not computed."""
+        """It cannot make its deadline any more, and is not computed for now."""
+        self._keep_content(request)
         self.expire(request, now)
         self._remove(request, now)
 
