@@ -183,6 +183,8 @@ class Policy(Generic[SlotT]):
         if state is OVER:
             return
         request.state = TRANSITIONS[state][LEAVE]
+        if state is RESERVED and request.batch is None and request not in self._held:
+            return  # it came too late to take room
         if state is not EXPIRED:
             self._remove(request, now)
 
