@@ -330,8 +330,8 @@ class Intake:
         """Turn the slot of a new batch to its layout."""
         slot, views, copies = batch.slot, batch.slot.views, batch.slot.copies
         # most slots see one layout, and nothing of the batch before is left or on its way there
-        clean = not slot.holds_more and (copies is None or not copies.unfinished)
-        if not clean or views is None or views.layout is not layout:
+        busy = copies is not None and (copies.unfinished or copies.problem is not None)
+        if slot.holds_more or busy or views is None or views.layout is not layout:
             slot.bind(layout)
         slot.batch = batch
 
