@@ -6,6 +6,7 @@ import pytest
 
 from support.helpers import check_at_rest, hold, opened, row, rows, same, submit, until
 from tests.core.test_reservations import Reply, fill, reserve
+from trtasync import QueueFull
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -57,4 +58,22 @@ async def test_what_is_cut_off_a_batch_that_closes_up_keeps_it() -> None:
         for content, reply in zip(contents, replies, strict=True):
             assert same(reply.result, content)
         assert [len(run) for run in backend.computed] == [1, 16, 16]
+        check_at_rest(engine)
+
+
+@pytest.mark.parametrize("beside", [0, 1])
+async def test_who_lost_the_place_writes_to_nobody_elses_rows(beside: int) -> None:
+    """The batch may be gone, or others may have moved to where the rows were."""
+    backend = ScriptedBackend()
+    async with opened(backend, max_queue_size=2 + beside) as engine:
+        first = reserve(engine, rows([1, 2]), level=9)
+        (place,) = first.rows_to_write()
+        others = [row(5)] * beside + [rows([7, 8])]
+        for other in others:
+            fill(urgent := reserve(engine, other, level=1), other)
+            urgent.commit(Reply())
+        assert not np.shares_memory(first.rows_to_write()[0], place)
+        with pytest.raises(QueueFull):
+            first.commit(Reply())
+        await until(lambda: engine.statistics().answered == len(others))
         check_at_rest(engine)

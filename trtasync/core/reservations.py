@@ -82,7 +82,8 @@ class Reservation(Request):
         written to memory of its own, and copied when it is complete.
         """
         self.handed_out = True
-        batch = self.batch
+        # who lost the place is told by `commit`; the rows may be somebody else's by now
+        batch = None if self.state is OVER else self.batch
         if self.draft is None and batch is not None and self.signature.lies_as_given:
             views = self.intake.views(batch)
             return [array[self.row : self.row + self.signature.rows] for array in views.inputs]
