@@ -45,7 +45,7 @@ async def test_what_is_cut_off_a_batch_that_closes_up_keeps_it() -> None:
             for size in SIZES:  # batches take (1 + 0.1 n) ms
                 engine._reader.read(row(0))[0].queue.cost.learn(size, (1 + 0.1 * size) * 1e-3, 0.0)
         leaver = await submit(tasks, engine, row(-2))
-        contents = [rows(np.arange(FIRST)), rows(100 + np.arange(SECOND))]
+        contents = [rows(range(FIRST)), rows(range(100, 100 + SECOND))]
         replies = [Reply(), Reply()]
         for content, reply in zip(contents, replies, strict=True):
             reservation = reserve(engine, content)
