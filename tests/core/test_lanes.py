@@ -1,10 +1,16 @@
 """Lanes that die: their requests fail, the others go on, nobody hangs."""
 
+import threading
+from functools import partial
+
 import anyio
 import pytest
 
-from support.helpers import check_at_rest, ended, hold, row, same, start, submit_all, until
+from support.helpers import check_at_rest, ended, hold, row, rows, same, start, submit_all, until
 from trtasync import DeviceLost, open_engine
+from trtasync.memory.slots import HostSlot
+from trtasync.memory.staging import Copies, CopyThreads
+from trtasync.runtimes import Slot
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -91,3 +97,34 @@ async def test_asynchronous_lanes_of_depth_two_answer_in_place(loop_budget: floa
             assert all(same(caller.answer, row(index)) for index, caller in enumerate(callers))
         seen = check_at_rest(engine)
         assert (seen.answered, seen.failed) == (250, 0)
+
+
+def until_open(gate: threading.Event) -> None:
+    assert gate.wait(20)
+
+
+async def test_what_waits_for_its_copies_goes_with_its_lane() -> None:
+    backend = ScriptedBackend(asynchronous=True, depth=2, owned_slots=True)
+    async with open_engine(backend, streams=2, max_batch_size=2, loop_budget=0.0) as engine:
+        threads, gate = CopyThreads(1), threading.Event()
+        for slot in engine._core.policy.slots.all:
+            assert isinstance(slot, HostSlot)
+            slot.copies = Copies(threads, 0)
+        try:
+            threads.put(partial(until_open, gate))
+            async with anyio.create_task_group() as tasks:
+                callers = [start(tasks, engine, rows([n, n])) for n in range(4)]
+                await until(lambda: engine.statistics().in_flight == 8)
+
+                def lost(slot: Slot, rows: int) -> None:
+                    raise DeviceLost("gone")
+
+                backend.lanes[0].launch = lost  # type: ignore[method-assign]
+                gate.set()
+                await ended(*callers)
+            assert [type(each.error) for each in callers if each.error] == [DeviceLost] * 2
+            assert sum(each.answer is not None for each in callers) == 2
+            assert same(await engine.infer(row(7)), row(7))
+            assert [lane.alive for lane in check_at_rest(engine).lanes] == [False, True]
+        finally:
+            threads.close()

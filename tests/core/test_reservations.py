@@ -264,6 +264,14 @@ async def test_past_its_deadline_it_is_not_computed(late: bool) -> None:
         engine._core.intake.withdraw(reservation)
 
 
+async def test_past_its_deadline_it_is_dropped_without_a_trace() -> None:
+    async with open_engine(ScriptedBackend()) as engine:
+        reserve(engine, row(1), deadline=engine._core.loop.now() - 1).drop()
+        assert engine.statistics().queued == 0
+        assert same(await engine.infer(rows(range(100))), rows(range(100)))
+        check_at_rest(engine)
+
+
 async def test_answers_of_a_turn_are_flushed_together() -> None:
     order: list[str] = []
 

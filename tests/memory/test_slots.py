@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.helpers import Array, same, tensor, until
 from trtasync import open_engine
 from trtasync.memory.slots import GIL_COPY_BYTES, MAX_LAYOUTS, HostSlot
+from trtasync.memory.staging import Copies, CopyThreads
 from trtasync.model.tensors import Dim, ModelSpec, Pad
 from trtasync.requests.answers import take
 from trtasync.requests.reader import RequestReader
@@ -320,3 +321,29 @@ async def test_an_idle_engine_keeps_no_large_slot(monkeypatch: pytest.MonkeyPatc
             assert sum(map(held, slots)) >= 8 * line.nbytes
             await until(lambda: not any(map(held, slots)))
         assert same(await engine.infer(line), line)
+
+
+class Torn:
+    """A row that cannot be read."""
+
+    def reshape(self, *shape: Any) -> Array:
+        raise MemoryError("no room")
+
+
+def test_a_copy_that_failed_is_not_forgotten_when_rows_move() -> None:
+    threads = CopyThreads(1)
+    try:
+        slot = HostSlot(ModelSpec.from_tensors([tensor("x", "N", 4)], [tensor("y", "N", 4)]), 4)
+        slot.copies = Copies(threads, 0)
+        layout = Layout(((4,),), (None,))
+        write = slot.bind(layout).write
+        write(0, 1, np.zeros(4, np.float32))
+        write(1, 1, Torn())
+        slot.move(1, 0, 1)
+        with pytest.raises(MemoryError):
+            slot.copies.done(lambda: None)
+        write(2, 1, Torn())
+        slot.bind(layout)
+        assert slot.copies.done(lambda: None)  # nobody has rows here any more
+    finally:
+        threads.close()

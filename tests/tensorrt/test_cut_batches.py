@@ -1,5 +1,6 @@
 """A batch that was cut: what its slot still knows of rows that went elsewhere counts no more."""
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from support.doubles import models
 from support.doubles.kernels import view
-from support.helpers import Array, same, until
+from support.helpers import Array, at_once, row, same, until
+from tests.tensorrt.devices import Dlpack
 from tests.tensorrt.support import engine_on, tensor
-from trtasync import Engine
+from trtasync import CudaError, Engine
 
 pytestmark = pytest.mark.anyio
 
@@ -82,3 +84,18 @@ async def test_its_padding_is_not_written_to_the_rest_of_it_on_the_device(tmp_pa
         assert same(view(first.address, first.shape, first.dtype).copy(), expected)
         del first, second, seen
         answers.clear()
+
+
+async def test_padding_of_a_batch_that_was_refused_counts_no_more(tmp_path: Path) -> None:
+    async with engine_on(tmp_path, pair(), max_batch_size=4, streams=1) as (engine, gpu):
+        gpu.world.fail("cudaGraphLaunch", "cudaErrorInvalidValue")
+        with pytest.raises(CudaError, match="InvalidValue"):
+            await engine.infer(asked(9, 3))  # runs as 4
+        with ExitStack() as stack:
+            wanted = [
+                {name: stack.enter_context(closing(Dlpack(row(n)))) for name in ("a", "b")}
+                for n in range(4)
+            ]
+            answers = await at_once(engine, wanted)
+        assert [answer["y"][0] for answer in answers] == [0, 3, 6, 9]
+        assert engine.statistics().batches == 1

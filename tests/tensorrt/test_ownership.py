@@ -232,6 +232,16 @@ async def test_a_slot_is_not_bound_again_while_a_copy_is_on_its_way(tmp_path: Pa
             assert same(caller.answer, row(2 * n + 1))
 
 
+async def test_a_copy_that_failed_for_who_left_is_nobody_elses(tmp_path: Path) -> None:
+    async with engine_on(tmp_path, inline_bytes=0, copy_threads=1) as (engine, _):
+        assert same(await engine.infer(row(1)), row(3))
+        for slot in engine._core.policy.slots.all:
+            assert slot.copies is not None
+            slot.copies.problem = MemoryError("no room")  # as of a batch that all have left
+        for n in range(8):
+            assert same(await engine.infer(row(n)), row(2 * n + 1))
+
+
 # -- closing --------------------------------------------------------------------------------------
 
 

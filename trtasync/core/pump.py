@@ -171,7 +171,10 @@ class Pump:
         if self._staging:
             waiting, self._staging = self._staging, []
             for batch in waiting:
-                if self._workers[batch.lane].state.retrying:
+                state = self._workers[batch.lane].state
+                if not state.alive:
+                    continue  # it died under the batch before this one, and failed both
+                if state.retrying:
                     self._staging.append(batch)  # its lane's thread runs another one again
                 else:
                     self._launch(batch)

@@ -82,7 +82,8 @@ class Reservation(Request):
         written to memory of its own, and copied when it is complete.
         """
         self.handed_out = True
-        batch = self.batch
+        # who lost the place is told by `commit`; the rows may be somebody else's by now
+        batch = None if self.state is OVER else self.batch
         if self.draft is None and batch is not None and self.signature.lies_as_given:
             views = self.intake.views(batch)
             return [array[self.row : self.row + self.signature.rows] for array in views.inputs]
@@ -330,8 +331,8 @@ class Intake:
         """Turn the slot of a new batch to its layout."""
         slot, views, copies = batch.slot, batch.slot.views, batch.slot.copies
         # most slots see one layout, and nothing of the batch before is left or on its way there
-        clean = not slot.holds_more and (copies is None or not copies.unfinished)
-        if not clean or views is None or views.layout is not layout:
+        busy = copies is not None and (copies.unfinished or copies.problem is not None)
+        if slot.holds_more or busy or views is None or views.layout is not layout:
             slot.bind(layout)
         slot.batch = batch
 

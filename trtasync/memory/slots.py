@@ -107,7 +107,7 @@ class HostSlot:
     def bind(self, layout: Layout) -> Views:
         """Turn the (empty) slot to a layout; returns its views, which stage rows."""
         if self.copies is not None:  # rows of callers who left may still be on their way
-            self.copies.wait()
+            self.copies.forget()
         views = self._known.get(layout)
         if views is None:
             views = self._view(layout)

@@ -150,8 +150,8 @@ class Copies:
         except Exception as error:
             problem = error
         with self._condition:
+            self.problem = self.problem or problem  # first: without copies, nobody locks to look
             self.unfinished.discard(copy)
-            self.problem = self.problem or problem
             ring = None
             if not self.unfinished:
                 ring, self._ring = self._ring, None
@@ -175,11 +175,15 @@ class Copies:
         return True
 
     def wait(self) -> None:
-        """Block until every copy so far is there: rare (rows are moved, the slot is used anew)."""
+        """Block until every copy so far is there: rare (rows are moved or change hands)."""
         if self.unfinished:
             with self._condition:
                 self._condition.wait_for(lambda: not self.unfinished)
-        self.problem = None  # of rows that nobody waits for any more
+
+    def forget(self) -> None:
+        """Nobody waits for any of the rows any more: the slot is used anew."""
+        self.wait()
+        self.problem = None
 
 
 class _Copy:

@@ -122,11 +122,15 @@ class Batch(Generic[SlotT_co]):
         return bool(self.entries)
 
     def cut(self, first: int) -> list[Entry]:
-        """Take out and give back the entries from index `first` on."""
+        """Take out and give back the entries from index `first` on, in the rows they lie in."""
         entries, rest = self.entries[:first], self.entries[first:]
+        sources = {target: source for source, target, _ in self.moves}  # not made yet
+        for entry in rest:
+            entry.row = sources.get(entry.row, entry.row)
         self.clear()
         for entry in entries:
             self.add(entry)
+        self.moves = [move for move in self.moves if move[1] < self.size]
         return rest
 
     def compact(self) -> None:

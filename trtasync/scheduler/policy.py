@@ -183,6 +183,8 @@ class Policy(Generic[SlotT]):
         if state is OVER:
             return
         request.state = TRANSITIONS[state][LEAVE]
+        if state is RESERVED and request.batch is None and request not in self._held:
+            return  # it came too late to take room
         if state is not EXPIRED:
             self._remove(request, now)
 
@@ -447,7 +449,8 @@ class Policy(Generic[SlotT]):
             self._admission.entered(request)
 
     def _expire(self, request: Request, now: float) -> None:
-        """It cannot make its deadline any more, and is not computed."""
+        """It cannot make its deadline any more, and is not computed for now."""
+        self._keep_content(request)
         self.expire(request, now)
         self._remove(request, now)
 

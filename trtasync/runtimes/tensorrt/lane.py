@@ -257,15 +257,15 @@ class TensorRTLane:
     def launch(self, slot: Any, rows: int) -> None:
         """Copy in, run, copy out, record the event: enqueued, not waited for."""
         filled, slot.filled, slot.stages, slot.ended = slot.filled or rows, 0, 0, False
-        self._gpu.enter_again()
-        if slot.lane != self._index:
-            launch = self._foreign.get((slot.views, rows)) or self._find_foreign(slot, rows)
-        else:
-            launch = slot.views.cache.get(rows) or self._find(slot, rows)
-            if slot.lent_rows or slot.device_outputs:
-                launch = self._with_copies_apart(slot, rows, launch)
         self._threads.in_flight.add(slot)
         try:
+            self._gpu.enter_again()
+            if slot.lane != self._index:
+                launch = self._foreign.get((slot.views, rows)) or self._find_foreign(slot, rows)
+            else:
+                launch = slot.views.cache.get(rows) or self._find(slot, rows)
+                if slot.lent_rows or slot.device_outputs:
+                    launch = self._with_copies_apart(slot, rows, launch)
             launch.enqueue(slot, filled)
             slot.padded_from = 0
             code = self._record(slot.done.handle, self.stream.handle)
@@ -275,7 +275,7 @@ class TensorRTLane:
             self._threads.in_flight.discard(slot)
             raise
         except Exception:
-            slot.holds_more = True  # so that it is made clean before it is used again
+            slot.padded_from = 0
             # A part of it may be on the stream, and reads the slot: it must not be used meanwhile.
             self.stream.synchronize()
             self._threads.in_flight.discard(slot)
