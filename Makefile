@@ -49,6 +49,7 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
+	@echo "types-report" && $(BIN)/python -m tests.package.precision --least 98 > /dev/null
 	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
 	@echo "pyright --verifytypes" && found="$$($(PYRIGHT) --verifytypes trtasync --ignoreexternal)" \
 		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
