@@ -117,3 +117,21 @@ def test_the_last_lane_dies() -> None:
     assert desk.policy.in_flight == 0
     assert desk.policy.drain() == requests[1:]
     assert (desk.policy.queued, desk.policy.unanswered()) == (0, 0)
+
+
+def test_a_slot_that_was_lent_when_its_lane_died_is_not_used_again() -> None:
+    queue = Queue()
+    desk = Desk(max_batch_size=1, lanes=2, homes=(0, 0, 1, 1))
+    desk.submit(queue)
+    (batch,) = desk.launch()
+    lane, slot = batch.lane, slot_of(batch)
+    desk.finish(batch, 1 * MS, lent=True)
+    assert desk.lent == [slot]
+    assert desk.lane_died(lane)
+    desk.come_home(slot)
+    later = [desk.submit(queue) for _ in range(3)]
+    used = {id(request.batch.slot) for request in later if request.batch is not None}
+    assert len(used) == 2  # those of the other lane
+    assert id(slot) not in used
+    desk.run()
+    assert desk.answered[1:] == later
