@@ -221,3 +221,14 @@ def test_a_task_cancelled_between_its_answer_and_its_turn_gives_it_back() -> Non
             assert same(await engine.infer(row(2)), row(2))
 
     asyncio.run(main())
+
+
+async def test_given_back_after_the_engine_was_closed() -> None:
+    """The slot is nobody's any more, and the engine that is kept does not keep it."""
+    backend = ScriptedBackend(slots_per_lane=2)
+    backend.lends_outputs = True
+    async with opened(backend) as engine:
+        lent = await engine.infer(row(1), copy=False)
+    with lent as y:
+        assert same(y, row(1))
+    assert not engine._core.pump._returned
