@@ -1,5 +1,6 @@
 """Which slot a batch forms in, and which lane it then runs on."""
 
+import math
 from typing import cast
 
 import pytest
@@ -93,6 +94,26 @@ def test_an_idle_device_takes_the_next_batch_if_the_first_turns_out_to_be_late()
     (third,) = desk.launch()
     assert (third.entries, third.lane) == ([waiting], 1)
     assert missed.state is EXPIRED
+
+
+def test_an_idle_device_is_left_idle_if_all_that_forms_turns_out_to_be_late() -> None:
+    late, other = Queue(), Queue()
+    lanes = [LaneState(0, device=0), LaneState(1, device=1)]
+    desk = Desk(max_batch_size=32, lanes=lanes, homes=(0, 0, 1))
+    for queue in (late, other):
+        desk.teach(queue, *SIZES)
+    running = [desk.submit(late, 32), desk.submit(other, 32)]
+    first, second = desk.launch()
+    assert (first.lane, second.lane) == (0, 1)
+    missed = desk.submit(late, deadline=2 * MS)
+    desk.finish(second, 3 * MS)
+    assert desk.launch() == []
+    assert missed.state is EXPIRED
+    desk.withdraw(missed)
+    desk.finish(first, 4 * MS)
+    assert desk.launch() == []
+    assert desk.policy.wake_at == math.inf
+    assert sorted(map(id, desk.answered)) == sorted(map(id, running))
 
 
 def test_pooled_slots_go_to_whatever_lane_is_free() -> None:
