@@ -6,8 +6,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.helpers import MODELS, Caller, check_at_rest, ended, row, rows, same, start
-from trtasync import InferenceError, open_engine
+from support.helpers import (
+    MODELS,
+    Array,
+    Caller,
+    check_at_rest,
+    ended,
+    hold,
+    opened,
+    row,
+    rows,
+    same,
+    start,
+    submit_all,
+    tensor,
+    until,
+)
+from trtasync import InferenceError, Pad, open_engine
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -124,3 +139,41 @@ def test_whoever_is_bad_the_others_get_theirs(
     sizes: list[int], bad: set[int], batch_sizes: list[int] | None
 ) -> None:
     anyio.run(_run, sizes, bad, batch_sizes)
+
+
+async def test_who_leaves_while_his_batch_is_run_again_is_not_answered() -> None:
+    backend = ScriptedBackend()
+    backend.bad = negative
+    async with opened(backend) as engine, anyio.create_task_group() as tasks:
+        blocker = await hold(tasks, engine, backend)
+        good, leaves, bad = await submit_all(tasks, engine, [1, 2, -3])
+        backend.gate.let(2)  # the blocker, and the three together
+        await until(lambda: engine.statistics().retried == 1)
+        leaves.scope.cancel()
+        await ended(leaves)
+        backend.gate.let()
+        await ended(blocker, good, bad)
+        assert same(good.answer, row(1))
+        assert isinstance(bad.error, InferenceError)
+        seen = check_at_rest(engine)
+        assert (seen.answered, seen.failed, seen.cancelled) == (1, 2, 1)
+
+
+async def test_an_answer_that_cannot_be_made_after_a_second_run_fails_alone() -> None:
+    """The model's answer to 2 is not as long as its padding says."""
+
+    def function(x: Array) -> Array:
+        return x[:, :3] if (x == 2).any() else x
+
+    inputs, outputs = [tensor("x", "N", "n")], [tensor("y", "N", "n")]
+    backend = ScriptedBackend(function, inputs=inputs, outputs=outputs)
+    backend.bad = negative
+    async with opened(backend, padding={"x": Pad(axis=1, sizes=(8,))}) as engine:
+        async with anyio.create_task_group() as tasks:
+            await hold(tasks, engine, backend)
+            good, odd, bad = await submit_all(tasks, engine, [1, 2, -3])
+            backend.gate.let()
+        assert same(good.answer, row(1))
+        assert "where its true part ends is not known" in str(odd.error)
+        assert "bad" in str(bad.error)
+        assert check_at_rest(engine).retried == 1

@@ -128,3 +128,19 @@ async def test_what_waits_for_its_copies_goes_with_its_lane() -> None:
             assert [lane.alive for lane in check_at_rest(engine).lanes] == [False, True]
         finally:
             threads.close()
+
+
+async def test_a_lane_that_is_polled_takes_its_second_batch_along() -> None:
+    """Its batches are short, so the loop itself looks whether they are done."""
+    backend = ScriptedBackend(asynchronous=True, owned_slots=True, depth=2, slots_per_lane=3)
+    async with open_engine(backend, max_batch_size=1, loop_budget=60.0) as engine:
+        assert same(await engine.infer(row(0)), row(0))  # its time is known
+        async with anyio.create_task_group() as tasks:
+            first = await hold(tasks, engine, backend)
+            (second,) = await submit_all(tasks, engine, [1])
+            await until(lambda: engine.statistics().in_flight == 2)
+            backend.lose = True
+            backend.gate.let()
+            await ended(first, second)
+        assert all(isinstance(caller.error, DeviceLost) for caller in (first, second))
+        assert check_at_rest(engine).failed == 2

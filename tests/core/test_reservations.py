@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from support.helpers import (
-    Array,
     check_at_rest,
     hold,
     row,
@@ -19,45 +18,11 @@ from support.helpers import (
     tensor,
     until,
 )
-from trtasync import Engine, EngineClosed, InvalidInput, Pad, QueueFull, open_engine
-from trtasync.core.reservations import Intake, Reservation
+from tests.core.reserving import Reply, fill, reserve
+from trtasync import EngineClosed, InvalidInput, Pad, QueueFull, open_engine
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
-
-
-class Reply:
-    """Remembers what it was told; `given_up` says that nobody wants to know."""
-
-    def __init__(self) -> None:
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.given_up = False
-
-    def done(self) -> bool:
-        return self.given_up or self.result is not None or self.error is not None
-
-    def set_result(self, result: Any, /) -> None:
-        self.result = result
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        self.error = exception
-
-
-def intake_of(engine: Engine) -> Intake:
-    return engine._core.intake
-
-
-def reserve(engine: Engine, like: Array, **options: Any) -> Reservation:
-    """Rows for a request of that shape."""
-    signature, _ = engine._reader.read(like)
-    return intake_of(engine).reserve(signature, **options)
-
-
-def fill(reservation: Reservation, content: Array) -> None:
-    """Write the content where it belongs, as it is now."""
-    (target,) = reservation.rows_to_write()
-    target[...] = content
 
 
 async def test_content_is_written_into_the_slot_itself() -> None:

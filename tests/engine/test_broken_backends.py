@@ -17,6 +17,7 @@ from support.helpers import (
     row,
     rows,
     same,
+    start,
     submit,
     submit_all,
     tensor,
@@ -152,3 +153,96 @@ async def test_a_bug_fails_callers_and_hangs_nobody(
 
 def _raise_bug(*_: object) -> None:
     raise RuntimeError("this part is broken")
+
+
+class _RaisesItsOwn(ScriptedBackend):
+    """Its lanes raise what is no error of the library's, when they are told to."""
+
+    error: Exception | None = None
+    where = ""
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
+        lanes = super().open(streams, max_batch_size, batch_sizes)
+        for lane in lanes:
+            vars(lane.lane)[self.where] = partial(self._fail, getattr(lane.lane, self.where))
+        return lanes
+
+    def _fail(self, step: Any, *arguments: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return step(*arguments)
+
+
+@pytest.mark.parametrize("where", ["launch", "wait"])
+@pytest.mark.parametrize("loop_budget", [0.0, 60.0])
+async def test_an_error_that_is_not_the_library_s_is_named_and_kept_as_cause(
+    where: str, loop_budget: float
+) -> None:
+    backend = _RaisesItsOwn()
+    backend.where = where
+    async with opened(backend, loop_budget=loop_budget) as engine:
+        for number in range(3):
+            assert same(await engine.infer(row(number)), row(number))
+            backend.error = OSError(f"lost packet {number}")
+            with pytest.raises(
+                InferenceError, match=f"the model failed.*packet {number}"
+            ) as caught:
+                await engine.infer(row(1))
+            assert caught.value.__cause__ is backend.error
+            backend.error = None
+        assert check_at_rest(engine).failed == 3
+
+
+class _LosesARow(ScriptedBackend):
+    """Answers with a row too few, and checks nothing itself."""
+
+    def open(
+        self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+    ) -> Sequence[OpenLane]:
+        lanes = super().open(streams, max_batch_size, batch_sizes)
+        for lane in lanes:
+            vars(lane.lane)["wait"] = partial(self._shorten, lane.lane)
+        return lanes
+
+    def _shorten(self, lane: Any, slot: Any) -> Times:
+        times = FunctionLane.wait(lane, slot)
+        if slot.outputs[0][0, 0] < 0:
+            slot.outputs = [output[1:] for output in slot.outputs]
+        return times
+
+
+@pytest.mark.parametrize("loop_budget", [0.0, 60.0])
+async def test_rows_that_a_backend_lost_are_given_to_nobody_else(
+    loop_budget: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row too few in a batch, and everybody would get his neighbour's."""
+    async with open_engine(_LosesARow(), loop_budget=loop_budget) as engine:
+        assert same(await engine.infer(rows([1, 2, 3])), rows([1, 2, 3]))  # its time is known
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                callers = [start(tasks, engine, row(value)) for value in (-1, -2, -3)]
+            for caller in callers:
+                assert isinstance(caller.error, InferenceError)
+                assert "cannot be told apart" in str(caller.error)
+        assert same(await engine.infer(row(2)), row(2))
+        seen = check_at_rest(engine)
+        assert (seen.failed, seen.retried) == (6, 2)
+    warned = [record for record in caplog.records if "is run again" in record.getMessage()]
+    assert len(warned) == 1  # not for each batch
+
+
+async def test_a_bug_while_the_engine_is_closed_ends_the_closing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = ScriptedBackend()
+    engine = await open_engine(backend, loop_budget=0.0)
+    async with anyio.create_task_group() as tasks:
+        await hold(tasks, engine, backend)
+        tasks.start_soon(engine.aclose)
+        await until(lambda: engine._core.pump.idle is not None)
+        monkeypatch.setattr(engine._core.policy, "finished", _raise_bug)
+        backend.gate.let()
+        await until(lambda: backend.closed == 1)
+    assert "please report" in caplog.text

@@ -1,5 +1,6 @@
 """`infer(copy=False)` lends views of the memory a batch was answered in."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from support.helpers import (
 )
 from tests.tensorrt.support import double, engine_on, write
 from trtasync import Engine, open_engine
+from trtasync.engine import watch
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -170,3 +172,63 @@ async def test_a_caller_that_is_cancelled_when_its_answer_comes_gives_it_back() 
                     tasks.start_soon(ask)
         with anyio.fail_after(10):
             await engine.infer(pair(1))
+
+
+async def test_a_slot_comes_home_with_the_last_of_its_answers() -> None:
+    backend = ScriptedBackend(slots_per_lane=2)
+    backend.lends_outputs = True
+    async with opened(backend) as engine, anyio.create_task_group() as tasks:
+        answers: list[Any] = []
+
+        async def ask(value: float) -> None:
+            answers.append(await engine.infer(row(value), copy=False))
+
+        await hold(tasks, engine, backend)
+        for value in (1, 2):
+            tasks.start_soon(ask, value)
+        await until(lambda: engine.statistics().queued == 2)
+        backend.gate.let()
+        await until(lambda: len(answers) == 2)
+        await hold(tasks, engine, backend)
+        group = engine._reader.arrays[(4,)].queue
+        waiting = await submit(tasks, engine, row(3))
+        answers[0].release()
+        answers[0].release()  # twice is once
+        for _ in range(3):
+            await checkpoint()
+        assert group.waiting.rows == 1
+        answers[1].release()
+        await until(lambda: group.waiting.rows == 0)
+        backend.gate.let()
+        await ended(waiting)
+        assert same(waiting.answer, row(3))
+
+
+def test_a_task_cancelled_between_its_answer_and_its_turn_gives_it_back() -> None:
+    """AnyIO's scopes spare a task that is about to wake up; `asyncio.Task.cancel` does not."""
+
+    async def main() -> None:
+        backend = ScriptedBackend(slots_per_lane=2)
+        backend.lends_outputs = True
+        async with open_engine(backend) as engine:
+            for _ in range(6):  # more than there are slots
+                task = asyncio.ensure_future(engine.infer(row(1), copy=False))
+                watch(engine, lambda record, task=task: task.cancel())  # type: ignore[misc]  # early binding
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            watch(engine, None)
+            await until(lambda: not engine._core.policy.slots._lent)
+            assert same(await engine.infer(row(2)), row(2))
+
+    asyncio.run(main())
+
+
+async def test_given_back_after_the_engine_was_closed() -> None:
+    """The slot is nobody's any more, and the engine that is kept does not keep it."""
+    backend = ScriptedBackend(slots_per_lane=2)
+    backend.lends_outputs = True
+    async with opened(backend) as engine:
+        lent = await engine.infer(row(1), copy=False)
+    with lent as y:
+        assert same(y, row(1))
+    assert not engine._core.pump._returned

@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("trtasync", "support", "examples", "benchmarks", "tests")
+LINES = 500
 OF_A_TEST = re.compile(r"^\s*(?:from|import) tests\.(?:\S+\.)?test_\w+", re.MULTILINE)
 
 
@@ -28,3 +29,12 @@ def test_no_test_module_is_imported() -> None:
     modules = (ROOT / "tests").rglob("*.py")
     assert [path for path in modules if OF_A_TEST.search(path.read_text())] == []
     assert OF_A_TEST.search("from tests.cli.test_terminals import PAIR")
+
+
+def test_every_file_of_tests_is_short() -> None:
+    """One idea each; what several need lies in a module beside them."""
+    lengths = {
+        path.relative_to(ROOT): len(path.read_text().splitlines())
+        for path in (ROOT / "tests").rglob("*.py")
+    }
+    assert {path: lines for path, lines in lengths.items() if lines >= LINES} == {}

@@ -467,3 +467,16 @@ def test_forms_by_name_are_bounded_too() -> None:
     for width in range(MAX_SIGNATURES + 2):
         pair.read((zeros(width), zeros(1)))
     assert len(pair._named) <= MAX_SIGNATURES
+
+
+class _Shy:
+    """An array whose driver fails when it is asked where the memory is."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        raise OSError("the driver is gone")
+
+
+def test_what_cannot_say_where_it_lies_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"cannot say where it lies.*driver is gone") as caught:
+        reader(X).read(_Shy())
+    assert isinstance(caught.value.__cause__, OSError)

@@ -1,4 +1,7 @@
-"""The engine's part played in virtual time: stages rows, launches and ends batches, checks each."""
+"""The engine's part played in virtual time: stages rows, launches and ends batches, checks each.
+
+Times are in milliseconds where MS is; batches take t(b) = 1.0 + 0.1 b ms unless told otherwise.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +14,7 @@ from trtasync.scheduler.slot_pool import SlotLike
 from trtasync.scheduler.states import QUEUED, RUNNING
 
 MS = 0.001
-
+SIZES = (1, 2, 4, 8, 16, 32)
 
 AnyBatch: TypeAlias = Batch[SlotLike]
 
@@ -309,3 +312,13 @@ class Desk:
                 assert slot_of(batch).held[row + index] == (whole(entry), offset + index)
             row += entry.rows
         assert row == batch.size
+
+
+def busy_desk(queue: Queue, **settings: object) -> tuple[Desk, AnyBatch]:
+    """Capacity 32, two lanes of which nothing overlaps; one runs a batch of a row since 0.0."""
+    desk = Desk(max_batch_size=32, **{"lanes": 2, **settings})  # type: ignore[arg-type]  # any of its options
+    desk.teach(queue, *SIZES)
+    desk.teach_contention(queue, 1.0, *SIZES)
+    desk.submit(queue)
+    (batch,) = desk.launch()
+    return desk, batch

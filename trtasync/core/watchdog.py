@@ -43,6 +43,8 @@ class WatchedLane:
         self.launch: Callable[[Slot, int], None] = lane.launch
         self.ready: Callable[[Slot], bool] = lane.ready
         self.close: Callable[[], None] = lane.close
+        if isinstance(lane, Stoppable):  # otherwise this one must not look as if it were
+            self.stop: Callable[[], None] = lane.stop
         self.since: float = 0.0
         self.stopped: float = 0.0
         self._lane = lane
@@ -68,11 +70,6 @@ class WatchedLane:
         finally:
             with self._lock:
                 self.since = self.stopped = 0.0
-
-    def stop(self) -> None:
-        """See `Stoppable`."""
-        if isinstance(self._lane, Stoppable):
-            self._lane.stop()
 
     def is_lost(self, now: float) -> bool:
         """Stop a run that takes too long; True if that is of no use."""

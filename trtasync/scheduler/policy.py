@@ -336,6 +336,8 @@ class Policy(Generic[SlotT]):
         while forming:
             if self._spreading is not None:
                 self._spreading.spread(now)
+                if not forming:  # all of it turned out to be late
+                    break
             choice = self._at_once()
             if choice is None:
                 if self._sole is not None and not self._sole.free:

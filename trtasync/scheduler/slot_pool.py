@@ -63,13 +63,11 @@ class SlotPool(Generic[SlotT]):
             self._owned.setdefault(slot.lane, []).append(slot)
 
     def take(self, forming: Iterable["AnyBatch"]) -> SlotT | None:
-        """A slot for a new batch: of the lane that has least to do, on the device that has.
+        """A slot of a lane for a new batch: of the one with least to do, on the device that has.
 
         Args:
             forming: the batches that form.
         """
-        if self.shared:
-            return self.shared.pop()
         on_lane: dict[int, int] = {}
         on_device: dict[int, int] = {}
         for batch in forming:
