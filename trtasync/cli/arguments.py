@@ -39,7 +39,7 @@ Devices = Annotated[str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich
 OneDevice = Annotated[
     str | None, typer.Option("--devices", help="GPU index; one.", rich_help_panel=ENGINE)
 ]
-Streams = Annotated[int | None, typer.Option(help="Lanes.", rich_help_panel=ENGINE)]
+Streams = Annotated[int | None, typer.Option(help="Batches side by side.", rich_help_panel=ENGINE)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads per run.", rich_help_panel=ENGINE)]
 MaxBatchSize = Annotated[int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)]
 BatchSizes = Annotated[

@@ -61,7 +61,7 @@ def show(console: Console, report: Report) -> None:
     say(
         console,
         f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, "
-        f"{asked['lanes']} lane(s), batches of at most {asked['largest_batch']}, "
+        f"{asked['streams']} stream(s), batches of at most {asked['largest_batch']}, "
         f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians",
         fold=True,
     )
@@ -159,7 +159,7 @@ def _yardsticks(console: Console, report: Report) -> None:
 
 
 _ABOUT = {
-    "ceiling": "full batches back to back on the same lanes, slots filled once, nobody asking.",
+    "ceiling": "full batches back to back on the same streams, slots filled once, nobody asking.",
     "trtexec": "its algorithm in this process: an upper bound that reuses inputs, no pipeline that "
     "could serve.",
 }

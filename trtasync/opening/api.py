@@ -80,7 +80,7 @@ def open_engine(
             one that is installed (TensorRT, else TensorRT for RTX), or that the environment
             variable TRTASYNC_TENSORRT ("tensorrt", "rtx") names.
         devices: GPU indices, default [0]; must be None on the CPU.
-        streams: lanes, each running its own batches; on a GPU a CUDA stream each, so many on every
+        streams: batches that run side by side; on a GPU a CUDA stream for each, so many on every
             device. Default: 1 on the CPU, 2 on a GPU.
         max_batch_size: rows of the largest batch. Default: 8 on the CPU, where large batches help
             few models and delay every caller; the largest profile of a plan.
@@ -111,15 +111,15 @@ def open_engine(
             is not worth a thread hop; 0 keeps every run off the loop.
         run_timeout: seconds after which a run is ended and its requests fail; None (default) for
             never. On the CPU the model stops at its next operator; a batch of several requests is
-            tried again in halves, so it holds its lane three times as long at most. A run that goes
-            on 5 s later, or on a GPU, where nothing can be stopped, takes its lane along
-            (`DeviceLost`). Without
-            it a run that never ends on the event loop itself (`loop_budget`) blocks it for ever.
+            tried again in halves, so it holds its stream three times as long at most. A run that
+            goes on 5 s later, or on a GPU, where nothing can be stopped, takes its stream along
+            (`DeviceLost`). Without it a run that never ends on the event loop itself
+            (`loop_budget`) blocks it for ever.
         max_row_bytes: of a row of all inputs together, padded (of a request, where these run
             alone); larger ones are refused. Default: so that the largest batch takes half of the
             memory that is free when the model is opened.
         graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
-        copy_threads: on a GPU, threads that copy large requests into pinned memory, for all lanes
+        copy_threads: on a GPU, threads that copy large requests into pinned memory, for all streams
             together. Default: a quarter of the cores, 4 at most.
         inline_bytes: on a GPU, requests up to this size are copied by the event loop itself.
             Default: 64 KiB.

@@ -18,7 +18,7 @@ SPAN = 43
 """Steps from the capacity down to the lowest rate that is tried, an eighth of it."""
 
 FULL = 3
-"""Rows that callers have under way, per row that the lanes run at once: one batch running, one
+"""Rows that callers have under way, per row that the streams run at once: one batch running, one
 forming, one being answered."""
 
 
@@ -89,7 +89,7 @@ class Aim:
         budget: seconds of measuring.
         rounds: repetitions in the finals.
         rows: of each request.
-        devices: that run `streams` lanes each.
+        devices: that have `streams` streams each.
         most_rows: that may be under way.
     """
 
@@ -101,7 +101,7 @@ class Aim:
     most_rows: int = MOST_ROWS
 
     def filling(self, config: Config) -> Closed:
-        """A closed load that keeps all lanes of `config` busy with full batches."""
+        """A closed load that keeps all streams of `config` busy with full batches."""
         rows = FULL * config.streams * self.devices * config.max_batch_size
         return Closed(max(2, math.ceil(min(rows, self.most_rows) / self.rows)))
 

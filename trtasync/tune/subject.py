@@ -51,7 +51,7 @@ class Subject:
         backend: its name.
         space: what to choose from.
         start: where to begin.
-        devices: that run lanes.
+        devices: that run batches.
         about: date, commit, hardware, versions.
         identity: all that measurements depend on; None for a model that nobody can look into.
     """
