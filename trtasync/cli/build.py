@@ -203,7 +203,7 @@ def build(
             "output": output,
             "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
             "max_batch_size": max_batch_size,
-            "config": config,
+            "builder_config": config,
             "cache": read_cache(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),

@@ -125,7 +125,7 @@ def open_engine(
             Default: 64 KiB.
         profiles: for an `.onnx` file on a GPU: optimization profiles; see `build_plan`. Derived
             from the model and `max_batch_size` by default. Unused on the CPU.
-        builder_config: for an `.onnx` file on a GPU: how its plan is built.
+        builder_config: for an `.onnx` file on a GPU: how its plan is built; see `build_plan`.
         cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
             you trust; those built here, or kept where only this user can write, are trusted anyway.

@@ -167,7 +167,7 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
         path,
         profiles=given.profiles or None,
         max_batch_size=largest,
-        config=given.builder_config,
+        builder_config=given.builder_config,
         cache=given.cache,
         device=device,
         backend=backend,
@@ -180,7 +180,7 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
     else:
         asked["max_batch_size"] = largest
     if given.builder_config is not None:
-        asked["config"] = given.builder_config
+        asked["builder_config"] = given.builder_config
     if given.cache is not True:
         asked["cache"] = given.cache if isinstance(given.cache, SharedCache) else str(given.cache)
     if device:
