@@ -32,7 +32,7 @@ Samples = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of random numbers.", rich_help_panel=REQUESTS)]
-BackendName = Annotated[
+BackendOption = Annotated[
     Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
 ]
 Devices = Annotated[str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)]

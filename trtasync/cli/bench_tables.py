@@ -9,6 +9,7 @@ from trtasync.cli.bars import Bar
 from trtasync.cli.tables import add_row, bar, new_table, say, show_table
 from trtasync.measure import Point, Report
 from trtasync.measure import Progress as News
+from trtasync.measure.samples import STAGES
 from trtasync.words import shown
 
 WIDEST = 30
@@ -17,7 +18,6 @@ WIDEST = 30
 LATE = 1000.0
 """Microseconds from which the lateness of the load is worth a note."""
 
-STAGES = ("queue", "stage", "copy_in", "compute", "copy_out", "deliver")
 HEADS = ("queue", "stage", "H2D", "compute", "D2H", "deliver")
 
 

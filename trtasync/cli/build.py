@@ -15,7 +15,7 @@ from rich.console import Console
 from trtasync.cli.arguments import (
     CACHE,
     AsJson,
-    BackendName,
+    BackendOption,
     BatchAxes,
     CacheFolder,
     CacheOwner,
@@ -150,7 +150,7 @@ def build(
             rich_help_panel=PLAN,
         ),
     ] = None,
-    backend: BackendName = "auto",
+    backend: BackendOption = "auto",
     batch_axis: BatchAxes = None,
     check: Annotated[
         float | None,

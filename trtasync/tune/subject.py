@@ -23,10 +23,10 @@ from trtasync.system.stopping import Stop
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
 
-LARGEST = {"tensorrt": 128}
+LARGEST_BATCH = {"tensorrt": 128}
 """Rows of the largest batch that is tried where the model sets no limit, by backend."""
 
-LARGEST_ELSEWHERE = 64
+LARGEST_BATCH_ELSEWHERE = 64
 
 MOST_STREAMS = 4
 """On a GPU; measurements on an H200 found nothing to gain beyond three."""
@@ -161,7 +161,7 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
             "tuning opens the plan many times, so it has to be kept: leave cache=False out, or "
             "build it with build_plan(output=...) and tune that."
         )
-    largest = None if given.profiles else max(how.max_batch_size or (LARGEST["tensorrt"],))
+    largest = None if given.profiles else max(how.max_batch_size or (LARGEST_BATCH["tensorrt"],))
     device = 0 if given.devices is None else given.devices[0]
     plan = await build_plan(
         path,
@@ -256,7 +256,7 @@ def _batches(backend: Backend) -> Sequence[int]:
         return (spec.fixed_batch,)
     if not spec.batched:
         return (1,)
-    largest = backend.largest_batch_size or LARGEST.get(backend.name, LARGEST_ELSEWHERE)
+    largest = backend.largest_batch_size or LARGEST_BATCH.get(backend.name, LARGEST_BATCH_ELSEWHERE)
     least = min(backend.default_batch_sizes(largest), default=1)
     return [size for size in powers_of_two(largest) if size >= least]
 
