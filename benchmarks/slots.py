@@ -24,7 +24,7 @@ from examples.hello import MODEL
 from trtasync import Engine, TensorSpec, open_engine
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
-from trtasync.runtimes import onnxruntime
+from trtasync.runtimes.onnxruntime import backend as onnx_backend
 from trtasync.testing import FunctionBackend
 
 SLOTS = (2, 4, 8, 16, 32)
@@ -44,7 +44,7 @@ def nothing(rows: int, slots: int) -> AbstractAsyncContextManager[Engine]:
 @asynccontextmanager
 async def example(rows: int, slots: int) -> AsyncIterator[Engine]:
     """Two images in, one number out."""
-    with patch.object(onnxruntime, "slot_count", lambda spec, capacity: slots):
+    with patch.object(onnx_backend, "slot_count", lambda spec, capacity: slots):
         opened = open_engine(MODEL, max_batch_size=rows)
         async with opened as engine:
             yield engine

@@ -61,7 +61,7 @@ async def our_plan(path: Path, capability: str | None = None) -> trtasync.Plan:
     return await trtasync.build_plan(
         define,
         profiles=trtasync.Profile({"x": trtasync.Shapes(MIN, OPT, MAX)}),
-        config=trtasync.BuilderConfig(compute_capabilities=capability and [capability]),
+        builder_config=trtasync.BuilderConfig(compute_capabilities=capability and [capability]),
         output=path,
         cache=False,
     )

@@ -26,7 +26,7 @@ def table(seen: trtasync.Statistics) -> Table:
         shown.add_row(f"{name} p50 / p99", f"{p50:.2f} / {p99:.2f} ms")
     ended = f"{seen.cancelled} / {seen.rejected} / {seen.failed}"
     shown.add_row("cancelled / rejected / failed", ended)
-    shown.add_row("batches run on the loop", f"{sum(lane.on_loop for lane in seen.lanes):,}")
+    shown.add_row("batches run on the loop", f"{sum(stream.on_loop for stream in seen.streams):,}")
     return shown
 
 

@@ -198,7 +198,7 @@ def check_at_rest(engine: Engine) -> Statistics:
     assert (statistics.queued, statistics.in_flight) == (0, 0)
     ends = statistics.answered + statistics.failed + statistics.cancelled + statistics.displaced
     assert statistics.requests == ends
-    assert all(lane.running == 0 for lane in statistics.lanes)
+    assert all(stream.running == 0 for stream in statistics.streams)
     return statistics
 
 

@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from trtasync.core.metrics import LaneStatistics, Statistics, TimeSummary
+from trtasync.core.metrics import Statistics, StreamStatistics, TimeSummary
 from trtasync.engine import Engine
 from trtasync.errors import (
     BackendUnavailable,
@@ -40,7 +40,6 @@ __all__ = [
     "EngineClosed",
     "InferenceError",
     "InvalidInput",
-    "LaneStatistics",
     "Pad",
     "Plan",
     "PlanError",
@@ -51,6 +50,7 @@ __all__ = [
     "Shapes",
     "SharedCache",
     "Statistics",
+    "StreamStatistics",
     "TensorSpec",
     "TimeSummary",
     "TrtasyncError",

@@ -193,7 +193,7 @@ class Engine:
                 speak DLPack and the CUDA array interface, and keep it until they are let go.
             copy: False to have large answers lent instead of copied: `infer` returns a context
                 manager, `with await engine.infer(x, copy=False) as y:`, and `y` is views of the
-                memory the batch was answered in, not to be looked at after the block. A lane has
+                memory the batch was answered in, not to be looked at after the block. A stream has
                 few such memories; when all but one are held, answers are copied after all.
 
         Returns:
@@ -209,7 +209,7 @@ class Engine:
                 place of this one while it waited.
             InferenceError: the model failed on this request.
             EngineClosed: the engine is closing or closed.
-            DeviceLost: the lane died under this request.
+            DeviceLost: the stream died under this request.
             WrongLoop: called from another event loop, thread or process.
         """
         deadline = self._deadline()
@@ -265,7 +265,7 @@ class Engine:
 
         A run that does not end is given up after a minute (without drain, 10 s), or ten times what
         was measured if that is longer: it is stopped where the backend can do that, and 5 s later
-        its lane is lost. What it holds, and the model, are left to the process then.
+        its stream is lost. What it holds, and the model, are left to the process then.
 
         Raises:
             WrongLoop: called from another event loop or thread.

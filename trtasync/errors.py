@@ -12,7 +12,7 @@ TrtasyncError
 ├── CudaError                                CUDA refused a call; the device is usable
 ├── InferenceError                           the model failed on this request
 │   └── RunTooLong                           its run took longer than `run_timeout`
-└── DeviceLost                               a lane or device died and cannot be used again
+└── DeviceLost                               a stream or device died and cannot be used again
 """
 
 from trtasync.words import one_line
@@ -171,14 +171,14 @@ class UnevenRows(InferenceError):
 
 
 class DeviceLost(TrtasyncError):
-    """A lane or its device died under this request. Not recoverable for that lane.
+    """A stream or its device died under this request. Not recoverable for that stream.
 
-    The engine goes on with the lanes it has left; when none is left every `infer` raises this.
+    The engine goes on with the streams it has left; when none is left every `infer` raises this.
 
     Attributes:
-        lane: which lane it was, counted from 0; None when all are lost.
+        stream: which one it was, counted from 0; None when all are lost.
         code: CUDA's number for what happened, if it came from a call of CUDA.
     """
 
-    lane: int | None = None
+    stream: int | None = None
     code: int | None = None

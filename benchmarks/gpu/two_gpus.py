@@ -183,10 +183,10 @@ class Bench:
         return sample
 
     def _batches(self, engine: Any) -> list[int]:
-        """Batches so far by GPU: the lanes come GPU by GPU."""
-        lanes = [lane.batches for lane in engine.statistics().lanes]
-        streams = self.case.streams
-        return [sum(lanes[start : start + streams]) for start in range(0, len(lanes), streams)]
+        """Batches so far by GPU: the streams come GPU by GPU."""
+        done = [stream.batches for stream in engine.statistics().streams]
+        each = self.case.streams
+        return [sum(done[start : start + each]) for start in range(0, len(done), each)]
 
 
 def wanted_ratios(names: Sequence[str]) -> list[Ratio]:

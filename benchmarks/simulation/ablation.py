@@ -50,7 +50,7 @@ RULES: dict[str, Switch] = {
     "sizes that fit deadlines": swap(Fit, "shrink", lambda *_: None),
     "pressing": swap(dispatch, "HASTE", -math.inf),
     "nothing beside the pressed": swap(DeviceState, "pressed", False),
-    "patience": swap(dispatch, "BESIDE", 0.0),
+    "patience": swap(dispatch, "PATIENCE", 0.0),
     "contention, learned (0.5 instead)": swap(CostCurve, "contention", lambda *_: 0.5),
     "contention, learned (1 instead)": swap(CostCurve, "contention", lambda *_: 1.0),
     "haste": _no_haste,

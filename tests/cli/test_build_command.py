@@ -81,7 +81,7 @@ def test_an_option_reaches_the_config(orders: list[dict[str, Any]], name: str) -
     arguments, value = OPTIONS[name]
     run("build", GATHER, *arguments)
     (order,) = orders
-    assert getattr(order["config"], name) == value
+    assert getattr(order["builder_config"], name) == value
     assert getattr(BuilderConfig(), name) != value
 
 
@@ -89,7 +89,7 @@ def test_without_options_everything_is_as_in_the_library(orders: list[dict[str, 
     run("build", GATHER)
     (order,) = orders
     assert order.pop("source") == str(GATHER)
-    assert order.pop("config") == BuilderConfig()
+    assert order.pop("builder_config") == BuilderConfig()
     del order["progress"]
     defaults = inspect.signature(build_plan).parameters
     assert order == {name: defaults[name].default for name in order} | {"profiles": []}

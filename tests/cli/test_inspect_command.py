@@ -186,7 +186,7 @@ def test_a_plan_tells_its_profiles_and_where_it_was_read(gpu: Installed) -> None
 def test_a_plan_tells_its_layers_as_it_was_told_to(
     gpu: Installed, verbosity: Any, kind: type | None
 ) -> None:
-    plan = built(config=BuilderConfig(profiling_verbosity=verbosity))
+    plan = built(builder_config=BuilderConfig(profiling_verbosity=verbosity))
     report = told("inspect", plan.path)
     assert (report["verbosity"], report["layer_count"]) == (verbosity, 1)
     assert [type(layer) for layer in report["layers"]] == ([kind] if kind else [])
@@ -198,7 +198,7 @@ def test_a_plan_tells_what_can_be_done_with_its_weights(gpu: Installed) -> None:
     plain = told("inspect", built().path)
     assert (plain["refittable"], plain["streamable_bytes"]) == (False, 0)
     config = BuilderConfig(refit=True, weight_streaming=True)
-    other = told("inspect", built(config=config).path)
+    other = told("inspect", built(builder_config=config).path)
     assert other["refittable"]
     assert other["streamable_bytes"] > 0
 
@@ -237,7 +237,7 @@ def test_a_batch_that_the_plan_does_not_take_is_refused(gpu: Installed) -> None:
 
 
 def test_a_version_compatible_plan_takes_trust(gpu: Installed) -> None:
-    plan = built(config=BuilderConfig(version_compatible=True)).path
+    plan = built(builder_config=BuilderConfig(version_compatible=True)).path
     words(refused(4, "inspect", plan), "engine_host_code_allowed=True")
     assert told("inspect", plan, "--engine-host-code-allowed")["layer_count"] == 1
 
@@ -245,7 +245,7 @@ def test_a_version_compatible_plan_takes_trust(gpu: Installed) -> None:
 def test_the_lean_runtime_inspects_without_layers(tmp_path: Path) -> None:
     config = BuilderConfig(version_compatible=True, exclude_lean_runtime=True)
     with doubles.install():
-        plan = built(config=config).path
+        plan = built(builder_config=config).path
     with doubles.install(version="lean"):
         report = told("inspect", plan)
     assert report["layers"] == []

@@ -103,7 +103,7 @@ def benchmark_report() -> Report:
         about=ABOUT,
         parameters={
             "loop": "asyncio",
-            "lanes": 4,
+            "streams": 4,
             "largest_batch": 1024,
             "rows": 8,
             "rounds": 2,

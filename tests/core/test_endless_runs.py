@@ -35,7 +35,7 @@ async def test_a_run_on_the_loop_itself_is_stopped(tmp_path: Path, loop_budget: 
             await engine.infer(steps(1))
         with pytest.raises(InferenceError, match="run_timeout"):
             await engine.infer(steps(FOREVER))
-        on_loop = engine.statistics().lanes[0].on_loop
+        on_loop = engine.statistics().streams[0].on_loop
         assert (on_loop > 0) == (loop_budget > 0)
         assert same(await engine.infer(steps(3)), steps(6))
 
@@ -51,7 +51,7 @@ async def test_the_runtime_is_stopped(tmp_path: Path, batching: bool) -> None:
             with pytest.raises(InferenceError, match=r"longer than run_timeout=0\.2 seconds"):
                 await engine.infer(steps(FOREVER))
             assert same(await engine.infer(steps(3)), steps(6))
-        assert engine.statistics().lanes[0].alive
+        assert engine.statistics().streams[0].alive
 
 
 async def test_its_neighbours_are_answered(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ async def test_what_was_ended_is_not_taken_for_short(tmp_path: Path) -> None:
             await engine.infer(steps(1))
         with pytest.raises(RunTooLong):
             await engine.infer(steps(FOREVER))
-        on_loop = engine.statistics().lanes[0].on_loop
+        on_loop = engine.statistics().streams[0].on_loop
         with pytest.raises(RunTooLong):
             await engine.infer(steps(FOREVER))
-        assert engine.statistics().lanes[0].on_loop == on_loop
+        assert engine.statistics().streams[0].on_loop == on_loop
 
 
 async def test_what_cannot_be_stopped_is_lost() -> None:
@@ -111,7 +111,7 @@ async def test_what_cannot_be_stopped_is_lost() -> None:
         await ended(stuck)
         assert isinstance(stuck.error, DeviceLost)
         assert "run_timeout" in str(stuck.error)
-        assert [lane.alive for lane in engine.statistics().lanes].count(True) == 1
+        assert [stream.alive for stream in engine.statistics().streams].count(True) == 1
         backend.gate.let()
         assert same(await engine.infer(row(1)), row(1))
 

@@ -29,12 +29,12 @@ async def test_the_last_lane(how: str, owned: bool, caplog: pytest.LogCaptureFix
             await ended(running, *waiting)
         for caller in (running, *waiting):
             assert isinstance(caller.error, DeviceLost)
-        with pytest.raises(DeviceLost, match="no lane is left"):
+        with pytest.raises(DeviceLost, match="no stream is left"):
             await engine.infer(row(1))
         seen = check_at_rest(engine)
-        assert [lane.alive for lane in seen.lanes] == [False]
+        assert [stream.alive for stream in seen.streams] == [False]
         assert seen.failed == 8
-    assert "scripted: lane 0 is dead" in caplog.text
+    assert "scripted: stream 0 is dead" in caplog.text
 
 
 @pytest.mark.parametrize("owned", [False, True])
@@ -55,7 +55,7 @@ async def test_the_others_go_on(how: str, owned: bool) -> None:
             await ended(*callers)
         assert [caller.answer[0] for caller in callers] == list(range(9))
         seen = check_at_rest(engine)
-        assert sorted(lane.alive for lane in seen.lanes) == [False, True]
+        assert sorted(stream.alive for stream in seen.streams) == [False, True]
         assert (seen.failed, seen.answered) == (1, 9)
 
 
@@ -68,7 +68,9 @@ async def test_only_what_is_left_goes_on(streams: int) -> None:
             backend.die = True
             backend.gate.let()
             await ended(running)
-        assert "lane 0 died" in str(running.error)
+        assert isinstance(running.error, DeviceLost)
+        assert "stream 0 died" in str(running.error)
+        assert running.error.stream == 0
         assert ("goes on with the others" in str(running.error)) is (streams == 2)
 
 
@@ -83,7 +85,7 @@ async def test_a_lane_of_depth_two_takes_its_second_batch_along() -> None:
             backend.gate.let()
             await ended(first, second, third)
         assert all(isinstance(caller.error, DeviceLost) for caller in (first, second, third))
-        assert not check_at_rest(engine).lanes[0].alive
+        assert not check_at_rest(engine).streams[0].alive
 
 
 @pytest.mark.parametrize("loop_budget", [0.0, 1.0])

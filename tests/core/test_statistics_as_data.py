@@ -20,7 +20,7 @@ async def test_statistics_are_plain_data() -> None:
         assert pickle.loads(pickle.dumps(seen)) == seen
         plain = asdict(seen)
         assert plain["batch_sizes"] == {1: 1, 3: 1}
-        assert plain["lanes"][0]["batches"] == 2
+        assert plain["streams"][0]["batches"] == 2
         assert json.loads(json.dumps(plain))["rows"] == 4
         plain["batch_sizes"][1] = 7
         assert seen.batch_sizes == engine.statistics().batch_sizes == {1: 1, 3: 1}

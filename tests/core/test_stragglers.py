@@ -53,15 +53,15 @@ async def test_a_straggler_does_not_write_into_somebody_else_s_answer(owned: boo
         try:
             async with anyio.create_task_group() as tasks:
                 lost = await submit(tasks, engine, row(LOST))
-                await until(lambda: engine.statistics().lanes[0].running == 1)
+                await until(lambda: engine.statistics().streams[0].running == 1)
                 neighbour = await submit(tasks, engine, row(NEIGHBOUR))
-                await until(lambda: engine.statistics().lanes[1].running == 1)
+                await until(lambda: engine.statistics().streams[1].running == 1)
                 straggler = await submit(tasks, engine, row(STRAGGLER))
-                await until(lambda: engine.statistics().lanes[0].running == 2)
+                await until(lambda: engine.statistics().streams[0].running == 2)
                 go[LOST].set()
                 await until(lambda: lost.done and straggler.done)
                 later = await submit(tasks, engine, row(LATER))
-                await until(lambda: engine.statistics().lanes[1].running == 2)
+                await until(lambda: engine.statistics().streams[1].running == 2)
                 notes = engine._core.pump._notes
                 go[NEIGHBOUR].set()
                 go[LATER].set()

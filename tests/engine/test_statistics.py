@@ -31,7 +31,7 @@ async def test_statistics_count_every_request_once() -> None:
             during = engine.statistics()
             assert (during.queued, during.in_flight) == (9, 1)
             assert (during.requests, during.cancelled, during.rejected) == (5, 1, 1)
-            assert during.lanes[0].running == 1
+            assert during.streams[0].running == 1
             backend.gate.let()
         assert large.answer.shape == (7, 4)
         assert isinstance(callers[2].error, InferenceError)
@@ -41,7 +41,7 @@ async def test_statistics_count_every_request_once() -> None:
         assert after.retried >= 1
         assert after.rows == sum(size * times for size, times in after.batch_sizes.items())
         assert after.batches == sum(after.batch_sizes.values())
-        assert after.lanes[0].batches >= after.batches
+        assert after.streams[0].batches >= after.batches
         assert during.requests == 5  # a picture does not change
         assert after.latency.total >= after.queue.total
     assert engine.statistics() == after

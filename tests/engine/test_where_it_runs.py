@@ -27,8 +27,8 @@ async def test_without_a_budget_nothing_ever_runs_on_the_loop() -> None:
     async with open_engine(_remember_thread(threads), loop_budget=0.0) as engine:
         for _ in range(20):
             await engine.infer(row(1))
-        assert engine.statistics().lanes[0].on_loop == 0
-    assert set(threads) == {"trtasync function lane 0"}
+        assert engine.statistics().streams[0].on_loop == 0
+    assert set(threads) == {"trtasync function stream 0"}
 
 
 async def test_short_runs_move_to_the_loop_once_they_are_known_to_be_short() -> None:
@@ -37,9 +37,9 @@ async def test_short_runs_move_to_the_loop_once_they_are_known_to_be_short() -> 
     async with open_engine(_remember_thread(threads), loop_budget=60.0) as engine:
         for _ in range(20):
             await engine.infer(row(1))
-        (lane,) = engine.statistics().lanes
-        assert (lane.batches, lane.on_loop) == (20, 19)
-    assert threads == ["trtasync function lane 0"] + [here] * 19
+        (stream,) = engine.statistics().streams
+        assert (stream.batches, stream.on_loop) == (20, 19)
+    assert threads == ["trtasync function stream 0"] + [here] * 19
 
 
 async def test_an_asynchronous_lane_is_polled_when_short_and_waited_for_when_not() -> None:
@@ -48,7 +48,7 @@ async def test_an_asynchronous_lane_is_polled_when_short_and_waited_for_when_not
         async with open_engine(backend, loop_budget=budget) as engine:
             for value in range(10):
                 assert same(await engine.infer(row(value)), row(value))
-            assert engine.statistics().lanes[0].on_loop == on_loop
+            assert engine.statistics().streams[0].on_loop == on_loop
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -60,7 +60,7 @@ async def test_several_lanes_run_at_once(asynchronous: bool, owned: bool) -> Non
             backend.gate.shut()
             callers = await submit_all(tasks, engine, range(5))
             await until(lambda: backend.gate.arrived == 3)
-            assert [lane.running for lane in engine.statistics().lanes] == [1, 1, 1]
+            assert [stream.running for stream in engine.statistics().streams] == [1, 1, 1]
             backend.gate.let()
         assert [caller.answer[0] for caller in callers] == [0, 1, 2, 3, 4]
         assert check_at_rest(engine).batches == 5

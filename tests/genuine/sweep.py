@@ -61,7 +61,7 @@ async def _refusal(subject: Subject, output: Path) -> str:
     try:
         await build_plan(
             subject.path,
-            config=CONFIG,
+            builder_config=CONFIG,
             output=output,
             cache=False,
             profiles=[Profile(subject.shapes)] if subject.shapes else (),

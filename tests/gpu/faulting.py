@@ -50,9 +50,9 @@ async def main(folder: Path) -> dict[str, Any]:
         before = [await _outcome(engine, value) for value in range(3)]
         requests = [POISON, *range(NEIGHBOURS)]
         during = await asyncio.gather(*(_outcome(engine, value) for value in requests))
-        # every lane finds out by itself that the device is gone
+        # every stream finds out by itself that the device is gone
         after = [await _outcome(engine, value) for value in range(2 * STREAMS)]
-        lanes = [lane.alive for lane in engine.statistics().lanes]
+        streams = [stream.alive for stream in engine.statistics().streams]
         words = await _refusal(engine)
     reopened = await _opening(plan, folder)
     threads = [thread.name for thread in threading.enumerate() if "trtasync" in thread.name]
@@ -62,7 +62,7 @@ async def main(folder: Path) -> dict[str, Any]:
         "after": after,
         "words": words,
         "reopened": reopened,
-        "lanes": lanes,
+        "streams": streams,
         "threads": threads,
     }
 

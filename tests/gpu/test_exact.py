@@ -152,9 +152,9 @@ async def _adds_up(engine: Any, clients: Clients) -> None:
     assert seen.answered + seen.cancelled == clients.asked
     assert seen.answered >= clients.answered
     assert (seen.failed, seen.rejected, seen.retried) == (0, 0, 0)
-    assert seen.batches == sum(lane.batches for lane in seen.lanes)
-    assert [lane.alive for lane in seen.lanes] == [True] * STREAMS
-    assert all(lane.batches for lane in seen.lanes)
+    assert seen.batches == sum(stream.batches for stream in seen.streams)
+    assert [stream.alive for stream in seen.streams] == [True] * STREAMS
+    assert all(stream.batches for stream in seen.streams)
     assert seen.rows == sum(size * times for size, times in seen.batch_sizes.items())
 
 

@@ -256,7 +256,7 @@ def test_a_kernel_that_faults(tmp_path: Path) -> None:
     assert set(found["during"]) <= {"DeviceLost", "right"}
     assert found["after"][-1] == "DeviceLost"
     assert set(found["after"]) == {"DeviceLost"}
-    assert not any(found["lanes"])
+    assert not any(found["streams"])
     assert not found["threads"]
     for text in (found["words"], found["reopened"]):
         assert text.count("restart this process") == 1

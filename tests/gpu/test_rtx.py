@@ -29,7 +29,7 @@ async def test_a_gpu_runs_a_plan_or_is_refused_with_the_way_out(gpu: None, tmp_p
     capability = ".".join(map(str, device.capability))
     config = BuilderConfig(compute_capabilities=SUPPORTED)
     with installed():
-        plan = await build_plan(GATHER, cache=tmp_path, config=config, max_batch_size=4)
+        plan = await build_plan(GATHER, cache=tmp_path, builder_config=config, max_batch_size=4)
         if capability not in SUPPORTED:
             with pytest.raises(BackendUnavailable) as caught:
                 await open_engine(plan)

@@ -46,9 +46,9 @@ def _ints(*shape: int, seed: int = 5) -> Array:
 
 
 def _by_gpu(engine: Any) -> list[int]:
-    """Batches of each GPU: the lanes come GPU by GPU."""
-    lanes = [lane.batches for lane in engine.statistics().lanes]
-    return [sum(lanes[start : start + STREAMS]) for start in range(0, len(lanes), STREAMS)]
+    """Batches of each GPU: the streams come GPU by GPU."""
+    done = [stream.batches for stream in engine.statistics().streams]
+    return [sum(done[start : start + STREAMS]) for start in range(0, len(done), STREAMS)]
 
 
 @pytest.mark.parametrize("graphs", [True, False])

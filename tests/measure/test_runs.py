@@ -132,7 +132,7 @@ def test_every_loop_and_a_backend_of_one_s_own(loop: Any) -> None:
     loads = (Closed(2), Open(300.0))
     found = run(backend, quick(*loads, loop=loop, compare=True, inputs=Inputs(2)), streams=2)
     assert backend.closed == 1
-    assert found.parameters["lanes"] == 2
+    assert found.parameters["streams"] == 2
     for sample in found.samples:
         figures = sample.figures
         assert figures["rows_per_second"] == pytest.approx(2 * figures["requests_per_second"])

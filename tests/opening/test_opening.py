@@ -81,13 +81,13 @@ async def test_a_name_is_shown_everywhere(caplog: pytest.LogCaptureFixture) -> N
         async with anyio.create_task_group() as tasks:
             await hold(tasks, engine, backend)
             names = [thread.name for thread in threading.enumerate()]
-            assert "trtasync the reader lane 0" in names
+            assert "trtasync the reader stream 0" in names
             backend.gate.let()
         backend.lose = True
         with pytest.raises(Exception, match="lost"):
             await engine.infer(row(1))
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert record.getMessage().startswith("the reader: lane 0")
+    assert record.getMessage().startswith("the reader: stream 0")
 
 
 async def test_a_name_comes_from_the_file() -> None:

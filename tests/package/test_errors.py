@@ -4,6 +4,7 @@ import ast
 import copy
 import inspect
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,18 +110,36 @@ def test_every_raise_gives_fields_that_its_class_declares() -> None:
     assert [each for each in found if each[2] - {*by_name[each[1]]}] == []
 
 
+def said() -> Iterator[tuple[str, str]]:
+    """(where, text) of what the package's errors and log lines say."""
+    names = {kind.__name__ for kind in KINDS}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            function = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if function in names or function.startswith("log."):
+                for part in ast.walk(node):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield f"{path.relative_to(PACKAGE)}:{part.lineno}", part.value
+
+
+def test_users_read_of_streams_which_only_the_code_calls_lanes() -> None:
+    found = list(said())
+    assert any("stream %d is dead" in text for _, text in found)
+    assert [each for each in found if re.search(r"\blanes?\b", each[1])] == []
+
+
 class Odd(DeviceLost):
     """A backend's own class, whose args are not those it is made from."""
 
-    def __init__(self, lane: int, text: str):
-        super().__init__(f"{lane}: {text}", lane=lane)
+    def __init__(self, stream: int, text: str):
+        super().__init__(f"{stream}: {text}", stream=stream)
 
 
 def test_the_error_of_a_caller_keeps_what_a_class_of_its_own_said() -> None:
     cause = Odd(3, "gone")
     error = own_error(cause)
     assert type(error) is DeviceLost
-    assert (str(error), error.lane) == ("3: gone", 3)
+    assert (str(error), error.stream) == ("3: gone", 3)
     assert error.__cause__ is cause
 
 

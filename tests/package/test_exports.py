@@ -24,7 +24,6 @@ PUBLIC = [
     "EngineClosed",
     "InferenceError",
     "InvalidInput",
-    "LaneStatistics",
     "Pad",
     "Plan",
     "PlanError",
@@ -35,6 +34,7 @@ PUBLIC = [
     "Shapes",
     "SharedCache",
     "Statistics",
+    "StreamStatistics",
     "TensorSpec",
     "TimeSummary",
     "TrtasyncError",
@@ -161,7 +161,7 @@ def test_every_option_is_documented() -> None:
 
 
 def test_every_statistic_is_documented() -> None:
-    for kind in (trtasync.Statistics, trtasync.LaneStatistics, trtasync.TimeSummary):
+    for kind in (trtasync.Statistics, trtasync.StreamStatistics, trtasync.TimeSummary):
         text = inspect.getdoc(kind) or ""
         names = [name for name in kind.__slots__ if f"\n    {name}: " not in text]
         assert names == []

@@ -119,5 +119,5 @@ def test_what_cannot_be_checked_is_refused(gpu: Installed, model: Path, tmp_path
     with pytest.raises(InvalidInput, match="a function has none"):
         build(identity(gpu.trt, (2, 4)), output=tmp_path / "m.plan")
     with pytest.raises(InvalidInput, match="stripped of its weights"):
-        build(model, config=BuilderConfig(strip_plan=True))
+        build(model, builder_config=BuilderConfig(strip_plan=True))
     assert gpu.builds.started == 0

@@ -303,6 +303,6 @@ async def test_a_build_that_fails_says_why_in_tensorrts_words(
 ) -> None:
     gpu.builds.workspace_needed = 1 << 30
     config = BuilderConfig(workspace=1 << 20)
-    text = await refused(gpu, GATHER, tmp_path, config=config)
+    text = await refused(gpu, GATHER, tmp_path, builder_config=config)
     words(text, gpu.trt.__version__, "made no plan on Double GPU", "Could not find any")
     assert gpu.builds.failed == 1

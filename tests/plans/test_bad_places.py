@@ -154,7 +154,7 @@ async def test_what_is_no_folder_is_refused(machine: Machine, cache: object) -> 
         ("cache_key", 5),
         ("progress", "yes"),
         ("output", 5),
-        ("config", {"tf32": False}),
+        ("builder_config", {"tf32": False}),
         ("profiles", 5),
         ("profiles", [5]),
     ],

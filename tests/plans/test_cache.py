@@ -52,7 +52,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "profiles": ("profiles", {"profiles": "x:1x4/2x4/8x4"}),
     "another profile": ("profiles", {"profiles": ["x:1x4/2x4/8x4", "x:9x4/9x4/9x4"]}),
     "max_batch_size": ("max_batch_size", {"max_batch_size": 8}),
-    "config": ("config", {"config": BuilderConfig(tf32=False)}),
+    "config": ("config", {"builder_config": BuilderConfig(tf32=False)}),
     "cache_key": ("model", {"cache_key": "mine"}),
 }
 

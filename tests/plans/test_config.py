@@ -133,7 +133,7 @@ async def test_an_unknown_name_is_refused_with_those_there_are(
     machine: Machine, options: dict[str, Any], wanted: list[str]
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await build_plan(GATHER, config=BuilderConfig(**options))
+        await build_plan(GATHER, builder_config=BuilderConfig(**options))
     words(str(caught.value), machine.trt.__version__, *wanted)
     assert machine.builds.started == 0
 

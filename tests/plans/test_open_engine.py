@@ -192,7 +192,9 @@ async def test_a_version_compatible_plan_that_was_built_here_is_trusted(gpu: Ins
 
 
 async def test_a_version_compatible_plan_from_elsewhere_takes_trust(gpu: Installed) -> None:
-    plan = await build_plan(GATHER, config=BuilderConfig(version_compatible=True), max_batch_size=4)
+    plan = await build_plan(
+        GATHER, builder_config=BuilderConfig(version_compatible=True), max_batch_size=4
+    )
     with pytest.raises(PlanError, match="engine_host_code_allowed=True, if you trust it"):
         await looks_up(plan)
     assert await looks_up(plan, engine_host_code_allowed=True)
@@ -200,13 +202,13 @@ async def test_a_version_compatible_plan_from_elsewhere_takes_trust(gpu: Install
 
 async def test_without_its_runtime_inside_a_plan_needs_no_trust(gpu: Installed) -> None:
     config = BuilderConfig(version_compatible=True, exclude_lean_runtime=True)
-    assert await looks_up(await build_plan(GATHER, config=config, max_batch_size=4))
+    assert await looks_up(await build_plan(GATHER, builder_config=config, max_batch_size=4))
 
 
 async def test_the_lean_runtime_runs_a_version_compatible_plan(tmp_path: Path) -> None:
     config = BuilderConfig(version_compatible=True, exclude_lean_runtime=True)
     with doubles.install():
-        plan = await build_plan(GATHER, config=config, max_batch_size=4)
+        plan = await build_plan(GATHER, builder_config=config, max_batch_size=4)
     with doubles.install(version="lean"):
         assert await looks_up(plan)
 

@@ -54,7 +54,7 @@ def calibrator_of(trt: Any) -> Any:
 async def test_weak_types_are_refused_on_eleven_with_the_way_out(name: str) -> None:
     with doubles.install(version=ELEVEN) as gpu:
         with pytest.raises(InvalidInput) as caught:
-            await build_plan(GATHER, config=BuilderConfig(**{name: True}))  # type: ignore[arg-type]
+            await build_plan(GATHER, builder_config=BuilderConfig(**{name: True}))  # type: ignore[arg-type]
         assert gpu.builds.started == 0
     words(str(caught.value), ELEVEN, f"BuilderFlag.{name.upper()}", "modelopt", "Q/DQ", "add_cast")
 
@@ -63,7 +63,7 @@ async def test_weak_types_are_refused_on_eleven_with_the_way_out(name: str) -> N
 async def test_int8_is_refused_on_eleven_with_the_way_out() -> None:
     config = BuilderConfig(int8=True, calibrator=object())
     with doubles.install(version=ELEVEN), pytest.raises(InvalidInput) as caught:
-        await build_plan(GATHER, config=config, cache_key="calibrated")
+        await build_plan(GATHER, builder_config=config, cache_key="calibrated")
     words(str(caught.value), "BuilderFlag.INT8", "modelopt.onnx.quantization", "Q/DQ")
 
 
@@ -100,7 +100,9 @@ async def test_a_network_is_strongly_typed_by_default(version: str, tmp_path: An
         await build_plan(define, output=tmp_path / "m.plan")
         strong = 1 << int(gpu.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
         if version == TEN:
-            await build_plan(define, output=tmp_path / "m.plan", config=BuilderConfig(fp16=True))
+            await build_plan(
+                define, output=tmp_path / "m.plan", builder_config=BuilderConfig(fp16=True)
+            )
     assert flags == [strong] if version == ELEVEN else [strong, 0]
 
 
@@ -124,7 +126,7 @@ async def test_a_calibrator_calibrates_on_the_first_profile(tmp_path: Any) -> No
         config = BuilderConfig(int8=True, calibrator=calibrator)
         plan = await build_plan(
             GATHER,
-            config=config,
+            builder_config=config,
             output=tmp_path / "m.plan",
             profiles=["index:1/2/4", "index:5/6/8"],
         )
@@ -149,7 +151,7 @@ def test_the_calibration_profile_is_the_first_one() -> None:
 async def test_a_calibrator_without_int8_is_refused(machine: Machine) -> None:
     config = BuilderConfig(calibrator=object())
     with pytest.raises(InvalidInput, match="calibrator belongs to int8=True"):
-        await build_plan(GATHER, config=config, cache_key="x")
+        await build_plan(GATHER, builder_config=config, cache_key="x")
 
 
 @pytest.mark.parametrize("slow", ["fp16", "int8"])
@@ -160,5 +162,5 @@ async def test_what_the_gpu_is_not_fast_in_is_refused(slow: str) -> None:
         more = {"calibrator": calibrator_of(gpu.trt)} if slow == "int8" else {}
         config = BuilderConfig(**{slow: True}, **more)  # type: ignore[arg-type]
         with pytest.raises(InvalidInput, match=f"not fast in {slow}"):
-            await build_plan(GATHER, config=config, cache_key="x")
+            await build_plan(GATHER, builder_config=config, cache_key="x")
         assert gpu.builds.started == 0

@@ -13,7 +13,7 @@ from tests.plans.support import contents, matrix, unfinished, words, write_matmu
 from trtasync import open_engine
 from trtasync.inspection import check_model
 from trtasync.model.tensors import ModelSpec
-from trtasync.plans.notes import MOST_BYTES
+from trtasync.plans.notes import MOST_NOTE_BYTES
 from trtasync.plans.row_note import RowNote
 from trtasync.rows import Finding, Judgement, Verdict
 
@@ -107,7 +107,7 @@ def test_a_cache_that_cannot_be_written_is_no_harm(
     note.keep(spec, False, 0.3, spec, Judgement(True, "", (Finding("y", Verdict.TESTED),)))
     words(caplog.text, "not kept", "no folder")
     large = RowNote(tmp_path / "large", "0" * 64)
-    finding = Finding("y", Verdict.COUPLED, why="why" * MOST_BYTES)
+    finding = Finding("y", Verdict.COUPLED, why="why" * MOST_NOTE_BYTES)
     large.keep(spec, False, 0.3, spec, Judgement(False, "", (finding,)))
     assert not contents(tmp_path)
 

@@ -61,7 +61,7 @@ async def test_whoever_names_the_owner_is_served(
 
 @AS_ROOT
 async def test_the_code_of_its_owner_takes_leave(gpu: Installed, tmp_path: Path) -> None:
-    await _filled(tmp_path / "shared", config=CODE, max_batch_size=4)
+    await _filled(tmp_path / "shared", builder_config=CODE, max_batch_size=4)
     give_away(tmp_path)
     options: dict[str, Any] = {
         "builder_config": CODE,

@@ -366,7 +366,7 @@ def test_profiles_can_be_hashed() -> None:
 async def test_bf16_needs_a_gpu_that_has_it() -> None:
     with doubles.install(version=TEN, capability=(7, 5)) as gpu:
         with pytest.raises(InvalidInput, match="not fast in bf16"):
-            await build_plan(GATHER, config=BuilderConfig(bf16=True))
+            await build_plan(GATHER, builder_config=BuilderConfig(bf16=True))
         assert gpu.builds.started == 0
 
 
@@ -374,7 +374,7 @@ async def test_what_a_version_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) 
     with doubles.install(version=TEN) as gpu:
         monkeypatch.delattr(gpu.trt, "TilingOptimizationLevel")
         with pytest.raises(InvalidInput, match="has no tiling_optimization_level"):
-            await build_plan(GATHER, config=BuilderConfig(tiling_optimization_level="fast"))
+            await build_plan(GATHER, builder_config=BuilderConfig(tiling_optimization_level="fast"))
 
 
 # -- reports --------------------------------------------------------------------------------------

@@ -49,7 +49,9 @@ def foreign(path: Path) -> None:
 
 async def _evil_plan(folder: Path) -> bytes:
     """It carries code too, and takes what gather.onnx takes."""
-    plan = await build_plan(GATHER, config=CODE, max_batch_size=2, cache=folder / "evil cache")
+    plan = await build_plan(
+        GATHER, builder_config=CODE, max_batch_size=2, cache=folder / "evil cache"
+    )
     return plan.path.read_bytes()
 
 
@@ -83,7 +85,7 @@ async def test_what_is_swapped_while_tensorrt_reads_is_not_read(
     gpu: Installed, own_cache: Path, tmp_path: Path, deserialized: Deserialized
 ) -> None:
     evil = await _evil_plan(tmp_path)
-    plan = await build_plan(GATHER, config=CODE, max_batch_size=4)
+    plan = await build_plan(GATHER, builder_config=CODE, max_batch_size=4)
     right = plan.path.read_bytes()
 
     def swap() -> None:
@@ -115,7 +117,7 @@ async def test_another_user_who_swaps_plans_all_the_time_never_gets_code_run(
 ) -> None:
     """Two users for real. The cache is open to both, then only the folder of its plans is."""
     evil = await _evil_plan(tmp_path)
-    plan = await build_plan(GATHER, config=CODE, max_batch_size=4)
+    plan = await build_plan(GATHER, builder_config=CODE, max_batch_size=4)
     replace_plan(plan.path, evil)
     with swapping(plan.path) as cache:
         options: dict[str, Any] = {"builder_config": CODE, "cache": cache}

@@ -52,7 +52,7 @@ async def test_what_was_measured_is_not_measured_again(gpu: Installed, tmp_path:
 async def test_it_can_be_left_out(gpu: Installed, tmp_path: Path) -> None:
     for seed in range(2):
         config = BuilderConfig(timing_cache=False)
-        await build_plan(model_of(tmp_path, seed), cache=tmp_path, config=config)
+        await build_plan(model_of(tmp_path, seed), cache=tmp_path, builder_config=config)
     assert gpu.builds.tactics_found == 0
     assert timing_files(tmp_path) == []
 

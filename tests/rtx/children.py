@@ -29,7 +29,8 @@ def _said(model: str, **options: Any) -> str:
 
     async def main() -> str:
         try:
-            return "cached" if (await build_plan(model, config=ADA, **options)).cached else "built"
+            plan = await build_plan(model, builder_config=ADA, **options)
+            return "cached" if plan.cached else "built"
         except BuildError as error:
             return str(error)
 

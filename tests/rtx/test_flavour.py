@@ -69,7 +69,7 @@ def test_a_flavour_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.Monk
 
 async def test_a_plan_for_named_gpus_is_built_beside_tensorrt(rtx: Library) -> None:
     with doubles.install(devices=0):  # TensorRT is there, a GPU is not
-        plan = await build_plan(GATHER, config=ADA)
+        plan = await build_plan(GATHER, builder_config=ADA)
     assert (plan.flavour, plan.tensorrt, plan.gpu) == (
         "rtx",
         rtx.version,
@@ -82,18 +82,18 @@ async def test_a_plan_for_named_gpus_is_built_beside_tensorrt(rtx: Library) -> N
 
 
 async def test_the_key_holds_the_named_gpus_and_no_driver(rtx: Library) -> None:
-    first = await build_plan(GATHER, config=ADA)
+    first = await build_plan(GATHER, builder_config=ADA)
     note = json.loads(first.path.with_suffix(".json").read_text())
     assert note["facts"]["gpu"] == "compute capability 8.9"
     assert not {"driver", "capability", "processors"} & note["facts"].keys()
     with doubles.install(gpu="Another", driver=12090):
-        assert (await build_plan(GATHER, config=ADA)).cached
+        assert (await build_plan(GATHER, builder_config=ADA)).cached
     twice = BuilderConfig(compute_capabilities=["8.9", "8.9"])
-    assert (await build_plan(GATHER, config=twice)).cached
+    assert (await build_plan(GATHER, builder_config=twice)).cached
     both = BuilderConfig(compute_capabilities=["12.0", "8.9"])
-    assert not (await build_plan(GATHER, config=both)).cached
+    assert not (await build_plan(GATHER, builder_config=both)).cached
     turned = BuilderConfig(compute_capabilities=["8.9", "12.0"])
-    assert (await build_plan(GATHER, config=turned)).cached
+    assert (await build_plan(GATHER, builder_config=turned)).cached
 
 
 # -- refusals -------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ async def test_what_it_has_not_is_refused_with_the_way_out(
 ) -> None:
     config = BuilderConfig(**{"compute_capabilities": ["8.9"], **options})
     with pytest.raises(InvalidInput) as caught:
-        await build_plan(GATHER, config=config)
+        await build_plan(GATHER, builder_config=config)
     words(str(caught.value), rtx.title, *wanted)
 
 
@@ -139,7 +139,7 @@ async def test_what_is_to_be_checked_needs_a_gpu_before_it_is_built(
 ) -> None:
     output = tmp_path / "m.plan"
     with pytest.raises(BackendUnavailable, match="NVIDIA GPU"):
-        await build_plan(GATHER, config=ADA, check=0.1, output=output)
+        await build_plan(GATHER, builder_config=ADA, check=0.1, output=output)
     assert not output.exists()
 
 
@@ -175,7 +175,7 @@ async def test_a_network_function_gets_the_module_it_asks_for(rtx: Library, tmp_
         return doubled(network, trt)
 
     for define in (doubled, by_name):
-        await build_plan(define, output=tmp_path / "m.plan", config=ADA, cache=False)
+        await build_plan(define, output=tmp_path / "m.plan", builder_config=ADA, cache=False)
     assert given == [rtx.trt]
 
 
@@ -185,7 +185,7 @@ async def test_a_network_function_gets_the_module_it_asks_for(rtx: Library, tmp_
 async def test_the_first_bytes_of_a_plan_choose_who_opens_it(
     rtx: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = await build_plan(GATHER, config=ADA)
+    plan = await build_plan(GATHER, builder_config=ADA)
     with doubles.install():
         other = await build_plan(GATHER)
         assert other.path.read_bytes().startswith(TENSORRT.magic)

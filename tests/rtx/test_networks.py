@@ -32,7 +32,7 @@ async def refused(source: Any, folder: Path) -> str:
     """The one line of a build that fails, and leaves no plan."""
     output = folder / "out.plan"
     with pytest.raises(BuildError) as caught:
-        await build_plan(source, output=output, config=ADA, cache=False)
+        await build_plan(source, output=output, builder_config=ADA, cache=False)
     assert not output.exists()
     text = str(caught.value)
     assert "\n" not in text
@@ -152,7 +152,7 @@ async def test_a_node_may_have_a_name_that_is_no_text(
     model = write(tmp_path / "m.onnx", operator)
     model.write_bytes(model.read_bytes().replace(b"step_0", b"\xff\xfe\xff\xfe\xff\xfe"))
     if operator == "Relu":
-        assert (await build_plan(model, config=ADA)).path.exists()
+        assert (await build_plan(model, builder_config=ADA)).path.exists()
     else:
         words(await refused(model, tmp_path), "Nope (node 0)")
 
@@ -171,11 +171,11 @@ async def test_what_is_double_in_the_file_and_float_in_the_plan_is_told(
     rtx: Library, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = write(tmp_path / "m.onnx", "Relu", kind=TensorProto.DOUBLE)
-    await build_plan(model, config=ADA)
+    await build_plan(model, builder_config=ADA)
     (told,) = [each.getMessage() for each in caplog.records if "float64" in each.getMessage()]
     words(told, "m.onnx: 'x', 'y': float64 in the file, float32 in the plan")
     caplog.clear()
-    await build_plan(write(tmp_path / "f.onnx", "Relu"), config=ADA)
+    await build_plan(write(tmp_path / "f.onnx", "Relu"), builder_config=ADA)
     assert not [each for each in caplog.records if "float64" in each.getMessage()]
 
 
@@ -208,7 +208,7 @@ async def test_a_build_that_was_called_off_is_no_error_in_the_log(
 
     model = write(tmp_path / "m.onnx", "Relu")
     with pytest.raises(Enough):
-        await build_plan(model, config=ADA, progress=stop)
+        await build_plan(model, builder_config=ADA, progress=stop)
     lines = [each for each in caplog.records if "BuildCanceled" in each.getMessage()]
     assert [each.levelno for each in lines] == [logging.DEBUG]
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
@@ -283,7 +283,7 @@ async def test_who_calls_a_build_off_is_told_while_it_goes_on(rtx: Library, tmp_
         tasks.start_soon(
             attempt.run,
             lambda: build_plan(
-                model, config=ADA, progress=hold, cache=tmp_path / "cache", output=output
+                model, builder_config=ADA, progress=hold, cache=tmp_path / "cache", output=output
             ),
         )
         await to_thread.run_sync(begun.wait, 20)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.scheduler.harness import MS, SIZES, Desk, busy_desk, linear
 from trtasync.scheduler import LaneState, Queue
-from trtasync.scheduler.dispatch import BESIDE, HASTE
+from trtasync.scheduler.dispatch import PATIENCE, HASTE
 
 
 @pytest.mark.parametrize("rows", [1, 3, 32])
@@ -64,12 +64,12 @@ def test_a_second_batch_goes_where_the_device_has_room() -> None:
     desk.launch()
     desk.submit(queue)
     assert desk.launch() == []
-    patience = BESIDE * 0.5**2 * linear(1)
+    patience = PATIENCE * 0.5**2 * linear(1)
     assert desk.policy.wake_at == pytest.approx(patience)
     (second,) = desk.launch(at=desk.policy.wake_at)
     assert (second.lane, second.size) == (1, 1)
     desk.submit(queue)  # two halves are all of it
-    assert desk.launch(at=patience + BESIDE * linear(1)) == []
+    assert desk.launch(at=patience + PATIENCE * linear(1)) == []
     desk.finish(second)
     assert len(desk.launch()) == 1
 
@@ -141,7 +141,7 @@ def test_the_patience_is_that_of_the_oldest_row_and_in_the_square_of_the_pressur
     desk.launch()
     desk.now = 0.5 * MS
     oldest = desk.submit(queue)
-    patience = BESIDE * contention**2 * 1 * MS
+    patience = PATIENCE * contention**2 * 1 * MS
     desk.submit(queue)
     assert desk.launch(at=0.5 * MS + 0.9 * patience) == []
     later = desk.submit(queue)
@@ -160,7 +160,7 @@ def test_patience_is_measured_in_what_the_smallest_allowed_size_takes() -> None:
     desk.launch()
     desk.submit(queue)
     assert desk.launch() == []
-    assert desk.policy.wake_at == pytest.approx(BESIDE * 0.5**2 * linear(8))
+    assert desk.policy.wake_at == pytest.approx(PATIENCE * 0.5**2 * linear(8))
 
 
 def test_an_idle_lane_of_a_full_device_is_not_used_for_a_part_of_a_batch() -> None:

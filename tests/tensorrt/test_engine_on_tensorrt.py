@@ -136,12 +136,12 @@ async def test_every_stream_works(tmp_path: Path, streams: int) -> None:
         with gpu.world.held():
             async with anyio.create_task_group() as tasks:
                 callers = [start(tasks, engine, row(n)) for n in range(8 * streams)]
-                while sum(lane.running for lane in engine.statistics().lanes) < 2 * streams:
+                while sum(stream.running for stream in engine.statistics().streams) < 2 * streams:
                     await anyio.lowlevel.checkpoint()
                 release(gpu)
                 await ended(*callers)
         assert all(same(c.answer, row(2 * n + 1)) for n, c in enumerate(callers))
-        assert all(lane.batches for lane in check_at_rest(engine).lanes)
+        assert all(stream.batches for stream in check_at_rest(engine).streams)
 
 
 async def test_two_devices_share_the_work(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ async def test_two_devices_share_the_work(tmp_path: Path) -> None:
             callers = [start(tasks, engine, row(n)) for n in range(100)]
             await ended(*callers)
         assert all(same(c.answer, row(2 * n + 1)) for n, c in enumerate(callers))
-        assert all(lane.batches for lane in check_at_rest(engine).lanes)
+        assert all(stream.batches for stream in check_at_rest(engine).streams)
 
 
 async def test_the_second_device_alone(tmp_path: Path) -> None:

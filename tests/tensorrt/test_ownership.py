@@ -338,14 +338,14 @@ async def test_requests_on_a_broken_device_fail_and_the_engine_refuses_afterward
             assert all(isinstance(caller.error, DeviceLost) for caller in callers)
             assert any("cudaErrorLaunchFailure" in str(caller.error) for caller in callers)
             with pytest.raises(
-                DeviceLost, match=r"no lane is left.*LaunchFailure.*; restart"
+                DeviceLost, match=r"no stream is left.*LaunchFailure.*; restart"
             ) as last:
                 await engine.infer(row(1))
             words = [str(caller.error) for caller in callers] + [str(last.value)]
             # one thing to do, said once
             assert all(text.count("restart") == 1 for text in words)
             assert not any("another" in text or "." in text[:-1] for text in words)
-        assert all(not lane.alive for lane in engine.statistics().lanes)
+        assert all(not stream.alive for stream in engine.statistics().streams)
         assert gpu.world.violations == []
 
 

@@ -32,14 +32,14 @@ Samples = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of random numbers.", rich_help_panel=REQUESTS)]
-BackendName = Annotated[
+BackendOption = Annotated[
     Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
 ]
 Devices = Annotated[str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)]
 OneDevice = Annotated[
     str | None, typer.Option("--devices", help="GPU index; one.", rich_help_panel=ENGINE)
 ]
-Streams = Annotated[int | None, typer.Option(help="Lanes.", rich_help_panel=ENGINE)]
+Streams = Annotated[int | None, typer.Option(help="Batches side by side.", rich_help_panel=ENGINE)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads per run.", rich_help_panel=ENGINE)]
 MaxBatchSize = Annotated[int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)]
 BatchSizes = Annotated[

@@ -9,6 +9,7 @@ from trtasync.cli.bars import Bar
 from trtasync.cli.tables import add_row, bar, new_table, say, show_table
 from trtasync.measure import Point, Report
 from trtasync.measure import Progress as News
+from trtasync.measure.samples import STAGES
 from trtasync.words import shown
 
 WIDEST = 30
@@ -17,7 +18,6 @@ WIDEST = 30
 LATE = 1000.0
 """Microseconds from which the lateness of the load is worth a note."""
 
-STAGES = ("queue", "stage", "copy_in", "compute", "copy_out", "deliver")
 HEADS = ("queue", "stage", "H2D", "compute", "D2H", "deliver")
 
 
@@ -61,7 +61,7 @@ def show(console: Console, report: Report) -> None:
     say(
         console,
         f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, "
-        f"{asked['lanes']} lane(s), batches of at most {asked['largest_batch']}, "
+        f"{asked['streams']} stream(s), batches of at most {asked['largest_batch']}, "
         f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians",
         fold=True,
     )
@@ -159,7 +159,7 @@ def _yardsticks(console: Console, report: Report) -> None:
 
 
 _ABOUT = {
-    "ceiling": "full batches back to back on the same lanes, slots filled once, nobody asking.",
+    "ceiling": "full batches back to back on the same streams, slots filled once, nobody asking.",
     "trtexec": "its algorithm in this process: an upper bound that reuses inputs, no pipeline that "
     "could serve.",
 }

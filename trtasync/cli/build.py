@@ -15,7 +15,7 @@ from rich.console import Console
 from trtasync.cli.arguments import (
     CACHE,
     AsJson,
-    BackendName,
+    BackendOption,
     BatchAxes,
     CacheFolder,
     CacheOwner,
@@ -150,7 +150,7 @@ def build(
             rich_help_panel=PLAN,
         ),
     ] = None,
-    backend: BackendName = "auto",
+    backend: BackendOption = "auto",
     batch_axis: BatchAxes = None,
     check: Annotated[
         float | None,
@@ -203,7 +203,7 @@ def build(
             "output": output,
             "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
             "max_batch_size": max_batch_size,
-            "config": config,
+            "builder_config": config,
             "cache": read_cache(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from trtasync.cli.arguments import (
     AsJson,
-    BackendName,
+    BackendOption,
     BatchAxes,
     Batching,
     CacheFolder,
@@ -102,7 +102,7 @@ def tune(
     shape: RowShapes = None,
     samples: Samples = None,
     seed: Seed = 0,
-    backend: BackendName = "auto",
+    backend: BackendOption = "auto",
     devices: Devices = None,
     batching: Batching = "auto",
     batch_axis: BatchAxes = None,

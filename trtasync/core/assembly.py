@@ -7,7 +7,7 @@ from trtasync.core.closing import Closing
 from trtasync.core.completion import Completion, not_to_run
 from trtasync.core.failing import Failing
 from trtasync.core.lanes import LaneThread, Worker
-from trtasync.core.metrics import LaneStatistics, Statistics
+from trtasync.core.metrics import Statistics, StreamStatistics
 from trtasync.core.pump import Pump
 from trtasync.core.reservations import Intake
 from trtasync.core.watchdog import Watchdog, WatchedLane
@@ -73,7 +73,7 @@ class Core:
             Worker(
                 each.lane,
                 state,
-                LaneThread(f"trtasync {name} lane {at}", partial(self._thread_died, at)),
+                LaneThread(f"trtasync {name} stream {at}", partial(self._thread_died, at)),
             )
             for at, (each, state) in enumerate(zip(lanes, states, strict=True))
         ]
@@ -108,8 +108,8 @@ class Core:
     def statistics(self) -> Statistics:
         """A frozen picture."""
         policy = self.policy
-        lanes = tuple(
-            LaneStatistics(
+        streams = tuple(
+            StreamStatistics(
                 worker.state.alive,
                 len(worker.state.running),
                 worker.batches,
@@ -125,5 +125,5 @@ class Core:
             waiting=policy.unanswered(),
             rejected=policy.rejected,
             expired=policy.expired,
-            lanes=lanes,
+            streams=streams,
         )

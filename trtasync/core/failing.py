@@ -52,11 +52,11 @@ class Failing:
     def lane_died(self, index: int, cause: BaseException | None) -> None:
         """Fail what was running on a lane and go on with the others, if there are any."""
         state = self._workers[index].state
-        log.error("%s: lane %d is dead: %s", self._name, index, cause)
+        log.error("%s: stream %d is dead: %s", self._name, index, cause)
         others = any(worker.state.alive for worker in self._workers if worker.state is not state)
         words = str(cause).rstrip(".")
         end = "; the engine goes on with the others." if others else "."
-        lost = DeviceLost(f"lane {index} died: {words}{end}")
+        lost = DeviceLost(f"stream {index} died: {words}{end}", stream=index)
         lost.__cause__ = cause
         for batch in cast(list[Batch[Slot]], list(state.running)):
             # It may run on and write its outputs when nobody expects them: the slot, if it is one
@@ -68,7 +68,7 @@ class Failing:
         if not self._policy.lane_died(index, self._loop.now()):
             # what a lost device says of itself names the one thing to do
             remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
-            lost = DeviceLost(f"no lane is left: {words}{remedy}.")
+            lost = DeviceLost(f"no stream is left: {words}{remedy}.")
             self._intake.refuse(lost)
             self.fail_waiting(lost)
         self._intake.stage_placements()

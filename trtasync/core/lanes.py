@@ -99,7 +99,7 @@ def run_in_halves(
         if at:
             slot.move(at, 0, rows)
         if outcome.lost:
-            result = Outcome(error=DeviceLost("the lane died under a neighbour of this request."))
+            result = Outcome(error=DeviceLost("the stream died under a neighbour of this request."))
         else:
             result = run_padded(rows)
             outcome.lost = result.lost

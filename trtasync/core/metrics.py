@@ -75,8 +75,8 @@ class TimeHistogram:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneStatistics:
-    """One lane.
+class StreamStatistics:
+    """One stream.
 
     Attributes:
         alive: False once its device or worker died.
@@ -150,7 +150,7 @@ class Statistics:
         compute: the model's run, per batch.
         copy_out: device to host, per batch (0 on a CPU).
         deliver: handing a batch's answers out, per batch.
-        lanes: one entry per lane.
+        streams: one entry per stream, of all devices.
     """
 
     queued: int
@@ -174,7 +174,7 @@ class Statistics:
     compute: TimeSummary
     copy_out: TimeSummary
     deliver: TimeSummary
-    lanes: tuple[LaneStatistics, ...]
+    streams: tuple[StreamStatistics, ...]
 
 
 class Meter:
@@ -220,7 +220,7 @@ class Meter:
         waiting: int,
         rejected: int,
         expired: int,
-        lanes: tuple[LaneStatistics, ...],
+        streams: tuple[StreamStatistics, ...],
     ) -> Statistics:
         """Freeze the counts, with what only the engine knows (waiting: requests not yet ended)."""
         sizes = dict(sorted(self.batch_sizes.items()))
@@ -246,5 +246,5 @@ class Meter:
             compute=self.compute.snapshot(),
             copy_out=self.copy_out.snapshot(),
             deliver=self.deliver.snapshot(),
-            lanes=lanes,
+            streams=streams,
         )

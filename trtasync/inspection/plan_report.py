@@ -24,14 +24,14 @@ from trtasync.runtimes.tensorrt.sizes import Sizes, measure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMemory:
-    """What an engine of so many lanes would take, beside the weights.
+    """What an engine of so many streams would take, beside the weights.
 
     Attributes:
-        streams: lanes.
+        streams: of the engine.
         max_batch_size: rows.
-        batch_sizes: buckets, each with an execution context per lane.
-        contexts: execution contexts of all lanes.
-        device_bytes: inputs, outputs and one activation arena per lane.
+        batch_sizes: buckets, each with an execution context per stream.
+        contexts: execution contexts of all streams.
+        device_bytes: inputs, outputs and one activation arena per stream.
         pinned_bytes: of host memory, for the slots.
     """
 
@@ -65,7 +65,7 @@ class PlanReport:
         verbosity: how much it tells of its layers.
         layer_count: layers after fusion.
         layers: what it tells: objects, names, or nothing.
-        planned: memory for the lanes asked about.
+        planned: memory for the streams asked about.
     """
 
     file: str
@@ -104,7 +104,7 @@ def inspect_plan(
     Args:
         path: the file.
         device: GPU index.
-        streams: lanes to plan memory for.
+        streams: to plan memory for.
         max_batch_size: rows to plan memory for; None for the plan's largest.
         batch_sizes: buckets to plan for; () for the engine's default.
         batching: as for `open_engine`.

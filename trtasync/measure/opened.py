@@ -9,7 +9,8 @@ from typing import Any
 from trtasync.engine import Engine
 from trtasync.loops import in_thread
 from trtasync.model.profiles import read_profiles
-from trtasync.opening.api import check_options, open_engine
+from trtasync.opening.api import open_engine
+from trtasync.opening.arguments import check_options
 from trtasync.opening.judging import load_judged
 from trtasync.opening.loading import EngineOptions
 from trtasync.requests.signature import Layout

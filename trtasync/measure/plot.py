@@ -15,7 +15,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 """Okabe and Ito's, which colour-blind people tell apart; lines differ in style and marker too."""
 
 STYLES = ("-", "--", "-.", ":")
-FAR = 2.5
+FAR_ABOVE = 2.5
 """Times the highest rate from which a yardstick is named, not drawn: it would squash the rest."""
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -111,7 +111,7 @@ def _curves(axes: Any, points: list[Point], report: Report) -> None:
     most = max((p.figures["requests_per_second"]["median"] for p in points), default=0.0)
     for style, (name, rounds) in zip((":", "-."), report.yardsticks.items(), strict=False):
         rate = sorted(each["rows_per_second"] for each in rounds)[len(rounds) // 2] / rows
-        where, seen = f"{name}: {rate:,.0f}/s", rate < FAR * most
+        where, seen = f"{name}: {rate:,.0f}/s", rate < FAR_ABOVE * most
         label = where if seen else f"{where}, far to the right"
         # a line without width would do, but matplotlib 3.10 refuses to draw its dashes
         shown_as = style if seen else "none"

@@ -223,7 +223,7 @@ def _parameters(how: Settings, opened: Opened, options: Mapping[str, Any]) -> di
         "shapes": {name: list(shape) for name, shape in inputs.shapes.items()},
         "input": str(inputs.file) if inputs.file else f"random, seed {inputs.seed}",
         "inputs": [str(spec) for spec in opened.engine.inputs],
-        "lanes": len(opened.tap.lanes),
+        "streams": len(opened.tap.lanes),
         "largest_batch": opened.tap.largest,
         "options": {name: _plain(value) for name, value in options.items() if value is not None},
     }

@@ -82,7 +82,7 @@ def _times(prefix: str, seconds: Sequence[float] | Times, wanted: Sequence[int])
 
 
 def of_engine(counts: Statistics, seconds: float) -> Figures:
-    """What the engine itself counted in the window: stages, batches, lanes."""
+    """What the engine itself counted in the window: stages, batches, streams."""
     found = {
         f"{stage}_us": getattr(counts, stage).mean * 1e6
         for stage in STAGES
@@ -93,10 +93,10 @@ def of_engine(counts: Statistics, seconds: float) -> Figures:
         found["padded_share"] = counts.padded_rows / (counts.rows + counts.padded_rows)
     found["expired"] = counts.expired
     shares = [
-        lane.compute / lane.measured * lane.batches / seconds if lane.measured else 0.0
-        for lane in counts.lanes
+        stream.compute / stream.measured * stream.batches / seconds if stream.measured else 0.0
+        for stream in counts.streams
     ]
-    if shares and any(lane.measured for lane in counts.lanes):
+    if shares and any(stream.measured for stream in counts.streams):
         found["busy_share"] = math.fsum(shares) / len(shares)
     return found
 
@@ -118,7 +118,7 @@ def difference(after: Statistics, before: Statistics) -> Statistics:
         for size, count in after.batch_sizes.items()
         if count > before.batch_sizes.get(size, 0)
     }
-    changed["lanes"] = tuple(
+    changed["streams"] = tuple(
         replace(
             new,
             batches=new.batches - old.batches,
@@ -126,6 +126,6 @@ def difference(after: Statistics, before: Statistics) -> Statistics:
             measured=new.measured - old.measured,
             compute=new.compute - old.compute,
         )
-        for new, old in zip(after.lanes, before.lanes, strict=True)
+        for new, old in zip(after.streams, before.streams, strict=True)
     )
     return replace(after, **changed)

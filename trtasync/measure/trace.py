@@ -135,13 +135,13 @@ def _slots(pen: _Pen, batches: list[BatchRecord]) -> None:
         begin = min(begin, batch.started)
         pen.span(SLOTS, track, f"batch of {batch.rows}", begin, batch.delivered, batch=index)
         pen.span(SLOTS, track, "form", begin, batch.started)
-        pen.span(SLOTS, track, "run", batch.started, batch.ended, lane=batch.lane)
+        pen.span(SLOTS, track, "run", batch.started, batch.ended, stream=batch.lane)
         pen.span(SLOTS, track, "answer", batch.ended, batch.delivered)
         free[track] = batch.delivered
 
 
 def _streams(pen: _Pen, batches: list[BatchRecord]) -> None:
-    """What each lane ran, one batch after another; stages where they were measured.
+    """What each stream ran, one batch after another; stages where they were measured.
 
     A batch enqueued behind another begins when that one ends. Stages are laid out so that the last
     one ends when the engine saw the end.

@@ -22,13 +22,13 @@ log: logging.Logger = logging.getLogger("trtasync")
 MOST_INLINE = 4 << 20
 """Bytes up to which the first row for an idle device is copied by its caller: half a ms or so."""
 
-MOST_THREADS = 4
+MOST_COPY_THREADS = 4
 """More gained nothing: four fill the memory bus (measured on an H200's host)."""
 
 
 def default_threads() -> int:
-    """A quarter of the cores this process may use, 1 to `MOST_THREADS`."""
-    return max(1, min(MOST_THREADS, cores() // 4))
+    """A quarter of the cores this process may use, 1 to `MOST_COPY_THREADS`."""
+    return max(1, min(MOST_COPY_THREADS, cores() // 4))
 
 
 class CopyThreads:

@@ -1,18 +1,18 @@
 """The front door: arguments checked, backend chosen, model loaded off the loop, engine made."""
 
-import math
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
 from trtasync.loops import free_in_thread, in_thread
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Pad
+from trtasync.opening.arguments import BackendName, check_options
 from trtasync.opening.loading import EngineOptions, engine_name
 from trtasync.rows import Batching, Judgement
 from trtasync.runtimes import Backend, OpenLane
@@ -27,8 +27,6 @@ QUEUE_ROWS, QUEUE_BATCHES = 4096, 16
 
 LEAST_ROW_BYTES = 1 << 20
 """Rows up to this size are taken however little memory is free: it may be more in a moment."""
-
-BackendName = Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"]
 
 LEAD = 0.0001
 """Seconds before the predicted end of a lone batch at which the next is enqueued: what it takes to
@@ -82,7 +80,7 @@ def open_engine(
             one that is installed (TensorRT, else TensorRT for RTX), or that the environment
             variable TRTASYNC_TENSORRT ("tensorrt", "rtx") names.
         devices: GPU indices, default [0]; must be None on the CPU.
-        streams: lanes, each running its own batches; on a GPU a CUDA stream each, so many on every
+        streams: batches that run side by side; on a GPU a CUDA stream for each, so many on every
             device. Default: 1 on the CPU, 2 on a GPU.
         max_batch_size: rows of the largest batch. Default: 8 on the CPU, where large batches help
             few models and delay every caller; the largest profile of a plan.
@@ -113,21 +111,21 @@ def open_engine(
             is not worth a thread hop; 0 keeps every run off the loop.
         run_timeout: seconds after which a run is ended and its requests fail; None (default) for
             never. On the CPU the model stops at its next operator; a batch of several requests is
-            tried again in halves, so it holds its lane three times as long at most. A run that goes
-            on 5 s later, or on a GPU, where nothing can be stopped, takes its lane along
-            (`DeviceLost`). Without
-            it a run that never ends on the event loop itself (`loop_budget`) blocks it for ever.
+            tried again in halves, so it holds its stream three times as long at most. A run that
+            goes on 5 s later, or on a GPU, where nothing can be stopped, takes its stream along
+            (`DeviceLost`). Without it a run that never ends on the event loop itself
+            (`loop_budget`) blocks it for ever.
         max_row_bytes: of a row of all inputs together, padded (of a request, where these run
             alone); larger ones are refused. Default: so that the largest batch takes half of the
             memory that is free when the model is opened.
         graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
-        copy_threads: on a GPU, threads that copy large requests into pinned memory, for all lanes
+        copy_threads: on a GPU, threads that copy large requests into pinned memory, for all streams
             together. Default: a quarter of the cores, 4 at most.
         inline_bytes: on a GPU, requests up to this size are copied by the event loop itself.
             Default: 64 KiB.
         profiles: for an `.onnx` file on a GPU: optimization profiles; see `build_plan`. Derived
             from the model and `max_batch_size` by default. Unused on the CPU.
-        builder_config: for an `.onnx` file on a GPU: how its plan is built.
+        builder_config: for an `.onnx` file on a GPU: how its plan is built; see `build_plan`.
         cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
             you trust; those built here, or kept where only this user can write, are trusted anyway.
@@ -321,101 +319,4 @@ def _demand_fixed(options: EngineOptions, fixed: int) -> None:
         raise InvalidInput(
             f"the model's batch axis is fixed at {fixed}; max_batch_size and batch_sizes cannot "
             f"be {sorted(asked - {fixed})}. Export it with a dynamic batch axis to batch freely."
-        )
-
-
-def check_options(options: EngineOptions) -> None:
-    """Refuse what makes no sense whatever the model is.
-
-    Raises:
-        InvalidInput: naming the option.
-    """
-    if options.backend not in get_args(BackendName):
-        raise InvalidInput(
-            "backend must be 'auto', 'tensorrt', 'tensorrt-rtx' or 'onnxruntime', not "
-            f"{options.backend!r}.",
-            name="backend",
-            got=options.backend,
-        )
-    if options.batching not in ("auto", "proved", True, False):
-        raise InvalidInput(
-            f"batching must be 'auto', 'proved', True or False, not {options.batching!r}.",
-            name="batching",
-            got=str(options.batching),
-        )
-    if options.batch_axes is not None and not isinstance(options.batch_axes, Mapping):
-        raise InvalidInput(
-            f"batch_axes must map tensor names to axes or None, not {options.batch_axes!r}."
-        )
-    name: Any = options.name
-    if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
-    for name in (
-        "streams",
-        "threads",
-        "copy_threads",
-        "max_batch_size",
-        "max_queue_size",
-        "max_row_bytes",
-    ):
-        _demand_positive(name, getattr(options, name))
-    for name in ("batch_sizes", "preferred_batch_size"):
-        sizes = getattr(options, name)
-        if sizes is not None and not isinstance(sizes, Sequence):
-            raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.", name=name)
-        for size in sizes or ():
-            _demand_positive(name, size, of="every number in ")
-    for name in ("max_queue_delay", "loop_budget", "check_seconds"):
-        seconds = getattr(options, name)
-        if not _is_number(seconds) or not 0 <= seconds < math.inf:
-            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
-    for name in ("max_queue_time", "run_timeout"):
-        limit = getattr(options, name)
-        if limit is not None and not (_is_number(limit) and 0 < limit < math.inf):
-            raise InvalidInput(
-                f"{name} must be seconds, more than 0, or None, not {limit!r}.", name=name
-            )
-    _check_devices(options)
-    sizes = options.batch_sizes or ()
-    if sizes and options.max_batch_size and max(sizes) != options.max_batch_size:
-        raise InvalidInput(
-            f"the largest of batch_sizes={list(sizes)} must be "
-            f"max_batch_size={options.max_batch_size}."
-        )
-    if options.preferred_batch_size and not options.max_queue_delay:
-        raise InvalidInput(
-            "preferred_batch_size belongs to max_queue_delay; give both.",
-            name="preferred_batch_size",
-        )
-    if not isinstance(options.padding, Mapping):
-        raise InvalidInput(f"padding must map input names to Pads, not {options.padding!r}.")
-    for name, pad in options.padding.items():
-        if not isinstance(pad, Pad):
-            raise InvalidInput(f"padding[{name!r}] must be a trtasync.Pad, not {pad!r}.")
-
-
-def _check_devices(options: EngineOptions) -> None:
-    devices: Any = options.devices
-    if devices is not None:
-        whole = isinstance(devices, Sequence) and all(
-            isinstance(index, int) and not isinstance(index, bool) and index >= 0
-            for index in devices
-        )
-        if not whole or not devices or len(set(devices)) != len(devices):
-            raise InvalidInput(f"devices must be a list of different GPU numbers, not {devices!r}.")
-    size: Any = options.inline_bytes
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
-        raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _demand_positive(name: str, value: object, of: str = "") -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidInput(
-            f"{of}{name} must be a whole number of at least 1, not {value!r}.", name=name
         )

@@ -226,7 +226,7 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
             output=output,
             profiles=options.profiles,
             max_batch_size=options.max_batch_size or max(options.batch_sizes or (), default=None),
-            config=config,
+            builder_config=config,
             cache=options.cache,
             device=_devices(options)[0],
             backend=chosen,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from trtasync.system.trust import Owner, read_whole
 
-MOST_BYTES: Final = 1 << 20
+MOST_NOTE_BYTES: Final = 1 << 20
 """Of a note; what is longer is neither written nor read."""
 
 UNREADABLE = (
@@ -29,4 +29,4 @@ def read_note(path: Path, owner: Owner) -> Any:
         UNREADABLE: it is none, or not trusted.
     """
     with owner.open(path) as file:
-        return json.loads(read_whole(file, MOST_BYTES))
+        return json.loads(read_whole(file, MOST_NOTE_BYTES))

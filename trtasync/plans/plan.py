@@ -64,7 +64,7 @@ async def build_plan(
     output: str | os.PathLike[str] | None = None,
     profiles: Profiles | None = None,
     max_batch_size: int | None = None,
-    config: BuilderConfig | None = None,
+    builder_config: BuilderConfig | None = None,
     cache: CacheChoice = True,
     cache_key: str | None = None,
     device: int = 0,
@@ -89,16 +89,17 @@ async def build_plan(
         profiles: optimization profiles, as `Profile` or in trtexec's text form. Inputs left out,
             and all of them by default, are derived from the model and `max_batch_size`.
         max_batch_size: rows of the largest batch of derived profiles. Default: 32.
-        config: how to build; see `BuilderConfig`.
+        builder_config: how to build; see `BuilderConfig`.
         cache: keep plans in the user's cache folder (True), in a given folder, or not (False). Only
             files that this user or root owns, and nobody else can write, are taken from it; see
             `SharedCache` for what another user keeps.
         cache_key: what identifies the network, for a function or a calibrator that nobody can look
             into: without one these are not cached. Added to a file's own content.
-        device: index of the GPU to build for; unused with `compute_capabilities` in the config.
+        device: index of the GPU to build for; unused where `builder_config` names
+            `compute_capabilities`.
         backend: "tensorrt-rtx" insists on TensorRT for RTX, "tensorrt" takes whichever is installed
             (TensorRT first) or the environment variable TRTASYNC_TENSORRT names. Compute
-            capabilities in the config are a wish for TensorRT for RTX, too.
+            capabilities in `builder_config` are a wish for TensorRT for RTX, too.
         batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
             model's own shapes do not tell: what profiles are derived for.
         check: refuse a plan, an older one in the cache too, of which an output differs from ONNX
@@ -123,7 +124,7 @@ async def build_plan(
         output=output,
         profiles=profiles,
         max_batch_size=max_batch_size,
-        config=config,
+        builder_config=builder_config,
         cache=cache,
         cache_key=cache_key,
         device=device,
@@ -144,7 +145,7 @@ def make_order(
     output: Any = None,
     profiles: Any = None,
     max_batch_size: Any = None,
-    config: Any = None,
+    builder_config: Any = None,
     cache: Any = True,
     cache_key: Any = None,
     device: Any = 0,
@@ -160,8 +161,11 @@ def make_order(
         InvalidInput: an argument makes no sense.
     """
     check_source(source)
-    if config is not None and not isinstance(config, BuilderConfig):
-        raise InvalidInput(f"config must be a trtasync.BuilderConfig, not {config!r}.")
+    if builder_config is not None and not isinstance(builder_config, BuilderConfig):
+        raise InvalidInput(
+            f"builder_config must be a trtasync.BuilderConfig, not {builder_config!r}."
+        )
+    config = builder_config or BuilderConfig()
     _demand_whole("max_batch_size", max_batch_size, 1)
     if device is None:
         raise InvalidInput("device must be the number of a GPU, not None.")
@@ -174,7 +178,7 @@ def make_order(
         raise InvalidInput(f"backend must be 'tensorrt' or 'tensorrt-rtx', not {backend!r}.")
     _demand("batch_axes", batch_axes, "a mapping", isinstance(batch_axes, Mapping))
     kept_in = read_cache(cache)
-    known = isinstance(source, (str, os.PathLike)) and (config is None or config.calibrator is None)
+    known = isinstance(source, (str, os.PathLike)) and config.calibrator is None
     if output is None and (kept_in is None or not (known or cache_key)):
         why = "without a cache" if kept_in is None else "nobody can tell two such networks apart"
         raise InvalidInput(
@@ -185,7 +189,7 @@ def make_order(
         source=source,
         profiles=read_profiles(profiles),
         max_batch_size=max_batch_size,
-        config=config or BuilderConfig(),
+        config=config,
         output=None if output is None else read_path("output", output),
         cache=kept_in,
         cache_key=cache_key,
@@ -197,12 +201,10 @@ def make_order(
     )
 
 
-def _accuracy_check(
-    check: Any, samples: Any, source: Any, config: BuilderConfig | None
-) -> AccuracyCheck:
+def _accuracy_check(check: Any, samples: Any, source: Any, config: BuilderConfig) -> AccuracyCheck:
     if not isinstance(source, (str, os.PathLike)):
         raise InvalidInput("check compares a plan with the .onnx file; a function has none.")
-    if config is not None and config.strip_plan:
+    if config.strip_plan:
         raise InvalidInput("a plan that is stripped of its weights cannot be checked.")
     return AccuracyCheck(check, samples)
 

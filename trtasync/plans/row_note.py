@@ -12,7 +12,7 @@ from trtasync.errors import BuildError
 from trtasync.model.tensors import ModelSpec, TensorSpec
 from trtasync.plans.cache import rows_path
 from trtasync.plans.files import PRIVATE, write_atomically
-from trtasync.plans.notes import MOST_BYTES, UNREADABLE, read_note
+from trtasync.plans.notes import MOST_NOTE_BYTES, UNREADABLE, read_note
 from trtasync.plans.order import Built
 from trtasync.rows import Finding, Judgement, Verdict
 from trtasync.rows.judge import ALGORITHM
@@ -96,7 +96,7 @@ class RowNote:
             "findings": [asdict(finding) for finding in findings],
         }
         text = json.dumps(note, indent=1).encode()
-        if len(text) > MOST_BYTES:
+        if len(text) > MOST_NOTE_BYTES:
             return
         try:
             write_atomically(self.path, text, self.mode)

@@ -33,7 +33,7 @@ QUIET: Final = 1e-3
 WIDER_INTS: Final = (10, 100, 1000, 30_000)
 """Bounds of the neighbours' integers, tried one after the other until the model refuses one."""
 
-NARROW: Final = (False, True, True, False, True, True)
+NARROW_TURNS: Final = (False, True, True, False, True, True)
 """Which neighbours are unlike others as a whole: of two, the second, the first, both, and again."""
 
 FEWEST_MOVED: Final = 2
@@ -125,7 +125,7 @@ class Exchanges:
         self._ints = 0
         several = any(array.ndim and array.dtype.kind in "iu" for array in base.rows[0])
         self._wider = list(WIDER_INTS) if several else []
-        self._narrow: Iterator[bool] = cycle(NARROW)
+        self._narrow: Iterator[bool] = cycle(NARROW_TURNS)
         self.reversed: bool = False
 
     @property

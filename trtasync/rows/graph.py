@@ -7,7 +7,7 @@ from typing import Any
 
 from trtasync.rows.proof import Proof, dynamic_quantization, prove, random_operators
 
-LARGEST = 512 << 20
+MOST_FILE_BYTES = 512 << 20
 """Bytes of an ONNX file up to which it is read a second time for a proof."""
 
 
@@ -38,7 +38,7 @@ def read_graph(model: str | Path | bytes) -> Graph | None:
     except ImportError:
         return None
     size = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
-    if size > LARGEST:
+    if size > MOST_FILE_BYTES:
         return None
     try:
         if isinstance(model, bytes):

@@ -14,7 +14,7 @@ HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
 late and runs vary, and a request for which it went too late would be left out of it."""
 
-BESIDE = 2.0
+PATIENCE = 2.0
 """How long a batch waits for company before it goes beside others on a device that has room: at
 most so many times what one row takes, less the emptier the device is (docs/policies.md)."""
 
@@ -106,7 +106,8 @@ class Dispatch(Generic[SlotT]):
         if not lane.running:  # behind another batch it would begin no sooner for having gone early
             if not device.full:
                 # the busier the device, the more it is worth not to split what comes in
-                patience = BESIDE * device.pressure**2 * batch.queue.cost.seconds(self._run_rows(1))
+                one_row = batch.queue.cost.seconds(self._run_rows(1))
+                patience = PATIENCE * device.pressure**2 * one_row
                 latest = min(latest, batch.arrival + patience)
             if self._due(latest, now):
                 return True

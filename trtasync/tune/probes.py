@@ -17,12 +17,12 @@ STEP = 1.05
 SPAN = 43
 """Steps from the capacity down to the lowest rate that is tried, an eighth of it."""
 
-FULL = 3
-"""Rows that callers have under way, per row that the lanes run at once: one batch running, one
+UNDER_WAY = 3
+"""Rows that callers have under way, per row that the streams run at once: one batch running, one
 forming, one being answered."""
 
 
-MOST_ROWS = 4096
+MOST_UNDER_WAY = 4096
 """Rows that callers have under way at most: what an engine queues by default."""
 
 
@@ -89,7 +89,7 @@ class Aim:
         budget: seconds of measuring.
         rounds: repetitions in the finals.
         rows: of each request.
-        devices: that run `streams` lanes each.
+        devices: that have `streams` streams each.
         most_rows: that may be under way.
     """
 
@@ -98,11 +98,11 @@ class Aim:
     rounds: int = 3
     rows: int = 1
     devices: int = 1
-    most_rows: int = MOST_ROWS
+    most_rows: int = MOST_UNDER_WAY
 
     def filling(self, config: Config) -> Closed:
-        """A closed load that keeps all lanes of `config` busy with full batches."""
-        rows = FULL * config.streams * self.devices * config.max_batch_size
+        """A closed load that keeps all streams of `config` busy with full batches."""
+        rows = UNDER_WAY * config.streams * self.devices * config.max_batch_size
         return Closed(max(2, math.ceil(min(rows, self.most_rows) / self.rows)))
 
 

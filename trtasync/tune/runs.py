@@ -6,7 +6,7 @@ from typing import Any
 
 from trtasync.measure.runs import on_loop
 from trtasync.plans.paths import read_path
-from trtasync.tune.probes import MOST_ROWS, Aim, Outcome, Probe, written_rate
+from trtasync.tune.probes import MOST_UNDER_WAY, Aim, Outcome, Probe, written_rate
 from trtasync.tune.report import Ended, Report
 from trtasync.tune.search import Search
 from trtasync.tune.settings import Progress, Settings
@@ -85,7 +85,7 @@ class Tuning:
             rounds=how.rounds,
             rows=how.inputs.rows,
             devices=subject.devices,
-            most_rows=int(self._options.get("max_queue_size") or MOST_ROWS),
+            most_rows=int(self._options.get("max_queue_size") or MOST_UNDER_WAY),
         )
         search = Search(subject.space, aim, subject.start)
         self._reused = 0

@@ -24,7 +24,7 @@ class Config:
     """What is tuned of an engine.
 
     Attributes:
-        streams: lanes (per device).
+        streams: per device.
         max_batch_size: rows of the largest batch.
         buckets: which batch sizes run.
         graphs: CUDA graphs; None where there are none.
@@ -150,7 +150,7 @@ class Space:
         return sorted(self._distinct(itertools.starmap(Config, values)), key=self.weight)
 
     def weight(self, config: Config) -> tuple[int, ...]:
-        """A key that sorts each `config` from simple to costly: rows that lanes hold (memory, and
+        """A key that sorts each `config` from simple to costly: rows that streams hold (memory, and
         how long a caller waits behind others), streams, then how far from the engine's defaults."""
         return (
             config.streams * config.max_batch_size,

@@ -23,10 +23,10 @@ from trtasync.system.stopping import Stop
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
 
-LARGEST = {"tensorrt": 128}
+LARGEST_BATCH = {"tensorrt": 128}
 """Rows of the largest batch that is tried where the model sets no limit, by backend."""
 
-LARGEST_ELSEWHERE = 64
+LARGEST_BATCH_ELSEWHERE = 64
 
 MOST_STREAMS = 4
 """On a GPU; measurements on an H200 found nothing to gain beyond three."""
@@ -51,7 +51,7 @@ class Subject:
         backend: its name.
         space: what to choose from.
         start: where to begin.
-        devices: that run lanes.
+        devices: that run batches.
         about: date, commit, hardware, versions.
         identity: all that measurements depend on; None for a model that nobody can look into.
     """
@@ -161,13 +161,13 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
             "tuning opens the plan many times, so it has to be kept: leave cache=False out, or "
             "build it with build_plan(output=...) and tune that."
         )
-    largest = None if given.profiles else max(how.max_batch_size or (LARGEST["tensorrt"],))
+    largest = None if given.profiles else max(how.max_batch_size or (LARGEST_BATCH["tensorrt"],))
     device = 0 if given.devices is None else given.devices[0]
     plan = await build_plan(
         path,
         profiles=given.profiles or None,
         max_batch_size=largest,
-        config=given.builder_config,
+        builder_config=given.builder_config,
         cache=given.cache,
         device=device,
         backend=backend,
@@ -180,7 +180,7 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
     else:
         asked["max_batch_size"] = largest
     if given.builder_config is not None:
-        asked["config"] = given.builder_config
+        asked["builder_config"] = given.builder_config
     if given.cache is not True:
         asked["cache"] = given.cache if isinstance(given.cache, SharedCache) else str(given.cache)
     if device:
@@ -256,7 +256,7 @@ def _batches(backend: Backend) -> Sequence[int]:
         return (spec.fixed_batch,)
     if not spec.batched:
         return (1,)
-    largest = backend.largest_batch_size or LARGEST.get(backend.name, LARGEST_ELSEWHERE)
+    largest = backend.largest_batch_size or LARGEST_BATCH.get(backend.name, LARGEST_BATCH_ELSEWHERE)
     least = min(backend.default_batch_sizes(largest), default=1)
     return [size for size in powers_of_two(largest) if size >= least]
 

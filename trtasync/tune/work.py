@@ -20,10 +20,10 @@ from trtasync.tune.settings import Settings
 from trtasync.tune.space import Config
 from trtasync.tune.subject import Subject
 
-BATCHES = 30
+LEAST_BATCHES = 30
 """In the window of a closed load at least, or it counts too coarsely."""
 
-REQUESTS = 500
+LEAST_REQUESTS = 500
 """In the window of an open load at least, or it has no 99th percentile to speak of."""
 
 LONGER = 5.0
@@ -82,9 +82,9 @@ class Runner:
         span = Span(self._how.warm_up, self._window(probe))
         sample = await self._sample(engine, driver, probe, span)
         batches = sum(sample.batch_sizes.values())
-        if isinstance(probe.load, Closed) and batches < BATCHES:
+        if isinstance(probe.load, Closed) and batches < LEAST_BATCHES:
             most = LONGER * self._how.seconds
-            longer = min(most, span.seconds * BATCHES / max(1, batches))
+            longer = min(most, span.seconds * LEAST_BATCHES / max(1, batches))
             if longer > 1.2 * span.seconds:
                 self._windows[probe.config, probe.load] = longer
                 sample = await self._sample(engine, driver, probe, Span(0.0, longer))
@@ -98,7 +98,7 @@ class Runner:
     def _window(self, probe: Probe) -> float:
         seconds = self._how.seconds
         if isinstance(probe.load, Open):
-            return min(max(seconds, REQUESTS / probe.load.rate), LONGER * seconds)
+            return min(max(seconds, LEAST_REQUESTS / probe.load.rate), LONGER * seconds)
         return self._windows.get((probe.config, probe.load), seconds)
 
     async def _engine(self, config: Config) -> tuple[Engine, Driver]:

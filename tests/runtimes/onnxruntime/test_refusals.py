@@ -10,7 +10,8 @@ import pytest
 from support.helpers import MODELS
 from support.onnx_models import FLOAT, Make, node, value
 from trtasync import BackendUnavailable, InvalidInput, Pad, PlanError, open_engine
-from trtasync.runtimes.onnxruntime import _spec, load
+from trtasync.runtimes.onnxruntime import load
+from trtasync.runtimes.onnxruntime.specs import tensor_spec
 
 
 def _truncated(path: Path) -> None:
@@ -119,4 +120,4 @@ async def test_slots_for_which_there_is_no_memory_are_refused(make: Make) -> Non
 
 def test_a_length_that_is_inferred_as_negative_is_not_known() -> None:
     output = SimpleNamespace(name="y", type="tensor(float)", shape=["N", -65531, 0, 4, "", None])
-    assert _spec(output, "output").shape == ("N", None, None, 4, None, None)
+    assert tensor_spec(output, "output").shape == ("N", None, None, 4, None, None)

@@ -6,7 +6,7 @@ import pytest
 
 from support.helpers import tensor
 from trtasync.model.tensors import ModelSpec
-from trtasync.runtimes.onnxruntime import LEAST_SLOTS, MOST_SLOTS, SLOT_MEMORY, slot_count
+from trtasync.runtimes.onnxruntime.backend import LEAST_SLOTS, MOST_SLOTS, SLOT_MEMORY, slot_count
 
 
 def spec(width: int | str) -> ModelSpec:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 TELEMETRY = """
 import os, sys
 from pathlib import Path
-from trtasync.runtimes.onnxruntime import _spec, load
+from trtasync.runtimes.onnxruntime import load
 
 def threads():
     return len(os.listdir("/proc/self/task"))

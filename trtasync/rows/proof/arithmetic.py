@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from trtasync.rows.proof.calls import MOST_ELEMENTS, Call
+from trtasync.rows.proof.calls import MOST_FOLDED, Call
 from trtasync.rows.proof.sizes import ONE, ZERO, Size, Symbols
 from trtasync.rows.proof.tensors import (
     NotProved,
@@ -58,7 +58,7 @@ def elementwise(call: Call, arrays: Sequence[Values]) -> Values:
     else:
         arrays = [symbolic(array) for array in arrays]
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    if math.prod(shape) > MOST_ELEMENTS:
+    if math.prod(shape) > MOST_FOLDED:
         raise NotProved("makes a large tensor from lengths")
     flat = [np.broadcast_to(array, shape).reshape(-1) for array in arrays]
     return objects([_one(operator, each, symbols) for each in zip(*flat, strict=True)], shape)

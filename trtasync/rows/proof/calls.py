@@ -9,7 +9,7 @@ import numpy as np
 from trtasync.rows.proof.sizes import ONE, Size, Symbols
 from trtasync.rows.proof.tensors import Layout, Mixes, NotProved, Tensor, Value
 
-MOST_ELEMENTS = 1024
+MOST_FOLDED = 1024
 """Larger tensors are not looked into."""
 MOST_AXES = 64
 

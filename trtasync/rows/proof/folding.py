@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from trtasync.rows.proof.arithmetic import NUMERIC, elementwise, objects
-from trtasync.rows.proof.calls import MOST_ELEMENTS, Call
+from trtasync.rows.proof.calls import MOST_FOLDED, Call
 from trtasync.rows.proof.moving import MOVES
 from trtasync.rows.proof.sizes import Symbols, product
 from trtasync.rows.proof.tensors import Tensor, Values, constant
@@ -30,7 +30,7 @@ def folded(call: Call) -> list[Tensor] | None:
             results = [np.asarray(NUMERIC[call.operator](*arrays))]
     else:
         results = [elementwise(call, arrays)]
-    if any(array.size > MOST_ELEMENTS for array in results):
+    if any(array.size > MOST_FOLDED for array in results):
         return None
     return [constant(_plain(array)) for array in results]
 
@@ -57,7 +57,7 @@ def _unknown(tensor: Tensor, symbols: Symbols) -> Values | None:
     shape = [size.number for size in tensor.shape]
     known = [length for length in shape if length is not None]
     count = math.prod(known)
-    if len(known) != len(shape) or count > MOST_ELEMENTS:
+    if len(known) != len(shape) or count > MOST_FOLDED:
         return None
     atoms = [symbols.fresh(least=None, exact=False) for _ in range(count)]
     return objects(atoms, tuple(known))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from trtasync.rows.proof.arithmetic import objects, symbolic
-from trtasync.rows.proof.calls import MOST_ELEMENTS, Call, normalized
+from trtasync.rows.proof.calls import MOST_FOLDED, Call, normalized
 from trtasync.rows.proof.sizes import ONE, ZERO, Size
 from trtasync.rows.proof.tensors import (
     NotProved,
@@ -137,7 +137,7 @@ def _constant_of_shape(call: Call, arrays: Sequence[Values]) -> list[Values]:
     from onnx import numpy_helper
 
     lengths = _numbers(arrays[0]).tolist()
-    if math.prod(lengths) > MOST_ELEMENTS:
+    if math.prod(lengths) > MOST_FOLDED:
         raise NotProved("makes a large tensor")
     value = call.attributes.get("value")
     element = np.float32(0) if value is None else numpy_helper.to_array(value).ravel()[0]
@@ -146,7 +146,7 @@ def _constant_of_shape(call: Call, arrays: Sequence[Values]) -> list[Values]:
 
 def _range(call: Call, arrays: Sequence[Values]) -> list[Values]:
     start, limit, step = (_numbers(array).ravel()[0] for array in arrays)
-    if start.dtype.kind != "i" or step == 0 or abs(int(limit) - int(start)) > MOST_ELEMENTS:
+    if start.dtype.kind != "i" or step == 0 or abs(int(limit) - int(start)) > MOST_FOLDED:
         raise NotProved("counts further than is followed")
     return [np.arange(start, limit, step, dtype=start.dtype)]
 
@@ -154,7 +154,7 @@ def _range(call: Call, arrays: Sequence[Values]) -> list[Values]:
 def _expand(call: Call, arrays: Sequence[Values]) -> list[Values]:
     target = _numbers(arrays[1]).ravel().tolist()
     shape = np.broadcast_shapes(arrays[0].shape, tuple(target))
-    if math.prod(shape) > MOST_ELEMENTS:
+    if math.prod(shape) > MOST_FOLDED:
         raise NotProved("makes a large tensor")
     return [np.broadcast_to(arrays[0], shape)]
 

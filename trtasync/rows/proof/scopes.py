@@ -5,7 +5,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from trtasync.rows.proof.calls import MOST_ELEMENTS
+from trtasync.rows.proof.calls import MOST_FOLDED
 from trtasync.rows.proof.choices import Choices, Effort
 from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import Coupled, NotProved, Tensor, Value
@@ -112,7 +112,7 @@ def stored(tensor: Any) -> Value:
         TensorProto.INT64,
     )
     external = tensor.data_location == TensorProto.EXTERNAL
-    if count > MOST_ELEMENTS or external or tensor.data_type not in kinds:
+    if count > MOST_FOLDED or external or tensor.data_type not in kinds:
         return Tensor(shape)
     try:
         return Tensor(shape, values=numpy_helper.to_array(tensor))

@@ -206,7 +206,7 @@ class TensorRTLane:
             return
         if not context.capturable(self.stream.handle):
             log.info(
-                "lane %d: TensorRT says that a batch of %d rows is no graph", self._index, rows
+                "stream %d: TensorRT says that a batch of %d rows is no graph", self._index, rows
             )
             return
         try:
@@ -217,8 +217,8 @@ class TensorRTLane:
                 self._capture_slots(layout, rows, key, context)
         except CaptureFailed as error:
             log.warning(
-                "lane %d: no CUDA graph for a batch of %d rows, which is enqueued plainly instead; "
-                "%s",
+                "stream %d: no CUDA graph for a batch of %d rows, which is enqueued plainly "
+                "instead; %s",
                 self._index,
                 rows,
                 error,

@@ -1,0 +1,108 @@
+"""What makes no sense whatever the model is: refused before anything is loaded."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from trtasync.errors import InvalidInput
+from trtasync.model.tensors import Pad
+from trtasync.opening.loading import EngineOptions
+
+BackendName = Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"]
+
+
+def check_options(options: EngineOptions) -> None:
+    """Refuse what makes no sense whatever the model is.
+
+    Raises:
+        InvalidInput: naming the option.
+    """
+    if options.backend not in get_args(BackendName):
+        raise InvalidInput(
+            "backend must be 'auto', 'tensorrt', 'tensorrt-rtx' or 'onnxruntime', not "
+            f"{options.backend!r}.",
+            name="backend",
+            got=options.backend,
+        )
+    if options.batching not in ("auto", "proved", True, False):
+        raise InvalidInput(
+            f"batching must be 'auto', 'proved', True or False, not {options.batching!r}.",
+            name="batching",
+            got=str(options.batching),
+        )
+    if options.batch_axes is not None and not isinstance(options.batch_axes, Mapping):
+        raise InvalidInput(
+            f"batch_axes must map tensor names to axes or None, not {options.batch_axes!r}."
+        )
+    name: Any = options.name
+    if name is not None and (not isinstance(name, str) or not name):
+        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
+    for name in (
+        "streams",
+        "threads",
+        "copy_threads",
+        "max_batch_size",
+        "max_queue_size",
+        "max_row_bytes",
+    ):
+        _demand_positive(name, getattr(options, name))
+    for name in ("batch_sizes", "preferred_batch_size"):
+        sizes = getattr(options, name)
+        if sizes is not None and not isinstance(sizes, Sequence):
+            raise InvalidInput(f"{name} must be a list of numbers, not {sizes!r}.", name=name)
+        for size in sizes or ():
+            _demand_positive(name, size, of="every number in ")
+    for name in ("max_queue_delay", "loop_budget", "check_seconds"):
+        seconds = getattr(options, name)
+        if not _is_number(seconds) or not 0 <= seconds < math.inf:
+            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
+    for name in ("max_queue_time", "run_timeout"):
+        limit = getattr(options, name)
+        if limit is not None and not (_is_number(limit) and 0 < limit < math.inf):
+            raise InvalidInput(
+                f"{name} must be seconds, more than 0, or None, not {limit!r}.", name=name
+            )
+    _check_devices(options)
+    sizes = options.batch_sizes or ()
+    if sizes and options.max_batch_size and max(sizes) != options.max_batch_size:
+        raise InvalidInput(
+            f"the largest of batch_sizes={list(sizes)} must be "
+            f"max_batch_size={options.max_batch_size}."
+        )
+    if options.preferred_batch_size and not options.max_queue_delay:
+        raise InvalidInput(
+            "preferred_batch_size belongs to max_queue_delay; give both.",
+            name="preferred_batch_size",
+        )
+    if not isinstance(options.padding, Mapping):
+        raise InvalidInput(f"padding must map input names to Pads, not {options.padding!r}.")
+    for name, pad in options.padding.items():
+        if not isinstance(pad, Pad):
+            raise InvalidInput(f"padding[{name!r}] must be a trtasync.Pad, not {pad!r}.")
+
+
+def _check_devices(options: EngineOptions) -> None:
+    devices: Any = options.devices
+    if devices is not None:
+        whole = isinstance(devices, Sequence) and all(
+            isinstance(index, int) and not isinstance(index, bool) and index >= 0
+            for index in devices
+        )
+        if not whole or not devices or len(set(devices)) != len(devices):
+            raise InvalidInput(f"devices must be a list of different GPU numbers, not {devices!r}.")
+    size: Any = options.inline_bytes
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+        raise InvalidInput(f"inline_bytes must be a number of bytes, 0 or more, not {size!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _demand_positive(name: str, value: object, of: str = "") -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidInput(
+            f"{of}{name} must be a whole number of at least 1, not {value!r}.", name=name
+        )
