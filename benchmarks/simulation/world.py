@@ -1,7 +1,7 @@
 """An event loop in virtual time, between those who ask, a scheduler and devices.
 
 One turn of the loop takes in every request, every end of a batch, every caller's deadline and the
-alarm that are due, then asks the scheduler what should go, as `Dispatcher.pump` does.
+alarm that are due, then asks the scheduler what should go, as `Pump.pump` does.
 """
 
 import math

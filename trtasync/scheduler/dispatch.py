@@ -11,7 +11,7 @@ from trtasync.scheduler.slot_pool import SlotT
 from trtasync.scheduler.states import RESERVED
 
 HASTE = 0.002
-"""Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
+"""Seconds before the last moment at which a batch goes because a deadline presses: timers fire
 late and runs vary, and a request for which it went too late would be left out of it."""
 
 BESIDE = 2.0

@@ -36,7 +36,7 @@ class Ranks:
         heapq.heappush(self._heap, _item(request, serial))
 
     def discard(self, request: Request) -> None:
-        """It does not wait any more, or a part of it runs."""
+        """It does not wait any more, or a chunk of it runs."""
         if self._serials.pop(request, None) is None:
             return
         self._rows[request.level] -= request.rows
