@@ -172,7 +172,7 @@ class HostSlot:
         raise NotImplementedError
 
     def lend(self, count: int, returned: "Callable[[HostSlot], None]") -> None:
-        """So many answers are views of `outputs`: the slot is not free before all came back.
+        """`count` answers are views of `outputs`: the slot is not free before all came back.
 
         Args:
             count: answers.

@@ -105,7 +105,7 @@ class Dispatch(Generic[SlotT]):
             return True
         if not lane.running:  # behind another batch it would begin no sooner for having gone early
             if not device.full:
-                # the busier the device, the more it is worth not to split what comes in
+                # the busier the device, the more it is worth not to split new requests
                 patience = BESIDE * device.pressure**2 * batch.queue.cost.seconds(self._run_rows(1))
                 latest = min(latest, batch.arrival + patience)
             if self._due(latest, now):

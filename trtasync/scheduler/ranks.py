@@ -45,7 +45,7 @@ class Ranks:
             heapq.heapify(self._heap)
 
     def give_way(self, level: int, rows: int) -> list[Request]:
-        """Take out requests of worse priority than `level` that make room for so many rows.
+        """Take out requests of worse priority than `level` that make room for this many rows.
 
         Returns:
             the least urgent first; nobody if all of them together would not make that room.
