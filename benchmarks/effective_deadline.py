@@ -40,16 +40,16 @@ def nanoseconds(read: Read) -> float:
     return statistics.median(found)
 
 
-async def readings(loop: str) -> None:
+async def readings(name: str) -> None:
     """A reading alone, below so many scopes."""
-    bell = current_loop()
+    loop = current_loop()
     for scopes in SCOPES:
         with ExitStack() as stack:
             for _ in range(scopes):
                 stack.enter_context(anyio.fail_after(1000))
-            ours, theirs = nanoseconds(bell.deadline), nanoseconds(anyio.current_effective_deadline)
-        print(f"{loop}, {scopes} scopes: {ours:.0f} ns, by AnyIO {theirs:.0f} ns")
-    bell.close()
+            ours, theirs = nanoseconds(loop.deadline), nanoseconds(anyio.current_effective_deadline)
+        print(f"{name}, {scopes} scopes: {ours:.0f} ns, by AnyIO {theirs:.0f} ns")
+    loop.close()
 
 
 async def load(infer: Infer) -> float:

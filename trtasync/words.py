@@ -15,7 +15,7 @@ def shown(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same of what comes in many lines; a log and an error take one."""
+    """The same for text of several lines; a log and an error take one."""
     if text.isprintable():
         return text.strip()
     parts = (part.replace("\t", " ").strip() for part in text.splitlines())

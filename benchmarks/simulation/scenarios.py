@@ -15,7 +15,7 @@ class Conditions:
     Attributes:
         turn: seconds of one loop iteration; what comes meanwhile is seen together at its end.
         hop: seconds from the end of a batch to the loop's knowing of it.
-        lateness: an alarm rings up to so many seconds late, evenly spread: asyncio waits in whole
+        lateness: a timer fires up to this many seconds late, evenly spread: asyncio waits in whole
             milliseconds.
         spread: relative standard deviation (log-normal) of a batch's time.
         outliers: share of batches that take `outlier` times as long.

@@ -1,7 +1,7 @@
 """An event loop in virtual time, between those who ask, a scheduler and devices.
 
 One turn of the loop takes in every request, every end of a batch, every caller's deadline and the
-alarm that are due, then asks the scheduler what should go, as `Dispatcher.pump` does.
+timer that are due, then asks the scheduler what should go, as `Pump.pump` does.
 """
 
 import math
@@ -69,7 +69,7 @@ class World:
         self._on_device = [0] * machine.devices
         self._notes: deque[tuple[float, Run]] = deque()
         self._callers: deque[Request] = deque()
-        self._alarm = self._rings = NEVER
+        self._timer = self._fires = NEVER
         self._free_at = 0.0
         self._waiting = 0
         self.record = Record()
@@ -80,7 +80,7 @@ class World:
         hop = self._machine.conditions.hop
         while True:
             device = min(devices, key=_next_at)
-            now = min(source.next_at, self._rings, self._next_given_up())
+            now = min(source.next_at, self._fires, self._next_given_up())
             if notes and notes[0][0] < now:
                 now = notes[0][0]
             now = max(now, self._free_at)
@@ -108,13 +108,13 @@ class World:
             scheduler.submit(request, now)
         while self._next_given_up() <= now:
             self._give_up(self._callers.popleft(), now)
-        if self._rings <= now:
-            self._alarm = self._rings = NEVER
+        if self._fires <= now:
+            self._timer = self._fires = NEVER
         while (launch := scheduler.next_batch(now)) is not None:
             self._launch(launch, now)
         if self._waiting and not all(self._on_device):
             record.idle_waits += 1
-        self._set_alarm(scheduler.wake_at, now)
+        self._set_timer(scheduler.wake_at, now)
         self._free_at = now + self._machine.conditions.turn
 
     def _expect(self, request: Request) -> None:
@@ -168,12 +168,12 @@ class World:
         self._scheduler.withdraw(request, now)
         self._source.answered(request.client, now)
 
-    def _set_alarm(self, when: float, now: float) -> None:
-        if when != self._alarm:
-            self._alarm = self._rings = when
+    def _set_timer(self, when: float, now: float) -> None:
+        if when != self._timer:
+            self._timer = self._fires = when
             if when < NEVER:
                 late = self._chance.random() * self._machine.conditions.lateness
-                self._rings = max(when, now) + late
+                self._fires = max(when, now) + late
 
 
 def _next_at(device: Device) -> float:

@@ -127,7 +127,7 @@ async def test_what_waits_for_its_copies_goes_with_its_lane() -> None:
             assert [type(each.error) for each in callers if each.error] == [DeviceLost] * 2
             assert sum(each.answer is not None for each in callers) == 2
             assert same(await engine.infer(row(7)), row(7))
-            assert [lane.alive for lane in check_at_rest(engine).lanes] == [False, True]
+            assert [stream.alive for stream in check_at_rest(engine).streams] == [False, True]
         finally:
             threads.close()
 

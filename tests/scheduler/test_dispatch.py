@@ -6,7 +6,7 @@ import pytest
 
 from tests.scheduler.harness import MS, SIZES, Desk, busy_desk, linear
 from trtasync.scheduler import LaneState, Queue
-from trtasync.scheduler.dispatch import PATIENCE, HASTE
+from trtasync.scheduler.dispatch import HASTE, PATIENCE
 
 
 @pytest.mark.parametrize("rows", [1, 3, 32])

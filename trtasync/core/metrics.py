@@ -103,7 +103,7 @@ class BatchRecord(NamedTuple):
         slot: tells the slot it lay in from others.
         rows: that somebody asked for.
         run_rows: that were run, padding included.
-        arrivals: of its requests and parts of split requests, in row order.
+        arrivals: of its requests and chunks of split requests, in row order.
         started: when it was launched.
         ended: when its end was seen.
         delivered: when its answers were handed out.
@@ -143,7 +143,7 @@ class Statistics:
         padded_rows: rows computed only to fill up to an allowed batch size.
         retried: batches that failed and were run again in halves.
         batch_sizes: rows in a batch -> how often.
-        latency: from `infer` to the end of its batch, per request and part of a split request.
+        latency: from `infer` to the end of its batch, per request and chunk of a split request.
         queue: from `infer` to the launch of its batch, likewise.
         stage: copying one row into its slot, sampled: the first row of every eighth batch.
         copy_in: host to device, per batch (0 on a CPU).

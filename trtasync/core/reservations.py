@@ -27,7 +27,7 @@ NEVER = math.inf
 LEFT = "the engine was closed before this request was complete."
 
 STAGE_SAMPLE = 8
-"""Of so many batches one has the staging of its first row timed."""
+"""In one of this many batches the staging of the first row is timed."""
 
 REFUSED = (QueueFull, RequestTooLarge)
 """What `Policy.hold` raises when it has changed nothing."""

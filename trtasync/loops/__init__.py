@@ -1,9 +1,9 @@
 """The event loop under the engine: asyncio (uvloop too) and trio, by their cheapest primitives.
 
-The engine needs six things of a loop: a future, the time, the caller's effective deadline, a bell
-that runs one callback after the callbacks that are ready now, an alarm that rings it at a time, and
-the same bell for other threads. AnyIO offers all but the bell; its event costs 6 to 13 us a request
-where a bare asyncio future costs 0.3 to 1, so both loops are spoken to directly, here only.
+The engine needs six things of a loop: a future, the time, the caller's effective deadline, a wake
+that runs one callback after the callbacks that are ready now, the same at a set time, and the same
+from other threads. AnyIO offers all but the wake; its event costs 6 to 13 us a request where a bare
+asyncio future costs 0.3 to 1, so both loops are spoken to directly, here only.
 """
 
 from trtasync.loops.base import EventLoop, Future

@@ -50,17 +50,17 @@ class EventLoop(Protocol):
         """Run `callback` once, after what is ready now."""
 
     def wake_at(self, when: float) -> None:
-        """Ring at a time, instead of at the one set before; inf for never."""
+        """Run `callback` at a time, instead of at the one set before; inf for never."""
 
     def wake_from_thread(self) -> None:
-        """`ring`, from any thread. Never blocks; does nothing when the loop is gone."""
+        """`wake`, from any thread. Never blocks; does nothing when the loop is gone."""
 
     def wake_last(self, callback: Callable[[], None]) -> bool:
         """Run another callback instead, from now on; False when the loop will run none. From any
         thread."""
 
     def close(self) -> None:
-        """Ring no more."""
+        """Run `callback` no more."""
 
     def wrong(self) -> WrongLoop:
         """The error for a caller that this loop does not run."""
@@ -70,7 +70,7 @@ def do_nothing() -> None:
     """The callback of a loop that nobody wakes yet."""
 
 
-class Home:
+class Origin:
     """The process, thread and loop that an engine was opened in."""
 
     def __init__(self, ended: Callable[[], bool]):

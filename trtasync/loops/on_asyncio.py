@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from trtasync.errors import WrongLoop
-from trtasync.loops.base import Future, Home, do_nothing
+from trtasync.loops.base import Future, Origin, do_nothing
 
 _SCOPE_ATTRIBUTES = ("_cancel_called", "_deadline", "_parent_scope", "_shield")
 
@@ -98,9 +98,9 @@ class AsyncioLoop:
         self._timer: asyncio.TimerHandle | None = None
         self.due: float = math.inf
         self._closed = False
-        # Whoever rings is a caller: what runs then must not see that caller's context variables.
+        # Whoever wakes it is a caller: what runs then must not see that caller's context variables.
         self._context = contextvars.Context()
-        self.wrong: Callable[[], WrongLoop] = Home(self._loop.is_closed).error
+        self.wrong: Callable[[], WrongLoop] = Origin(self._loop.is_closed).error
         self.deadline: Callable[[], float] = _deadline_reader(self._loop, self.wrong)
         self.future: Callable[[], Future] = self._loop.create_future
         # uvloop's clock is the same one rounded down to a millisecond, read once an iteration.
@@ -130,10 +130,10 @@ class AsyncioLoop:
             self._timer = None
             self.due = math.inf
         if when < math.inf and not self._closed:
-            self._timer = self._loop.call_at(when, self._alarmed, context=self._context)
+            self._timer = self._loop.call_at(when, self._on_timer, context=self._context)
             self.due = when
 
-    def _alarmed(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self.due = math.inf
         self.wake()
@@ -148,7 +148,7 @@ class AsyncioLoop:
         except RuntimeError:
             self._closed = True  # the loop is closed: there is nobody left to tell
         except BaseException:
-            self._woken_from_thread = False  # the next one rings
+            self._woken_from_thread = False  # the next one wakes it
             raise
 
     def _fire_from_thread(self) -> None:

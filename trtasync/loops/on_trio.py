@@ -1,4 +1,4 @@
-"""The engine's event loop on trio: a system task is its bell."""
+"""The engine's event loop on trio: a system task waits to be woken."""
 
 import math
 from collections.abc import Callable, Generator
@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 from trtasync.errors import WrongLoop
-from trtasync.loops.base import Future, Home, do_nothing
+from trtasync.loops.base import Future, Origin, do_nothing
 
 
 class AlreadyDone(Exception):
@@ -29,10 +29,10 @@ class TrioLoop:
         self._scope: trio.CancelScope | None = None
         self._token = trio.lowlevel.current_trio_token()
         self.now: Callable[[], float] = trio.current_time
-        self.wrong: Callable[[], WrongLoop] = Home(lambda: self._ended).error
+        self.wrong: Callable[[], WrongLoop] = Origin(lambda: self._ended).error
         self.deadline: Callable[[], float] = self._deadline
         self.future: Callable[[], Future] = _TrioFuture
-        self._task = trio.lowlevel.spawn_system_task(self._serve, name="trtasync bell")
+        self._task = trio.lowlevel.spawn_system_task(self._serve, name="trtasync wake")
 
     def _deadline(self) -> float:
         try:

@@ -72,7 +72,7 @@ def write(views: Views, rows: int, requests: Sequence[Arrays]) -> None:
 
 
 def measure(filled: Sequence[Filled], seconds: float) -> Figures:
-    """Run full batches on all lanes for some seconds; in a thread that is nobody's.
+    """Run full batches on all lanes for some seconds; in a thread of its own.
 
     Lanes that work by themselves are all driven by this thread, which asks them in turn and never
     sleeps; each other lane by a thread of its own. Batches begun before the time is up count.

@@ -1,4 +1,4 @@
-"""Slots: the host memory in which a batch is formed, row by row, as requests are submitted."""
+"""Slots: the host memory in which a batch is formed, row by row, as requests are written."""
 
 import math
 import threading
@@ -95,7 +95,7 @@ class HostSlot:
         self.batch: object = None
         self.holds_more: bool = True
         self._loans = 0
-        self._home: Callable[[HostSlot], None] | None = None
+        self._returned: Callable[[HostSlot], None] | None = None
         self._lock = threading.Lock()
 
     def allocate(self, size: int) -> Array:
@@ -171,22 +171,22 @@ class HostSlot:
         """Host memory has no such outputs: `Backend.device_outputs` refuses them before."""
         raise NotImplementedError
 
-    def lend(self, count: int, home: "Callable[[HostSlot], None]") -> None:
-        """So many answers are views of `outputs`: the slot is not free before all came back.
+    def lend(self, count: int, returned: "Callable[[HostSlot], None]") -> None:
+        """`count` answers are views of `outputs`: the slot is not free before all came back.
 
         Args:
             count: answers.
-            home: called when the last one has come back, by whoever brings it.
+            returned: called when the last one has come back, by whoever brings it.
         """
-        self._loans, self._home = count, home
+        self._loans, self._returned = count, returned
 
     def take_back(self) -> None:
         """One lent answer is not looked at any more. From any thread."""
         with self._lock:
             self._loans -= 1
-            home = self._home if self._loans == 0 else None
-        if home is not None:
-            home(self)
+            returned = self._returned if self._loans == 0 else None
+        if returned is not None:
+            returned(self)
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move staged rows down over rows that were withdrawn (the ranges may overlap)."""

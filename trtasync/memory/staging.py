@@ -104,7 +104,7 @@ class Copies:
         self._inline_bytes = inline_bytes
         self.unfinished: set[_Copy] = set()
         self._condition = threading.Condition()
-        self._ring: Callable[[], None] | None = None
+        self._wake: Callable[[], None] | None = None
         self.problem: Exception | None = None
 
     def wrap(self, write: Write, row_bytes: int) -> Write:
@@ -152,22 +152,22 @@ class Copies:
         with self._condition:
             self.problem = self.problem or problem  # first: without copies, nobody locks to look
             self.unfinished.discard(copy)
-            ring = None
+            wake = None
             if not self.unfinished:
-                ring, self._ring = self._ring, None
+                wake, self._wake = self._wake, None
                 self._condition.notify_all()
-        if ring is not None:
-            ring()
+        if wake is not None:
+            wake()
 
-    def done(self, ring: Callable[[], None]) -> bool:
-        """Every copy so far is there. If not, `ring` is called when it is, from a copy thread.
+    def done(self, wake: Callable[[], None]) -> bool:
+        """Every copy so far is there. If not, `wake` is called when it is, from a copy thread.
 
         Raises whatever a copy raised.
         """
         if self.unfinished:
             with self._condition:
                 if self.unfinished:
-                    self._ring = ring
+                    self._wake = wake
                     return False
         if self.problem is not None:
             problem, self.problem = self.problem, None

@@ -30,7 +30,7 @@ LEAST_ROW_BYTES = 1 << 20
 
 LEAD = 0.0001
 """Seconds before the predicted end of a lone batch at which the next is enqueued: what it takes to
-learn of the end and to launch. Earlier, and it misses what comes in the meantime: 0.5 ms made
+learn of the end and to launch. Earlier, and it misses requests that come meanwhile: 0.5 ms made
 latencies half as long again at 30 % load on one stream (docs/policies.md)."""
 
 

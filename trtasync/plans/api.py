@@ -1,4 +1,4 @@
-"""All of TensorRT's builder side that this library uses, as types; see `backends/tensorrt/api.py`.
+"""All of TensorRT's builder side that this library uses, as types; see `runtimes/tensorrt/api.py`.
 
 The lean and the dispatch runtime have none of it: `phases.require_builder` asks first.
 """

@@ -1,4 +1,4 @@
-"""What a build is given and what comes of it."""
+"""What a build is given and what it returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -75,7 +75,7 @@ FIXED_RECIPES: Final = 5
 
 
 def undrawable(layout: Layout, rows: int) -> str:
-    """Why no inputs of so many rows can be drawn; "" where they can."""
+    """Why no inputs of this many rows can be drawn; "" where they can."""
     needed = 0
     for index, spec in enumerate(layout.inputs):
         if not is_numeric(spec.dtype):

@@ -58,8 +58,8 @@ class Slot(Protocol):
         """The outputs of rows `row` to `row + rows` go to rows `offset` on of `arrays` (of
         `Backend.device_outputs`) too. Only for backends that make such."""
 
-    def lend(self, count: int, home: Callable[[Any], None]) -> None:
-        """`count` answers are views of `outputs`; `home` gets the slot when all came back."""
+    def lend(self, count: int, returned: Callable[[Any], None]) -> None:
+        """`count` answers are views of `outputs`; `returned` gets the slot when all came back."""
 
     def take_back(self) -> None:
         """One of them came back. From any thread."""

@@ -57,7 +57,7 @@ class Arrangement:
             rows: that were run.
 
         Raises:
-            UnevenRows: an output has not so many rows along its batch axis.
+            UnevenRows: an output does not have `rows` rows along its batch axis.
         """
         if self._plain:
             for index, output in enumerate(given):

@@ -101,7 +101,7 @@ class Admission:
             self._ranks.add(request)
 
     def left(self, request: Request) -> None:
-        """A request does not wait any more, or cannot give way because a part of it runs."""
+        """A request does not wait any more, or cannot give way because a chunk of it runs."""
         if self._ranks is not None:
             self._ranks.discard(request)
 

@@ -11,7 +11,7 @@ from trtasync.scheduler.slot_pool import SlotT
 from trtasync.scheduler.states import RESERVED
 
 HASTE = 0.002
-"""Seconds before the last moment at which a batch goes because a deadline presses: alarms ring
+"""Seconds before the last moment at which a batch goes because a deadline presses: timers fire
 late and runs vary, and a request for which it went too late would be left out of it."""
 
 PATIENCE = 2.0
@@ -105,7 +105,7 @@ class Dispatch(Generic[SlotT]):
             return True
         if not lane.running:  # behind another batch it would begin no sooner for having gone early
             if not device.full:
-                # the busier the device, the more it is worth not to split what comes in
+                # the busier the device, the more it is worth not to split new requests
                 one_row = batch.queue.cost.seconds(self._run_rows(1))
                 patience = PATIENCE * device.pressure**2 * one_row
                 latest = min(latest, batch.arrival + patience)

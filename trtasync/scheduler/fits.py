@@ -60,7 +60,7 @@ class Fit:
     def is_late(self, entry: Entry) -> bool:
         """It cannot be done in time, neither in this batch nor in one just for it.
 
-        A request of which a part has run is never late: it could not be taken in again as a whole.
+        A request of which a chunk has run is never late: it could not be taken in again as a whole.
         """
         need = self._need(entry)
         ends = self.ends if need <= self.rows else self._begins + self._seconds(need)

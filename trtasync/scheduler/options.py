@@ -31,5 +31,5 @@ class PolicyOptions:
 
 
 def padded(rows: int, sizes: Sequence[int]) -> int:
-    """The smallest of the (ascending) allowed sizes that holds so many rows; `rows` if any is."""
+    """The smallest of the (ascending) sizes that holds `rows`; `rows` where `sizes` is empty."""
     return sizes[bisect_left(sizes, rows)] if sizes else rows

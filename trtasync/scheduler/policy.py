@@ -457,7 +457,7 @@ class Policy(Generic[SlotT]):
         self._remove(request, now)
 
     def run_rows(self, rows: int) -> int:
-        """The allowed batch size for so many rows."""
+        """The allowed batch size for this many rows."""
         return padded(rows, self._sizes)
 
     def _waiting(self) -> Iterator[Request]:

@@ -36,7 +36,7 @@ class Ranks:
         heapq.heappush(self._heap, _item(request, serial))
 
     def discard(self, request: Request) -> None:
-        """It does not wait any more, or a part of it runs."""
+        """It does not wait any more, or a chunk of it runs."""
         if self._serials.pop(request, None) is None:
             return
         self._rows[request.level] -= request.rows
@@ -45,7 +45,7 @@ class Ranks:
             heapq.heapify(self._heap)
 
     def give_way(self, level: int, rows: int) -> list[Request]:
-        """Take out requests of worse priority than `level` that make room for so many rows.
+        """Take out requests of worse priority than `level` that make room for this many rows.
 
         Returns:
             the least urgent first; nobody if all of them together would not make that room.

@@ -4,9 +4,9 @@ A request (and each chunk of a split one):
 
     state      event      then
     RESERVED   COMMIT     QUEUED    its content is complete: from now on it counts
-    RESERVED   LEAVE      OVER      its reservation was dropped
+    RESERVED   LEAVE      OVER      dropped or displaced, or the engine was closed
     QUEUED     EXPIRE     EXPIRED   it cannot make its deadline, and is not computed for now
-    QUEUED     LEAVE      OVER      answered, failed, withdrawn or displaced
+    QUEUED     LEAVE      OVER      failed, withdrawn or displaced
     EXPIRED    REVIVE     QUEUED    its caller is still there: the deadline was moved
     EXPIRED    LEAVE      OVER      its caller gave up, as expected
 
@@ -16,8 +16,9 @@ A batch:
     FORMING    END        OVER      every request left it, or its slot is needed elsewhere
     RUNNING    END        OVER      it is done, or its lane is lost
 
-Where a queued request is (in line for a slot, in a batch that forms, in one that runs) is said by
-its `batch`. Strings, not an Enum: its members hash and compare in Python, which every batch pays.
+Where a queued request is (in line for a slot, in a forming batch, in a running one) is said by its
+`batch`. An answered request stays QUEUED: its batch is OVER, and nothing looks at it again.
+Strings, not an Enum: its members hash and compare in Python, which every batch pays.
 """
 
 from typing import Final, Literal

@@ -31,7 +31,7 @@ class Trimming(Generic[SlotT]):
         self.rows: RowAllocator[SlotT]
 
     def fit(self, queue: Queue, rows: int, begins: float, now: float) -> Fit:
-        """How so many rows fit into a batch that begins at a time."""
+        """How `rows` rows fit into a batch that begins at `begins`."""
         return Fit(queue.cost, self._sizes, self._capacity, rows, begins, now)
 
     def outlook(self, batch: Batch[SlotT], now: float) -> Fit:

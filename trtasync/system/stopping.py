@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Stopped(Exception):
-    """The work was called off; what comes of it is nobody's."""
+    """The work was called off; its result is not wanted."""
 
 
 def go_on(stop: threading.Event) -> None:

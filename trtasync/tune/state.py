@@ -169,7 +169,7 @@ class State:
             raise InvalidInput(
                 f"{path} is not a file of measurements, and is left alone; name another (state)."
             )
-        lines = data.split(b"\n")[:-1]  # what comes behind the last newline is torn
+        lines = data.split(b"\n")[:-1]  # anything after the last newline is torn
         if self._fresh or not lines:
             return 0
         self._demand_same(path, lines[0])

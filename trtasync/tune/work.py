@@ -59,7 +59,7 @@ class Runner:
         await self._stack.__aexit__(kind, error, traceback)
 
     async def measure(self, probe: Probe) -> Outcome:
-        """Make a measurement. What does not open, or fails, comes back as such.
+        """Make a measurement. An engine that does not open, or fails, is a result too.
 
         Raises:
             BackendUnavailable: the machine lacks something, whatever the configuration.

@@ -1,6 +1,6 @@
 """All of TensorRT that this library uses at run time, as types.
 
-TensorRT ships no types. Everything in `backends/tensorrt` is typed against these protocols, so mypy
+TensorRT ships no types. Everything in `runtimes/tensorrt` is typed against these protocols, so mypy
 refuses a name that is not listed here, and `tests/conformance` holds every name and parameter that
 is listed against the genuine bindings of TensorRT 10.16 and 11.4. What only some versions or
 variants have is marked with `only_some` and may be reached behind a `hasattr` only.

@@ -48,7 +48,7 @@ class PlanProfile:
         return 0 if self.batches is None else max(0, self.batches[1] - self.batches[0] + 1)
 
     def takes(self, rows: int) -> bool:
-        """Batches of so many rows are within it."""
+        """Batches of this many rows are within it."""
         return self.batches is None or self.batches[0] <= rows <= self.batches[1]
 
     def allows(self, numbers: Sequence[Shape]) -> bool:
@@ -143,7 +143,7 @@ class PlanSpec:
         )
 
     def with_rows(self, spec: TensorSpec, row: Shape, rows: int) -> Shape:
-        """The shape of a tensor for so many rows of a shape."""
+        """The shape of a tensor for this many rows of a shape."""
         axis = spec.batch_axis
         if axis is None or not self.spec.batched:
             return row

@@ -256,7 +256,7 @@ class PinnedSlot(HostSlot):
         """
         with self._lock:
             if self._loans:
-                self._home = lambda _: self._close_late()
+                self._returned = lambda _: self._close_late()
                 return
         self._free()
 
