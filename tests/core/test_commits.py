@@ -74,7 +74,7 @@ async def test_under_a_lane_that_dies_what_is_complete_moves_and_the_rest_is_set
         lost = complete.batch.slot.lane
         assert lost is not None
         engine._core.pump.thread_died(lost, DeviceLost("it is gone"))
-        await until(lambda: not engine.statistics().lanes[lost].alive)
+        await until(lambda: not engine.statistics().streams[lost].alive)
         assert same(half.rows_to_write()[0][0], row(6))
         assert engine.statistics().queued == 3
         dropped.drop()

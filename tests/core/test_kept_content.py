@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from support.helpers import check_at_rest, hold, opened, row, rows, same, submit, until
-from tests.core.test_reservations import Reply, fill, reserve
+from tests.core.reserving import Reply, fill, reserve
 from trtasync import QueueFull
 from trtasync.testing import ScriptedBackend
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.helpers import Array, ended, same, tensor, until
-from tests.core.test_reservations import Reply, reserve
+from tests.core.reserving import Reply, reserve
 from trtasync import DeviceLost, Engine, InferenceError, QueueFull, TrtasyncError, open_engine
 from trtasync.core.reservations import Reservation
 from trtasync.memory.slots import HostSlot, Views
@@ -341,7 +341,7 @@ async def play(script: list[Step], setting: Setting) -> None:
         assert len(usable) == sum(slot in policy.slots for slot in usable)
         free = [*policy.slots.shared, *(s for own in policy.slots._owned.values() for s in own)]
         assert len(free) == len(set(map(id, free)))
-        if any(lane.alive for lane in seen.lanes):
+        if any(stream.alive for stream in seen.streams):
             backend.lose = False
             x = np.full((3, 1), 99, np.float32)
             assert same(await engine.infer(x), x)
