@@ -132,7 +132,9 @@ async def test_what_waits_for_its_copies_goes_with_its_lane() -> None:
             threads.close()
 
 
-async def test_a_lane_that_is_polled_takes_its_second_batch_along() -> None:
+async def test_a_lane_that_is_polled_takes_its_second_batch_along(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Its batches are short, so the loop itself looks whether they are done."""
     backend = ScriptedBackend(asynchronous=True, owned_slots=True, depth=2, slots_per_lane=3)
     async with open_engine(backend, max_batch_size=1, loop_budget=60.0) as engine:
@@ -145,4 +147,6 @@ async def test_a_lane_that_is_polled_takes_its_second_batch_along() -> None:
             backend.gate.let()
             await ended(first, second)
         assert all(isinstance(caller.error, DeviceLost) for caller in (first, second))
+        assert engine._core.pump._polled == []  # nobody asks a dead lane whether it is done
         assert check_at_rest(engine).failed == 2
+    assert "please report" not in caplog.text

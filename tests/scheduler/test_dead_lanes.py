@@ -129,6 +129,7 @@ def test_a_slot_that_was_lent_when_its_lane_died_is_not_used_again() -> None:
     assert desk.lent == [slot]
     assert desk.lane_died(lane)
     desk.come_home(slot)
+    assert slot not in desk.policy.slots
     later = [desk.submit(queue) for _ in range(3)]
     used = {id(request.batch.slot) for request in later if request.batch is not None}
     assert len(used) == 2  # those of the other lane
