@@ -32,7 +32,8 @@ SIZES = (1, 2, 4)
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked for: by `infer` (0 rows: one row without batch axis), or row by row."""
+    """What is asked for (0 rows: one row without batch axis), by `infer` or by a reservation, which
+    is written and committed at once or bit by bit."""
 
     rows: int
     width: int
@@ -40,7 +41,7 @@ class Ask:
     patience: float
     bad: bool
     lend: bool
-    slowly: bool
+    way: str
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,13 @@ Step = Ask | Write | Leave | Let | Turn
 STEPS = st.one_of(
     st.builds(
         Ask,
-        rows=st.integers(0, 6),
-        width=st.sampled_from([1, 2]),
+        rows=st.sampled_from([0, 1, 1, 1, 2, 3, 6]),
+        width=st.sampled_from([1, 1, 1, 2]),
         priority=st.sampled_from([5, 5, 1, 9]),
         patience=st.sampled_from([math.inf, math.inf, math.inf, 0.001, 0.0]),
         bad=st.integers(0, 9).map(lambda number: number == 0),
         lend=st.booleans(),
-        slowly=st.booleans(),
+        way=st.sampled_from(["infer", "infer", "at once", "at once", "bit by bit"]),
     ),
     st.builds(Write, index=st.integers(0, 20), rows=st.integers(0, 6)),
     st.builds(Leave, index=st.integers(0, 20)),
@@ -99,6 +100,7 @@ class Setting:
     owned: bool
     asynchronous: bool
     depth: int
+    slots: int
     sizes: tuple[int, ...]
     queue: int
     clean: bool
@@ -110,6 +112,7 @@ SETTINGS = st.builds(
     owned=st.booleans(),
     asynchronous=st.booleans(),
     depth=st.integers(1, 2),
+    slots=st.sampled_from([2, 4]),
     sizes=st.sampled_from([(), SIZES, (2, 4)]),
     queue=st.sampled_from([6, 24]),
     clean=st.booleans(),
@@ -200,7 +203,7 @@ class Play:
             content = content[0]
         party = Party(ask, content.astype(np.float32))
         self.parties.append(party)
-        if ask.slowly:
+        if ask.way != "infer":
             deadline = self.engine._core.loop.now() + ask.patience
             try:
                 party.reservation = reserve(
@@ -209,6 +212,8 @@ class Play:
             except TrtasyncError as error:
                 party.error = error
             party.done = True
+            if party.reservation is not None and ask.way == "at once":
+                self.write(party, ask.rows or 1)
             return
         self.tasks.start_soon(self.infer, party)
         await until(lambda: party.began)
@@ -296,6 +301,7 @@ async def play(script: list[Step], setting: Setting) -> None:
         owned_slots=setting.owned,
         asynchronous=setting.asynchronous,
         depth=setting.depth,
+        slots_per_lane=setting.slots,
     )
     backend.bad = bad_row
     backend.gate.shut()
@@ -337,7 +343,7 @@ async def play(script: list[Step], setting: Setting) -> None:
         seen = engine.statistics()
         assert (seen.queued, seen.in_flight, policy.unanswered()) == (0, 0, 0)
         usable = [slot for slot in policy.slots.all if policy.slots.is_usable(slot)]
-        assert game.lost or len(usable) == 2 * setting.streams
+        assert game.lost or len(usable) == setting.slots * setting.streams
         assert len(usable) == sum(slot in policy.slots for slot in usable)
         free = [*policy.slots.shared, *(s for own in policy.slots._owned.values() for s in own)]
         assert len(free) == len(set(map(id, free)))
@@ -349,6 +355,6 @@ async def play(script: list[Step], setting: Setting) -> None:
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 @settings(max_examples=150)
-@given(script=st.lists(STEPS, max_size=30), setting=SETTINGS)
+@given(script=st.lists(STEPS, min_size=12, max_size=40), setting=SETTINGS)
 def test_everybody_gets_the_own_rows(loop: str, script: list[Step], setting: Setting) -> None:
     anyio.run(play, script, setting, backend=loop)
