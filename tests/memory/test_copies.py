@@ -84,7 +84,7 @@ def test_who_left_takes_the_failure_of_his_copy_along(threads: CopyThreads) -> N
     """The slot is used anew: the next batch has nothing to do with it."""
     _, copies, write = writer(threads)
     write(0, 1, rows([-1]))
-    copies.wait()
+    copies.forget()
     assert copies.done(lambda: ends_with(copies))
 
 
