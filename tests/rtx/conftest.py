@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from support.doubles.tensorrt_rtx import Made
 from tests.genuine.library import installed, is_installed
+from tests.rtx.support import ADA, on_a_machine
 from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.tensorrt.library import Library, library
 
@@ -23,3 +25,10 @@ def rtx() -> Iterator[Library]:
 def trt(rtx: Library) -> Any:
     """Its module."""
     return rtx.trt
+
+
+@pytest.fixture
+def made() -> Iterator[Made]:
+    """A machine with one RTX GPU, and TensorRT for RTX alone; what is made there."""
+    with on_a_machine(**ADA) as found:
+        yield found

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans.job import Job
     from trtasync.plans.order import Built
     from trtasync.plans.row_note import RowNote
+    from trtasync.runtimes.cuda import Device
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -194,7 +195,7 @@ def _load_plan(file: PlanFile, options: EngineOptions, stop: Stop, axes: "AxisNa
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             axes=axes,
-            kernels=None if options.cache is False else KernelFiles(file),
+            kernels=None if options.cache is False else KernelFiles(file, options.cache),
             stop=stop,
         ),
     )
@@ -209,14 +210,17 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
+    from trtasync.plans.rtx import demand_at_hand
 
     config = options.builder_config
-    _demand_one_kind(_devices(options))
-    if config is not None and (config.calibrator is not None or config.strip_plan):
-        raise InvalidInput(
-            "a plan that is calibrated or stripped of its weights is not for open_engine to build: "
-            "build it with build_plan(output=...), and open that."
-        )
+    gpu = _demand_one_kind(_devices(options))
+    if config is not None:
+        if config.calibrator is not None or config.strip_plan:
+            raise InvalidInput(
+                "a plan that is calibrated or stripped of its weights is not for open_engine to "
+                "build: build it with build_plan(output=...), and open that."
+            )
+        demand_at_hand(config, gpu)
     with _own_folder() if options.cache is False else nullcontext() as folder:
         output = None if folder is None else Path(folder) / "model.plan"
         if output is not None:
@@ -276,8 +280,8 @@ def _own_folder() -> AbstractContextManager[str]:
         ) from error
 
 
-def _demand_one_kind(devices: Sequence[int]) -> None:
-    """A plan runs on one kind of GPU."""
+def _demand_one_kind(devices: Sequence[int]) -> "Device":
+    """A plan runs on one kind of GPU: the first of them."""
     from trtasync.runtimes.cuda import find_device
 
     found = [find_device(index) for index in devices]
@@ -287,3 +291,4 @@ def _demand_one_kind(devices: Sequence[int]) -> None:
             f"GPUs {list(devices)} are of different kinds ({', '.join(d.name for d in found)}), "
             "and a plan runs on one; open an engine for each kind."
         )
+    return found[0]

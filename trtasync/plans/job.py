@@ -96,7 +96,8 @@ class Job:
                     f"(compute_capabilities, {RTX.install})."
                 ) from error
         if order.check is not None:
-            find_device(order.device)  # before a build whose plan could not be checked
+            # before a build whose plan could not be checked
+            rtx.demand_at_hand(order.config, find_device(order.device))
         return Phases(None)
 
     def _delivered(

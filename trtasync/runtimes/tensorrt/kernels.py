@@ -5,6 +5,7 @@ and against doubles. Facts are from the bindings' docstrings (1.7).
 """
 
 import logging
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 from trtasync.runtimes.cuda import Device
@@ -15,10 +16,10 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 
 class KernelStore(Protocol):
-    """Keeps compiled kernels beside a plan. Neither method raises: without it all takes longer."""
+    """Keeps the compiled kernels of a plan. Neither method raises: without it all takes longer."""
 
-    def load(self, version: str, device: Device) -> bytes:
-        """What is kept for a version and a kind of GPU; b"" for nothing."""
+    def load(self, version: str, device: Device) -> Iterator[bytes]:
+        """What is kept for a version and a kind of GPU, what is to be tried first at first."""
 
     def save(self, version: str, device: Device, content: bytes) -> None:
         """Keep it."""
@@ -65,12 +66,16 @@ class Kernels:
         config.dynamic_shapes_kernel_specialization_strategy = eager
         config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED  # graphs are the lane's
         self._cache = config.create_runtime_cache()
-        self._known = store.load(self._version, device)
-        if self._known and not self._cache.deserialize(self._known):
-            log.info("kernels that were kept are for another GPU, version or driver: made anew")
-            self._known = b""
+        self._known = next(filter(self._serves, store.load(self._version, device)), b"")
         if not config.set_runtime_cache(self._cache):
             log.warning("TensorRT for RTX takes no cache: kernels are compiled at every opening")
+
+    def _serves(self, content: bytes) -> bool:
+        """It is in the cache now."""
+        if self._cache.deserialize(content):
+            return True
+        log.info("kernels that were kept are for another GPU, version or driver")
+        return False
 
     def keep(self) -> None:
         """After warm-up: save what was compiled, if anything was."""
@@ -84,9 +89,9 @@ class Kernels:
 class NoStore:
     """Keeps nothing; see `KernelStore`."""
 
-    def load(self, version: str, device: Device) -> bytes:
+    def load(self, version: str, device: Device) -> Iterator[bytes]:
         """Nothing."""
-        return b""
+        return iter(())
 
     def save(self, version: str, device: Device, content: bytes) -> None:
         """Nowhere."""
