@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from support.doubles import models
+from support.doubles import models, tensorrt_rtx
 from support.doubles.tensorrt_rtx import Made
 from tests.plans.owners import AS_ROOT, NOBODY, give_away, take_owners_away
 from tests.rtx.support import content, on_a_machine, write
 from tests.tensorrt.support import double
-from trtasync import open_engine
+from trtasync import PlanError, open_engine
 from trtasync.plans import kernel_files
 from trtasync.plans.kernel_files import DIGEST_BYTES, KernelFiles
 from trtasync.plans.locks import locked
@@ -252,3 +252,31 @@ async def test_an_opening_waits_for_nobody_who_keeps_kernels(
     assert beside(plan) == []
     assert in_cache() == []  # it would stand before what the other one keeps
     assert len([line for line in told(caplog, "INFO") if "another process is keeping" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"), [("create_runtime_cache", None), ("set_runtime_cache", False)]
+)
+async def test_without_a_cache_of_tensorrts_nothing_is_kept(
+    made: Made,
+    plan: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    call: str,
+    answer: object,
+) -> None:
+    monkeypatch.setattr(tensorrt_rtx.IRuntimeConfig, call, lambda *_: answer)
+    async with open_engine(plan):
+        pass
+    assert beside(plan) == []
+    assert in_cache() == []
+    assert len(told(caplog)) == 1
+    assert "compiled at every opening" in told(caplog)[0]
+
+
+async def test_without_a_runtime_configuration_a_plan_is_refused(
+    made: Made, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorrt_rtx.ICudaEngine, "create_runtime_config", lambda _: None)
+    with pytest.raises(PlanError, match=r"RTX 1.7.1.116 made no runtime configuration"):
+        await open_engine(plan)

@@ -11,7 +11,7 @@ import pytest
 from support.doubles import models, tensorrt_rtx
 from support.doubles.tensorrt_rtx import Made
 from support.helpers import row, same
-from tests.plans.support import GATHER, words
+from tests.plans.support import GATHER, on_cpu, words
 from tests.rtx.support import ADA, on_a_machine, write
 from tests.runtimes.backend_contract import PROMISES, Case
 from tests.tensorrt.support import double, tensor
@@ -23,11 +23,14 @@ from trtasync import (
     build_plan,
     open_engine,
 )
+from trtasync.runtimes.flavours import VARIABLE
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt import TensorRTBackend, TensorRTOptions, load
 from trtasync.runtimes.tensorrt.library import Library
 
 pytestmark = pytest.mark.anyio
+
+HOPPER: dict[str, Any] = {"gpu": "NVIDIA H200", "capability": (9, 0)}
 
 
 def fixed(**more: Any) -> models.Model:
@@ -111,11 +114,23 @@ async def test_a_graph_is_captured_where_no_other_shape_comes_and_tensorrt_agree
 
 async def test_a_gpu_that_it_refuses_is_told_with_those_it_runs_on(tmp_path: Path) -> None:
     path = write(tmp_path, models.elementwise(double))
-    machine: dict[str, Any] = {"gpu": "NVIDIA H200", "capability": (9, 0)}
-    with on_a_machine(**machine), pytest.raises(BackendUnavailable) as caught:
+    with on_a_machine(**HOPPER), pytest.raises(BackendUnavailable) as caught:
         await open_engine(path)
     words(str(caught.value), "does not run on NVIDIA H200 (compute capability 9.0)", "8.9, 12.0")
     words(str(caught.value), "trtasync[cu13]", "The engine cannot run on this GPU")
+
+
+async def test_for_a_gpu_that_it_refuses_nothing_is_built(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "rtx")
+    with on_a_machine(**HOPPER):
+        with pytest.raises(BackendUnavailable, match="does not run on NVIDIA H200"):
+            await open_engine(GATHER, backend="tensorrt-rtx")
+        async with open_engine(GATHER) as engine:  # on the CPU
+            assert same(await engine.infer(np.array([3])), on_cpu(GATHER, index=np.array([3]))[0])
+    (told,) = [each for each in map(str, caplog.messages) if "there is a GPU" in each]
+    words(told, "cannot be used", "does not run on NVIDIA H200")
 
 
 @pytest.mark.parametrize(

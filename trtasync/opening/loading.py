@@ -15,7 +15,7 @@ from trtasync.model.tensors import Pad
 from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
-from trtasync.runtimes.flavours import of_backend
+from trtasync.runtimes.flavours import RTX, of_backend
 from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
 from trtasync.system.stopping import Stop
@@ -114,7 +114,7 @@ def load(options: EngineOptions, stop: Stop) -> Loaded:
             "profiles and builder_config belong to a model that is built; "
             f"{path.name} is a plan already."
         )
-    chosen = backend_for(path, options.backend)
+    chosen = backend_for(path, options.backend, _devices(options)[0])
     if chosen != "onnxruntime":
         if not planned:
             return _build(path, chosen, options, stop)
@@ -139,7 +139,7 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
     kind = "plan" if is_plan_data(model) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
-        if backend_for(shown, options.backend) == "onnxruntime":
+        if backend_for(shown, options.backend, _devices(options)[0]) == "onnxruntime":
             return Loaded(_load_onnx(model, options))
     with _own_folder() as folder:
         path = Path(folder) / f"model.{kind}"
@@ -150,30 +150,32 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
         return load(replace(options, model=path), stop)
 
 
-def backend_for(path: Path, wanted: str) -> str:
+def backend_for(path: Path, wanted: str, device: int = 0) -> str:
     """The backend that a file is opened on: the one wanted; with "auto", TensorRT (of the plan's
-    flavour, or of the one that is installed) for a plan and where it can build the model, else the
-    CPU."""
+    flavour, or of the one that is installed) for a plan and where it can build the model and run it
+    on this device, else the CPU."""
     if wanted != "auto":
         return wanted
     if is_plan(path):
         return "tensorrt"
-    if problem := _why_not_tensorrt():
+    if problem := _why_not_tensorrt(device):
         log.info("%s: on the CPU (%s)", path.name, problem)
         return "onnxruntime"
     return "tensorrt"
 
 
-def _why_not_tensorrt() -> str:
-    """Why no plan can be built here; "" if it can."""
-    from trtasync.runtimes.cuda import driver_report
+def _why_not_tensorrt(device: int) -> str:
+    """Why no plan can be built and run here; "" if it can."""
+    from trtasync.runtimes.cuda import driver_report, find_device
 
     if problem := driver_report():
         return problem
     from trtasync.plans.phases import require_builder
+    from trtasync.runtimes.tensorrt.engines import demand_gpu
     from trtasync.runtimes.tensorrt.library import library
 
     try:
+        demand_gpu(find_device(device), library())
         require_builder(library())
     except BackendUnavailable as error:
         log.warning("there is a GPU, but it cannot be used: %s", error)
@@ -211,6 +213,8 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
     from trtasync.plans.rtx import demand_at_hand
+    from trtasync.runtimes.tensorrt.engines import demand_gpu
+    from trtasync.runtimes.tensorrt.library import library
 
     config = options.builder_config
     gpu = _demand_one_kind(_devices(options))
@@ -221,6 +225,7 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
                 "build: build it with build_plan(output=...), and open that."
             )
         demand_at_hand(config, gpu)
+    demand_gpu(gpu, library(RTX if config and config.compute_capabilities else of_backend(chosen)))
     with _own_folder() if options.cache is False else nullcontext() as folder:
         output = None if folder is None else Path(folder) / "model.plan"
         if output is not None:

@@ -84,31 +84,43 @@ def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> 
             f"plan has {size}, most of them weights. Close other engines or processes on this GPU, "
             f"or choose another one (devices=). TensorRT: {words}."
         )
-    capability = ".".join(map(str, device.capability))
+    demand_gpu(device, lib, f" Its words: {words}.")
+    here = f"{device.name} (compute capability {_capability(device)})"
     if lib.flavour.is_rtx:
-        return _refusal_of_rtx(lib, device, capability, name, words)
-    return PlanRefused(
-        f"{lib.title} cannot read {name} on {device.name} (compute capability {capability}): "
-        f"{words}. A plan runs on the TensorRT version and the GPU model it was built for; build "
-        "it again here, or build it version and hardware compatible. A version compatible plan "
-        "takes engine_host_code_allowed=True, if you trust it."
-    )
-
-
-def _refusal_of_rtx(
-    lib: Library, device: Device, capability: str, name: str, words: str
-) -> Exception:
-    known = cast(Any, lib.trt).ComputeCapability
-    can_be_named = hasattr(known, f"SM{capability.replace('.', '')}")
-    if not can_be_named and device.capability < NEWER_GPUS:
-        return BackendUnavailable(
-            f"{lib.title} does not run on {device.name} (compute capability {capability}), by "
-            f"NVIDIA's decision: it runs on {SUPPORTED_GPUS}. For this GPU use TensorRT: "
-            f"{TENSORRT.needs}. Its words: {words}."
+        among = f"with '{_capability(device)}' among" if _is_named(lib, device) else "without"
+        return PlanRefused(
+            f"{lib.title} cannot read {name} on {here}: {words}. Its plans run on the version that "
+            "built them and the GPUs they were built for: build it again with this version, "
+            f"{among} compute_capabilities."
         )
-    wanted = f"with '{capability}' among" if can_be_named else "without"
     return PlanRefused(
-        f"{lib.title} cannot read {name} on {device.name} (compute capability {capability}): "
-        f"{words}. Its plans run on the version that built them and the GPUs they were built for: "
-        f"build it again with this version, {wanted} compute_capabilities."
+        f"{lib.title} cannot read {name} on {here}: {words}. A plan runs on the TensorRT version "
+        "and the GPU model it was built for; build it again here, or build it version and hardware "
+        "compatible. A version compatible plan takes engine_host_code_allowed=True, if you trust "
+        "it."
     )
+
+
+def demand_gpu(device: Device, lib: Library, words: str = "") -> None:
+    """Refuse a GPU on which no plan whatever would run.
+
+    Raises:
+        BackendUnavailable: with `words` at its end.
+    """
+    if not lib.flavour.is_rtx or _is_named(lib, device) or device.capability >= NEWER_GPUS:
+        return
+    raise BackendUnavailable(
+        f"{lib.title} does not run on {device.name} (compute capability {_capability(device)}), by "
+        f"NVIDIA's decision: it runs on {SUPPORTED_GPUS}. For this GPU use TensorRT: "
+        f"{TENSORRT.needs}.{words}"
+    )
+
+
+def _is_named(lib: Library, device: Device) -> bool:
+    """Plans of TensorRT for RTX can be built for this kind by name."""
+    member = f"SM{_capability(device).replace('.', '')}"
+    return hasattr(cast(Any, lib.trt).ComputeCapability, member)
+
+
+def _capability(device: Device) -> str:
+    return ".".join(map(str, device.capability))
