@@ -12,7 +12,7 @@ from support.doubles.tensorrt_rtx import Made
 from tests.plans.owners import AS_ROOT, NOBODY, give_away, take_owners_away
 from tests.rtx.support import content, on_a_machine, write
 from tests.tensorrt.support import double
-from trtasync import PlanError, open_engine
+from trtasync import PlanError, SharedCache, open_engine
 from trtasync.plans import kernel_files
 from trtasync.plans.kernel_files import DIGEST_BYTES, KernelFiles
 from trtasync.plans.locks import locked
@@ -168,7 +168,8 @@ async def test_where_others_can_write_they_are_kept_in_the_cache(
     assert await opened(plan, made) == 2
     assert await opened(plan, made) == 0
     assert beside(plan) == []
-    assert [path.stat().st_mode & 0o777 for path in in_cache()] == [0o600]
+    (file,) = in_cache()
+    assert [each.stat().st_mode & 0o777 for each in (file.parent, file)] == [0o700, 0o600]
     assert told(caplog) == []
 
 
@@ -177,6 +178,14 @@ async def test_a_cache_that_is_named_is_the_one(made: Made, plan: Path, tmp_path
     assert await opened(plan, made, cache=tmp_path / "named") == 2
     assert len(list((tmp_path / "named" / "kernels").glob("*.kernels"))) == 1
     assert in_cache() == []
+
+
+async def test_a_shared_cache_is_for_plans_only(made: Made, plan: Path, tmp_path: Path) -> None:
+    plan.parent.chmod(0o775)
+    shared = SharedCache(tmp_path / "shared", os.geteuid())
+    assert await opened(plan, made, cache=shared) == 2
+    assert not (tmp_path / "shared").exists()
+    assert len(in_cache()) == 1
 
 
 async def test_those_of_a_plan_in_memory_are_found_again_and_no_folder_is_left(
