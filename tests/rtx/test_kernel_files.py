@@ -1,62 +1,35 @@
 """Where the kernels that TensorRT for RTX compiled are kept, and when they are used again."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.doubles import models, tensorrt_rtx
 from support.doubles.tensorrt_rtx import Made
 from tests.plans.owners import AS_ROOT, NOBODY, give_away, take_owners_away
-from tests.rtx.support import content, on_a_machine, write
+from tests.rtx.support import (
+    VERSION,
+    beside,
+    content,
+    in_cache,
+    on_a_machine,
+    opened,
+    told,
+    write,
+)
 from tests.tensorrt.support import double
 from trtasync import PlanError, SharedCache, open_engine
 from trtasync.plans import kernel_files
-from trtasync.plans.kernel_files import DIGEST_BYTES, KernelFiles
+from trtasync.plans.kernel_files import SEAL_BYTES, KernelFiles
 from trtasync.plans.locks import locked
 from trtasync.runtimes.cuda import find_device
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.system.trust import Owner
 
 pytestmark = pytest.mark.anyio
-
-VERSION = "1.7.1.116"
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Path:
-    """In a folder of its own."""
-    (tmp_path / "plans").mkdir()
-    return write(tmp_path / "plans", models.elementwise(double))
-
-
-async def opened(model: Path | bytes, made: Made, **options: Any) -> int:
-    """How many kernels an opening compiles."""
-    before = len(made.configs)
-    async with open_engine(model, streams=1, batching=True, batch_sizes=[1, 8], **options):
-        (config,) = made.configs[before:]
-        cache = config.get_runtime_cache()
-        assert cache is not None
-        return cache.compiled
-
-
-def beside(plan: Path) -> list[str]:
-    """Files of kernels there."""
-    return sorted(path.name for path in plan.parent.glob("*.kernels"))
-
-
-def in_cache() -> list[Path]:
-    """Files of kernels in the cache of the user."""
-    return sorted(Path(os.environ["TRTASYNC_CACHE_DIR"], "kernels").glob("*.kernels"))
-
-
-def told(caplog: pytest.LogCaptureFixture, level: str = "WARNING") -> list[str]:
-    """Lines of the log about kernels."""
-    lines = [each.getMessage() for each in caplog.records if each.levelname == level]
-    return [line for line in lines if "kernels" in line]
-
 
 # -- beside the plan ------------------------------------------------------------------------------
 
@@ -118,44 +91,9 @@ async def test_a_plan_that_was_built_again_begins_anew_in_the_same_file(
     assert await opened(plan, made) == 2
     assert len(beside(plan)) == 1
     new = (plan.parent / beside(plan)[0]).read_bytes()
-    assert new[:DIGEST_BYTES] != old[:DIGEST_BYTES]
+    assert new[:SEAL_BYTES] != old[:SEAL_BYTES]
     assert b"another" in new
     assert models.elementwise(double).name.encode() not in new  # what was kept for the old one
-
-
-# -- what is not used -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kept", [b"", b"broken", b'[["Other", "8.9"], ["a kernel"]]'])
-@pytest.mark.parametrize("begins_well", [True, False])
-async def test_what_is_of_no_use_is_compiled_anew(
-    made: Made, plan: Path, kept: bytes, begins_well: bool
-) -> None:
-    await opened(plan, made)
-    file = plan.parent / beside(plan)[0]
-    file.write_bytes(file.read_bytes()[:DIGEST_BYTES] * begins_well + kept)
-    assert await opened(plan, made) == 2
-    assert await opened(plan, made) == 0
-
-
-async def test_what_others_can_write_is_not_run(
-    made: Made, plan: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    await opened(plan, made)
-    (plan.parent / beside(plan)[0]).chmod(0o666)
-    assert await opened(plan, made) == 2
-    assert len(told(caplog)) == 1
-    assert "compiled anew" in told(caplog)[0]
-    assert await opened(plan, made) == 0
-
-
-async def test_nothing_is_kept_where_that_is_not_wanted(
-    made: Made, plan: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert await opened(plan, made, cache=False) == 2
-    assert beside(plan) == []
-    assert in_cache() == []
-    assert told(caplog) == []
 
 
 # -- in the cache ---------------------------------------------------------------------------------
@@ -170,6 +108,17 @@ async def test_where_others_can_write_they_are_kept_in_the_cache(
     assert beside(plan) == []
     (file,) = in_cache()
     assert [each.stat().st_mode & 0o777 for each in (file.parent, file)] == [0o700, 0o600]
+    assert told(caplog) == []
+
+
+async def test_beside_a_plan_whose_folder_is_a_link_nothing_is_kept(
+    made: Made, plan: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "link").symlink_to(plan.parent)
+    assert await opened(tmp_path / "link" / plan.name, made) == 2
+    assert await opened(tmp_path / "link" / plan.name, made) == 0
+    assert beside(plan) == []
+    assert len(in_cache()) == 1
     assert told(caplog) == []
 
 
@@ -224,6 +173,15 @@ def test_root_leaves_nothing_in_the_folder_of_another_user(made: Made, plan: Pat
 # -- nowhere --------------------------------------------------------------------------------------
 
 
+async def test_nothing_is_kept_where_that_is_not_wanted(
+    made: Made, plan: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await opened(plan, made, cache=False) == 2
+    assert beside(plan) == []
+    assert in_cache() == []
+    assert told(caplog) == []
+
+
 async def test_without_a_place_all_goes_on_and_it_is_said_once(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -238,6 +196,14 @@ async def test_without_a_place_all_goes_on_and_it_is_said_once(
     assert beside(path) == []
 
 
+async def test_a_cache_of_nobodys_does_not_fail_an_opening(
+    made: Made, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRTASYNC_CACHE_DIR", "~who-is-that/cache")
+    assert await opened(plan, made) == 2
+    assert len(beside(plan)) == 1
+
+
 async def test_what_would_not_be_read_is_not_written(
     made: Made, plan: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -246,6 +212,25 @@ async def test_what_would_not_be_read_is_not_written(
     assert beside(plan) == []
     assert len(told(caplog)) == 1
     assert "more than 10 bytes" in told(caplog)[0]
+
+
+async def test_a_full_disk_leaves_the_kernels_that_were_there(
+    made: Made, plan: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    KernelFiles(PlanFile(plan)).save(VERSION, find_device(0), b"of another driver")
+    kept = (plan.parent / beside(plan)[0]).read_bytes()
+    left = sorted(plan.parent.iterdir())
+
+    def fail(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert await opened(plan, made) == 2
+    assert sorted(plan.parent.iterdir()) == left
+    assert (plan.parent / beside(plan)[0]).read_bytes() == kept
+    assert in_cache() == []
+    assert len(told(caplog)) == 1
+    assert told(caplog)[0].count("No space left") == 2  # here and there
 
 
 @pytest.mark.timeout(20)

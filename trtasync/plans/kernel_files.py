@@ -29,8 +29,8 @@ log: logging.Logger = logging.getLogger("trtasync")
 MOST_BYTES: Final = 1 << 30
 """Of a file of kernels."""
 
-DIGEST_BYTES: Final = hashlib.sha256().digest_size
-"""A file of kernels begins with the SHA-256 of the plan they are for."""
+SEAL_BYTES: Final = hashlib.sha256().digest_size
+"""A file of kernels begins with a SHA-256 of them and of the plan they are for; see `_seal`."""
 
 
 class KernelFiles:
@@ -80,9 +80,10 @@ class KernelFiles:
         reasons = []
         try:
             identity = self._identify()
+            whole = _seal(identity.digest, content) + content
             for place in self._places(identity, variant):
                 try:
-                    place.write(identity.digest + content)
+                    place.write(whole)
                 except (TrtasyncError, OSError) as error:
                     reasons.append(str(error))
                 else:
@@ -124,6 +125,13 @@ def _variant(version: str, device: Device) -> str:
     return f"{version}-{kind}-{major}.{minor}.kernels"
 
 
+def _seal(digest: bytes, kernels: bytes) -> bytes:
+    """By which kernels are known to be whole, and those of the plan of this SHA-256."""
+    seal = hashlib.sha256(digest)
+    seal.update(kernels)
+    return seal.digest()
+
+
 @dataclass(frozen=True, slots=True)
 class _Identity:
     """Of a plan.
@@ -159,12 +167,13 @@ class _Place:
             return b""  # whosever the folder is
         try:
             with self.owner.open(self.path) as file:
-                if file.read(DIGEST_BYTES) == digest:
-                    return read_whole(file, MOST_BYTES)
+                seal, kernels = file.read(SEAL_BYTES), read_whole(file, MOST_BYTES)
         except (OSError, ValueError) as error:
-            log.warning("%s: not usable, kernels are compiled anew: %s", self.path, error)
+            log.warning("%s: kernels that are not used: %s", self.path, error)
             return b""
-        log.info("%s: kernels of another plan, which are not used", self.path)
+        if seal == _seal(digest, kernels):
+            return kernels
+        log.info("%s: kernels of another plan, or damaged, which are not used", self.path)
         return b""
 
     def write(self, whole: bytes) -> None:
