@@ -209,23 +209,22 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
 
 def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
+    from trtasync.plans.config import BuilderConfig
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
     from trtasync.plans.rtx import demand_at_hand
-    from trtasync.runtimes.tensorrt.engines import demand_gpu
     from trtasync.runtimes.tensorrt.library import library
 
-    config = options.builder_config
+    config = options.builder_config or BuilderConfig()
     gpu = _demand_one_kind(_devices(options))
-    if config is not None:
-        if config.calibrator is not None or config.strip_plan:
-            raise InvalidInput(
-                "a plan that is calibrated or stripped of its weights is not for open_engine to "
-                "build: build it with build_plan(output=...), and open that."
-            )
-        demand_at_hand(config, gpu)
-    demand_gpu(gpu, library(RTX if config and config.compute_capabilities else of_backend(chosen)))
+    if config.calibrator is not None or config.strip_plan:
+        raise InvalidInput(
+            "a plan that is calibrated or stripped of its weights is not for open_engine to "
+            "build: build it with build_plan(output=...), and open that."
+        )
+    named = config.compute_capabilities is not None
+    demand_at_hand(config, library(RTX if named else of_backend(chosen)), gpu)
     with _own_folder() if options.cache is False else nullcontext() as folder:
         output = None if folder is None else Path(folder) / "model.plan"
         if output is not None:

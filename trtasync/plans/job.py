@@ -89,16 +89,29 @@ class Job:
         order = self._order
         if order.config.compute_capabilities is None:
             try:
-                return Phases(order.device, order.flavour)
+                phases = Phases(order.device, order.flavour)
             except BackendUnavailable as error:
                 raise BackendUnavailable(
                     f"{error} To build without a GPU, name those that the plan is for "
                     f"(compute_capabilities, {RTX.install})."
                 ) from error
+        else:
+            self._demand_checkable()
+            phases = Phases(None)
         if order.check is not None:
-            # before a build whose plan could not be checked
-            rtx.demand_at_hand(order.config, find_device(order.device))
-        return Phases(None)
+            rtx.demand_at_hand(order.config, phases.library, find_device(order.device))
+        return phases
+
+    def _demand_checkable(self) -> None:
+        """Before a build without a GPU, whose plan is to be checked on one."""
+        if self._order.check is None:
+            return
+        try:
+            find_device(self._order.device)
+        except BackendUnavailable as error:
+            raise BackendUnavailable(
+                f"{error} To build without a GPU, leave out check: it runs the plan."
+            ) from error
 
     def _delivered(
         self, cache: PlanCache, entry: Entry, key: str, axes: AxisNames, cached: bool
