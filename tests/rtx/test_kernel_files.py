@@ -268,6 +268,24 @@ async def test_without_a_cache_of_tensorrts_nothing_is_kept(
     assert "compiled at every opening" in told(caplog)[0]
 
 
+@pytest.mark.parametrize("call", ["deserialize", "serialize"])
+async def test_a_cache_of_tensorrts_that_raises_does_not_fail_an_opening(
+    made: Made,
+    plan: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    call: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no more memory")
+
+    KernelFiles(PlanFile(plan)).save(VERSION, find_device(0), b'[["Double RTX", "8.9"], []]')
+    monkeypatch.setattr(tensorrt_rtx.IRuntimeCache, call, fail)
+    assert await opened(plan, made) == 2
+    (line,) = told(caplog)
+    assert "not used: RuntimeError: no more memory" in line
+
+
 async def test_without_a_runtime_configuration_a_plan_is_refused(
     made: Made, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
