@@ -48,7 +48,7 @@ async def test_what_was_compiled_is_kept_beside_the_plan(
 
 
 @pytest.mark.parametrize(("of_plan", "of_kernels"), [(0o644, 0o644), (0o640, 0o600)])
-async def test_who_can_read_the_plan_can_read_its_kernels(
+async def test_everybody_can_read_the_kernels_if_the_plan(
     made: Made, plan: Path, of_plan: int, of_kernels: int
 ) -> None:
     os.chmod(plan, of_plan)
