@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans import BuilderConfig
     from trtasync.plans.axis_names import AxisNames
     from trtasync.plans.job import Job
-    from trtasync.plans.order import Built, Order
+    from trtasync.plans.order import Built
     from trtasync.plans.row_note import RowNote
     from trtasync.runtimes.cuda import Device
 
@@ -209,11 +209,20 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
 
 def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
+    from trtasync.plans.config import BuilderConfig
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
+    from trtasync.plans.rtx import demand_at_hand
+    from trtasync.runtimes.tensorrt.library import library
 
-    gpu = _demand_one_kind(_devices(options))
+    gpu, config = _demand_one_kind(_devices(options)), options.builder_config
+    # what is no configuration is for `make_order` to refuse
+    if isinstance(config, BuilderConfig) and (config.calibrator is not None or config.strip_plan):
+        raise InvalidInput(
+            "a plan that is calibrated or stripped of its weights is not for open_engine to "
+            "build: build it with build_plan(output=...), and open that."
+        )
     with _own_folder() if options.cache is False else nullcontext() as folder:
         output = None if folder is None else Path(folder) / "model.plan"
         if output is not None:
@@ -229,24 +238,10 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
             backend=chosen,
             batch_axes=options.batch_axes,
         )
-        _demand_openable(order, gpu)
+        named = order.config.compute_capabilities is not None
+        demand_at_hand(order.config, library(RTX if named else order.flavour), gpu)
         job = Job(order, stop)
         return _open_built(job, job.run(), options, stop)
-
-
-def _demand_openable(order: "Order", gpu: "Device") -> None:
-    """Before a build whose plan could not be opened, or not here."""
-    from trtasync.plans.rtx import demand_at_hand
-    from trtasync.runtimes.tensorrt.library import library
-
-    config = order.config
-    if config.calibrator is not None or config.strip_plan:
-        raise InvalidInput(
-            "a plan that is calibrated or stripped of its weights is not for open_engine to "
-            "build: build it with build_plan(output=...), and open that."
-        )
-    named = config.compute_capabilities is not None
-    demand_at_hand(config, library(RTX if named else order.flavour), gpu)
 
 
 def _open_built(job: "Job", built: "Built", options: EngineOptions, stop: Stop) -> Loaded:
