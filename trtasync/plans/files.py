@@ -78,9 +78,10 @@ def copy_atomically(content: IO[bytes], path: Path) -> None:
 def remove_unfinished(path: Path) -> None:
     """What writers of `path` left behind that were killed, as far as that can be removed. Only
     while nobody else writes it."""
-    for unfinished in unfinished_files(path):
-        with suppress(OSError):
-            unfinished.unlink()
+    with suppress(OSError):
+        for unfinished in unfinished_files(path):
+            with suppress(OSError):  # a folder that was moved aside is not empty
+                unfinished.unlink()
 
 
 def clear_the_way(path: Path) -> bool:
