@@ -41,7 +41,7 @@ class Evidence:
     trial: Trial | None
     graph: Callable[[], Graph | None] = lambda: None
     said: bool = False
-    seconds: float = 0.3
+    seconds: float = 0.0
     sizes: Sequence[int] | None = None
     samples: Sequence[Array] | None = None
 
