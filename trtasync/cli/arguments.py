@@ -10,6 +10,7 @@ import typer
 from trtasync.cli.sizes import parse_size
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import read_numbers, read_seconds
+from trtasync.opening.backends import BackendName
 from trtasync.plans import SharedCache
 
 REQUESTS, ENGINE, OUT = "The requests", "The engine", "What comes out"
@@ -32,9 +33,7 @@ Samples = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of random numbers.", rich_help_panel=REQUESTS)]
-BackendOption = Annotated[
-    Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
-]
+BackendOption = Annotated[BackendName, typer.Option(rich_help_panel=ENGINE)]
 Devices = Annotated[str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)]
 OneDevice = Annotated[
     str | None, typer.Option("--devices", help="GPU index; one.", rich_help_panel=ENGINE)

@@ -14,7 +14,7 @@ from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
 from trtasync.inspection.subjects import Profiles, Target, choose, open_target
 from trtasync.model.tensors import ModelSpec
-from trtasync.opening.arguments import BackendName
+from trtasync.opening.backends import BackendName
 from trtasync.opening.judging import graph_of
 from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at

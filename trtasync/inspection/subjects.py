@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.model.profiles import Profile
+from trtasync.opening.backends import BACKENDS, Loader
 from trtasync.opening.loading import backend_for
 from trtasync.runtimes.plan_files import PlanFile, is_plan
-from trtasync.runtimes.trials import Subject, open_onnx, open_plan
+from trtasync.runtimes.trials import ALL_CORES, Subject, open_plan, tried
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
@@ -28,11 +29,13 @@ class Target:
     Attributes:
         model: the `.onnx` file, if there is one.
         plan: the plan, if there is one; it is checked then.
+        load: opens the model where no plan is checked.
         note: where findings on the rows of a plan in the cache are kept.
     """
 
     model: Path | None
     plan: PlanFile | None
+    load: Loader | None = None
     note: "RowNote | None" = None
 
 
@@ -64,8 +67,8 @@ def choose(
     if plan is not None:
         return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
     chosen = backend_for(model, backend)
-    if chosen == "onnxruntime":
-        return Target(model, None)
+    if load := BACKENDS[chosen].load:
+        return Target(model, None, load)
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
     from trtasync.plans.row_note import RowNote
@@ -80,7 +83,7 @@ def choose(
         cache=cache,
     )
     built = Job(order, Stop()).run()
-    return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
+    return Target(model, PlanFile(built.path, built.owner), note=RowNote.beside(built))
 
 
 def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
@@ -89,7 +92,8 @@ def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
     Raises:
         TrtasyncError: as from the backend's `load`.
     """
-    if target.plan is None:
-        assert target.model is not None
-        return open_onnx(target.model, closing)
-    return open_plan(target.plan, device, closing)
+    if target.plan is not None:
+        return open_plan(target.plan, device, closing)
+    assert target.model is not None
+    assert target.load is not None
+    return tried(target.load(target.model, ALL_CORES), closing)

@@ -11,7 +11,7 @@ from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import PlanFile
 
 ALL_CORES = 0
-"""Threads: as many as ONNX Runtime finds right."""
+"""Threads: as many as the backend finds right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
     from trtasync.runtimes import tensorrt
 
     options = tensorrt.TensorRTOptions(devices=(device,), graphs=False, padding={})
-    return _tried(tensorrt.load(plan, options), closing)
+    return tried(tensorrt.load(plan, options), closing)
 
 
 def open_onnx(model: Path, closing: ExitStack) -> Subject:
@@ -51,13 +51,14 @@ def open_onnx(model: Path, closing: ExitStack) -> Subject:
     """
     from trtasync.runtimes.onnxruntime import load
 
-    return _tried(load(model, ALL_CORES), closing)
+    return tried(load(model, ALL_CORES), closing)
 
 
-def _tried(backend: Backend, closing: ExitStack) -> Subject:
+def tried(backend: Backend, closing: ExitStack) -> Subject:
+    """A backend that can be tried, as all those can that have a name; `closing` closes it."""
     closing.callback(backend.close)
     trial = backend.trial()
-    assert trial is not None  # both kinds of model can be tried
+    assert trial is not None
     closing.callback(trial.close)
     return Subject(trial, backend.name, backend.spec, sizes_of(backend))
 
