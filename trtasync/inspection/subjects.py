@@ -1,25 +1,23 @@
 """What a check runs: a model or a plan of it, on the backend it is for, without an engine."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.model.profiles import Profile
 from trtasync.opening.backends import BACKENDS, Loader
 from trtasync.opening.loading import backend_for
 from trtasync.runtimes.plan_files import PlanFile, is_plan
-from trtasync.runtimes.trials import ALL_CORES, Subject, open_plan, tried
+from trtasync.runtimes.trials import ALL_CORES, Tried, open_plan, tried
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
     from trtasync.plans.cache import CacheChoice
+    from trtasync.plans.plan import Profiles
     from trtasync.plans.row_note import RowNote
-
-Profiles = Profile | str | Sequence[Profile | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def choose(
     plan: str | os.PathLike[str] | None,
     backend: str,
     device: int,
-    profiles: Profiles | None,
+    profiles: "Profiles | None",
     max_batch_size: int | None,
     batch_axes: Mapping[str, int | None] | None,
     cache: "CacheChoice",
@@ -86,7 +84,7 @@ def choose(
     return Target(model, PlanFile(built.path, built.owner), note=RowNote.beside(built))
 
 
-def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
+def open_target(target: Target, device: int, closing: ExitStack) -> Tried:
     """The plan, if there is one, or the model; closed by `closing`.
 
     Raises:

@@ -38,11 +38,11 @@ def _load_onnx(model: Path | bytes, threads: int) -> Backend:
     return load(model, threads)
 
 
-TENSORRT: Final = NamedBackend(has_graphs=True, largest_batch=128)
+BUILT: Final = NamedBackend(has_graphs=True, largest_batch=128)
 
 BACKENDS: Final[Mapping[str, NamedBackend]] = {
-    "tensorrt": TENSORRT,
-    "tensorrt-rtx": TENSORRT,
+    "tensorrt": BUILT,
+    "tensorrt-rtx": BUILT,
     "onnxruntime": NamedBackend(load=_load_onnx, on_cpu=True),
 }
 

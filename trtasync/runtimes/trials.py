@@ -15,7 +15,7 @@ ALL_CORES = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Tried:
     """What is tried.
 
     Attributes:
@@ -31,7 +31,7 @@ class Subject:
     sizes: Sequence[int] | None
 
 
-def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
+def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Tried:
     """A plan, its lengths those that it was tuned for; `closing` closes it.
 
     Raises:
@@ -43,7 +43,7 @@ def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
     return tried(tensorrt.load(plan, options), closing)
 
 
-def open_onnx(model: Path, closing: ExitStack) -> Subject:
+def open_onnx(model: Path, closing: ExitStack) -> Tried:
     """A model in ONNX Runtime; `closing` closes it.
 
     Raises:
@@ -54,13 +54,13 @@ def open_onnx(model: Path, closing: ExitStack) -> Subject:
     return tried(load(model, ALL_CORES), closing)
 
 
-def tried(backend: Backend, closing: ExitStack) -> Subject:
+def tried(backend: Backend, closing: ExitStack) -> Tried:
     """A backend that can be tried, as all those can that have a name; `closing` closes it."""
     closing.callback(backend.close)
     trial = backend.trial()
     assert trial is not None
     closing.callback(trial.close)
-    return Subject(trial, backend.name, backend.spec, sizes_of(backend))
+    return Tried(trial, backend.name, backend.spec, sizes_of(backend))
 
 
 def sizes_of(backend: Backend) -> Sequence[int] | None:
