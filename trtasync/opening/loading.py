@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.model.profiles import Profile
 from trtasync.model.tensors import Pad
+from trtasync.opening.backends import BACKENDS, Loader
 from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
@@ -114,23 +115,24 @@ def load(options: EngineOptions, stop: Stop) -> Loaded:
             f"{path.name} is a plan already."
         )
     chosen = backend_for(path, options.backend)
-    if chosen != "onnxruntime":
-        if not planned:
-            return _build(path, chosen, options, stop)
-        file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
-        axes = options.model.axes if isinstance(options.model, Plan) else {}
-        return Loaded(_load_plan(file, options, stop, axes))
-    if planned:
-        raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
-    return Loaded(_load_onnx(path, options))
+    if load_model := BACKENDS[chosen].load:
+        if planned:
+            raise PlanError(
+                f"{path.name} is a TensorRT plan; backend={chosen!r} needs the .onnx model."
+            )
+        return Loaded(_load_unbuilt(load_model, path, options))
+    if not planned:
+        return _build(path, chosen, options, stop)
+    file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
+    axes = options.model.axes if isinstance(options.model, Plan) else {}
+    return Loaded(_load_plan(file, options, stop, axes))
 
 
-def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
+def _load_unbuilt(load_model: Loader, model: Path | bytes, options: EngineOptions) -> Backend:
+    """An ONNX model on a backend that needs no plan of it."""
     if options.devices is not None:
         raise InvalidInput(f"the CPU backend has no devices to choose; got {options.devices!r}.")
-    from trtasync.runtimes.onnxruntime import load as load_onnx
-
-    return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
+    return load_model(model, options.threads or max(1, cores() // (options.streams or 1)))
 
 
 def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
@@ -138,8 +140,8 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
     kind = "plan" if is_plan_data(model) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
-        if backend_for(shown, options.backend) == "onnxruntime":
-            return Loaded(_load_onnx(model, options))
+        if load_model := BACKENDS[backend_for(shown, options.backend)].load:
+            return Loaded(_load_unbuilt(load_model, model, options))
     with _own_folder() as folder:
         path = Path(folder) / f"model.{kind}"
         try:

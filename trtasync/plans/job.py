@@ -12,7 +12,7 @@ from trtasync.errors import BackendUnavailable, BuildError
 from trtasync.plans import configuring, rtx
 from trtasync.plans.api import HostMemory
 from trtasync.plans.axis_names import AxisNames
-from trtasync.plans.cache import Entry, PlanCache, key_of
+from trtasync.plans.cache import CachedPlan, PlanCache, key_of
 from trtasync.plans.files import PRIVATE, check_writable, copy_atomically, write_atomically
 from trtasync.plans.order import Built, Order
 from trtasync.plans.phases import Phases, require_builder
@@ -100,7 +100,7 @@ class Job:
         return Phases(None)
 
     def _delivered(
-        self, cache: PlanCache, entry: Entry, key: str, axes: AxisNames, cached: bool
+        self, cache: PlanCache, entry: CachedPlan, key: str, axes: AxisNames, cached: bool
     ) -> Built:
         path = entry.path
         if self._output is not None:
@@ -224,7 +224,7 @@ class Job:
             write_atomically(path, plan, PRIVATE)
             self._check(path, model, Owner.me())
 
-    def _check_kept(self, entry: Entry, key: str, model: OnnxModel | FunctionModel) -> None:
+    def _check_kept(self, entry: CachedPlan, key: str, model: OnnxModel | FunctionModel) -> None:
         """A plan in the cache may be older than the wish to have it checked."""
         cache = self._order.cache
         assert cache is not None

@@ -14,7 +14,7 @@ from trtasync.system.trust import Owner, read_whole
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-MOST_BYTES: Final = 1 << 30
+MOST_KERNEL_BYTES: Final = 1 << 30
 """Of a file of kernels."""
 
 
@@ -45,7 +45,7 @@ class KernelFiles:
         path = self.path(version, device)
         try:
             with self._owner.open(path) as file:
-                return read_whole(file, MOST_BYTES)
+                return read_whole(file, MOST_KERNEL_BYTES)
         except FileNotFoundError:
             return b""
         except (OSError, ValueError) as error:
