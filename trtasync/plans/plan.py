@@ -76,9 +76,9 @@ async def build_plan(
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
 
-    It runs in a thread of its own. When the awaiting task is cancelled it is told at once; the
-    build itself stops at its next step, in the background, and writes nothing. No file is ever left
-    half-written.
+    It runs in a thread of its own. When the awaiting task is cancelled it is told at once, whatever
+    the build is at; this stops at its next step, in the background, and no plan appears any more.
+    Where it has appeared by then, the task gets it all the same. No file is ever left half-written.
 
     Args:
         source: path of an `.onnx` file (external weights beside it), or a function
@@ -135,7 +135,7 @@ async def build_plan(
         progress=progress,
     )
     await checkpoint_if_cancelled()  # whose task is cancelled by now begins nothing
-    built = await in_thread(Job(order, stop).run, interrupt=stop.call_off)
+    built = await in_thread(Job(order, stop).run, interrupt=stop.call_off, lasting=True)
     return as_plan(built)
 
 
