@@ -24,6 +24,7 @@ from trtasync.plans.timing import TimingCacheFile, timing_file
 from trtasync.runtimes.cuda import Device, find_device
 from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt.library import is_installed
 from trtasync.system.stopping import Stop, go_on
 from trtasync.system.trust import Owner
 
@@ -97,13 +98,14 @@ class Job:
             try:
                 return Phases(order.device, order.flavour)
             except BackendUnavailable as error:
+                missing = "" if is_installed(RTX) else f", {RTX.install}"
                 raise BackendUnavailable(
                     f"{error} To build without a GPU, name those that the plan is for "
-                    f"(compute_capabilities, {RTX.install})."
+                    f"(compute_capabilities{missing})."
                 ) from error
         if order.check is not None:
             find_device(order.device)  # before a build whose plan could not be checked
-        return Phases(None)
+        return Phases(None, order.flavour)
 
     def _keep(
         self, cache: PlanCache, key: str, plan: HostMemory, facts: Mapping[str, Any], seconds: float
@@ -198,12 +200,14 @@ class Job:
         """The plan, and the seconds it took."""
         order = self._order
         go_on(self._stop)
+        quick = phases.library.flavour.is_rtx
         log.log(
-            logging.WARNING if order.progress is None else logging.INFO,  # minutes of silence
-            "%s: building a plan with %s for %s; this can take minutes",
+            logging.INFO if quick or order.progress else logging.WARNING,  # minutes of silence
+            "%s: building a plan with %s for %s%s",
             model.name,
             phases.library.title,
             self._target(phases)["gpu"],
+            "" if quick else "; this can take minutes",
         )
         began = perf_counter()
         watch = Watch(order.progress, self._stop)

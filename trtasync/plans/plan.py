@@ -97,9 +97,10 @@ async def build_plan(
             into: without one these are not cached. Added to a file's own content.
         device: index of the GPU to build for; unused where `builder_config` names
             `compute_capabilities`.
-        backend: "tensorrt-rtx" insists on TensorRT for RTX, "tensorrt" takes whichever is installed
-            (TensorRT first) or the environment variable TRTASYNC_TENSORRT names. Compute
-            capabilities in `builder_config` are a wish for TensorRT for RTX, too.
+        backend: "tensorrt-rtx" insists on TensorRT for RTX. With "tensorrt" the environment
+            variable TRTASYNC_TENSORRT ("tensorrt", "rtx") may insist; else TensorRT for RTX builds
+            where `builder_config` names compute capabilities, and elsewhere whichever is installed
+            (TensorRT first).
         batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
             model's own shapes do not tell: what profiles are derived for.
         check: refuse a plan, an older one in the cache too, of which an output differs from ONNX
