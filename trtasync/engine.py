@@ -6,7 +6,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from operator import index
-from typing import Any, SupportsIndex, overload
+from typing import Any, NamedTuple, SupportsIndex, overload
 
 import anyio
 import numpy as np
@@ -345,6 +345,26 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     that nobody watches asks once a batch whether somebody does.
     """
     engine._core.completion.watcher = watcher
+
+
+class Inside(NamedTuple):
+    """What serves requests without a task or a future for each; see `core.reservations`.
+
+    Attributes:
+        reader: from arrays to signatures.
+        core: lets requests in, and tells replies.
+        backend: the opened model.
+    """
+
+    reader: RequestReader[Queue]
+    core: Core
+    backend: Backend
+
+
+def inside(engine: Engine) -> Inside:
+    """The inner seam of an engine, for the host of a shared one and for servers. Its loop's own
+    thread alone may use it."""
+    return Inside(engine._reader, engine._core, engine._backend)
 
 
 def _queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:

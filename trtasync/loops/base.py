@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Generator
+from socket import socket
 from typing import Any, Protocol
 
 from trtasync.errors import WrongLoop
@@ -24,6 +25,16 @@ class Future(Protocol):
         """Fail. Raises the loop's `done_error` when done."""
 
     def __await__(self) -> Generator[Any, None, Any]: ...
+
+
+class Watch(Protocol):
+    """A socket that the loop looks at. For the loop's own thread."""
+
+    def when_writable(self, callback: Callable[[], None] | None) -> None:
+        """Run `callback` in every turn in which the socket takes bytes; None for no more."""
+
+    def close(self) -> None:
+        """Look at it no more. To be called before the socket is closed."""
 
 
 class EventLoop(Protocol):
@@ -58,6 +69,9 @@ class EventLoop(Protocol):
     def wake_last(self, callback: Callable[[], None]) -> bool:
         """Run another callback instead, from now on; False when the loop will run none. From any
         thread."""
+
+    def watch(self, connection: socket, readable: Callable[[], None]) -> Watch:
+        """Run `readable` in every turn in which a non-blocking socket has bytes, or its end."""
 
     def close(self) -> None:
         """Run `callback` no more."""

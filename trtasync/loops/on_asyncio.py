@@ -7,12 +7,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from socket import socket
 from typing import Any
 
 import anyio
 
 from trtasync.errors import WrongLoop
-from trtasync.loops.base import Future, Origin, do_nothing
+from trtasync.loops.base import Future, Origin, Watch, do_nothing
 
 _SCOPE_ATTRIBUTES = ("_cancel_called", "_deadline", "_parent_scope", "_shield")
 
@@ -162,6 +163,36 @@ class AsyncioLoop:
         self.wake_from_thread()
         return True
 
+    def watch(self, connection: socket, readable: Callable[[], None]) -> Watch:
+        return _Watch(self._loop, self._context, connection.fileno(), readable)
+
     def close(self) -> None:
         self.wake_at(math.inf)
         self._closed = True
+
+
+class _Watch:
+    """See `Watch`. By number: uvloop holds on to a socket object that it is given."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context,
+        descriptor: int,
+        readable: Callable[[], None],
+    ):
+        self._loop = loop
+        self._context = context
+        self._descriptor = descriptor
+        context.run(loop.add_reader, descriptor, readable)
+
+    def when_writable(self, callback: Callable[[], None] | None) -> None:
+        if callback is None:
+            self._loop.remove_writer(self._descriptor)
+        else:
+            self._context.run(self._loop.add_writer, self._descriptor, callback)
+
+    def close(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)

@@ -1,13 +1,14 @@
 """The engine's event loop on trio: a system task waits to be woken."""
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
+from socket import socket
 from typing import Any
 
 import trio
 
 from trtasync.errors import WrongLoop
-from trtasync.loops.base import Future, Origin, do_nothing
+from trtasync.loops.base import Future, Origin, Watch, do_nothing
 
 
 class AlreadyDone(Exception):
@@ -65,6 +66,9 @@ class TrioLoop:
         self.callback = callback
         self.wake_from_thread()
         return not (self._closed or self._ended)
+
+    def watch(self, connection: socket, readable: Callable[[], None]) -> Watch:
+        return _Watch(connection, readable)
 
     def close(self) -> None:
         self._closed = True
@@ -147,3 +151,44 @@ class _TrioFuture:
         if self._error is not None:
             raise self._error
         return self._result
+
+
+class _Watch:
+    """See `Watch`: two system tasks, one of them only while there is something to write."""
+
+    def __init__(self, connection: socket, readable: Callable[[], None]):
+        self._connection = connection
+        self._scopes: list[trio.CancelScope] = []
+        self._writing: trio.CancelScope | None = None
+        self._start(trio.lowlevel.wait_readable, readable)
+
+    def when_writable(self, callback: Callable[[], None] | None) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+        if callback is not None:
+            self._writing = self._start(trio.lowlevel.wait_writable, callback)
+
+    def close(self) -> None:
+        for scope in self._scopes:
+            scope.cancel()
+        self._scopes.clear()
+
+    def _start(
+        self, ready: Callable[[socket], Awaitable[None]], callback: Callable[[], None]
+    ) -> trio.CancelScope:
+        scope = trio.CancelScope()
+        self._scopes.append(scope)
+        trio.lowlevel.spawn_system_task(self._serve, scope, ready, callback, name="trtasync socket")
+        return scope
+
+    async def _serve(
+        self,
+        scope: trio.CancelScope,
+        ready: Callable[[socket], Awaitable[None]],
+        callback: Callable[[], None],
+    ) -> None:
+        with scope:
+            while True:
+                await ready(self._connection)
+                callback()

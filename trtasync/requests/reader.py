@@ -10,25 +10,19 @@ from typing import Any, Generic
 
 import numpy as np
 
-from trtasync.errors import InvalidInput, TrtasyncError
+from trtasync.errors import InvalidInput
 from trtasync.model.axes import is_anonymous
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
-from trtasync.requests.host_arrays import as_host_array, fingerprint, is_on_device, own
+from trtasync.requests.given import Adopt, GivenReader, adopt_nothing
+from trtasync.requests.host_arrays import fingerprint, own
 from trtasync.requests.padding import RowPad, find_cuts, read_padding
 from trtasync.requests.signature import Array, Layout, QueueT, Shape, Signature, Staged
-
-Adopt = Callable[[TensorSpec, Any], Any]
-"""From a spec and a value to something that slots can stage (with shape and dtype), or None."""
 
 MAX_SIGNATURES = 4096
 """Signatures kept at most; past that they are forgotten and found again: shapes can be endless."""
 
 MAX_SHARED_BYTES = 64 << 20
 """Shared inputs kept at most, likewise."""
-
-
-def nothing(spec: TensorSpec, value: Any) -> None:
-    """Take nothing over: for backends whose memory is the host's."""
 
 
 class RequestReader(Generic[QueueT]):
@@ -39,7 +33,7 @@ class RequestReader(Generic[QueueT]):
         spec: ModelSpec,
         padding: Mapping[str, Pad],
         make_queue: Callable[[Layout], QueueT],
-        adopt: Adopt = nothing,
+        adopt: Adopt = adopt_nothing,
     ):
         """Check the padding rules against the model.
 
@@ -59,7 +53,8 @@ class RequestReader(Generic[QueueT]):
         self._make_queue = make_queue
         # rows of such an array are copied as they lie, so they must come first in it
         rows_first = all(tensor.batch_axis in (0, None) for tensor in spec.inputs)
-        self._adopt = adopt if not any(self._pads) and (rows_first or not spec.batched) else nothing
+        adopts = not any(self._pads) and (rows_first or not spec.batched)
+        self._given = GivenReader(spec, adopt if adopts else adopt_nothing)
         self._row_axes = tuple(tensor.batch_axis for tensor in self._row_inputs)
         self._queues: dict[Any, tuple[QueueT, Layout]] = {}
         self._kept = 0
@@ -83,16 +78,7 @@ class RequestReader(Generic[QueueT]):
         Raises:
             InvalidInput: naming the input, what was expected and what came.
         """
-        single = False
-        if isinstance(inputs, Mapping):
-            values: Sequence[Any] = self._by_name(inputs)
-        elif isinstance(inputs, (list, tuple)):
-            values = self._in_order(inputs)
-        else:
-            single = True
-            values = self._in_order((inputs,))
-        specs = self._spec.inputs
-        arrays = tuple(map(self._as_array, specs, values))
+        arrays, single = self._given.read(inputs)
         shared: tuple[Array, ...] = ()
         if self._shared:
             arrays, shared = self._take_shared(arrays)
@@ -114,32 +100,6 @@ class RequestReader(Generic[QueueT]):
         signatures[key] = signature
         if signature.single and signature.axes is None and not self._shared:
             self.arrays[key[0]] = signature
-
-    def _as_array(self, spec: TensorSpec, value: Any) -> Any:
-        """The value as it will be staged: never a silent cast."""
-        if type(value) is np.ndarray:
-            return as_host_array(spec, value)
-        try:
-            taken = None if self._spec.is_shared(spec) else self._adopt(spec, value)
-            on_device = taken is None and is_on_device(value)
-        except TrtasyncError:
-            raise
-        except Exception as error:  # what it says of itself is code of others
-            raise InvalidInput(
-                f"input {spec} got {type(value).__name__}, which cannot say where it lies: "
-                f"{error!r}; give a numpy array.",
-                name=spec.name,
-                got=type(value).__name__,
-            ) from error
-        if on_device:
-            raise InvalidInput(
-                f"input {spec} got an array in the memory of a GPU, which is taken only by the "
-                "TensorRT backend, for inputs without padding=; give a host array: x.cpu().numpy() "
-                "in torch, x.get() in CuPy.",
-                name=spec.name,
-                got=type(value).__name__,
-            )
-        return as_host_array(spec, value) if taken is None else taken
 
     def _take_shared(
         self, arrays: tuple[Array, ...]
@@ -166,30 +126,6 @@ class RequestReader(Generic[QueueT]):
         self._named.clear()
         self._queues.clear()
         self._kept = 0
-
-    def _by_name(self, inputs: Mapping[str, Any]) -> list[Any]:
-        names = [spec.name for spec in self._spec.inputs]
-        if len(inputs) != len(names) or any(name not in inputs for name in names):
-            raise InvalidInput(
-                f"the model's inputs are {names}; got {list(inputs)}. "
-                f"Missing: {[name for name in names if name not in inputs]}; "
-                f"unknown: {[name for name in inputs if name not in names]}.",
-                expected=names,
-                got=list(inputs),
-            )
-        return [inputs[name] for name in names]
-
-    def _in_order(self, inputs: Sequence[Any]) -> Sequence[Any]:
-        if len(inputs) != len(self._spec.inputs):
-            raise InvalidInput(
-                f"the model has {len(self._spec.inputs)} inputs "
-                f"({', '.join(map(str, self._spec.inputs))}); got {len(inputs)} values. "
-                "Give an array per input in this order, or a mapping by name "
-                "(a list is read as one array per input: use np.asarray for numbers).",
-                expected=len(self._spec.inputs),
-                got=len(inputs),
-            )
-        return inputs
 
     def _new_signature(
         self, shapes: tuple[Shape, ...], shared: tuple[Array, ...], single: bool
