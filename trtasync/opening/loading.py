@@ -16,7 +16,7 @@ from trtasync.opening.backends import BACKENDS, Loader
 from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
-from trtasync.runtimes.flavours import of_backend
+from trtasync.runtimes.flavours import insisted, of_backend
 from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
 from trtasync.system.stopping import Stop
@@ -154,7 +154,13 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
 def backend_for(path: Path, wanted: str) -> str:
     """The backend that a file is opened on: the one wanted; with "auto", TensorRT (of the plan's
     flavour, or of the one that is installed) for a plan and where it can build the model, else the
-    CPU."""
+    CPU.
+
+    Raises:
+        InvalidInput: the environment insists on a TensorRT that there is not.
+    """
+    if wanted != "onnxruntime":
+        insisted()  # whoever misspelt it is told, on machines that need it not, too
     if wanted != "auto":
         return wanted
     if is_plan(path):
