@@ -106,7 +106,7 @@ def cache_folder(choice: bool | str | os.PathLike[str]) -> Path | None:
     if choice is not True:
         return read_path("cache", choice, "True, False, a folder's path or a SharedCache")
     if named := os.environ.get("TRTASYNC_CACHE_DIR"):
-        return Path(named).expanduser()
+        return read_path("TRTASYNC_CACHE_DIR", named, "the path of a folder")
     try:
         from platformdirs import user_cache_path
     except ImportError as error:

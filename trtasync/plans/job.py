@@ -104,7 +104,8 @@ class Job:
                     f"(compute_capabilities{missing})."
                 ) from error
         if order.check is not None:
-            find_device(order.device)  # before a build whose plan could not be checked
+            # before a build whose plan could not be checked
+            rtx.demand_at_hand(order.config, find_device(order.device))
         return Phases(None, order.flavour)
 
     def _keep(
