@@ -207,7 +207,7 @@ async def test_a_cache_of_nobodys_does_not_fail_an_opening(
 async def test_what_would_not_be_read_is_not_written(
     made: Made, plan: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(kernel_files, "MOST_BYTES", 10)
+    monkeypatch.setattr(kernel_files, "MOST_KERNEL_BYTES", 10)
     await opened(plan, made)
     assert beside(plan) == []
     assert len(told(caplog)) == 1

@@ -12,7 +12,8 @@ from trtasync.errors import InvalidInput
 from trtasync.loops import free_in_thread, in_thread
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Pad
-from trtasync.opening.arguments import BackendName, check_options
+from trtasync.opening.arguments import check_options
+from trtasync.opening.backends import BackendName
 from trtasync.opening.loading import EngineOptions, engine_name
 from trtasync.rows import Batching, Judgement
 from trtasync.runtimes import Backend, OpenLane

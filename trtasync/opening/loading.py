@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.model.profiles import Profile
 from trtasync.model.tensors import Pad
+from trtasync.opening.backends import BACKENDS, Loader
 from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
-from trtasync.runtimes.flavours import RTX, of_backend
+from trtasync.runtimes.flavours import RTX, insisted, of_backend
 from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
 from trtasync.system.stopping import Stop
@@ -115,23 +116,24 @@ def load(options: EngineOptions, stop: Stop) -> Loaded:
             f"{path.name} is a plan already."
         )
     chosen = backend_for(path, options.backend, _devices(options)[0])
-    if chosen != "onnxruntime":
-        if not planned:
-            return _build(path, chosen, options, stop)
-        file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
-        axes = options.model.axes if isinstance(options.model, Plan) else {}
-        return Loaded(_load_plan(file, options, stop, axes))
-    if planned:
-        raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
-    return Loaded(_load_onnx(path, options))
+    if load_model := BACKENDS[chosen].load:
+        if planned:
+            raise PlanError(
+                f"{path.name} is a TensorRT plan; backend={chosen!r} needs the .onnx model."
+            )
+        return Loaded(_load_unbuilt(load_model, path, options))
+    if not planned:
+        return _build(path, chosen, options, stop)
+    file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
+    axes = options.model.axes if isinstance(options.model, Plan) else {}
+    return Loaded(_load_plan(file, options, stop, axes))
 
 
-def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
+def _load_unbuilt(load_model: Loader, model: Path | bytes, options: EngineOptions) -> Backend:
+    """An ONNX model on a backend that needs no plan of it."""
     if options.devices is not None:
         raise InvalidInput(f"the CPU backend has no devices to choose; got {options.devices!r}.")
-    from trtasync.runtimes.onnxruntime import load as load_onnx
-
-    return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
+    return load_model(model, options.threads or max(1, cores() // (options.streams or 1)))
 
 
 def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
@@ -139,8 +141,8 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
     kind = "plan" if is_plan_data(model) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
-        if backend_for(shown, options.backend, _devices(options)[0]) == "onnxruntime":
-            return Loaded(_load_onnx(model, options))
+        if load_model := BACKENDS[backend_for(shown, options.backend, _devices(options)[0])].load:
+            return Loaded(_load_unbuilt(load_model, model, options))
     with _own_folder() as folder:
         path = Path(folder) / f"model.{kind}"
         try:
@@ -153,7 +155,13 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
 def backend_for(path: Path, wanted: str, device: int = 0) -> str:
     """The backend that a file is opened on: the one wanted; with "auto", TensorRT (of the plan's
     flavour, or of the one that is installed) for a plan and where it can build the model and run it
-    on this device, else the CPU."""
+    on this device, else the CPU.
+
+    Raises:
+        InvalidInput: the environment insists on a TensorRT that there is not.
+    """
+    if wanted != "onnxruntime":
+        insisted()  # whoever misspelt it is told, on machines that need it not, too
     if wanted != "auto":
         return wanted
     if is_plan(path):

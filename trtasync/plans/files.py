@@ -2,12 +2,11 @@
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from trtasync.errors import BuildError
 from trtasync.system.atomic_files import unfinished_files, unfinished_name, written_whole
@@ -62,15 +61,6 @@ def write_atomically(path: Path, data: Any, mode: int | None = None) -> None:
     try:
         with written_whole(path, mode) as file:
             file.write(memoryview(data))
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
-def copy_atomically(content: IO[bytes], path: Path) -> None:
-    """The same with what is in an open file."""
-    try:
-        with written_whole(path) as file:
-            shutil.copyfileobj(content, file, 1 << 20)
     except OSError as error:
         raise cannot_write(path, error) from error
 

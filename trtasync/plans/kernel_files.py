@@ -26,7 +26,7 @@ from trtasync.system.trust import NotTrusted, Owner, read_whole
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-MOST_BYTES: Final = 1 << 30
+MOST_KERNEL_BYTES: Final = 1 << 30
 """Of a file of kernels."""
 
 SEAL_BYTES: Final = hashlib.sha256().digest_size
@@ -75,8 +75,8 @@ class KernelFiles:
 
     def _save(self, variant: str, content: bytes) -> list[str]:
         """Why that could not be done anywhere; [] if it was."""
-        if len(content) > MOST_BYTES:
-            return [f"they have more than {MOST_BYTES} bytes"]
+        if len(content) > MOST_KERNEL_BYTES:
+            return [f"they have more than {MOST_KERNEL_BYTES} bytes"]
         reasons = []
         try:
             identity = self._identify()
@@ -167,7 +167,7 @@ class _Place:
             return b""  # whosever the folder is
         try:
             with self.owner.open(self.path) as file:
-                seal, kernels = file.read(SEAL_BYTES), read_whole(file, MOST_BYTES)
+                seal, kernels = file.read(SEAL_BYTES), read_whole(file, MOST_KERNEL_BYTES)
         except (OSError, ValueError) as error:
             log.warning("%s: kernels that are not used: %s", self.path, error)
             return b""
