@@ -22,6 +22,7 @@ PUBLIC = [
     "DeviceLost",
     "Engine",
     "EngineClosed",
+    "EngineRestarting",
     "InferenceError",
     "InvalidInput",
     "Pad",

@@ -1,5 +1,6 @@
 """The slots of one connection: free lists per size, and the memory they are cut from."""
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -133,6 +134,7 @@ class Credit:
             for free in self._free.values():
                 free.clear()
             self.slots = []
-            self.news.clear()
+            while self.news:
+                os.close(self.news.popleft().descriptor)
             self._segments.clear()
             self._limit = 0

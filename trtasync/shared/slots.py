@@ -13,6 +13,9 @@ from trtasync.shared.forms import Places
 MOST_KNOWN = 64
 """Forms whose views a slot remembers."""
 
+GENERATIONS = 2**32 - 1
+"""A mask: they begin anew."""
+
 Key = tuple[tuple[Shape, ...], bool]
 """The shapes of a request's arrays, and whether a single one was given."""
 
@@ -24,35 +27,22 @@ class Form:
         number: what the host knows it by.
         key: see `Key`.
         inputs: where the arrays lie in a slot.
+        plain: its answer is one array.
         answer_bytes: that answers had so far.
         free: free slots that are large enough for inputs and answer.
-        answer_only: the same for the answer alone, when the inputs lie elsewhere.
         large: the copy of its arrays is worth being saved.
-        vector: a single small array of one axis, which a slot takes by assignment.
     """
 
-    __slots__ = (
-        "answer_bytes",
-        "answer_only",
-        "free",
-        "inputs",
-        "key",
-        "large",
-        "number",
-        "vector",
-    )
+    __slots__ = ("answer_bytes", "free", "inputs", "key", "large", "number", "plain")
 
-    def __init__(self, number: int, key: Key, inputs: Places):
+    def __init__(self, number: int, key: Key, inputs: Places, plain: bool):
         self.number: int = number
         self.key: Key = key
         self.inputs: Places = inputs
+        self.plain: bool = plain
         self.answer_bytes: int = 0
         self.free: list[Slot] = []
-        self.answer_only: list[Slot] = []
         self.large: bool = inputs.size > GIL_COPY_BYTES
-        first = inputs.each[0]
-        only = len(inputs.each) == 1 and len(first.shape) == 1
-        self.vector: bool = only and is_small(first.size, first.dtype)
 
 
 def is_small(size: int, dtype: np.dtype[Any]) -> bool:
@@ -68,14 +58,16 @@ class Slot:
         memory: its bytes.
         free: where it belongs when nobody uses it; None once the connection is gone.
         generation: counts its uses.
-        form: that it is turned to; None where its answer lies at its beginning.
-        target: the memory of its (first) input, to be assigned to.
+        asked: the form of the request that is under way.
+        form: that it is turned to; None while an answer lies at its beginning.
+        vector: where its one array of one axis is assigned to; None for other forms.
         reply: who waits for the answer.
+        plain: the answer is one array, and is copied.
         lend: the answer is to be views of this memory.
-        sources: arrays in other slots that its request reads.
+        sources: owners of the memory that its request reads, when that is other memory.
         answers: the form of answers that `views` are of.
         views: of the answer.
-        larger: where an answer goes that had no room here.
+        larger: where an answer goes that has no room here.
     """
 
     __slots__ = (
@@ -83,6 +75,7 @@ class Slot:
         "_known",
         "_targets",
         "answers",
+        "asked",
         "form",
         "free",
         "generation",
@@ -90,10 +83,10 @@ class Slot:
         "lend",
         "memory",
         "number",
+        "plain",
         "reply",
-        "single",
         "sources",
-        "target",
+        "vector",
         "views",
     )
 
@@ -102,12 +95,13 @@ class Slot:
         self.memory: Array = memory
         self.free: list[Slot] | None = free
         self.generation: int = 0
+        self.asked: Form | None = None
         self.form: Form | None = None
-        self.target: Any = None
+        self.vector: Any = None
         self.reply: Future | None = None
+        self.plain: bool = False
         self.lend: bool = False
-        self.single: bool = False
-        self.sources: Any = None
+        self.sources: Sequence[Owner] = ()
         self.answers: Places | None = None
         self.views: list[Array] = []
         self.larger: Slot | None = None
@@ -115,8 +109,13 @@ class Slot:
         self._targets: list[Any] = []
         self._known: dict[Form, tuple[list[Array], list[Any]]] = {}
 
+    @property
+    def address(self) -> int:
+        """Of its first byte."""
+        return int(self.memory.__array_interface__["data"][0])
+
     def turn(self, form: Form) -> None:
-        """Turn it to requests of a form."""
+        """Turn it to requests of a form, their arrays within."""
         known = self._known.get(form)
         if known is None:
             if len(self._known) >= MOST_KNOWN:
@@ -124,15 +123,16 @@ class Slot:
             arrays = form.inputs.views(self.memory)
             known = self._known[form] = arrays, list(map(_target, arrays))
         self._arrays, self._targets = known
+        one = len(self._arrays) == 1 and self._arrays[0].ndim == 1
+        self.vector = self._targets[0] if one and self._targets[0] is not self._arrays[0] else None
         self.form = form
-        self.single = form.key[1]
-        self.target = self._targets[0]
+        self.plain = form.plain
         self.answers = None
 
-    def turn_to_answer(self, single: bool) -> None:
-        """Only an answer will lie in it."""
+    def turn_to_answer(self) -> None:
+        """Only an answer will lie in it, from its beginning."""
         self.form = self.answers = None
-        self.single = single
+        self.plain = False
 
     def write(self, arrays: Sequence[Array]) -> None:
         """The arrays of a request, of the form it is turned to.
@@ -141,9 +141,9 @@ class Slot:
             BaseException: what reading them raises.
         """
         for to, target, array in zip(self._arrays, self._targets, arrays, strict=True):
-            if type(target) is memoryview:
+            if target is not to:
                 try:
-                    target[:] = cast(Any, array.reshape(-1))
+                    target[:] = array.reshape(-1)
                     continue
                 except ValueError:  # unaligned memory has another buffer format
                     pass
@@ -153,11 +153,20 @@ class Slot:
         """Turn the views to answers of a form.
 
         Raises:
-            Exception: there is no room for such answers in it.
+            Exception: there is no room for such answers.
         """
         start = 0 if self.form is None else self.form.inputs.size
         self.views = answers.views(self.memory, start)
         self.answers = answers
+
+    def end(self) -> None:
+        """Its request is over."""
+        self.generation = (self.generation + 1) & GENERATIONS
+        self.reply = self.asked = None
+        if self.lend or self.sources:
+            self.lend = False
+            self.sources = ()
+            self.form = None  # no plain request finds it as it is
 
     def give_back(self) -> None:
         """Nobody uses it any more. From any thread."""
