@@ -131,4 +131,5 @@ def _dtype(name: str) -> np.dtype[Any]:
     except TypeError:  # bfloat16 and the like, which numpy learns of from there
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, name))
+        dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+        return dtype
