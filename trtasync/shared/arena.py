@@ -34,9 +34,9 @@ MOST_SLOTS = 1 << 20
 def size_class(wanted: int) -> int:
     """Bytes of a slot for `wanted`: a power of two, or three quarters of one.
 
-    So there are few sizes, and at most a third of a slot is unused.
+    So there are few sizes, and at most a third of a slot is unused. All are whole cache lines.
     """
-    wanted = max(64, wanted)
+    wanted = max(128, wanted)
     power = 1 << (wanted - 1).bit_length()
     return 3 * power // 4 if wanted <= 3 * power // 4 else power
 
