@@ -184,7 +184,13 @@ class _Watch:
         self._loop = loop
         self._context = context
         self._descriptor = descriptor
-        context.run(loop.add_reader, descriptor, readable)
+        self.when_readable(readable)
+
+    def when_readable(self, callback: Callable[[], None] | None) -> None:
+        if callback is None:
+            self._loop.remove_reader(self._descriptor)
+        else:
+            self._context.run(self._loop.add_reader, self._descriptor, callback)
 
     def when_writable(self, callback: Callable[[], None] | None) -> None:
         if callback is None:

@@ -1,0 +1,26 @@
+"""What a host grants its clients."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one host.
+
+    Attributes:
+        sessions: clients at once.
+        bytes_per_client: of memory that one of them may share.
+        total_bytes: that all of them may share.
+        greeting: seconds for a client to say who it is.
+        linger: seconds for which it waits for another client; None: for ever.
+        unsent: bytes that wait for a client from which on no more is read of it.
+        last_words: seconds for which clients who do not read are waited for at the end.
+    """
+
+    bytes_per_client: int
+    total_bytes: int
+    sessions: int = 1024
+    greeting: float = 5.0
+    linger: float | None = None
+    unsent: int = 1 << 20
+    last_words: float = 5.0

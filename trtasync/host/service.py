@@ -1,0 +1,288 @@
+"""Who comes in, how long the host stays, and how it ends."""
+
+import logging
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+import trtasync
+from trtasync.errors import (
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    InvalidInput,
+    QueueFull,
+    TrtasyncError,
+)
+from trtasync.host.connection import Connection
+from trtasync.host.limits import Limits
+from trtasync.host.memory import Books
+from trtasync.host.models import Model
+from trtasync.host.session import Session
+from trtasync.host.slots import SharedSlot
+from trtasync.host.statistics import tell_host
+from trtasync.loops import EventLoop, Watch, current_loop
+from trtasync.shared.greeting import Hello, Welcome, tell_judgement, tell_spec
+from trtasync.shared.records import PROTOCOL, Op, dump, pack
+from trtasync.shared.refusals import describe
+
+log: logging.Logger = logging.getLogger("trtasync")
+
+BACKLOG = 128
+
+PACE = 1.0
+"""Seconds at most between two looks at who is late and who is left."""
+
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Service:
+    """Serves open engines to whoever connects. Lives on one event loop.
+
+    Attributes:
+        sessions: the clients.
+        loop: the event loop, as engines see it.
+        limits: what clients are granted.
+        waiting: connections with something to send.
+        endings: slots whose requests ended but for batches that still run.
+        lost: why it had to end; None while it has not.
+    """
+
+    def __init__(self, models: Sequence[Model], limits: Limits):
+        """Serve nobody yet.
+
+        Args:
+            models: with different names; whoever opened their engines closes them.
+            limits: what clients are granted.
+        """
+        self._models = {model.name: model for model in models}
+        self.limits: Limits = limits
+        self.loop: EventLoop = current_loop()
+        self.loop.callback = self.flush
+        # trio's clock begins anywhere, uvloop's is rounded
+        self._clock = self.loop.now() - time.monotonic()
+        self.sessions: set[Session] = set()
+        self.waiting: list[Connection] = []
+        self.endings: list[SharedSlot] = []
+        self.lost: TrtasyncError | None = None
+        self.began: float = time.time()
+        self._books = Books(limits)
+        self._late: dict[Session, float] = {}
+        self._left_at = self.loop.now()
+        self._listening: tuple[socket.socket, Watch] | None = None
+        self._tasks: TaskGroup | None = None
+        self._over = anyio.Event()
+        for model in models:
+            model.core.pump.flushes = (*model.core.pump.flushes, self.flush)
+
+    # -- who comes -------------------------------------------------------------------------------
+
+    def listen(self, path: str) -> None:
+        """Let clients in through a socket of this user's own.
+
+        Raises:
+            InvalidInput: there can be no such socket.
+        """
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listening.bind(path)
+        except OSError as error:
+            listening.close()
+            raise InvalidInput(f"no socket can be made at {path}: {error}.") from error
+        finally:
+            os.umask(before)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+        self._listening = listening, self.loop.watch(listening, self._accept)
+
+    def _accept(self) -> None:
+        assert self._listening is not None
+        with suppress(BlockingIOError, InterruptedError):
+            while True:
+                connection, _ = self._listening[0].accept()
+                connection.setblocking(False)
+                self.join(connection)
+
+    def join(self, connection: socket.socket) -> None:
+        """Begin a session, if it may be."""
+        pid, uid = credentials(connection)
+        try:
+            check_user(uid)
+            if len(self.sessions) >= self.limits.sessions:
+                raise QueueFull(
+                    f"the engine process has {self.limits.sessions} clients, and takes no more.",
+                    limit=self.limits.sessions,
+                )
+        except TrtasyncError as error:
+            with suppress(OSError):
+                connection.send(pack(Op.GONE, payload=dump(describe(error))))
+            connection.close()
+            return
+        session = Session(self, connection, (pid, uid), self._books.open())
+        self.sessions.add(session)
+        self._late[session] = self.loop.now() + self.limits.greeting
+
+    def greet(self, session: Session, hello: Hello) -> tuple[Model | None, Welcome]:
+        """See `session.Around.greet`.
+
+        Raises:
+            BackendUnavailable: client and host are of different versions.
+            InvalidInput: there is no such model.
+        """
+        if (hello.protocol, hello.version) != (PROTOCOL, trtasync.__version__):
+            raise BackendUnavailable(
+                f"the engine process {os.getpid()} is trtasync {trtasync.__version__} (protocol "
+                f"{PROTOCOL}), and this client is trtasync {hello.version} (protocol "
+                f"{hello.protocol}); end the engine process, or use one version for both."
+            )
+        self._late.pop(session, None)
+        names = tuple(self._models)
+        welcome = Welcome(trtasync.__version__, os.getpid(), names)
+        if hello.observer:
+            return None, welcome
+        name = names[0] if hello.model is None and len(names) == 1 else hello.model
+        if name is None or name not in self._models:
+            raise InvalidInput(
+                f"the engine process serves {', '.join(names)}; "
+                f"{'say which one (model=)' if name is None else f'{name!r} is none of them'}.",
+                name="model",
+                expected=names,
+                got=name,
+            )
+        model = self._models[name]
+        told = Welcome(
+            welcome.version,
+            welcome.pid,
+            names,
+            name,
+            tell_spec(model.spec),
+            tell_judgement(model.engine.batching),
+            self.limits.bytes_per_client,
+        )
+        return model, told
+
+    def left(self, session: Session) -> None:
+        """See `session.Around.left`."""
+        self.sessions.discard(session)
+        self._late.pop(session, None)
+        if session.keeps_alive:
+            self._left_at = self.loop.now()
+
+    # -- what sessions need ----------------------------------------------------------------------
+
+    def time_of(self, nanoseconds: int) -> float:
+        """From CLOCK_MONOTONIC to the loop's clock."""
+        return nanoseconds * 1e-9 + self._clock
+
+    def told(self) -> dict[str, Any]:
+        """See `session.Around.told`."""
+        return tell_host(list(self._models.values()), list(self.sessions), self.began)
+
+    def spawn(self, work: Callable[[], Any]) -> None:
+        """See `session.Around.spawn`."""
+        assert self._tasks is not None
+        self._tasks.start_soon(work)
+
+    def flush(self) -> None:
+        """Send what was said in this turn: each connection once."""
+        if self.endings:
+            self.endings = [slot for slot in self.endings if not slot.ended()]
+        while self.waiting:
+            waiting = self.waiting[:]
+            self.waiting.clear()
+            for connection in waiting:
+                connection.flush()
+        for model in self._models.values():
+            if model.lost is not None and self.lost is None:
+                self._lose(model.lost)
+
+    def _lose(self, error: TrtasyncError) -> None:
+        self.lost = error
+        log.error("the engine process ends: %s", error)
+        self._over.set()
+
+    # -- how long --------------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        """Until `stop`, until nobody has been there for long enough, or until a model is lost."""
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._look_after)
+            await self._over.wait()
+            self._stop_listening()
+            if self.lost is None:
+                await self._drain()
+            gone = self.lost or EngineClosed("the engine process ends.")
+            for session in list(self.sessions):
+                session.end(_gone(gone))
+            self._tasks.cancel_scope.cancel()
+        self.loop.close()
+
+    def stop(self) -> None:
+        """End, when all that was accepted is answered. On the loop."""
+        self._over.set()
+
+    async def _look_after(self) -> None:
+        """Send away who does not greet; end when nobody comes any more."""
+        linger = self.limits.linger
+        pace = min(PACE, self.limits.greeting / 4, PACE if linger is None else linger / 4)
+        while True:
+            await anyio.sleep(pace)
+            now = self.loop.now()
+            for session in [each for each, due in self._late.items() if due < now]:
+                session.end(InvalidInput(f"nothing was said for {self.limits.greeting:g} s."))
+            alive = any(session.keeps_alive for session in self.sessions)
+            if linger is not None and not alive and now - self._left_at >= linger:
+                self._over.set()
+
+    async def _drain(self) -> None:
+        for model in self._models.values():
+            await model.engine.aclose()
+        self.flush()
+        with anyio.move_on_after(self.limits.last_words):
+            while any(session.owed for session in self.sessions):  # noqa: ASYNC110 - theirs to end
+                await anyio.sleep(0.005)
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            listening, watch = self._listening
+            self._listening = None
+            watch.close()
+            path = listening.getsockname()
+            listening.close()
+            with suppress(OSError):
+                os.unlink(path)
+
+
+def credentials(connection: socket.socket) -> tuple[int, int]:
+    """Process and user at the other end."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(packed)
+    return pid, uid
+
+
+def check_user(uid: int) -> None:
+    """Requests and answers are this user's own; root could read them anyway.
+
+    Raises:
+        InvalidInput: it is somebody else.
+    """
+    if uid not in (os.geteuid(), 0):
+        raise InvalidInput(
+            f"the engine process belongs to user {os.geteuid()}, and user {uid} asks; open an "
+            "engine as the same user."
+        )
+
+
+def _gone(error: TrtasyncError) -> TrtasyncError:
+    """What clients are told: that their engine has gone, whatever it was."""
+    if isinstance(error, (DeviceLost, EngineClosed)):
+        return error
+    return DeviceLost(f"the engine process ends: {error}")
