@@ -10,13 +10,15 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_bare_row_is_answered_behind_it() -> None:
-    async with scripted() as (_, client):
+    async with scripted() as host:
+        client = await host.client()
         (answer,) = await client.infer(3, 0, row(7))
         assert same(answer, row(7))
 
 
 async def test_answers_of_many_requests_are_each_in_their_slot() -> None:
-    async with scripted() as (_, client):
+    async with scripted() as host:
+        client = await host.client()
         for slot in range(16):
             client.ask(slot, 0, row(slot), generation=slot)
         done = [(await client.hear())[0] for _ in range(16)]
@@ -28,7 +30,8 @@ async def test_answers_of_many_requests_are_each_in_their_slot() -> None:
 
 
 async def test_rows_and_one_row_come_back_in_their_shapes() -> None:
-    async with scripted() as (_, client):
+    async with scripted() as host:
+        client = await host.client()
         await client.form(1, (3, 4))
         rows = np.arange(12, dtype=np.float32).reshape(3, 4)
         (answer,) = await client.infer(0, 1, rows)

@@ -23,8 +23,10 @@ from trtasync.errors import (
 )
 from trtasync.host.connection import Connection
 from trtasync.host.limits import Limits
+from trtasync.host.logs import ClientLogs
 from trtasync.host.memory import Books
 from trtasync.host.models import Model
+from trtasync.host.places import StartLock, listen_at
 from trtasync.host.session import Session
 from trtasync.host.slots import SharedSlot
 from trtasync.host.statistics import tell_host
@@ -35,12 +37,13 @@ from trtasync.shared.refusals import describe
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-BACKLOG = 128
-
 PACE = 1.0
 """Seconds at most between two looks at who is late and who is left."""
 
 _CREDENTIALS = struct.Struct("3i")
+
+
+_NO_LOCK = StartLock(None)
 
 
 class Service:
@@ -55,12 +58,13 @@ class Service:
         lost: why it had to end; None while it has not.
     """
 
-    def __init__(self, models: Sequence[Model], limits: Limits):
+    def __init__(self, models: Sequence[Model], limits: Limits, lock: StartLock = _NO_LOCK):
         """Serve nobody yet.
 
         Args:
             models: with different names; whoever opened their engines closes them.
             limits: what clients are granted.
+            lock: of whoever starts hosts.
         """
         self._models = {model.name: model for model in models}
         self.limits: Limits = limits
@@ -73,7 +77,9 @@ class Service:
         self.endings: list[SharedSlot] = []
         self.lost: TrtasyncError | None = None
         self.began: float = time.time()
+        self._lock = lock
         self._books = Books(limits)
+        self._logs = ClientLogs(self.loop.wake_from_thread)
         self._late: dict[Session, float] = {}
         self._left_at = self.loop.now()
         self._listening: tuple[socket.socket, Watch] | None = None
@@ -90,21 +96,12 @@ class Service:
         Raises:
             InvalidInput: there can be no such socket.
         """
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            listening.bind(path)
-        except OSError as error:
-            listening.close()
-            raise InvalidInput(f"no socket can be made at {path}: {error}.") from error
-        finally:
-            os.umask(before)
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
+        listening = listen_at(path)
         self._listening = listening, self.loop.watch(listening, self._accept)
 
     def _accept(self) -> None:
-        assert self._listening is not None
+        if self._listening is None:
+            return
         with suppress(BlockingIOError, InterruptedError):
             while True:
                 connection, _ = self._listening[0].accept()
@@ -193,6 +190,9 @@ class Service:
 
     def flush(self) -> None:
         """Send what was said in this turn: each connection once."""
+        for line in self._logs.take():
+            for session in self.sessions:
+                session.log(line)
         if self.endings:
             self.endings = [slot for slot in self.endings if not slot.ended()]
         while self.waiting:
@@ -213,6 +213,14 @@ class Service:
 
     async def serve(self) -> None:
         """Until `stop`, until nobody has been there for long enough, or until a model is lost."""
+        log.addHandler(self._logs)
+        try:
+            await self._serve()
+        finally:
+            log.removeHandler(self._logs)
+            self.loop.close()
+
+    async def _serve(self) -> None:
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._look_after)
             await self._over.wait()
@@ -223,7 +231,6 @@ class Service:
             for session in list(self.sessions):
                 session.end(_gone(gone))
             self._tasks.cancel_scope.cancel()
-        self.loop.close()
 
     def stop(self) -> None:
         """End, when all that was accepted is answered. On the loop."""
@@ -238,9 +245,18 @@ class Service:
             now = self.loop.now()
             for session in [each for each, due in self._late.items() if due < now]:
                 session.end(InvalidInput(f"nothing was said for {self.limits.greeting:g} s."))
-            alive = any(session.keeps_alive for session in self.sessions)
-            if linger is not None and not alive and now - self._left_at >= linger:
+            if linger is not None and now - self._left_at >= linger and self._is_alone():
                 self._over.set()
+
+    def _is_alone(self) -> bool:
+        """Nobody is there, and nobody can come: then the lock stays taken until the end."""
+        if any(session.keeps_alive for session in self.sessions) or not self._lock.take():
+            return False
+        self._accept()  # who connected before
+        if any(session.keeps_alive for session in self.sessions):
+            self._lock.give_back()
+            return False
+        return True
 
     async def _drain(self) -> None:
         for model in self._models.values():
@@ -255,10 +271,10 @@ class Service:
             listening, watch = self._listening
             self._listening = None
             watch.close()
-            path = listening.getsockname()
-            listening.close()
             with suppress(OSError):
-                os.unlink(path)
+                os.unlink(listening.getsockname())  # first: another host may take the place then
+            listening.close()
+        self._lock.give_back()
 
 
 def credentials(connection: socket.socket) -> tuple[int, int]:

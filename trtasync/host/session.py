@@ -295,6 +295,11 @@ class Session:
         """Ask the slot again when batches have ended."""
         self._host.endings.append(slot)
 
+    def log(self, line: bytes) -> None:
+        """A line of the host's log; lost on who does not read."""
+        if self.hello is not None and self.hello.logs and not self._connection.unsent:
+            self.say(line)
+
     def wake(self) -> None:
         """Something was said outside of what sends by itself."""
         if self._around is not None:
