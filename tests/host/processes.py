@@ -15,7 +15,7 @@ import numpy as np
 import trtasync
 from support.onnx_models import FLOAT, node, value, write_model
 from support.wire import WireClient
-from trtasync import open_engine
+from trtasync.measure.opened import read_options
 from trtasync.opening.loading import EngineOptions
 from trtasync.opening.plain import options_to_plain
 from trtasync.shared.records import PROTOCOL
@@ -35,9 +35,7 @@ def product(folder: Path, width: int = 8, outputs: int = 3) -> Path:
 
 def options_of(model: Path, **options: Any) -> EngineOptions:
     """What `open_engine` is asked for."""
-    asked = open_engine(model, **{"batching": True, **options})._options
-    assert asked is not None
-    return asked
+    return read_options(model, {"batching": True, **options})
 
 
 def order(folder: Path, *models: Path, linger: float = 60.0, **options: Any) -> dict[str, Any]:

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
-import trtasync
-from trtasync import BuilderConfig, Cut, InvalidInput, Pad, Plan, Profile, SharedCache, Shapes
+from trtasync import BuilderConfig, Cut, InvalidInput, Pad, Plan, Profile, Shapes, SharedCache
+from trtasync.measure.opened import read_options
 from trtasync.opening.arguments import check_options
 from trtasync.opening.loading import EngineOptions
 from trtasync.opening.plain import options_from_plain, options_to_plain
 
 
-def options(**given: Any) -> EngineOptions:
+def options(model: Any = "model.onnx", **given: Any) -> EngineOptions:
     """What `open_engine` makes of these arguments."""
-    made: EngineOptions = trtasync.open_engine(**{"model": "model.onnx", **given})._once()
-    return made
+    return read_options(model, given)
 
 
 def again(given: EngineOptions) -> EngineOptions:
@@ -48,7 +47,9 @@ def test_options_come_back_as_they_were(given: dict[str, Any]) -> None:
     after = again(before)
     check_options(after)
     assert options_to_plain(after) == options_to_plain(before)
-    lists = {name: list(given[name]) for name in ("devices", "batch_sizes") if name in given}
+    lists: dict[str, Any] = {
+        name: list(given[name]) for name in ("devices", "batch_sizes") if name in given
+    }
     assert replace(after, **lists) == replace(before, **lists)
 
 

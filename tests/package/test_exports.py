@@ -13,6 +13,7 @@ import trtasync.testing
 import trtasync.tune
 
 PUBLIC = [
+    "AnyEngine",
     "BackendUnavailable",
     "BuildError",
     "BuildProgress",
@@ -41,6 +42,7 @@ PUBLIC = [
     "TrtasyncError",
     "WrongLoop",
     "build_plan",
+    "connect",
     "open_engine",
 ]
 
@@ -94,6 +96,9 @@ OPTIONS = [
     "cache",
     "engine_host_code_allowed",
     "name",
+    "shared",
+    "linger",
+    "reconnect",
 ]
 
 

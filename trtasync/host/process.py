@@ -13,7 +13,7 @@ from trtasync.host.models import Model
 from trtasync.host.notify import notify, watchdog_seconds
 from trtasync.host.places import StartLock
 from trtasync.host.service import Service
-from trtasync.opening.api import Opening
+from trtasync.opening.api import engine_of
 from trtasync.opening.loading import EngineOptions
 
 
@@ -52,7 +52,7 @@ async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
     async with AsyncExitStack() as open_models:
         models: dict[str, Model] = {}
         for options in wanted.models:
-            engine = await open_models.enter_async_context(Opening(options))
+            engine = await open_models.enter_async_context(engine_of(options))
             if engine.name in models:
                 raise InvalidInput(f"two models are called {engine.name!r}; rename a file.")
             models[engine.name] = Model(engine.name, engine)

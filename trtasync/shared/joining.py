@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import trtasync
 from trtasync.errors import BackendUnavailable
 from trtasync.shared.greeting import Hello, Welcome, read, tell
 from trtasync.shared.records import (
@@ -22,6 +21,7 @@ from trtasync.shared.records import (
     parse,
 )
 from trtasync.shared.refusals import restore
+from trtasync.system.version import __version__
 
 PATIENCE = 10.0
 """Seconds in which a host that listens has to greet."""
@@ -110,10 +110,10 @@ class Line:
             welcome = read(Welcome, self.hear(Op.WELCOME))
         except Nonsense as error:
             raise self._failure(error) from error
-        if (welcome.protocol, welcome.version) != (PROTOCOL, trtasync.__version__):
+        if (welcome.protocol, welcome.version) != (PROTOCOL, __version__):
             raise BackendUnavailable(
                 f"the engine process at {self._path} is of trtasync {welcome.version} (protocol "
-                f"{welcome.protocol}), and this is {trtasync.__version__} (protocol {PROTOCOL}): "
+                f"{welcome.protocol}), and this is {__version__} (protocol {PROTOCOL}): "
                 "end what still uses the other version, or install the same one."
             )
         return welcome
@@ -145,7 +145,7 @@ class Joined:
 
 def hello(model: str | None = None, *, observer: bool = False, logs: bool = False) -> Hello:
     """What this process says first."""
-    return Hello(trtasync.__version__, os.getpid(), model, observer, logs)
+    return Hello(__version__, os.getpid(), model, observer, logs)
 
 
 def join(path: Path, said: Hello) -> Joined:
