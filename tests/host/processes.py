@@ -84,6 +84,11 @@ class HostProcess:
         with self.process.stdout as stdout:
             self.answer: dict[str, Any] = json.loads(stdout.readline() or "{}")
 
+    @property
+    def has_socket(self) -> bool:
+        """Its socket lies where it was to be."""
+        return os.path.exists(self.path)
+
     def connect(self) -> WireClient:
         """A client that has said nothing yet."""
         end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -72,7 +72,7 @@ async def test_why_it_cannot_start_is_what_it_says(tmp_path: Path) -> None:
         assert isinstance(error, PlanError)
         assert "broken.onnx" in str(error)
         assert await ended(started) == 1
-        assert not os.path.exists(started.path)
+        assert not started.has_socket
 
 
 async def test_it_ends_when_the_last_client_has_left(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_it_ends_when_the_last_client_has_left(tmp_path: Path) -> None:
         assert started.process.poll() is None
         client.close()
         assert await ended(started) == 0
-        assert not os.path.exists(started.path)
+        assert not started.has_socket
 
 
 async def test_on_sigterm_what_was_accepted_is_answered_first(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_the_socket_of_a_killed_host_is_taken_over(tmp_path: Path) -> None
     with host(wanted) as first:
         first.process.kill()
         await ended(first)
-        assert os.path.exists(first.path)
+        assert first.has_socket
         with host(wanted) as second:
             assert second.answer == {"ready": second.process.pid}
             client = second.connect()

@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import trtasync
 from trtasync.host.models import Model
 from trtasync.host.session import Session
+from trtasync.shared.figures import statistics_to_plain
 
 
 def tell_host(models: Sequence[Model], sessions: Sequence[Session], began: float) -> dict[str, Any]:
@@ -23,6 +23,6 @@ def tell_host(models: Sequence[Model], sessions: Sequence[Session], began: float
         "pid": os.getpid(),
         "version": trtasync.__version__,
         "uptime": time.time() - began,
-        "models": {model.name: asdict(model.engine.statistics()) for model in models},
+        "models": {model.name: statistics_to_plain(model.engine.statistics()) for model in models},
         "clients": [session.told() for session in sessions],
     }
