@@ -14,9 +14,6 @@ from trtasync.shared.records import pack as packed
 CHUNK = 64 * 1024
 """Bytes read at once: 2000 answers."""
 
-MOST_DESCRIPTORS = 64
-"""Files that go along with one write; the system takes 253."""
-
 
 class Connection:
     """A stream socket to the host, in the hands of an event loop."""
@@ -40,57 +37,51 @@ class Connection:
         self._end = end
         self._news = news
         self._heard = heard
-        self._unsent = b""
-        self._descriptors: list[int] = []
+        self._unsent: deque[tuple[bytes, int | None]] = deque()
         self._is_closed = False
         self._watch = loop.watch(end, self._readable)
 
     def say(self, out: list[bytes]) -> None:
         """Send what is in `out`, and empty it."""
-        while self._news:
-            self._announce(self._news.popleft())
-        if self._unsent:
-            out.insert(0, self._unsent)
-            self._unsent = b""
+        while self._news:  # memory goes before what is said in it
+            self._unsent.append(_announced(self._news.popleft()))
         if out:
             said = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
-            self._send(said)
+            if not self._unsent:
+                said = said[self._send(said, None) :]
+            if said:
+                self._unsent.append((said, None))
+        if self._unsent:
+            self._send_on()
 
-    def _announce(self, segment: Segment) -> None:
-        """Memory goes before what is said in it."""
-        self._descriptors.append(segment.descriptor)
-        self._unsent += packed(
-            Op.MEMORY, segment.first, number=segment.slots, other=segment.slot_bytes
-        )
-
-    def _send(self, said: bytes) -> None:
-        try:
-            sent = self._send_along(said) if self._descriptors else self._end.send(said)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # reading tells that the other side is gone, and why
-        if sent < len(said):
-            self._unsent = said[sent:]
-            self._watch.when_writable(self._writable)
-
-    def _send_along(self, said: bytes) -> int:
-        """Descriptors arrive with the first byte of what they are sent with."""
-        some = self._descriptors[:MOST_DESCRIPTORS]
-        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", some))]
-        left = len(self._descriptors) > len(some)
-        sent = self._end.sendmsg([said[:1] if left else said], control)
-        for descriptor in some:
-            os.close(descriptor)
-        del self._descriptors[: len(some)]
-        return sent
-
-    def _writable(self) -> None:
+    def _send_on(self) -> None:
+        """What could not be sent yet, and files, each with the first byte that tells of it."""
+        while self._unsent:
+            said, descriptor = self._unsent[0]
+            sent = self._send(said, descriptor)
+            if sent < len(said):
+                if sent:
+                    self._unsent[0] = said[sent:], None
+                self._watch.when_writable(self._send_on)
+                return
+            self._unsent.popleft()
         self._watch.when_writable(None)
-        said, self._unsent = self._unsent, b""
-        if said:
-            self._send(said)
+
+    def _send(self, said: bytes, descriptor: int | None) -> int:
+        """How many bytes of it have gone; the descriptor is closed once one has."""
+        try:
+            if descriptor is None:
+                return self._end.send(said)
+            files = array.array("i", [descriptor])
+            sent = self._end.sendmsg([said], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+        except BlockingIOError:
+            return 0
+        except OSError:  # reading tells that the other side is gone, and why
+            sent = len(said)
+        if descriptor is not None:
+            os.close(descriptor)
+        return sent
 
     def _readable(self) -> None:
         try:
@@ -112,6 +103,12 @@ class Connection:
         """In a forked child: the loop's own books are its parent's too, only files are its own."""
         self._is_closed = True
         self._end.close()
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors.clear()
+        while self._unsent:
+            _, descriptor = self._unsent.popleft()
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _announced(segment: Segment) -> tuple[bytes, int]:
+    record = packed(Op.MEMORY, segment.first, number=segment.slots, other=segment.slot_bytes)
+    return record, segment.descriptor

@@ -244,6 +244,7 @@ class Session:
             self._split(self._rest + data if self._rest else data)
         except Exception as error:  # what follows cannot be told apart any more
             self._lose(f"it said what nobody says ({error!r})")
+        self._loop.wake()  # behind those who are answered now: what they ask next goes out at once
         if self._idle:
             self._tell_idle()
 
