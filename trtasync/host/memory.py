@@ -56,7 +56,8 @@ class Account:
                 )
             if self._maps >= self._most_maps:
                 raise QueueFull(
-                    f"{self._name} may share {self._most_maps} pieces of memory; share larger ones.",
+                    f"{self._name} may share {self._most_maps} pieces of memory with the engine "
+                    "process; share larger ones.",
                     limit=self._most_maps,
                 )
             if self._above is not None:
