@@ -3,3 +3,7 @@
 `service` listens and ends, `session` is one client, `slots` what a client's memory is divided into,
 `models` the engines. What is said lies in `trtasync.shared`.
 """
+
+from trtasync.host.serving import serve
+
+__all__ = ["serve"]

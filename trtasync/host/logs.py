@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
+from trtasync.loops.base import do_nothing
 from trtasync.shared.records import Op, dump, pack
 
 MOST_LINES = 1000
@@ -14,17 +15,18 @@ MOST_TEXT = 4096
 
 
 class ClientLogs(logging.Handler):
-    """Keeps lines until the event loop sends them. From any thread."""
+    """Keeps lines until the event loop sends them. From any thread.
 
-    def __init__(self, wake: Callable[[], None]):
-        """Keep nothing yet.
+    Attributes:
+        wake: makes the loop ask for lines; from any thread.
+        lines: as records.
+    """
 
-        Args:
-            wake: makes the loop ask for lines; from any thread.
-        """
+    def __init__(self) -> None:
+        """Keep nothing yet."""
         super().__init__(logging.INFO)
-        self._wake = wake
-        self._lines: deque[bytes] = deque(maxlen=MOST_LINES)
+        self.wake: Callable[[], None] = do_nothing
+        self.lines: deque[bytes] = deque(maxlen=MOST_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler.emit`."""
@@ -33,12 +35,12 @@ class ClientLogs(logging.Handler):
         except Exception:
             self.handleError(record)
             return
-        self._lines.append(pack(Op.LOG, payload=dump({"level": record.levelno, "message": text})))
-        self._wake()
+        self.lines.append(pack(Op.LOG, payload=dump({"level": record.levelno, "message": text})))
+        self.wake()
 
     def take(self) -> list[bytes]:
         """The records of what was logged since the last time."""
         lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
+        while self.lines:
+            lines.append(self.lines.popleft())
         return lines

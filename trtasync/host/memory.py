@@ -14,17 +14,25 @@ Register = Callable[[Array], Array]
 """`Backend.register`."""
 
 
+MOST_MAPS, MAPS_PER_CLIENT = 32_768, 1024
+"""Pieces of memory of all clients, and of one. The system gives a process 65 530 by default
+(vm.max_map_count), and the host needs some for itself."""
+
+
 class Account:
     """Bytes that are mapped. A mapping counts until the last batch that reads it has ended."""
 
-    def __init__(self, limit: int, name: str, above: "Account | None" = None):
+    def __init__(self, limit: int, most_maps: int, name: str, above: "Account | None" = None):
         """Count from zero.
 
         Args:
             limit: bytes.
+            most_maps: pieces of memory.
             name: of who may share so much.
             above: counts them too.
         """
+        self._most_maps = most_maps
+        self._maps = 0
         self._limit = limit
         self._name = name
         self._above = above
@@ -33,7 +41,7 @@ class Account:
         self.used: int = 0
 
     def draw(self, size: int) -> None:
-        """Count bytes.
+        """Count bytes of one mapping.
 
         Raises:
             QueueFull: they are too many.
@@ -46,14 +54,22 @@ class Account:
                     "at a time, or raise the limit there.",
                     limit=self._limit,
                 )
+            if self._maps >= self._most_maps:
+                raise QueueFull(
+                    f"{self._name} may share {self._most_maps} pieces of memory with the engine "
+                    "process; share larger ones.",
+                    limit=self._most_maps,
+                )
             if self._above is not None:
                 self._above.draw(size)
             self.used += size
+            self._maps += 1
 
     def give_back(self, size: int) -> None:
         """They are not mapped any more."""
         with self._lock:
             self.used -= size
+            self._maps -= 1
             if self._above is not None:
                 self._above.give_back(size)
 
@@ -64,11 +80,12 @@ class Books:
     def __init__(self, limits: Limits):
         """Nobody shares anything yet."""
         self._limits = limits
-        self.all: Account = Account(limits.total_bytes, "all clients together")
+        self.all: Account = Account(limits.total_bytes, MOST_MAPS, "all clients together")
 
     def open(self) -> Account:
         """For one client."""
-        return Account(self._limits.bytes_per_client, "a client", self.all)
+        most = self._limits.bytes_per_client
+        return Account(most, MAPS_PER_CLIENT, "a client", self.all)
 
 
 def map_memory(descriptor: int, size: int, account: Account, register: Register) -> Array:

@@ -13,6 +13,9 @@ from trtasync.model.tensors import TensorSpec
 from trtasync.requests.signature import Array, Shape, Signature, Staged
 from trtasync.scheduler import Queue
 from trtasync.shared.forms import Places, aligned, place
+from trtasync.shared.records import Nonsense
+
+MOST_AXES = 64
 
 
 @dataclass(eq=False, slots=True)
@@ -124,3 +127,20 @@ def _bytes(tensor: TensorSpec, rows: int | None, lengths: dict[str, int]) -> int
 def _nothing(shape: Shape, dtype: np.dtype[Any]) -> Array:
     """An array of a shape, without memory for it."""
     return np.broadcast_to(np.empty((), dtype), shape)
+
+
+def read_shapes(told: dict[str, Any]) -> tuple[list[Shape], bool]:
+    """What a `FORM` record says.
+
+    Raises:
+        Nonsense: it is something else.
+    """
+    shapes, single = told.get("shapes"), told.get("single")
+    if not isinstance(shapes, list) or not isinstance(single, bool):
+        raise Nonsense("a form needs shapes, and whether a single array is given.")
+    for shape in shapes:
+        if not isinstance(shape, list) or len(shape) > MOST_AXES:
+            raise Nonsense("a shape is a list of few lengths.")
+        if any(type(length) is not int or length < 0 for length in shape):
+            raise Nonsense("a length is a number, 0 or more.")
+    return [tuple(shape) for shape in shapes], single

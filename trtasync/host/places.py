@@ -3,20 +3,30 @@
 import fcntl
 import os
 import socket
+import stat
+import struct
 from contextlib import suppress
 
 from trtasync.errors import InvalidInput
+from trtasync.system.trust import OTHERS, ROOT
 
 BACKLOG = 128
+
+_CREDENTIALS = struct.Struct("3i")
 
 
 def listen_at(path: str) -> socket.socket:
     """A listening socket that this user alone can connect to. One that a host left behind which
     was killed is replaced.
 
+    Args:
+        path: of the socket. Its folder is made if it is not there.
+
     Raises:
-        InvalidInput: there can be no such socket, or another process listens there.
+        InvalidInput: there can be no such socket, others could put theirs in its place, or another
+            process listens there.
     """
+    _demand_own_folder(os.path.dirname(os.path.abspath(path)))
     if _is_left_behind(path):
         os.unlink(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -31,6 +41,26 @@ def listen_at(path: str) -> socket.socket:
     finally:
         os.umask(before)
     return listening
+
+
+def _demand_own_folder(folder: str) -> None:
+    """Who could write to it could stand in for the host.
+
+    Raises:
+        InvalidInput: it is not this user's or root's alone, or cannot be made.
+    """
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        facts = os.stat(folder)
+    except OSError as error:
+        raise InvalidInput(f"there is no folder for the socket: {error}.") from error
+    if facts.st_uid not in (os.geteuid(), ROOT) or facts.st_mode & OTHERS:
+        raise InvalidInput(
+            f"the socket's folder, {folder}, can be written to by others (owner {facts.st_uid}, "
+            f"mode {stat.S_IMODE(facts.st_mode):o}), who could stand in for the engine process; "
+            "use one of your own, of mode 700."
+        )
 
 
 def _is_left_behind(path: str) -> bool:
@@ -81,3 +111,23 @@ class StartLock:
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
+
+
+def credentials(connection: socket.socket) -> tuple[int, int]:
+    """Process and user at the other end."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(packed)
+    return pid, uid
+
+
+def check_user(uid: int) -> None:
+    """Requests and answers are this user's own; root could read them anyway.
+
+    Raises:
+        InvalidInput: it is somebody else.
+    """
+    if uid not in (os.geteuid(), ROOT):
+        raise InvalidInput(
+            f"the engine process belongs to user {os.geteuid()}, and user {uid} asks; open an "
+            "engine as the same user."
+        )

@@ -1,20 +1,26 @@
 """The host as a process: models are opened, whoever waits is told, signals are heeded."""
 
+import logging
+import resource
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
 from trtasync.errors import InvalidInput
 from trtasync.host.limits import Limits
+from trtasync.host.logs import ClientLogs
 from trtasync.host.models import Model
 from trtasync.host.notify import notify, watchdog_seconds
 from trtasync.host.places import StartLock
 from trtasync.host.service import Service
 from trtasync.opening.api import engine_of
 from trtasync.opening.loading import EngineOptions
+
+log: logging.Logger = logging.getLogger("trtasync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +50,14 @@ def run(wanted: Wanted, ready: Callable[[], None]) -> None:
     Raises:
         TrtasyncError: a model cannot be opened, or was lost.
     """
+    _want_descriptors()
     options = {"use_uvloop": _has("uvloop")}
     anyio.run(_host, wanted, ready, backend="asyncio", backend_options=options)
 
 
 async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
+    logs = ClientLogs()
+    log.addHandler(logs)  # what opening the models says is for who starts this
     async with AsyncExitStack() as open_models:
         models: dict[str, Model] = {}
         for options in wanted.models:
@@ -57,7 +66,9 @@ async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
                 raise InvalidInput(f"two models are called {engine.name!r}; rename a file.")
             models[engine.name] = Model(engine.name, engine)
         _name_process(models)
-        service = Service(list(models.values()), wanted.limits, StartLock(wanted.lock))
+        drain = partial(_close_all, list(models.values()))
+        lock = StartLock(wanted.lock)
+        service = Service(list(models.values()), wanted.limits, lock, logs, drain)
         service.listen(wanted.socket)
         async with anyio.create_task_group() as beside:
             beside.start_soon(_heed_signals, service)
@@ -68,6 +79,12 @@ async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
             beside.cancel_scope.cancel()
         if service.lost is not None:
             raise service.lost
+
+
+async def _close_all(models: Sequence[Model]) -> None:
+    """All that was accepted is answered, at once, or given up if it does not end."""
+    for model in models:
+        await model.engine.aclose()
 
 
 async def _heed_signals(service: Service) -> None:
@@ -83,6 +100,13 @@ async def _tell_watchdog() -> None:
     while seconds is not None:
         notify("WATCHDOG=1")
         await anyio.sleep(seconds / 2)
+
+
+def _want_descriptors() -> None:
+    """One for each client: as many as the system lets this user have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _name_process(models: dict[str, Model]) -> None:

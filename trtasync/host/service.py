@@ -3,18 +3,15 @@
 import logging
 import os
 import socket
-import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-import trtasync
 from trtasync.errors import (
-    BackendUnavailable,
     DeviceLost,
     EngineClosed,
     InvalidInput,
@@ -26,13 +23,15 @@ from trtasync.host.limits import Limits
 from trtasync.host.logs import ClientLogs
 from trtasync.host.memory import Books
 from trtasync.host.models import Model
-from trtasync.host.places import StartLock, listen_at
-from trtasync.host.session import Session
+from trtasync.host.places import StartLock, check_user, credentials, listen_at
+from trtasync.host.session import ENDING, Session
 from trtasync.host.slots import SharedSlot
 from trtasync.host.statistics import tell_host
+from trtasync.host.welcoming import welcome
 from trtasync.loops import EventLoop, Watch, current_loop
-from trtasync.shared.greeting import Hello, Welcome, tell_judgement, tell_spec
-from trtasync.shared.records import PROTOCOL, Op, dump, pack
+from trtasync.loops.base import do_nothing
+from trtasync.shared.greeting import Hello, Welcome
+from trtasync.shared.records import Op, dump, pack
 from trtasync.shared.refusals import describe
 
 log: logging.Logger = logging.getLogger("trtasync")
@@ -40,10 +39,12 @@ log: logging.Logger = logging.getLogger("trtasync")
 PACE = 1.0
 """Seconds at most between two looks at who is late and who is left."""
 
-_CREDENTIALS = struct.Struct("3i")
-
+_GLANCE = 0.005
+"""Seconds between two looks at whether all is answered, at the end."""
 
 _NO_LOCK = StartLock(None)
+
+Drain = Callable[[], Awaitable[object]]
 
 
 class Service:
@@ -58,13 +59,22 @@ class Service:
         lost: why it had to end; None while it has not.
     """
 
-    def __init__(self, models: Sequence[Model], limits: Limits, lock: StartLock = _NO_LOCK):
+    def __init__(
+        self,
+        models: Sequence[Model],
+        limits: Limits,
+        lock: StartLock = _NO_LOCK,
+        logs: ClientLogs | None = None,
+        drain: Drain | None = None,
+    ):
         """Serve nobody yet.
 
         Args:
             models: with different names; whoever opened their engines closes them.
             limits: what clients are granted.
             lock: of whoever starts hosts.
+            logs: lines that were kept so far.
+            drain: has engines answer all that they have, soon; None to wait until they have.
         """
         self._models = {model.name: model for model in models}
         self.limits: Limits = limits
@@ -79,14 +89,13 @@ class Service:
         self.began: float = time.time()
         self._lock = lock
         self._books = Books(limits)
-        self._logs = ClientLogs(self.loop.wake_from_thread)
+        self._logs = logs or ClientLogs()
+        self._drain_engines = drain or self._wait_answered
         self._late: dict[Session, float] = {}
         self._left_at = self.loop.now()
         self._listening: tuple[socket.socket, Watch] | None = None
         self._tasks: TaskGroup | None = None
         self._over = anyio.Event()
-        for model in models:
-            model.core.pump.flushes = (*model.core.pump.flushes, self.flush)
 
     # -- who comes -------------------------------------------------------------------------------
 
@@ -102,11 +111,17 @@ class Service:
     def _accept(self) -> None:
         if self._listening is None:
             return
-        with suppress(BlockingIOError, InterruptedError):
+        listening, watch = self._listening
+        try:
             while True:
-                connection, _ = self._listening[0].accept()
+                connection, _ = listening.accept()
                 connection.setblocking(False)
                 self.join(connection)
+        except BlockingIOError:
+            return
+        except OSError as error:  # no descriptor is left: `_look_after` tries again
+            log.warning("no client can be let in for now: %s", error)
+            watch.when_readable(None)
 
     def join(self, connection: socket.socket) -> None:
         """Begin a session, if it may be."""
@@ -131,39 +146,12 @@ class Service:
         """See `session.Around.greet`.
 
         Raises:
-            BackendUnavailable: client and host are of different versions.
-            InvalidInput: there is no such model.
+            TrtasyncError: it is refused.
         """
-        if (hello.protocol, hello.version) != (PROTOCOL, trtasync.__version__):
-            raise BackendUnavailable(
-                f"the engine process {os.getpid()} is trtasync {trtasync.__version__} (protocol "
-                f"{PROTOCOL}), and this client is trtasync {hello.version} (protocol "
-                f"{hello.protocol}); end the engine process, or use one version for both."
-            )
+        if self._over.is_set():
+            raise EngineClosed(ENDING)
+        model, told = welcome(hello, self._models, self.limits.bytes_per_client)
         self._late.pop(session, None)
-        names = tuple(self._models)
-        welcome = Welcome(trtasync.__version__, os.getpid(), names)
-        if hello.observer:
-            return None, welcome
-        name = names[0] if hello.model is None and len(names) == 1 else hello.model
-        if name is None or name not in self._models:
-            raise InvalidInput(
-                f"the engine process serves {', '.join(names)}; "
-                f"{'say which one (model=)' if name is None else f'{name!r} is none of them'}.",
-                name="model",
-                expected=names,
-                got=name,
-            )
-        model = self._models[name]
-        told = Welcome(
-            welcome.version,
-            welcome.pid,
-            names,
-            name,
-            tell_spec(model.spec),
-            tell_judgement(model.engine.batching),
-            self.limits.bytes_per_client,
-        )
         return model, told
 
     def left(self, session: Session) -> None:
@@ -190,9 +178,8 @@ class Service:
 
     def flush(self) -> None:
         """Send what was said in this turn: each connection once."""
-        for line in self._logs.take():
-            for session in self.sessions:
-                session.log(line)
+        if self._logs.lines:
+            self._tell_logs()
         if self.endings:
             self.endings = [slot for slot in self.endings if not slot.ended()]
         while self.waiting:
@@ -204,6 +191,13 @@ class Service:
             if model.lost is not None and self.lost is None:
                 self._lose(model.lost)
 
+    def _tell_logs(self) -> None:
+        """What was logged is kept until somebody wants it: of the start, who started the host."""
+        wanted_by = [session for session in self.sessions if session.wants_logs]
+        for line in self._logs.take() if wanted_by else ():
+            for session in wanted_by:
+                session.log(line)
+
     def _lose(self, error: TrtasyncError) -> None:
         self.lost = error
         log.error("the engine process ends: %s", error)
@@ -213,11 +207,21 @@ class Service:
 
     async def serve(self) -> None:
         """Until `stop`, until nobody has been there for long enough, or until a model is lost."""
+        pumps = [model.core.pump for model in self._models.values()]
+        for pump in pumps:
+            pump.flushes = (*pump.flushes, self.flush)
+        self._logs.wake = self.loop.wake_from_thread
         log.addHandler(self._logs)
         try:
             await self._serve()
         finally:
             log.removeHandler(self._logs)
+            self._logs.wake = do_nothing
+            for pump in pumps:
+                pump.flushes = tuple(each for each in pump.flushes if each != self.flush)
+            self._stop_listening()
+            for session in list(self.sessions):
+                session.end()
             self.loop.close()
 
     async def _serve(self) -> None:
@@ -227,7 +231,7 @@ class Service:
             self._stop_listening()
             if self.lost is None:
                 await self._drain()
-            gone = self.lost or EngineClosed("the engine process ends.")
+            gone = self.lost or EngineClosed(ENDING)
             for session in list(self.sessions):
                 session.end(_gone(gone))
             self._tasks.cancel_scope.cancel()
@@ -245,6 +249,8 @@ class Service:
             now = self.loop.now()
             for session in [each for each, due in self._late.items() if due < now]:
                 session.end(InvalidInput(f"nothing was said for {self.limits.greeting:g} s."))
+            if self._listening is not None:
+                self._listening[1].when_readable(self._accept)
             if linger is not None and now - self._left_at >= linger and self._is_alone():
                 self._over.set()
 
@@ -259,12 +265,18 @@ class Service:
         return True
 
     async def _drain(self) -> None:
-        for model in self._models.values():
-            await model.engine.aclose()
+        """Nothing more is accepted; what was is answered, and read by who is there to read it."""
+        for session in self.sessions:
+            session.turn_away()
+        await self._drain_engines()
         self.flush()
         with anyio.move_on_after(self.limits.last_words):
             while any(session.owed for session in self.sessions):  # noqa: ASYNC110 - theirs to end
-                await anyio.sleep(0.005)
+                await anyio.sleep(_GLANCE)
+
+    async def _wait_answered(self) -> None:
+        while any(session.running for session in self.sessions):  # noqa: ASYNC110 - so seldom
+            await anyio.sleep(_GLANCE)
 
     def _stop_listening(self) -> None:
         if self._listening is not None:
@@ -275,26 +287,6 @@ class Service:
                 os.unlink(listening.getsockname())  # first: another host may take the place then
             listening.close()
         self._lock.give_back()
-
-
-def credentials(connection: socket.socket) -> tuple[int, int]:
-    """Process and user at the other end."""
-    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, _ = _CREDENTIALS.unpack(packed)
-    return pid, uid
-
-
-def check_user(uid: int) -> None:
-    """Requests and answers are this user's own; root could read them anyway.
-
-    Raises:
-        InvalidInput: it is somebody else.
-    """
-    if uid not in (os.geteuid(), 0):
-        raise InvalidInput(
-            f"the engine process belongs to user {os.geteuid()}, and user {uid} asks; open an "
-            "engine as the same user."
-        )
 
 
 def _gone(error: TrtasyncError) -> TrtasyncError:

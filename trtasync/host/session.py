@@ -1,36 +1,40 @@
 """One client of a host: what it says is checked and done. Nothing it says or shares is trusted."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+import os
+from collections.abc import Callable
 from functools import partial
 from socket import socket
 from typing import Any, Protocol
 
+from trtasync.core.reservations import NEVER as FOREVER
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError
+from trtasync.host.answer_book import AnswerBook
 from trtasync.host.connection import Connection, Said
 from trtasync.host.limits import Limits
 from trtasync.host.memory import Account, map_memory
-from trtasync.host.models import Form, Model
+from trtasync.host.models import Form, Model, read_shapes
+from trtasync.host.slot_book import Segment, SlotBook
 from trtasync.host.slots import SharedSlot
 from trtasync.loops import EventLoop, free_in_thread
 from trtasync.requests.signature import Array, Shape
 from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
-from trtasync.shared.arena import MOST_SLOTS
-from trtasync.shared.forms import ALIGNMENT, MOST_BYTES, Places, place
 from trtasync.shared.greeting import Hello, Welcome, read, tell
 from trtasync.shared.records import NEVER, Nonsense, Op, Record, dump, pack, parse
 from trtasync.shared.refusals import describe
 
-MOST_FORMS = 4096
-"""Of requests, and of answers, that a client may number."""
+log: logging.Logger = logging.getLogger("trtasync")
 
-MOST_AXES = 64
+MOST_FORMS = 4096
+"""Of requests that a client may number."""
 
 AT_ONCE_BYTES = 8 << 20
 """Memory up to this size is mapped on the loop (registering it with CUDA takes 0.5 ms then)."""
 
-_FOREVER = float("inf")
+MOST_UNREAD_LOG = 256 * 1024
+"""Bytes that wait for a client from which on it is told no lines of the log."""
+
+ENDING = "the engine process ends."
 
 
 class Around(Protocol):
@@ -57,30 +61,16 @@ class Around(Protocol):
         """Run an async function."""
 
 
-@dataclass(slots=True)
-class Segment:
-    """Slots of one size.
-
-    Attributes:
-        first: number of the first one.
-        slot_bytes: of each.
-        memory: of all of them; None while it is not mapped.
-        problem: why it never will be.
-    """
-
-    first: int
-    slot_bytes: int
-    memory: Array | None = None
-    problem: TrtasyncError | None = None
-
-
 class Session:
     """One client.
 
     Attributes:
         peer: the client's process and user, as the system knows them.
         hello: what it said of itself; None before that.
-        model: that it asks.
+        model: that it asks; once it has greeted, as `answers`.
+        answers: their shapes by number.
+        slots: of its memory.
+        account: of bytes that it shares, or that wait for it.
         requests: that it made.
         failed: of these.
         done_error: what a reply raises that is done.
@@ -88,6 +78,7 @@ class Session:
     """
 
     model: Model
+    answers: AnswerBook
 
     def __init__(self, around: Around, connection: socket, peer: tuple[int, int], account: Account):
         """Wait for its greeting.
@@ -104,13 +95,10 @@ class Session:
         self.failed: int = 0
         self.done_error: type[Exception] = around.loop.done_error
         self._around: Around | None = around
-        self._account = account
-        self._slots: list[SharedSlot | None] = []
-        self._segments: list[Segment] = []
+        self.account: Account = account
+        self.slots: SlotBook = SlotBook(partial(SharedSlot, self))
         self._forms: dict[int, Form] = {}
-        self._answers: dict[tuple[Shape, ...], tuple[int, Places]] = {}
         self._sources: list[Record] = []
-        self._kept = 0
         self._acts: dict[int, Callable[[Record, bytes], object]] = {Op.HELLO: self._hello}
         self._connection = Connection(
             connection, around.loop, around.limits.unsent, around.waiting, self._heard, self.end
@@ -133,6 +121,7 @@ class Session:
         self._acts = {Op.ASK: self._ask}
         if model is not None:
             self.model = model
+            self.answers = AnswerBook(model.spec, self._announce, self._renumber)
             self._acts |= {
                 Op.INFER: self._infer,
                 Op.CANCEL: self._cancel,
@@ -144,26 +133,19 @@ class Session:
         self._tell(Op.WELCOME, payload=dump(tell(welcome)))
 
     def _ask(self, _: Record, __: bytes) -> None:
+        if self._connection.unsent:
+            raise Nonsense("statistics are asked for when all answers have been read.")
         self._tell(Op.TOLD, payload=dump(self._host.told()))
 
     def _memory(self, record: Record, _: bytes) -> None:
-        slots, slot_bytes, first = record.number, record.other, len(self._slots)
         descriptor = self._connection.descriptor()
-        size = slots * slot_bytes
-        if (
-            record.slot != first
-            or not 0 < slots <= MOST_SLOTS - first
-            or not 0 < size <= MOST_BYTES
-            or slot_bytes % ALIGNMENT
-        ):
-            raise Nonsense(
-                f"memory of {slots} slots of {slot_bytes} bytes from {record.slot} on was "
-                f"announced, and {first} slots are known."
-            )
-        segment = Segment(first, slot_bytes)
-        self._segments.append(segment)
-        self._slots.extend([None] * slots)
-        work = partial(map_memory, descriptor, size, self._account, self.model.backend.register)
+        try:
+            segment = self.slots.add(record)
+        except Nonsense:
+            os.close(descriptor)
+            raise
+        register, size = self.model.backend.register, segment.size
+        work = partial(map_memory, descriptor, size, self.account, register)
         if size <= AT_ONCE_BYTES:
             self._mapped(segment, _outcome(work))
         else:
@@ -192,7 +174,7 @@ class Session:
             self._tell(Op.MAPPED, segment.first)
 
     def _form(self, record: Record, payload: bytes) -> None:
-        shapes, single = _read_shapes(parse(payload))
+        shapes, single = read_shapes(parse(payload))
         number = record.form
         if number >= MOST_FORMS:
             raise Nonsense(f"there are {MOST_FORMS} numbers for shapes; {number} is none of them.")
@@ -210,16 +192,32 @@ class Session:
 
     def _infer(self, record: Record, __: bytes) -> None:
         _, flag, form_number, number, generation, _, nanoseconds, _ = record
-        slot, form = self._slot(number), self._forms.get(form_number)
+        slot, form = self.slots.at(number), self._forms.get(form_number)
         if form is None or slot.held or flag > LEVELS:
             raise Nonsense(
                 f"a request in slot {number}, of form {form_number} and priority {flag}: "
                 f"{'the slot has one already' if slot.held else 'there is no such thing'}."
             )
         self.requests += 1
-        sources = self._take_sources(form) if self._sources else None
-        deadline = _FOREVER if nanoseconds == NEVER else self._host.time_of(nanoseconds)
+        try:
+            sources = self._take_sources(form) if self._sources else None
+        except QueueFull as error:
+            slot.refuse(generation, error)
+            return
+        deadline = FOREVER if nanoseconds == NEVER else self._host.time_of(nanoseconds)
         slot.ask(form, generation, flag or DEFAULT_LEVEL, deadline, sources)
+
+    def turn_away(self) -> None:
+        """Nothing more is accepted."""
+        if Op.INFER in self._acts:
+            self._acts[Op.INFER] = self._refuse
+
+    def _refuse(self, record: Record, _: bytes) -> None:
+        slot = self.slots.at(record.slot)
+        if slot.held:
+            raise Nonsense(f"slot {slot.number} has a request already.")
+        self._sources.clear()
+        slot.refuse(record.generation, EngineClosed(ENDING))
 
     def _source(self, record: Record, _: bytes) -> None:
         if len(self._sources) >= len(self.model.spec.inputs):
@@ -233,71 +231,44 @@ class Session:
             raise Nonsense("sources of a request must come for every input, in order.")
         arrays = []
         for record, each in zip(sources, form.places.each, strict=True):
-            slot, at = self._slot(record.number), record.other
-            memory = self.memory_of(slot)
+            slot, at = self.slots.at(record.number), record.other
+            memory = self.slots.memory_of(slot)
             if slot.held or at + each.size > len(memory):
                 raise Nonsense(f"a source lies at {at} in slot {slot.number}, where it cannot.")
             arrays.append(memory[at : at + each.size].view(each.dtype).reshape(each.shape))
         return arrays
 
     def _cancel(self, record: Record, _: bytes) -> None:
-        slot = self._slot(record.slot)
+        slot = self.slots.at(record.slot)
         if slot.held and slot.generation == record.generation:
             slot.cancel()
 
     def _take(self, record: Record, _: bytes) -> None:
-        slot, target = self._slot(record.slot), self._slot(record.number)
+        slot, target = self.slots.at(record.slot), self.slots.at(record.number)
         if target.held or slot.generation != record.generation or not slot.take(target):
             raise Nonsense(f"slot {target.number} cannot take the answer of slot {slot.number}.")
 
     # -- for its slots ---------------------------------------------------------------------------
 
-    def memory_of(self, slot: SharedSlot) -> Array:
-        """Of one that is to be read.
+    def _announce(self, number: int, shapes: tuple[Shape, ...]) -> None:
+        self._tell(Op.ANSWERS, form=number, payload=dump({"shapes": shapes}))
 
-        Raises:
-            QueueFull: the host could not map it.
-        """
-        if slot.memory is None:
-            raise self._segment(slot.number).problem or EngineClosed("the session has ended.")
-        return slot.memory
-
-    def answers(self, outputs: Sequence[Array]) -> tuple[int, Places]:
-        """The number of these answers' shapes, which the client knows then; how they lie."""
-        shapes = tuple(output.shape for output in outputs)
-        known = self._answers.get(shapes)
-        if known is None:
-            if len(self._answers) >= MOST_FORMS:
-                self._answers.clear()
-                for slot in filter(None, self._slots):
-                    slot.forget_answers()
-            dtypes = [spec.dtype for spec in self.model.spec.outputs]
-            known = self._answers[shapes] = len(self._answers), place(shapes, dtypes)
-            self._tell(Op.ANSWERS, form=known[0], payload=dump({"shapes": shapes}))
-        return known
-
-    def keep(self, size: int) -> None:
-        """So many bytes of answers wait for the client to take them (negative: no more).
-
-        Raises:
-            QueueFull: they are too many.
-        """
-        limit = self._host.limits.bytes_per_client if self._around else 0
-        if size > 0 and self._kept + size > limit:
-            raise QueueFull(
-                f"an answer of {size} bytes is larger than its slot, and {self._kept} bytes of "
-                f"others wait to be taken, of {limit} at most; take them, or send less at a time.",
-                limit=limit,
-            )
-        self._kept += size
+    def _renumber(self) -> None:
+        for slot in self.slots:
+            slot.forget_answers()
 
     def await_end(self, slot: SharedSlot) -> None:
         """Ask the slot again when batches have ended."""
         self._host.endings.append(slot)
 
+    @property
+    def wants_logs(self) -> bool:
+        """It asked for the lines of the host's log."""
+        return self.hello is not None and self.hello.logs
+
     def log(self, line: bytes) -> None:
         """A line of the host's log; lost on who does not read."""
-        if self.hello is not None and self.hello.logs and not self._connection.unsent:
+        if self._connection.unsent < MOST_UNREAD_LOG:
             self.say(line)
 
     def wake(self) -> None:
@@ -318,9 +289,14 @@ class Session:
         return self.in_flight + self._connection.unsent
 
     @property
+    def running(self) -> int:
+        """Requests that are not answered yet."""
+        return sum(slot.asks for slot in self.slots)
+
+    @property
     def in_flight(self) -> int:
         """Slots that are the host's."""
-        return sum(slot is not None and slot.held for slot in self._slots)
+        return sum(slot.held for slot in self.slots)
 
     def told(self) -> dict[str, Any]:
         """Of this client, as plain data."""
@@ -330,8 +306,8 @@ class Session:
             "pid": pid,
             "uid": uid,
             "model": None if self.hello is None or self.hello.observer else self.model.name,
-            "slots": len(self._slots),
-            "bytes": self._account.used,
+            "slots": len(self.slots),
+            "bytes": self.account.used,
             "requests": self.requests,
             "in_flight": in_flight,
             "failed": self.failed,
@@ -347,17 +323,23 @@ class Session:
         if around is None:
             return
         if error is not None:
+            self._note(error)
             known = error if isinstance(error, TrtasyncError) else TrtasyncError(repr(error))
             self.say(pack(Op.GONE, payload=dump(describe(known))))
         self._connection.close()
-        slots = [slot for slot in self._slots if slot is not None]
         # none of these may be found from here: batches that run hold requests, these their slots
-        self._slots, self._segments, self._acts = [], [], {}
-        self._forms, self._answers, self._sources = {}, {}, []
-        for slot in slots:
+        self._acts, self._forms, self._sources = {}, {}, []
+        for slot in self.slots.close():
             slot.leave()
             slot.forget()
         around.left(self)
+
+    def _note(self, error: Exception) -> None:
+        pid, uid = self.peer
+        if isinstance(error, EngineClosed):
+            return
+        bug = None if isinstance(error, TrtasyncError) else error
+        log.warning("process %d of user %d is sent away: %s", pid, uid, error, exc_info=bug)
 
     # -- small things ----------------------------------------------------------------------------
 
@@ -370,39 +352,9 @@ class Session:
         self.say(pack(op, slot, **fields))
         self.wake()
 
-    def _slot(self, number: int) -> SharedSlot:
-        try:
-            slot = self._slots[number]
-        except IndexError:
-            raise Nonsense(f"there is no slot {number}, of {len(self._slots)}.") from None
-        return slot or self._first_use(number)
-
-    def _first_use(self, number: int) -> SharedSlot:
-        segment = self._segment(number)
-        at, memory = (number - segment.first) * segment.slot_bytes, segment.memory
-        part = None if memory is None else memory[at : at + segment.slot_bytes]
-        slot = self._slots[number] = SharedSlot(number, part, self)
-        return slot
-
-    def _segment(self, number: int) -> Segment:
-        firsts = [segment.first for segment in self._segments]
-        return self._segments[bisect_right(firsts, number) - 1]
-
 
 def _outcome(work: Callable[[], Array]) -> Array | Exception:
     try:
         return work()
     except (ValueError, OSError, TrtasyncError) as error:
         return error
-
-
-def _read_shapes(told: dict[str, Any]) -> tuple[list[Shape], bool]:
-    shapes, single = told.get("shapes"), told.get("single")
-    if not isinstance(shapes, list) or not isinstance(single, bool):
-        raise Nonsense("a form needs shapes, and whether a single array is given.")
-    for shape in shapes:
-        if not isinstance(shape, list) or len(shape) > MOST_AXES:
-            raise Nonsense("a shape is a list of few lengths.")
-        if any(type(length) is not int or length < 0 for length in shape):
-            raise Nonsense("a length is a number, 0 or more.")
-    return [tuple(shape) for shape in shapes], single

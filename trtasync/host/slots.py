@@ -7,13 +7,12 @@ import numpy as np
 
 from trtasync.core.exceptions import own_error, unanswered
 from trtasync.core.reservations import REFUSED, Reservation, UnusualReservation
-from trtasync.errors import InferenceError, TrtasyncError
-from trtasync.host.models import Form, Model
+from trtasync.errors import TrtasyncError
+from trtasync.host.models import Form
 from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Shape, Signature, Staged
 from trtasync.scheduler import Batch, Chunk, Queue
 from trtasync.scheduler.states import OVER, RUNNING
-from trtasync.shared.forms import aligned
 from trtasync.shared.records import RECORD, Op, dump, pack
 from trtasync.shared.refusals import describe
 
@@ -50,13 +49,13 @@ class SharedSlot:
     """
 
     __slots__ = (
-        "_areas",
         "_batches",
         "_cancelled",
         "_contents",
         "_done",
         "_form",
         "_kept",
+        "_kept_bytes",
         "_known",
         "_last",
         "_reservation",
@@ -70,7 +69,7 @@ class SharedSlot:
         "number",
     )
 
-    def __init__(self, number: int, memory: Array | None, session: "Session"):
+    def __init__(self, session: "Session", number: int, memory: Array | None):
         self.number: int = number
         self.memory: Array | None = memory
         self.held: bool = False
@@ -83,6 +82,7 @@ class SharedSlot:
         self._form: Form | None = None
         self._start = 0
         self._kept: list[Array] | None = None
+        self._kept_bytes = 0
         self._last = NOTHING
         self._batches: list[Batch[Any]] = []
         self.forget_answers()
@@ -129,6 +129,11 @@ class SharedSlot:
                 error = unstaged
             self._refuse(own_error(error))
 
+    def refuse(self, generation: int, error: TrtasyncError) -> None:
+        """A request that cannot be asked at all."""
+        self.generation = generation
+        self._refuse(error)
+
     def _turn(self, form: Form, in_slot: bool) -> None:
         """Other requests than the last one: answers lie elsewhere."""
         start = form.places.size if in_slot else 0
@@ -139,9 +144,9 @@ class SharedSlot:
 
     def _read(self, form: Form, sources: Sequence[Array] | None) -> Content:
         session = self._session
+        memory = session.slots.memory_of(self)
         if sources is not None:
             return session.model.read(form, sources)
-        memory = session.memory_of(self)
         content = session.model.read(form, form.places.views(memory))
         if session.model.keeps:
             if len(self._contents) >= MOST_CONTENTS:
@@ -170,7 +175,9 @@ class SharedSlot:
 
     def forget(self) -> None:
         """The client has gone: hold nothing of its memory but what batches read that run."""
-        self.memory = self._kept = self._form = None
+        if self._kept is not None:
+            self._let_go()
+        self.memory = self._form = None
         self._contents.clear()
         self.forget_answers()
 
@@ -179,13 +186,18 @@ class SharedSlot:
         if self._kept is None or target.memory is None:
             return False
         outputs = self._let_go()
-        number, places = self._session.answers(outputs)
+        number, places = self._session.answers.number(outputs)
         if places.size > len(target.memory):
             return False
         for place, output in zip(places.each, outputs, strict=True):
             place.view(target.memory)[...] = output
         self._free(pack(Op.DONE, self.number, self.generation, form=number))
         return True
+
+    @property
+    def asks(self) -> bool:
+        """A request in it waits for its answer."""
+        return not self._done
 
     # -- core.replies.Reply ----------------------------------------------------------------------
 
@@ -285,8 +297,7 @@ class SharedSlot:
     def _deliver(self, answer: Any, lent: bool) -> None:
         session = self._session
         outputs = list(answer.values()) if isinstance(answer, dict) else [answer]
-        _check_types(outputs, session.model)
-        number, places = session.answers(outputs)
+        number, places = session.answers.number(outputs)
         memory = self.memory
         assert memory is not None
         assert self._form is not None
@@ -303,7 +314,8 @@ class SharedSlot:
 
     def _keep(self, outputs: list[Array], size: int) -> None:
         """Until the client says where it is to be written."""
-        self._session.keep(size)
+        self._kept_bytes = sum(output.nbytes for output in outputs)
+        self._session.account.draw(self._kept_bytes)
         self._kept = outputs
         self._done = True
         self._reservation = None
@@ -312,7 +324,7 @@ class SharedSlot:
 
     def _let_go(self) -> list[Array]:
         outputs, self._kept = self._kept or [], None
-        self._session.keep(-sum(aligned(output.nbytes) for output in outputs))
+        self._session.account.give_back(self._kept_bytes)
         return outputs
 
 
@@ -321,17 +333,3 @@ def running(reservation: Reservation) -> list[Batch[Any]]:
     entries: Sequence[Reservation | Chunk] = reservation.chunks or [reservation]
     batches = [entry.batch for entry in entries if entry.batch is not None]
     return [batch for batch in batches if batch.state is RUNNING]
-
-
-def _check_types(outputs: Sequence[Any], model: Model) -> None:
-    """Answers are told by their shapes only.
-
-    Raises:
-        InferenceError: the model gives another type than it declares.
-    """
-    for output, spec in zip(outputs, model.spec.outputs, strict=True):
-        if output.dtype != spec.dtype:
-            raise InferenceError(
-                f"output {spec} came as {output.dtype}; what is declared and what is given must "
-                "agree to be sent to another process."
-            )
