@@ -115,6 +115,27 @@ async def test_who_wants_to_write_is_told_when_there_is_room(pair: Pair) -> None
     loop.close()
 
 
+async def test_what_a_woken_loop_runs_may_look_at_sockets(pair: Pair) -> None:
+    ours, theirs = pair
+    loop = current_loop()
+    came: list[bytes] = []
+    watch = loop.watch(ours, lambda: came.append(b"before"))
+
+    def look() -> None:
+        watch.when_readable(lambda: came.append(ours.recv(100)))
+        watch.when_writable(write)
+
+    def write() -> None:
+        watch.when_writable(None)
+        theirs.send(b"one")
+
+    loop.callback = look
+    loop.wake()
+    await until(lambda: came == [b"one"])
+    watch.close()
+    loop.close()
+
+
 def _waits(end: socket.socket) -> bool:
     """There is something to be read."""
     try:
