@@ -101,11 +101,13 @@ async def joined(
 ) -> AsyncIterator[Joined]:
     """A shared engine; a failing test opens the gate that it has shut."""
     backend = backend or ScriptedBackend()
-    async with host_of(backend, limits, **options) as host:
-        async with connect(host.path, reconnect=reconnect) as engine:
-            assert isinstance(engine, SharedEngine)
-            try:
-                yield Joined(engine, host, backend)
-            except BaseException:
-                backend.gate.let()
-                raise
+    async with (
+        host_of(backend, limits, **options) as host,
+        connect(host.path, reconnect=reconnect) as engine,
+    ):
+        assert isinstance(engine, SharedEngine)
+        try:
+            yield Joined(engine, host, backend)
+        except BaseException:
+            backend.gate.let()
+            raise
