@@ -166,7 +166,7 @@ async def test_lent_answers_may_be_long_too() -> None:
 async def test_arrays_on_a_device_stay_in_their_process() -> None:
     async with joined() as shared:
         with pytest.raises(InvalidInput, match="only its own process"):
-            await shared.engine.infer(row(1), outputs="device")  # type: ignore[call-overload]
+            await shared.engine.infer(row(1), outputs="device")
 
 
 async def test_its_statistics_are_those_of_the_host() -> None:
