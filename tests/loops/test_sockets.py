@@ -115,6 +115,26 @@ async def test_who_wants_to_write_is_told_when_there_is_room(pair: Pair) -> None
     loop.close()
 
 
+async def test_who_is_woken_may_begin_to_look(pair: Pair) -> None:
+    ours, theirs = pair
+    loop = current_loop()
+    came: list[bytes] = []
+    written: list[bool] = []
+    watch = loop.watch(ours, lambda: None)
+
+    def look() -> None:
+        watch.when_readable(lambda: came.append(ours.recv(100)))
+        watch.when_writable(lambda: written.append(True))
+
+    loop.callback = look
+    loop.wake()
+    theirs.send(b"one")
+    await until(lambda: bool(came and written))
+    assert came == [b"one"]
+    watch.close()
+    loop.close()
+
+
 def _waits(end: socket.socket) -> bool:
     """There is something to be read."""
     try:
