@@ -115,22 +115,23 @@ async def test_who_wants_to_write_is_told_when_there_is_room(pair: Pair) -> None
     loop.close()
 
 
-async def test_who_is_woken_may_begin_to_look(pair: Pair) -> None:
+async def test_what_a_woken_loop_runs_may_look_at_sockets(pair: Pair) -> None:
     ours, theirs = pair
     loop = current_loop()
     came: list[bytes] = []
-    written: list[bool] = []
-    watch = loop.watch(ours, lambda: None)
+    watch = loop.watch(ours, lambda: came.append(b"before"))
 
     def look() -> None:
         watch.when_readable(lambda: came.append(ours.recv(100)))
-        watch.when_writable(lambda: written.append(True))
+        watch.when_writable(write)
+
+    def write() -> None:
+        watch.when_writable(None)
+        theirs.send(b"one")
 
     loop.callback = look
     loop.wake()
-    theirs.send(b"one")
-    await until(lambda: bool(came and written))
-    assert came == [b"one"]
+    await until(lambda: came == [b"one"])
     watch.close()
     loop.close()
 

@@ -188,7 +188,6 @@ class _Watch:
         if callback is None:
             self._loop.remove_reader(self._descriptor)
         else:
-            # not the one of `wake`: that cannot be entered from within
             contextvars.Context().run(self._loop.add_reader, self._descriptor, callback)
 
     def when_writable(self, callback: Callable[[], None] | None) -> None:

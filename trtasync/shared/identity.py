@@ -19,6 +19,9 @@ _LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]*[\x00-\x7f])")
 
 MOST_NAME = 4096
 
+DEVICES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+"""Environment variables that say which GPU is meant: a host has them of who starts it."""
+
 
 def identity(model: Path | bytes, options: Mapping[str, Any]) -> str:
     """A name for the engine of this user that serves a model in this way.
@@ -32,6 +35,7 @@ def identity(model: Path | bytes, options: Mapping[str, Any]) -> str:
     """
     total = hashlib.sha256(f"{os.geteuid()}".encode())
     total.update(json.dumps(options, sort_keys=True).encode())
+    total.update(json.dumps([os.environ.get(name) for name in DEVICES]).encode())
     try:
         if isinstance(model, bytes):
             total.update(hashlib.sha256(model).digest())
