@@ -71,6 +71,10 @@ class WireClient:
                     raise EOFError
                 self._heard.extend(self._splitter.split(data))
 
+    async def hear_all(self, count: int) -> list[Said]:
+        """So many records."""
+        return [await self.hear() for _ in range(count)]
+
     async def expect(self, op: Op) -> Said:
         """The next record, which must be of this kind."""
         record, payload = await self.hear()
@@ -80,6 +84,11 @@ class WireClient:
     async def refusal(self, op: Op) -> trtasync.TrtasyncError:
         """The error that the next record, of this kind, brings."""
         _, payload = await self.expect(op)
+        return self.error(payload)
+
+    @staticmethod
+    def error(payload: bytes) -> trtasync.TrtasyncError:
+        """What a payload tells of."""
         return refusals.restore(records.parse(payload))
 
     async def ended(self) -> bool:
@@ -190,3 +199,8 @@ def infer(
 ) -> bytes:
     """A request."""
     return pack(Op.INFER, slot, generation, flag=priority, form=number, number=deadline)
+
+
+def source(index: int, slot: int, at: int = 0) -> bytes:
+    """Where an input of the request that follows lies."""
+    return pack(Op.SOURCE, form=index, number=slot, other=at)

@@ -37,8 +37,8 @@ class Connection:
             connection: non-blocking; closed with this.
             loop: looks at it.
             most_unsent: bytes that wait for the other side to read, from which on it is not read.
-            waiting: where a connection puts itself that has something to say; whoever empties the
-                list calls `flush`.
+            waiting: where a connection puts itself that has something to say; the loop's callback
+                empties the list, and calls `flush`.
             heard: gets each record.
             over: called once when the other side has gone, or said what nobody says.
         """
@@ -54,6 +54,7 @@ class Connection:
         self._unsent = bytearray()
         self._held_up = False
         self._closed = False
+        self._loop = loop
         self._watch = loop.watch(connection, self._readable)
 
     # -- in --------------------------------------------------------------------------------------
@@ -116,6 +117,8 @@ class Connection:
                     break
         except Exception as error:
             self._over(error)
+        if self._out:  # what is said elsewhere is said while engines are pumped, who flush
+            self._loop.wake()
 
     # -- out -------------------------------------------------------------------------------------
 

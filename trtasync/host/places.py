@@ -69,6 +69,9 @@ def _is_left_behind(path: str) -> bool:
     Raises:
         InvalidInput: somebody does.
     """
+    with suppress(OSError):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return False  # a file of somebody's, which refuses connections too
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
         try:
             end.connect(path)

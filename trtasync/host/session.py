@@ -101,7 +101,7 @@ class Session:
         self._sources: list[Record] = []
         self._acts: dict[int, Callable[[Record, bytes], object]] = {Op.HELLO: self._hello}
         self._connection = Connection(
-            connection, around.loop, around.limits.unsent, around.waiting, self._heard, self.end
+            connection, around.loop, around.limits.unsent, around.waiting, self._heard, self._over
         )
         self.say: Callable[[bytes], None] = self._connection.say
 
@@ -271,11 +271,6 @@ class Session:
         if self._connection.unsent < MOST_UNREAD_LOG:
             self.say(line)
 
-    def wake(self) -> None:
-        """Something was said outside of what sends by itself."""
-        if self._around is not None:
-            self._around.loop.wake()
-
     # -- its end ---------------------------------------------------------------------------------
 
     @property
@@ -313,6 +308,14 @@ class Session:
             "failed": self.failed,
         }
 
+    def _over(self, error: Exception | None) -> None:
+        """It hung up, or said what nobody says."""
+        if error is not None:
+            bug = None if isinstance(error, TrtasyncError) else error
+            words = "process %d of user %d is sent away: %s"
+            log.warning(words, *self.peer, error, exc_info=bug)
+        self.end(error)
+
     def end(self, error: Exception | None = None) -> None:
         """It has gone, or it is sent away: what is queued is withdrawn, what runs is dropped.
 
@@ -323,7 +326,6 @@ class Session:
         if around is None:
             return
         if error is not None:
-            self._note(error)
             known = error if isinstance(error, TrtasyncError) else TrtasyncError(repr(error))
             self.say(pack(Op.GONE, payload=dump(describe(known))))
         self._connection.close()
@@ -334,13 +336,6 @@ class Session:
             slot.forget()
         around.left(self)
 
-    def _note(self, error: Exception) -> None:
-        pid, uid = self.peer
-        if isinstance(error, EngineClosed):
-            return
-        bug = None if isinstance(error, TrtasyncError) else error
-        log.warning("process %d of user %d is sent away: %s", pid, uid, error, exc_info=bug)
-
     # -- small things ----------------------------------------------------------------------------
 
     @property
@@ -350,7 +345,6 @@ class Session:
 
     def _tell(self, op: Op, slot: int = 0, **fields: Any) -> None:
         self.say(pack(op, slot, **fields))
-        self.wake()
 
 
 def _outcome(work: Callable[[], Array]) -> Array | Exception:

@@ -269,7 +269,6 @@ class SharedSlot:
     def _refuse(self, error: TrtasyncError) -> None:
         self._session.failed += 1
         self._free(self._failure(error))
-        self._session.wake()
 
     def _failure(self, error: TrtasyncError) -> bytes:
         told = dump(describe(error))

@@ -1,6 +1,6 @@
 """What client and host say of themselves first: versions, and the model that it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
@@ -52,7 +52,7 @@ class Welcome:
 
     version: str
     pid: int
-    models: tuple[str, ...]
+    models: Sequence[str]
     name: str | None = None
     spec: Mapping[str, Any] | None = None
     judgement: Mapping[str, Any] | None = None
