@@ -9,6 +9,7 @@ from support.helpers import row, rows, same, tensor, until
 from support.wire import form, infer, source
 from tests.host.serving import scripted
 from trtasync import InferenceError, InvalidInput, QueueFull, TensorSpec
+from trtasync.shared.forms import place
 from trtasync.shared.records import Op, pack, parse
 from trtasync.shared.refusals import restore
 from trtasync.testing import ScriptedBackend
@@ -196,3 +197,18 @@ async def test_shared_inputs_count_by_their_values() -> None:
         for factor in (2, 3, 2):
             (answer,) = await client.infer(0, 0, row(5), row(factor, 1))
             assert same(answer, row(5 * factor))
+
+
+async def test_what_is_said_behind_large_memory_waits_until_it_is_mapped() -> None:
+    async with scripted() as host:
+        client, other = host.connect(), await host.client()
+        await client.greet()
+        client.say(form(0, (4,)))
+        await client.expect(Op.FORMED)
+        client.forms[0] = (place([(4,)], [np.dtype(np.float32)]), 0)
+        client.announce(16, 1 << 20)  # mapped by a thread
+        client.ask(15, 0, row(9))
+        await client.expect(Op.MAPPED)
+        record, _ = await client.expect(Op.DONE)
+        assert same(client.answer(15, 0, record.form)[0], row(9))
+        assert same((await other.infer(0, 0, row(1)))[0], row(1))

@@ -54,6 +54,7 @@ TUNE = [
     "Outcome",
     "Probe",
     "Progress",
+    "Recommendation",
     "Report",
     "Result",
     "Search",
@@ -62,7 +63,6 @@ TUNE = [
     "Standing",
     "Subject",
     "Tuning",
-    "Verdict",
     "plot",
     "run",
 ]

@@ -12,7 +12,7 @@ from trtasync.cli.arguments import (
     AsJson,
     BackendOption,
     BatchAxes,
-    Batching,
+    BatchingOption,
     BatchSizes,
     CacheFolder,
     CacheOwner,
@@ -24,9 +24,9 @@ from trtasync.cli.arguments import (
     MaxQueueSize,
     MaxQueueTime,
     MaxRowBytes,
-    Model,
+    ModelArgument,
     Picture,
-    Profiles,
+    ProfileOptions,
     Quiet,
     Rows,
     RowShapes,
@@ -35,9 +35,9 @@ from trtasync.cli.arguments import (
     Seed,
     Streams,
     Threads,
+    cache_of,
     read_batch_axes,
     read_batching,
-    read_cache,
     read_devices,
     read_limits,
     read_queue,
@@ -60,7 +60,7 @@ LOAD = "The load"
 
 
 def bench(
-    model: Model,
+    model: ModelArgument,
     concurrency: Annotated[
         str | None,
         typer.Option(
@@ -108,14 +108,14 @@ def bench(
     threads: Threads = None,
     max_batch_size: MaxBatchSize = None,
     batch_sizes: BatchSizes = None,
-    batching: Batching = "auto",
+    batching: BatchingOption = "auto",
     batch_axis: BatchAxes = None,
     max_queue_delay: MaxQueueDelay = "0",
     max_queue_size: MaxQueueSize = None,
     max_queue_time: MaxQueueTime = None,
     max_row_bytes: MaxRowBytes = None,
     run_timeout: RunTimeout = None,
-    profile: Profiles = None,
+    profile: ProfileOptions = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
     graphs: Graphs = "on",
@@ -161,7 +161,7 @@ def bench(
             **read_queue(max_queue_delay, max_queue_size, max_queue_time),
             **read_limits(run_timeout, max_row_bytes),
             "profiles": profile or None,
-            "cache": read_cache(cache_dir, cache_owner),
+            "cache": cache_of(cache_dir, cache_owner),
             "graphs": read_switch(graphs),
         }
         check_outputs(model, as_json, picture, trace, inputs=(samples,))

@@ -8,9 +8,12 @@ import struct
 from contextlib import suppress
 
 from trtasync.errors import InvalidInput
-from trtasync.system.trust import OTHERS, ROOT
+from trtasync.system.trust import OTHERS
 
 BACKLOG = 128
+
+ROOT = 0
+"""Who can do everything anyway."""
 
 _CREDENTIALS = struct.Struct("3i")
 

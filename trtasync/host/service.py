@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,6 +44,7 @@ _GLANCE = 0.005
 
 _NO_LOCK = StartLock(None)
 
+Work = Callable[[], Coroutine[Any, Any, object]]
 Drain = Callable[[], Awaitable[object]]
 
 
@@ -94,7 +95,8 @@ class Service:
         self._late: dict[Session, float] = {}
         self._left_at = self.loop.now()
         self._listening: tuple[socket.socket, Watch] | None = None
-        self._tasks: TaskGroup | None = None
+        self._work: list[Work] = []
+        self._has_work = anyio.Event()
         self._over = anyio.Event()
 
     # -- who comes -------------------------------------------------------------------------------
@@ -171,10 +173,10 @@ class Service:
         """See `session.Around.told`."""
         return tell_host(list(self._models.values()), list(self.sessions), self.began)
 
-    def spawn(self, work: Callable[[], Any]) -> None:
+    def spawn(self, work: Work) -> None:
         """See `session.Around.spawn`."""
-        assert self._tasks is not None
-        self._tasks.start_soon(work)
+        self._work.append(work)
+        self._has_work.set()
 
     def flush(self) -> None:
         """Send what was said in this turn: each connection once."""
@@ -225,8 +227,9 @@ class Service:
             self.loop.close()
 
     async def _serve(self) -> None:
-        async with anyio.create_task_group() as self._tasks:
-            self._tasks.start_soon(self._look_after)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._look_after)
+            group.start_soon(self._start_work, group)
             await self._over.wait()
             self._stop_listening()
             if self.lost is None:
@@ -234,7 +237,15 @@ class Service:
             gone = self.lost or EngineClosed(ENDING)
             for session in list(self.sessions):
                 session.end(_gone(gone))
-            self._tasks.cancel_scope.cancel()
+            group.cancel_scope.cancel()
+
+    async def _start_work(self, group: TaskGroup) -> None:
+        """In a task: what the loop itself calls cannot start one."""
+        while True:
+            await self._has_work.wait()
+            self._has_work = anyio.Event()
+            while self._work:
+                group.start_soon(self._work.pop())
 
     def stop(self) -> None:
         """End, when all that was accepted is answered. On the loop."""

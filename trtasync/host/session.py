@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from socket import socket
 from typing import Any, Protocol
@@ -57,7 +57,7 @@ class Around(Protocol):
     def left(self, session: "Session") -> None:
         """It has ended."""
 
-    def spawn(self, work: Callable[[], Any]) -> None:
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run an async function."""
 
 

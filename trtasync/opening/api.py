@@ -15,7 +15,6 @@ from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Pad
 from trtasync.opening.arguments import (
     LINGER,
-    BackendName,
     EngineArguments,
     Model,
     check_options,
@@ -24,6 +23,7 @@ from trtasync.opening.arguments import (
     demand_linux,
 )
 from trtasync.opening.awaiting import Opening
+from trtasync.opening.backends import BackendName
 from trtasync.opening.loading import EngineOptions, engine_name
 from trtasync.plans.paths import read_path
 from trtasync.rows import Batching, Judgement
@@ -155,7 +155,8 @@ def open_engine(
         profiles: for an `.onnx` file on a GPU: optimization profiles; see `build_plan`. Derived
             from the model and `max_batch_size` by default. Unused on the CPU.
         builder_config: for an `.onnx` file on a GPU: how its plan is built; see `build_plan`.
-        cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
+        cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`. For what
+            TensorRT for RTX compiles: where that is kept if not beside the plan; False for nowhere.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
             you trust; those built here, or kept where only this user can write, are trusted anyway.
         name: of the engine in its `repr`, in log lines, warnings and names of threads. Default: the

@@ -4,19 +4,18 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast, get_args
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from trtasync.errors import BackendUnavailable, InvalidInput
 from trtasync.model.profiles import Profile
 from trtasync.model.tensors import Pad
+from trtasync.opening.backends import BACKENDS, BackendName
 from trtasync.opening.loading import EngineOptions
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans import BuilderConfig, SharedCache
-
-BackendName = Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"]
 
 Model = str | os.PathLike[str] | bytes | bytearray | memoryview | Backend
 
@@ -97,10 +96,10 @@ def check_options(options: EngineOptions) -> None:
     Raises:
         InvalidInput: naming the option.
     """
-    if options.backend not in get_args(BackendName):
+    names = ("auto", *BACKENDS)
+    if options.backend not in names:
         raise InvalidInput(
-            "backend must be 'auto', 'tensorrt', 'tensorrt-rtx' or 'onnxruntime', not "
-            f"{options.backend!r}.",
+            f"backend must be one of {', '.join(map(repr, names))}; got {options.backend!r}.",
             name="backend",
             got=options.backend,
         )

@@ -16,7 +16,7 @@ from trtasync.engine import level_of
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.loops import Future, current_loop, free_in_thread
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.array_types import Device, Given, Host
+from trtasync.requests.array_types import Given, Host, OnDevice
 from trtasync.requests.given import GivenReader
 from trtasync.requests.signature import Array
 from trtasync.rows import Judgement
@@ -133,7 +133,7 @@ class SharedEngine(AnyEngine):
         inputs: Given,
         *,
         priority: int = 0,
-        outputs: Host | Device = "host",
+        outputs: Host | OnDevice = "host",
         copy: bool = True,
     ) -> Any:
         """Run the model on one request, in a batch with those of all processes.
