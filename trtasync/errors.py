@@ -5,6 +5,7 @@ TrtasyncError
 │   └── RequestTooLarge                      the request has more rows than the queue ever takes
 ├── QueueFull                                the bounded queue has no room for this request now
 ├── EngineClosed                             the engine is closing or closed
+├── EngineRestarting                         the process of a shared engine is being started anew
 ├── WrongLoop           (also RuntimeError)  used from another event loop, thread or process
 ├── BackendUnavailable                       what the backend needs is not on this machine
 ├── PlanError                                a model or plan cannot be read or cannot be batched
@@ -23,6 +24,7 @@ __all__ = [
     "CudaError",
     "DeviceLost",
     "EngineClosed",
+    "EngineRestarting",
     "InferenceError",
     "InvalidInput",
     "PlanError",
@@ -105,6 +107,20 @@ class QueueFull(TrtasyncError):
 
 class EngineClosed(TrtasyncError):
     """The engine is closing or closed, or was aborted while this request was waiting."""
+
+
+class EngineRestarting(TrtasyncError):
+    """The process of a shared engine has ended, and there is no other one yet. Nothing was queued.
+
+    Retry in a moment. The engine goes on by itself when a process is there again.
+
+    Attributes:
+        attempt: how often it was tried to start or to reach one.
+        since: seconds since the last one ended.
+    """
+
+    attempt: int = 0
+    since: float = 0.0
 
 
 class WrongLoop(TrtasyncError, RuntimeError):

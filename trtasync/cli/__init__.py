@@ -8,6 +8,7 @@ from trtasync import __version__
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build
 from trtasync.cli.check import check
+from trtasync.cli.host import host
 from trtasync.cli.inspect import inspect
 from trtasync.cli.tune import tune
 
@@ -23,6 +24,7 @@ app.command()(inspect)
 app.command()(bench)
 app.command()(tune)
 app.command()(check)
+app.command()(host)
 
 
 def _print_version(wanted: bool) -> None:

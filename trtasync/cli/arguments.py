@@ -64,6 +64,15 @@ BatchAxes = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
+MaxQueueDelay = Annotated[
+    str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
+]
+MaxQueueSize = Annotated[int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)]
+MaxQueueTime = Annotated[
+    str | None,
+    typer.Option(help="Longest wait that is expected, e.g. 100ms.", rich_help_panel=ENGINE),
+]
+Graphs = Annotated[Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)]
 ProfileOptions = Annotated[
     list[str] | None,
     typer.Option(
@@ -153,6 +162,15 @@ def read_limits(run_timeout: str | None, max_row_bytes: str | None) -> dict[str,
     return {
         "run_timeout": None if run_timeout is None else read_seconds(run_timeout, "--run-timeout"),
         "max_row_bytes": None if max_row_bytes is None else parse_size(max_row_bytes),
+    }
+
+
+def read_queue(delay: str, size: int | None, seconds: str | None) -> dict[str, float | None]:
+    """From "2ms", 100 and "100ms": options of `open_engine`, by name."""
+    return {
+        "max_queue_delay": read_seconds(delay, "--max-queue-delay"),
+        "max_queue_size": size,
+        "max_queue_time": None if seconds is None else read_seconds(seconds, "--max-queue-time"),
     }
 
 

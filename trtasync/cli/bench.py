@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from trtasync.cli.arguments import (
-    ENGINE,
     OUT,
     AsJson,
     BackendOption,
@@ -19,7 +18,11 @@ from trtasync.cli.arguments import (
     CacheOwner,
     Debug,
     Devices,
+    Graphs,
     MaxBatchSize,
+    MaxQueueDelay,
+    MaxQueueSize,
+    MaxQueueTime,
     MaxRowBytes,
     ModelArgument,
     Picture,
@@ -37,6 +40,7 @@ from trtasync.cli.arguments import (
     read_batching,
     read_devices,
     read_limits,
+    read_queue,
     read_sizes,
     read_switch,
 )
@@ -106,24 +110,15 @@ def bench(
     batch_sizes: BatchSizes = None,
     batching: BatchingOption = "auto",
     batch_axis: BatchAxes = None,
-    max_queue_delay: Annotated[
-        str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
-    ] = "0",
-    max_queue_size: Annotated[
-        int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)
-    ] = None,
-    max_queue_time: Annotated[
-        str | None,
-        typer.Option(help="Longest wait that is expected, e.g. 100ms.", rich_help_panel=ENGINE),
-    ] = None,
+    max_queue_delay: MaxQueueDelay = "0",
+    max_queue_size: MaxQueueSize = None,
+    max_queue_time: MaxQueueTime = None,
     max_row_bytes: MaxRowBytes = None,
     run_timeout: RunTimeout = None,
     profile: ProfileOptions = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
-    graphs: Annotated[
-        Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)
-    ] = "on",
+    graphs: Graphs = "on",
     compare: Annotated[
         bool,
         typer.Option(
@@ -163,11 +158,7 @@ def bench(
             "batch_sizes": read_sizes(batch_sizes),
             "batching": read_batching(batching),
             "batch_axes": read_batch_axes(batch_axis),
-            "max_queue_delay": read_seconds(max_queue_delay, "--max-queue-delay"),
-            "max_queue_size": max_queue_size,
-            "max_queue_time": None
-            if max_queue_time is None
-            else read_seconds(max_queue_time, "--max-queue-time"),
+            **read_queue(max_queue_delay, max_queue_size, max_queue_time),
             **read_limits(run_timeout, max_row_bytes),
             "profiles": profile or None,
             "cache": cache_of(cache_dir, cache_owner),

@@ -30,6 +30,10 @@ class Future(Protocol):
 class Watch(Protocol):
     """A socket that the loop looks at. For the loop's own thread."""
 
+    def when_readable(self, callback: Callable[[], None] | None) -> None:
+        """Run another callback in every turn in which there is something to read; None for none:
+        what comes waits, and the other side does when it has sent too much."""
+
     def when_writable(self, callback: Callable[[], None] | None) -> None:
         """Run `callback` in every turn in which the socket takes bytes; None for no more."""
 

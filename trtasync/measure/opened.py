@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trtasync.engine import Engine
+from trtasync.errors import InvalidInput
 from trtasync.loops import in_thread
 from trtasync.model.profiles import read_profiles
 from trtasync.opening.api import open_engine
@@ -113,13 +114,16 @@ def read_options(model: Any, options: Mapping[str, Any]) -> EngineOptions:
     """What `open_engine` would make of these options, checked.
 
     Raises:
-        InvalidInput, TypeError: as `open_engine` would.
+        InvalidInput, TypeError: as `open_engine` would, and for an engine of another process.
     """
     wanted = inspect.signature(open_engine).bind(model, **options)
     wanted.apply_defaults()
     complete = wanted.arguments
     complete["profiles"] = read_profiles(complete["profiles"])
     complete["padding"] = complete["padding"] or {}
+    if complete.pop("shared"):
+        raise InvalidInput("what is measured runs in this process: leave shared=True out.")
+    del complete["linger"], complete["reconnect"]
     given = EngineOptions(**complete)
     check_options(given)
     return given

@@ -171,6 +171,21 @@ class Backend(Protocol):
             dtype: of the input.
         """
 
+    def register(self, memory: Array) -> Array:
+        """Let this backend read memory of others (a shared engine's client) as its own.
+
+        From any thread. It ends when the last view of what is returned is gone.
+
+        Args:
+            memory: bytes; mapped whole pages.
+
+        Returns:
+            the same memory, to make the views of that go into requests.
+
+        Raises:
+            CudaError: there is not so much memory to lock.
+        """
+
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
         """Device arrays for a request's answer, one per output.
 
@@ -224,6 +239,10 @@ class HostMemoryBackend:
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
         """An ordinary array; see `Backend.empty_input`."""
         return np.empty(shape, dtype)
+
+    def register(self, memory: Array) -> Array:
+        """Whatever a process has mapped is read alike; see `Backend.register`."""
+        return memory
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
         """Answers are in host memory; see `Backend.device_outputs`.
