@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from trtasync.core.completion import Completion
+from trtasync.core.intake import Intake
 from trtasync.core.lanes import Worker
-from trtasync.core.reservations import Intake, Reservation
+from trtasync.core.reservations import Reservation
 from trtasync.errors import DeviceLost, TrtasyncError
 from trtasync.loops import EventLoop
 from trtasync.runtimes import Slot

@@ -12,8 +12,8 @@ from functools import partial
 from trtasync.core.completion import Completion, is_unwanted
 from trtasync.core.exceptions import not_run, unanswered
 from trtasync.core.failing import Failing
+from trtasync.core.intake import Intake
 from trtasync.core.lanes import Outcome, Worker, check_outputs, finish, run, run_in_halves
-from trtasync.core.reservations import Intake
 from trtasync.core.shrinking import Shrinking
 from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
 from trtasync.loops import EventLoop, Future

@@ -26,6 +26,8 @@ class Batch(Generic[SlotT_co]):
         entries: in row order; may hold some that left, until the batch is closed.
         size: rows taken, those of entries that left included: the next free row.
         gone: of these, rows of entries that left.
+        room: the size up to which plain requests simply take the next row, while nothing about them
+            is to be asked; 0 otherwise. See `RowAllocator.open_up`.
         level: the best priority in it.
         arrival: of its first row.
         deadline: the earliest in it.
@@ -52,6 +54,7 @@ class Batch(Generic[SlotT_co]):
         "plain",
         "pressure",
         "queue",
+        "room",
         "run_rows",
         "share",
         "size",
@@ -75,6 +78,7 @@ class Batch(Generic[SlotT_co]):
         self.entries: list[Entry] = []
         self.size: int = 0
         self.gone: int = 0
+        self.room: int = 0
         self.level: int = LEVELS
         self.arrival: float = math.inf
         self.deadline: float = math.inf
@@ -119,6 +123,7 @@ class Batch(Generic[SlotT_co]):
         self.entries = [entry for entry in self.entries if entry.stays]
         self.size = max([self.size, *(entry.row + entry.rows for entry in self.entries)])
         self.gone = self.size - sum(entry.rows for entry in self.entries)
+        self.room = 0
         return bool(self.entries)
 
     def cut(self, first: int) -> list[Entry]:
@@ -157,6 +162,7 @@ class RowAllocator(Generic[SlotT]):
         forming: batches in slots, not launched yet.
         placements: entries that got their rows outside of `hold`, to be staged there; oldest first.
         slots: all of them.
+        taken: rows that wait or form, and those that batches have room for besides.
     """
 
     def __init__(
@@ -189,6 +195,25 @@ class RowAllocator(Generic[SlotT]):
         self._serial = count(1)
         self.forming: list[Batch[SlotT]] = []
         self.placements: deque[Entry] = deque()
+        self.taken: int = 0
+
+    @property
+    def queued(self) -> int:
+        """Rows that wait or form."""
+        return self.taken - sum(batch.room - batch.size for batch in self.forming if batch.room)
+
+    def open_up(self, batch: Batch[SlotT]) -> None:
+        """Plain requests take the rest of this batch without asking anybody, which is why all of it
+        counts as queued from now on. Its slot is turned to its layout."""
+        if not batch.room:
+            batch.room = self._capacity
+            self.taken += batch.room - batch.size
+
+    def close_up(self, batch: Batch[SlotLike]) -> None:
+        """Nobody takes rows of this batch any more without asking."""
+        if batch.room:
+            self.taken -= batch.room - batch.size
+            batch.room = 0
 
     def waiting(self) -> list[Queue]:
         """Queues with requests that wait for a slot."""
@@ -234,6 +259,7 @@ class RowAllocator(Generic[SlotT]):
             if batch is None:
                 self._wait(queue, request)
                 return
+            self.close_up(batch)
             if self._stage(batch, request, self._capacity):
                 self.placements.append(request)
                 return
@@ -363,6 +389,7 @@ class RowAllocator(Generic[SlotT]):
                 self._wait(batch.queue, entry)
 
     def _end(self, batch: Batch[SlotT]) -> None:
+        self.close_up(batch)
         self.forming.remove(batch)
         if batch.queue.forming is batch:
             batch.queue.forming = None
@@ -398,18 +425,17 @@ class RowAllocator(Generic[SlotT]):
             self.slots.give(batch.slot)
         self._starved.clear()
         self.placements.clear()
+        self.taken = 0
         return entries
 
-    def mend(self, queues: Iterable[Queue], running: Sequence[SlotLike]) -> int:
+    def mend(self, queues: Iterable[Queue], running: Sequence[SlotLike], held: int) -> None:
         """Derive anew what can be: somebody was interrupted in here, and everything that is gone
         leaves. Nobody knows which rows are in their slots already: all are staged again.
 
         Args:
             queues: of those who left; all others are known.
             running: slots in which batches run.
-
-        Returns:
-            rows that wait or form.
+            held: rows of requests that have none.
         """
         known = dict.fromkeys([*queues, *self.waiting(), *(each.queue for each in self.forming)])
         self.forming[:] = [batch for batch in self.forming if batch.mend()]
@@ -422,7 +448,8 @@ class RowAllocator(Generic[SlotT]):
             self._join_starved(queue)
         self.placements.clear()
         self.placements.extend(entry for batch in self.forming for entry in batch.entries)
-        return sum(batch.rows for batch in self.forming) + sum(each.waiting.rows for each in known)
+        self.taken = held + sum(batch.rows for batch in self.forming)
+        self.taken += sum(queue.waiting.rows for queue in known)
 
 
 def _fitting(entries: Iterable[Entry], room: int, fit: Fit | None) -> Iterator[Entry]:

@@ -41,7 +41,6 @@ class Policy(Generic[SlotT]):
     """The state of one engine's queues, slots and lanes.
 
     Attributes:
-        queued: rows waiting or forming.
         in_flight: rows running.
         expired: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
@@ -104,7 +103,6 @@ class Policy(Generic[SlotT]):
         self.placements: deque[Entry] = self._rows.placements
         self._held: dict[Request, None] = {}
         self._expired = Expired()
-        self.queued: int = 0
         self.in_flight: int = 0
         self.expired: int = 0
         self.wake_at: float = math.inf
@@ -125,30 +123,43 @@ class Policy(Generic[SlotT]):
             QueueFull, RequestTooLarge: `max_queue_size` (or `max_queue_time`) would be exceeded,
                 now or by this request alone; nothing has changed then.
         """
+        rows = self._rows
         signature = request.signature
-        rows = signature.rows
-        queued = self.queued + rows
-        if queued > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
-            queued = self._admit(request) + rows
-        self.queued = queued
+        count = signature.rows
+        if rows.taken + count > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
+            self._admit(request)
         batch = signature.queue.forming
-        if batch is None or (size := batch.size + rows) > self._capacity:
+        if batch is None or batch.size + count > self._capacity:
             request.batch = None
-            batch = self._rows.open_for(request)
+            batch = rows.open_for(request)
             if batch is None:
+                rows.taken += count
                 self._held[request] = None
                 return False
-            size = rows
         # Batch.add, written out: this is the path of nearly every request.
         request.batch = batch
         request.row = batch.size
         batch.entries.append(request)
-        batch.size = size
+        batch.size += count
+        if not batch.room:
+            rows.taken += count
         if urgent or batch.level > DEFAULT_LEVEL:
             batch.arrival = min(batch.arrival, request.arrival)
             batch.deadline = min(batch.deadline, request.deadline)
             batch.level = min(batch.level, request.level)
         return True
+
+    def open_up(self, batch: Batch[SlotT]) -> None:
+        """Requests of the batch's queue come that are plain, have no urgency of their own and were
+        staged at once: those that follow may take the next rows of it unasked, up to its `room`.
+
+        Unless the queue is nearly full, or somebody waits who comes after them.
+        """
+        if (
+            batch.level <= DEFAULT_LEVEL
+            and self._rows.taken + self._capacity - batch.size <= self._unseen
+        ):
+            self._rows.open_up(batch)
 
     def place(self, request: Request) -> None:
         """The content of a request that was held without rows is complete: it gets rows, in
@@ -156,20 +167,29 @@ class Policy(Generic[SlotT]):
         del self._held[request]
         self._rows.place(request)
 
-    def _admit(self, request: Request) -> int:
+    def _admit(self, request: Request) -> None:
         """Make room where priorities count: the request has one of its own, or the queue is full.
 
         Waiting requests of worse priority give way if there is no room otherwise.
-
-        Returns:
-            rows that are queued then.
         """
+        if self._rows.taken + request.rows > self._unseen:
+            self._close_up()
         refusal = self._admission.make_room(request, self.queued)
-        self._unseen = self._admission.unseen
+        self._ask_admission()
         if refusal is not None:
             raise refusal
         self._admission.entered(request)
-        return self.queued
+
+    def _ask_admission(self) -> None:
+        """How many rows may wait before a request is to be looked at, by what happened just now."""
+        unseen = self._admission.unseen
+        if unseen < self._unseen:
+            self._close_up()  # requests would come in unseen by the limit of before
+        self._unseen = unseen
+
+    def _close_up(self) -> None:
+        for batch in self.forming:
+            self._rows.close_up(batch)
 
     def expire(self, request: Request, now: float) -> None:
         """A request came too late to be let in: see `Expired`."""
@@ -193,20 +213,20 @@ class Policy(Generic[SlotT]):
         self._admission.left(request)
         if request in self._held:
             del self._held[request]
-            self.queued -= request.rows
+            self._rows.taken -= request.rows
             return
         if request.batch is not None:
             self._vacate(request, now)
             return
         if request.placed < request.rows:
-            self.queued -= request.rows - request.placed
+            self._rows.taken -= request.rows - request.placed
             request.queue.waiting.withdraw(request)
         for chunk in request.chunks or ():
             if chunk.state is OVER:
                 continue
             chunk.state = OVER
             if chunk.batch is None:
-                self.queued -= chunk.rows
+                self._rows.taken -= chunk.rows
                 request.queue.waiting.withdraw(chunk)
             else:
                 self._vacate(chunk, now)
@@ -217,7 +237,7 @@ class Policy(Generic[SlotT]):
         if batch.state is not FORMING:
             return
         batch.gone += entry.rows
-        self.queued -= entry.rows
+        self._rows.taken -= entry.rows
         if batch.gone == batch.size:
             self._rows.dissolve(cast(Batch[SlotT], batch), now)
 
@@ -236,7 +256,7 @@ class Policy(Generic[SlotT]):
         self.in_flight -= batch.size
         if self._timed:
             self._admission.finished(batch, self.queued, now)
-            self._unseen = self._admission.unseen
+            self._ask_admission()
         if seconds is not None:
             batch.queue.cost.learn(batch.run_rows, seconds, now)
         lane = self._lanes[batch.lane]
@@ -280,8 +300,7 @@ class Policy(Generic[SlotT]):
         self._expired.clear()
         self._held.clear()
         self._admission.forget()
-        self._unseen = self._admission.unseen
-        self.queued = 0
+        self._ask_admission()
         self.wake_at = math.inf
         requests = list(dict.fromkeys(whole(entry) for entry in entries))
         for request in requests:
@@ -295,16 +314,21 @@ class Policy(Generic[SlotT]):
             give_up(request)
             self._held.pop(request, None)
         running = [batch.slot for lane in self._lanes for batch in lane.running]
-        self.queued = self._rows.mend([request.queue for request in left], running)
-        self.queued += sum(request.rows for request in self._held)
+        held = sum(request.rows for request in self._held)
+        self._rows.mend([request.queue for request in left], running, held)
         self._admission.forget()
-        self._unseen = self._admission.unseen
+        self._ask_admission()
         self._rows.grant(now)
 
     def close(self) -> None:
         """Nothing new will come: no batch waits for company any more."""
         self._dispatch.draining = True
         self._waits = False
+
+    @property
+    def queued(self) -> int:
+        """Rows waiting or forming."""
+        return self._rows.queued
 
     @property
     def rejected(self) -> int:
@@ -375,6 +399,9 @@ class Policy(Generic[SlotT]):
 
     def _close(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
         """Make a batch ready for launch; False if nothing was left of it."""
+        rows = self._rows
+        if batch.room:
+            rows.close_up(batch)
         for entry in self._abandoned(batch):
             request = whole(entry)
             if request.state is RESERVED:
@@ -383,7 +410,7 @@ class Policy(Generic[SlotT]):
                 self.withdraw(request, now)
         if batch.gone == batch.size:
             if batch.state is FORMING:
-                self._rows.dissolve(batch, now)
+                rows.dissolve(batch, now)
             return False
         queue, fit, rest = batch.queue, None, []
         if batch.deadline < math.inf or queue.waiting.rows:
@@ -396,7 +423,7 @@ class Policy(Generic[SlotT]):
             batch.compact()
             self._refill(batch, fit, now)
         if fit is not None and batch.size < fit.rows:
-            self._rows.fill(batch, fit, now)
+            rows.fill(batch, fit, now)
         sizes = self._sizes
         if sizes and batch.size not in sizes:
             rest += self._trimming.cut(batch, lane.ends_at(now))
@@ -404,14 +431,14 @@ class Policy(Generic[SlotT]):
         if queue.forming is batch:
             queue.forming = None
         if rest:
-            self._rows.form_rest(queue, rest, now)
+            rows.form_rest(queue, rest, now)
         batch.state = TRANSITIONS[batch.state][LAUNCH]
         batch.lane = lane.index
         batch.started = now
         size = batch.size
         batch.run_rows = sizes[bisect_left(sizes, size)] if sizes else size
-        self.queued -= batch.size
-        self.in_flight += batch.size
+        rows.taken -= size
+        self.in_flight += size
         device = self._devices[lane.device]
         if device.shared:
             device.launched(batch, lane, now)
@@ -420,7 +447,7 @@ class Policy(Generic[SlotT]):
             lane.running.append(batch)
         if not self._unseen:
             self._admission.launched(batch, self.queued)
-            self._unseen = self._admission.unseen
+            self._ask_admission()
         return True
 
     def _refill(self, batch: Batch[SlotT], fit: Fit | None, now: float) -> None:
@@ -446,7 +473,7 @@ class Policy(Generic[SlotT]):
             request.state = TRANSITIONS[request.state][REVIVE]
             request.deadline = math.inf
             request.batch, request.chunks, request.placed = None, None, 0
-            self.queued += request.rows
+            self._rows.taken += request.rows
             self._rows.place(request)
             self._admission.entered(request)
 
