@@ -13,7 +13,8 @@ import numpy as np
 
 from trtasync.core.assembly import Core
 from trtasync.core.intake import NEVER, REFUSED
-from trtasync.core.metrics import BatchRecord, Statistics
+from trtasync.core.metrics import Statistics
+from trtasync.core.records import BatchRecord
 from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread

@@ -244,7 +244,7 @@ class Intake:
         if reservation.batch is None:
             self.content_without_rows(reservation)
         else:
-            self._stage_fresh(reservation, False)
+            self._stage_fresh(reservation, True)
 
     def _stage_fresh(self, reservation: Reservation, special: bool) -> None:
         """Write a whole request to rows that nobody had before it in this batch.

@@ -6,27 +6,24 @@ rows outside of `hold` are listed in `placements` until the engine has staged th
 """
 
 import math
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, cast
+from typing import Generic
 
 from trtasync.errors import QueueFull
 from trtasync.scheduler.admission import Admission
-from trtasync.scheduler.batches import Batch, RowAllocator
+from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.devices import DeviceState, LaneState
 from trtasync.scheduler.dispatch import Dispatch
 from trtasync.scheduler.expired import Expired
-from trtasync.scheduler.fits import Fit
+from trtasync.scheduler.launching import Launching
 from trtasync.scheduler.options import PolicyOptions, padded
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, give_up, whole
+from trtasync.scheduler.row_allocator import RowAllocator
 from trtasync.scheduler.slot_pool import SlotPool, SlotT
 from trtasync.scheduler.spreading import Spreading
 from trtasync.scheduler.states import (
-    END,
     EXPIRED,
-    FORMING,
-    LAUNCH,
     LEAVE,
     OVER,
     QUEUED,
@@ -41,7 +38,6 @@ class Policy(Generic[SlotT]):
     """The state of one engine's queues, slots and lanes.
 
     Attributes:
-        in_flight: rows running.
         expired: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         forming: batches that form.
@@ -71,17 +67,14 @@ class Policy(Generic[SlotT]):
             keep_content: told of an entry that is about to lose its rows, and will get others.
         """
         self._options = options
-        self._abandoned = abandoned
         self._displaced = displaced
         self._keep_content = keep_content
         self._capacity = options.max_batch_size
         self._sizes = options.batch_sizes
-        self._waits = options.max_queue_delay > 0.0
         self._admission = Admission(options, self._waiting, self._displace)
         self._unseen = self._admission.unseen
         self._timed = options.max_queue_time is not None
         self._lanes = lanes
-        self._sole = lanes[0] if len(lanes) == 1 else None
         self._devices = {
             device: DeviceState([lane for lane in lanes if lane.device == device])
             for device in dict.fromkeys(lane.device for lane in lanes)
@@ -99,11 +92,20 @@ class Policy(Generic[SlotT]):
         )
         self._spreading = Spreading(lanes, self._rows) if several else None
         self._dispatch: Dispatch[SlotT] = Dispatch(options, lanes, self._devices)
+        self._launching: Launching[SlotT] = Launching(
+            options,
+            lanes,
+            self._devices,
+            self._rows,
+            self._trimming,
+            abandoned,
+            self._set_aside,
+            self.withdraw,
+        )
         self.forming: list[Batch[SlotT]] = self._rows.forming
         self.placements: deque[Entry] = self._rows.placements
         self._held: dict[Request, None] = {}
         self._expired = Expired()
-        self.in_flight: int = 0
         self.expired: int = 0
         self.wake_at: float = math.inf
 
@@ -214,32 +216,8 @@ class Policy(Generic[SlotT]):
         if request in self._held:
             del self._held[request]
             self._rows.taken -= request.rows
-            return
-        if request.batch is not None:
-            self._vacate(request, now)
-            return
-        if request.placed < request.rows:
-            self._rows.taken -= request.rows - request.placed
-            request.queue.waiting.withdraw(request)
-        for chunk in request.chunks or ():
-            if chunk.state is OVER:
-                continue
-            chunk.state = OVER
-            if chunk.batch is None:
-                self._rows.taken -= chunk.rows
-                request.queue.waiting.withdraw(chunk)
-            else:
-                self._vacate(chunk, now)
-
-    def _vacate(self, entry: Entry, now: float) -> None:
-        batch = entry.batch
-        assert batch is not None
-        if batch.state is not FORMING:
-            return
-        batch.gone += entry.rows
-        self._rows.taken -= entry.rows
-        if batch.gone == batch.size:
-            self._rows.dissolve(cast(Batch[SlotT], batch), now)
+        else:
+            self._rows.remove(request, now)
 
     def finished(
         self, batch: Batch[SlotT], now: float, seconds: float | None, lent: bool = False
@@ -252,20 +230,10 @@ class Policy(Generic[SlotT]):
             seconds: how long it ran; None when that says nothing (it failed).
             lent: not its slot: that comes with `returned`. See `SlotPool.can_lend`.
         """
-        batch.state = TRANSITIONS[batch.state][END]
-        self.in_flight -= batch.size
+        self._launching.finished(batch, now, seconds)
         if self._timed:
             self._admission.finished(batch, self.queued, now)
             self._ask_admission()
-        if seconds is not None:
-            batch.queue.cost.learn(batch.run_rows, seconds, now)
-        lane = self._lanes[batch.lane]
-        device = self._devices[lane.device]
-        if device.shared:
-            device.finished(batch, lane, now, seconds is not None)
-        else:
-            device.running -= 1
-            lane.running.remove(batch)
         if lent:
             self.slots.lend(batch.slot)
         else:
@@ -322,13 +290,17 @@ class Policy(Generic[SlotT]):
 
     def close(self) -> None:
         """Nothing new will come: no batch waits for company any more."""
-        self._dispatch.draining = True
-        self._waits = False
+        self._dispatch.waits = False
 
     @property
     def queued(self) -> int:
         """Rows waiting or forming."""
         return self._rows.queued
+
+    @property
+    def in_flight(self) -> int:
+        """Rows running."""
+        return self._launching.in_flight
 
     @property
     def rejected(self) -> int:
@@ -362,103 +334,20 @@ class Policy(Generic[SlotT]):
                 self._spreading.spread(now)
                 if not forming:  # all of it turned out to be late
                     break
-            choice = self._at_once()
-            if choice is None:
-                if self._sole is not None and not self._sole.free:
-                    break
-                choice = dispatch.choose(forming, now)
+            choice = dispatch.at_once(forming) or dispatch.choose(forming, now)
             if choice is None:
                 break
-            if self._close(*choice, now):
+            if self._launching.launch(*choice, now):
                 chosen = choice[0]
+                if not self._unseen:
+                    self._admission.launched(chosen, self.queued)
+                    self._ask_admission()
                 break
         # what was said of the chosen batch holds no more
         self.wake_at = dispatch.wake_at if forming else math.inf
         if self._expired.heap:
             self.wake_at = min(self.wake_at, self._expired.next_due)
         return chosen
-
-    def _at_once(self) -> tuple[Batch[SlotT], LaneState] | None:
-        """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
-        what `Dispatch.choose` would say. None: it is to be asked."""
-        forming = self.forming
-        batch = forming[0]
-        home = batch.slot.lane
-        lane = self._sole if home is None or self._sole is not None else self._lanes[home]
-        if lane is None or self._waits or self._devices[lane.device].running:
-            return None
-        if not lane.alive or lane.retrying or batch.entries[0].state is RESERVED:
-            return None
-        if len(forming) > 1:
-            if self._sole is None:
-                return None
-            for other in forming:
-                if other.deadline < math.inf or other.level != DEFAULT_LEVEL:
-                    return None
-        return batch, lane
-
-    def _close(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
-        """Make a batch ready for launch; False if nothing was left of it."""
-        rows = self._rows
-        if batch.room:
-            rows.close_up(batch)
-        for entry in self._abandoned(batch):
-            request = whole(entry)
-            if request.state is RESERVED:
-                self._set_aside(request, batch)
-            else:
-                self.withdraw(request, now)
-        if batch.gone == batch.size:
-            if batch.state is FORMING:
-                rows.dissolve(batch, now)
-            return False
-        queue, fit, rest = batch.queue, None, []
-        if batch.deadline < math.inf or queue.waiting.rows:
-            begins = lane.ends_at(now)
-            fit = self._trimming.fit(queue, batch.rows + queue.waiting.rows, begins, now)
-            rest = self._trimming.shrink(batch, fit, now)
-            if batch.gone == batch.size:
-                return False
-        if batch.gone:
-            batch.compact()
-            self._refill(batch, fit, now)
-        if fit is not None and batch.size < fit.rows:
-            rows.fill(batch, fit, now)
-        sizes = self._sizes
-        if sizes and batch.size not in sizes:
-            rest += self._trimming.cut(batch, lane.ends_at(now))
-        self.forming.remove(batch)
-        if queue.forming is batch:
-            queue.forming = None
-        if rest:
-            rows.form_rest(queue, rest, now)
-        batch.state = TRANSITIONS[batch.state][LAUNCH]
-        batch.lane = lane.index
-        batch.started = now
-        size = batch.size
-        batch.run_rows = sizes[bisect_left(sizes, size)] if sizes else size
-        rows.taken -= size
-        self.in_flight += size
-        device = self._devices[lane.device]
-        if device.shared:
-            device.launched(batch, lane, now)
-        else:  # nobody it could hold up
-            device.running += 1
-            lane.running.append(batch)
-        if not self._unseen:
-            self._admission.launched(batch, self.queued)
-            self._ask_admission()
-        return True
-
-    def _refill(self, batch: Batch[SlotT], fit: Fit | None, now: float) -> None:
-        """Rows of batches that form behind it take the places of those who left a batch."""
-        behind = [each for each in self.forming if each.queue is batch.queue and each is not batch]
-        for other in behind:
-            for entry in self._abandoned(other):
-                if whole(entry).state is QUEUED:
-                    self.withdraw(whole(entry), now)
-        if behind:
-            self._rows.refill(batch, fit, now)
 
     def _set_aside(self, request: Request, batch: Batch[SlotT]) -> None:
         """A request that is still being written loses its rows: the batch does not wait for it."""
