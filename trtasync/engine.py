@@ -12,8 +12,10 @@ import anyio
 import numpy as np
 
 from trtasync.core.assembly import Core
-from trtasync.core.metrics import BatchRecord, Statistics
-from trtasync.core.reservations import REFUSED, Reservation, UnusualReservation
+from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.metrics import Statistics
+from trtasync.core.records import BatchRecord
+from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
@@ -83,7 +85,7 @@ class Engine:
         # What every request needs, looked up once.
         self._signatures = self._reader.arrays
         self._dtype = self._reader.dtype
-        self._admit = self._core.intake.admit
+        self._enter = self._core.intake.enter
         self._deadline = self._core.loop.deadline
         self._future = self._core.loop.future
         _engines.add(self)
@@ -213,7 +215,6 @@ class Engine:
             WrongLoop: called from another event loop, thread or process.
         """
         deadline = self._deadline()
-        level = DEFAULT_LEVEL if priority == 0 else level_of(priority)
         content: Any = inputs
         if (
             type(inputs) is not ndarray
@@ -221,14 +222,15 @@ class Engine:
             or (signature := self._signatures.get(inputs.shape)) is None
         ):
             signature, content = self._reader.read(inputs)
-        if outputs != "host" or not copy:
-            reservation: Reservation = self._unusual(signature, outputs)
-        else:
-            reservation = Reservation()
+        reservation = Reservation()
+        special = deadline is not NEVER or priority != 0 or outputs != "host" or not copy
+        if special:
+            reservation.deadline = deadline
+            reservation.level = level_of(priority)
+            self._choose_answer(reservation, signature, outputs, copy)
         reply = self._future()
         try:
-            self._admit(reservation, signature, level, deadline, reply)
-            reservation.write(content)
+            self._enter(reservation, signature, content, reply, special)
             return await reply
         except REFUSED:
             raise
@@ -236,19 +238,20 @@ class Engine:
             self._core.intake.leave(reservation, error)
             raise
 
-    def _unusual(self, signature: Signature[Queue], outputs: str) -> UnusualReservation:
-        """For an answer that is to be lent, or stays on the device."""
-        reservation = UnusualReservation()
+    def _choose_answer(
+        self, reservation: Reservation, signature: Signature[Queue], outputs: str, copy: bool
+    ) -> None:
+        """It may be lent, or stay on the device."""
         if outputs == "host":
-            reservation.lend = True
-            return reservation
+            reservation.lend = reservation.unusual = not copy
+            return
         if outputs != "device":
             raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
         if signature.cuts:
             raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
         backend = self._backend
         reservation.on_device = backend.device_outputs(signature.layout, signature.rows)
-        return reservation
+        reservation.unusual = True
 
     def statistics(self) -> Statistics:
         """A frozen picture of what the engine has done and is doing; any time, even closed."""
@@ -321,6 +324,7 @@ class Engine:
 
     def _left_in_parent(self) -> None:
         self._core.intake.refusal = self._core.loop.wrong()
+        self._core.intake.stamp = 0.0
         self._is_closed = True
 
     def __repr__(self) -> str:

@@ -169,10 +169,10 @@ async def test_a_queue_says_its_numbers() -> None:
             await engine.infer(rows(range(4)))
         assert (large.value.limit, large.value.rows) == (3, 4)
         assert engine.statistics().rejected == 0  # it would be refused on an idle engine too
-        engine._core.policy.queued += 2
+        engine._core.policy._rows.taken += 2
         with pytest.raises(QueueFull, match="retry later") as full:
             await engine.infer(rows(range(2)))
-        engine._core.policy.queued -= 2
+        engine._core.policy._rows.taken -= 2
         assert (full.value.limit, full.value.rows, full.value.queued) == (3, 2, 2)
         assert engine.statistics().rejected == 1
         await engine.infer(row(1))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trtasync.core.metrics import BatchRecord
+from trtasync.core.records import BatchRecord
 from trtasync.system.atomic_files import written_whole
 
 MOST_TRACED = 20_000

@@ -7,6 +7,7 @@ from typing import Generic
 from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.devices import DeviceState, LaneState
 from trtasync.scheduler.options import PolicyOptions, padded
+from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.scheduler.slot_pool import SlotT
 from trtasync.scheduler.states import RESERVED
 
@@ -24,7 +25,7 @@ class Dispatch(Generic[SlotT]):
 
     Attributes:
         wake_at: when to choose again if nothing else happens; inf for never.
-        draining: nothing new will come, so no batch waits for company (`max_queue_delay`).
+        waits: batches wait for company (`max_queue_delay`), unless nothing new will come.
     """
 
     def __init__(
@@ -43,9 +44,28 @@ class Dispatch(Generic[SlotT]):
         self._options = options
         self._capacity = options.max_batch_size
         self._lanes = lanes
+        self._sole = lanes[0] if len(lanes) == 1 else None
         self._devices = devices
         self.wake_at: float = math.inf
-        self.draining = False
+        self.waits: bool = options.max_queue_delay > 0.0
+
+    def at_once(self, forming: Sequence[Batch[SlotT]]) -> tuple[Batch[SlotT], LaneState] | None:
+        """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
+        what `choose` would say. None: it is to be asked."""
+        batch, sole = forming[0], self._sole
+        home = batch.slot.lane
+        lane = sole if home is None or sole is not None else self._lanes[home]
+        if lane is None or self.waits or self._devices[lane.device].running:
+            return None
+        if not lane.alive or lane.retrying or batch.entries[0].state is RESERVED:
+            return None
+        if len(forming) > 1:
+            if sole is None:
+                return None
+            for other in forming:
+                if other.deadline < math.inf or other.level != DEFAULT_LEVEL:
+                    return None
+        return batch, lane
 
     def choose(
         self, forming: Sequence[Batch[SlotT]], now: float
@@ -56,6 +76,8 @@ class Dispatch(Generic[SlotT]):
         A batch that would still grow goes before its time when it comes before a ripe one of the
         same device: ripe ones may follow one another for ever and keep a rare shape waiting.
         """
+        if self._sole is not None and not self._sole.free:
+            return None
         ripe: list[tuple[Batch[SlotT], LaneState]] = []
         growing: list[tuple[Batch[SlotT], LaneState]] = []
         for batch in forming:
@@ -88,8 +110,7 @@ class Dispatch(Generic[SlotT]):
         options = self._options
         rows = batch.rows
         device = self._devices[lane.device]
-        waits = options.max_queue_delay > 0.0 and not self.draining
-        crowded = device.running > 1 and device.full and not waits
+        crowded = device.running > 1 and device.full and not self.waits
         if crowded and batch.deadline < math.inf and device.pressed:
             return False  # it would gain nothing, and those at work might miss their deadlines
         if batch.size >= self._capacity:
@@ -97,7 +118,7 @@ class Dispatch(Generic[SlotT]):
         latest = math.inf
         if batch.deadline < math.inf:
             latest = batch.deadline - batch.queue.cost.seconds(self._run_rows(rows)) - HASTE
-        if waits:
+        if self.waits:
             if rows >= min(options.preferred_batch_size, default=self._capacity):
                 return True
             return self._due(min(batch.arrival + options.max_queue_delay, latest), now)

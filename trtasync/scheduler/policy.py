@@ -6,27 +6,24 @@ rows outside of `hold` are listed in `placements` until the engine has staged th
 """
 
 import math
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, cast
+from typing import Generic
 
 from trtasync.errors import QueueFull
 from trtasync.scheduler.admission import Admission
-from trtasync.scheduler.batches import Batch, RowAllocator
+from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.devices import DeviceState, LaneState
 from trtasync.scheduler.dispatch import Dispatch
 from trtasync.scheduler.expired import Expired
-from trtasync.scheduler.fits import Fit
+from trtasync.scheduler.launching import Launching
 from trtasync.scheduler.options import PolicyOptions, padded
 from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, give_up, whole
+from trtasync.scheduler.row_allocator import RowAllocator
 from trtasync.scheduler.slot_pool import SlotPool, SlotT
 from trtasync.scheduler.spreading import Spreading
 from trtasync.scheduler.states import (
-    END,
     EXPIRED,
-    FORMING,
-    LAUNCH,
     LEAVE,
     OVER,
     QUEUED,
@@ -41,8 +38,6 @@ class Policy(Generic[SlotT]):
     """The state of one engine's queues, slots and lanes.
 
     Attributes:
-        queued: rows waiting or forming.
-        in_flight: rows running.
         expired: requests left uncomputed so far because they could not make their deadline.
         wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         forming: batches that form.
@@ -72,17 +67,14 @@ class Policy(Generic[SlotT]):
             keep_content: told of an entry that is about to lose its rows, and will get others.
         """
         self._options = options
-        self._abandoned = abandoned
         self._displaced = displaced
         self._keep_content = keep_content
         self._capacity = options.max_batch_size
         self._sizes = options.batch_sizes
-        self._waits = options.max_queue_delay > 0.0
         self._admission = Admission(options, self._waiting, self._displace)
         self._unseen = self._admission.unseen
         self._timed = options.max_queue_time is not None
         self._lanes = lanes
-        self._sole = lanes[0] if len(lanes) == 1 else None
         self._devices = {
             device: DeviceState([lane for lane in lanes if lane.device == device])
             for device in dict.fromkeys(lane.device for lane in lanes)
@@ -100,12 +92,20 @@ class Policy(Generic[SlotT]):
         )
         self._spreading = Spreading(lanes, self._rows) if several else None
         self._dispatch: Dispatch[SlotT] = Dispatch(options, lanes, self._devices)
+        self._launching: Launching[SlotT] = Launching(
+            options,
+            lanes,
+            self._devices,
+            self._rows,
+            self._trimming,
+            abandoned,
+            self._set_aside,
+            self.withdraw,
+        )
         self.forming: list[Batch[SlotT]] = self._rows.forming
         self.placements: deque[Entry] = self._rows.placements
         self._held: dict[Request, None] = {}
         self._expired = Expired()
-        self.queued: int = 0
-        self.in_flight: int = 0
         self.expired: int = 0
         self.wake_at: float = math.inf
 
@@ -125,30 +125,43 @@ class Policy(Generic[SlotT]):
             QueueFull, RequestTooLarge: `max_queue_size` (or `max_queue_time`) would be exceeded,
                 now or by this request alone; nothing has changed then.
         """
+        rows = self._rows
         signature = request.signature
-        rows = signature.rows
-        queued = self.queued + rows
-        if queued > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
-            queued = self._admit(request) + rows
-        self.queued = queued
+        count = signature.rows
+        if rows.taken + count > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
+            self._admit(request)
         batch = signature.queue.forming
-        if batch is None or (size := batch.size + rows) > self._capacity:
+        if batch is None or batch.size + count > self._capacity:
             request.batch = None
-            batch = self._rows.open_for(request)
+            batch = rows.open_for(request)
             if batch is None:
+                rows.taken += count
                 self._held[request] = None
                 return False
-            size = rows
         # Batch.add, written out: this is the path of nearly every request.
         request.batch = batch
         request.row = batch.size
         batch.entries.append(request)
-        batch.size = size
+        batch.size += count
+        if not batch.room:
+            rows.taken += count
         if urgent or batch.level > DEFAULT_LEVEL:
             batch.arrival = min(batch.arrival, request.arrival)
             batch.deadline = min(batch.deadline, request.deadline)
             batch.level = min(batch.level, request.level)
         return True
+
+    def open_up(self, batch: Batch[SlotT]) -> None:
+        """Requests of the batch's queue come that are plain, have no urgency of their own and were
+        staged at once: those that follow may take the next rows of it unasked, up to its `room`.
+
+        Unless the queue is nearly full, or somebody waits who comes after them.
+        """
+        if (
+            batch.level <= DEFAULT_LEVEL
+            and self._rows.taken + self._capacity - batch.size <= self._unseen
+        ):
+            self._rows.open_up(batch)
 
     def place(self, request: Request) -> None:
         """The content of a request that was held without rows is complete: it gets rows, in
@@ -156,20 +169,29 @@ class Policy(Generic[SlotT]):
         del self._held[request]
         self._rows.place(request)
 
-    def _admit(self, request: Request) -> int:
+    def _admit(self, request: Request) -> None:
         """Make room where priorities count: the request has one of its own, or the queue is full.
 
         Waiting requests of worse priority give way if there is no room otherwise.
-
-        Returns:
-            rows that are queued then.
         """
+        if self._rows.taken + request.rows > self._unseen:
+            self._close_up()
         refusal = self._admission.make_room(request, self.queued)
-        self._unseen = self._admission.unseen
+        self._ask_admission()
         if refusal is not None:
             raise refusal
         self._admission.entered(request)
-        return self.queued
+
+    def _ask_admission(self) -> None:
+        """How many rows may wait before a request is to be looked at, by what happened just now."""
+        unseen = self._admission.unseen
+        if unseen < self._unseen:
+            self._close_up()  # requests would come in unseen by the limit of before
+        self._unseen = unseen
+
+    def _close_up(self) -> None:
+        for batch in self.forming:
+            self._rows.close_up(batch)
 
     def expire(self, request: Request, now: float) -> None:
         """A request came too late to be let in: see `Expired`."""
@@ -193,33 +215,9 @@ class Policy(Generic[SlotT]):
         self._admission.left(request)
         if request in self._held:
             del self._held[request]
-            self.queued -= request.rows
-            return
-        if request.batch is not None:
-            self._vacate(request, now)
-            return
-        if request.placed < request.rows:
-            self.queued -= request.rows - request.placed
-            request.queue.waiting.withdraw(request)
-        for chunk in request.chunks or ():
-            if chunk.state is OVER:
-                continue
-            chunk.state = OVER
-            if chunk.batch is None:
-                self.queued -= chunk.rows
-                request.queue.waiting.withdraw(chunk)
-            else:
-                self._vacate(chunk, now)
-
-    def _vacate(self, entry: Entry, now: float) -> None:
-        batch = entry.batch
-        assert batch is not None
-        if batch.state is not FORMING:
-            return
-        batch.gone += entry.rows
-        self.queued -= entry.rows
-        if batch.gone == batch.size:
-            self._rows.dissolve(cast(Batch[SlotT], batch), now)
+            self._rows.taken -= request.rows
+        else:
+            self._rows.remove(request, now)
 
     def finished(
         self, batch: Batch[SlotT], now: float, seconds: float | None, lent: bool = False
@@ -232,20 +230,10 @@ class Policy(Generic[SlotT]):
             seconds: how long it ran; None when that says nothing (it failed).
             lent: not its slot: that comes with `returned`. See `SlotPool.can_lend`.
         """
-        batch.state = TRANSITIONS[batch.state][END]
-        self.in_flight -= batch.size
+        self._launching.finished(batch, now, seconds)
         if self._timed:
             self._admission.finished(batch, self.queued, now)
-            self._unseen = self._admission.unseen
-        if seconds is not None:
-            batch.queue.cost.learn(batch.run_rows, seconds, now)
-        lane = self._lanes[batch.lane]
-        device = self._devices[lane.device]
-        if device.shared:
-            device.finished(batch, lane, now, seconds is not None)
-        else:
-            device.running -= 1
-            lane.running.remove(batch)
+            self._ask_admission()
         if lent:
             self.slots.lend(batch.slot)
         else:
@@ -280,8 +268,7 @@ class Policy(Generic[SlotT]):
         self._expired.clear()
         self._held.clear()
         self._admission.forget()
-        self._unseen = self._admission.unseen
-        self.queued = 0
+        self._ask_admission()
         self.wake_at = math.inf
         requests = list(dict.fromkeys(whole(entry) for entry in entries))
         for request in requests:
@@ -295,16 +282,25 @@ class Policy(Generic[SlotT]):
             give_up(request)
             self._held.pop(request, None)
         running = [batch.slot for lane in self._lanes for batch in lane.running]
-        self.queued = self._rows.mend([request.queue for request in left], running)
-        self.queued += sum(request.rows for request in self._held)
+        held = sum(request.rows for request in self._held)
+        self._rows.mend([request.queue for request in left], running, held)
         self._admission.forget()
-        self._unseen = self._admission.unseen
+        self._ask_admission()
         self._rows.grant(now)
 
     def close(self) -> None:
         """Nothing new will come: no batch waits for company any more."""
-        self._dispatch.draining = True
-        self._waits = False
+        self._dispatch.waits = False
+
+    @property
+    def queued(self) -> int:
+        """Rows waiting or forming."""
+        return self._rows.queued
+
+    @property
+    def in_flight(self) -> int:
+        """Rows running."""
+        return self._launching.in_flight
 
     @property
     def rejected(self) -> int:
@@ -338,100 +334,20 @@ class Policy(Generic[SlotT]):
                 self._spreading.spread(now)
                 if not forming:  # all of it turned out to be late
                     break
-            choice = self._at_once()
-            if choice is None:
-                if self._sole is not None and not self._sole.free:
-                    break
-                choice = dispatch.choose(forming, now)
+            choice = dispatch.at_once(forming) or dispatch.choose(forming, now)
             if choice is None:
                 break
-            if self._close(*choice, now):
+            if self._launching.launch(*choice, now):
                 chosen = choice[0]
+                if not self._unseen:
+                    self._admission.launched(chosen, self.queued)
+                    self._ask_admission()
                 break
         # what was said of the chosen batch holds no more
         self.wake_at = dispatch.wake_at if forming else math.inf
         if self._expired.heap:
             self.wake_at = min(self.wake_at, self._expired.next_due)
         return chosen
-
-    def _at_once(self) -> tuple[Batch[SlotT], LaneState] | None:
-        """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
-        what `Dispatch.choose` would say. None: it is to be asked."""
-        forming = self.forming
-        batch = forming[0]
-        home = batch.slot.lane
-        lane = self._sole if home is None or self._sole is not None else self._lanes[home]
-        if lane is None or self._waits or self._devices[lane.device].running:
-            return None
-        if not lane.alive or lane.retrying or batch.entries[0].state is RESERVED:
-            return None
-        if len(forming) > 1:
-            if self._sole is None:
-                return None
-            for other in forming:
-                if other.deadline < math.inf or other.level != DEFAULT_LEVEL:
-                    return None
-        return batch, lane
-
-    def _close(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
-        """Make a batch ready for launch; False if nothing was left of it."""
-        for entry in self._abandoned(batch):
-            request = whole(entry)
-            if request.state is RESERVED:
-                self._set_aside(request, batch)
-            else:
-                self.withdraw(request, now)
-        if batch.gone == batch.size:
-            if batch.state is FORMING:
-                self._rows.dissolve(batch, now)
-            return False
-        queue, fit, rest = batch.queue, None, []
-        if batch.deadline < math.inf or queue.waiting.rows:
-            begins = lane.ends_at(now)
-            fit = self._trimming.fit(queue, batch.rows + queue.waiting.rows, begins, now)
-            rest = self._trimming.shrink(batch, fit, now)
-            if batch.gone == batch.size:
-                return False
-        if batch.gone:
-            batch.compact()
-            self._refill(batch, fit, now)
-        if fit is not None and batch.size < fit.rows:
-            self._rows.fill(batch, fit, now)
-        sizes = self._sizes
-        if sizes and batch.size not in sizes:
-            rest += self._trimming.cut(batch, lane.ends_at(now))
-        self.forming.remove(batch)
-        if queue.forming is batch:
-            queue.forming = None
-        if rest:
-            self._rows.form_rest(queue, rest, now)
-        batch.state = TRANSITIONS[batch.state][LAUNCH]
-        batch.lane = lane.index
-        batch.started = now
-        size = batch.size
-        batch.run_rows = sizes[bisect_left(sizes, size)] if sizes else size
-        self.queued -= batch.size
-        self.in_flight += batch.size
-        device = self._devices[lane.device]
-        if device.shared:
-            device.launched(batch, lane, now)
-        else:  # nobody it could hold up
-            device.running += 1
-            lane.running.append(batch)
-        if not self._unseen:
-            self._admission.launched(batch, self.queued)
-            self._unseen = self._admission.unseen
-        return True
-
-    def _refill(self, batch: Batch[SlotT], fit: Fit | None, now: float) -> None:
-        """Rows of batches that form behind it take the places of those who left a batch."""
-        behind = [each for each in self.forming if each.queue is batch.queue and each is not batch]
-        for other in behind:
-            for entry in self._abandoned(other):
-                if whole(entry).state is QUEUED:
-                    self.withdraw(whole(entry), now)
-        if behind:
-            self._rows.refill(batch, fit, now)
 
     def _set_aside(self, request: Request, batch: Batch[SlotT]) -> None:
         """A request that is still being written loses its rows: the batch does not wait for it."""
@@ -446,7 +362,7 @@ class Policy(Generic[SlotT]):
             request.state = TRANSITIONS[request.state][REVIVE]
             request.deadline = math.inf
             request.batch, request.chunks, request.placed = None, None, 0
-            self.queued += request.rows
+            self._rows.taken += request.rows
             self._rows.place(request)
             self._admission.entered(request)
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Generic
 
-from trtasync.scheduler.batches import Batch, RowAllocator
+from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.cuts import cut_at
 from trtasync.scheduler.dispatch import HASTE
 from trtasync.scheduler.fits import Fit
 from trtasync.scheduler.options import PolicyOptions
 from trtasync.scheduler.queues import Queue
 from trtasync.scheduler.requests import Entry, Request, whole
+from trtasync.scheduler.row_allocator import RowAllocator
 from trtasync.scheduler.slot_pool import SlotT
 from trtasync.scheduler.states import QUEUED
 
