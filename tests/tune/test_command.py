@@ -100,7 +100,7 @@ def test_ctrl_c_prints_what_there_is_and_ends_with_130(monkeypatch: pytest.Monke
     assert done.exit_code == 130
     assert "Partial: the search was interrupted." in done.stdout
     assert "open_engine" in done.stdout
-    assert done.stderr == "trtasync: interrupted; run the same command again to go on.\n"
+    assert done.stderr == "trtasync: interrupted; run the same command again to resume.\n"
 
 
 def test_ctrl_c_before_anything_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
