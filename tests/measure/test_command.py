@@ -193,7 +193,7 @@ def test_a_process_that_gets_sigint_in_its_second_load(loop: str, tmp_path: Path
             if line.startswith("2 of"):
                 child.send_signal(signal.SIGINT)
                 break
-        output, errors = child.communicate(timeout=30)
+        output, errors = child.communicate(timeout=300)
     finally:
         child.kill()
     assert child.returncode == 130, errors

@@ -75,7 +75,8 @@ def measure(filled: Sequence[Filled], seconds: float) -> Figures:
     """Run full batches on all lanes for some seconds; in a thread of its own.
 
     Lanes that work by themselves are all driven by this thread, which asks them in turn and never
-    sleeps; each other lane by a thread of its own. Batches begun before the time is up count.
+    sleeps; each other lane by a thread of its own. Batches begun before the time is up count, and
+    one per lane in any case.
     """
     free = [each for each in filled if each.lane.asynchronous]
     bound = [each for each in filled if not each.lane.asynchronous]
@@ -97,7 +98,7 @@ def measure(filled: Sequence[Filled], seconds: float) -> Figures:
 def _run(each: Filled, end: float) -> int:
     lane, slot, rows = each.lane, each.slots[0], each.rows
     done = 0
-    while time.perf_counter() < end:
+    while not done or time.perf_counter() < end:
         lane.launch(slot, rows)
         lane.wait(slot)
         done += rows

@@ -59,6 +59,11 @@ class Seen:
     counting: bool = False
     over: bool = False
 
+    @property
+    def ended(self) -> int:
+        """Requests that have ended, with an answer or without."""
+        return len(self.done) + self.refused + self.failed + self.missed
+
 
 WindowTask = Callable[[Seen], Awaitable[None]]
 """Opens and shuts the window (`Seen.counting`); the load ends when it returns."""

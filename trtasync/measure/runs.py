@@ -168,8 +168,6 @@ class _Rounds:
                 self._tell(load.name)
                 self.samples.append(await self._take(load, number))
                 self._done(self.samples[-1].figures["requests_per_second"])
-            if number == 1:
-                self._learn_capacity()
             for name in self._baselines.names if self._baselines else ():
                 self._tell(name)
                 assert self._baselines is not None
@@ -193,7 +191,7 @@ class _Rounds:
         )
 
     def _learn_capacity(self) -> None:
-        """The best rate of the closed loads so far; it stays the same for all rounds."""
+        """The best rate of the closed loads of the first round; all rounds refer to it."""
         self._capacity = max(
             (
                 sample.figures["requests_per_second"]
@@ -202,6 +200,11 @@ class _Rounds:
             ),
             default=0.0,
         )
+        if not self._capacity:
+            raise InvalidInput(
+                "the closed loads had no answer, so there is no capacity that a rate could be "
+                "relative to; raise deadline or max_queue_size, or give requests per second."
+            )
 
     def _tell(self, doing: str) -> None:
         baselines = len(self._baselines.names) if self._baselines else 0

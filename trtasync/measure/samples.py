@@ -51,7 +51,7 @@ async def take_sample(
         number: of the round.
         rows: of each request.
     """
-    window = Window(span, engine.statistics)
+    window = Window(span, engine.statistics, until_first=isinstance(load, Closed))
     if isinstance(load, Closed):
         seen = await driver.closed(load, window)
     else:

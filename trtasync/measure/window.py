@@ -64,6 +64,7 @@ class Window(Generic[T]):
         read: Callable[[], T],
         *,
         delays: bool = True,
+        until_first: bool = False,
         to_the_end: bool = False,
     ):
         """Prepare it; it opens once it is called and the warm-up is over.
@@ -73,12 +74,15 @@ class Window(Generic[T]):
             read: gives the counts at either edge.
             delays: look how late the loop wakes a task that slept; that costs some 10 us a
                 millisecond.
+            until_first: it lasts until a request has ended in it, however long that takes: for
+                closed loops, which always have one under way.
             to_the_end: it ends with `close`, which is called after the load: for loads so short
                 that a window within them might see no answer.
         """
         self._span = span
         self._read = read
         self._watches = delays
+        self._until_first = until_first
         self._to_the_end = to_the_end
         self.delays: list[float] = []
 
@@ -86,11 +90,13 @@ class Window(Generic[T]):
         if self._span.warm_up:
             await anyio.sleep(self._span.warm_up)
         self.open()
-        seen.counting = True
+        seen.counting, before = True, seen.ended
         if self._watches:
             await self._watch(self.begin.wall + self._span.seconds)
         else:
             await anyio.sleep(self._span.seconds)
+        while self._until_first and seen.ended == before:  # noqa: ASYNC110 - costs no request a call
+            await anyio.sleep(BEAT)
         seen.counting = False
         if not self._to_the_end:
             self.close()

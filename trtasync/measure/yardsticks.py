@@ -102,10 +102,12 @@ def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -
 
 def _rounds(streams: Sequence[InferenceStream], seconds: float) -> None:
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    while True:
         for stream in streams:
             stream.query()
         for stream in streams:
             stream.sync()
+        if time.perf_counter() >= end:
+            break
     for stream in streams:
         stream.drain()
