@@ -12,15 +12,13 @@ import numpy as np
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import demand_positive
 from trtasync.model.tensors import TensorSpec
-from trtasync.requests.signature import Array
+from trtasync.requests.signature import Array, Shape
 
 MOST_INPUTS = 64
 """Different requests made at most: their bytes should not all fit the caches, nor fill memory."""
 
 MOST_INPUT_BYTES = 256 << 20
 """Of all requests together, unless a single one is larger."""
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

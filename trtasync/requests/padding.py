@@ -10,9 +10,8 @@ import numpy as np
 
 from trtasync.errors import InferenceError, InvalidInput
 from trtasync.model.axes import is_anonymous
+from trtasync.model.profiles import Shape
 from trtasync.model.tensors import Cut, Dim, ModelSpec, Pad, TensorSpec
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
