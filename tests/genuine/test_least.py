@@ -1,5 +1,6 @@
 """`--genuine-at-least`: all tests fail where too few of them have met NVIDIA's builder."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_tests_that_were_skipped_do_not_count(
         str(tmp_path),
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "-c", "/dev/null", str(tmp_path)],
+        [sys.executable, "-m", "pytest", *options, "-c", os.devnull, str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,

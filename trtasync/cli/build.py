@@ -22,8 +22,8 @@ from trtasync.cli.arguments import (
     Debug,
     OneDevice,
     Quiet,
+    cache_of,
     read_batch_axes,
-    read_cache,
     read_device,
 )
 from trtasync.cli.bars import BuildBars
@@ -204,7 +204,7 @@ def build(
             "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
             "max_batch_size": max_batch_size,
             "builder_config": config,
-            "cache": read_cache(cache_dir, cache_owner) if cache else False,
+            "cache": cache_of(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
             "backend": "tensorrt" if backend == "auto" else backend,

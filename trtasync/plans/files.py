@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.errors import BuildError
-from trtasync.system.atomic_files import unfinished_name, written_whole
+from trtasync.system.atomic_files import unfinished_files, unfinished_name, written_whole
 from trtasync.system.trust import NotTrusted, Owner, make_own
 
 PRIVATE = 0o600
@@ -69,8 +69,9 @@ def remove_unfinished(path: Path) -> None:
     """What writers of `path` left behind that were killed, as far as that can be removed. Only
     while nobody else writes it."""
     with suppress(OSError):
-        for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
-            unfinished.unlink(missing_ok=True)
+        for unfinished in unfinished_files(path):
+            with suppress(OSError):
+                unfinished.unlink()
 
 
 def clear_the_way(path: Path) -> bool:

@@ -13,7 +13,7 @@ from trtasync.plans import configuring, rtx
 from trtasync.plans.api import HostMemory
 from trtasync.plans.appearing import Appearing
 from trtasync.plans.axis_names import AxisNames
-from trtasync.plans.cache import Entry, PlanCache, key_of
+from trtasync.plans.cache import CachedPlan, PlanCache, key_of
 from trtasync.plans.files import PRIVATE, check_writable, write_atomically
 from trtasync.plans.order import Built, Order
 from trtasync.plans.phases import Phases, require_builder
@@ -104,12 +104,13 @@ class Job:
                     f"(compute_capabilities{missing})."
                 ) from error
         if order.check is not None:
-            find_device(order.device)  # before a build whose plan could not be checked
+            # before a build whose plan could not be checked
+            rtx.demand_at_hand(order.config, find_device(order.device))
         return Phases(None, order.flavour)
 
     def _keep(
         self, cache: PlanCache, key: str, plan: HostMemory, facts: Mapping[str, Any], seconds: float
-    ) -> Entry:
+    ) -> CachedPlan:
         """A new plan in the cache, and where it is wanted, at once."""
         with Appearing(self._stop) as files:
             entry = cache.keep(key, plan, facts, seconds, files)
@@ -120,7 +121,7 @@ class Job:
                 files.appear()
         return entry
 
-    def _copy(self, cache: PlanCache, entry: Entry) -> None:
+    def _copy(self, cache: PlanCache, entry: CachedPlan) -> None:
         """A plan in the cache where it is wanted."""
         if self._output is None:
             return
@@ -133,7 +134,7 @@ class Job:
             files.appear()
 
     def _built(
-        self, cache: PlanCache, entry: Entry, key: str, axes: AxisNames, cached: bool
+        self, cache: PlanCache, entry: CachedPlan, key: str, axes: AxisNames, cached: bool
     ) -> Built:
         return Built(
             path=entry.path if self._output is None else self._order.output or self._output,
@@ -252,7 +253,7 @@ class Job:
             write_atomically(path, plan, PRIVATE)
             self._check(path, model, Owner.me())
 
-    def _check_kept(self, entry: Entry, key: str, model: OnnxModel | FunctionModel) -> None:
+    def _check_kept(self, entry: CachedPlan, key: str, model: OnnxModel | FunctionModel) -> None:
         """A plan in the cache may be older than the wish to have it checked."""
         cache = self._order.cache
         assert cache is not None

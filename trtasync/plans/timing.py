@@ -21,7 +21,7 @@ from trtasync.system.trust import Owner, read_whole
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-MOST_BYTES: Final = 256 << 20
+MOST_TIMING_BYTES: Final = 256 << 20
 """Of a file of them; hundreds of builds add up to a few megabytes."""
 
 
@@ -53,7 +53,7 @@ class TimingCacheFile:
     def _read(self) -> bytes:
         try:
             with Owner.me().open(self.path) as file:
-                return read_whole(file, MOST_BYTES)
+                return read_whole(file, MOST_TIMING_BYTES)
         except FileNotFoundError:
             return b""
 

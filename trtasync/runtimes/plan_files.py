@@ -2,8 +2,8 @@
 
 import os
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from trtasync.errors import PlanError
 from trtasync.runtimes.flavours import FLAVOURS, RTX, Flavour, of_plan
@@ -57,7 +57,7 @@ class PlanFile:
     owner: Owner | None = None
     code_allowed: bool = False
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> BufferedReader:
         """What is to be deserialized; it is what was looked at, whatever happens to the path.
 
         Raises:

@@ -6,6 +6,7 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import IO
 
@@ -133,6 +134,11 @@ def _demand_own_link(path: Path) -> None:
 def unfinished_name(path: Path) -> Path:
     """A name for what is to become `path`; short, because names may have 255 bytes at most."""
     return path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def unfinished_files(path: Path) -> Iterator[Path]:
+    """What is there of such a name."""
+    return path.parent.glob(f"{escape(path.name)}.{'[0-9a-f]' * 12}.tmp")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,9 +17,9 @@ from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
 from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import OpenLane
 from trtasync.runtimes.cuda import (
+    ArrayIntake,
     Device,
     DeviceArray,
-    Intake,
     OutputPool,
     PinnedPool,
     Stream,
@@ -140,7 +140,7 @@ class TensorRTBackend:
         threads = options.copy_threads
         self._threads = CopyThreads(default_threads() if threads is None else threads)
         devices = [device for device, _ in engines]
-        self._intake = Intake(devices)
+        self._intake = ArrayIntake(devices)
         self._pool = OutputPool(devices[0], self._threads.put)
         self._pinned = PinnedPool(devices[0])
         self._rows_known: dict[tuple[Shape, ...], list[Shape | None]] = {}
