@@ -1,8 +1,7 @@
 """How a request fails: its status, and the protocol's form of saying why."""
 
+import json
 import math
-
-import msgspec
 
 from trtasync.errors import (
     BackendUnavailable,
@@ -62,7 +61,7 @@ def text_of(error: BaseException) -> str:
 
 def error_body(text: str) -> bytes:
     """The protocol's form of an error."""
-    return msgspec.json.encode({"error": text})
+    return json.dumps({"error": text}).encode()
 
 
 def retry_after(error: BaseException) -> str | None:
