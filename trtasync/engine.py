@@ -213,7 +213,7 @@ class Engine:
             WrongLoop: called from another event loop, thread or process.
         """
         deadline = self._deadline()
-        level = DEFAULT_LEVEL if priority == 0 else _level(priority)
+        level = DEFAULT_LEVEL if priority == 0 else read_level(priority)
         content: Any = inputs
         if (
             type(inputs) is not ndarray
@@ -397,7 +397,12 @@ def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
         )
 
 
-def _level(priority: object) -> int:
+def read_level(priority: object) -> int:
+    """The level that a `priority` of `Engine.infer` means.
+
+    Raises:
+        InvalidInput: it means none.
+    """
     if isinstance(priority, SupportsIndex) and not isinstance(priority, bool):
         level = index(priority)
         if 0 <= level <= LEVELS:

@@ -1,4 +1,4 @@
-"""Triton's own clients, against this application behind uvicorn."""
+"""Triton's own clients, against both doors."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -24,10 +24,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+@pytest.fixture(scope="module", params=["uvicorn_server", "fast_server"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server in a process of its own: gevent, in the client, and asyncio go different ways."""
-    with served("tests.server.uvicorn_server") as url:
+    with served(f"tests.server.{request.param}") as url:
         yield url
 
 

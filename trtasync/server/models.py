@@ -84,8 +84,16 @@ class Model:
         reason: why it is in this state, where something went wrong; otherwise "".
     """
 
-    def __init__(self, name: str, version: str, opener: Opener, platform: str, max_rows: int):
-        """Nothing is opened yet."""
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        opener: Opener,
+        platform: str,
+        max_rows: int,
+        changed: Callable[[], None],
+    ):
+        """Nothing is opened yet; `changed` is called when something else answers than before."""
         self.name = name
         self.version = version
         self.platform = platform
@@ -93,6 +101,7 @@ class Model:
         self.state: State = State.UNAVAILABLE
         self.reason: str = "not loaded yet"
         self._opener = opener
+        self._changed = changed
         self._deployment: Deployment | None = None
         self._changing = anyio.Lock()
         self._loading: anyio.CancelScope | None = None
@@ -143,6 +152,7 @@ class Model:
             self.state = State.UNAVAILABLE if before is None else State.READY
             raise
         self.state, self.reason = State.READY, ""
+        self._changed()
 
     async def _open(self) -> Deployment:
         engine = await self._opener()
@@ -164,6 +174,7 @@ class Model:
             await self._changing.acquire()
         before, self._deployment = self._deployment, None
         self.state, self.reason = State.UNLOADING, ""
+        self._changed()
         try:
             if before is not None:
                 await before.engine.aclose()
@@ -177,6 +188,8 @@ class Models:
 
     Attributes:
         is_closing: they are being closed, so none is ready any more, whatever it still answers.
+        watchers: are called when a name means something else than before, or nothing any more.
+            What answered before goes on for as long as they take.
     """
 
     def __init__(self) -> None:
@@ -184,6 +197,7 @@ class Models:
         self._models: dict[str, dict[str, Model]] = {}
         self._aliases: dict[str, tuple[str, str | None]] = {}
         self.is_closing: bool = False
+        self.watchers: list[Callable[[], None]] = []
 
     def add(
         self,
@@ -216,7 +230,7 @@ class Models:
         versions = self._models.setdefault(name, {})
         if number in versions:
             raise InvalidInput(f"model '{name}' has version {number} already.")
-        model = versions[number] = Model(name, number, opener, platform, max_rows)
+        model = versions[number] = Model(name, number, opener, platform, max_rows, self._changed)
         return model
 
     def alias(self, alias: str, name: str, version: int | None = None) -> None:
@@ -237,6 +251,11 @@ class Models:
         if alias in self._models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number
+        self._changed()
+
+    def _changed(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     def versions(self, name: str) -> list[Model]:
         """The versions of a model, or the one that an alias is for, the lowest first.

@@ -53,25 +53,26 @@ class Codec:
         view = memoryview(body)
         if not size and json_length is not None:
             return raw_request(len(body), self.interface), b"", view
-        if size > LONGEST_KEPT:
-            plan = read_request(view[:size], self.interface)
-            return plan, plan.id, view[size:]
-        return *self.plan(bytes(view[:size])), view[size:]
+        return *self.plan(view[:size]), view[size:]
 
-    def plan(self, header: bytes) -> tuple[Plan, bytes]:
+    def plan(self, header: Bytes) -> tuple[Plan, bytes]:
         """The plan of a request with this JSON, and its id as JSON (empty for none).
 
         JSON that differs in its id only has one plan. Raises Refusal.
         """
-        id = b""
+        if len(header) > LONGEST_KEPT:
+            plan = read_request(header, self.interface)
+            return plan, plan.id
+        header, id = bytes(header), b""
         if found := _ID_FIRST.match(header):
             id = found[1]
             header = b"{" + header[found.end() :]
-        plan = self._plans.get(header)
-        if plan is None:
-            plan = read_request(header, self.interface)
-            if plan.is_reusable:
-                self._keep(header, plan)
+        known = self._plans.get(header)
+        if known is not None:
+            return known, id
+        plan = read_request(header, self.interface)
+        if plan.is_reusable:
+            self._keep(header, plan)
         return plan, plan.id or id
 
     def _keep(self, header: bytes, plan: Plan) -> None:

@@ -15,6 +15,7 @@ from trtasync.server.protocol.datatypes import NOT_IN_JSON, datatype_of, json_de
 from trtasync.server.protocol.refusals import Refusal
 
 Array = npt.NDArray[Any]
+DType = np.dtype[Any]
 Shape = tuple[int, ...]
 Bytes = bytes | bytearray | memoryview
 
@@ -38,7 +39,7 @@ class Tensor(NamedTuple):
 
     name: str
     datatype: str
-    dtype: np.dtype[Any]
+    dtype: DType
     shape: Shape
     batch_axis: int | None
     is_shape_tensor: bool
