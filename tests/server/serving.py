@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 
+from support.helpers import until
 from trtasync import open_engine
 from trtasync.server.asgi import application
-from trtasync.server.models import Models, Opener
+from trtasync.server.models import Models, Opener, ServedEngine
 from trtasync.testing import ScriptedBackend
 
 INFER = "/v2/models/m/infer"
@@ -37,6 +38,26 @@ async def client_of(models: Models, **options: Any) -> AsyncIterator[httpx.Async
     transport = httpx.ASGITransport(application(models, **options))
     async with models, httpx.AsyncClient(transport=transport, base_url=URL) as client:
         yield client
+
+
+@contextmanager
+def held(backend: ScriptedBackend) -> Iterator[None]:
+    """Every batch is held until the end of the block, however that comes."""
+    backend.gate.shut()
+    try:
+        yield
+    finally:
+        backend.gate.let()
+
+
+async def filled(engine: ServedEngine, queued: int, in_flight: int = 1) -> None:
+    """Wait until so many rows wait and run."""
+
+    def is_filled() -> bool:
+        counted = engine.statistics()
+        return (counted.queued, counted.in_flight) == (queued, in_flight)
+
+    await until(is_filled)
 
 
 def error_of(response: httpx.Response, status: int) -> str:

@@ -9,7 +9,7 @@ import pytest
 from support.helpers import opened, rows, until
 from tests.server.asgi_client import LEFT, Client, scope
 from tests.server.messages import binary, body
-from tests.server.serving import models_of
+from tests.server.serving import filled, held, models_of
 from trtasync.errors import InvalidInput, TrtasyncError
 from trtasync.server.asgi import application
 from trtasync.server.departures import while_connected
@@ -28,16 +28,15 @@ async def test_a_request_is_withdrawn_when_its_client_leaves() -> None:
     client = Client(content)
     async with models, anyio.create_task_group() as tasks:
         engine = models.deployed("m").engine
-        backend.gate.shut()
-        for _ in range(2):  # as many as can be at work at once
-            tasks.start_soon(engine.infer, {"x": rows([1])})
-        await until(lambda: engine.statistics().in_flight + engine.statistics().queued == 2)
-        app = application(models)
-        tasks.start_soon(app, scope([(JSON_LENGTH, length)]), client.receive, client.send)
-        await until(lambda: engine.statistics().queued >= 1 and not client.pieces)
-        client.leaves.set()
-        await until(lambda: bool(client.got))
-        backend.gate.let()
+        with held(backend):
+            for queued in (0, 1):
+                tasks.start_soon(engine.infer, {"x": rows([1])})
+                await filled(engine, queued)
+            app = application(models)
+            tasks.start_soon(app, scope([(JSON_LENGTH, length)]), client.receive, client.send)
+            await filled(engine, queued=2)
+            client.leaves.set()
+            await until(lambda: bool(client.got))
     assert client.got[0]["status"] == 499
     assert engine.statistics().cancelled == 1
     assert 7 not in [computed[0, 0] for computed in backend.computed]
@@ -70,10 +69,8 @@ async def test_the_answer_and_what_is_raised_come_as_they_are() -> None:
 async def test_whoever_waits_may_be_cancelled() -> None:
     backend = ScriptedBackend()
     async with opened(backend) as engine:
-        backend.gate.shut()
-        with anyio.move_on_after(0.02) as patience:
+        with held(backend), anyio.move_on_after(0.02) as patience:
             await while_connected(never_leaves, lambda: engine.infer(rows([1])))
-        backend.gate.let()
         assert patience.cancelled_caught
         await until(lambda: engine.statistics().cancelled == 1)
 

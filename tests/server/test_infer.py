@@ -11,11 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-from support.helpers import Caller, rows, submit, tensor, until
+from support.helpers import rows, tensor
 from tests.server.messages import binary, body, given, parsed
-from tests.server.serving import INFER, URL, client_of, error_of, models_of
-from trtasync import Engine
-from trtasync.server.models import Models, ServedEngine
+from tests.server.serving import INFER, URL, client_of, error_of, filled, held, models_of
+from trtasync.server.models import Models
 from trtasync.server.protocol.answers import JSON_LENGTH
 from trtasync.testing import ScriptedBackend
 
@@ -27,16 +26,6 @@ IN_BINARY = {
     "inputs": [binary("x", [2, 4], "FP32")],
     "parameters": {"binary_data_output": True},
 }
-
-
-async def handed_in(engine: ServedEngine, count: int) -> None:
-    """Wait until so many rows have been."""
-
-    def arrived() -> bool:
-        counted = engine.statistics()
-        return counted.queued + counted.in_flight >= count
-
-    await until(arrived)
 
 
 class Pieces(httpx.AsyncByteStream):
@@ -189,11 +178,8 @@ async def test_answers_are_compressed_where_the_server_was_told_so(
 
 async def test_a_request_that_is_not_answered_in_its_time(backend: ScriptedBackend) -> None:
     async with client_of(models_of(backend)) as client:
-        backend.gate.shut()
-        try:
+        with held(backend):
             late = await client.post(INFER, json={**IN_JSON, "parameters": {"timeout": 20_000}})
-        finally:
-            backend.gate.let()
         assert "timeout" in error_of(late, 504)
         in_time = {**IN_JSON, "parameters": {"timeout": 20_000_000}}
         assert (await client.post(INFER, json=in_time)).status_code == 200
@@ -202,18 +188,16 @@ async def test_a_request_that_is_not_answered_in_its_time(backend: ScriptedBacke
 async def test_priority_1_goes_first(backend: ScriptedBackend) -> None:
     models = models_of(backend, max_batch_size=1)
     async with client_of(models) as client, anyio.create_task_group() as tasks:
-        backend.gate.shut()
-        engine = models.deployed("m").engine
 
         async def ask(value: float, priority: int) -> None:
             x = given("x", [1, 4], "FP32", data=[value] * 4)
             parameters = {"priority": priority}
             await client.post(INFER, json={"inputs": [x], "parameters": parameters})
 
-        for queued, (value, priority) in enumerate([(0, 0), (1, 9), (2, 0), (3, 1)]):
-            tasks.start_soon(ask, value, priority)
-            await handed_in(engine, queued + 1)
-        backend.gate.let()
+        with held(backend):
+            for queued, (value, priority) in enumerate([(0, 0), (1, 9), (2, 0), (3, 1)]):
+                tasks.start_soon(ask, value, priority)
+                await filled(models.deployed("m").engine, queued)
     assert [computed[0, 0] for computed in backend.computed] == [0, 3, 2, 1]
     async with client_of(models_of(backend)) as client:
         too_low = {**IN_JSON, "parameters": {"priority": 10}}
@@ -223,23 +207,17 @@ async def test_priority_1_goes_first(backend: ScriptedBackend) -> None:
 async def test_a_full_queue_says_when_to_come_back(backend: ScriptedBackend) -> None:
     models = models_of(backend, max_batch_size=1, max_queue_size=1)
     async with client_of(models) as client, anyio.create_task_group() as tasks:
-        backend.gate.shut()
-        callers: list[Caller] = []
         engine = models.deployed("m").engine
-        assert isinstance(engine, Engine)
-        while engine.statistics().queued < 1:
-            callers.append(await submit(tasks, engine, rows([1])))
-            await handed_in(engine, len(callers))
-        full = await client.post(INFER, content=X[:1].tobytes(), headers={JSON_LENGTH: "0"})
-        backend.gate.let()
+        with held(backend):
+            for queued in (0, 1):
+                tasks.start_soon(engine.infer, {"x": rows([1])})
+                await filled(engine, queued)
+            full = await client.post(INFER, content=X[:1].tobytes(), headers={JSON_LENGTH: "0"})
+            too_large = await client.post(INFER, json=IN_JSON)
     error_of(full, 429)
     assert int(full.headers["retry-after"]) >= 1
-    too_large = rows(range(2))
-    content, length = body({"inputs": [binary("x", [2, 4], "FP32")]}, too_large)
-    async with client_of(models_of(backend, max_batch_size=1, max_queue_size=1)) as client:
-        response = await client.post(INFER, content=content, headers={JSON_LENGTH: length})
-    error_of(response, 413)
-    assert "retry-after" not in response.headers
+    error_of(too_large, 413)
+    assert "retry-after" not in too_large.headers
 
 
 async def test_several_inputs_and_the_outputs_that_are_asked_for() -> None:

@@ -37,6 +37,11 @@ class Connection(BufferedProtocol):
         self._asked: Asked | None = None  # is with an engine
         self._exchange: Exchange | None = None  # is with the application
 
+    @property
+    def is_blocked(self) -> bool:
+        """The client does not read what it is answered."""
+        return self._wire.is_blocked
+
     # -- asyncio.BufferedProtocol ----------------------------------------------------------------
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -268,7 +273,7 @@ class Connection(BufferedProtocol):
         if wire.is_stuck():
             wire.abort()
             return
-        if wire.is_ending or self._asked is not None or self._exchange is not None:
+        if wire.is_ending or wire.is_blocked or self._asked or self._exchange:
             return
         waited = self._server.tick - wire.since
         if sink is not None:

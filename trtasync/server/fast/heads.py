@@ -21,9 +21,11 @@ MOST_HEADERS = 100
 KEPT, LONGEST_KEPT = 1024, 1024
 """Heads that are remembered, and the bytes of the longest of them."""
 
-# Whole lines of visible characters, each of which begins with one: no bare CR or LF, no NUL, and no
-# line that continues the one before. All else llhttp is strict about.
-_LINES = re.compile(rb"(?:[\x21-\x7e][\t\x20-\x7e\x80-\xff]*\r\n)+\r\n")
+# What llhttp is lenient about: single spaces in the first line, and then lines of visible characters
+# that begin with one, so no bare CR or LF, no NUL, and none that continues the one before.
+_LINES = re.compile(
+    rb"[A-Z-]+ [\x21-\x7e]+ HTTP/1\.[01]\r\n(?:[\x21-\x7e][\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
+)
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 _INFER = re.compile(rb"/v2/models/([A-Za-z0-9_.:@+~-]+)(?:/versions/([0-9]+))?/infer")
 
@@ -113,8 +115,6 @@ def read_head(block: bytes) -> Head:
         raise Refusal(f"the request's head is no HTTP/1.1: {error}.") from None
     headers = tuple(listener.headers)
     version = parser.get_http_version()
-    if version not in ("1.0", "1.1"):
-        raise Refusal(f"HTTP/{version} is not spoken here, but 1.1.", status=505)
     if len(headers) > MOST_HEADERS:
         raise Refusal(f"the request has more than {MOST_HEADERS} headers.", status=431)
     if not listener.target.startswith(b"/"):
@@ -132,7 +132,7 @@ def read_head(block: bytes) -> Head:
         version,
         headers,
         length,
-        parser.should_keep_alive(),
+        _keeps(headers, version),
         expects,
         *(asked or (None, None)),
     )
@@ -157,6 +157,12 @@ def _length(headers: Headers, version: str) -> int | None:
     if len(codings) > 1 or codings[0].lower() != b"chunked":
         raise Refusal("no Transfer-Encoding but 'chunked' is understood.", status=501)
     return None
+
+
+def _keeps(headers: Headers, version: str) -> bool:
+    wishes = b",".join(_values(headers, b"connection")).lower().split(b",")
+    wishes = [wish.strip() for wish in wishes]
+    return b"close" not in wishes and (version == "1.1" or b"keep-alive" in wishes)
 
 
 def _expects(headers: Headers) -> bool:

@@ -46,6 +46,7 @@ class FastServer:
         buffer: into which heads and short bodies are received; nothing is kept in it.
         scratch: the same, to be written to.
         heads: that were seen before.
+        connections: that are open.
         tick: grows by one each second.
         date: the line of an answer's head that tells the time.
         is_draining: every answer is the last of its connection.
@@ -72,7 +73,7 @@ class FastServer:
         self._models = models
         self._application = application
         self._desks: dict[ModelName, Desk] = {}
-        self._connections: set[Connection] = set()
+        self.connections: set[Connection] = set()
         self._answers: list[tuple[Connection, Asked]] = []
         self._exchanges: set[asyncio.Task[None]] = set()
         self._none_left = asyncio.Event()
@@ -106,14 +107,14 @@ class FastServer:
         with anyio.move_on_after(self.limits.drain):
             await self._until_none_is_left()
             return
-        for connection in self._connections:
+        for connection in self.connections:
             connection.abort()
         for exchange in self._exchanges:
             exchange.cancel()
         await self._until_none_is_left()
 
     async def _until_none_is_left(self) -> None:
-        while self._connections or self._exchanges:
+        while self.connections or self._exchanges:
             self._none_left.clear()
             await self._none_left.wait()
 
@@ -126,19 +127,19 @@ class FastServer:
 
     def look_round(self) -> None:
         """Has a client had its time?"""
-        for connection in tuple(self._connections):
+        for connection in tuple(self.connections):
             connection.check()
 
     # -- for connections -------------------------------------------------------------------------
 
     def welcome(self, connection: Connection) -> bool:
         """A client has come; False if it is one too many."""
-        self._connections.add(connection)
-        return len(self._connections) <= self.limits.connections
+        self.connections.add(connection)
+        return len(self.connections) <= self.limits.connections
 
     def farewell(self, connection: Connection) -> None:
         """It has gone."""
-        self._connections.discard(connection)
+        self.connections.discard(connection)
         self._none_left.set()
 
     def desk(self, head: Head) -> Desk | None:
@@ -162,7 +163,7 @@ class FastServer:
     def _models_changed(self) -> None:
         """What is being received into rows of an engine that may end now goes on elsewhere."""
         self._desks.clear()
-        for connection in self._connections:
+        for connection in self.connections:
             connection.step_out()
 
     def answer_later(self, connection: Connection, request: Asked) -> None:
