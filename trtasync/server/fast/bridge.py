@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("trtasync")
 
 WITHOUT_BODY = {204, 304}
+_OURS = {b"connection", b"date", b"keep-alive", b"transfer-encoding"}
 _BREAKS = b"\r\n\0"
 
 
@@ -32,6 +33,7 @@ class Exchange:
         self._writable = Event()
         self._lines = b""  # of the head of the answer
         self._is_told = False  # how long it is
+        self._missing = 0  # bytes, if so
         self._has_body = self._in_chunks = False
         self._is_begun = self._is_complete = False
         self._keeps = head.keeps
@@ -104,16 +106,22 @@ class Exchange:
             await self._writable.wait()
 
     def _start(self, status: int, headers: Headers) -> None:
-        names = {name.lower() for name, _ in headers}
+        known = {name.lower(): value for name, value in headers}
         for each in headers:
             if any(byte in part for part in each for byte in _BREAKS):
                 raise ValueError(f"a header of the answer has a line break: {each!r}.")
-        self._lines = head_of(status, headers)
+        self._keeps = self._keeps and known.get(b"connection", b"").lower() != b"close"
+        self._lines = head_of(status, [each for each in headers if each[0].lower() not in _OURS])
         self._has_body = self._head.method != "HEAD" and status not in WITHOUT_BODY
-        self._is_told = b"content-length" in names or status in WITHOUT_BODY
+        self._is_told = b"content-length" in known or status in WITHOUT_BODY
+        self._missing = int(known.get(b"content-length", 0))
 
     def _write(self, content: bytes, more: bool) -> None:
         pieces = []
+        if self._is_told and self._has_body:
+            self._missing -= len(content)
+            if self._missing < 0 or (self._missing and not more):
+                raise ValueError("the answer is not as long as its Content-Length says.")
         if not self._is_begun:
             pieces.append(self._begin(len(content), more))
             self._is_begun = True

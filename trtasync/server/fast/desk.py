@@ -79,21 +79,23 @@ class Desk:
         """Rows for a request of which `size` bytes of binary data are still to come.
 
         Returns:
-            None where they have to be collected elsewhere first.
+            None where they have to be collected elsewhere first: they are to be looked at, several
+            tensors, or placed otherwise; or its timeout counts from when it is complete.
 
         Raises:
             TrtasyncError: the engine does not take it.
         """
         plan, sole = request.plan, self._sole
         given = plan.given[0]
-        if sole is None or given.array is not None or plan.size != size or sole.datatype == "BOOL":
+        if sole is None or given.array is not None or sole.datatype == "BOOL":
+            return None
+        if plan.size != size or plan.timeout is not None:
             return None
         request.bare = _is_one_row(given.shape, sole.shape)
         signature = self._signature(given.shape[1:] if request.bare else given.shape, sole.dtype)
         if not signature.lies_as_given:
             return None
-        deadline = NEVER if plan.timeout is None else self._now() + plan.timeout
-        return self._intake.reserve(signature, read_level(plan.priority), deadline)
+        return self._intake.reserve(signature, read_level(plan.priority))
 
     def _signature(self, shape: Shape, dtype: DType) -> Signature[Queue]:
         known = self._signatures.get(shape)

@@ -21,7 +21,7 @@ MOST_HEADERS = 100
 KEPT, LONGEST_KEPT = 1024, 1024
 """Heads that are remembered, and the bytes of the longest of them."""
 
-# What llhttp is lenient about: single spaces in the first line, and then lines of visible characters
+# What llhttp is lenient about: single spaces in the first line; then lines of visible characters
 # that begin with one, so no bare CR or LF, no NUL, and none that continues the one before.
 _LINES = re.compile(
     rb"[A-Z-]+ [\x21-\x7e]+ HTTP/1\.[01]\r\n(?:[\x21-\x7e][\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"

@@ -47,6 +47,7 @@ class FastServer:
         scratch: the same, to be written to.
         heads: that were seen before.
         connections: that are open.
+        exchanges: tasks in which the application answers.
         tick: grows by one each second.
         date: the line of an answer's head that tells the time.
         is_draining: every answer is the last of its connection.
@@ -75,7 +76,7 @@ class FastServer:
         self._desks: dict[ModelName, Desk] = {}
         self.connections: set[Connection] = set()
         self._answers: list[tuple[Connection, Asked]] = []
-        self._exchanges: set[asyncio.Task[None]] = set()
+        self.exchanges: set[asyncio.Task[None]] = set()
         self._none_left = asyncio.Event()
 
     @asynccontextmanager
@@ -109,12 +110,12 @@ class FastServer:
             return
         for connection in self.connections:
             connection.abort()
-        for exchange in self._exchanges:
+        for exchange in self.exchanges:
             exchange.cancel()
         await self._until_none_is_left()
 
     async def _until_none_is_left(self) -> None:
-        while self.connections or self._exchanges:
+        while self.connections or self.exchanges:
             self._none_left.clear()
             await self._none_left.wait()
 
@@ -180,11 +181,11 @@ class FastServer:
     def apply(self, exchange: Exchange) -> None:
         """Let the application answer a request."""
         task = self.loop.create_task(exchange.run(self._application))
-        self._exchanges.add(task)
+        self.exchanges.add(task)
         task.add_done_callback(self._applied)
 
     def _applied(self, task: asyncio.Task[None]) -> None:
-        self._exchanges.discard(task)
+        self.exchanges.discard(task)
         self._none_left.set()
 
 
