@@ -229,7 +229,7 @@ class Engine:
         special = deadline is not NEVER or priority != 0 or outputs != "host" or not copy
         if special:
             reservation.deadline = deadline
-            reservation.level = level_of(priority)
+            reservation.level = read_level(priority)
             self._choose_answer(reservation, signature, outputs, copy)
         reply = self._future()
         try:
@@ -404,7 +404,12 @@ def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
         )
 
 
-def level_of(priority: object) -> int:
+def read_level(priority: object) -> int:
+    """The level that a `priority` of `Engine.infer` means.
+
+    Raises:
+        InvalidInput: it means none.
+    """
     if isinstance(priority, SupportsIndex) and not isinstance(priority, bool):
         level = index(priority)
         if 0 <= level <= LEVELS:
