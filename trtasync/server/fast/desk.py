@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from trtasync.core.reservations import NEVER, REFUSED, Reservation
+from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.reservations import Reservation
 from trtasync.engine import Engine, inside, read_level
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
@@ -61,12 +62,13 @@ class Desk:
             content = array[0]
             known = self._signatures.get(content.shape)
             signature, content = (known, content) if known else self._reader.read(content)
-        level = read_level(plan.priority)
-        deadline = NEVER if plan.timeout is None else self._now() + plan.timeout
         reservation = Reservation()
+        special = plan.priority != 0 or plan.timeout is not None
+        if special:
+            reservation.level = read_level(plan.priority)
+            reservation.deadline = NEVER if plan.timeout is None else self._now() + plan.timeout
         try:
-            self._intake.admit(reservation, signature, level, deadline, request)
-            reservation.write(content)
+            self._intake.enter(reservation, signature, content, request, special)
         except REFUSED:
             raise
         except BaseException as error:
