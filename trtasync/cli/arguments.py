@@ -34,6 +34,9 @@ Samples = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", rich_help_panel=REQUESTS)]
 BackendOption = Annotated[BackendName, typer.Option(rich_help_panel=ENGINE)]
+BuilderOption = Annotated[
+    Literal["auto", "tensorrt", "tensorrt-rtx"], typer.Option(rich_help_panel=ENGINE)
+]
 Devices = Annotated[
     str | None, typer.Option(help="Indices of the GPUs, e.g. 0,1.", rich_help_panel=ENGINE)
 ]

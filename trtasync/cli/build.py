@@ -15,8 +15,8 @@ from rich.console import Console
 from trtasync.cli.arguments import (
     CACHE,
     AsJson,
-    BackendOption,
     BatchAxes,
+    BuilderOption,
     CacheFolder,
     CacheOwner,
     Debug,
@@ -158,7 +158,7 @@ def build(
             rich_help_panel=PLAN,
         ),
     ] = None,
-    backend: BackendOption = "auto",
+    backend: BuilderOption = "auto",
     batch_axis: BatchAxes = None,
     check: Annotated[
         float | None,

@@ -61,8 +61,8 @@ class TimeHistogram:
     __slots__ = ("counts", "total")
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS) + 1)
-        self.total = 0.0
+        self.counts: list[int] = [0] * (len(BOUNDS) + 1)
+        self.total: float = 0.0
 
     def add(self, seconds: float, times: int = 1) -> None:
         """Count `seconds`, `times` times."""

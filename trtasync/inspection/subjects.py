@@ -64,7 +64,7 @@ def choose(
         return Target(None, PlanFile(model, code_allowed=code_allowed))
     if plan is not None:
         return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
-    chosen = backend_for(model, backend)
+    chosen = backend_for(model, backend, device)
     if load := BACKENDS[chosen].load:
         return Target(model, None, load)
     from trtasync.plans.job import Job

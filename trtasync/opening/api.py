@@ -127,7 +127,8 @@ def open_engine(
         profiles: for an `.onnx` file on a GPU: optimization profiles; see `build_plan`. Derived
             from the model and `max_batch_size` by default. Unused on the CPU.
         builder_config: for an `.onnx` file on a GPU: how its plan is built; see `build_plan`.
-        cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
+        cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`. For what
+            TensorRT for RTX compiles: where that is kept if not beside the plan; False for nowhere.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
             you trust; those built here, or kept where only this user can write, are trusted anyway.
         name: of the engine in its `repr`, in log lines, warnings and names of threads. Default: the

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput
+from trtasync.plans.appearing import Appearing
 from trtasync.plans.files import (
     PRIVATE,
     cannot_write,
     clear_the_way,
     make_private,
     remove_unfinished,
-    write_atomically,
 )
 from trtasync.plans.locks import locked
 from trtasync.plans.notes import UNREADABLE, read_note
@@ -106,7 +106,7 @@ def cache_folder(choice: bool | str | os.PathLike[str]) -> Path | None:
     if choice is not True:
         return read_path("cache", choice, "True, False, a folder's path or a SharedCache")
     if named := os.environ.get("TRTASYNC_CACHE_DIR"):
-        return Path(named).expanduser()
+        return read_path("TRTASYNC_CACHE_DIR", named, "the path of a folder")
     try:
         from platformdirs import user_cache_path
     except ImportError as error:
@@ -232,8 +232,10 @@ class PlanCache:
                 remove_unfinished(path)
             yield
 
-    def keep(self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float) -> CachedPlan:
-        """Add a plan; only within `writing`.
+    def keep(
+        self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float, files: Appearing
+    ) -> CachedPlan:
+        """Add a plan; only within `writing`. It is kept when `files` have appeared.
 
         Raises:
             BuildError: it cannot be written. What was there before stays or is gone, never torn.
@@ -252,8 +254,8 @@ class PlanCache:
             except OSError as error:
                 raise cannot_write(path, error) from error
         path = self.plan_path(key)
-        write_atomically(path, view, self.mode)
-        write_atomically(self._note_path(key), json.dumps(note, indent=1).encode(), self.mode)
+        files.write(path, view, self.mode)
+        files.write(self._note_path(key), json.dumps(note, indent=1).encode(), self.mode)
         return CachedPlan(path, facts, seconds, checksum)
 
     def forget(self, key: str) -> None:

@@ -107,7 +107,7 @@ async def _examine_file(
 ) -> Subject:
     opened, call, before, digest = path, quoted(str(path)), "", ""
     if not is_plan(path):
-        chosen = backend_for(path, given.backend)
+        chosen = backend_for(path, given.backend, (given.devices or (0,))[0])
         if BACKENDS[chosen].load is None:
             opened, before = await _build(path, chosen, how, given)
             call = "plan"

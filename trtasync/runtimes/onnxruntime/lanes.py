@@ -86,7 +86,7 @@ class BoundSlot(HostSlot):
     def __init__(self, spec: ModelSpec, capacity: int):
         super().__init__(spec, capacity)
         self.holds_more = False  # outputs are its own
-        self.results = []
+        self.results: list[Array] = []
         for shape, output in declared_outputs(spec, capacity):
             memory = self.allocate(byte_count(shape, output))
             self.results.append(memory.view(output.dtype).reshape(shape))

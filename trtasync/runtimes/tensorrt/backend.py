@@ -33,7 +33,7 @@ from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.engines import deserialize
 from trtasync.runtimes.tensorrt.kernels import KernelStore, kernels_of
 from trtasync.runtimes.tensorrt.lane import LaneOptions, TensorRTLane
-from trtasync.runtimes.tensorrt.library import Library, library_of, make_runtime
+from trtasync.runtimes.tensorrt.library import Library, flavour_of, library_of, make_runtime
 from trtasync.runtimes.tensorrt.plans import AxisNames, PlanSpec, read_plan
 from trtasync.runtimes.tensorrt.trial import PlanTrial
 from trtasync.runtimes.tensorrt.trtexec import TrtexecStream
@@ -92,6 +92,8 @@ def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
         PlanError: the plan cannot be read, run or batched.
         Stopped: it was called off.
     """
+    if options.flavour is not None:
+        flavour_of(file, options.flavour)  # no GPU would mend that
     devices = [find_device(index) for index in options.devices]
     # only now: without a GPU, making TensorRT's objects can kill the process
     lib = library_of(file, options.flavour)
