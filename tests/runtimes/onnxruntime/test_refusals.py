@@ -22,8 +22,8 @@ def _truncated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda path: None, "no file"),
-        (lambda path: path.mkdir(), "no file"),
+        (lambda path: None, "not a file"),
+        (lambda path: path.mkdir(), "not a file"),
         (lambda path: path.write_bytes(b""), "cannot read"),
         (lambda path: path.write_bytes(b"\x00garbage" * 100), "cannot read"),
         (_truncated, "cannot read"),
