@@ -18,7 +18,7 @@ class HeaderReport:
         title: the flavour's name in words; "" if there is none.
         tensorrt: the version that built it; "" if the header does not say so.
         whole: it has as many bytes as its header says; None if the header does not say. The bytes
-            themselves are not looked at.
+            themselves were not examined.
         unread: why no more is known; set by the caller.
     """
 

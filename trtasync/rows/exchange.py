@@ -214,7 +214,7 @@ class Exchanges:
         how: str,
         several: bool = True,
     ) -> None:
-        """One row that differs elsewhere is no coupling; most of several rows or batches are."""
+        """One row that differs elsewhere is no coupling; most of several rows, or batches, is."""
         apart = [relative_difference(*pair) for pair in pairs] or [float("inf")]
         most = max(self._tolerance, rounding(base.outputs[index].dtype))
         if max(apart) <= most:

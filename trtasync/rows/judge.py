@@ -148,8 +148,13 @@ def _examine(
     if spec.has_rows or evidence.said:
         axes: TensorAxes = {each.name: each.batch_axis for each in (*spec.inputs, *spec.outputs)}
         graph, proofs = _reasoned(spec, axes, evidence)
+        # Half of the time is enough to guard a proof against a wrong rule, because the first
+        # exchanges show most; where shared inputs are varied too, the other half is for them.
         half = _all_proved(proofs) or bool(deciding(trial.inputs, axes))
-        tested = _test(trial, axes, evidence, _left(end, evidence.seconds / (1 + half)))
+        seconds = _left(end, evidence.seconds / (1 + half))
+        tested = check(
+            trial, axes, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples
+        )
     else:
         axes, tested, why = _search(spec, trial, evidence)
         if not tested:
@@ -167,14 +172,6 @@ def _examine(
     if graph is not None:
         tested = tuple(_joined(each, proofs.get(each.output), graph) for each in tested)
     return axes, tested, ""
-
-
-def _test(
-    trial: Trial, axes: TensorAxes, evidence: Evidence, seconds: float
-) -> tuple[Finding, ...]:
-    """If everything is proved, half of the time is enough: the test only guards against wrong
-    rules, and the first exchanges show most of it. Other axes get the other half."""
-    return check(trial, axes, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples)
 
 
 def _left(end: float, most: float) -> float:
