@@ -63,6 +63,7 @@ class Desk:
             known = self._signatures.get(content.shape)
             signature, content = (known, content) if known else self._reader.read(content)
         reservation = Reservation()
+        reservation.intake = self._intake  # whom a client that goes leaves
         special = plan.priority != 0 or plan.timeout is not None
         if special:
             reservation.level = read_level(plan.priority)
