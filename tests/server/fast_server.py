@@ -7,7 +7,7 @@ import anyio
 
 from tests.server.uvicorn_server import models
 from trtasync.server.asgi import application
-from trtasync.server.fast.server import FastServer
+from trtasync.server.fast import FastServer
 
 
 async def main() -> None:
