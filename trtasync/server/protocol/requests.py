@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from trtasync.model.tensors import MOST_BYTES
+from trtasync.model.tensors import MOST_TENSOR_BYTES
 from trtasync.server.protocol.parameters import (
     input_parameters,
     output_parameters,
@@ -173,7 +173,7 @@ def _check_size(each: InputTensor, tensor: Tensor) -> int:
     """The bytes of an input of this shape."""
     if each.datatype != tensor.datatype:
         raise Refusal(f"input '{each.name}' is {tensor.datatype}, not {each.datatype}.")
-    if tensor.dtype.itemsize * math.prod(dim or 1 for dim in each.shape) > MOST_BYTES:
+    if tensor.dtype.itemsize * math.prod(dim or 1 for dim in each.shape) > MOST_TENSOR_BYTES:
         raise Refusal(f"shape {list(each.shape)} of input '{each.name}' is more than any memory.")
     return tensor.dtype.itemsize * math.prod(each.shape)
 

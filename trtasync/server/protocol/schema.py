@@ -5,11 +5,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from trtasync.model.tensors import MOST_AXES, MOST_BYTES
+from trtasync.model.tensors import MOST_AXES, MOST_TENSOR_BYTES
 
 Parameter = bool | int | float | str
 Parameters = dict[str, Parameter]
-Dimension = Annotated[int, Meta(ge=0, le=MOST_BYTES)]
+Dimension = Annotated[int, Meta(ge=0, le=MOST_TENSOR_BYTES)]
 Count = Annotated[int, Meta(ge=0)]
 
 RESERVED = "triton_"
