@@ -7,7 +7,7 @@ import anyio
 
 from tests.server.uvicorn_server import models
 from trtasync.server.asgi import application
-from trtasync.server.fast.server import FastServer
+from trtasync.server.fast import FastServer
 
 
 async def main() -> None:
@@ -18,7 +18,7 @@ async def main() -> None:
     host, port = door.getsockname()
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
         async with served, FastServer(served, app).listening(door):
-            print(f"{host}:{port}", flush=True)  # noqa: T201 - who started it reads this
+            print(f"{host}:{port}", flush=True)  # for who started it
             async for _ in signals:
                 break
 

@@ -42,7 +42,7 @@ def main() -> None:
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         host, port = listening.getsockname()
-        print(f"{host}:{port}", flush=True)  # noqa: T201 - who started it reads this
+        print(f"{host}:{port}", flush=True)  # for who started it
         uvicorn.Server(config).run([listening])
 
 

@@ -12,7 +12,7 @@ async def read(request: Request) -> list[float]:
     return (await infer(request, "digits", x)).tolist()
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,7 @@ ENGINES = "engines"
 
 Opener = Callable[[], AbstractAsyncContextManager[Engine]]
 State = Mapping[str, Mapping[str, Engine]]
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
 def lifespan(**openers: Opener) -> Callable[[Any], AbstractAsyncContextManager[State]]:
@@ -100,7 +101,7 @@ async def answer_failure(request: Request, error: Exception) -> Response:
     return failure(error)
 
 
-exception_handlers = {TrtasyncError: answer_failure}
+exception_handlers: dict[int | type[Exception], Handler] = {TrtasyncError: answer_failure}
 """For the `exception_handlers` of an application, to be added to others."""
 
 

@@ -12,9 +12,9 @@ from anyio.abc import ByteStream
 from support.helpers import Array, until
 from tests.server.messages import binary, body, parsed
 from trtasync.server.asgi import application
+from trtasync.server.fast import FastServer
 from trtasync.server.fast.connection import Connection
 from trtasync.server.fast.limits import Limits
-from trtasync.server.fast.server import FastServer
 from trtasync.server.models import Models
 from trtasync.server.protocol.answers import JSON_LENGTH
 

@@ -60,8 +60,7 @@ class Connection(BufferedProtocol):
         try:
             self._take(nbytes)
         except Exception as error:
-            self._drop_body()
-            self._wire.send_away(error)
+            self._send_away(error)
 
     def eof_received(self) -> bool:
         """The client sends nothing more, which is how clients leave."""
@@ -131,7 +130,18 @@ class Connection(BufferedProtocol):
 
     def _read(self, buffer: bytearray, stop: int) -> None:
         """Take requests up while this is free; what is left of `buffer[:stop]` is kept."""
-        start, known = 0, len(self._rest)
+        known = self._rest
+        try:
+            start = self._take_up(buffer, stop)
+        except Exception as error:
+            self._send_away(error)
+            return
+        if start or not known:
+            self._wire.began()  # what is left is of another request
+        self._rest = bytes(buffer[start:stop])
+
+    def _take_up(self, buffer: bytearray, stop: int) -> int:
+        start = 0
         while start < stop and self._is_free:
             if buffer.startswith(b"\r\n", start):  # some clients send one behind a body
                 start += 2
@@ -144,9 +154,13 @@ class Connection(BufferedProtocol):
             end += len(END)
             head = self._server.heads.read(bytes(buffer[start:end]))
             start = end + self._begin(head, memoryview(buffer)[end:stop])
-        if start or not known:
-            self._wire.began()  # what is left is of another request
-        self._rest = bytes(buffer[start:stop])
+        return start
+
+    def _send_away(self, error: Exception) -> None:
+        """Nobody knows where the next request would begin."""
+        self._drop_body()
+        self._rest = b""
+        self._wire.send_away(error)
 
     def _begin(self, head: Head, came: memoryview) -> int:
         """A request, of whose body, and what follows that, this came; returns what it took."""

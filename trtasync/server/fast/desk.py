@@ -7,6 +7,7 @@ from trtasync.core.reservations import Reservation
 from trtasync.engine import Engine, inside, read_level
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
+from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.server.fast.replies import Asked
 from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.codec import Codec
@@ -66,7 +67,7 @@ class Desk:
         reservation.intake = self._intake  # whom a client that goes leaves
         special = plan.priority != 0 or plan.timeout is not None
         if special:
-            reservation.level = read_level(plan.priority)
+            reservation.level = _level(plan)
             reservation.deadline = NEVER if plan.timeout is None else self._now() + plan.timeout
         try:
             self._intake.enter(reservation, signature, content, request, special)
@@ -98,7 +99,7 @@ class Desk:
         signature = self._signature(given.shape[1:] if request.bare else given.shape, sole.dtype)
         if not signature.lies_as_given:
             return None
-        return self._intake.reserve(signature, read_level(plan.priority))
+        return self._intake.reserve(signature, _level(plan))
 
     def _signature(self, shape: Shape, dtype: DType) -> Signature[Queue]:
         known = self._signatures.get(shape)
@@ -114,6 +115,10 @@ class Desk:
         else:
             outputs = {self._sole_output: result[np.newaxis] if request.bare else result}
         return self._codec.answer(request.plan, request.id, outputs)
+
+
+def _level(plan: Plan) -> int:
+    return read_level(plan.priority) if plan.priority else DEFAULT_LEVEL
 
 
 def _is_one_row(shape: Shape, declared: Shape) -> bool:

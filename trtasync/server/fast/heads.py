@@ -6,8 +6,6 @@ A client sends few different heads, so one that was seen before costs a look-up.
 import re
 from dataclasses import dataclass
 
-import httptools
-
 from trtasync.server.protocol.answers import JSON_LENGTH
 from trtasync.server.protocol.refusals import Refusal
 
@@ -21,10 +19,11 @@ MOST_HEADERS = 100
 KEPT, LONGEST_KEPT = 1024, 1024
 """Heads that are remembered, and the bytes of the longest of them."""
 
-# What llhttp is lenient about: single spaces in the first line; then lines of visible characters
-# that begin with one, so no bare CR or LF, no NUL, and none that continues the one before.
-_LINES = re.compile(
-    rb"[A-Z-]+ [\x21-\x7e]+ HTTP/1\.[01]\r\n(?:[\x21-\x7e][\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
+# RFC 9112 without what it lets servers forgive: single spaces in the first line; then names, colons
+# and visible characters, so no bare CR or LF, and no line that goes on with the one before.
+_HEAD = re.compile(
+    rb"([A-Z-]+) (/[\x21-\x7e]*) HTTP/(1\.[01])\r\n"
+    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 _INFER = re.compile(rb"/v2/models/([A-Za-z0-9_.:@+~-]+)(?:/versions/([0-9]+))?/infer")
@@ -87,48 +86,26 @@ class Heads:
         return head
 
 
-class _Listener:
-    """Takes down what httptools reads."""
-
-    def __init__(self) -> None:
-        self.target = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value.strip(b" \t")))
-
-
 def read_head(block: bytes) -> Head:
     """See `Heads.read`."""
-    if not _LINES.fullmatch(block):
-        raise Refusal("the request's head is no HTTP/1.1: a line of it is malformed.")
-    listener = _Listener()
-    parser = httptools.HttpRequestParser(listener)
-    try:
-        parser.feed_data(block)
-    except httptools.HttpParserUpgrade:
-        pass  # to nothing that is spoken here: the request is answered as it is
-    except httptools.HttpParserError as error:
-        raise Refusal(f"the request's head is no HTTP/1.1: {error}.") from None
-    headers = tuple(listener.headers)
-    version = parser.get_http_version()
+    found = _HEAD.fullmatch(block)
+    if found is None:
+        raise Refusal("this is no head of a request for a path, in HTTP/1.1 to the letter.")
+    method, target, number, lines = found.groups()
+    version = number.decode()
+    headers = tuple(map(_header, lines.split(b"\r\n")[:-1]))
     if len(headers) > MOST_HEADERS:
         raise Refusal(f"the request has more than {MOST_HEADERS} headers.", status=431)
-    if not listener.target.startswith(b"/"):
-        raise Refusal("a request's target is a path that begins with '/'.")
     if len(_values(headers, b"host")) != 1 and version == "1.1":
         raise Refusal("a request of HTTP/1.1 has one Host header.")
-    method, length = parser.get_method(), _length(headers, version)
+    length = _length(headers, version)
     expects = _expects(headers) and version == "1.1"
     asked = None
     if method == b"POST" and length is not None:
-        asked = _asked_of_model(listener.target, headers, length)
+        asked = _asked_of_model(target, headers, length)
     return Head(
         method.decode(),
-        listener.target,
+        target,
         version,
         headers,
         length,
@@ -136,6 +113,11 @@ def read_head(block: bytes) -> Head:
         expects,
         *(asked or (None, None)),
     )
+
+
+def _header(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
+    return name.lower(), value.strip(b" \t")
 
 
 def _values(headers: Headers, name: bytes) -> list[bytes]:
