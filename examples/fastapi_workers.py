@@ -40,11 +40,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-app = FastAPI(
-    lifespan=lifespan,
-    routes=fastapi_app.app.routes,
-    exception_handlers=fastapi_app.app.exception_handlers,
-)
+app = FastAPI(lifespan=lifespan, routes=fastapi_app.app.routes)
+for kind, handler in fastapi_app.app.exception_handlers.items():
+    app.add_exception_handler(kind, handler)
 
 
 @app.get("/processes")
