@@ -168,6 +168,14 @@ class Slot:
             self.sources = ()
             self.form = None  # no plain request finds it as it is
 
+    def free_up(self) -> None:
+        """The host neither reads nor writes it any more, nor where its answer lies."""
+        larger, self.larger = self.larger, None
+        self.end()
+        self.give_back()
+        if larger is not None:
+            larger.give_back()
+
     def give_back(self) -> None:
         """Nobody uses it any more. From any thread."""
         free = self.free
