@@ -102,9 +102,10 @@ class Hearing:
         """An answer of several arrays, or to be lent, or that lies in a slot of its own."""
         lies, asked = slot.larger or slot, slot.asked
         assert asked is not None
-        arrays = lies.views if slot.lend else [view.copy() for view in lies.views]
+        lent = slot.lent
+        arrays = [view.copy() for view in lies.views] if lent is None else lies.views
         answer: Any = arrays[0] if asked.plain else dict(zip(self._names, arrays, strict=True))
-        if not slot.lend:
+        if lent is None:
             slot.free_up()
             reply.set_result(answer)
             return
@@ -112,7 +113,8 @@ class Hearing:
             slot.larger = None
             slot.give_back()
         slot.end()
-        reply.set_result(LentAnswer(answer, lies.give_back))
+        lent.append(LentAnswer(answer, lies.give_back))
+        reply.set_result(lent[0])
 
     def _slot(self, record: Record) -> Slot:
         """The slot that the host speaks of."""
