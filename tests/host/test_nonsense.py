@@ -26,6 +26,7 @@ SAID: dict[str, bytes] = {
     "the last number of all": infer(2**32 - 1, 0),
     "a form that nobody announced": infer(0, 1),
     "a priority beyond the last": infer(0, 0, priority=10),
+    "a request larger than its slot": form(1, (17, 4)) + infer(0, 1),
     "two requests in one slot": infer(0, 0) + infer(0, 0),
     "the end of a request in no slot": pack(Op.CANCEL, 99),
     "taking what was never given": pack(Op.TAKE, 0, number=1),

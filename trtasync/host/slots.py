@@ -13,7 +13,7 @@ from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Shape, Signature, Staged
 from trtasync.scheduler import Batch, Chunk, Queue
 from trtasync.scheduler.states import OVER, RUNNING
-from trtasync.shared.records import RECORD, Op, dump, pack
+from trtasync.shared.records import RECORD, Nonsense, Op, dump, pack
 from trtasync.shared.refusals import describe
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ class SharedSlot:
             reservation.write(staged)
         except REFUSED as error:
             self._refuse(error)
+        except Nonsense:
+            raise
         except Exception as error:
             try:
                 model.intake.leave(reservation, error)
@@ -147,6 +149,10 @@ class SharedSlot:
         memory = session.slots.memory_of(self)
         if sources is not None:
             return session.model.read(form, sources)
+        if form.places.size > len(memory):
+            raise Nonsense(
+                f"a request of {form.places.size} bytes in slot {self.number}, of {len(memory)}."
+            )
         content = session.model.read(form, form.places.views(memory))
         if session.model.keeps:
             if len(self._contents) >= MOST_CONTENTS:
