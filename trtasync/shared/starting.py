@@ -153,7 +153,7 @@ def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> Non
     """
     pid, told, answer = spawn(place.log)
     try:
-        with os.fdopen(told, "wb") as stdin, suppress(BrokenPipeError):
+        with suppress(BrokenPipeError), os.fdopen(told, "wb") as stdin:
             stdin.write(json.dumps(wanted).encode())
         said = _first_line(answer, stop)
     except BaseException:
