@@ -27,7 +27,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz clean
+	nightly-rows nightly-fuzz nightly-shared clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -95,6 +95,9 @@ nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (
 
 nightly-fuzz: $(VENV)/.dev ## 50 000 hostile models, notes, archives, arguments (10 minutes)
 	@$(BIN)/python -m tests.fuzz --cases 50000 $(ARGS)
+
+nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine that is shared (a minute)
+	@$(BIN)/python -m tests.host_fuzz --records 100000 $(ARGS)
 
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
