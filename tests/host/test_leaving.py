@@ -3,9 +3,10 @@
 import gc
 import os
 
+import numpy as np
 import pytest
 
-from support.helpers import row, rows, same, until
+from support.helpers import row, rows, same, tensor, until
 from support.wire import infer
 from tests.host.serving import Hosted, scripted
 from trtasync.shared.records import Op, pack
@@ -163,3 +164,14 @@ async def test_nothing_is_lost_when_clients_come_and_go() -> None:
         assert len(os.listdir("/proc/self/fd")) == fds
         await until(lambda: maps() == mapped)
         assert host.service._books.all.used == 0
+
+
+async def test_answers_that_were_not_taken_are_not_kept_for_who_has_gone() -> None:
+    grows = ScriptedBackend(lambda x: np.repeat(x, 100, axis=1), outputs=[tensor("y", "N", None)])
+    async with scripted(grows) as host:
+        client = await host.client(slots=2, slot_bytes=128)
+        client.ask(0, 0, row(5))
+        await client.expect(Op.LARGE)
+        assert host.service._books.all.used == 256 + 1600
+        client.close()
+        await until(lambda: host.service._books.all.used == 0)

@@ -26,6 +26,7 @@ SAID: dict[str, bytes] = {
     "the last number of all": infer(2**32 - 1, 0),
     "a form that nobody announced": infer(0, 1),
     "a priority beyond the last": infer(0, 0, priority=10),
+    "a request larger than its slot": form(1, (17, 4)) + infer(0, 1),
     "two requests in one slot": infer(0, 0) + infer(0, 0),
     "the end of a request in no slot": pack(Op.CANCEL, 99),
     "taking what was never given": pack(Op.TAKE, 0, number=1),
@@ -72,7 +73,8 @@ async def test_nonsense_ends_its_client_alone(said: bytes) -> None:
         await until(lambda: backend.gate.arrived == 1)
         client.ask(5, 0, row(5))
         client.say(said)
-        await sent_away(client)
+        error = await sent_away(client)
+        assert "Error(" not in str(error)  # it was seen for what it is
         assert len(host.service.sessions) == 1
         other.ask(4, 0, row(4))
         backend.gate.let()

@@ -9,6 +9,7 @@ from support.helpers import row, rows, same, tensor, until
 from support.wire import form, infer, source
 from tests.host.serving import scripted
 from trtasync import InferenceError, InvalidInput, QueueFull, TensorSpec
+from trtasync.host import answer_book
 from trtasync.shared.forms import place
 from trtasync.shared.records import Op, pack, parse
 from trtasync.shared.refusals import restore
@@ -212,3 +213,17 @@ async def test_what_is_said_behind_large_memory_waits_until_it_is_mapped() -> No
         record, _ = await client.expect(Op.DONE)
         assert same(client.answer(15, 0, record.form)[0], row(9))
         assert same((await other.infer(0, 0, row(1)))[0], row(1))
+
+
+async def test_numbers_of_answers_are_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_book, "MOST_SHAPES", 2)
+    wide = ScriptedBackend(inputs=[tensor("x", "N", None)], outputs=[tensor("y", "N", None)])
+    async with scripted(wide) as host:
+        client = host.connect()
+        await client.greet()
+        await client.share(5, 256)
+        for width in range(1, 6):
+            await client.form(width - 1, (width,))
+        for width in (1, 2, 1, 3, 2, 1, 4, 1, 5, 1):
+            (answer,) = await client.infer(width - 1, width - 1, row(width, width))
+            assert same(answer, row(width, width))

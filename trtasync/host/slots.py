@@ -15,7 +15,7 @@ from trtasync.requests.signature import Array, Shape, Signature, Staged
 from trtasync.scheduler import Batch, Chunk, Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.scheduler.states import OVER, RUNNING
-from trtasync.shared.records import RECORD, Op, dump, pack
+from trtasync.shared.records import RECORD, Nonsense, Op, dump, pack
 from trtasync.shared.refusals import describe
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class SharedSlot:
             model.intake.enter(reservation, signature, staged, self, special)
         except REFUSED as error:
             self._refuse(error)
+        except Nonsense:
+            raise
         except Exception as error:
             try:
                 model.intake.leave(reservation, error)
@@ -152,6 +154,10 @@ class SharedSlot:
         memory = session.slots.memory_of(self)
         if sources is not None:
             return session.model.read(form, sources)
+        if form.places.size > len(memory):
+            raise Nonsense(
+                f"a request of {form.places.size} bytes in slot {self.number}, of {len(memory)}."
+            )
         content = session.model.read(form, form.places.views(memory))
         if session.model.keeps:
             if len(self._contents) >= MOST_CONTENTS:
