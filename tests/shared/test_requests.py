@@ -1,5 +1,6 @@
 """What a shared engine answers is what an engine of this process answers."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -176,3 +177,25 @@ async def test_its_statistics_are_those_of_the_host() -> None:
         assert (statistics.requests, statistics.answered) == (10, 10)
         await shared.engine.aclose()
         assert shared.engine.statistics().answered == 10
+
+
+def test_who_is_cancelled_when_a_lent_answer_comes_gives_it_back() -> None:
+    """AnyIO's scopes spare a task that is about to wake up; `asyncio.Task.cancel` does not."""
+
+    class Unlucky(asyncio.Future[Any]):
+        def set_result(self, result: Any) -> None:
+            super().set_result(result)
+            task.cancel()
+
+    async def main() -> None:
+        nonlocal task
+        async with joined() as shared:
+            await shared.engine.infer(row(0))
+            shared.engine._future = Unlucky
+            task = asyncio.ensure_future(shared.engine.infer(row(1), copy=False))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert shared.in_use == 0
+
+    task: asyncio.Future[Any]
+    asyncio.run(main())

@@ -16,6 +16,7 @@ from trtasync.engine import level_of
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.loops import Future, current_loop, free_in_thread
 from trtasync.model.tensors import ModelSpec, TensorSpec
+from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import Given, Host, OnDevice
 from trtasync.requests.given import GivenReader
 from trtasync.requests.signature import Array
@@ -200,13 +201,14 @@ class SharedEngine(AnyEngine):
         form = await session.forms.find(arrays, single)
         slot, sources = session.place(form, arrays)
         reply, record, is_said = None, b"", False
+        lent: list[LentAnswer[Any]] = []
         try:
             if not sources:
                 if slot.form is not form:
                     slot.turn(form)
                 slot.write(arrays)
             if not copy:
-                slot.lend, slot.plain = True, False
+                slot.lent, slot.plain = lent, False
             reply = self._future()
             session.wake()
             when = session.until(deadline)
@@ -219,6 +221,8 @@ class SharedEngine(AnyEngine):
             is_said = True
             return await reply
         except BaseException:
+            for answer in lent:  # it has come, and nobody gets it
+                answer.release()
             session.leave(slot, reply, record, is_said)
             raise
 

@@ -1,42 +1,27 @@
 """What client and host have agreed on over one connection: forms, slots, who waits for what.
 
-A request is written to a slot, said, and awaited: that is `SharedEngine.infer`. Here is what comes
-back, and what is rare.
+A request is written to a slot, said, and awaited: that is `SharedEngine.infer`. Here is what goes
+with it, and how it ends; what the host says is heard in `hearing`.
 """
 
-import logging
 import math
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from trtasync.errors import DeviceLost, QueueFull, TrtasyncError
+from trtasync.errors import DeviceLost, TrtasyncError
 from trtasync.loops import EventLoop, Future
 from trtasync.model.tensors import ModelSpec
-from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Shape
 from trtasync.shared.connection import Connection
 from trtasync.shared.credit import Credit
 from trtasync.shared.form_book import FormBook
-from trtasync.shared.forms import Places, place
-from trtasync.shared.records import (
-    MOST_PAYLOAD,
-    NEVER,
-    RECORD,
-    SIZE,
-    Nonsense,
-    Op,
-    Record,
-    parse,
-)
+from trtasync.shared.hearing import Gone, Hearing
+from trtasync.shared.records import NEVER, RECORD, Op
 from trtasync.shared.records import pack as packed
-from trtasync.shared.refusals import restore
-from trtasync.shared.slots import GENERATIONS, Form, Owner, Slot, owner_of
+from trtasync.shared.slots import Form, Owner, Slot, owner_of
 
-log: logging.Logger = logging.getLogger("trtasync.host")
-
-DONE, SOURCE = int(Op.DONE), int(Op.SOURCE)
+SOURCE = int(Op.SOURCE)
 
 
 class Session:
@@ -69,8 +54,6 @@ class Session:
                 there is a known one. All who waited have been told by then.
         """
         self._loop = loop
-        self._names = [tensor.name for tensor in spec.outputs]
-        self._dtypes = [tensor.dtype for tensor in spec.outputs]
         self._lost = lost
         self.credit: Credit = Credit(limit, loop.wake_from_thread)
         self.forms: FormBook = FormBook(
@@ -83,21 +66,10 @@ class Session:
         self.quick: dict[Shape, Form] = self.forms.quick
         self.out: list[bytes] = []
         self.is_open: bool = True
-        self._answers: dict[int, Places] = {}
-        self._rest = b""
         self._idle: list[Future] = []
         self._over: Callable[[], TrtasyncError] = lambda: ended("")
+        self._hearing = Hearing(spec, self.credit, self.forms, self._say)
         self._connection = Connection(loop, end, self.credit.news, self._heard)
-        self._rare: dict[int, Callable[[Record, bytes], None]] = {
-            Op.MAPPED: self._mapped,
-            Op.FORMED: self._formed,
-            Op.ANSWERS: self._answers_come,
-            Op.FAILED: self._failed,
-            Op.CANCELLED: self._cancelled,
-            Op.LARGE: self._large,
-            Op.LOG: self._log,
-            Op.GONE: self._gone,
-        }
 
     # -- saying ------------------------------------------------------------------------------
 
@@ -166,21 +138,13 @@ class Session:
         """
         if record in self.out:
             self.out.remove(record)
-            self._free(slot)
+            slot.free_up()
         elif not awaited:
-            self._free(slot)
+            slot.free_up()
         elif slot.reply is reply:
             slot.reply = None
             if self.is_open:
                 self._say(packed(Op.CANCEL, slot.number, slot.generation))
-
-    def _free(self, slot: Slot) -> None:
-        """The host neither reads nor writes the slot any more, nor where its answer lies."""
-        larger, slot.larger = slot.larger, None
-        slot.end()
-        slot.give_back()
-        if larger is not None:
-            larger.give_back()
 
     # -- ending ------------------------------------------------------------------------------
 
@@ -241,128 +205,14 @@ class Session:
             self._lose("")
             return
         try:
-            self._split(self._rest + data if self._rest else data)
-        except Exception as error:  # what follows cannot be told apart any more
+            self._hearing.hear(data)
+        except Gone as gone:
+            self._lose(str(gone))
+        except Exception as error:
             self._lose(f"it said what nobody says ({error!r})")
         self._loop.wake()  # behind those who are answered now: what they ask next goes out at once
         if self._idle:
             self._tell_idle()
-
-    def _split(self, data: bytes) -> None:
-        at, end = 0, len(data)
-        unpack, slots, answers = RECORD.unpack_from, self.credit.slots, self._answers
-        while at + SIZE <= end:
-            op, _, form, number, generation, size, _, _ = unpack(data, at)
-            if op != DONE:
-                behind = at + SIZE + size
-                if size > MOST_PAYLOAD:
-                    raise Nonsense(f"a payload of {size} bytes")
-                if behind > end:
-                    break
-                record = Record._make(unpack(data, at))
-                self._rare[op](record, data[at + SIZE : behind])
-                if not self.is_open:
-                    return
-                at = behind
-                continue
-            at += SIZE
-            slot = slots[number]
-            reply = slot.reply
-            if slot.generation != generation or slot.asked is None:
-                raise Nonsense("an answer to what nobody asked")
-            if slot.larger is None and slot.answers is not answers[form]:
-                slot.look(answers[form])
-            if reply is None or reply.done():
-                self._free(slot)
-            elif slot.plain and slot.larger is None:
-                slot.generation = (generation + 1) & GENERATIONS
-                slot.reply = slot.asked = None
-                reply.set_result(slot.views[0].copy())
-                slot.give_back()
-            else:
-                self._hand_out(slot, reply)
-        self._rest = data[at:]
-
-    def _hand_out(self, slot: Slot, reply: Future) -> None:
-        """An answer of several arrays, or to be lent, or that lies in a slot of its own."""
-        lies, asked = slot.larger or slot, slot.asked
-        assert asked is not None
-        arrays = lies.views if slot.lend else [view.copy() for view in lies.views]
-        answer: Any = arrays[0] if asked.plain else dict(zip(self._names, arrays, strict=True))
-        if not slot.lend:
-            self._free(slot)
-            reply.set_result(answer)
-            return
-        if lies is not slot:
-            slot.larger = None
-            slot.give_back()
-        slot.end()
-        reply.set_result(LentAnswer(answer, lies.give_back))
-
-    def _slot(self, record: Record) -> Slot:
-        """The slot that the host speaks of."""
-        slot = self.credit.slots[record.slot]
-        if slot.generation != record.generation or slot.asked is None:
-            raise Nonsense("something of a request that nobody made")
-        return slot
-
-    def _failed(self, record: Record, payload: bytes) -> None:
-        slot = self._slot(record)
-        reply = slot.reply
-        self._free(slot)
-        if reply is not None and not reply.done():
-            reply.set_exception(restore(parse(payload)))
-
-    def _cancelled(self, record: Record, payload: bytes) -> None:
-        self._free(self._slot(record))
-
-    def _large(self, record: Record, payload: bytes) -> None:
-        """Find room for an answer; the next ones of the form will have it."""
-        slot = self._slot(record)
-        reply = slot.reply
-        if reply is None or reply.done():
-            return  # the host is told, or will be, that nobody wants it
-        answers = place([tuple(shape) for shape in parse(payload)["shapes"]], self._dtypes)
-        assert slot.asked is not None
-        self._learn(slot.asked, answers.size)
-        try:
-            larger = self.credit.take(answers.size)
-        except QueueFull as error:
-            slot.reply = None
-            reply.set_exception(error)
-            self._say(packed(Op.CANCEL, slot.number, slot.generation))
-            return
-        larger.turn_to_answer()
-        larger.look(answers)
-        slot.larger = larger
-        self._say(packed(Op.TAKE, slot.number, slot.generation, number=larger.number))
-
-    def _learn(self, form: Form, size: int) -> None:
-        """Answers to such requests have so many bytes."""
-        form.answer_bytes = max(size, form.answer_bytes)
-        form.free = self.credit.free_of(form.inputs.size + form.answer_bytes)
-
-    def _mapped(self, record: Record, payload: bytes) -> None:
-        if payload:
-            self.credit.refused(record.slot)
-
-    def _formed(self, record: Record, payload: bytes) -> None:
-        if payload:
-            told = parse(payload)
-            self.forms.refused(record.form, lambda: restore(told))
-        else:
-            self._learn(self.forms.agreed(record.form), record.number)
-
-    def _answers_come(self, record: Record, payload: bytes) -> None:
-        shapes = [tuple(shape) for shape in parse(payload)["shapes"]]
-        self._answers[record.form] = place(shapes, self._dtypes)
-
-    def _log(self, record: Record, payload: bytes) -> None:
-        told = parse(payload)
-        log.log(int(told["level"]), "%s", told["message"])
-
-    def _gone(self, record: Record, payload: bytes) -> None:
-        self._lose(str(restore(parse(payload))))
 
     def _lose(self, reason: str) -> None:
         self.end(lambda: ended(reason))

@@ -7,6 +7,7 @@ import numpy as np
 
 from trtasync.loops import Future
 from trtasync.memory.slots import GIL_COPY_BYTES
+from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Shape
 from trtasync.shared.forms import Places
 
@@ -63,7 +64,7 @@ class Slot:
         vector: where its one array of one axis is assigned to; None for other forms.
         reply: who waits for the answer.
         plain: the answer is one array, and is copied.
-        lend: the answer is to be views of this memory.
+        lent: takes the answer, if it is to be views of this memory; None if not.
         sources: owners of the memory that its request reads, when that is other memory.
         answers: the form of answers that `views` are of.
         views: of the answer.
@@ -80,7 +81,7 @@ class Slot:
         "free",
         "generation",
         "larger",
-        "lend",
+        "lent",
         "memory",
         "number",
         "plain",
@@ -100,7 +101,7 @@ class Slot:
         self.vector: Any = None
         self.reply: Future | None = None
         self.plain: bool = False
-        self.lend: bool = False
+        self.lent: list[LentAnswer[Any]] | None = None
         self.sources: Sequence[Owner] = ()
         self.answers: Places | None = None
         self.views: list[Array] = []
@@ -163,10 +164,18 @@ class Slot:
         """Its request is over."""
         self.generation = (self.generation + 1) & GENERATIONS
         self.reply = self.asked = None
-        if self.lend or self.sources:
-            self.lend = False
+        if self.lent is not None or self.sources:
+            self.lent = None
             self.sources = ()
             self.form = None  # no plain request finds it as it is
+
+    def free_up(self) -> None:
+        """The host neither reads nor writes it any more, nor where its answer lies."""
+        larger, self.larger = self.larger, None
+        self.end()
+        self.give_back()
+        if larger is not None:
+            larger.give_back()
 
     def give_back(self) -> None:
         """Nobody uses it any more. From any thread."""
