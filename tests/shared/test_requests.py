@@ -185,17 +185,16 @@ def test_who_is_cancelled_when_a_lent_answer_comes_gives_it_back() -> None:
     class Unlucky(asyncio.Future[Any]):
         def set_result(self, result: Any) -> None:
             super().set_result(result)
-            task.cancel()
+            tasks[0].cancel()
 
     async def main() -> None:
-        nonlocal task
         async with joined() as shared:
             await shared.engine.infer(row(0))
             shared.engine._future = Unlucky
-            task = asyncio.ensure_future(shared.engine.infer(row(1), copy=False))
+            tasks.append(asyncio.ensure_future(shared.engine.infer(row(1), copy=False)))
             with pytest.raises(asyncio.CancelledError):
-                await task
+                await tasks[0]
             assert shared.in_use == 0
 
-    task: asyncio.Future[Any]
+    tasks: list[asyncio.Future[Any]] = []
     asyncio.run(main())
