@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import anyio
 import numpy as np
@@ -77,7 +78,7 @@ async def test_who_started_it_hears_what_its_opening_had_to_say(tmp_path: Path) 
     with host(order(tmp_path, coupled, batching="auto")) as started:
         client = started.connect()
         await client.greet(logs=True)
-        line = {"level": logging.INFO}
+        line: dict[str, Any] = {"level": logging.INFO}
         while line["level"] != logging.WARNING:
             _, payload = await client.expect(Op.LOG)
             line = parse(payload)
