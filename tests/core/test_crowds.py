@@ -4,13 +4,24 @@ What the rest of the engine knows of the queue stays exact meanwhile.
 """
 
 from random import Random
-from typing import Any
 
 import anyio
 import numpy as np
 import pytest
 
-from support.helpers import Caller, check_at_rest, hold, opened, row, same, submit, tensor, until
+from support.helpers import (
+    Array,
+    Caller,
+    check_at_rest,
+    ended,
+    hold,
+    opened,
+    row,
+    same,
+    submit,
+    tensor,
+    until,
+)
 from trtasync import EngineClosed, QueueFull
 from trtasync.testing import ScriptedBackend
 
@@ -29,7 +40,7 @@ def scripted() -> ScriptedBackend:
     )
 
 
-def content(random: Random) -> Any:
+def content(random: Random) -> Array:
     """A row, or now and then a few."""
     shape: tuple[int, ...] = (random.choice((3, 4, 5)),)
     if random.random() < 0.2:
@@ -40,9 +51,11 @@ def content(random: Random) -> Any:
 @pytest.mark.parametrize("seed", range(25))
 async def test_the_queue_takes_as_many_rows_as_it_may(seed: int) -> None:
     """And says how many there are, whoever came, left, or had a priority."""
-    random, backend, queued, waiting = Random(seed), scripted(), 0, []
+    random, backend, queued = Random(seed), scripted(), 0
+    limit = random.choice((LIMIT, 1000))
+    waiting: list[tuple[Caller, Array]] = []
     async with (
-        opened(backend, max_batch_size=4, max_queue_size=LIMIT) as engine,
+        opened(backend, max_batch_size=4, max_queue_size=limit) as engine,
         anyio.create_task_group() as tasks,
     ):
         await hold(tasks, engine, backend)
@@ -52,11 +65,10 @@ async def test_the_queue_takes_as_many_rows_as_it_may(seed: int) -> None:
             if waiting and random.random() < 0.15:
                 caller, gone = waiting.pop(random.randrange(len(waiting)))
                 caller.scope.cancel()
-                while not caller.done:
-                    await anyio.lowlevel.checkpoint()
+                await ended(caller)
                 queued -= len(gone) if gone.ndim == 2 else 1
             caller = await submit(tasks, engine, x)
-            if queued + rows > LIMIT:
+            if queued + rows > limit:
                 assert isinstance(caller.error, QueueFull)
                 assert caller.error.queued == queued
             else:
@@ -68,6 +80,22 @@ async def test_the_queue_takes_as_many_rows_as_it_may(seed: int) -> None:
     for caller, x in waiting:
         assert same(caller.answer, x * 2)
     check_at_rest(engine)
+
+
+@pytest.mark.parametrize("leave", [False, True])
+async def test_what_they_might_have_taken_is_free_when_they_are_gone(leave: bool) -> None:
+    backend = scripted()
+    async with opened(backend, max_batch_size=8) as engine, anyio.create_task_group() as tasks:
+        await hold(tasks, engine, backend)
+        crowd = [await submit(tasks, engine, row(number)) for number in range(3)]
+        if leave:
+            for caller in crowd:
+                caller.scope.cancel()
+        else:
+            backend.gate.let()
+        await ended(*crowd)
+        assert engine.statistics().queued == 0
+        backend.gate.let()
 
 
 async def test_a_more_urgent_request_still_takes_the_place_of_one_of_them() -> None:
@@ -89,6 +117,20 @@ async def test_a_more_urgent_request_still_takes_the_place_of_one_of_them() -> N
     assert all(
         same(caller.answer, row(2 * n)) for n, caller in enumerate(crowd) if caller.error is None
     )
+
+
+async def test_an_urgent_one_among_them_takes_them_along() -> None:
+    """Its batch goes before one that came earlier."""
+    backend = scripted()
+    async with opened(backend, max_batch_size=8) as engine, anyio.create_task_group() as tasks:
+        await hold(tasks, engine, backend)
+        for width in (3, 4):
+            for number in range(3):
+                await submit(tasks, engine, row(number, width))
+        await submit(tasks, engine, row(7), priority=1)
+        await submit(tasks, engine, row(8))
+        backend.gate.let()
+    assert [batch.shape for batch in backend.computed[1:]] == [(5, 4), (3, 3)]
 
 
 async def test_nobody_comes_in_once_the_engine_closes() -> None:

@@ -132,15 +132,10 @@ class Policy(Generic[SlotT]):
         return True
 
     def open_up(self, batch: Batch[SlotT]) -> None:
-        """Requests of the batch's queue come that are plain, have no urgency of their own and were
-        staged at once: those that follow may take the next rows of it unasked, up to its `room`.
-
-        Unless the queue is nearly full, or somebody waits who comes after them.
+        """Requests come to this batch that are plain, have no urgency of their own, and were staged
+        at once: those that follow may take its next rows unasked, unless the queue is nearly full.
         """
-        if (
-            batch.level <= DEFAULT_LEVEL
-            and self._rows.taken + self._capacity - batch.size <= self._unseen
-        ):
+        if self._rows.taken + self._capacity - batch.size <= self._unseen:
             self._rows.open_up(batch)
 
     def place(self, request: Request) -> None:
