@@ -20,7 +20,7 @@ from trtasync.loops import bare_tasks
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Open
 from trtasync.measure.pacing import Pacer
-from trtasync.measure.statistics import Figures, Times, percentiles, rates
+from trtasync.measure.statistics import Figures, Seconds, percentiles, rates
 from trtasync.measure.window import Span, Window
 
 Sample = Figures
@@ -148,7 +148,7 @@ def _reading(others: Callable[[], float]) -> Callable[[], Used]:
     return lambda: Used(_machine_busy_seconds(), others())
 
 
-def sample(window: Window[Used], latencies: Times) -> Sample:
+def sample(window: Window[Used], latencies: Seconds) -> Sample:
     """What was seen in a window."""
     cpu = window.cpu + window.end.counts.others - window.begin.counts.others
     found = rates("requests", len(latencies), window.seconds, cpu)

@@ -23,12 +23,12 @@ from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import (
     ArrayOnDevice,
     Copied,
-    Device,
     Given,
     GivenArray,
     GivenArrays,
     Host,
     Lent,
+    OnDevice,
 )
 from trtasync.requests.reader import RequestReader
 from trtasync.requests.signature import Array, Layout, Signature
@@ -159,22 +159,22 @@ class Engine:
     ) -> LentAnswer[Array | Any]: ...
     @overload
     async def infer(
-        self, inputs: GivenArrays, *, priority: int = 0, outputs: Device, copy: bool = True
+        self, inputs: GivenArrays, *, priority: int = 0, outputs: OnDevice, copy: bool = True
     ) -> dict[str, ArrayOnDevice]: ...
     @overload
     async def infer(
-        self, inputs: GivenArray, *, priority: int = 0, outputs: Device, copy: bool = True
+        self, inputs: GivenArray, *, priority: int = 0, outputs: OnDevice, copy: bool = True
     ) -> ArrayOnDevice | Any: ...
     @overload
     async def infer(
-        self, inputs: Given, *, priority: int = 0, outputs: Host | Device = "host", copy: bool
+        self, inputs: Given, *, priority: int = 0, outputs: Host | OnDevice = "host", copy: bool
     ) -> Any: ...
     async def infer(
         self,
         inputs: Given,
         *,
         priority: int = 0,
-        outputs: Host | Device = "host",
+        outputs: Host | OnDevice = "host",
         copy: bool = True,
     ) -> Any:
         """Run the model on one request, in a batch with whatever else is waiting.

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from trtasync import InvalidInput, SharedCache
 from trtasync.cli.arguments import (
+    cache_of,
     read_batch_axes,
     read_batching,
-    read_cache,
     read_device,
     read_devices,
     read_limits,
@@ -76,9 +76,9 @@ def test_limits_are_seconds_and_bytes() -> None:
 
 def test_a_cache_is_one_s_own_or_its_owner_s() -> None:
     folder = Path("plans")
-    assert read_cache(None, None) is True
-    assert read_cache(folder, None) == "plans"
-    assert read_cache(folder, "builder") == SharedCache("plans", "builder")
-    assert read_cache(folder, "1000") == SharedCache("plans", 1000)
+    assert cache_of(None, None) is True
+    assert cache_of(folder, None) == "plans"
+    assert cache_of(folder, "builder") == SharedCache("plans", "builder")
+    assert cache_of(folder, "1000") == SharedCache("plans", 1000)
     with pytest.raises(InvalidInput, match="give both"):
-        read_cache(None, "builder")
+        cache_of(None, "builder")

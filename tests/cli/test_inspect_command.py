@@ -290,6 +290,18 @@ def test_of_a_plan_without_a_gpu_its_first_bytes_are_told(tmp_path: Path) -> Non
         words(found["unread"], "NVIDIA GPU")
         assert told("inspect", tmp_path / "11.plan")["tensorrt"] == "11.4.0.106"
         assert told("inspect", tmp_path / "other.plan")["tensorrt"] == ""
+        assert told("inspect", tmp_path / "11.plan")["whole"] is None
         words(run("inspect", tmp_path / "11.plan").stdout, "built by", "TensorRT 11.4.0.106")
+        words(run("inspect", tmp_path / "11.plan").stdout, "whole", "not looked at")
         words(refused(3, "inspect", tmp_path / "none.plan"), "NVIDIA GPU")
         assert told("inspect", GATHER)["nodes"] == 1
+
+
+@pytest.mark.parametrize("magic", [b"ftrt", b"vtrt"])
+@pytest.mark.parametrize("size", [4, 15, 27])
+def test_what_is_too_short_for_a_plan_is_none(tmp_path: Path, magic: bytes, size: int) -> None:
+    plan = tmp_path / "m.plan"
+    plan.write_bytes((magic + b"garbage" * 4)[:size])
+    with doubles.install(devices=0):
+        text = refused(4, "inspect", plan)
+    words(text, "m.plan begins like a plan of TensorRT", f"{size} bytes", "needs at least 28")

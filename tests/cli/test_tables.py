@@ -21,7 +21,7 @@ from trtasync.measure.statistics import Spread
 from trtasync.tune import Outcome, Probe
 from trtasync.tune import Report as TuneReport
 from trtasync.tune import Settings as TuneSettings
-from trtasync.tune.choice import Standing, Verdict
+from trtasync.tune.choice import Recommendation, Standing
 from trtasync.tune.probes import Result
 from trtasync.tune.space import Buckets, Config
 
@@ -166,7 +166,9 @@ def tuned() -> TuneReport:
         call='"model.onnx"',
         before="",
     )
-    verdict = Verdict(best, best, standings[:2], (*standings, broken), None, "It is the fastest.")
+    verdict = Recommendation(
+        best, best, standings[:2], (*standings, broken), None, "It is the fastest."
+    )
     return TuneReport(subject, TuneSettings(), verdict, results, "settled", 3, "state.jsonl")
 
 

@@ -28,10 +28,12 @@ from trtasync.inspection import inspect_onnx
 from trtasync.measure.inputs import Inputs
 from trtasync.measure.loads import Closed
 from trtasync.model.tensors import ModelSpec
+from trtasync.plans.appearing import Appearing
 from trtasync.plans.cache import PlanCache, key_of
 from trtasync.plans.row_note import RowNote
 from trtasync.plans.sources import read_source
 from trtasync.rows import Finding, Judgement, Verdict
+from trtasync.system.stopping import Stop
 from trtasync.tune.probes import Outcome, Probe
 from trtasync.tune.space import Config
 from trtasync.tune.state import State
@@ -78,7 +80,9 @@ def _cache_note(chance: Random, folder: Path) -> None:
     key = key_of(facts)
     plan = cache.plan_path(key)
     plan.parent.mkdir()
-    cache.keep(key, b"ftrt plan", facts, 1.0)
+    with Appearing(Stop()) as files:
+        cache.keep(key, b"ftrt plan", facts, 1.0, files)
+        files.appear()
     note = plan.with_suffix(".json")
     note.write_bytes(broken_json(chance, json.loads(note.read_bytes())))
     entry = cache.find(key)

@@ -18,7 +18,7 @@ from support.helpers import MODELS, heed_sigint
 from tests.core.endless import FOREVER, endless_model
 from trtasync.cli import app
 from trtasync.measure import runs
-from trtasync.measure.samples import take
+from trtasync.measure.samples import take_sample
 
 PAIR, GATHER = (str(MODELS / f"{name}.onnx") for name in ("digits_pair", "gather"))
 QUICK = ["--seconds", "0.05", "--warm-up", "0.02", "--rounds", "1", "-q", "--threads", "1"]
@@ -134,9 +134,9 @@ def third_sample_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
         count += 1
         if count == 3:
             raise KeyboardInterrupt
-        return await take(*arguments)
+        return await take_sample(*arguments)
 
-    monkeypatch.setattr(runs, "take", interrupted)
+    monkeypatch.setattr(runs, "take_sample", interrupted)
 
 
 @pytest.mark.usefixtures("third_sample_interrupted")
@@ -167,7 +167,7 @@ def test_ctrl_c_before_anything_was_measured(monkeypatch: pytest.MonkeyPatch) ->
     async def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "take", interrupted)
+    monkeypatch.setattr(runs, "take_sample", interrupted)
     done = bench(PAIR, *QUICK, "-c", "1")
     assert (done.exit_code, done.stdout) == (130, "")
     assert done.stderr == "trtasync: interrupted; nothing was written.\n"

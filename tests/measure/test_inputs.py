@@ -12,7 +12,7 @@ import pytest
 from support.helpers import tensor
 from trtasync import InvalidInput, TensorSpec
 from trtasync.measure import Inputs
-from trtasync.measure.inputs import MOST_REQUESTS, random_array, read_shapes
+from trtasync.measure.inputs import MOST_INPUTS, random_array, read_shapes
 
 
 def rowed(name: str, *shape: Any, axis: int | None = 0) -> TensorSpec:
@@ -79,7 +79,7 @@ def test_a_file_gives_its_rows_in_turn(tmp_path: Path) -> None:
     requests = Inputs(2, file=file).make([rowed("x", "N", 4)])
     assert [request[0, 0] for request in requests] == [0, 8]
     assert len(Inputs(file=file).make([rowed("x", "N", 4)])) == 5
-    assert MOST_REQUESTS >= 5
+    assert MOST_INPUTS >= 5
 
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:

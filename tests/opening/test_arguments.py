@@ -13,7 +13,7 @@ from trtasync.testing import ScriptedBackend
 pytestmark = pytest.mark.anyio
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"backend": "cuda"}, "'tensorrt-rtx' or 'onnxruntime', not 'cuda'"),
+    ({"backend": "cuda"}, "'tensorrt-rtx', 'onnxruntime'; got 'cuda'"),
     ({"streams": 0}, "streams must be a whole number of at least 1, not 0"),
     ({"threads": 1.5}, "threads must be a whole number"),
     ({"max_batch_size": True}, "max_batch_size must be a whole number"),
@@ -70,7 +70,7 @@ async def test_without_a_gpu_tensorrt_says_what_it_needs(name: str, backend: Any
 
 
 async def test_a_plan_is_no_onnx_model() -> None:
-    with pytest.raises(PlanError, match="ONNX Runtime needs"):
+    with pytest.raises(PlanError, match="backend='onnxruntime' needs"):
         async with open_engine("m.plan", backend="onnxruntime"):
             pytest.fail("it was opened")
 

@@ -51,6 +51,7 @@ TUNE = [
     "Outcome",
     "Probe",
     "Progress",
+    "Recommendation",
     "Report",
     "Result",
     "Search",
@@ -59,7 +60,6 @@ TUNE = [
     "Standing",
     "Subject",
     "Tuning",
-    "Verdict",
     "plot",
     "run",
 ]

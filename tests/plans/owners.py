@@ -39,3 +39,9 @@ def modes(folder: Path) -> dict[str, set[str]]:
         "folders": {f"{path.stat().st_mode & 0o777:o}" for path in found if path.is_dir()},
         "files": {f"{path.stat().st_mode & 0o777:o}" for path in found if path.is_file()},
     }
+
+
+def take_owners_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: neither users nor descriptors of folders."""
+    monkeypatch.delattr(os, "geteuid")
+    monkeypatch.setattr(os, "supports_dir_fd", set())

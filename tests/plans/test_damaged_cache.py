@@ -24,7 +24,9 @@ from tests.plans.support import (
     write_matmul,
 )
 from trtasync import build_plan
+from trtasync.plans.files import remove_unfinished
 from trtasync.plans.locks import locked
+from trtasync.system.atomic_files import unfinished_name
 
 Spoil = Callable[[Path], None]
 
@@ -189,7 +191,7 @@ async def test_what_killed_writers_left_behind_is_removed(gpu: Installed, own_ca
     plan = await build_plan(GATHER, max_batch_size=4)
     note = plan.path.with_suffix(".json")
     for path in (plan.path, note):
-        path.with_name(f"{path.name}.0123456789abcdef.tmp").write_bytes(b"half")
+        unfinished_name(path).write_bytes(b"half")
     note.unlink()
     assert await looks_up(await build_plan(GATHER, max_batch_size=4))
     assert unfinished(own_cache) == []
@@ -201,6 +203,19 @@ async def test_what_others_are_writing_is_left_alone(machine: Machine, own_cache
     foreign.write_bytes(b"half")
     await build_plan(GATHER)
     assert unfinished(own_cache) == [f"plans/{foreign.name}"]
+
+
+def test_only_what_writers_of_this_file_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "model[1].plan"
+    aside = unfinished_name(path)  # what was there instead of a file
+    (aside / "kept").mkdir(parents=True)
+    for _ in range(3):
+        unfinished_name(path).touch()
+    of_others = [unfinished_name(tmp_path / name) for name in ("model1.plan", f"{path.name}.lock")]
+    for each in of_others:
+        each.touch()
+    remove_unfinished(path)
+    assert sorted(tmp_path.iterdir()) == sorted([aside, *of_others])
 
 
 async def test_a_reader_takes_no_lock(gpu: Installed, own_cache: Path) -> None:

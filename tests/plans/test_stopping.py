@@ -3,6 +3,7 @@ background, and leaves nothing behind."""
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,7 @@ async def test_a_build_that_was_cancelled_before_it_began_does_not_begin(
     assert contents(tmp_path) == {}
 
 
-def test_only_a_harmless_step_is_not_waited_for() -> None:
-    """Between two of them something may be written, and is then there."""
+def test_only_harmless_work_is_not_waited_for() -> None:
     stop = Stop()
     with stop.harmless():
         pass
@@ -143,6 +143,21 @@ def test_only_a_harmless_step_is_not_waited_for() -> None:
     with pytest.raises(Stopped), called_off.harmless():
         assert called_off.call_off()
     assert not called_off.call_off()
+
+
+def test_who_calls_work_off_is_told_that_it_was_decided_before_or_it_never_is() -> None:
+    decided = Stop()
+    with decided.harmless():
+        with decided.decision():
+            pass
+        assert not decided.call_off()
+    called_off = Stop()
+    with suppress(Stopped), called_off.harmless():
+        with called_off.decision(final=False):
+            pass
+        assert called_off.call_off()
+        with pytest.raises(Stopped), called_off.decision():
+            raise AssertionError("it does not happen")
 
 
 async def test_nobody_hears_of_a_build_that_was_called_off(gpu: Installed, tmp_path: Path) -> None:
@@ -171,6 +186,7 @@ async def cancelled_while_it_waits(work: Callable[[], Any]) -> None:
         await until(lambda: opening_threads() > threads)
         attempt.scope.cancel()
     assert attempt.scope.cancelled_caught
+    await until(lambda: opening_threads() == threads)
 
 
 def opening_threads() -> int:

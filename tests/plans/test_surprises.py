@@ -272,6 +272,14 @@ async def test_a_user_without_a_home_is_told_what_to_do(
         await build_plan(GATHER)
 
 
+async def test_a_cache_folder_of_nobodys_is_told_by_its_name(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRTASYNC_CACHE_DIR", "~who-is-that/cache")
+    with pytest.raises(InvalidInput, match=r"TRTASYNC_CACHE_DIR cannot be '~who-is-that/cache'"):
+        await build_plan(GATHER)
+
+
 async def test_no_place_for_a_plan_that_is_not_kept_is_an_error(
     gpu: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,8 +306,10 @@ async def _coroutine(news: BuildProgress) -> None:
     [
         {"device": None},
         {"output": "a\0b"},
+        {"output": "~who-is-that/m.plan"},
         {"cache": ""},
         {"cache": b"bytes"},
+        {"cache": "~who-is-that/cache"},
         {"cache_key": ""},
         {"cache_key": "\ud800"},
         {"progress": _coroutine},

@@ -8,7 +8,7 @@ import pytest
 
 from support.doubles import Installed
 from tests.genuine.machines import Machine
-from tests.plans.owners import AS_ROOT, CODE, NOBODY, give_away, modes, umask
+from tests.plans.owners import AS_ROOT, CODE, NOBODY, give_away, modes, take_owners_away, umask
 from tests.plans.support import (
     GATHER,
     contents,
@@ -202,9 +202,8 @@ def test_a_file_is_as_trusted_as_its_folder(tmp_path: Path, spoil: Callable[[Pat
 
 @pytest.fixture
 def no_owners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows: neither users nor descriptors of folders."""
-    monkeypatch.delattr(os, "geteuid")
-    monkeypatch.setattr(os, "supports_dir_fd", set())
+    """A system without them."""
+    take_owners_away(monkeypatch)
 
 
 async def test_without_owners_plans_are_kept_and_served_all_the_same(

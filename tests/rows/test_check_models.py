@@ -9,7 +9,7 @@ import pytest
 from tests.rows.support import FunctionTrial
 from trtasync.errors import InvalidInput
 from trtasync.rows.check import check
-from trtasync.rows.inputs import MOST_ROWS, Layout
+from trtasync.rows.inputs import MOST_ROWS, InputAxes
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 
@@ -306,10 +306,10 @@ def test_samples_that_do_not_fit_are_refused(samples: list[Array], message: str)
 
 
 def test_rows_for_which_there_is_no_memory_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Layout, rows: object, shared: object) -> NoReturn:
+    def full(self: InputAxes, rows: object, shared: object) -> NoReturn:
         raise MemoryError
 
-    monkeypatch.setattr(Layout, "stack", full)
+    monkeypatch.setattr(InputAxes, "stack", full)
     finding = only(FunctionTrial(lambda x: 2 * x, {"x": ("N", 4)}))
     assert finding.verdict is Verdict.UNKNOWN
     assert finding.why == "there is no memory for rows to try it with"

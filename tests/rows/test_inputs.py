@@ -7,14 +7,14 @@ import pytest
 
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.drawing import MOST_ELEMENTS, RECIPES, Drawn, Recipe, drawn, undrawable
-from trtasync.rows.inputs import MOST_ROWS, Layout, Natural, of_nan, scaled
+from trtasync.rows.inputs import MOST_ROWS, InputAxes, Natural, of_nan, scaled
 from trtasync.rows.verdicts import Array
 
 
-def layout(**inputs: tuple[Any, tuple[Any, ...], int | None]) -> Layout:
+def layout(**inputs: tuple[Any, tuple[Any, ...], int | None]) -> InputAxes:
     """Of inputs given as dtype, shape, batch axis."""
     specs = [TensorSpec(name, np.dtype(kind), shape) for name, (kind, shape, _) in inputs.items()]
-    return Layout(tuple(specs), tuple(axis for _, _, axis in inputs.values()))
+    return InputAxes(tuple(specs), tuple(axis for _, _, axis in inputs.values()))
 
 
 def rows(recipe: Recipe = RECIPES[0], count: int = 50, ints: int = 0, **inputs: Any) -> Array:

@@ -11,7 +11,7 @@ from tests.rows.support import FunctionTrial, graph
 from trtasync import InvalidInput
 from trtasync.model.tensors import ModelSpec
 from trtasync.rows import Judgement, Verdict
-from trtasync.rows.graph import Graph, read_graph
+from trtasync.rows.graph import ModelGraph, read_graph
 from trtasync.rows.judge import Evidence, judge, report
 from trtasync.rows.proof import Proof
 
@@ -187,6 +187,6 @@ def test_what_has_no_dynamic_first_axis_is_not_searched() -> None:
 
 def test_the_graph_of_a_real_model_is_read() -> None:
     read = read_graph(graph("(float[N,4] x) => (float[N,4] y0)", "{ y0 = Relu(x) }"))
-    assert isinstance(read, Graph)
+    assert isinstance(read, ModelGraph)
     assert read.proofs({"x": 0})["y0"].axis == 0
     assert read_graph(b"\xff\xff no onnx") is None

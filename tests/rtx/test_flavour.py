@@ -222,5 +222,16 @@ def test_the_command_line_builds_and_inspects(rtx: Library, tmp_path: Path) -> N
     assert facts["bytes"] == plan.stat().st_size
     found = told("inspect", plan)
     assert (found["flavour"], found["tensorrt"]) == ("rtx", rtx.version)
-    words(run("inspect", plan).stdout, f"TensorRT for RTX {rtx.version}")
+    assert found["whole"] is True
+    words(
+        run("inspect", plan).stdout,
+        f"TensorRT for RTX {rtx.version}",
+        "as many bytes as its header",
+    )
+    whole = plan.read_bytes()
+    plan.write_bytes(whole[:-1])
+    words(refused(4, "inspect", plan), f"{len(whole) - 1} bytes", f"speaks of {len(whole)}")
+    plan.write_bytes(whole + b"more")
+    assert told("inspect", plan)["whole"] is False
+    words(run("inspect", plan).stdout, "more bytes than its header says")
     words(refused(2, "build", GATHER, "--compute-capability", "9.0", "-o", plan), "9.0", "cu13")

@@ -1,57 +1,36 @@
 """TensorRT for RTX running plans, on doubles: no GPU that it supports has been at hand."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from support import doubles
 from support.doubles import models, tensorrt_rtx
 from support.doubles.tensorrt_rtx import Made
 from support.helpers import row, same
-from tests.plans.support import words
+from tests.plans.support import GATHER, on_cpu, words
+from tests.rtx.support import ADA, on_a_machine, write
 from tests.runtimes.backend_contract import PROMISES, Case
 from tests.tensorrt.support import double, tensor
-from trtasync import BackendUnavailable, open_engine
-from trtasync.runtimes.flavours import RTX
+from trtasync import (
+    BackendUnavailable,
+    BuilderConfig,
+    InvalidInput,
+    PlanError,
+    build_plan,
+    open_engine,
+)
+from trtasync.runtimes.flavours import VARIABLE
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt import TensorRTBackend, TensorRTOptions, load
 from trtasync.runtimes.tensorrt.library import Library
 
 pytestmark = pytest.mark.anyio
 
-ADA: dict[str, Any] = {"gpu": "Double RTX", "capability": (8, 9)}
-
-
-@pytest.fixture
-def made() -> Iterator[Made]:
-    """A machine with one RTX GPU, and TensorRT for RTX alone; what is made there."""
-    with on_a_machine(**ADA) as found:
-        yield found
-
-
-@contextmanager
-def on_a_machine(**machine: Any) -> Iterator[Made]:
-    """TensorRT for RTX beside the double of CUDA."""
-    with doubles.install(**machine), patch.dict(sys.modules, {"tensorrt_rtx": tensorrt_rtx}):
-        tensorrt_rtx._made = Made()
-        yield tensorrt_rtx._made
-        tensorrt_rtx._made = Made()
-
-
-def write(folder: Path, model: models.Model) -> Path:
-    """A plan of it, built by TensorRT for RTX."""
-    path = folder / f"{model.name}.plan"
-    content = models.plan(replace(model, version="1.7.1", capability="8.9"))
-    path.write_bytes(RTX.magic + content[len(RTX.magic) :])
-    return path
+HOPPER: dict[str, Any] = {"gpu": "NVIDIA H200", "capability": (9, 0)}
 
 
 def fixed(**more: Any) -> models.Model:
@@ -130,88 +109,56 @@ async def test_a_graph_is_captured_where_no_other_shape_comes_and_tensorrt_agree
     assert not [each for each in caplog.records if "no CUDA graph" in each.getMessage()]
 
 
-# -- what was compiled ----------------------------------------------------------------------------
-
-
-async def opened(path: Path, made: Made, **options: Any) -> int:
-    """How many kernels an opening compiles, all told."""
-    before = len(made.configs)
-    async with open_engine(path, streams=1, batching=True, batch_sizes=[1, 8], **options):
-        (config,) = made.configs[before:]
-        cache = config.get_runtime_cache()
-        assert cache is not None
-        return cache.compiled
-
-
-def kept(folder: Path) -> list[str]:
-    """Files of kernels."""
-    return sorted(path.name for path in folder.glob("*.kernels"))
-
-
-async def test_what_was_compiled_is_kept_beside_the_plan(made: Made, tmp_path: Path) -> None:
-    path = write(tmp_path, models.elementwise(double))
-    assert await opened(path, made) == 2
-    assert kept(tmp_path) == [f"{path.stem}.1.7.1.116-Double_RTX-8.9.kernels"]
-    assert (tmp_path / kept(tmp_path)[0]).stat().st_mode & 0o777 == 0o600
-    written = (tmp_path / kept(tmp_path)[0]).stat().st_mtime_ns
-    assert await opened(path, made) == 0
-    assert (tmp_path / kept(tmp_path)[0]).stat().st_mtime_ns == written  # nothing was new
-
-
-async def test_every_kind_of_gpu_has_a_file_of_its_own(tmp_path: Path) -> None:
-    path = write(tmp_path, models.elementwise(double))
-    for gpu in ("Double RTX", "Another RTX", "Double RTX"):
-        with on_a_machine(gpu=gpu, capability=(8, 9)) as made:
-            compiled = await opened(path, made)
-    assert compiled == 0
-    assert len(kept(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("content", [b"", b"broken", b'[["Other", "8.9"], ["a kernel"]]'])
-async def test_what_is_of_no_use_is_compiled_anew(
-    made: Made, tmp_path: Path, content: bytes
-) -> None:
-    path = write(tmp_path, models.elementwise(double))
-    await opened(path, made)
-    file = tmp_path / kept(tmp_path)[0]
-    file.write_bytes(content)
-    assert await opened(path, made) == 2
-    assert await opened(path, made) == 0
-
-
-async def test_what_others_can_write_is_not_run(
-    made: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = write(tmp_path, models.elementwise(double))
-    await opened(path, made)
-    (tmp_path / kept(tmp_path)[0]).chmod(0o666)
-    assert await opened(path, made) == 2
-    assert [each for each in caplog.records if "compiled anew" in each.getMessage()]
-
-
-async def test_nothing_is_kept_where_that_is_not_wanted(made: Made, tmp_path: Path) -> None:
-    path = write(tmp_path, models.elementwise(double))
-    assert await opened(path, made, cache=False) == 2
-    assert kept(tmp_path) == []
-
-
-async def test_without_a_place_to_keep_it_all_goes_on(made: Made, tmp_path: Path) -> None:
-    path = write(tmp_path, models.elementwise(double, name="n" * 230))  # no longer one would do
-    assert await opened(path, made) == 2
-    assert await opened(path, made) == 2
-    assert kept(tmp_path) == []
-
-
 # -- GPUs -----------------------------------------------------------------------------------------
 
 
 async def test_a_gpu_that_it_refuses_is_told_with_those_it_runs_on(tmp_path: Path) -> None:
     path = write(tmp_path, models.elementwise(double))
-    machine: dict[str, Any] = {"gpu": "NVIDIA H200", "capability": (9, 0)}
-    with on_a_machine(**machine), pytest.raises(BackendUnavailable) as caught:
+    with on_a_machine(**HOPPER), pytest.raises(BackendUnavailable) as caught:
         await open_engine(path)
     words(str(caught.value), "does not run on NVIDIA H200 (compute capability 9.0)", "8.9, 12.0")
     words(str(caught.value), "trtasync[cu13]", "The engine cannot run on this GPU")
+
+
+async def test_for_a_gpu_that_it_refuses_nothing_is_built(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "rtx")
+    with on_a_machine(**HOPPER):
+        with pytest.raises(BackendUnavailable, match="does not run on NVIDIA H200"):
+            await open_engine(GATHER, backend="tensorrt-rtx")
+        async with open_engine(GATHER) as engine:  # on the CPU
+            assert same(await engine.infer(np.array([3])), on_cpu(GATHER, index=np.array([3]))[0])
+    (told,) = [each for each in map(str, caplog.messages) if "there is a GPU" in each]
+    words(told, "cannot be used", "does not run on NVIDIA H200")
+
+
+@pytest.mark.parametrize(
+    ("capability", "way_out"),
+    [
+        ((8, 6), "with '8.6' among compute_capabilities"),
+        ((7, 5), "with '7.5' among compute_capabilities"),
+        ((13, 0), "without compute_capabilities"),
+    ],
+)
+async def test_a_gpu_that_the_plan_is_not_for_is_told_how_to_build_it(
+    tmp_path: Path, capability: tuple[int, int], way_out: str
+) -> None:
+    path = write(tmp_path, models.elementwise(double))  # for 8.9
+    with on_a_machine(gpu="Another RTX", capability=capability), pytest.raises(PlanError) as caught:
+        await open_engine(path)
+    words(str(caught.value), "on Another RTX", way_out)
+    for option in ("hardware compatible", "engine_host_code_allowed"):  # TensorRT's own
+        assert option not in str(caught.value)
+
+
+async def test_a_plan_that_could_not_run_here_is_not_built(made: Made) -> None:
+    other = BuilderConfig(compute_capabilities=["12.0"])
+    told = r"is to run on Double RTX \(compute capability 8.9\).*\['12.0'\].*build_plan"
+    with pytest.raises(InvalidInput, match=told):
+        await open_engine(GATHER, backend="tensorrt-rtx", builder_config=other)
+    with pytest.raises(InvalidInput, match=told):
+        await build_plan(GATHER, builder_config=other, check=1e-2)
 
 
 # -- the genuine bindings -------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tests.tune.support import (
 )
 from trtasync.measure.loads import Closed, Open
 from trtasync.tune import Aim, Config, Outcome, Probe, Result, Search, Space
-from trtasync.tune.choice import judge
+from trtasync.tune.choice import recommend
 from trtasync.tune.probes import AGAIN, CURVE, SPAN, STEP, index_below, rate_at
 from trtasync.tune.search import SHARES, SHARES_WITH_GOAL
 from trtasync.tune.space import AXES
@@ -170,7 +170,7 @@ def finals(**samples: list[float]) -> tuple[Config | None, set[Config]]:
     for name, rates in samples.items():
         load = LONG.filling(config(1, int(name[1:])))
         found += results(load, **{name: rates})
-    verdict = judge(found, SPACE, LONG)
+    verdict = recommend(found, SPACE, LONG)
     chosen = verdict.recommended
     return (None if chosen is None else chosen.config), {each.config for each in verdict.tied}
 

@@ -10,12 +10,13 @@ import typer
 from trtasync.cli.sizes import parse_size
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import read_numbers, read_seconds
+from trtasync.opening.backends import BackendName
 from trtasync.plans import SharedCache
 
 REQUESTS, ENGINE, OUT = "The requests", "The engine", "What comes out"
 CACHE = "Where plans are kept"
 
-Model = Annotated[Path, typer.Argument(help="An .onnx, .plan or .engine file.")]
+ModelArgument = Annotated[Path, typer.Argument(help="An .onnx, .plan or .engine file.")]
 Rows = Annotated[int, typer.Option(help="Per request.", rich_help_panel=REQUESTS)]
 RowShapes = Annotated[
     list[str] | None,
@@ -32,8 +33,9 @@ Samples = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of random numbers.", rich_help_panel=REQUESTS)]
-BackendOption = Annotated[
-    Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"], typer.Option(rich_help_panel=ENGINE)
+BackendOption = Annotated[BackendName, typer.Option(rich_help_panel=ENGINE)]
+BuilderOption = Annotated[
+    Literal["auto", "tensorrt", "tensorrt-rtx"], typer.Option(rich_help_panel=ENGINE)
 ]
 Devices = Annotated[str | None, typer.Option(help="GPU indices, e.g. 0,1.", rich_help_panel=ENGINE)]
 OneDevice = Annotated[
@@ -45,7 +47,7 @@ MaxBatchSize = Annotated[int | None, typer.Option(help="Rows.", rich_help_panel=
 BatchSizes = Annotated[
     str | None, typer.Option(help="The only sizes run, e.g. 1,8,64.", rich_help_panel=ENGINE)
 ]
-Batching = Annotated[
+BatchingOption = Annotated[
     Literal["auto", "on", "off", "proved"],
     typer.Option(
         help="Whether requests share batches: auto (where a check finds no fault), on (whatever it "
@@ -62,7 +64,7 @@ BatchAxes = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
-Profiles = Annotated[
+ProfileOptions = Annotated[
     list[str] | None,
     typer.Option(
         help="How an .onnx file is built on a GPU, name:MIN/OPT/MAX,..., as in `trtasync build`; "
@@ -154,7 +156,7 @@ def read_limits(run_timeout: str | None, max_row_bytes: str | None) -> dict[str,
     }
 
 
-def read_cache(folder: Path | None, owner: str | None) -> bool | str | SharedCache:
+def cache_of(folder: Path | None, owner: str | None) -> bool | str | SharedCache:
     """What `open_engine` and `build_plan` are given as `cache`.
 
     Raises:

@@ -13,7 +13,7 @@ from trtasync.cli.arguments import (
     AsJson,
     BackendOption,
     BatchAxes,
-    Batching,
+    BatchingOption,
     BatchSizes,
     CacheFolder,
     CacheOwner,
@@ -21,9 +21,9 @@ from trtasync.cli.arguments import (
     Devices,
     MaxBatchSize,
     MaxRowBytes,
-    Model,
+    ModelArgument,
     Picture,
-    Profiles,
+    ProfileOptions,
     Quiet,
     Rows,
     RowShapes,
@@ -32,9 +32,9 @@ from trtasync.cli.arguments import (
     Seed,
     Streams,
     Threads,
+    cache_of,
     read_batch_axes,
     read_batching,
-    read_cache,
     read_devices,
     read_limits,
     read_sizes,
@@ -56,7 +56,7 @@ LOAD = "The load"
 
 
 def bench(
-    model: Model,
+    model: ModelArgument,
     concurrency: Annotated[
         str | None,
         typer.Option(
@@ -104,7 +104,7 @@ def bench(
     threads: Threads = None,
     max_batch_size: MaxBatchSize = None,
     batch_sizes: BatchSizes = None,
-    batching: Batching = "auto",
+    batching: BatchingOption = "auto",
     batch_axis: BatchAxes = None,
     max_queue_delay: Annotated[
         str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
@@ -118,7 +118,7 @@ def bench(
     ] = None,
     max_row_bytes: MaxRowBytes = None,
     run_timeout: RunTimeout = None,
-    profile: Profiles = None,
+    profile: ProfileOptions = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
     graphs: Annotated[
@@ -170,7 +170,7 @@ def bench(
             else read_seconds(max_queue_time, "--max-queue-time"),
             **read_limits(run_timeout, max_row_bytes),
             "profiles": profile or None,
-            "cache": read_cache(cache_dir, cache_owner),
+            "cache": cache_of(cache_dir, cache_owner),
             "graphs": read_switch(graphs),
         }
         check_outputs(model, as_json, picture, trace, inputs=(samples,))

@@ -15,15 +15,15 @@ from rich.console import Console
 from trtasync.cli.arguments import (
     CACHE,
     AsJson,
-    BackendOption,
     BatchAxes,
+    BuilderOption,
     CacheFolder,
     CacheOwner,
     Debug,
     OneDevice,
     Quiet,
+    cache_of,
     read_batch_axes,
-    read_cache,
     read_device,
 )
 from trtasync.cli.bars import BuildBars
@@ -150,7 +150,7 @@ def build(
             rich_help_panel=PLAN,
         ),
     ] = None,
-    backend: BackendOption = "auto",
+    backend: BuilderOption = "auto",
     batch_axis: BatchAxes = None,
     check: Annotated[
         float | None,
@@ -204,7 +204,7 @@ def build(
             "profiles": _profiles(profile or [], (min_shapes, opt_shapes, max_shapes)),
             "max_batch_size": max_batch_size,
             "builder_config": config,
-            "cache": read_cache(cache_dir, cache_owner) if cache else False,
+            "cache": cache_of(cache_dir, cache_owner) if cache else False,
             "cache_key": cache_key,
             "device": read_device(devices),
             "backend": "tensorrt" if backend == "auto" else backend,

@@ -13,19 +13,19 @@ from trtasync.cli.arguments import (
     AsJson,
     BackendOption,
     BatchAxes,
-    Batching,
+    BatchingOption,
     CacheFolder,
     CacheOwner,
     Debug,
     HostCode,
     MaxBatchSize,
-    Model,
+    ModelArgument,
     OneDevice,
-    Profiles,
+    ProfileOptions,
     Samples,
+    cache_of,
     read_batch_axes,
     read_batching,
-    read_cache,
     read_device,
 )
 from trtasync.cli.check_tables import show
@@ -36,7 +36,7 @@ from trtasync.measure.inputs import read_samples
 
 
 def check(
-    model: Model,
+    model: ModelArgument,
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -57,10 +57,10 @@ def check(
     samples: Samples = None,
     backend: BackendOption = "auto",
     devices: OneDevice = None,
-    batching: Batching = "auto",
+    batching: BatchingOption = "auto",
     batch_axis: BatchAxes = None,
     max_batch_size: MaxBatchSize = None,
-    profile: Profiles = None,
+    profile: ProfileOptions = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
     engine_host_code_allowed: HostCode = False,
@@ -82,7 +82,7 @@ def check(
             tolerance=tolerance,
             profiles=profile,
             max_batch_size=max_batch_size,
-            cache=read_cache(cache_dir, cache_owner),
+            cache=cache_of(cache_dir, cache_owner),
             engine_host_code_allowed=engine_host_code_allowed,
         )
         deliver(json.dumps(report.to_json(), indent=2), as_json, partial(show, report=report))

@@ -10,12 +10,12 @@ import typer
 from trtasync.cli.arguments import (
     AsJson,
     BatchAxes,
-    Batching,
+    BatchingOption,
     BatchSizes,
     Debug,
     HostCode,
     MaxBatchSize,
-    Model,
+    ModelArgument,
     OneDevice,
     Streams,
     read_batch_axes,
@@ -39,14 +39,14 @@ from trtasync.runtimes.plan_files import is_plan
 
 
 def inspect(
-    model: Model,
+    model: ModelArgument,
     layers: Annotated[
         bool, typer.Option("--layers", help="List a plan's layers, or all of ONNX's operators.")
     ] = False,
     streams: Streams = None,
     max_batch_size: MaxBatchSize = None,
     batch_sizes: BatchSizes = None,
-    batching: Batching = "auto",
+    batching: BatchingOption = "auto",
     batch_axis: BatchAxes = None,
     devices: OneDevice = None,
     engine_host_code_allowed: HostCode = False,

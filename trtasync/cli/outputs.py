@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from trtasync.errors import InvalidInput, TrtasyncError
-from trtasync.measure.plot import check as check_plot
+from trtasync.measure.plot import check_plot
 from trtasync.plans.onnx_files import read_onnx
 from trtasync.runtimes.plan_files import is_plan
 from trtasync.system.atomic_files import written_whole

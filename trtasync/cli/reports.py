@@ -84,9 +84,18 @@ def show_header(console: Console, report: HeaderReport) -> None:
     facts = [
         ("file", f"{report.file}, {written_size(report.bytes)}"),
         ("built by", f"{report.title} {report.tensorrt or 'of an unknown version'}"),
+        ("whole", _WHOLE[report.whole]),
         ("not read", report.unread),
     ]
     show_facts(console, facts)
+
+
+_WHOLE = {
+    True: "as many bytes as its header says; what they are was not looked at",
+    False: "no: more bytes than its header says",
+    None: "not looked at: only TensorRT can, on a GPU",
+}
+"""What is known of a plan's end."""
 
 
 def _tensors(

@@ -11,24 +11,24 @@ from trtasync.cli.arguments import (
     AsJson,
     BackendOption,
     BatchAxes,
-    Batching,
+    BatchingOption,
     CacheFolder,
     CacheOwner,
     Debug,
     Devices,
     MaxRowBytes,
-    Model,
+    ModelArgument,
     Picture,
-    Profiles,
+    ProfileOptions,
     Quiet,
     Rows,
     RowShapes,
     RunTimeout,
     Samples,
     Seed,
+    cache_of,
     read_batch_axes,
     read_batching,
-    read_cache,
     read_devices,
     read_limits,
 )
@@ -56,7 +56,7 @@ STATE = "An interrupted run goes on"
 
 
 def tune(
-    model: Model,
+    model: ModelArgument,
     p99: Annotated[
         str | None,
         typer.Option(
@@ -104,11 +104,11 @@ def tune(
     seed: Seed = 0,
     backend: BackendOption = "auto",
     devices: Devices = None,
-    batching: Batching = "auto",
+    batching: BatchingOption = "auto",
     batch_axis: BatchAxes = None,
     max_row_bytes: MaxRowBytes = None,
     run_timeout: RunTimeout = None,
-    profile: Profiles = None,
+    profile: ProfileOptions = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
     state: Annotated[
@@ -151,7 +151,7 @@ def tune(
             "batching": None if batching == "auto" else read_batching(batching),
             "batch_axes": read_batch_axes(batch_axis) or None,
             **read_limits(run_timeout, max_row_bytes),
-            "cache": None if (cache := read_cache(cache_dir, cache_owner)) is True else cache,
+            "cache": None if (cache := cache_of(cache_dir, cache_owner)) is True else cache,
         }
         given = {name: value for name, value in options.items() if value is not None}
         check_outputs(model, as_json, picture, inputs=(samples,), kept=state)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
-from trtasync.inspection.subjects import Profiles, Target, choose, open_target
+from trtasync.inspection.subjects import Target, choose, open_target
 from trtasync.model.tensors import ModelSpec
-from trtasync.opening.arguments import BackendName
+from trtasync.opening.backends import BackendName
 from trtasync.opening.judging import graph_of
 from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at
@@ -25,6 +25,7 @@ from trtasync.runtimes.trials import open_onnx
 
 if TYPE_CHECKING:
     from trtasync.plans.cache import CacheChoice
+    from trtasync.plans.plan import Profiles
     from trtasync.plans.row_note import RowNote
 
 
@@ -39,7 +40,7 @@ def check_model(
     samples: Mapping[str, Array] | None = None,
     seconds: float = 10.0,
     tolerance: float = 1e-2,
-    profiles: Profiles | None = None,
+    profiles: "Profiles | None" = None,
     max_batch_size: int | None = None,
     cache: "CacheChoice" = True,
     engine_host_code_allowed: bool = False,

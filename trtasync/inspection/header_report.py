@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trtasync.runtimes.plan_files import PlanFile
+from trtasync.errors import PlanError
+from trtasync.runtimes.plan_files import HEADER_BYTES, PlanFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,8 @@ class HeaderReport:
         flavour: "tensorrt", or "rtx" for TensorRT for RTX; None where it begins like neither's.
         title: the flavour's name in words; "" where there is none.
         tensorrt: version that built it; "" where it does not say so.
+        whole: it has as many bytes as its header says; None where that is not known to say so. What
+            these bytes are was not looked at.
         unread: why no more is known; set by whoever found out.
     """
 
@@ -24,6 +27,7 @@ class HeaderReport:
     flavour: str | None
     title: str
     tensorrt: str
+    whole: bool | None
     unread: str = ""
 
 
@@ -35,14 +39,22 @@ def inspect_header(path: Path, unread: str = "") -> HeaderReport:
         unread: why nobody reads more of it.
 
     Raises:
-        PlanError: it cannot be read.
+        PlanError: it cannot be read, or is too short for what it claims to be.
     """
-    header = PlanFile(path).header()
+    header, size = PlanFile(path).header(), path.stat().st_size
+    least = header.size or HEADER_BYTES
+    if header.flavour is not None and size < least:
+        wanted = f"{'its header speaks of' if header.size else 'a plan needs at least'} {least}"
+        raise PlanError(
+            f"{path} begins like a plan of {header.flavour.title} and is no whole one: it has "
+            f"{size} bytes, and {wanted}. Copy or build it again."
+        )
     return HeaderReport(
         file=str(path),
-        bytes=path.stat().st_size,
+        bytes=size,
         flavour=header.flavour.name if header.flavour else None,
         title=header.flavour.title if header.flavour else "",
         tensorrt=header.version,
+        whole=None if header.size is None else header.size == size,
         unread=unread,
     )

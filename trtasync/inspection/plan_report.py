@@ -11,6 +11,7 @@ from trtasync.errors import InvalidInput
 from trtasync.inspection.tensors import TensorReport, as_said, reports
 from trtasync.rows import Batching
 from trtasync.runtimes.cuda import Device, Stream, aligned, find_device
+from trtasync.runtimes.flavours import insisted
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.batch_ranges import default_sizes, demand_allowed
@@ -122,6 +123,7 @@ def inspect_plan(
         raise InvalidInput("streams, max_batch_size and batch_sizes must be 1 or more.")
     if sizes and max_batch_size not in (None, sizes[-1]):
         raise InvalidInput(f"the largest of {list(sizes)} must be max_batch_size={max_batch_size}.")
+    insisted()
     gpu = find_device(device)
     file = PlanFile(path)
     lib = library_of(file)

@@ -1,24 +1,23 @@
 """What a check runs: a model or a plan of it, on the backend it is for, without an engine."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.model.profiles import Profile
+from trtasync.opening.backends import BACKENDS, Loader
 from trtasync.opening.loading import backend_for
 from trtasync.runtimes.plan_files import PlanFile, is_plan
-from trtasync.runtimes.trials import Subject, open_onnx, open_plan
+from trtasync.runtimes.trials import ALL_CORES, Tried, open_plan, tried
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
     from trtasync.plans.cache import CacheChoice
+    from trtasync.plans.plan import Profiles
     from trtasync.plans.row_note import RowNote
-
-Profiles = Profile | str | Sequence[Profile | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,13 @@ class Target:
     Attributes:
         model: the `.onnx` file, if there is one.
         plan: the plan, if there is one; it is checked then.
+        load: opens the model where no plan is checked.
         note: where findings on the rows of a plan in the cache are kept.
     """
 
     model: Path | None
     plan: PlanFile | None
+    load: Loader | None = None
     note: "RowNote | None" = None
 
 
@@ -41,7 +42,7 @@ def choose(
     plan: str | os.PathLike[str] | None,
     backend: str,
     device: int,
-    profiles: Profiles | None,
+    profiles: "Profiles | None",
     max_batch_size: int | None,
     batch_axes: Mapping[str, int | None] | None,
     cache: "CacheChoice",
@@ -63,9 +64,9 @@ def choose(
         return Target(None, PlanFile(model, code_allowed=code_allowed))
     if plan is not None:
         return Target(model, PlanFile(Path(plan), code_allowed=code_allowed))
-    chosen = backend_for(model, backend)
-    if chosen == "onnxruntime":
-        return Target(model, None)
+    chosen = backend_for(model, backend, device)
+    if load := BACKENDS[chosen].load:
+        return Target(model, None, load)
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
     from trtasync.plans.row_note import RowNote
@@ -80,16 +81,17 @@ def choose(
         cache=cache,
     )
     built = Job(order, Stop()).run()
-    return Target(model, PlanFile(built.path, built.owner), RowNote.beside(built))
+    return Target(model, PlanFile(built.path, built.owner), note=RowNote.beside(built))
 
 
-def open_target(target: Target, device: int, closing: ExitStack) -> Subject:
+def open_target(target: Target, device: int, closing: ExitStack) -> Tried:
     """The plan, if there is one, or the model; closed by `closing`.
 
     Raises:
         TrtasyncError: as from the backend's `load`.
     """
-    if target.plan is None:
-        assert target.model is not None
-        return open_onnx(target.model, closing)
-    return open_plan(target.plan, device, closing)
+    if target.plan is not None:
+        return open_plan(target.plan, device, closing)
+    assert target.model is not None
+    assert target.load is not None
+    return tried(target.load(target.model, ALL_CORES), closing)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-Job = Coroutine[Any, Any, None]
-Starter = Callable[[Job], None]
+Work = Coroutine[Any, Any, None]
+Starter = Callable[[Work], None]
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def bare_tasks() -> AsyncIterator[Starter]:
         raise error from group_error
 
 
-async def _run(job: Job) -> None:
+async def _run(job: Work) -> None:
     await job
 
 

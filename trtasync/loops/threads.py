@@ -1,8 +1,8 @@
 """Work in a thread of its own, for what blocks and happens once: loading, closing."""
 
 import atexit
+import math
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Thread
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -31,6 +31,7 @@ async def in_thread(
     work: Callable[[], T],
     undo: Callable[[T], None] | None = None,
     interrupt: Callable[[], object] | None = None,
+    lasting: bool = False,
 ) -> T:
     """Run `work` in a thread of its own that is gone afterwards, and wait for it.
 
@@ -43,6 +44,9 @@ async def in_thread(
         undo: gets the result when nobody is left to take it (called in the same kind of thread).
         interrupt: called on the loop when the waiting task is cancelled, to make the work end soon.
             True: what is still running leaves nothing behind, and need not be waited for.
+        lasting: what came of the work stays, so it is handed out to a task whose scope is cancelled
+            as well; that has the task know of it at its next checkpoint. A bare `task.cancel()` is
+            not repeated, and is obeyed at once.
 
     Raises:
         NoThread: there is no thread to be had.
@@ -73,6 +77,7 @@ async def in_thread(
 
     cancellation = anyio.get_cancelled_exc_class()
     cancelled: BaseException | None = None
+    bare = False
     try:
         thread = start_thread(run, "trtasync open/close")
         await ended()
@@ -80,18 +85,23 @@ async def in_thread(
         raise
     except BaseException as error:  # on trio Ctrl-C comes as it is
         cancelled = error
+        bare = not isinstance(error, cancellation) or anyio.current_effective_deadline() > -math.inf
         if interrupt is not None and interrupt() is True:
             _left.add(thread)
             raise
         # From here on the shield holds AnyIO off; a bare task.cancel() pierces it, once a call.
         with anyio.CancelScope(shield=True):
             while not outcome:
-                with suppress(cancellation):
+                try:
                     await ended()
+                except cancellation:
+                    bare = True
     finally:
         loop.close()
     thread.join()
     succeeded, value = outcome[0]
+    if succeeded and lasting and not bare:
+        return value  # type: ignore[no-any-return]
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()
     except cancellation as error:

@@ -21,7 +21,7 @@ from trtasync.runtimes import Lane, OpenLane
 Arrays = Sequence[Array]
 """One request: an array per input that rows are brought of."""
 
-PATIENCE = 30.0
+COPY_SECONDS = 30.0
 """Seconds for rows that copy threads bring."""
 
 
@@ -54,7 +54,7 @@ def fill(opened: OpenLane, layout: Layout, rows: int, requests: Sequence[Arrays]
         write(slot.bind(layout), rows, requests)
         there = threading.Event()
         if slot.copies is not None and not slot.copies.done(there.set):
-            there.wait(PATIENCE)
+            there.wait(COPY_SECONDS)
     return Filled(opened.lane, deque(slots), rows)
 
 

@@ -16,7 +16,7 @@ import anyio.lowlevel
 from trtasync.errors import InferenceError, QueueFull
 from trtasync.loops import Starter, bare_tasks
 from trtasync.measure.loads import Closed
-from trtasync.measure.statistics import Times
+from trtasync.measure.statistics import Seconds
 
 CATCH_UP = 16
 """Requests that an open loop which has fallen behind starts per turn of the event loop. The engine
@@ -60,7 +60,7 @@ class Seen:
     over: bool = False
 
 
-Window = Callable[[Seen], Awaitable[None]]
+WindowTask = Callable[[Seen], Awaitable[None]]
 """Opens and shuts the window (`Seen.counting`); the load ends when it returns."""
 
 
@@ -87,7 +87,7 @@ class Driver:
         self._time = time
         self._deadline = deadline
 
-    async def closed(self, load: Closed, window: Window) -> Seen:
+    async def closed(self, load: Closed, window: WindowTask) -> Seen:
         """Callers that ask again and again, for as long as `window` takes."""
 
         def begin(start: Starter, seen: Seen) -> None:
@@ -96,7 +96,7 @@ class Driver:
 
         return await _apply(begin, window)
 
-    async def open(self, schedule: Times, window: Window) -> Seen:
+    async def open(self, schedule: Seconds, window: WindowTask) -> Seen:
         """One request at each time of the schedule (seconds from now), for as long as `window`."""
 
         def begin(start: Starter, seen: Seen) -> None:
@@ -122,7 +122,7 @@ class Driver:
             start = clock()  # the answer is there, and the next request is called
             done.append(start)
 
-    async def _arrivals(self, seen: Seen, schedule: Times, start: Starter) -> None:
+    async def _arrivals(self, seen: Seen, schedule: Seconds, start: Starter) -> None:
         time, requests = self._time, self._requests
         for index, due in enumerate(schedule.tolist()):
             if time.clock() < due:
@@ -156,7 +156,7 @@ class Driver:
             await self._infer(request)
 
 
-async def _apply(begin: Callable[[Starter, Seen], None], window: Window) -> Seen:
+async def _apply(begin: Callable[[Starter, Seen], None], window: WindowTask) -> Seen:
     """Start a load, let the window pass, and wait until the last request has ended."""
     seen = Seen()
     async with bare_tasks() as start:

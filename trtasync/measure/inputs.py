@@ -14,10 +14,10 @@ from trtasync.measure.loads import demand_positive
 from trtasync.model.tensors import TensorSpec
 from trtasync.requests.signature import Array
 
-MOST_REQUESTS = 64
+MOST_INPUTS = 64
 """Different requests made at most: their bytes should not all fit the caches, nor fill memory."""
 
-MOST_BYTES = 256 << 20
+MOST_INPUT_BYTES = 256 << 20
 """Of all requests together, unless a single one is larger."""
 
 Shape = tuple[int, ...]
@@ -72,7 +72,7 @@ class Inputs:
             spec.dtype.itemsize * math.prod(shape)
             for spec, shape in zip(specs, shapes, strict=True)
         )
-        count = max(1, min(MOST_REQUESTS, MOST_BYTES // max(1, size)))
+        count = max(1, min(MOST_INPUTS, MOST_INPUT_BYTES // max(1, size)))
         chance = np.random.default_rng(self.seed)
         try:
             return [
@@ -120,7 +120,7 @@ class Inputs:
             raise InvalidInput(f"{self.file} has no array for {missing}; it has {sorted(arrays)}.")
         columns = [self._requests(spec, arrays[spec.name]) for spec in specs]
         count = min(map(len, columns))
-        count = min(count, MOST_REQUESTS)
+        count = min(count, MOST_INPUTS)
         if not count:
             raise InvalidInput(f"{self.file} has fewer rows than one request of {self.rows}.")
         return [column[:count] for column in columns]
@@ -129,15 +129,15 @@ class Inputs:
         """Rows `self.rows` at a time; an input without rows is the same in every request."""
         axis = spec.batch_axis
         if axis is None:
-            return [array] * MOST_REQUESTS
+            return [array] * MOST_INPUTS
         if array.ndim == len(spec.shape) - 1:
             array = np.expand_dims(array, axis)
         if array.ndim != len(spec.shape):
             raise InvalidInput(f"{self.file} has shape {array.shape} for {spec}.")
         rows = np.moveaxis(array, axis, 0)
         if self.rows == 1:
-            return [np.ascontiguousarray(row) for row in rows[:MOST_REQUESTS]]
-        last = min(len(rows) // self.rows, MOST_REQUESTS) * self.rows
+            return [np.ascontiguousarray(row) for row in rows[:MOST_INPUTS]]
+        last = min(len(rows) // self.rows, MOST_INPUTS) * self.rows
         return [
             np.ascontiguousarray(np.moveaxis(rows[at : at + self.rows], 0, axis))
             for at in range(0, last, self.rows)

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from trtasync.errors import InvalidInput
-from trtasync.measure.statistics import Times
+from trtasync.measure.statistics import Seconds
 
 Arrivals = Literal["poisson", "constant"]
 N = TypeVar("N", int, float)
@@ -65,7 +65,7 @@ class Open:
         """Requests per second, given the `capacity`, also in requests per second."""
         return self.rate * capacity if self.relative else self.rate
 
-    def schedule(self, rate: float, seconds: float, seed: int) -> Times:
+    def schedule(self, rate: float, seconds: float, seed: int) -> Seconds:
         """When requests are due: seconds from the start, ascending; all below `seconds`.
 
         Args:

@@ -21,7 +21,7 @@ FAR_ABOVE = 2.5
 ENDINGS = (".png", ".svg", ".pdf")
 
 
-def check(path: Path) -> None:
+def check_plot(path: Path) -> None:
     """Refuse what `plot` would refuse, before minutes are spent on measuring.
 
     Raises:
@@ -34,7 +34,7 @@ def check(path: Path) -> None:
 
 
 def plot(report: Report, path: Path) -> None:
-    """Write the picture. See `check` for what it raises."""
+    """Write the picture. See `check_plot` for what it raises."""
     with picture(path, f"{report.model} on {report.backend}", report.about) as (left, right):
         points = [point for point in report.points if point.latency_curve]
         _curves(left, points, report)
@@ -54,9 +54,9 @@ def picture(
         note: stands behind the machine.
 
     Raises:
-        BackendUnavailable, InvalidInput: see `check`.
+        BackendUnavailable, InvalidInput: see `check_plot`.
     """
-    check(path)
+    check_plot(path)
     figure = _figure()(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     yield left, right

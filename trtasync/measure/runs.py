@@ -15,7 +15,7 @@ from trtasync.measure.machine import facts
 from trtasync.measure.opened import Opened, open_tapped
 from trtasync.measure.pacing import Pacer
 from trtasync.measure.report import Report
-from trtasync.measure.samples import Sample, take
+from trtasync.measure.samples import Sample, take_sample
 from trtasync.measure.settings import LOOPS, Loop, Progress, Settings
 from trtasync.measure.statistics import Figures
 from trtasync.measure.window import Span
@@ -188,7 +188,9 @@ class _Rounds:
             self._learn_capacity()
         rate = load.at(self._capacity) if isinstance(load, Open) else 0.0
         chosen = span or Span(how.warm_up, how.seconds)
-        return await take(self._engine, self._driver, load, rate, chosen, number, how.inputs.rows)
+        return await take_sample(
+            self._engine, self._driver, load, rate, chosen, number, how.inputs.rows
+        )
 
     def _learn_capacity(self) -> None:
         """The best rate of the closed loads so far; it stays the same for all rounds."""

@@ -9,7 +9,7 @@ from trtasync.core.metrics import Statistics, TimeSummary
 from trtasync.engine import Engine
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Load, Open
-from trtasync.measure.statistics import Figures, Times, percentiles, rates
+from trtasync.measure.statistics import Figures, Seconds, percentiles, rates
 from trtasync.measure.window import Span, Window
 
 PERCENTILES = (50, 90, 95, 99)
@@ -34,10 +34,10 @@ class Sample:
     round: int
     figures: Figures
     batch_sizes: Mapping[int, int]
-    latencies: Times
+    latencies: Seconds
 
 
-async def take(
+async def take_sample(
     engine: Engine, driver: Driver, load: Load, rate: float, span: Span, number: int, rows: int
 ) -> Sample:
     """Apply a load.
@@ -72,7 +72,7 @@ async def take(
     )
 
 
-def _times(prefix: str, seconds: Sequence[float] | Times, wanted: Sequence[int]) -> Figures:
+def _times(prefix: str, seconds: Sequence[float] | Seconds, wanted: Sequence[int]) -> Figures:
     """Percentiles, mean and largest; nothing of nothing."""
     found = percentiles(prefix, seconds, wanted)
     if found:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-Times = npt.NDArray[np.float64]
+Seconds = npt.NDArray[np.float64]
 """Seconds."""
 
 Figures = dict[str, float]
@@ -35,7 +35,7 @@ def rates(what: str, count: float, seconds: float, cpu: float) -> Figures:
     return found | ({"cpu_us": cpu / count * 1e6} if count else {})
 
 
-def percentiles(prefix: str, seconds: Sequence[float] | Times, wanted: Sequence[int]) -> Figures:
+def percentiles(prefix: str, seconds: Sequence[float] | Seconds, wanted: Sequence[int]) -> Figures:
     """In microseconds, such as `latency_p50_us`; nothing of nothing."""
     if not len(seconds):
         return {}
@@ -43,7 +43,7 @@ def percentiles(prefix: str, seconds: Sequence[float] | Times, wanted: Sequence[
     return {f"{prefix}p{p}_us": float(v) for p, v in zip(wanted, values, strict=True)}
 
 
-def tail(ascending: Sequence[float] | Times, share: float, lost: int = 0) -> float:
+def tail(ascending: Sequence[float] | Seconds, share: float, lost: int = 0) -> float:
     """The smallest value that at most `1 - share` of all exceed: a percentile by nearest rank.
 
     Args:

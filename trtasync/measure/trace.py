@@ -14,19 +14,19 @@ from typing import Any
 from trtasync.core.records import BatchRecord
 from trtasync.system.atomic_files import written_whole
 
-MOST_REQUESTS = 20_000
+MOST_TRACED = 20_000
 """Requests kept, the latest: some 20 MB of JSON, which Perfetto opens without effort."""
 
 REQUESTS, SLOTS, STREAMS = 1, 2, 3
 _NAMES = {REQUESTS: "requests", SLOTS: "slots", STREAMS: "streams"}
 
-Event = dict[str, Any]
+TraceEvent = dict[str, Any]
 
 
 class Recorder:
     """Keeps the latest batches; pass it to `trtasync.engine.watch`."""
 
-    def __init__(self, limit: int = MOST_REQUESTS):
+    def __init__(self, limit: int = MOST_TRACED):
         """Begin with no batches.
 
         Args:
@@ -65,7 +65,7 @@ class _Pen:
 
     def __init__(self, origin: float):
         self._origin = origin
-        self._events: list[Event] = []
+        self._events: list[TraceEvent] = []
         self._tracks: set[tuple[int, int]] = set()
 
     def span(
@@ -86,7 +86,7 @@ class _Pen:
             }
         )
 
-    def finished(self) -> list[Event]:
+    def finished(self) -> list[TraceEvent]:
         """All spans, with the names of the processes and tracks."""
         named = [
             _meta("process_name", process, 0, name)
@@ -99,7 +99,7 @@ class _Pen:
         return named + self._events
 
 
-def _meta(kind: str, process: int, track: int, name: str) -> Event:
+def _meta(kind: str, process: int, track: int, name: str) -> TraceEvent:
     return {"name": kind, "ph": "M", "pid": process, "tid": track, "args": {"name": name}}
 
 

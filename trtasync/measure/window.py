@@ -9,7 +9,7 @@ import anyio
 import numpy as np
 
 from trtasync.measure.driving import Seen
-from trtasync.measure.statistics import Figures, Times, rates
+from trtasync.measure.statistics import Figures, Seconds, rates
 
 T = TypeVar("T")
 
@@ -120,16 +120,16 @@ class Window(Generic[T]):
         """Seconds that this process used meanwhile."""
         return self.end.cpu - self.begin.cpu
 
-    def answered(self, seen: Seen) -> Times:
+    def answered(self, seen: Seen) -> Seconds:
         """Latencies of the requests that were answered in it, ascending: what a closed loop did."""
         return self._latencies(seen, seen.done)
 
-    def asked(self, seen: Seen) -> Times:
+    def asked(self, seen: Seen) -> Seconds:
         """Latencies of those that were due in it, however late their answers came: an open
         loop's."""
         return self._latencies(seen, seen.due)
 
-    def _latencies(self, seen: Seen, at: list[float]) -> Times:
+    def _latencies(self, seen: Seen, at: list[float]) -> Seconds:
         when = np.array(at)
         counted = (when >= self.begin.wall) & (when < self.end.wall)
         return np.sort((np.array(seen.done) - np.array(seen.due))[counted])

@@ -52,10 +52,12 @@ class Axes:
         return any(axis is not None for axis in self.inputs)
 
 
-Shapes = Sequence[tuple[Dim, ...]]
+TensorShapes = Sequence[tuple[Dim, ...]]
 
 
-def guess(inputs: Shapes, outputs: Shapes, said: Mapping[int, int | None] | None = None) -> Axes:
+def guess(
+    inputs: TensorShapes, outputs: TensorShapes, said: Mapping[int, int | None] | None = None
+) -> Axes:
     """The batch axes that the declared shapes suggest.
 
     Named axes first (see `_common_symbol`); then axis 0 of every input, if none has a telling name;
@@ -82,7 +84,7 @@ def guess(inputs: Shapes, outputs: Shapes, said: Mapping[int, int | None] | None
     return _fixed(inputs, outputs)
 
 
-def _among_others(inputs: Shapes, outputs: Shapes, shared: Mapping[int, None]) -> Axes:
+def _among_others(inputs: TensorShapes, outputs: TensorShapes, shared: Mapping[int, None]) -> Axes:
     """The guess where the user has said of some inputs that they have no rows."""
     others = {at: shape for at, shape in enumerate(inputs) if at not in shared}
     if not others:
@@ -92,7 +94,7 @@ def _among_others(inputs: Shapes, outputs: Shapes, shared: Mapping[int, None]) -
     return Axes(tuple(axes.get(at) for at in range(len(inputs))), found.outputs, found.fixed)
 
 
-def _symbol_said(inputs: Shapes, said: Mapping[int, int | None]) -> str | None:
+def _symbol_said(inputs: TensorShapes, said: Mapping[int, int | None]) -> str | None:
     """The name of an axis that the user points at."""
     for at, axis in said.items():
         if axis is not None and axis < len(inputs[at]):
@@ -102,7 +104,7 @@ def _symbol_said(inputs: Shapes, said: Mapping[int, int | None]) -> str | None:
     return None
 
 
-def _common_symbol(inputs: Shapes, outputs: Shapes) -> str | None:
+def _common_symbol(inputs: TensorShapes, outputs: TensorShapes) -> str | None:
     """The symbol called after a batch, or else that which comes first in an input; of several that
     which most tensors have, once each. None when there is none without contradiction."""
     counts: dict[str, int] = {}
@@ -140,13 +142,13 @@ def _output_axis(shape: tuple[Dim, ...], symbol: str | None) -> int | None:
     return _axis(shape, symbol) if shape else 0
 
 
-def _number_at(inputs: Shapes, axes: Sequence[int | None]) -> int | None:
+def _number_at(inputs: TensorShapes, axes: Sequence[int | None]) -> int | None:
     """The number of rows that an input fixes."""
     dims = (shape[axis] for shape, axis in zip(inputs, axes, strict=True) if axis is not None)
     return next((dim for dim in dims if isinstance(dim, int)), None)
 
 
-def _fixed(inputs: Shapes, outputs: Shapes) -> Axes:
+def _fixed(inputs: TensorShapes, outputs: TensorShapes) -> Axes:
     heads = {shape[0] for shape in inputs if shape}
     (number,) = heads if len(heads) == 1 else (None,)
     tails = {shape[0] for shape in outputs if shape}

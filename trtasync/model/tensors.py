@@ -15,7 +15,7 @@ __all__ = ["Cut", "Dim", "ModelSpec", "Pad", "TensorSpec"]
 MOST_AXES = 32
 """Of an array; numpy 2 has 64."""
 
-MOST_BYTES = 1 << 47
+MOST_TENSOR_BYTES = 1 << 47
 """Of an array: what a process can address."""
 
 
@@ -241,7 +241,9 @@ class ModelSpec:
                 f"tensor '{deepest[0].name}' has {len(deepest[0].shape)} axes; an array has "
                 f"{MOST_AXES} at most. Reshape it inside the model."
             )
-        if largest := [spec for spec in (*inputs, *outputs) if spec.least_bytes >= MOST_BYTES]:
+        if largest := [
+            spec for spec in (*inputs, *outputs) if spec.least_bytes >= MOST_TENSOR_BYTES
+        ]:
             raise PlanError(
                 f"tensor {largest[0]} has {largest[0].least_bytes} bytes at least, more than any "
                 "memory; its shape is damaged. Export the model again."

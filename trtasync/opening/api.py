@@ -12,7 +12,8 @@ from trtasync.errors import InvalidInput
 from trtasync.loops import free_in_thread, in_thread
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Pad
-from trtasync.opening.arguments import BackendName, check_options
+from trtasync.opening.arguments import check_options
+from trtasync.opening.backends import BackendName
 from trtasync.opening.loading import EngineOptions, engine_name
 from trtasync.rows import Batching, Judgement
 from trtasync.runtimes import Backend, OpenLane
@@ -126,7 +127,8 @@ def open_engine(
         profiles: for an `.onnx` file on a GPU: optimization profiles; see `build_plan`. Derived
             from the model and `max_batch_size` by default. Unused on the CPU.
         builder_config: for an `.onnx` file on a GPU: how its plan is built; see `build_plan`.
-        cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`.
+        cache: for an `.onnx` file on a GPU: where its plan is kept; see `build_plan`. For what
+            TensorRT for RTX compiles: where that is kept if not beside the plan; False for nowhere.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
             you trust; those built here, or kept where only this user can write, are trusted anyway.
         name: of the engine in its `repr`, in log lines, warnings and names of threads. Default: the

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 from trtasync.errors import InvalidInput
 from trtasync.model.tensors import Pad
+from trtasync.opening.backends import BACKENDS
 from trtasync.opening.loading import EngineOptions
-
-BackendName = Literal["auto", "tensorrt", "tensorrt-rtx", "onnxruntime"]
 
 
 def check_options(options: EngineOptions) -> None:
@@ -17,10 +16,10 @@ def check_options(options: EngineOptions) -> None:
     Raises:
         InvalidInput: naming the option.
     """
-    if options.backend not in get_args(BackendName):
+    names = ("auto", *BACKENDS)
+    if options.backend not in names:
         raise InvalidInput(
-            "backend must be 'auto', 'tensorrt', 'tensorrt-rtx' or 'onnxruntime', not "
-            f"{options.backend!r}.",
+            f"backend must be one of {', '.join(map(repr, names))}; got {options.backend!r}.",
             name="backend",
             got=options.backend,
         )

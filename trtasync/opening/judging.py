@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trtasync.model.tensors import ModelSpec
 from trtasync.opening.loading import EngineOptions, Loaded, engine_name, load
 from trtasync.rows import Judgement
-from trtasync.rows.graph import Graph, read_graph
+from trtasync.rows.graph import ModelGraph, read_graph
 from trtasync.rows.judge import Evidence, conclude, judge, report
 from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import is_plan, is_plan_data
@@ -79,7 +79,7 @@ def _examined(
     return settled, judgement
 
 
-def graph_of(model: Any) -> Graph | None:
+def graph_of(model: Any) -> ModelGraph | None:
     """What can be reasoned about of a model that was given to `open_engine`, if anything can."""
     if isinstance(model, bytes):
         return None if is_plan_data(model) else read_graph(model)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.model.profiles import Profile
 from trtasync.model.tensors import Pad
+from trtasync.opening.backends import BACKENDS, Loader
 from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
-from trtasync.runtimes.flavours import of_backend
+from trtasync.runtimes.flavours import RTX, insisted, of_backend
 from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
 from trtasync.system.stopping import Stop
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
     from trtasync.plans.job import Job
     from trtasync.plans.order import Built
     from trtasync.plans.row_note import RowNote
+    from trtasync.runtimes.cuda import Device
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -113,24 +115,25 @@ def load(options: EngineOptions, stop: Stop) -> Loaded:
             "profiles and builder_config belong to a model that is built; "
             f"{path.name} is a plan already."
         )
-    chosen = backend_for(path, options.backend)
-    if chosen != "onnxruntime":
-        if not planned:
-            return _build(path, chosen, options, stop)
-        file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
-        axes = options.model.axes if isinstance(options.model, Plan) else {}
-        return Loaded(_load_plan(file, options, stop, axes))
-    if planned:
-        raise PlanError(f"{path.name} is a TensorRT plan; ONNX Runtime needs the .onnx model.")
-    return Loaded(_load_onnx(path, options))
+    chosen = backend_for(path, options.backend, _devices(options)[0])
+    if load_model := BACKENDS[chosen].load:
+        if planned:
+            raise PlanError(
+                f"{path.name} is a TensorRT plan; backend={chosen!r} needs the .onnx model."
+            )
+        return Loaded(_load_unbuilt(load_model, path, options))
+    if not planned:
+        return _build(path, chosen, options, stop)
+    file = PlanFile(path, code_allowed=options.engine_host_code_allowed)
+    axes = options.model.axes if isinstance(options.model, Plan) else {}
+    return Loaded(_load_plan(file, options, stop, axes))
 
 
-def _load_onnx(model: Path | bytes, options: EngineOptions) -> Backend:
+def _load_unbuilt(load_model: Loader, model: Path | bytes, options: EngineOptions) -> Backend:
+    """An ONNX model on a backend that needs no plan of it."""
     if options.devices is not None:
         raise InvalidInput(f"the CPU backend has no devices to choose; got {options.devices!r}.")
-    from trtasync.runtimes.onnxruntime import load as load_onnx
-
-    return load_onnx(model, options.threads or max(1, cores() // (options.streams or 1)))
+    return load_model(model, options.threads or max(1, cores() // (options.streams or 1)))
 
 
 def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
@@ -138,8 +141,8 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
     kind = "plan" if is_plan_data(model) else "onnx"
     if kind == "onnx":
         shown = Path(f"<{len(model)} bytes>")
-        if backend_for(shown, options.backend) == "onnxruntime":
-            return Loaded(_load_onnx(model, options))
+        if load_model := BACKENDS[backend_for(shown, options.backend, _devices(options)[0])].load:
+            return Loaded(_load_unbuilt(load_model, model, options))
     with _own_folder() as folder:
         path = Path(folder) / f"model.{kind}"
         try:
@@ -149,30 +152,38 @@ def _load_bytes(model: bytes, options: EngineOptions, stop: Stop) -> Loaded:
         return load(replace(options, model=path), stop)
 
 
-def backend_for(path: Path, wanted: str) -> str:
+def backend_for(path: Path, wanted: str, device: int = 0) -> str:
     """The backend that a file is opened on: the one wanted; with "auto", TensorRT (of the plan's
-    flavour, or of the one that is installed) for a plan and where it can build the model, else the
-    CPU."""
+    flavour, or of the one that is installed) for a plan and where it can build the model and run it
+    on this device, else the CPU.
+
+    Raises:
+        InvalidInput: the environment insists on a TensorRT that there is not.
+    """
+    if wanted != "onnxruntime":
+        insisted()  # whoever misspelt it is told, on machines that need it not, too
     if wanted != "auto":
         return wanted
     if is_plan(path):
         return "tensorrt"
-    if problem := _why_not_tensorrt():
+    if problem := _why_not_tensorrt(device):
         log.info("%s: on the CPU (%s)", path.name, problem)
         return "onnxruntime"
     return "tensorrt"
 
 
-def _why_not_tensorrt() -> str:
-    """Why no plan can be built here; "" if it can."""
-    from trtasync.runtimes.cuda import driver_report
+def _why_not_tensorrt(device: int) -> str:
+    """Why no plan can be built and run here; "" if it can."""
+    from trtasync.runtimes.cuda import driver_report, find_device
 
     if problem := driver_report():
         return problem
     from trtasync.plans.phases import require_builder
+    from trtasync.runtimes.tensorrt.engines import demand_gpu
     from trtasync.runtimes.tensorrt.library import library
 
     try:
+        demand_gpu(find_device(device), library())
         require_builder(library())
     except BackendUnavailable as error:
         log.warning("there is a GPU, but it cannot be used: %s", error)
@@ -194,7 +205,7 @@ def _load_plan(file: PlanFile, options: EngineOptions, stop: Stop, axes: "AxisNa
             inline_bytes=options.inline_bytes,
             padding=options.padding,
             axes=axes,
-            kernels=None if options.cache is False else KernelFiles(file),
+            kernels=None if options.cache is False else KernelFiles(file, options.cache),
             stop=stop,
         ),
     )
@@ -209,14 +220,20 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
+    from trtasync.plans.rtx import demand_at_hand
+    from trtasync.runtimes.tensorrt.engines import demand_gpu
+    from trtasync.runtimes.tensorrt.library import library
 
     config = options.builder_config
-    _demand_one_kind(_devices(options))
-    if config is not None and (config.calibrator is not None or config.strip_plan):
-        raise InvalidInput(
-            "a plan that is calibrated or stripped of its weights is not for open_engine to build: "
-            "build it with build_plan(output=...), and open that."
-        )
+    gpu = _demand_one_kind(_devices(options))
+    if config is not None:
+        if config.calibrator is not None or config.strip_plan:
+            raise InvalidInput(
+                "a plan that is calibrated or stripped of its weights is not for open_engine to "
+                "build: build it with build_plan(output=...), and open that."
+            )
+        demand_at_hand(config, gpu)
+    demand_gpu(gpu, library(RTX if config and config.compute_capabilities else of_backend(chosen)))
     with _own_folder() if options.cache is False else nullcontext() as folder:
         output = None if folder is None else Path(folder) / "model.plan"
         if output is not None:
@@ -276,8 +293,8 @@ def _own_folder() -> AbstractContextManager[str]:
         ) from error
 
 
-def _demand_one_kind(devices: Sequence[int]) -> None:
-    """A plan runs on one kind of GPU."""
+def _demand_one_kind(devices: Sequence[int]) -> "Device":
+    """A plan runs on one kind of GPU: the first of them."""
     from trtasync.runtimes.cuda import find_device
 
     found = [find_device(index) for index in devices]
@@ -287,3 +304,4 @@ def _demand_one_kind(devices: Sequence[int]) -> None:
             f"GPUs {list(devices)} are of different kinds ({', '.join(d.name for d in found)}), "
             "and a plan runs on one; open an engine for each kind."
         )
+    return found[0]

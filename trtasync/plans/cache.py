@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput
+from trtasync.plans.appearing import Appearing
 from trtasync.plans.files import (
     PRIVATE,
     cannot_write,
     clear_the_way,
     make_private,
     remove_unfinished,
-    write_atomically,
 )
 from trtasync.plans.locks import locked
 from trtasync.plans.notes import UNREADABLE, read_note
@@ -33,7 +33,7 @@ from trtasync.system.trust import NotTrusted, Owner, close_to_others
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-FORMAT = 1
+CACHE_FORMAT = 1
 """Part of every key: another number forgets all plans that were kept."""
 
 
@@ -63,7 +63,7 @@ CacheChoice = bool | str | os.PathLike[str] | SharedCache
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CachedPlan:
     """A plan that is kept and whole.
 
     Attributes:
@@ -106,7 +106,7 @@ def cache_folder(choice: bool | str | os.PathLike[str]) -> Path | None:
     if choice is not True:
         return read_path("cache", choice, "True, False, a folder's path or a SharedCache")
     if named := os.environ.get("TRTASYNC_CACHE_DIR"):
-        return Path(named).expanduser()
+        return read_path("TRTASYNC_CACHE_DIR", named, "the path of a folder")
     try:
         from platformdirs import user_cache_path
     except ImportError as error:
@@ -126,7 +126,7 @@ def cache_folder(choice: bool | str | os.PathLike[str]) -> Path | None:
 
 def key_of(facts: Mapping[str, Any]) -> str:
     """SHA-256 of all that makes one plan differ from another."""
-    text = json.dumps({"format": FORMAT, **facts}, sort_keys=True, separators=(",", ":"))
+    text = json.dumps({"format": CACHE_FORMAT, **facts}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -162,7 +162,7 @@ class PlanCache:
         """Where the plan of this key lies, if it is there."""
         return self._plans / f"{key}.plan"
 
-    def find(self, key: str, level: int = logging.WARNING) -> Entry | None:
+    def find(self, key: str, level: int = logging.WARNING) -> CachedPlan | None:
         """The entry of a key, if it is there, whole, and its owner's; `level` is that of the line
         in the log where it is not as it should be.
 
@@ -186,7 +186,7 @@ class PlanCache:
             return None
         try:
             if self._is_whole(plan, size, checksum):
-                return Entry(plan, facts, seconds, checksum)
+                return CachedPlan(plan, facts, seconds, checksum)
             why = "corrupt or incomplete"
         except OSError as error:
             why = str(error)
@@ -232,8 +232,10 @@ class PlanCache:
                 remove_unfinished(path)
             yield
 
-    def keep(self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float) -> Entry:
-        """Add a plan; only within `writing`.
+    def keep(
+        self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float, files: Appearing
+    ) -> CachedPlan:
+        """Add a plan; only within `writing`. It is kept when `files` have appeared.
 
         Raises:
             BuildError: it cannot be written. What was there before stays or is gone, never torn.
@@ -252,9 +254,9 @@ class PlanCache:
             except OSError as error:
                 raise cannot_write(path, error) from error
         path = self.plan_path(key)
-        write_atomically(path, view, self.mode)
-        write_atomically(self._note_path(key), json.dumps(note, indent=1).encode(), self.mode)
-        return Entry(path, facts, seconds, checksum)
+        files.write(path, view, self.mode)
+        files.write(self._note_path(key), json.dumps(note, indent=1).encode(), self.mode)
+        return CachedPlan(path, facts, seconds, checksum)
 
     def forget(self, key: str) -> None:
         """Remove what is kept of a key; only within `writing`."""

@@ -2,15 +2,14 @@
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from trtasync.errors import BuildError
-from trtasync.system.atomic_files import unfinished_name, written_whole
+from trtasync.system.atomic_files import unfinished_files, unfinished_name, written_whole
 from trtasync.system.trust import NotTrusted, Owner, make_own
 
 PRIVATE = 0o600
@@ -66,21 +65,13 @@ def write_atomically(path: Path, data: Any, mode: int | None = None) -> None:
         raise cannot_write(path, error) from error
 
 
-def copy_atomically(content: IO[bytes], path: Path) -> None:
-    """The same with what is in an open file."""
-    try:
-        with written_whole(path) as file:
-            shutil.copyfileobj(content, file, 1 << 20)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
 def remove_unfinished(path: Path) -> None:
     """What writers of `path` left behind that were killed, as far as that can be removed. Only
     while nobody else writes it."""
     with suppress(OSError):
-        for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
-            unfinished.unlink(missing_ok=True)
+        for unfinished in unfinished_files(path):
+            with suppress(OSError):
+                unfinished.unlink()
 
 
 def clear_the_way(path: Path) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 from trtasync.errors import BackendUnavailable, BuildError
 from trtasync.plans import configuring, rtx
 from trtasync.plans.api import HostMemory
+from trtasync.plans.appearing import Appearing
 from trtasync.plans.axis_names import AxisNames
-from trtasync.plans.cache import Entry, PlanCache, key_of
-from trtasync.plans.files import PRIVATE, check_writable, copy_atomically, write_atomically
+from trtasync.plans.cache import CachedPlan, PlanCache, key_of
+from trtasync.plans.files import PRIVATE, check_writable, write_atomically
 from trtasync.plans.order import Built, Order
 from trtasync.plans.phases import Phases, require_builder
 from trtasync.plans.progress import Watch, make_monitor
@@ -23,6 +24,7 @@ from trtasync.plans.timing import TimingCacheFile, timing_file
 from trtasync.runtimes.cuda import Device, find_device
 from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.plan_files import PlanFile
+from trtasync.runtimes.tensorrt.library import is_installed
 from trtasync.system.stopping import Stop, go_on
 from trtasync.system.trust import Owner
 
@@ -51,9 +53,13 @@ class Job:
                 is built in its place, unless somebody has done that already.
 
         Raises:
-            Stopped: `stop` was set; nothing is left behind.
+            Stopped: `stop` was set before the plan was there; nothing is left behind.
             BuildError, InvalidInput, BackendUnavailable: see `build_plan`.
         """
+        with self._stop.harmless():
+            return self._run(useless)
+
+    def _run(self, useless: str) -> Built:
         order = self._order
         phases = self._phases()
         require_builder(phases.library)
@@ -78,11 +84,12 @@ class Job:
                 entry = order.cache.find(key, logging.DEBUG)
                 if entry is None or entry.checksum == useless:
                     plan, seconds = self._build(phases, model)
-                    entry = order.cache.keep(key, plan, facts, seconds)
-                    return self._delivered(order.cache, entry, key, model.axes, cached=False)
+                    entry = self._keep(order.cache, key, plan, facts, seconds)
+                    return self._built(order.cache, entry, key, model.axes, cached=False)
         self._check_kept(entry, key, model)
         log.info("%s: plan %s... taken from the cache", model.name, key[:12])
-        return self._delivered(order.cache, entry, key, model.axes, cached=True)
+        self._copy(order.cache, entry)
+        return self._built(order.cache, entry, key, model.axes, cached=True)
 
     def _phases(self) -> Phases:
         """With a GPU, unless the plan is for named ones and nobody wants to see it run."""
@@ -91,28 +98,46 @@ class Job:
             try:
                 return Phases(order.device, order.flavour)
             except BackendUnavailable as error:
+                missing = "" if is_installed(RTX) else f", {RTX.install}"
                 raise BackendUnavailable(
                     f"{error} To build without a GPU, name those that the plan is for "
-                    f"(compute_capabilities, {RTX.install})."
+                    f"(compute_capabilities{missing})."
                 ) from error
         if order.check is not None:
-            find_device(order.device)  # before a build whose plan could not be checked
-        return Phases(None)
+            # before a build whose plan could not be checked
+            rtx.demand_at_hand(order.config, find_device(order.device))
+        return Phases(None, order.flavour)
 
-    def _delivered(
-        self, cache: PlanCache, entry: Entry, key: str, axes: AxisNames, cached: bool
-    ) -> Built:
-        path = entry.path
-        if self._output is not None:
-            go_on(self._stop)
+    def _keep(
+        self, cache: PlanCache, key: str, plan: HostMemory, facts: Mapping[str, Any], seconds: float
+    ) -> CachedPlan:
+        """A new plan in the cache, and where it is wanted, at once."""
+        with Appearing(self._stop) as files:
+            entry = cache.keep(key, plan, facts, seconds, files)
             try:
-                with cache.owner.open(path) as plan:
-                    copy_atomically(plan, self._output)
+                if self._output is not None:
+                    files.write(self._output, plan)
+            finally:  # what may have taken hours is kept, even if it cannot be put elsewhere
+                files.appear()
+        return entry
+
+    def _copy(self, cache: PlanCache, entry: CachedPlan) -> None:
+        """A plan in the cache where it is wanted."""
+        if self._output is None:
+            return
+        with Appearing(self._stop) as files:
+            try:
+                with cache.owner.open(entry.path) as plan:
+                    files.copy(self._output, plan)
             except OSError as error:
-                raise BuildError(f"{path} cannot be read any more: {error}.") from error
-            path = self._order.output or self._output
+                raise BuildError(f"{entry.path} cannot be read any more: {error}.") from error
+            files.appear()
+
+    def _built(
+        self, cache: PlanCache, entry: CachedPlan, key: str, axes: AxisNames, cached: bool
+    ) -> Built:
         return Built(
-            path=path,
+            path=entry.path if self._output is None else self._order.output or self._output,
             key=key,
             cached=cached,
             seconds=entry.seconds,
@@ -129,7 +154,9 @@ class Job:
         output = self._output
         assert output is not None  # `make_order` has looked
         plan, seconds = self._build(phases, model)
-        write_atomically(output, plan)
+        with Appearing(self._stop) as files:
+            files.write(output, plan)
+            files.appear()
         return Built(
             path=self._order.output or output,
             key="",
@@ -174,12 +201,14 @@ class Job:
         """The plan, and the seconds it took."""
         order = self._order
         go_on(self._stop)
+        quick = phases.library.flavour.is_rtx
         log.log(
-            logging.WARNING if order.progress is None else logging.INFO,  # minutes of silence
-            "%s: building a plan with %s for %s; this can take minutes",
+            logging.INFO if quick or order.progress else logging.WARNING,  # minutes of silence
+            "%s: building a plan with %s for %s%s",
             model.name,
             phases.library.title,
             self._target(phases)["gpu"],
+            "" if quick else "; this can take minutes",
         )
         began = perf_counter()
         watch = Watch(order.progress, self._stop)
@@ -201,7 +230,7 @@ class Job:
         target.progress_monitor = make_monitor(phases.trt, watch)
         try:
             # it says that it was stopped, at the end of a step that can be most of the build
-            with phases.library.journal.quietly(lambda: watch.stopped), self._stop.harmless():
+            with phases.library.journal.quietly(lambda: watch.stopped):
                 plan = phases.serialize(builder, network, target)
         except BuildError:
             self._explain(watch)
@@ -211,7 +240,7 @@ class Job:
         _demand_unchanged(model)
         self._check_new(plan, model)
         if timing is not None:
-            timing.save_from(target)
+            timing.save_from(target, self._stop)
         seconds = perf_counter() - began
         log.info("%s: built in %.1f s", model.name, seconds)
         return plan, seconds
@@ -224,7 +253,7 @@ class Job:
             write_atomically(path, plan, PRIVATE)
             self._check(path, model, Owner.me())
 
-    def _check_kept(self, entry: Entry, key: str, model: OnnxModel | FunctionModel) -> None:
+    def _check_kept(self, entry: CachedPlan, key: str, model: OnnxModel | FunctionModel) -> None:
         """A plan in the cache may be older than the wish to have it checked."""
         cache = self._order.cache
         assert cache is not None

@@ -1,66 +1,198 @@
-"""What TensorRT for RTX compiled for a plan, kept beside it for the next opening."""
+"""What TensorRT for RTX compiled for a plan, kept for its next opening."""
 
+import hashlib
 import logging
+import os
 import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trtasync.errors import BackendUnavailable, BuildError
-from trtasync.plans.files import PRIVATE, clear_the_way, remove_unfinished, write_atomically
-from trtasync.plans.locks import locked
+from trtasync.errors import TrtasyncError
+from trtasync.plans.cache import CacheChoice, SharedCache, cache_folder
+from trtasync.plans.files import (
+    PRIVATE,
+    clear_the_way,
+    make_private,
+    remove_unfinished,
+    write_atomically,
+)
+from trtasync.plans.locks import locked_at_once
 from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.plan_files import PlanFile
-from trtasync.system.trust import Owner, read_whole
+from trtasync.system.trust import NotTrusted, Owner, read_whole
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-MOST_BYTES: Final = 1 << 30
+MOST_KERNEL_BYTES: Final = 1 << 30
 """Of a file of kernels."""
+
+SEAL_BYTES: Final = hashlib.sha256().digest_size
+"""A file of kernels begins with a SHA-256 of them and of the plan they are for; see `_seal`."""
 
 
 class KernelFiles:
     """The files of one plan: one per version of TensorRT for RTX and kind of GPU.
 
-    They are code, which runs on the GPU: what others can write is not read, and beside a plan that
-    is another user's nothing is written. Nothing about them may fail an opening; see `KernelStore`.
+    They are code, which runs on the GPU: what others can write is neither read nor written. So they
+    lie beside the plan where the folder is this user's, for others to read who can read the plan;
+    else in the user's cache. Nothing about them may fail an opening; see `KernelStore`.
     """
 
-    def __init__(self, plan: PlanFile):
+    def __init__(self, plan: PlanFile, cache: CacheChoice = True):
         """Touch no file yet.
 
         Args:
             plan: beside which they lie.
+            cache: the cache they lie in if they cannot lie there; a shared one is for plans only,
+                and stands for the user's own.
         """
         self._plan = plan
         self._owner = plan.owner or Owner.me()
+        self._cache = True if isinstance(cache, SharedCache) else cache
+        self._known: _Identity | None = None
 
-    def path(self, version: str, device: Device) -> Path:
-        """Of a version and a GPU."""
-        major, minor = device.capability
-        kind = re.sub(r"[^A-Za-z0-9.]+", "_", device.name)
-        return self._plan.path.with_suffix(f".{version}-{kind}-{major}.{minor}.kernels")
-
-    def load(self, version: str, device: Device) -> bytes:
-        """What is kept, if it is trusted."""
-        path = self.path(version, device)
+    def load(self, version: str, device: Device) -> Iterator[bytes]:
+        """What is kept for this plan, if it is trusted."""
         try:
-            with self._owner.open(path) as file:
-                return read_whole(file, MOST_BYTES)
-        except FileNotFoundError:
-            return b""
-        except (OSError, ValueError) as error:
-            log.warning("%s: not usable, kernels are compiled anew: %s", path, error)
-            return b""
+            identity = self._identify()
+            for place in self._places(identity, _variant(version, device)):
+                if content := place.read(identity.digest):
+                    yield content
+        except (TrtasyncError, OSError) as error:
+            log.info("kernels are looked for nowhere: %s", error)
 
     def save(self, version: str, device: Device, content: bytes) -> None:
         """Replace what is kept."""
-        path = self.path(version, device)
-        if not self._owner.is_me:
-            return
+        if reasons := self._save(_variant(version, device), content):
+            log.warning(
+                "%s: its kernels are not kept, and compiled again at the next opening: %s",
+                self._plan.path,
+                "; ".join(reasons),
+            )
+
+    def _save(self, variant: str, content: bytes) -> list[str]:
+        """Why that could not be done anywhere; [] if it was."""
+        if len(content) > MOST_KERNEL_BYTES:
+            return [f"they have more than {MOST_KERNEL_BYTES} bytes"]
+        reasons = []
         try:
-            with locked(path):
-                remove_unfinished(path)
-                clear_the_way(path)
-                write_atomically(path, content, PRIVATE)
-        except (BackendUnavailable, BuildError, OSError) as error:
-            log.info("compiled kernels were not kept: %s", error)
+            identity = self._identify()
+            whole = _seal(identity.digest, content) + content
+            for place in self._places(identity, variant):
+                try:
+                    place.write(whole)
+                except (TrtasyncError, OSError) as error:
+                    reasons.append(str(error))
+                else:
+                    return []
+        except (TrtasyncError, OSError) as error:
+            reasons.append(str(error))
+        return reasons
+
+    def _identify(self) -> "_Identity":
+        if self._known is None:
+            with self._plan.open() as file:
+                mode = os.fstat(file.fileno()).st_mode
+                digest = hashlib.file_digest(file, "sha256").digest()
+            self._known = _Identity(digest, 0o644 if mode & stat.S_IROTH else PRIVATE)
+        return self._known
+
+    def _places(self, identity: "_Identity", variant: str) -> "Iterator[_Place]":
+        """In the order in which they are tried. What is in the cache is there because beside the
+        plan there was no place, and goes on to be the first: what is saved is found again."""
+        plan = self._plan.path
+        path = plan.with_name(f"{plan.name}.{variant}")
+        beside = _Place(path, self._owner, identity.mode, private=False)
+        try:
+            folder = cache_folder(self._cache)
+        except TrtasyncError as error:
+            log.info("there is no cache for kernels: %s", error)
+            folder = None
+        if folder is None:
+            return iter((beside,))
+        path = folder / "kernels" / f"{identity.digest.hex()}.{variant}"
+        cached = _Place(path, Owner.me(), PRIVATE, private=True)
+        return iter((cached, beside) if os.path.lexists(path) else (beside, cached))
+
+
+def _variant(version: str, device: Device) -> str:
+    """The end of a file's name, of a version and a kind of GPU."""
+    major, minor = device.capability
+    kind = re.sub(r"[^A-Za-z0-9.]+", "_", device.name)
+    return f"{version}-{kind}-{major}.{minor}.kernels"
+
+
+def _seal(digest: bytes, kernels: bytes) -> bytes:
+    """By which kernels are known to be whole, and those of the plan of this SHA-256."""
+    seal = hashlib.sha256(digest)
+    seal.update(kernels)
+    return seal.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """Of a plan.
+
+    Attributes:
+        digest: SHA-256.
+        mode: of files that tell no more than the plan does.
+    """
+
+    digest: bytes
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where kernels may lie.
+
+    Attributes:
+        path: of the file.
+        owner: whose file is read.
+        mode: of the file.
+        private: its folder is made, for this user alone.
+    """
+
+    path: Path
+    owner: Owner
+    mode: int
+    private: bool
+
+    def read(self, digest: bytes) -> bytes:
+        """The kernels that lie here for a plan; b"" if they do not, or are not trusted."""
+        if not os.path.lexists(self.path):
+            return b""  # whosever the folder is
+        try:
+            with self.owner.open(self.path) as file:
+                seal, kernels = file.read(SEAL_BYTES), read_whole(file, MOST_KERNEL_BYTES)
+        except (OSError, ValueError) as error:
+            log.warning("%s: kernels that are not used: %s", self.path, error)
+            return b""
+        if seal == _seal(digest, kernels):
+            return kernels
+        log.info("%s: kernels of another plan, or damaged, which are not used", self.path)
+        return b""
+
+    def write(self, whole: bytes) -> None:
+        """Replace what lies here; whoever is doing that already is left alone.
+
+        Raises:
+            BackendUnavailable, BuildError, OSError: it cannot be, or would not be trusted.
+        """
+        if self.owner != Owner.me():
+            raise NotTrusted(f"{self.path.parent} is another user's")
+        if self.private:
+            make_private(self.path.parent)
+        with self.owner.folder(self.path.parent):  # a lock would make one that is gone anew
+            pass
+        with locked_at_once(self.path) as mine:
+            if not mine:
+                log.info("%s: another process is keeping kernels, so these are not", self.path)
+                return
+            remove_unfinished(self.path)
+            clear_the_way(self.path)
+            write_atomically(self.path, whole, self.mode)
+            log.info("%s: %d bytes of kernels are kept", self.path, len(whole))

@@ -5,10 +5,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trtasync.errors import BackendUnavailable
 from trtasync.plans.files import cannot_write, clear_the_way
 from trtasync.system.stopping import go_on
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -30,8 +34,39 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
         Stopped: because `stop` was set.
         BuildError: the folder cannot be written.
     """
+    lock = _lock_of(path)
+    told = False
+    while not _take(lock, path, _PATIENCE):
+        if stop is not None:
+            go_on(stop)
+        if not told:
+            log.warning("%s: waiting for whoever is making it", path.name)
+            told = True
     try:
-        from filelock import FileLock, Timeout
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def locked_at_once(path: Path) -> Iterator[bool]:
+    """The same without a wait: False where somebody else is writing.
+
+    Raises:
+        BuildError: the folder cannot be written.
+    """
+    lock = _lock_of(path)
+    taken = _take(lock, path, 0)
+    try:
+        yield taken
+    finally:
+        if taken:
+            lock.release()
+
+
+def _lock_of(path: Path) -> "BaseFileLock":
+    try:
+        from filelock import FileLock
     except ImportError as error:
         raise BackendUnavailable(
             f"keeping plans needs the filelock package: pip install 'trtasync[build]' ({error})."
@@ -42,21 +77,17 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
             log.warning("%s: no plain file; taken away", file)
     except OSError as error:
         raise cannot_write(file, error) from error
-    lock = FileLock(file, mode=0o600)
-    told = False
-    while True:
-        try:
-            lock.acquire(timeout=_PATIENCE)
-            break
-        except Timeout:
-            if stop is not None:
-                go_on(stop)
-            if not told:
-                log.warning("%s: waiting for whoever is making it", path.name)
-                told = True
-        except OSError as error:
-            raise cannot_write(path, error) from error
+    return FileLock(file, mode=0o600)
+
+
+def _take(lock: "BaseFileLock", path: Path, seconds: float) -> bool:
+    """Wait for it so long; whether it was to be had."""
+    from filelock import Timeout
+
     try:
-        yield
-    finally:
-        lock.release()
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return True

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.errors import BackendUnavailable, BuildError, PlanError
-from trtasync.model.tensors import MOST_BYTES, Dim, ModelSpec, TensorSpec
+from trtasync.model.tensors import MOST_TENSOR_BYTES, Dim, ModelSpec, TensorSpec
 from trtasync.plans.contents import Content
 from trtasync.plans.external import external_files
 from trtasync.plans.outlines import outline
@@ -224,7 +224,7 @@ def _bytes_of(tensor: Any) -> int:
     if any(length < 0 for length in tensor.dims):
         raise PlanError(f"tensor '{tensor.name}' has a negative length; export the model again.")
     total: int = math.prod(tensor.dims) * _dtype(tensor.name, tensor.data_type).itemsize
-    if total >= MOST_BYTES:
+    if total >= MOST_TENSOR_BYTES:
         raise PlanError(
             f"tensor '{tensor.name}' claims to have more bytes than any memory; export the model "
             "again."

@@ -16,4 +16,7 @@ def read_path(name: str, given: Any, wanted: str = "a path") -> Path:
     text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidInput(f"{name} must be {wanted}, not {given!r}.")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # "~name/...", or a user without a home
+        raise InvalidInput(f"{name} cannot be {given!r}: {error} Name it without ~.") from error

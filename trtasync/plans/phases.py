@@ -30,7 +30,7 @@ from trtasync.plans.onnx_files import read_onnx
 from trtasync.plans.paths import read_path
 from trtasync.plans.sources import FunctionModel, NetworkFunction, OnnxModel
 from trtasync.runtimes.cuda import Device, find_device
-from trtasync.runtimes.flavours import RTX, Flavour
+from trtasync.runtimes.flavours import RTX, TENSORRT, VARIABLE, Flavour, chosen
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine, ExecutionContext, Runtime
 from trtasync.runtimes.tensorrt.engines import deserialize, deserialize_bytes
@@ -64,14 +64,17 @@ class Phases:
 
         Args:
             device: the GPU's index; None to build without one, nor CUDA: by TensorRT for RTX.
-            flavour: the TensorRT to use; None for the one that is installed.
+            flavour: the TensorRT to use; None for the one that the environment variable
+                TRTASYNC_TENSORRT insists on, or else for the one that is installed.
 
         Raises:
             BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
-            InvalidInput: there is no such device.
+            InvalidInput: there is no such device; or it is to be built without one, and TensorRT is
+                insisted on.
         """
+        wanted = _without_a_gpu(flavour) if device is None else chosen(flavour)
         self.device: Device | None = None if device is None else find_device(device)
-        self.library: Library = library(RTX if device is None else flavour)
+        self.library: Library = library(wanted)
         self.trt: FullTensorRT = cast(FullTensorRT, self.library.trt)
         self.logger: Any = self.library.logger
         self._calibrates = False
@@ -349,6 +352,22 @@ def require_builder(lib: Library) -> None:
             f"building a plan needs the full TensorRT; {lib.name} {lib.version} only runs plans: "
             "pip install 'trtasync[cu13]', 'trtasync[cu12]', or on an RTX GPU 'trtasync[rtx]'."
         )
+
+
+def _without_a_gpu(flavour: Flavour | None) -> Flavour:
+    """The flavour that builds for named GPUs.
+
+    Raises:
+        InvalidInput: the other one is insisted on.
+    """
+    if chosen(flavour) not in (None, RTX):
+        who = "flavour= insists" if flavour else f"{VARIABLE}={TENSORRT.name} insists"
+        raise InvalidInput(
+            f"{who} on {TENSORRT.title}, and only {RTX.title} builds without a GPU, for "
+            f"compute_capabilities: leave these out, unset {VARIABLE}, or say "
+            "backend='tensorrt-rtx', which counts more."
+        )
+    return RTX
 
 
 def _inputs(

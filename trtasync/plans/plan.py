@@ -76,9 +76,9 @@ async def build_plan(
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
 
-    It runs in a thread of its own. When the awaiting task is cancelled it is told at once; the
-    build itself stops at its next step, in the background, and writes nothing. No file is ever left
-    half-written.
+    It runs in a thread of its own. When the awaiting task is cancelled it is told at once, whatever
+    the build is at; this stops at its next step, in the background, and no plan appears any more.
+    Where it has appeared by then, the task gets it all the same. No file is ever left half-written.
 
     Args:
         source: path of an `.onnx` file (external weights beside it), or a function
@@ -97,9 +97,10 @@ async def build_plan(
             into: without one these are not cached. Added to a file's own content.
         device: index of the GPU to build for; unused where `builder_config` names
             `compute_capabilities`.
-        backend: "tensorrt-rtx" insists on TensorRT for RTX, "tensorrt" takes whichever is installed
-            (TensorRT first) or the environment variable TRTASYNC_TENSORRT names. Compute
-            capabilities in `builder_config` are a wish for TensorRT for RTX, too.
+        backend: "tensorrt-rtx" insists on TensorRT for RTX. With "tensorrt" the environment
+            variable TRTASYNC_TENSORRT ("tensorrt", "rtx") may insist; else TensorRT for RTX builds
+            where `builder_config` names compute capabilities, and elsewhere whichever is installed
+            (TensorRT first).
         batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
             model's own shapes do not tell: what profiles are derived for.
         check: refuse a plan, an older one in the cache too, of which an output differs from ONNX
@@ -135,7 +136,7 @@ async def build_plan(
         progress=progress,
     )
     await checkpoint_if_cancelled()  # whose task is cancelled by now begins nothing
-    built = await in_thread(Job(order, stop).run, interrupt=stop.call_off)
+    built = await in_thread(Job(order, stop).run, interrupt=stop.call_off, lasting=True)
     return as_plan(built)
 
 

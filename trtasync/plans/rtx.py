@@ -5,6 +5,7 @@ from typing import Any, cast
 from trtasync.errors import InvalidInput
 from trtasync.plans.api import BuilderConfiguration, FullTensorRT
 from trtasync.plans.config import BuilderConfig
+from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.flavours import RTX, TENSORRT
 from trtasync.runtimes.tensorrt.library import Library
 
@@ -78,6 +79,21 @@ def _check_capabilities(config: BuilderConfig, lib: Library, known: Any) -> None
                 f"{', '.join(sorted(there, key=float))}. For other GPUs use TensorRT "
                 f"({TENSORRT.install})."
             )
+
+
+def demand_at_hand(config: BuilderConfig, device: Device) -> None:
+    """Refuse to build for other GPUs a plan that is to run on this one.
+
+    Raises:
+        InvalidInput: naming it, and the way out.
+    """
+    here = ".".join(map(str, device.capability))
+    if here not in (config.compute_capabilities or (here,)):
+        raise InvalidInput(
+            f"the plan is to run on {device.name} (compute capability {here}), which is not among "
+            f"compute_capabilities {list(config.compute_capabilities or ())}: add it or leave them "
+            "out. Plans for other GPUs are built by build_plan and opened there."
+        )
 
 
 def aim(config: BuilderConfig, trt: FullTensorRT, target: BuilderConfiguration) -> None:

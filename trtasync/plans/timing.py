@@ -8,19 +8,20 @@ from typing import Final
 
 from trtasync.errors import BuildError
 from trtasync.plans.api import BuilderConfiguration, TimingCache
+from trtasync.plans.appearing import Appearing
 from trtasync.plans.files import (
     PRIVATE,
     clear_the_way,
     make_private,
     remove_unfinished,
-    write_atomically,
 )
 from trtasync.plans.locks import locked
+from trtasync.system.stopping import Stop
 from trtasync.system.trust import Owner, read_whole
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-MOST_BYTES: Final = 256 << 20
+MOST_TIMING_BYTES: Final = 256 << 20
 """Of a file of them; hundreds of builds add up to a few megabytes."""
 
 
@@ -52,7 +53,7 @@ class TimingCacheFile:
     def _read(self) -> bytes:
         try:
             with Owner.me().open(self.path) as file:
-                return read_whole(file, MOST_BYTES)
+                return read_whole(file, MOST_TIMING_BYTES)
         except FileNotFoundError:
             return b""
 
@@ -63,20 +64,25 @@ class TimingCacheFile:
             log.warning("%s: not usable by this TensorRT and GPU, begun anew", self.path)
         return done
 
-    def save_from(self, config: BuilderConfiguration) -> None:
-        """Combine what a build has learned with what others wrote meanwhile."""
+    def save_from(self, config: BuilderConfiguration, stop: Stop) -> None:
+        """Combine what a build has learned with what others wrote meanwhile.
+
+        Raises:
+            Stopped: the build was called off.
+        """
         learned = config.get_timing_cache()
         if learned is None:
             return
         try:
             make_private(self.path.parent)
-            with locked(self.path):
+            with locked(self.path, stop), Appearing(stop) as files:
                 remove_unfinished(self.path)
                 self._combine(config, learned)
                 serialized = learned.serialize()
                 if serialized is not None:
                     clear_the_way(self.path)
-                    write_atomically(self.path, serialized, PRIVATE)
+                    files.write(self.path, serialized, PRIVATE)
+                    files.appear(final=False)
         except (BuildError, OSError) as error:
             log.warning("the timing cache was not kept: %s", error)
 

@@ -49,7 +49,7 @@ Given = GivenArray | GivenArrays
 """What `infer` takes."""
 
 Host = Literal["host"]
-Device = Literal["device"]
+OnDevice = Literal["device"]
 """Where an answer is wanted."""
 
 Copied = Literal[True]

@@ -13,13 +13,13 @@ from trtasync.errors import InvalidInput
 from trtasync.model.axes import is_anonymous
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.budget import Runs
-from trtasync.rows.check import Settings, examine
+from trtasync.rows.check import CheckSettings, examine
 from trtasync.rows.compare import TOLERANCE
 from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
 
 MOST_GUESSES: Final = 24
 
-Axes = dict[str, int | None]
+FoundAxes = dict[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Inferred:
         why: there are no axes; "" where there are.
     """
 
-    axes: Axes | None
+    axes: FoundAxes | None
     findings: tuple[Finding, ...]
     why: str = ""
 
@@ -67,7 +67,7 @@ def find_axes(
     Raises:
         InvalidInput: the samples do not fit the inputs.
     """
-    settings = Settings(sizes, samples, tolerance, seed)
+    settings = CheckSettings(sizes, samples, tolerance, seed)
     with Runs(trial, deadline, clock) as runs:
         first = examine(runs, trial, guess, settings)
         if _passed(first):
@@ -108,14 +108,14 @@ class Ground(IntEnum):
 
 def guesses(
     inputs: Sequence[TensorSpec], first: Mapping[str, int | None]
-) -> Iterator[tuple[Ground, Axes]]:
+) -> Iterator[tuple[Ground, FoundAxes]]:
     """Choices of axes that the declared shapes allow, without the first one; likely ones first.
 
     The batch axis has one name in all inputs that have rows, or none in any, or it is called
     differently here and there. A name that occurs twice in a tensor is that of no batch axis: both
     would have to grow.
     """
-    seen: list[Axes] = [{spec.name: first.get(spec.name) for spec in inputs}]
+    seen: list[FoundAxes] = [{spec.name: first.get(spec.name) for spec in inputs}]
     for ground, options in _options(inputs):
         for choice in product(*options):
             axes = dict(zip((spec.name for spec in inputs), choice, strict=True))
@@ -165,7 +165,7 @@ def _passed(findings: Sequence[Finding]) -> bool:
     return all(finding.verdict is Verdict.TESTED for finding in findings)
 
 
-def _evidence(axes: Axes, findings: Sequence[Finding]) -> str:
+def _evidence(axes: FoundAxes, findings: Sequence[Finding]) -> str:
     """Of a coupling found with other axes than those first guessed, to end a clause with."""
     for finding in findings:
         if finding.verdict is Verdict.COUPLED:
@@ -174,7 +174,7 @@ def _evidence(axes: Axes, findings: Sequence[Finding]) -> str:
     return ""
 
 
-def _axes(trial: Trial, inputs: Mapping[str, int | None], findings: Sequence[Finding]) -> Axes:
+def _axes(trial: Trial, inputs: Mapping[str, int | None], findings: Sequence[Finding]) -> FoundAxes:
     return {
         **{spec.name: inputs.get(spec.name) for spec in trial.inputs},
         **{finding.output: finding.axis for finding in findings},

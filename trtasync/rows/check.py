@@ -10,7 +10,7 @@ from trtasync.rows.budget import Runs
 from trtasync.rows.compare import TOLERANCE
 from trtasync.rows.drawing import drawn, undrawable
 from trtasync.rows.examination import Counts, Examination
-from trtasync.rows.inputs import MOST_ROWS, Layout, Natural, Source
+from trtasync.rows.inputs import MOST_ROWS, InputAxes, Natural, RowSource
 from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
 
 
@@ -52,11 +52,11 @@ def check(
         InvalidInput: the samples do not fit the inputs.
     """
     with Runs(trial, deadline, clock) as runs:
-        return examine(runs, trial, axes, Settings(sizes, samples, tolerance, seed))
+        return examine(runs, trial, axes, CheckSettings(sizes, samples, tolerance, seed))
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CheckSettings:
     """Arguments of `check` that several examinations share; see there."""
 
     sizes: Sequence[int] | None
@@ -66,10 +66,10 @@ class Settings:
 
 
 def examine(
-    runs: Runs, trial: Trial, axes: Mapping[str, int | None], settings: Settings
+    runs: Runs, trial: Trial, axes: Mapping[str, int | None], settings: CheckSettings
 ) -> tuple[Finding, ...]:
     """`check`, with runs of a budget that several examinations share."""
-    layout = Layout.of(trial.inputs, axes)
+    layout = InputAxes.of(trial.inputs, axes)
     outputs = {spec.name: axes.get(spec.name) for spec in trial.outputs}
     counts = Counts.among(settings.sizes)
     if counts is None:
@@ -82,7 +82,7 @@ def examine(
     if samples is None and (obstacle := undrawable(layout, counts.base)):
         return _unknown(outputs, obstacle)
     chance = np.random.default_rng(settings.seed)
-    sources: Iterable[Source] = (
+    sources: Iterable[RowSource] = (
         drawn(layout, chance) if samples is None else [Natural(layout, samples, chance)]
     )
     return Examination(runs, layout, counts, outputs, settings.tolerance).findings(sources)

@@ -9,7 +9,7 @@ import numpy as np
 
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float, is_numeric
-from trtasync.rows.inputs import Layout, Row
+from trtasync.rows.inputs import InputAxes, Row
 from trtasync.rows.verdicts import Array
 from trtasync.system.free_memory import free_memory
 
@@ -74,7 +74,7 @@ FIXED_RECIPES: Final = 5
 """So many of them for a model without free axes."""
 
 
-def undrawable(layout: Layout, rows: int) -> str:
+def undrawable(layout: InputAxes, rows: int) -> str:
     """Why no inputs of this many rows can be drawn; "" where they can."""
     needed = 0
     for index, spec in enumerate(layout.inputs):
@@ -89,7 +89,7 @@ def undrawable(layout: Layout, rows: int) -> str:
     return "there is no memory for rows to try it with" if short else ""
 
 
-def drawn(layout: Layout, chance: np.random.Generator) -> Iterator["Drawn"]:
+def drawn(layout: InputAxes, chance: np.random.Generator) -> Iterator["Drawn"]:
     """One source after the other, each drawn by another recipe."""
     shapes = [layout.row_shape(index) for index in range(len(layout.inputs))]
     free = any(not isinstance(dim, int) for shape in shapes for dim in shape)
@@ -98,9 +98,9 @@ def drawn(layout: Layout, chance: np.random.Generator) -> Iterator["Drawn"]:
 
 
 class Drawn:
-    """Random rows of one recipe; see `Source`."""
+    """Random rows of one recipe; see `RowSource`."""
 
-    def __init__(self, layout: Layout, recipe: Recipe, chance: np.random.Generator):
+    def __init__(self, layout: InputAxes, recipe: Recipe, chance: np.random.Generator):
         self._layout = layout
         self._recipe = recipe
         self._chance = chance
@@ -114,7 +114,7 @@ class Drawn:
         self.shared: tuple[Array, ...] = self._draw(shared=True)
 
     def row(self, ints: int = 0, *, narrow: bool = False) -> Row:
-        """See `Source`."""
+        """See `RowSource`."""
         return self._draw(shared=False, ints=ints, narrow=narrow)
 
     def _draw(self, *, shared: bool, ints: int = 0, narrow: bool = False) -> tuple[Array, ...]:

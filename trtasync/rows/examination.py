@@ -7,8 +7,8 @@ from typing import Final
 
 from trtasync.rows.budget import OutOfTime, Refused, Runs
 from trtasync.rows.compare import finite, following_axes, row, same_bits
-from trtasync.rows.exchange import Base, Evidence, Exchanges, Run, batch_of
-from trtasync.rows.inputs import MOST_ROWS, Layout, Row, Source
+from trtasync.rows.exchange import Base, Exchanges, OutputEvidence, RunRows, batch_of
+from trtasync.rows.inputs import MOST_ROWS, InputAxes, Row, RowSource
 from trtasync.rows.schedule import REVERSED_AGAIN, SCHEDULE, schedule
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
@@ -74,7 +74,7 @@ class Examination:
     def __init__(
         self,
         runs: Runs,
-        layout: Layout,
+        layout: InputAxes,
         counts: Counts,
         outputs: Mapping[str, int | None],
         tolerance: float,
@@ -86,10 +86,10 @@ class Examination:
         self._tolerance = tolerance
         self._before = runs.count
         self._planned = FURTHER_RUNS + 1 + len(SCHEDULE)
-        self._evidence: list[Evidence] = []
+        self._evidence: list[OutputEvidence] = []
         self._exchanges: Exchanges | None = None
 
-    def findings(self, sources: Iterable[Source]) -> tuple[Finding, ...]:
+    def findings(self, sources: Iterable[RowSource]) -> tuple[Finding, ...]:
         """One per output.
 
         Args:
@@ -108,7 +108,7 @@ class Examination:
             return self._all(Verdict.UNKNOWN, "there is no memory for rows to try it with")
         return self._findings("")
 
-    def _examine(self, sources: Iterable[Source]) -> None:
+    def _examine(self, sources: Iterable[RowSource]) -> None:
         source, base = self._first_base(sources)
         run = partial(self._run, source)
         size, other = self._counts.base, self._counts.other
@@ -130,12 +130,12 @@ class Examination:
             if number in reversals and self._exchanges.undecided:
                 self._exchanges.reverse(reversals[number])
 
-    def _run(self, source: Source, rows: Sequence[Row]) -> list[Array]:
+    def _run(self, source: RowSource, rows: Sequence[Row]) -> list[Array]:
         return self._runs.run(self._layout.stack(rows, source.shared))
 
-    def _first_base(self, sources: Iterable[Source]) -> tuple[Source, Base]:
+    def _first_base(self, sources: Iterable[RowSource]) -> tuple[RowSource, Base]:
         """A batch that the model takes and that shows as much as possible in its outputs."""
-        tried: list[tuple[int, Source, Base]] = []
+        tried: list[tuple[int, RowSource, Base]] = []
         refusal = Refused("none could be made")
         for source in sources:
             run = partial(self._run, source)
@@ -155,7 +155,7 @@ class Examination:
         _, source, base = max(tried, key=lambda one: one[0])
         return source, base
 
-    def _try_alone(self, run: Run, rows: Sequence[Row], refusal: Refused) -> None:
+    def _try_alone(self, run: RunRows, rows: Sequence[Row], refusal: Refused) -> None:
         """Raises RefusedTogether if each row that was refused in company runs alone."""
         if not self._counts.alone:
             return
@@ -174,7 +174,7 @@ class Examination:
             return True
         return finite(output) and not same_bits(row(output, axis, 0), row(output, axis, 1))
 
-    def _other_sizes(self, run: Run, base: Base) -> dict[int, list[Array]]:
+    def _other_sizes(self, run: RunRows, base: Base) -> dict[int, list[Array]]:
         """Outputs by the number of rows, which are the base's over and over."""
         size, other = self._counts.base, self._counts.other
         sized = {size: base.outputs}
@@ -191,7 +191,7 @@ class Examination:
 
     def _placed(
         self, index: int, name: str, hint: int | None, sized: Mapping[int, Sequence[Array]]
-    ) -> Evidence:
+    ) -> OutputEvidence:
         """Where the rows of an output lie; settled if they lie nowhere."""
         shapes = {count: outputs[index].shape for count, outputs in sized.items()}
         size, other = self._counts.base, self._counts.other
@@ -203,14 +203,14 @@ class Examination:
             seen = " and ".join(f"{shapes[count]} for {count} rows" for count in counts)
             many = "more than one axis follows" if axes else "no axis follows"
             why = f"{many} the number of rows: its shape is {seen}"
-            return Evidence(name, 0, settled=Finding(name, Verdict.COUPLED, None, why))
+            return OutputEvidence(name, 0, settled=Finding(name, Verdict.COUPLED, None, why))
         axis = axes[0]
         due = (*shapes[size][:axis], 1, *shapes[size][axis + 1 :])
         if shapes.get(1, due) != due:
             why = f"one row alone gives the shape {shapes[1]}, not {due}"
             found = Finding(name, Verdict.COUPLED, axis, why, "nobody", float("inf"))
-            return Evidence(name, axis, settled=found)
-        return Evidence(name, axis)
+            return OutputEvidence(name, axis, settled=found)
+        return OutputEvidence(name, axis)
 
     def _findings(self, stopped: str) -> tuple[Finding, ...]:
         """What the evidence amounts to.
@@ -222,14 +222,14 @@ class Examination:
             return self._all(Verdict.UNKNOWN, stopped)
         return tuple(seen.settled or self._judge(seen, stopped) for seen in self._evidence)
 
-    def _judge(self, seen: Evidence, stopped: str) -> Finding:
+    def _judge(self, seen: OutputEvidence, stopped: str) -> Finding:
         lacking = self._lacking(seen)
         if lacking:
             return Finding(seen.output, Verdict.UNKNOWN, seen.axis, stopped or lacking)
         why = f"its rows kept their bits in {seen.exchanges} exchanges of their neighbours"
         return Finding(seen.output, Verdict.TESTED, seen.axis, why)
 
-    def _lacking(self, seen: Evidence) -> str:
+    def _lacking(self, seen: OutputEvidence) -> str:
         """What was not seen of an output that would have to be; "" for nothing."""
         if seen.exchanges < FEWEST_EXCHANGES:
             return f"the model refused all exchanges but {seen.exchanges}"

@@ -20,11 +20,11 @@ from trtasync.rows.compare import (
     row,
     same_bits,
 )
-from trtasync.rows.inputs import Row, Source, of_nan, scaled
+from trtasync.rows.inputs import Row, RowSource, of_nan, scaled
 from trtasync.rows.schedule import Neighbours
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
-Run = Callable[[Sequence[Row]], list[Array]]
+RunRows = Callable[[Sequence[Row]], list[Array]]
 """A batch of rows, run. Raises Refused or OutOfTime."""
 
 LOUD: Final = 1e6
@@ -50,7 +50,7 @@ def batch_of(draw: Callable[[], Row], count: int) -> list[Row]:
 
 
 @dataclass(slots=True)
-class Evidence:
+class OutputEvidence:
     """What has been seen of one output.
 
     Attributes:
@@ -78,7 +78,7 @@ class Base:
         outputs: of its run.
     """
 
-    def __init__(self, run: Run, rows: Sequence[Row]):
+    def __init__(self, run: RunRows, rows: Sequence[Row]):
         self.rows: list[Row] = list(rows)
         self.outputs: list[Array] = run(self.rows)
         self._run = run
@@ -114,7 +114,12 @@ class Exchanges:
     """
 
     def __init__(
-        self, run: Run, source: Source, base: Base, evidence: Sequence[Evidence], tolerance: float
+        self,
+        run: RunRows,
+        source: RowSource,
+        base: Base,
+        evidence: Sequence[OutputEvidence],
+        tolerance: float,
     ):
         self._run = run
         self._source = source
@@ -129,7 +134,7 @@ class Exchanges:
         self.reversed: bool = False
 
     @property
-    def undecided(self) -> list[tuple[int, Evidence]]:
+    def undecided(self) -> list[tuple[int, OutputEvidence]]:
         """Outputs, by index, of which more may be learned."""
         return [(index, seen) for index, seen in enumerate(self._evidence) if seen.settled is None]
 
@@ -146,7 +151,13 @@ class Exchanges:
             self._base = other
 
     def _compare(
-        self, base: Base, other: Base, place: int, kind: Neighbours, index: int, seen: Evidence
+        self,
+        base: Base,
+        other: Base,
+        place: int,
+        kind: Neighbours,
+        index: int,
+        seen: OutputEvidence,
     ) -> None:
         before, after = base.outputs[index], other.outputs[index]
         if before.shape != after.shape:
@@ -198,7 +209,7 @@ class Exchanges:
         self,
         base: Base,
         index: int,
-        seen: Evidence,
+        seen: OutputEvidence,
         pairs: Sequence[tuple[Array, Array]],
         how: str,
         several: bool = True,
@@ -215,7 +226,7 @@ class Exchanges:
             self._settle(base, index, seen, why, f"the same rows {how}", worst)
 
     def _settle(
-        self, base: Base, index: int, seen: Evidence, why: str, beside: str, apart: float
+        self, base: Base, index: int, seen: OutputEvidence, why: str, beside: str, apart: float
     ) -> None:
         """A difference: the neighbours' doing, unless the batch does not even repeat itself.
 

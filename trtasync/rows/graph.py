@@ -12,7 +12,7 @@ MOST_FILE_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class ModelGraph:
     """What can be read of a model's rows.
 
     Attributes:
@@ -29,7 +29,7 @@ class Graph:
         return prove(self._model, axes)
 
 
-def read_graph(model: str | Path | bytes) -> Graph | None:
+def read_graph(model: str | Path | bytes) -> ModelGraph | None:
     """The graph of an ONNX file, or of its bytes; None where it cannot be had: without the `onnx`
     package, of a file that is very large or is no ONNX."""
     try:
@@ -47,4 +47,4 @@ def read_graph(model: str | Path | bytes) -> Graph | None:
             read = onnx.load(model, load_external_data=False)
     except DecodeError:
         return None
-    return Graph(tuple(random_operators(read)), tuple(dynamic_quantization(read)), read)
+    return ModelGraph(tuple(random_operators(read)), tuple(dynamic_quantization(read)), read)

@@ -18,7 +18,7 @@ Row = tuple[Array, ...]
 """One row of every input that has rows, in the model's order and without the batch axis."""
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """Where rows come from.
 
     Attributes:
@@ -38,7 +38,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class InputAxes:
     """Which inputs have rows, and along which axis.
 
     Attributes:
@@ -50,7 +50,7 @@ class Layout:
     axes: tuple[int | None, ...]
 
     @classmethod
-    def of(cls, inputs: Sequence[TensorSpec], axes: Mapping[str, int | None]) -> "Layout":
+    def of(cls, inputs: Sequence[TensorSpec], axes: Mapping[str, int | None]) -> "InputAxes":
         """By name; an input that is not named is shared."""
         return cls(tuple(inputs), tuple(axes.get(spec.name) for spec in inputs))
 
@@ -66,9 +66,9 @@ class Layout:
 
 
 class Natural:
-    """Rows a user gave, as they are; then variations of them. See `Source`."""
+    """Rows a user gave, as they are; then variations of them. See `RowSource`."""
 
-    def __init__(self, layout: Layout, samples: Sequence[Array], chance: np.random.Generator):
+    def __init__(self, layout: InputAxes, samples: Sequence[Array], chance: np.random.Generator):
         """
         Raises:
             InvalidInput: the samples do not fit the inputs.
@@ -92,7 +92,7 @@ class Natural:
         self._given = 0
 
     def row(self, ints: int = 0, *, narrow: bool = False) -> Row:
-        """See `Source`; what is natural keeps its range."""
+        """See `RowSource`; what is natural keeps its range."""
         self._given += 1
         if self._given <= len(self._natural):
             return self._natural[self._given - 1]

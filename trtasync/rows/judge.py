@@ -10,14 +10,14 @@ from trtasync.errors import InvalidInput
 from trtasync.model.tensors import ModelSpec
 from trtasync.rows.axes import find_axes
 from trtasync.rows.check import check
-from trtasync.rows.graph import Graph
+from trtasync.rows.graph import ModelGraph
 from trtasync.rows.proof import Proof
 from trtasync.rows.shared import deciding, vary
 from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-Axes = Mapping[str, int | None]
+TensorAxes = Mapping[str, int | None]
 MANY = 3
 """Outputs that a warning names."""
 
@@ -39,9 +39,9 @@ class Evidence:
     """
 
     trial: Trial | None
-    graph: Callable[[], Graph | None] = lambda: None
+    graph: Callable[[], ModelGraph | None] = lambda: None
     said: bool = False
-    seconds: float = 0.3
+    seconds: float = 0.0
     sizes: Sequence[int] | None = None
     samples: Sequence[Array] | None = None
 
@@ -76,7 +76,7 @@ def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelS
 def conclude(
     spec: ModelSpec,
     wanted: Literal["auto", "proved"],
-    axes: Axes,
+    axes: TensorAxes,
     findings: tuple[Finding, ...],
     why: str = "",
     *,
@@ -138,7 +138,7 @@ def _at_its_word(spec: ModelSpec, wanted: Batching) -> tuple[ModelSpec, Judgemen
 
 def _examine(
     spec: ModelSpec, trial: Trial, evidence: Evidence
-) -> tuple[Axes, tuple[Finding, ...], str]:
+) -> tuple[TensorAxes, tuple[Finding, ...], str]:
     """(the batch axis of every input, what is known of every output, why that is nothing).
 
     Other axes are looked for only where the file suggests none: what a request of one row means
@@ -146,7 +146,7 @@ def _examine(
     """
     end = time.monotonic() + evidence.seconds
     if spec.has_rows or evidence.said:
-        axes: Axes = {each.name: each.batch_axis for each in (*spec.inputs, *spec.outputs)}
+        axes: TensorAxes = {each.name: each.batch_axis for each in (*spec.inputs, *spec.outputs)}
         graph, proofs = _reasoned(spec, axes, evidence)
         half = _all_proved(proofs) or bool(deciding(trial.inputs, axes))
         tested = _test(trial, axes, evidence, _left(end, evidence.seconds / (1 + half)))
@@ -169,7 +169,9 @@ def _examine(
     return axes, tested, ""
 
 
-def _test(trial: Trial, axes: Axes, evidence: Evidence, seconds: float) -> tuple[Finding, ...]:
+def _test(
+    trial: Trial, axes: TensorAxes, evidence: Evidence, seconds: float
+) -> tuple[Finding, ...]:
     """Where all is proved, half of the time is enough: a rule may be wrong, and the first exchanges
     show most of what there is to see. Where more has to be tried, the other half is for that."""
     return check(trial, axes, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples)
@@ -184,8 +186,8 @@ def _all_proved(proofs: Mapping[str, Proof]) -> bool:
 
 
 def _reasoned(
-    spec: ModelSpec, axes: Axes, evidence: Evidence
-) -> tuple[Graph | None, Mapping[str, Proof]]:
+    spec: ModelSpec, axes: TensorAxes, evidence: Evidence
+) -> tuple[ModelGraph | None, Mapping[str, Proof]]:
     """(the graph, what it proves of every output)."""
     graph = evidence.graph()
     if graph is None:
@@ -195,7 +197,7 @@ def _reasoned(
 
 def _search(
     spec: ModelSpec, trial: Trial, evidence: Evidence
-) -> tuple[Axes, tuple[Finding, ...], str]:
+) -> tuple[TensorAxes, tuple[Finding, ...], str]:
     """Axes that the file does not name, if rows may lie first in some input; see `_examine`."""
     heads = [tensor for tensor in spec.inputs if tensor.shape and not tensor.host]
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
@@ -210,7 +212,7 @@ def _search(
     return axes, found.findings, ""
 
 
-def _joined(tested: Finding, proof: Proof | None, graph: Graph) -> Finding:
+def _joined(tested: Finding, proof: Proof | None, graph: ModelGraph) -> Finding:
     """A coupling that was seen beats a proof, a proof beats a test that saw nothing.
 
     Without a proof, operators that draw, or by which rows are known to meet, count more than a test
@@ -233,7 +235,7 @@ def _joined(tested: Finding, proof: Proof | None, graph: Graph) -> Finding:
     return replace(tested, why="; ".join(filter(None, (tested.why, stopped))))
 
 
-def _with_axes(spec: ModelSpec, axes: Axes, findings: Sequence[Finding]) -> ModelSpec:
+def _with_axes(spec: ModelSpec, axes: TensorAxes, findings: Sequence[Finding]) -> ModelSpec:
     """The spec with what was found. Of an output of which nothing was, what the file suggests goes:
     how an answer looks must not hang on how far the check came."""
     found = {finding.output: finding.axis for finding in findings}

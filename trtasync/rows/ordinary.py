@@ -9,7 +9,7 @@ from trtasync.errors import InferenceError, InvalidInput
 from trtasync.rows.budget import first_line
 from trtasync.rows.compare import finite
 from trtasync.rows.drawing import drawn, undrawable
-from trtasync.rows.inputs import MOST_ROWS, Layout, Natural, Source
+from trtasync.rows.inputs import MOST_ROWS, InputAxes, Natural, RowSource
 from trtasync.rows.verdicts import Array, Trial
 
 BATCHES: Final = (1, 3)
@@ -38,7 +38,7 @@ def ordinary_runs(
         InvalidInput: the samples do not fit, or none can be drawn.
         InferenceError: the model refused whatever was drawn.
     """
-    layout = Layout.of(trial.inputs, axes)
+    layout = InputAxes.of(trial.inputs, axes)
     chance = np.random.default_rng(seed)
     counts = [1] if all(axis is None for axis in layout.axes) else _counts(sizes)
     if samples is not None:
@@ -86,5 +86,5 @@ def _counts(sizes: Sequence[int] | None) -> list[int]:
     return counts
 
 
-def _run(layout: Layout, source: Source, rows: int) -> list[Array]:
+def _run(layout: InputAxes, source: RowSource, rows: int) -> list[Array]:
     return layout.stack([source.row() for _ in range(rows)], source.shared)

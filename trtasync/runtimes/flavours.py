@@ -77,6 +77,17 @@ def insisted() -> Flavour | None:
     raise InvalidInput(f"{VARIABLE} must be 'tensorrt' or 'rtx', not {name!r}.")
 
 
+def chosen(flavour: Flavour | None) -> Flavour | None:
+    """The only flavour that will do: what the code names, or else what the environment insists on;
+    None where neither does.
+
+    Raises:
+        InvalidInput: the environment insists on one that there is not, whatever the code names.
+    """
+    named = insisted()
+    return flavour or named
+
+
 def of_backend(backend: str) -> Flavour | None:
     """The flavour that `backend=` insists on; "tensorrt" leaves it open."""
     return RTX if backend == "tensorrt-rtx" else None

@@ -2,11 +2,11 @@
 
 import os
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from trtasync.errors import PlanError
-from trtasync.runtimes.flavours import FLAVOURS, Flavour, of_plan
+from trtasync.runtimes.flavours import FLAVOURS, RTX, Flavour, of_plan
 from trtasync.system.trust import Owner
 
 SUFFIXES = {".plan", ".engine"}
@@ -23,17 +23,24 @@ class PlanHeader:
     Attributes:
         flavour: that built it; None where they tell of none.
         version: of that flavour, e.g. "1.7.1.116"; "" where the format is another one.
+        size: bytes of the whole plan; None where it is not known to say so.
     """
 
     flavour: Flavour | None
     version: str
+    size: int | None
 
     @classmethod
     def of(cls, head: bytes) -> "PlanHeader":
         """Read from the first `HEADER_BYTES` of a plan."""
         flavour = of_plan(head)
         known = flavour is not None and len(head) >= HEADER_BYTES and not any(head[4:8])
-        return cls(flavour, ".".join(map(str, head[24:28])) if known else "")
+        sized = known and flavour is RTX  # seen with 1.7; nobody has looked at one of TensorRT
+        return cls(
+            flavour,
+            version=".".join(map(str, head[24:28])) if known else "",
+            size=int.from_bytes(head[16:24], "little") if sized else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class PlanFile:
     owner: Owner | None = None
     code_allowed: bool = False
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> BufferedReader:
         """What is to be deserialized; it is what was looked at, whatever happens to the path.
 
         Raises:

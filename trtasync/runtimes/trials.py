@@ -11,11 +11,11 @@ from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import PlanFile
 
 ALL_CORES = 0
-"""Threads: as many as ONNX Runtime finds right."""
+"""Threads: as many as the backend finds right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Tried:
     """What is tried.
 
     Attributes:
@@ -31,7 +31,7 @@ class Subject:
     sizes: Sequence[int] | None
 
 
-def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
+def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Tried:
     """A plan, its lengths those that it was tuned for; `closing` closes it.
 
     Raises:
@@ -40,10 +40,10 @@ def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Subject:
     from trtasync.runtimes import tensorrt
 
     options = tensorrt.TensorRTOptions(devices=(device,), graphs=False, padding={})
-    return _tried(tensorrt.load(plan, options), closing)
+    return tried(tensorrt.load(plan, options), closing)
 
 
-def open_onnx(model: Path, closing: ExitStack) -> Subject:
+def open_onnx(model: Path, closing: ExitStack) -> Tried:
     """A model in ONNX Runtime; `closing` closes it.
 
     Raises:
@@ -51,15 +51,16 @@ def open_onnx(model: Path, closing: ExitStack) -> Subject:
     """
     from trtasync.runtimes.onnxruntime import load
 
-    return _tried(load(model, ALL_CORES), closing)
+    return tried(load(model, ALL_CORES), closing)
 
 
-def _tried(backend: Backend, closing: ExitStack) -> Subject:
+def tried(backend: Backend, closing: ExitStack) -> Tried:
+    """A backend that can be tried, as all those can that have a name; `closing` closes it."""
     closing.callback(backend.close)
     trial = backend.trial()
-    assert trial is not None  # both kinds of model can be tried
+    assert trial is not None
     closing.callback(trial.close)
-    return Subject(trial, backend.name, backend.spec, sizes_of(backend))
+    return Tried(trial, backend.name, backend.spec, sizes_of(backend))
 
 
 def sizes_of(backend: Backend) -> Sequence[int] | None:

@@ -24,17 +24,17 @@ class Stop(threading.Event):
         self._harmless = False
 
     def call_off(self) -> bool:
-        """Set it; True where the work is at a step that nobody needs to wait for."""
+        """Set it; True where nobody needs to wait: the work ends by itself, and leaves nothing."""
         with self._deciding:
             self.set()
             return self._harmless
 
     @contextmanager
     def harmless(self) -> Iterator[None]:
-        """A step that cannot be stopped soon, and leaves nothing behind when it was called off.
+        """Work that leaves nothing behind when it is called off, unless it comes to `decision`.
 
         Raises:
-            Stopped: at its beginning or its end, because it was.
+            Stopped: at its beginning or its end, because it was, and nothing was decided.
         """
         with self._deciding:
             go_on(self)
@@ -43,5 +43,22 @@ class Stop(threading.Event):
             yield
         finally:
             with self._deciding:
-                self._harmless = False
-        go_on(self)
+                undecided, self._harmless = self._harmless, False
+        if undecided:
+            go_on(self)
+
+    @contextmanager
+    def decision(self, final: bool = True) -> Iterator[None]:
+        """What stays: it happens before the work is called off, or never. Must be short: whoever
+        calls it off meanwhile is kept waiting.
+
+        Args:
+            final: the work is done by it: who calls it off later waits for the end.
+
+        Raises:
+            Stopped: it was called off; the block is not entered.
+        """
+        with self._deciding:
+            go_on(self)
+            self._harmless = self._harmless and not final
+            yield

@@ -16,7 +16,7 @@ from typing import IO
 
 from trtasync.errors import InvalidInput
 
-ROOT = 0
+SUPERUSER = 0
 """Whose files everybody has to trust."""
 
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -145,7 +145,7 @@ class Owner:
             raise NotTrusted(f"{path} is no plain {'file' if kind is stat.S_ISREG else 'folder'}")
         if self.uid is None:
             return
-        if facts.st_uid not in (self.uid, ROOT):
+        if facts.st_uid not in (self.uid, SUPERUSER):
             raise NotTrusted(
                 f"{path} belongs to {user_name(facts.st_uid)} and is not trusted: use one of your "
                 "own, or say whose it may be (cache=SharedCache(folder, owner))"

@@ -4,7 +4,7 @@ report = trtasync.tune.run("model.onnx", Settings(p99=0.020))
 print(report.call)
 """
 
-from trtasync.tune.choice import Nearest, Standing, Verdict
+from trtasync.tune.choice import Nearest, Recommendation, Standing
 from trtasync.tune.plot import plot
 from trtasync.tune.probes import Aim, Outcome, Probe, Result
 from trtasync.tune.report import CurvePoint, Report
@@ -22,6 +22,7 @@ __all__ = [
     "Outcome",
     "Probe",
     "Progress",
+    "Recommendation",
     "Report",
     "Result",
     "Search",
@@ -30,7 +31,6 @@ __all__ = [
     "Standing",
     "Subject",
     "Tuning",
-    "Verdict",
     "plot",
     "run",
 ]

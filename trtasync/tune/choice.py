@@ -57,7 +57,7 @@ class Nearest:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Recommendation:
     """What there is to recommend.
 
     Attributes:
@@ -77,7 +77,7 @@ class Verdict:
     why: str
 
 
-def judge(results: Sequence[Result], space: Space, aim: Aim) -> Verdict:
+def recommend(results: Sequence[Result], space: Space, aim: Aim) -> Recommendation:
     """The verdict on what has been measured so far."""
     by_config: dict[Config, list[Result]] = {}
     for result in results:
@@ -91,12 +91,14 @@ def judge(results: Sequence[Result], space: Space, aim: Aim) -> Verdict:
     contenders = [each for each in scored if each.repeated] or scored
     if not contenders:
         nearest = None if aim.p99 is None else _nearest(results)
-        return Verdict(None, None, (), tuple(order), nearest, _why_nothing(aim, nearest, order))
+        return Recommendation(
+            None, None, (), tuple(order), nearest, _why_nothing(aim, nearest, order)
+        )
     best = contenders[0]
     tied = tuple(each for each in contenders if _ties(each, best, aim))
     chosen = min(tied, key=lambda each: space.weight(each.config))
     why = _why(chosen, best, tied, aim)
-    return Verdict(chosen, best, tied, tuple(order), None, why)
+    return Recommendation(chosen, best, tied, tuple(order), None, why)
 
 
 def _throughput(config: Config, results: Sequence[Result], aim: Aim) -> Standing:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from trtasync.measure.loads import Load, Open, as_json
-from trtasync.tune.choice import Standing, Verdict
+from trtasync.tune.choice import Recommendation, Standing
 from trtasync.tune.probes import Outcome, Result
 from trtasync.tune.settings import Settings
 from trtasync.tune.space import Config
@@ -61,7 +61,7 @@ class Report:
 
     subject: Subject
     settings: Settings
-    verdict: Verdict
+    verdict: Recommendation
     results: Sequence[Result]
     ended: Ended
     reused: int

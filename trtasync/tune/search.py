@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from typing import Literal
 
 from trtasync.measure.loads import Closed, Load
-from trtasync.tune.choice import Standing, Verdict, judge
+from trtasync.tune.choice import Recommendation, Standing, recommend
 from trtasync.tune.probes import (
     AGAIN,
     CURVE,
@@ -43,7 +43,7 @@ SHARES = (0.25, 0.5, 0.75, 0.9)
 SHARES_WITH_GOAL = (0.25, 0.5, 0.75, 0.9, 1.1)
 
 Phase = Literal["exploring", "finals", "curve"]
-Ended = Literal["", "settled", "budget"]
+SearchEnd = Literal["", "settled", "budget"]
 Steps = Generator[Probe, Outcome, None]
 
 
@@ -67,7 +67,7 @@ class Search:
         """
         self.results: list[Result] = []
         self.phase: Phase = "exploring"
-        self.ended: Ended = ""
+        self.ended: SearchEnd = ""
         self._space = space
         self._aim = aim
         self._start = space.all()[0] if start is None else space.near(start)
@@ -88,9 +88,9 @@ class Search:
         if self._pending is None:
             self.ended = "budget" if self._cut else "settled"
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Recommendation:
         """On what was measured so far."""
-        return judge(self.results, self._space, self._aim)
+        return recommend(self.results, self._space, self._aim)
 
     @property
     def spent(self) -> float:

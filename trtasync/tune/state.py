@@ -35,9 +35,9 @@ log: logging.Logger = logging.getLogger("trtasync")
 MARK = '{"trtasync tune": '
 """How every such file begins."""
 
-FORMAT = 1
+STATE_FORMAT = 1
 
-MOST_BYTES = 64 << 20
+MOST_STATE_BYTES = 64 << 20
 """Of a file; a measurement takes about one thousand."""
 
 DEATHS = 2
@@ -158,7 +158,7 @@ class State:
         file.seek(whole)
         self._file = file
         if not whole:
-            head = json.dumps(FORMAT)
+            head = json.dumps(STATE_FORMAT)
             text = f'{MARK}{head}, "key": "{key_of(self._facts)}", "facts": '
             _append(file, f"{text}{json.dumps(self._facts)}}}")
 
@@ -191,7 +191,7 @@ class State:
             facts, version = head["facts"], head["trtasync tune"]
         except UNREADABLE:
             facts, version = {}, None
-        if version == FORMAT and facts == self._facts:
+        if version == STATE_FORMAT and facts == self._facts:
             return
         names = sorted({*facts, *self._facts}) if isinstance(facts, dict) else []
         changes = [
@@ -260,7 +260,7 @@ def _outcome(seconds: Any, figures: Mapping[str, Any], failure: Any) -> Outcome:
 def _content(path: Path, file: FileIO) -> bytes:
     """As much as measurements may take; a file that has more is none of ours."""
     try:
-        return read_whole(file, MOST_BYTES)
+        return read_whole(file, MOST_STATE_BYTES)
     except ValueError as error:
         raise InvalidInput(
             f"{path} is not a file of measurements ({error}), and is left alone; name another "

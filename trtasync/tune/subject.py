@@ -13,6 +13,7 @@ from trtasync.errors import InvalidInput, PlanError
 from trtasync.loops import in_thread
 from trtasync.measure.machine import facts
 from trtasync.measure.opened import read_options
+from trtasync.opening.backends import BACKENDS, UNNAMED, NamedBackend
 from trtasync.opening.judging import load_judged
 from trtasync.opening.loading import EngineOptions, backend_for
 from trtasync.plans import SharedCache
@@ -22,11 +23,6 @@ from trtasync.system.cores import cores
 from trtasync.system.stopping import Stop
 from trtasync.tune.settings import TUNED, Settings
 from trtasync.tune.space import Buckets, Config, Space, powers_of_two
-
-LARGEST_BATCH = {"tensorrt": 128}
-"""Rows of the largest batch that is tried where the model sets no limit, by backend."""
-
-LARGEST_BATCH_ELSEWHERE = 64
 
 MOST_STREAMS = 4
 """On a GPU; measurements on an H200 found nothing to gain beyond three."""
@@ -111,8 +107,8 @@ async def _examine_file(
 ) -> Subject:
     opened, call, before, digest = path, quoted(str(path)), "", ""
     if not is_plan(path):
-        chosen = backend_for(path, given.backend)
-        if chosen != "onnxruntime":
+        chosen = backend_for(path, given.backend, (given.devices or (0,))[0])
+        if BACKENDS[chosen].load is None:
             opened, before = await _build(path, chosen, how, given)
             call = "plan"
             options = {name: value for name, value in options.items() if name not in ON_ITS_WAY}
@@ -161,7 +157,9 @@ async def _build(path: Path, backend: Any, how: Settings, given: EngineOptions) 
             "tuning opens the plan many times, so it has to be kept: leave cache=False out, or "
             "build it with build_plan(output=...) and tune that."
         )
-    largest = None if given.profiles else max(how.max_batch_size or (LARGEST_BATCH["tensorrt"],))
+    largest = (
+        None if given.profiles else max(how.max_batch_size or (BACKENDS[backend].largest_batch,))
+    )
     device = 0 if given.devices is None else given.devices[0]
     plan = await build_plan(
         path,
@@ -222,21 +220,21 @@ async def _look(
 
 
 def _space(backend: Backend, how: Settings) -> Space:
-    on_gpu, on_cpu = backend.name == "tensorrt", backend.name == "onnxruntime"
-    if how.graphs and not on_gpu:
+    named = BACKENDS.get(backend.name, UNNAMED)
+    if how.graphs and not named.has_graphs:
         raise InvalidInput(f"CUDA graphs need a GPU; this model runs on {backend.name}.")
-    if how.threads and not on_cpu:
+    if how.threads and not named.on_cpu:
         raise InvalidInput(f"CPU threads are the CPU backend's; this model runs on {backend.name}.")
-    batches = tuple(sorted(set(how.max_batch_size or _batches(backend))))
+    batches = tuple(sorted(set(how.max_batch_size or _batches(backend, named))))
     natural = {}
     if backend.spec.batched and backend.spec.fixed_batch is None:
         natural = {batch: backend.default_batch_sizes(batch) for batch in batches}
     kinds: Sequence[Buckets] = ("powers", "coarse") if any(natural.values()) else ("any", "powers")
     if backend.spec.fixed_batch is not None or not backend.spec.batched:
         kinds = ("any",)
-    graphs: tuple[bool | None, ...] = (True, False) if on_gpu else (None,)
-    threads: tuple[int | None, ...] = (None, 1) if on_cpu else (None,)
-    most = cores() if on_cpu else MOST_STREAMS
+    graphs: tuple[bool | None, ...] = (True, False) if named.has_graphs else (None,)
+    threads: tuple[int | None, ...] = (None, 1) if named.on_cpu else (None,)
+    most = cores() if named.on_cpu else MOST_STREAMS
     streams = range(1, most + 1) if most <= MOST_STREAMS else powers_of_two(most)
     return Space(
         streams=tuple(sorted(set(how.streams or streams))),
@@ -245,18 +243,18 @@ def _space(backend: Backend, how: Settings) -> Space:
         graphs=tuple(dict.fromkeys(how.graphs or graphs)),
         threads=tuple(dict.fromkeys(how.threads or threads)),
         natural=natural,
-        cores=cores() if on_cpu else 0,
+        cores=cores() if named.on_cpu else 0,
     )
 
 
-def _batches(backend: Backend) -> Sequence[int]:
+def _batches(backend: Backend, named: NamedBackend) -> Sequence[int]:
     """Powers of two between the smallest and the largest batch that the model takes."""
     spec = backend.spec
     if spec.fixed_batch is not None:
         return (spec.fixed_batch,)
     if not spec.batched:
         return (1,)
-    largest = backend.largest_batch_size or LARGEST_BATCH.get(backend.name, LARGEST_BATCH_ELSEWHERE)
+    largest = backend.largest_batch_size or named.largest_batch
     least = min(backend.default_batch_sizes(largest), default=1)
     return [size for size in powers_of_two(largest) if size >= least]
 

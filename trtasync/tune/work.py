@@ -12,7 +12,7 @@ from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Open
 from trtasync.measure.opened import open_tapped
 from trtasync.measure.pacing import Pacer
-from trtasync.measure.samples import Sample, take
+from trtasync.measure.samples import Sample, take_sample
 from trtasync.measure.statistics import Figures, rounded, tail
 from trtasync.measure.window import Span
 from trtasync.tune.probes import Outcome, Probe
@@ -93,7 +93,9 @@ class Runner:
     async def _sample(self, engine: Engine, driver: Driver, probe: Probe, span: Span) -> Sample:
         rate = probe.load.rate if isinstance(probe.load, Open) else 0.0
         seed = max(0, probe.turn)  # the same arrivals for all configurations of a round
-        return await take(engine, driver, probe.load, rate, span, seed, self._how.inputs.rows)
+        return await take_sample(
+            engine, driver, probe.load, rate, span, seed, self._how.inputs.rows
+        )
 
     def _window(self, probe: Probe) -> float:
         seconds = self._how.seconds

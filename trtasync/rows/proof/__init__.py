@@ -18,7 +18,7 @@ from trtasync.rows.proof.choices import Choices, Effort, Exhausted, followed
 from trtasync.rows.proof.operators import dynamic_quantization, random_operators
 from trtasync.rows.proof.scopes import MOST_NODES, Names, Scope, add_initializers
 from trtasync.rows.proof.sizes import Size, Symbols
-from trtasync.rows.proof.tensors import Coupled, Layout, Refused, Tensor, Value
+from trtasync.rows.proof.tensors import Coupled, NeverComputed, RowLayout, Tensor, Value
 from trtasync.rows.proof.walk import Walk
 
 __all__ = ["Proof", "dynamic_quantization", "prove", "random_operators", "rules"]
@@ -105,7 +105,7 @@ def _input(given: Any, axes: Mapping[str, int | None], symbols: Symbols) -> Valu
         return Coupled(f"{name} has no axis {axis}")
     axis %= len(shape)
     shape[axis] = symbols.rows
-    return Tensor(tuple(shape), Layout(axis))
+    return Tensor(tuple(shape), RowLayout(axis))
 
 
 def _length(dim: Any, symbols: Symbols) -> Size:
@@ -117,7 +117,7 @@ def _length(dim: Any, symbols: Symbols) -> Size:
 def _proof(value: Value) -> Proof:
     if isinstance(value, Coupled):
         return Proof(None, value.why, value.mixes)
-    if isinstance(value, Refused):
+    if isinstance(value, NeverComputed):
         return Proof(None, "an operator refuses what it is given")
     if value.counts_rows:
         return Proof(None, "it is the number of rows", True)

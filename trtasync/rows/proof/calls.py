@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from trtasync.rows.proof.sizes import ONE, Size, Symbols
-from trtasync.rows.proof.tensors import Layout, Mixes, NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import Mixes, NotProved, RowLayout, Tensor, Value
 
 MOST_FOLDED = 1024
 """Larger tensors are not looked into."""
-MOST_AXES = 64
+MOST_SYMBOLIC_AXES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Call:
     def all_data(self) -> list[Tensor]:
         return [self.data(index) for index in range(len(self.inputs)) if self.has(index)]
 
-    def rows(self, index: int = 0) -> tuple[Tensor, Layout]:
+    def rows(self, index: int = 0) -> tuple[Tensor, RowLayout]:
         """An input that has rows, and where."""
         tensor = self.data(index)
         if tensor.layout is None:
@@ -103,7 +103,7 @@ class Call:
         if tensor.shape is None or len(tensor.shape) > 1:
             return None
         count = tensor.shape[0].number if tensor.shape else 1
-        if count is None or count > MOST_AXES:
+        if count is None or count > MOST_SYMBOLIC_AXES:
             return None
         return [self.symbols.fresh(least=None) for _ in range(count)]
 

@@ -8,8 +8,8 @@ from trtasync.rows.proof.sizes import Size, Symbols
 from trtasync.rows.proof.tensors import (
     Coupled,
     Mixes,
+    NeverComputed,
     NotProved,
-    Refused,
     Tensor,
     Value,
     same_values,
@@ -102,9 +102,9 @@ def joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> Va
         symbols: of this proof.
         widened: lengths of `one` that stand for any length; it gets those that are made here.
     """
-    if isinstance(one, Refused) or isinstance(other, Coupled):
+    if isinstance(one, NeverComputed) or isinstance(other, Coupled):
         return other
-    if isinstance(other, Refused) or isinstance(one, Coupled):
+    if isinstance(other, NeverComputed) or isinstance(one, Coupled):
         return one
     if one.layout != other.layout:
         raise NotProved("gives rows along different axes, depending on the way taken")

@@ -11,8 +11,8 @@ from trtasync.rows.proof.tensors import (
     Coupled,
     Inherited,
     Mixes,
+    NeverComputed,
     NotProved,
-    Refused,
     Refuses,
     Tensor,
     Value,
@@ -149,7 +149,7 @@ def _shared(value: Value | None, why: str) -> Tensor:
     """The value, which decides what is run for all rows."""
     if isinstance(value, Coupled):
         raise Inherited(value)
-    if isinstance(value, Refused):
+    if isinstance(value, NeverComputed):
         raise Refuses
     if value is None or value.layout is not None:
         raise NotProved(why)
@@ -203,7 +203,7 @@ def _slice_of(value: Value | None, axis: int) -> Value:
     """One element along an axis."""
     if isinstance(value, Coupled):
         raise Inherited(value)
-    if isinstance(value, Refused):
+    if isinstance(value, NeverComputed):
         raise Refuses
     if value is None:
         raise NotProved("lacks an input")
@@ -237,7 +237,7 @@ def _stacked(value: Value, axis: int, turns: Size) -> Value:
 
 def _outside(value: Value, before: int, symbols: Symbols) -> Value:
     """A body's value after the loop: a length made in there was another one in every turn."""
-    if isinstance(value, Refused):
+    if isinstance(value, NeverComputed):
         raise NotProved("may be refused by the runtime, if it runs at all")
     if isinstance(value, Coupled):
         return value

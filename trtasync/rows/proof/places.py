@@ -13,9 +13,9 @@ from trtasync.rows.proof.calls import Call, Rule
 from trtasync.rows.proof.tensors import (
     ROW_NUMBERS,
     SOMEHOW,
-    Layout,
     Mixes,
     Places,
+    RowLayout,
     Tensor,
     Value,
 )
@@ -88,10 +88,10 @@ def _gather(call: Call) -> Tensor | None:
     if not _plain(data) or not _plain(indices) or indices.places != ROW_NUMBERS:
         return None
     axis = call.axis("axis", 0, data.rank)
-    if data.places or data.layout != Layout(axis) or indices.layout is None:
+    if data.places or data.layout != RowLayout(axis) or indices.layout is None:
         return None
     shape = (*data.dims[:axis], *indices.dims, *data.dims[axis + 1 :])
-    return Tensor(shape, Layout(axis + indices.layout.axis))
+    return Tensor(shape, RowLayout(axis + indices.layout.axis))
 
 
 def _gather_nd(call: Call) -> Tensor | None:

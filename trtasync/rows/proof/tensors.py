@@ -40,7 +40,7 @@ class Refuses(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RowLayout:
     """Where rows lie. Along `axis` an element has the index (o * rows + row) * inner + i.
 
     So an axis that Reshape has merged with its neighbours is followed until they part again.
@@ -55,8 +55,8 @@ class Layout:
     outer: Size = ONE
     inner: Size = ONE
 
-    def at(self, axis: int) -> "Layout":
-        return Layout(axis, self.outer, self.inner)
+    def at(self, axis: int) -> "RowLayout":
+        return RowLayout(axis, self.outer, self.inner)
 
     @property
     def plain(self) -> bool:
@@ -93,7 +93,7 @@ class Tensor:
     """
 
     shape: Shape | None
-    layout: Layout | None = None
+    layout: RowLayout | None = None
     values: Values | None = None
     places: Places | None = None
 
@@ -159,11 +159,11 @@ class Coupled:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class NeverComputed:
     """A tensor that no run computes: an operator it is made by refuses its inputs."""
 
 
-Value = Tensor | Coupled | Refused
+Value = Tensor | Coupled | NeverComputed
 
 
 def same_values(one: Values | None, other: Values | None) -> bool:
@@ -180,7 +180,7 @@ def constant(values: Values) -> Tensor:
     return Tensor(shape_of(values), values=values)
 
 
-def common_layout(tensors: Iterable[Tensor]) -> Layout | None:
+def common_layout(tensors: Iterable[Tensor]) -> RowLayout | None:
     """Of tensors whose axes correspond one to one."""
     layouts = {tensor.layout for tensor in tensors if tensor.layout is not None}
     if len(layouts) > 1:
@@ -268,8 +268,8 @@ def _check_fit(total: Size, asked: Size, unmoved: bool) -> None:
 
 
 def _found_again(
-    shape: Shape, layout: Layout, target: Sequence[Size | None], rows: Size
-) -> Layout | None:
+    shape: Shape, layout: RowLayout, target: Sequence[Size | None], rows: Size
+) -> RowLayout | None:
     """The layout of rows after a reshape: the axis that splits the flat order where rows do."""
     before = product(shape[: layout.axis]) * layout.outer
     after = product(shape[layout.axis + 1 :]) * layout.inner
@@ -279,10 +279,10 @@ def _found_again(
         # One side is enough: the total is the same, so the other side must fit as well.
         outer = _quotient(before, target[:axis])
         if outer is not None and (inner := size.divided_by(outer * rows)) is not None:
-            return Layout(axis, outer, inner)
+            return RowLayout(axis, outer, inner)
         inner = _quotient(after, target[axis + 1 :])
         if inner is not None and (outer := size.divided_by(inner * rows)) is not None:
-            return Layout(axis, outer, inner)
+            return RowLayout(axis, outer, inner)
     return None
 
 

@@ -4,7 +4,7 @@ from collections import ChainMap
 from collections.abc import Sequence
 from typing import Any, Final
 
-from trtasync.rows.proof.calls import MOST_AXES, RULES, Call, Rule
+from trtasync.rows.proof.calls import MOST_SYMBOLIC_AXES, RULES, Call, Rule
 from trtasync.rows.proof.chance import draws
 from trtasync.rows.proof.choices import Choices, Exhausted, followed
 from trtasync.rows.proof.flow import CONTROL, call_function
@@ -22,8 +22,8 @@ from trtasync.rows.proof.tensors import (
     Coupled,
     Inherited,
     Mixes,
+    NeverComputed,
     NotProved,
-    Refused,
     Refuses,
     Tensor,
     Value,
@@ -68,7 +68,7 @@ class Walk:
         except Exhausted:
             raise
         except Refuses:
-            return [Refused()] * count
+            return [NeverComputed()] * count
         except Inherited as reason:
             return [Coupled(str(reason), reason.mixes)] * count
         except NotProved as reason:
@@ -90,7 +90,7 @@ class Walk:
             return call_function(own, node, scope, inputs, self)
         if domain == "" and node.op_type in CONTROL:
             return CONTROL[node.op_type](node, scope, inputs, self)
-        if any(isinstance(value, Refused) for value in inputs):
+        if any(isinstance(value, NeverComputed) for value in inputs):
             raise Refuses
         coupled = [value for value in inputs if isinstance(value, Coupled)]
         if coupled:  # what is known to mix tells most
@@ -144,6 +144,10 @@ def _folded(call: Call) -> Sequence[Tensor] | None:
 
 
 def _checked(value: Value) -> Value:
-    if isinstance(value, Tensor) and value.shape is not None and len(value.shape) > MOST_AXES:
+    if (
+        isinstance(value, Tensor)
+        and value.shape is not None
+        and len(value.shape) > MOST_SYMBOLIC_AXES
+    ):
         raise NotProved("gives a tensor of more axes than are followed")
     return value

@@ -4,7 +4,7 @@ Nothing here is freed in `__del__`: freeing waits for the device, and the collec
 thread. No object is made before `find_device` has said that a device and a new enough driver exist.
 """
 
-from trtasync.runtimes.cuda.arrays import DeviceArray, Intake, LentInput, OutputPool
+from trtasync.runtimes.cuda.arrays import ArrayIntake, DeviceArray, LentInput, OutputPool
 from trtasync.runtimes.cuda.calls import NOT_READY, CaptureFailed
 from trtasync.runtimes.cuda.device import Device, driver_report, find_device
 from trtasync.runtimes.cuda.graphs import Graph, capture
@@ -15,13 +15,13 @@ from trtasync.runtimes.cuda.streams import Event, Stream
 __all__ = [
     "ALIGNMENT",
     "NOT_READY",
+    "ArrayIntake",
     "CaptureFailed",
     "Device",
     "DeviceArray",
     "DeviceBuffer",
     "Event",
     "Graph",
-    "Intake",
     "LentInput",
     "OutputPool",
     "PinnedBuffer",

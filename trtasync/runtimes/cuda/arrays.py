@@ -63,7 +63,7 @@ class LentInput:
         )
 
 
-class Intake:
+class ArrayIntake:
     """Takes callers' arrays over: finds out where they lie and what has to be waited for.
 
     One stream that nothing runs on: producers make it wait for them, and an event on it tells when.
@@ -174,7 +174,7 @@ class Intake:
 class _Held:
     """What an input keeps alive, and the event it gives back."""
 
-    def __init__(self, owner: object, intake: Intake, event: Event):
+    def __init__(self, owner: object, intake: ArrayIntake, event: Event):
         self._owner = owner
         self._intake = intake
         self._event = event

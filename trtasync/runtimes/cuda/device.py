@@ -151,11 +151,9 @@ def _survey(module: Any) -> tuple[str, int]:
     found = f"the driver found speaks CUDA {_dotted(driver)}" if driver[0] else "found no driver"
     reason = code.name if hasattr(code, "name") else code
     return (
-        f"the TensorRT backend needs an NVIDIA GPU, driver {floor} or newer for CUDA "
-        f"{_dotted(wanted)}, and pip install 'trtasync[cu{wanted[0] or 13}]' or, for RTX, "
-        f"'trtasync[rtx]'; {found}, and the "
-        f"number of GPUs it gives is {count or 0} ({reason}). Without a GPU, open the .onnx file: "
-        "it runs on the CPU.",
+        f"the TensorRT backend needs an NVIDIA GPU, and driver {floor} or newer for CUDA "
+        f"{_dotted(wanted)}; {found}, and the number of GPUs it gives is {count or 0} ({reason}). "
+        "Without a GPU an .onnx file runs on the CPU (backend='auto').",
         0,
     )
 

@@ -17,9 +17,9 @@ from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
 from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import OpenLane
 from trtasync.runtimes.cuda import (
+    ArrayIntake,
     Device,
     DeviceArray,
-    Intake,
     OutputPool,
     PinnedPool,
     Stream,
@@ -33,7 +33,7 @@ from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.engines import deserialize
 from trtasync.runtimes.tensorrt.kernels import KernelStore, kernels_of
 from trtasync.runtimes.tensorrt.lane import LaneOptions, TensorRTLane
-from trtasync.runtimes.tensorrt.library import Library, library_of, make_runtime
+from trtasync.runtimes.tensorrt.library import Library, flavour_of, library_of, make_runtime
 from trtasync.runtimes.tensorrt.plans import AxisNames, PlanSpec, read_plan
 from trtasync.runtimes.tensorrt.trial import PlanTrial
 from trtasync.runtimes.tensorrt.trtexec import TrtexecStream
@@ -92,6 +92,8 @@ def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
         PlanError: the plan cannot be read, run or batched.
         Stopped: it was called off.
     """
+    if options.flavour is not None:
+        flavour_of(file, options.flavour)  # no GPU would mend that
     devices = [find_device(index) for index in options.devices]
     # only now: without a GPU, making TensorRT's objects can kill the process
     lib = library_of(file, options.flavour)
@@ -138,7 +140,7 @@ class TensorRTBackend:
         threads = options.copy_threads
         self._threads = CopyThreads(default_threads() if threads is None else threads)
         devices = [device for device, _ in engines]
-        self._intake = Intake(devices)
+        self._intake = ArrayIntake(devices)
         self._pool = OutputPool(devices[0], self._threads.put)
         self._pinned = PinnedPool(devices[0])
         self._rows_known: dict[tuple[Shape, ...], list[Shape | None]] = {}

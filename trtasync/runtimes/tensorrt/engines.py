@@ -1,7 +1,7 @@
 """A plan file made into an engine, and why that may not be possible."""
 
 import mmap
-from typing import Any
+from typing import Any, cast
 
 from trtasync.errors import BackendUnavailable, CudaError, PlanError
 from trtasync.runtimes.cuda import Device
@@ -13,13 +13,12 @@ from trtasync.runtimes.tensorrt.library import Library, of_other_flavour
 OUT_OF_MEMORY = ("out of memory", "outofmemory", "requested amount of gpu memory")
 """What TensorRT's words hold, in small letters, when the device was full."""
 
-
-REFUSED_GPU = "cannot run on this GPU"
-"""What TensorRT for RTX says of a GPU that it does not support, or that the plan is not for."""
-
 SUPPORTED_GPUS = (
     "compute capability 8.0, 8.6, 8.9, 12.0 and above, and 7.5 if a plan is built for it"
 )
+
+NEWER_GPUS = (12, 0)
+"""From here on it runs on what has no name of its own yet."""
 
 
 class PlanRefused(PlanError):
@@ -67,11 +66,6 @@ def deserialize_bytes(
     return engine
 
 
-def _capabilities(lib: Library) -> Any:
-    """What plans can be built for; TensorRT has no such list."""
-    return getattr(lib.trt, "ComputeCapability", None)
-
-
 def _look_at(plan: Any) -> tuple[Flavour | None, int]:
     """Whose plan a buffer seems to be, and how many bytes it has.
 
@@ -90,16 +84,43 @@ def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> 
             f"plan has {size}, most of them weights. Close other engines or processes on this GPU, "
             f"or choose another one (devices=). TensorRT: {words}."
         )
-    major, minor = device.capability
-    if REFUSED_GPU in words and not hasattr(_capabilities(lib), f"SM{major}{minor}"):
-        return BackendUnavailable(
-            f"{lib.title} does not run on {device.name} (compute capability {major}.{minor}), by "
-            f"NVIDIA's decision: it runs on {SUPPORTED_GPUS}. For this GPU use TensorRT: "
-            f"{TENSORRT.needs}. Its words: {words}."
+    demand_gpu(device, lib, f" Its words: {words}.")
+    here = f"{device.name} (compute capability {_capability(device)})"
+    if lib.flavour.is_rtx:
+        among = f"with '{_capability(device)}' among" if _is_named(lib, device) else "without"
+        return PlanRefused(
+            f"{lib.title} cannot read {name} on {here}: {words}. Its plans run on the version that "
+            "built them and the GPUs they were built for: build it again with this version, "
+            f"{among} compute_capabilities."
         )
     return PlanRefused(
-        f"{lib.title} cannot read {name} on {device.name} (compute capability "
-        f"{major}.{minor}): {words}. A plan runs on the TensorRT version and the GPU model it was "
-        "built for; build it again here, or build it version and hardware compatible. A version "
-        "compatible plan takes engine_host_code_allowed=True, if you trust it."
+        f"{lib.title} cannot read {name} on {here}: {words}. A plan runs on the TensorRT version "
+        "and the GPU model it was built for; build it again here, or build it version and hardware "
+        "compatible. A version compatible plan takes engine_host_code_allowed=True, if you trust "
+        "it."
     )
+
+
+def demand_gpu(device: Device, lib: Library, words: str = "") -> None:
+    """Refuse a GPU on which no plan whatever would run.
+
+    Raises:
+        BackendUnavailable: with `words` at its end.
+    """
+    if not lib.flavour.is_rtx or _is_named(lib, device) or device.capability >= NEWER_GPUS:
+        return
+    raise BackendUnavailable(
+        f"{lib.title} does not run on {device.name} (compute capability {_capability(device)}), by "
+        f"NVIDIA's decision: it runs on {SUPPORTED_GPUS}. For this GPU use TensorRT: "
+        f"{TENSORRT.needs}.{words}"
+    )
+
+
+def _is_named(lib: Library, device: Device) -> bool:
+    """Plans of TensorRT for RTX can be built for this kind by name."""
+    member = f"SM{_capability(device).replace('.', '')}"
+    return hasattr(cast(Any, lib.trt).ComputeCapability, member)
+
+
+def _capability(device: Device) -> str:
+    return ".".join(map(str, device.capability))

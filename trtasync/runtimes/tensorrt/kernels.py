@@ -5,8 +5,10 @@ and against doubles. Facts are from the bindings' docstrings (1.7).
 """
 
 import logging
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
+from trtasync.errors import PlanError
 from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.library import Library
@@ -15,10 +17,10 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 
 class KernelStore(Protocol):
-    """Keeps compiled kernels beside a plan. Neither method raises: without it all takes longer."""
+    """Keeps the compiled kernels of a plan. Neither method raises: without it all takes longer."""
 
-    def load(self, version: str, device: Device) -> bytes:
-        """What is kept for a version and a kind of GPU; b"" for nothing."""
+    def load(self, version: str, device: Device) -> Iterator[bytes]:
+        """What is kept for a version and a kind of GPU, what is to be tried first at first."""
 
     def save(self, version: str, device: Device, content: bytes) -> None:
         """Keep it."""
@@ -39,7 +41,7 @@ class RuntimeConfig(Protocol):
     dynamic_shapes_kernel_specialization_strategy: Any
     cuda_graph_strategy: Any
 
-    def create_runtime_cache(self) -> RuntimeCache: ...
+    def create_runtime_cache(self) -> RuntimeCache | None: ...
     def set_runtime_cache(self, cache: RuntimeCache) -> bool: ...
     def set_execution_context_allocation_strategy(self, strategy: Any) -> None: ...
 
@@ -64,17 +66,25 @@ class Kernels:
         eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
         config.dynamic_shapes_kernel_specialization_strategy = eager
         config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED  # graphs are the lane's
-        self._cache = config.create_runtime_cache()
-        self._known = store.load(self._version, device)
-        if self._known and not self._cache.deserialize(self._known):
-            log.info("kernels that were kept are for another GPU, version or driver: made anew")
-            self._known = b""
-        if not config.set_runtime_cache(self._cache):
+        self._known = b""
+        self._cache = self._filled(config.create_runtime_cache())
+        if self._cache is None or not config.set_runtime_cache(self._cache):
+            self._cache = None
             log.warning("TensorRT for RTX takes no cache: kernels are compiled at every opening")
+
+    def _filled(self, cache: RuntimeCache | None) -> RuntimeCache | None:
+        """With what is kept, as far as it takes that."""
+        if cache is not None:
+            for content in self._store.load(self._version, self._device):
+                if cache.deserialize(content):
+                    self._known = content
+                    break
+                log.info("kernels that were kept are for another GPU, version or driver")
+        return cache
 
     def keep(self) -> None:
         """After warm-up: save what was compiled, if anything was."""
-        serialized = self._cache.serialize()
+        serialized = None if self._cache is None else self._cache.serialize()
         content = b"" if serialized is None else bytes(serialized)
         if content and content != self._known:
             self._store.save(self._version, self._device, content)
@@ -84,9 +94,9 @@ class Kernels:
 class NoStore:
     """Keeps nothing; see `KernelStore`."""
 
-    def load(self, version: str, device: Device) -> bytes:
+    def load(self, version: str, device: Device) -> Iterator[bytes]:
         """Nothing."""
-        return b""
+        return iter(())
 
     def save(self, version: str, device: Device, content: bytes) -> None:
         """Nowhere."""
@@ -95,9 +105,16 @@ class NoStore:
 def kernels_of(
     lib: Library, engine: CudaEngine, device: Device, store: KernelStore | None
 ) -> Kernels | None:
-    """How an engine's kernels are compiled; None for TensorRT, which has done that at build."""
+    """How an engine's kernels are compiled; None for TensorRT, which has done that at build.
+
+    Raises:
+        PlanError: TensorRT refuses.
+    """
     if not lib.flavour.is_rtx:
         return None
     device.enter()  # a cache looks at the current one
+    mark = lib.journal.mark()
     config = cast(Any, engine).create_runtime_config()
+    if config is None:
+        raise PlanError(f"{lib.title} made no runtime configuration: {lib.journal.since(mark)}.")
     return Kernels(lib, config, device, store or NoStore())

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, cast
 
 from trtasync.errors import BackendUnavailable, PlanError
-from trtasync.runtimes.flavours import FLAVOURS, RTX, TENSORRT, VARIABLE, Flavour, insisted
+from trtasync.runtimes.flavours import FLAVOURS, RTX, TENSORRT, VARIABLE, Flavour, chosen
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import Runtime, TensorRT
 from trtasync.system.logs import show_in_logs
@@ -163,7 +163,7 @@ def library(flavour: Flavour | None = None) -> Library:
         BackendUnavailable: none of its modules can be imported.
         InvalidInput: the environment insists on a flavour that does not exist.
     """
-    wanted = flavour or insisted()
+    wanted = chosen(flavour)
     problems = []
     for each in FLAVOURS if wanted is None else (wanted,):
         for name in each.modules:
@@ -187,6 +187,14 @@ def _missing(flavour: Flavour | None, wanted: Flavour | None, problems: str) -> 
     return f"{wanted.title} {why} and not installed: {wanted.needs}. ({problems})"
 
 
+def is_installed(flavour: Flavour) -> bool:
+    """It can be imported."""
+    try:
+        return library(flavour) is not None
+    except BackendUnavailable:
+        return False
+
+
 def library_of(plan: PlanFile, wanted: Flavour | None = None) -> Library:
     """The TensorRT that a plan is for, whatever else is installed.
 
@@ -198,12 +206,19 @@ def library_of(plan: PlanFile, wanted: Flavour | None = None) -> Library:
         PlanError: it cannot be read, or is of the other flavour.
         BackendUnavailable: that TensorRT is not installed.
     """
+    return library(flavour_of(plan, wanted) or wanted)
+
+
+def flavour_of(plan: PlanFile, wanted: Flavour | None = None) -> Flavour | None:
+    """Whose plan it is, as far as its first bytes tell; see `library_of`. Needs no TensorRT.
+
+    Raises:
+        PlanError: it cannot be read, or is of the other flavour.
+    """
     found = plan.header().flavour
-    if found is None:
-        return library(wanted)  # which says why it is no plan
-    if wanted is not None and wanted is not found:
+    if found is not None and wanted not in (None, found):
         raise PlanError(of_other_flavour(str(plan.path), found, wanted.title))
-    return library(found)
+    return found
 
 
 def of_other_flavour(name: str, found: Flavour, reader: str) -> str:

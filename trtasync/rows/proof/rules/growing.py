@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import ONE, ZERO, Size
-from trtasync.rows.proof.tensors import ROW_NUMBERS, Layout, Mixes, NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import ROW_NUMBERS, Mixes, NotProved, RowLayout, Tensor, Value
 
 
 @RULES.of("Expand")
@@ -24,7 +24,7 @@ def expand(call: Call) -> Sequence[Value]:
     return [_grown(call, shape, layout)]
 
 
-def _expanded(call: Call, size: Size, asked: Size, layout: Layout | None, axis: int) -> Size:
+def _expanded(call: Call, size: Size, asked: Size, layout: RowLayout | None, axis: int) -> Size:
     if asked in (ONE, size):
         return size
     if layout is not None and axis == layout.axis:
@@ -38,14 +38,14 @@ def _expanded(call: Call, size: Size, asked: Size, layout: Layout | None, axis: 
     return call.symbols.fresh()
 
 
-def _grown(call: Call, shape: Sequence[Size], layout: Layout | None) -> Tensor:
+def _grown(call: Call, shape: Sequence[Size], layout: RowLayout | None) -> Tensor:
     """A tensor whose elements are the same all along an axis as long as there are rows."""
     grown = [axis for axis, size in enumerate(shape) if size.rows]
     if layout is None and len(grown) == 1:
         inner = shape[grown[0]].divided_by(call.symbols.rows)
         if inner is None:
             raise NotProved("gives a length from which the rows cannot be told")
-        layout = Layout(grown[0], inner=inner)
+        layout = RowLayout(grown[0], inner=inner)
     return Tensor(tuple(shape), layout)
 
 
@@ -66,7 +66,7 @@ def count(call: Call) -> Sequence[Value]:
         call.shared(0, 1, 2)
         return [Tensor((call.symbols.fresh(),))]
     if limit == [call.symbols.rows]:
-        return [Tensor((limit[0],), Layout(0), places=ROW_NUMBERS)]
+        return [Tensor((limit[0],), RowLayout(0), places=ROW_NUMBERS)]
     return [Tensor((limit[0],))]
 
 

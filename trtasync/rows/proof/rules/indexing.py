@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
-from trtasync.rows.proof.tensors import Layout, Mixes, NotProved, Tensor, Value
+from trtasync.rows.proof.tensors import Mixes, NotProved, RowLayout, Tensor, Value
 
 
 @RULES.of("Gather")
@@ -44,7 +44,7 @@ def gather_nd(call: Call) -> Sequence[Value]:
     return [Tensor(shape, _gathered(data, indices, batch, depth))]
 
 
-def _gathered(data: Tensor, indices: Tensor, batch: int, depth: int) -> Layout | None:
+def _gathered(data: Tensor, indices: Tensor, batch: int, depth: int) -> RowLayout | None:
     one, two = data.layout, indices.layout
     if two is not None and two.axis == indices.rank - 1:
         raise Mixes("takes an index together from several rows")
@@ -118,9 +118,9 @@ def rotary(call: Call) -> Sequence[Value]:
         raise Mixes("turns elements along the rows")
     if not call.has(positions):
         for index in tables:
-            if call.data(index).layout != Layout(0):
+            if call.data(index).layout != RowLayout(0):
                 raise Mixes("turns rows by their places")
-        if tensor.layout != Layout(0):
+        if tensor.layout != RowLayout(0):
             raise Mixes("turns for all rows what comes from single ones")
         return [tensor.like()]
     call.shared(*tables)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trtasync.rows.proof.calls import RULES, Call
 from trtasync.rows.proof.sizes import ONE, Size
-from trtasync.rows.proof.tensors import Layout, Mixes, NotProved, Tensor, Value, broadcast
+from trtasync.rows.proof.tensors import Mixes, NotProved, RowLayout, Tensor, Value, broadcast
 
 
 @RULES.of("MatMul")
@@ -140,7 +140,7 @@ def einsum(call: Call) -> Sequence[Value]:
     if result.count(letter) != 1:
         raise Mixes("sums products along the rows")
     shape = tuple(letters[each] for each in result)
-    return [Tensor(shape, Layout(result.index(letter), outer, inner))]
+    return [Tensor(shape, RowLayout(result.index(letter), outer, inner))]
 
 
 def _equation(equation: str, ranks: Sequence[int]) -> tuple[list[list[str]], list[str]]:

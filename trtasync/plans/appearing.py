@@ -1,0 +1,78 @@
+"""Files that appear together, or not at all where the work was called off before."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Self
+
+from trtasync.plans.files import cannot_write
+from trtasync.system.atomic_files import Draft
+from trtasync.system.stopping import Stop
+
+
+class Appearing:
+    """Files that are written, and then appear; with `with`: those that have not are removed."""
+
+    def __init__(self, stop: Stop):
+        """None yet.
+
+        Args:
+            stop: calls it off, until they appear.
+        """
+        self._stop = stop
+        self._drafts: list[tuple[Path, Draft]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for _, draft in self._drafts:
+            draft.drop()
+
+    def write(self, path: Path, content: Any, mode: int | None = None) -> None:
+        """One more, from a buffer; see `written_whole` for its mode.
+
+        Raises:
+            BuildError: no permission, no space, no such folder. It is not among them then.
+        """
+        with self._begun(path, mode) as file:
+            file.write(memoryview(content))
+
+    def copy(self, path: Path, content: IO[bytes]) -> None:
+        """One more, from an open file; see `write`."""
+        with self._begun(path) as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+
+    @contextmanager
+    def _begun(self, path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
+        try:
+            draft = Draft(path, mode)
+            try:
+                yield draft.file
+                draft.seal()
+            except BaseException:
+                draft.drop()
+                raise
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        self._drafts.append((path, draft))
+
+    def appear(self, final: bool = True) -> None:
+        """All of them, in the order in which they were written.
+
+        Args:
+            final: they are what the work is for; see `Stop.decision`.
+
+        Raises:
+            Stopped: the work was called off.
+            BuildError: one cannot be put where it belongs, nor those after it.
+        """
+        with self._stop.decision(final):
+            for path, draft in self._drafts:
+                try:
+                    draft.appear()
+                except OSError as error:
+                    raise cannot_write(path, error) from error
+        for _, draft in self._drafts:
+            draft.last()
