@@ -1,6 +1,5 @@
 """The engine: what users hold. Requests are checked, admitted and awaited here."""
 
-import math
 import os
 import warnings
 import weakref
@@ -13,12 +12,13 @@ import numpy as np
 
 from trtasync.core.assembly import Core
 from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.layouts import queue_maker
 from trtasync.core.metrics import Statistics
 from trtasync.core.records import BatchRecord
 from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
-from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.model.tensors import Pad, TensorSpec
 from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import (
     ArrayOnDevice,
@@ -31,7 +31,7 @@ from trtasync.requests.array_types import (
     OnDevice,
 )
 from trtasync.requests.reader import RequestReader
-from trtasync.requests.signature import Array, Layout, Signature
+from trtasync.requests.signature import Array, Signature
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions, Queue
@@ -77,7 +77,7 @@ class Engine:
         self._backend = backend
         self._judgement = judgement
         self._reader = RequestReader(
-            backend.spec, padding, _queue_maker(backend, max_row_bytes), backend.adopt
+            backend.spec, padding, queue_maker(backend, max_row_bytes), backend.adopt
         )
         self._core = Core(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
@@ -369,36 +369,6 @@ def inside(engine: Engine) -> Inside:
     """The inner seam of an engine, for the host of a shared one and for servers. Its loop's own
     thread alone may use it."""
     return Inside(engine._reader, engine._core, engine._backend)
-
-
-def _queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:
-    """Not a method: an engine that refers to itself is not freed before the collector comes."""
-
-    def new_queue(layout: Layout) -> Queue:
-        if max_row_bytes is not None:
-            _check_size(backend.spec, layout, max_row_bytes)
-        backend.admit(layout)
-        return Queue()
-
-    return new_queue
-
-
-def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
-    """Refuse rows for a batch of which there may be no memory, before it is asked for."""
-    sizes = [
-        math.prod(shape) * tensor.dtype.itemsize
-        for tensor, shape in zip(spec.row_inputs, layout.shapes, strict=True)
-    ]
-    if sum(sizes) > limit:
-        largest = spec.row_inputs[sizes.index(max(sizes))]
-        raise InvalidInput(
-            f"a {'row' if spec.batched else 'request'} of {sum(sizes)} bytes exceeds "
-            f"max_row_bytes={limit} (by default, what was free at opening allows), most of it "
-            f"input '{largest.name}'; send less, raise max_row_bytes, or lower max_batch_size.",
-            name=largest.name,
-            expected=limit,
-            got=sum(sizes),
-        )
 
 
 def _level(priority: object) -> int:
