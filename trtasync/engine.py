@@ -1,6 +1,5 @@
 """The engine, the object that users work with: requests are checked, admitted and awaited here."""
 
-import math
 import os
 import warnings
 import weakref
@@ -13,12 +12,13 @@ import numpy as np
 
 from trtasync.core.assembly import Core
 from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.layouts import queue_maker
 from trtasync.core.metrics import Statistics
 from trtasync.core.records import BatchRecord
 from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
-from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.model.tensors import Pad, TensorSpec
 from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import (
     ArrayOnDevice,
@@ -31,7 +31,7 @@ from trtasync.requests.array_types import (
     OnDevice,
 )
 from trtasync.requests.reader import RequestReader
-from trtasync.requests.signature import Array, Layout, Signature
+from trtasync.requests.signature import Array, Signature
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions, Queue
@@ -79,7 +79,7 @@ class Engine:
         self._backend = backend
         self._judgement = judgement
         self._reader = RequestReader(
-            backend.spec, padding, _queue_maker(backend, max_row_bytes), backend.adopt
+            backend.spec, padding, queue_maker(backend, max_row_bytes), backend.adopt
         )
         self._core = Core(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
@@ -372,36 +372,6 @@ def inside(engine: Engine) -> Inside:
     """Return the internal interface of an engine, for servers and the host of a shared engine. Only
     the thread of the engine's loop may use it."""
     return Inside(engine._reader, engine._core, engine._backend)
-
-
-def _queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:
-    """Not a method: an engine that refers to itself is only freed by the garbage collector."""
-
-    def new_queue(layout: Layout) -> Queue:
-        if max_row_bytes is not None:
-            _check_size(backend.spec, layout, max_row_bytes)
-        backend.admit(layout)
-        return Queue()
-
-    return new_queue
-
-
-def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
-    """Refuse rows whose batch may not fit into memory, before that memory is requested."""
-    sizes = [
-        math.prod(shape) * tensor.dtype.itemsize
-        for tensor, shape in zip(spec.row_inputs, layout.shapes, strict=True)
-    ]
-    if sum(sizes) > limit:
-        largest = spec.row_inputs[sizes.index(max(sizes))]
-        raise InvalidInput(
-            f"a {'row' if spec.batched else 'request'} of {sum(sizes)} bytes exceeds "
-            f"max_row_bytes={limit} (by default limited by the memory free at opening), most of it "
-            f"input '{largest.name}'; send less, raise max_row_bytes, or lower max_batch_size.",
-            name=largest.name,
-            expected=limit,
-            got=sum(sizes),
-        )
 
 
 def read_level(priority: object) -> int:

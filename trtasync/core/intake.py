@@ -142,8 +142,8 @@ class Intake:
             and signature.plain
             and not special
         ):
-            # One of a crowd: `Policy.hold` and `_write_row`, written out. Two calls less are a
-            # tenth of what such a request costs.
+            # One of a crowd, as nearly every request of a busy engine is: `Policy.hold` and
+            # `_write_row`, written out.
             reservation.batch = batch
             reservation.row = row
             batch.entries.append(reservation)

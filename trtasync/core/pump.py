@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from trtasync.core.completion import Completion
-from trtasync.core.ending import Ending
 from trtasync.core.exceptions import not_run
 from trtasync.core.failing import Failing
 from trtasync.core.intake import Intake
 from trtasync.core.lanes import Outcome, Worker, check_outputs, finish, run
+from trtasync.core.retrying import Retrying
 from trtasync.core.shrinking import Shrinking
 from trtasync.loops import EventLoop, Future
-from trtasync.runtimes import Lane, Slot
+from trtasync.runtimes import Lane, Slot, Times
 from trtasync.scheduler import Batch, Policy
 from trtasync.system.threads import NoThread
 
@@ -69,6 +69,7 @@ class Pump:
         self._now = loop.now
         self._workers = workers
         self._intake = intake
+        self._completion = completion
         self._failing = failing
         self._loop_budget = loop_budget
         # Runs that are shorter still may follow one another without a turn of the loop between.
@@ -83,16 +84,15 @@ class Pump:
         self._staging: list[Batch[Slot]] = []
         self._shrinking = Shrinking(policy.slots)
         self._released = False
-        self._ending = Ending(
+        self._retrying = Retrying(
             name,
-            policy,
+            policy.run_rows,
             loop.now,
             workers,
-            intake,
             completion,
-            self._shrinking,
             self._in_thread,
             self.lane_died,
+            self._let_go,
         )
         self.idle: Future | None = None
         self.flushes: tuple[Callable[[], None], ...] = ()
@@ -210,12 +210,12 @@ class Pump:
                 self._in_thread(batch, partial(run, lane, slot, rows))
                 return False
         except Exception as error:  # a batch's own: its memory, a copy of a row, a thread for it
-            self._ending.end_failed(batch, not_run(error))
+            self._retrying.end_failed(batch, not_run(error))
             return False
         try:
             lane.launch(slot, rows)
         except Exception as error:
-            self._ending.failed(batch, error)
+            self._retrying.failed(batch, error)
             return True
         if lane.asynchronous:
             self._follow(batch)
@@ -285,9 +285,9 @@ class Pump:
                 if not output.ndim or len(output) != rows:
                     check_outputs(outputs, rows)
         except Exception as error:
-            self._ending.failed(batch, error)
+            self._retrying.failed(batch, error)
         else:
-            self._ending.completed(batch, times)
+            self._completed(batch, times)
 
     def _in_thread(self, batch: Batch[Slot], work: Callable[[], Outcome]) -> None:
         def job() -> None:
@@ -318,11 +318,43 @@ class Pump:
             return  # a straggler: its requests failed when the lane died
         if outcome.pieces:
             state.retrying -= 1
-            self._ending.completed_in_pieces(batch, outcome)
+            self._retrying.completed_in_pieces(batch, outcome)
         elif outcome.error is None:
-            self._ending.completed(batch, outcome.times)
+            self._completed(batch, outcome.times)
         else:
-            self._ending.failed(batch, outcome.error)
+            self._retrying.failed(batch, outcome.error)
+
+    def _completed(self, batch: Batch[Slot], times: Times | None) -> None:
+        """A batch went well: hand out its answers, and count it."""
+        ended = self._now()
+        seconds = None
+        if times is not None:
+            seconds = sum(times)
+            worker = self._workers[batch.lane]
+            worker.measured += 1
+            worker.compute += times[1]
+        lent = 0
+        try:
+            lent = self._completion.answer(batch)
+            delivered = self._now()
+            self._completion.count(batch, times, ended, delivered)
+        except Exception as error:  # a batch's own: there is no memory for its answers
+            self._retrying.unanswered(batch, error)
+            delivered = self._now()
+        self._let_go(batch, delivered, seconds, lent > 0)
+
+    def _let_go(
+        self, batch: Batch[Slot], now: float, seconds: float | None, lent: bool = False
+    ) -> None:
+        """Nothing of a batch is needed any more."""
+        self._workers[batch.lane].batches += 1
+        slot = batch.slot
+        if slot.holds_more and slot.let_go():
+            self._shrinking.note(slot, now)
+        self._policy.finished(batch, now, seconds, lent)
+        batch.entries = []  # they point back at the batch: a cycle would wait for the collector
+        if self._policy.placements:
+            self._intake.stage_placements()
 
     def lane_died(self, index: int, cause: BaseException | None) -> None:
         """Go on without a lane, if there are others."""

@@ -7,7 +7,6 @@ from typing import Generic
 from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.devices import DeviceState, LaneState
 from trtasync.scheduler.options import PolicyOptions, padded
-from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.scheduler.slot_pool import SlotT
 from trtasync.scheduler.states import RESERVED
 
@@ -48,24 +47,6 @@ class Dispatch(Generic[SlotT]):
         self._devices = devices
         self.wake_at: float = math.inf
         self.waits: bool = options.max_queue_delay > 0.0
-
-    def at_once(self, forming: Sequence[Batch[SlotT]]) -> tuple[Batch[SlotT], LaneState] | None:
-        """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
-        what `choose` would say. None: it is to be asked."""
-        batch, sole = forming[0], self._sole
-        home = batch.slot.lane
-        lane = sole if home is None or sole is not None else self._lanes[home]
-        if lane is None or self.waits or self._devices[lane.device].running:
-            return None
-        if not lane.alive or lane.retrying or batch.entries[0].state is RESERVED:
-            return None
-        if len(forming) > 1:
-            if sole is None:
-                return None
-            for other in forming:
-                if other.deadline < math.inf or other.level != DEFAULT_LEVEL:
-                    return None
-        return batch, lane
 
     def choose(
         self, forming: Sequence[Batch[SlotT]], now: float

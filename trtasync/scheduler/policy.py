@@ -6,31 +6,21 @@ rows outside of `hold` are listed in `placements` until the engine has staged th
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic
 
 from trtasync.errors import QueueFull
-from trtasync.scheduler.admission import Admission
-from trtasync.scheduler.batches import Batch
+from trtasync.scheduler.batches import Batch, RowAllocator
 from trtasync.scheduler.devices import DeviceState, LaneState
 from trtasync.scheduler.dispatch import Dispatch
-from trtasync.scheduler.expired import Expired
-from trtasync.scheduler.launching import Launching
 from trtasync.scheduler.options import PolicyOptions, padded
-from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, give_up, whole
-from trtasync.scheduler.row_allocator import RowAllocator
+from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, whole
+from trtasync.scheduler.roster import Roster
 from trtasync.scheduler.slot_pool import SlotPool, SlotT
 from trtasync.scheduler.spreading import Spreading
-from trtasync.scheduler.states import (
-    EXPIRED,
-    LEAVE,
-    OVER,
-    QUEUED,
-    RESERVED,
-    REVIVE,
-    TRANSITIONS,
-)
+from trtasync.scheduler.states import END, FORMING, LAUNCH, QUEUED, RESERVED, TRANSITIONS
 from trtasync.scheduler.trimming import Trimming
 
 
@@ -38,8 +28,7 @@ class Policy(Generic[SlotT]):
     """The state of one engine's queues, slots and lanes.
 
     Attributes:
-        expired: requests left uncomputed so far because they could not make their deadline.
-        wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
+        in_flight: rows running.
         forming: batches that form.
         slots: all of them.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
@@ -67,47 +56,38 @@ class Policy(Generic[SlotT]):
             keep_content: told of an entry that is about to lose its rows, and will get others.
         """
         self._options = options
-        self._displaced = displaced
-        self._keep_content = keep_content
+        self._abandoned = abandoned
         self._capacity = options.max_batch_size
         self._sizes = options.batch_sizes
-        self._admission = Admission(options, self._waiting, self._displace)
+        self._roster: Roster[SlotT] = Roster(options, displaced, keep_content)
+        self._expired = self._roster.expired
+        self._admission = self._roster.admission
+        self._waits = options.max_queue_delay > 0.0
         self._unseen = self._admission.unseen
         self._timed = options.max_queue_time is not None
         self._lanes = lanes
+        self._sole = lanes[0] if len(lanes) == 1 else None
         self._devices = {
             device: DeviceState([lane for lane in lanes if lane.device == device])
             for device in dict.fromkeys(lane.device for lane in lanes)
         }
         several = len(self._devices) > 1 and any(slot.lane is not None for slot in slots)
         self.slots: SlotPool[SlotT] = SlotPool(lanes, self._devices, slots)
-        self._trimming: Trimming[SlotT] = Trimming(options, self._expire)
-        self._rows = self._trimming.rows = RowAllocator(
+        self._trimming: Trimming[SlotT] = Trimming(options, self._roster.expire, keep_content)
+        self._rows = self._roster.rows = self._trimming.rows = RowAllocator(
             self._capacity,
             self.slots,
             self._trimming.outlook,
             self._trimming.turn_away,
-            self._set_aside,
+            self._roster.set_aside,
             keep_content,
         )
         self._spreading = Spreading(lanes, self._rows) if several else None
         self._dispatch: Dispatch[SlotT] = Dispatch(options, lanes, self._devices)
-        self._launching: Launching[SlotT] = Launching(
-            options,
-            lanes,
-            self._devices,
-            self._rows,
-            self._trimming,
-            abandoned,
-            self._set_aside,
-            self.withdraw,
-        )
         self.forming: list[Batch[SlotT]] = self._rows.forming
         self.placements: deque[Entry] = self._rows.placements
-        self._held: dict[Request, None] = {}
-        self._expired = Expired()
-        self.expired: int = 0
-        self.wake_at: float = math.inf
+        self.in_flight: int = 0
+        self._wake_at = math.inf
 
     # -- what happened ---------------------------------------------------------------------------
 
@@ -136,7 +116,7 @@ class Policy(Generic[SlotT]):
             batch = rows.open_for(request)
             if batch is None:
                 rows.taken += count
-                self._held[request] = None
+                self._roster.held[request] = None
                 return False
         # Batch.add, written out: this is the path of nearly every request.
         request.batch = batch
@@ -152,22 +132,15 @@ class Policy(Generic[SlotT]):
         return True
 
     def open_up(self, batch: Batch[SlotT]) -> None:
-        """Requests of the batch's queue come that are plain, have no urgency of their own and were
-        staged at once: those that follow may take the next rows of it unasked, up to its `room`.
-
-        Unless the queue is nearly full, or somebody waits who comes after them.
+        """Requests come to this batch that are plain, have no urgency of their own, and were staged
+        at once: those that follow may take its next rows unasked, unless the queue is nearly full.
         """
-        if (
-            batch.level <= DEFAULT_LEVEL
-            and self._rows.taken + self._capacity - batch.size <= self._unseen
-        ):
+        if self._rows.taken + self._capacity - batch.size <= self._unseen:
             self._rows.open_up(batch)
 
     def place(self, request: Request) -> None:
-        """The content of a request that was held without rows is complete: it gets rows, in
-        several batches if need be, or waits for them."""
-        del self._held[request]
-        self._rows.place(request)
+        """The content of a request held without rows is complete: it gets some, or waits."""
+        self._roster.place(request)
 
     def _admit(self, request: Request) -> None:
         """Make room where priorities count: the request has one of its own, or the queue is full.
@@ -195,29 +168,11 @@ class Policy(Generic[SlotT]):
 
     def expire(self, request: Request, now: float) -> None:
         """A request came too late to be let in: see `Expired`."""
-        self.expired += 1
-        due = self._expired.add(request, now)
-        self.wake_at = min(self.wake_at, due)
+        self._expired.add(request, now)
 
     def withdraw(self, request: Request, now: float) -> None:
         """Nobody waits for this request any more. Rows that are not running are never computed."""
-        state = request.state
-        if state is OVER:
-            return
-        request.state = TRANSITIONS[state][LEAVE]
-        if state is RESERVED and request.batch is None and request not in self._held:
-            return  # it came too late to take room
-        if state is not EXPIRED:
-            self._remove(request, now)
-
-    def _remove(self, request: Request, now: float) -> None:
-        """Take a request out of wherever it waits or forms."""
-        self._admission.left(request)
-        if request in self._held:
-            del self._held[request]
-            self._rows.taken -= request.rows
-        else:
-            self._rows.remove(request, now)
+        self._roster.withdraw(request, now)
 
     def finished(
         self, batch: Batch[SlotT], now: float, seconds: float | None, lent: bool = False
@@ -230,10 +185,20 @@ class Policy(Generic[SlotT]):
             seconds: how long it ran; None when that says nothing (it failed).
             lent: not its slot: that comes with `returned`. See `SlotPool.can_lend`.
         """
-        self._launching.finished(batch, now, seconds)
+        batch.state = TRANSITIONS[batch.state][END]
+        self.in_flight -= batch.size
         if self._timed:
             self._admission.finished(batch, self.queued, now)
             self._ask_admission()
+        if seconds is not None:
+            batch.queue.cost.learn(batch.run_rows, seconds, now)
+        lane = self._lanes[batch.lane]
+        device = self._devices[lane.device]
+        if device.shared:
+            device.finished(batch, lane, now, seconds is not None)
+        else:
+            device.running -= 1
+            lane.running.remove(batch)
         if lent:
             self.slots.lend(batch.slot)
         else:
@@ -263,34 +228,28 @@ class Policy(Generic[SlotT]):
 
     def drain(self) -> list[Request]:
         """Take out every request that is not running (for an abort)."""
-        entries: list[Entry] = [*self._expired.requests(), *self._held]
-        entries += self._rows.clear()
-        self._expired.clear()
-        self._held.clear()
-        self._admission.forget()
+        requests = self._roster.drain()
         self._ask_admission()
-        self.wake_at = math.inf
-        requests = list(dict.fromkeys(whole(entry) for entry in entries))
-        for request in requests:
-            give_up(request)
+        self._wake_at = math.inf
         return requests
 
     def mend(self, left: Sequence[Request], now: float) -> None:
         """An exception came between any two lines of `hold`, `place`, `expire` or `withdraw`: those
         who left by it are taken out, and what can be derived is derived anew. O(requests)."""
-        for request in left:
-            give_up(request)
-            self._held.pop(request, None)
         running = [batch.slot for lane in self._lanes for batch in lane.running]
-        held = sum(request.rows for request in self._held)
-        self._rows.mend([request.queue for request in left], running, held)
-        self._admission.forget()
+        self._roster.mend(left, running)
         self._ask_admission()
         self._rows.grant(now)
 
     def close(self) -> None:
         """Nothing new will come: no batch waits for company any more."""
-        self._dispatch.waits = False
+        self._dispatch.waits = self._waits = False
+
+    @property
+    def wake_at(self) -> float:
+        """When to ask `next_batch` again if nothing else happens; inf for never."""
+        due = self._expired.next_due if self._expired.heap else math.inf
+        return min(self._wake_at, due)
 
     @property
     def queued(self) -> int:
@@ -298,9 +257,9 @@ class Policy(Generic[SlotT]):
         return self._rows.queued
 
     @property
-    def in_flight(self) -> int:
-        """Rows running."""
-        return self._launching.in_flight
+    def expired(self) -> int:
+        """Requests left uncomputed so far because they could not make their deadline."""
+        return self._expired.count
 
     @property
     def rejected(self) -> int:
@@ -309,10 +268,8 @@ class Policy(Generic[SlotT]):
 
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or expired. O(requests)."""
-        entries: list[Entry] = [*self._expired.requests(), *self._rows.entries()]
         running = [batch for lane in self._lanes for batch in lane.running]
-        entries += [entry for batch in running for entry in batch.entries if entry.state is QUEUED]
-        return len({id(whole(entry)) for entry in entries})
+        return self._roster.unanswered(running)
 
     # -- what to do ------------------------------------------------------------------------------
 
@@ -326,7 +283,7 @@ class Policy(Generic[SlotT]):
         dispatch = self._dispatch
         dispatch.wake_at = math.inf
         if self._expired.heap:
-            self._revive(now)
+            self._roster.revive(now)
         forming = self.forming
         chosen = None
         while forming:
@@ -334,56 +291,104 @@ class Policy(Generic[SlotT]):
                 self._spreading.spread(now)
                 if not forming:  # all of it turned out to be late
                     break
-            choice = dispatch.at_once(forming) or dispatch.choose(forming, now)
+            choice = self._at_once() or dispatch.choose(forming, now)
             if choice is None:
                 break
-            if self._launching.launch(*choice, now):
+            if self._launch(*choice, now):
                 chosen = choice[0]
                 if not self._unseen:
                     self._admission.launched(chosen, self.queued)
                     self._ask_admission()
                 break
         # what was said of the chosen batch holds no more
-        self.wake_at = dispatch.wake_at if forming else math.inf
-        if self._expired.heap:
-            self.wake_at = min(self.wake_at, self._expired.next_due)
+        self._wake_at = dispatch.wake_at if forming else math.inf
         return chosen
 
-    def _set_aside(self, request: Request, batch: Batch[SlotT]) -> None:
-        """A request that is still being written loses its rows: the batch does not wait for it."""
-        self._keep_content(request)
-        batch.leave_out(request)
-        self._held[request] = None
+    def _at_once(self) -> tuple[Batch[SlotT], LaneState] | None:
+        """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
+        what `Dispatch.choose` would say. None: it is to be asked."""
+        forming, sole = self.forming, self._sole
+        batch = forming[0]
+        home = batch.slot.lane
+        lane = sole if home is None or sole is not None else self._lanes[home]
+        if lane is None or self._waits or self._devices[lane.device].running:
+            return None
+        if not lane.alive or lane.retrying or batch.entries[0].state is RESERVED:
+            return None
+        if len(forming) > 1:
+            if sole is None:
+                return None
+            for other in forming:
+                if other.deadline < math.inf or other.level != DEFAULT_LEVEL:
+                    return None
+        return batch, lane
 
-    def _revive(self, now: float) -> None:
-        """Let those in again whose callers are still there."""
-        while (request := self._expired.pop_due(now)) is not None:
-            request.queue.waiting.sweep()  # it must not come back to life there too
-            request.state = TRANSITIONS[request.state][REVIVE]
-            request.deadline = math.inf
-            request.batch, request.chunks, request.placed = None, None, 0
-            self._rows.taken += request.rows
-            self._rows.place(request)
-            self._admission.entered(request)
+    def _launch(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
+        """Make a batch ready for a lane; False if nothing was left of it."""
+        rows = self._rows
+        if batch.room:
+            rows.close_up(batch)
+        for entry in self._abandoned(batch):
+            request = whole(entry)
+            if request.state is RESERVED:
+                self._roster.set_aside(request, batch)
+            else:
+                self.withdraw(request, now)
+        if batch.gone == batch.size:
+            if batch.state is FORMING:
+                rows.dissolve(batch, now)
+            return False
+        queue, fit, rest = batch.queue, None, []
+        if batch.deadline < math.inf or queue.waiting.rows:
+            begins = lane.ends_at(now)
+            fit = self._trimming.fit(queue, batch.rows + queue.waiting.rows, begins, now)
+            rest = self._trimming.shrink(batch, fit, now)
+            if batch.gone == batch.size:
+                return False
+        if batch.gone:
+            batch.compact()
+            if not rest:
+                self._refill(batch, lane, now)
+        if fit is not None and batch.size < fit.rows:
+            rows.fill(batch, fit.rows, fit, now)
+        sizes = self._sizes
+        if sizes and batch.size not in sizes:
+            rest += self._trimming.cut(batch, lane.ends_at(now))
+        rows.forming.remove(batch)
+        if queue.forming is batch:
+            queue.forming = None
+        if rest:
+            rows.form_rest(queue, rest, now)
+        self._start(batch, lane, now)
+        return True
 
-    def _expire(self, request: Request, now: float) -> None:
-        """It cannot make its deadline any more, and is not computed for now."""
-        self._keep_content(request)
-        self.expire(request, now)
-        self._remove(request, now)
+    def _start(self, batch: Batch[SlotT], lane: LaneState, now: float) -> None:
+        """No row comes or goes any more."""
+        batch.state = TRANSITIONS[batch.state][LAUNCH]
+        batch.lane = lane.index
+        batch.started = now
+        size, sizes = batch.size, self._sizes
+        batch.run_rows = sizes[bisect_left(sizes, size)] if sizes else size
+        self._rows.taken -= size
+        self.in_flight += size
+        device = self._devices[lane.device]
+        if device.shared:
+            device.launched(batch, lane, now)
+        else:  # nobody it could hold up
+            device.running += 1
+            lane.running.append(batch)
+
+    def _refill(self, batch: Batch[SlotT], lane: LaneState, now: float) -> None:
+        """Rows of batches that form behind it take the places of those who left a batch."""
+        queue = batch.queue
+        behind = [each for each in self.forming if each.queue is queue and each is not batch]
+        for other in behind:
+            for entry in self._abandoned(other):
+                if whole(entry).state is QUEUED:
+                    self.withdraw(whole(entry), now)
+        if behind:
+            self._trimming.refill(batch, behind, lane.ends_at(now), now)
 
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for this many rows."""
         return padded(rows, self._sizes)
-
-    def _waiting(self) -> Iterator[Request]:
-        """All requests of which nothing has run, each once, older ones of a queue first."""
-        entries = [*self._rows.entries(RESERVED), *self._held]
-        requests = dict.fromkeys(whole(entry) for entry in entries)
-        return (request for request in requests if not request.begun)
-
-    def _displace(self, request: Request, error: QueueFull, now: float) -> None:
-        # who left before it may have freed a slot, and this one been too late
-        if request.state in (QUEUED, RESERVED):
-            self._displaced(request, error)
-            self.withdraw(request, now)

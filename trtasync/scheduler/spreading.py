@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Generic
 
-from trtasync.scheduler.batches import Batch
+from trtasync.scheduler.batches import Batch, RowAllocator
 from trtasync.scheduler.devices import LaneState
-from trtasync.scheduler.row_allocator import RowAllocator
 from trtasync.scheduler.slot_pool import SlotT
 
 

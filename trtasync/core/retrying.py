@@ -1,4 +1,4 @@
-"""How a batch ends: its requests are answered, failed, or run again in halves."""
+"""Batches that failed are run again in halves, until only those fail who are at fault."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -6,77 +6,52 @@ from functools import partial
 
 from trtasync.core.completion import Completion, is_unwanted
 from trtasync.core.exceptions import unanswered
-from trtasync.core.intake import Intake
 from trtasync.core.lanes import Outcome, Worker, run_in_halves
-from trtasync.core.shrinking import Shrinking
 from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
-from trtasync.runtimes import Slot, Times
-from trtasync.scheduler import Batch, Policy
+from trtasync.runtimes import Slot
+from trtasync.scheduler import Batch
 from trtasync.system.threads import NoThread
 
 log: logging.Logger = logging.getLogger("trtasync")
 
 
-class Ending:
-    """Takes batches in that have run. Part of the pump, and on its thread."""
+class Retrying:
+    """Fails batches, or runs them again. Part of the pump, and on its thread."""
 
     def __init__(
         self,
         name: str,
-        policy: Policy[Slot],
+        run_rows: Callable[[int], int],
         now: Callable[[], float],
         workers: Sequence[Worker],
-        intake: Intake,
         completion: Completion,
-        shrinking: Shrinking,
         in_thread: Callable[[Batch[Slot], Callable[[], Outcome]], None],
         lane_died: Callable[[int, BaseException | None], None],
+        let_go: Callable[[Batch[Slot], float, float | None], None],
     ):
-        """Nothing has ended yet.
+        """Nothing has failed yet.
 
         Args:
             name: of the engine.
-            policy: is told of every end.
+            run_rows: rows to run for a number of rows.
             now: the loop's clock.
             workers: the lanes, by index.
-            intake: stages what gets the rows that become free.
             completion: answers requests, or fails them.
-            shrinking: is told of slots that hold much.
             in_thread: does something about a batch in its lane's thread, and tells the pump of the
                 outcome. Raises NoThread.
             lane_died: goes on without a lane.
+            let_go: takes a batch back of which nothing is needed any more.
         """
         self._name = name
-        self._policy = policy
-        self._run_rows = policy.run_rows
+        self._run_rows = run_rows
         self._now = now
         self._workers = workers
-        self._intake = intake
         self._completion = completion
         self._meter = completion.meter
-        self._shrinking = shrinking
         self._in_thread = in_thread
         self._lane_died = lane_died
+        self._let_go = let_go
         self._warned = False
-
-    def completed(self, batch: Batch[Slot], times: Times | None) -> None:
-        """A batch went well: hand out its answers, and count it."""
-        ended = self._now()
-        seconds = None
-        if times is not None:
-            seconds = sum(times)
-            worker = self._workers[batch.lane]
-            worker.measured += 1
-            worker.compute += times[1]
-        lent = 0
-        try:
-            lent = self._completion.answer(batch)
-            delivered = self._now()
-            self._completion.count(batch, times, ended, delivered)
-        except Exception as error:  # a batch's own: there is no memory for its answers
-            self._unanswered(batch, error)
-            delivered = self._now()
-        self._let_go(batch, delivered, seconds, lent > 0)
 
     def completed_in_pieces(self, batch: Batch[Slot], outcome: Outcome) -> None:
         """A batch was run again in halves: what could be answered is."""
@@ -85,13 +60,14 @@ class Ending:
             self._completion.answer_pieces(batch, outcome.pieces)
             self._completion.count(batch, None, ended, self._now())
         except Exception as error:
-            self._unanswered(batch, error)
+            self.unanswered(batch, error)
         self._let_go(batch, self._now(), None)
         if outcome.lost:
             lost = (piece for piece in outcome.pieces if isinstance(piece, DeviceLost))
             self._lane_died(batch.lane, next(lost, None))
 
-    def _unanswered(self, batch: Batch[Slot], error: Exception) -> None:
+    def unanswered(self, batch: Batch[Slot], error: Exception) -> None:
+        """A batch went well, and could not be answered: there is no memory for it."""
         log.exception("%s: a batch could not be answered", self._name)
         self._completion.fail_batch(batch, unanswered(error))
 
@@ -125,18 +101,6 @@ class Ending:
         self._meter.retried += 1
 
     def end_failed(self, batch: Batch[Slot], error: Exception) -> None:
+        """A batch fails as a whole, and is not run again."""
         self._completion.fail_batch(batch, error)
         self._let_go(batch, self._now(), None)
-
-    def _let_go(
-        self, batch: Batch[Slot], now: float, seconds: float | None, lent: bool = False
-    ) -> None:
-        """Nothing of a batch is needed any more."""
-        self._workers[batch.lane].batches += 1
-        slot = batch.slot
-        if slot.holds_more and slot.let_go():
-            self._shrinking.note(slot, now)
-        self._policy.finished(batch, now, seconds, lent)
-        batch.entries = []  # they point back at the batch: a cycle would wait for the collector
-        if self._policy.placements:
-            self._intake.stage_placements()
