@@ -22,7 +22,8 @@ OPTIONS = {
 }
 
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
-ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help"}
+ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--workers", "--shm-size"}
+ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
 """Options of other programs that these pages name, and the one that all have."""
 
 

@@ -1,20 +1,23 @@
 """The host as a process of its own: how it is started, and how it ends."""
 
+import logging
 import os
 import signal
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import anyio
 import numpy as np
 import pytest
 
 from support.helpers import same, until
+from support.onnx_models import FLOAT, node, value, write_model
 from support.wire import hello
 from tests.host.processes import HostProcess, host, order, product
 from trtasync.errors import EngineClosed, PlanError
-from trtasync.shared.records import Op, pack
+from trtasync.shared.records import Op, pack, parse
 from trtasync.shared.refusals import restore
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +66,24 @@ async def test_two_models_in_one_host(tmp_path: Path) -> None:
         nameless.say(hello())
         refusal = await nameless.refusal(Op.GONE)
         assert "product, other" in str(refusal)
+
+
+async def test_who_started_it_hears_what_its_opening_had_to_say(tmp_path: Path) -> None:
+    coupled = write_model(
+        tmp_path / "coupled.onnx",
+        [node("Softmax", ["x"], ["y"], axis=0)],
+        [value("x", FLOAT, ["N", 4])],
+        [value("y", FLOAT, ["N", 4])],
+    )
+    with host(order(tmp_path, coupled, batching="auto")) as started:
+        client = started.connect()
+        await client.greet(logs=True)
+        line: dict[str, Any] = {"level": logging.INFO}
+        while line["level"] != logging.WARNING:
+            _, payload = await client.expect(Op.LOG)
+            line = parse(payload)
+        assert "every request runs alone" in line["message"]
+        client.close()
 
 
 async def test_why_it_cannot_start_is_what_it_says(tmp_path: Path) -> None:

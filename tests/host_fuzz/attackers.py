@@ -2,6 +2,7 @@
 
 import os
 import socket
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -72,7 +73,7 @@ class Attacker:
         if self._means_it():
             return self._rng.randrange(max(1, sane))
         edges = [0, 1, sane - 1, sane, sane + 1, 2**31, 2 ** (bits - 1), 2**bits - 1]
-        return self._rng.choice([*edges, self._rng.randrange(2**bits)]) % 2**bits
+        return int(self._rng.choice([*edges, self._rng.randrange(2**bits)]) % 2**bits)
 
     def form(self, number: int | None = None) -> bytes:
         """Shapes, mostly of the model."""
@@ -198,7 +199,7 @@ class Attacker:
         """Send it, with some descriptors; False when the host takes no more."""
         count = len(self.descriptors) if self._means_it() else self._rng.randrange(4)
         going, self.descriptors = self.descriptors[:count], self.descriptors[count:]
-        rights = np.array(going, np.int32)
+        rights = array("i", going)
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if going else []
         try:
             self._end.sendmsg([piece], ancillary)

@@ -1,7 +1,6 @@
 """`trtasync host`."""
 
 import json
-import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -137,7 +136,6 @@ def host(
             os.path.abspath(path or default_path()),
             limits,
         )
-        logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s: %(message)s")
         run(wanted, partial(_say_ready, wanted))
 
 

@@ -129,17 +129,20 @@ class Connection:
         self._out.append(record)
 
     def flush(self) -> None:
-        """Send what was said."""
-        data = b"".join(self._out)
-        self._out.clear()
-        if self._closed:
-            return
-        if self._unsent:
-            self._unsent += data
-        else:
-            self._send(data)
-        if len(self._unsent) > self._most_unsent:
-            self._look()
+        """Send what was said. Raises nothing: the engine would end with it."""
+        try:
+            data = b"".join(self._out)
+            self._out.clear()
+            if self._closed:
+                return
+            if self._unsent:
+                self._unsent += data
+            else:
+                self._send(data)
+            if len(self._unsent) > self._most_unsent:
+                self._look()
+        except Exception as error:
+            self._over(error)
 
     def _send(self, data: bytes | bytearray) -> None:
         try:

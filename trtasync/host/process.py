@@ -50,6 +50,8 @@ def run(wanted: Wanted, ready: Callable[[], None]) -> None:
     Raises:
         TrtasyncError: a model cannot be opened, or was lost.
     """
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
+    log.setLevel(logging.INFO)
     _want_descriptors()
     options = {"use_uvloop": _has("uvloop")}
     anyio.run(_host, wanted, ready, backend="asyncio", backend_options=options)
