@@ -53,6 +53,17 @@ async def test_it_says_that_it_is_ready_and_serves(tmp_path: Path) -> None:
         client.close()
 
 
+async def test_its_process_is_named_after_its_models(tmp_path: Path) -> None:
+    (tmp_path / "setproctitle.py").write_text(
+        "import os\n"
+        "def setproctitle(title):\n"
+        "    open(os.path.join(os.path.dirname(__file__), 'title'), 'w').write(title)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with host(order(tmp_path, product(tmp_path)), PYTHONPATH=path):
+        assert (tmp_path / "title").read_text() == "trtasync host: product"
+
+
 async def test_two_models_in_one_host(tmp_path: Path) -> None:
     other = product(tmp_path, 4).rename(tmp_path / "other.onnx")
     with host(order(tmp_path, product(tmp_path), other)) as started:
