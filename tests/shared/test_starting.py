@@ -18,6 +18,7 @@ from support.helpers import PATIENCE
 from tests.shared.processes import ROOT
 from trtasync import BackendUnavailable, connect, open_engine
 from trtasync.shared.greeting import Welcome, tell
+from trtasync.shared.peers import check_host, credentials
 from trtasync.shared.records import Op, dump, pack
 from trtasync.shared.starting import locked, note_start, pause_between_starts
 from trtasync.system.stopping import Stopped
@@ -177,3 +178,17 @@ def test_a_host_that_ends_before_it_is_ready_says_why(
             await open_engine(model, shared=True)
 
     anyio.run(main)
+
+
+def test_nobody_else_stands_in_for_the_host() -> None:
+    path, me = Path("/run/host.sock"), os.geteuid()
+    check_host(me, path)
+    check_host(0, path)  # root
+    with pytest.raises(BackendUnavailable, match=f"user {me + 1} listens at {path}"):
+        check_host(me + 1, path)
+
+
+def test_a_socket_knows_who_is_at_the_other_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert credentials(ours) == (os.getpid(), os.geteuid())

@@ -8,6 +8,7 @@ from typing import Any
 
 from trtasync.errors import BackendUnavailable
 from trtasync.shared.greeting import Hello, Welcome, read, tell
+from trtasync.shared.peers import check_host, credentials
 from trtasync.shared.records import (
     MOST_PAYLOAD,
     PROTOCOL,
@@ -153,11 +154,12 @@ def join(path: Path, said: Hello) -> Joined:
 
     Raises:
         NotThere: nobody listens.
-        BackendUnavailable: somebody does, and cannot be talked to.
+        BackendUnavailable: somebody else does, or it cannot be talked to.
         TrtasyncError: the host refuses.
     """
     line = Line(path)
     try:
+        check_host(credentials(line.end)[1], path)
         return Joined(line.end, line.greet(said))
     except BaseException:
         line.close()
