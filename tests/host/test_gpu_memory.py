@@ -13,8 +13,7 @@ import pytest
 from support.doubles import Installed, models
 from support.helpers import Array, same, until
 from support.wire import WireClient, infer, source
-from tests.host.serving import Hosted, hosting
-from tests.host.test_leaving import maps
+from tests.host.serving import Hosted, hosting, maps
 from tests.tensorrt.support import double, engine_on, launched, release, until_launched
 from trtasync import QueueFull
 from trtasync.shared.records import Op

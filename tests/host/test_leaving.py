@@ -8,17 +8,11 @@ import pytest
 
 from support.helpers import row, rows, same, tensor, until
 from support.wire import infer
-from tests.host.serving import Hosted, scripted
+from tests.host.serving import Hosted, maps, scripted
 from trtasync.shared.records import Op, pack
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
-
-
-def maps() -> int:
-    """How often memory of clients is mapped in this process, the clients' own maps included."""
-    with open("/proc/self/maps") as file:
-        return sum("memfd:trtasync" in line for line in file)
 
 
 def shut() -> ScriptedBackend:

@@ -12,6 +12,7 @@ import pytest
 
 from support.helpers import opened, row, same, until
 from support.wire import WireClient
+from tests.host.processes import connected
 from tests.host.serving import Hosted, hosting, scripted
 from trtasync import DeviceLost, EngineClosed, InvalidInput
 from trtasync.host import serve
@@ -22,13 +23,6 @@ from trtasync.shared.records import Op, pack, parse
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
-
-
-def connected(path: Path) -> WireClient:
-    """A client of a host that listens, which has said nothing yet."""
-    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    end.connect(os.fspath(path))
-    return WireClient(end)
 
 
 async def ready(client: WireClient) -> WireClient:

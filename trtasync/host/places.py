@@ -81,8 +81,11 @@ def _is_left_behind(path: str) -> bool:
 
 
 class StartLock:
-    """What a client holds that connects or starts a host. Who ends a host for want of clients
-    holds it too, so nobody connects to a host that is about to go."""
+    """What a client holds that connects or starts a host.
+
+    A host that ends for want of clients holds it too, until its process has ended: nobody connects
+    to it then, and no other one takes device memory beside it.
+    """
 
     def __init__(self, path: str | None):
         """Hold nothing.

@@ -298,7 +298,6 @@ class Service:
             with suppress(OSError):
                 os.unlink(listening.getsockname())  # first: another host may take the place then
             listening.close()
-        self._lock.give_back()
 
 
 def _gone(error: TrtasyncError) -> TrtasyncError:

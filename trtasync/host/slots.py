@@ -111,12 +111,15 @@ class SharedSlot:
         self._done = self._cancelled = False
         if form is not self._form or sources is not None or not self._start:
             self._turn(form, sources is None)
-        reservation: Reservation = UnusualReservation() if form.lends else Reservation()
+        if form.lends:
+            reservation: Reservation = UnusualReservation()
+            reservation.lend = True
+        else:
+            reservation = Reservation()
         model = self._session.model
         try:
             content = self._contents.get(form) if sources is None else None
             signature, staged = content or self._read(form, sources)
-            reservation.lend = form.lends
             self._reservation = reservation
             model.intake.admit(reservation, signature, level, deadline, self)
             reservation.write(staged)
