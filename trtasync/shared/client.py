@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 
 from trtasync.core.metrics import Statistics
-from trtasync.engine import level_of
+from trtasync.engine import read_level
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.loops import Future, current_loop, free_in_thread
 from trtasync.model.tensors import ModelSpec, TensorSpec
@@ -33,8 +33,8 @@ from trtasync.shared.slots import Form, array_in
 INFER = int(Op.INFER)
 
 ndarray = np.ndarray
-pack = RECORD.pack
-inf = math.inf
+pack: Callable[..., bytes] = RECORD.pack
+inf: float = math.inf
 
 
 class SharedEngine(AnyEngine):
@@ -67,7 +67,7 @@ class SharedEngine(AnyEngine):
                 f"the host tells of its model what is not understood: {error}"
             ) from error
         self._model = welcome.name or ""
-        self.name = name or self._model
+        self.name: str = name or self._model
         self._way = way
         self._loop = current_loop()
         self._link = Link(self.name, self._loop, self._spec, joined, way, patience)
@@ -147,7 +147,7 @@ class SharedEngine(AnyEngine):
             EngineRestarting: it ended before, and another one is not there yet.
         """
         deadline = self._deadline()
-        level = DEFAULT_LEVEL if priority == 0 else level_of(priority)
+        level = DEFAULT_LEVEL if priority == 0 else read_level(priority)
         session = self._link.session
         if (
             type(inputs) is not ndarray
