@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import trtasync
+from support.doubles.child import ROOT
 from support.onnx_models import FLOAT, node, value, write_model
 from support.wire import WireClient
 from trtasync.measure.opened import read_options
@@ -91,9 +92,7 @@ class HostProcess:
 
     def connect(self) -> WireClient:
         """A client that has said nothing yet."""
-        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        end.connect(self.path)
-        self.clients.append(WireClient(end))
+        self.clients.append(connected(Path(self.path)))
         return self.clients[-1]
 
 
@@ -108,3 +107,23 @@ def host(order: dict[str, Any], **environment: str) -> Iterator[HostProcess]:
             client.close()
         started.process.kill()
         started.process.wait()
+
+
+@contextmanager
+def stuck(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A host that loses its device in the first run, and does not close; see `stuck_child`."""
+    command = [sys.executable, "-m", "tests.host.stuck_child", str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def connected(path: Path) -> WireClient:
+    """A client of a host that listens, which has said nothing yet."""
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    end.connect(os.fspath(path))
+    return WireClient(end)

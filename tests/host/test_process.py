@@ -15,8 +15,9 @@ import pytest
 from support.helpers import same, until
 from support.onnx_models import FLOAT, node, value, write_model
 from support.wire import hello
-from tests.host.processes import HostProcess, host, order, product
-from trtasync.errors import EngineClosed, PlanError
+from tests.host.processes import HostProcess, connected, host, order, product, stuck
+from trtasync.errors import DeviceLost, EngineClosed, PlanError
+from trtasync.host.process import LOST
 from trtasync.shared.records import Op, pack, parse
 from trtasync.shared.refusals import restore
 
@@ -50,6 +51,17 @@ async def test_it_says_that_it_is_ready_and_serves(tmp_path: Path) -> None:
         (answer,) = await client.infer(2, 0, X)
         assert same(answer, X @ WEIGHTS)
         client.close()
+
+
+async def test_its_process_is_named_after_its_models(tmp_path: Path) -> None:
+    (tmp_path / "setproctitle.py").write_text(
+        "import os\n"
+        "def setproctitle(title):\n"
+        "    open(os.path.join(os.path.dirname(__file__), 'title'), 'w').write(title)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with host(order(tmp_path, product(tmp_path)), PYTHONPATH=path):
+        assert (tmp_path / "title").read_text() == "trtasync host: product"
 
 
 async def test_two_models_in_one_host(tmp_path: Path) -> None:
@@ -124,6 +136,20 @@ async def test_on_sigterm_what_was_accepted_is_answered_first(tmp_path: Path) ->
         assert isinstance(await client.refusal(Op.GONE), EngineClosed)
         assert await client.ended()
         assert await ended(started) == 0
+
+
+async def test_a_lost_device_ends_the_process_however_long_closing_takes(tmp_path: Path) -> None:
+    with stuck(tmp_path / "host.sock") as process:
+        client = connected(tmp_path / "host.sock")
+        await client.greet()
+        await client.share(1, 128)
+        await client.form(0, (4,))
+        client.ask(0, 0, X[:4])
+        assert isinstance(await client.refusal(Op.FAILED), DeviceLost)
+        assert isinstance(await client.refusal(Op.GONE), DeviceLost)
+        client.close()
+        await until(lambda: process.poll() is not None)
+        assert process.returncode == LOST
 
 
 async def test_the_socket_of_a_killed_host_is_taken_over(tmp_path: Path) -> None:

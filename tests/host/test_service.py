@@ -12,22 +12,17 @@ import pytest
 
 from support.helpers import opened, row, same, until
 from support.wire import WireClient
+from tests.host.processes import connected
 from tests.host.serving import Hosted, hosting, scripted
 from trtasync import DeviceLost, EngineClosed, InvalidInput
 from trtasync.host import serve
-from trtasync.host.places import check_user, listen_at
+from trtasync.host.places import listen_at
 from trtasync.shared.figures import statistics_from_plain
+from trtasync.shared.peers import check_client
 from trtasync.shared.records import Op, pack, parse
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
-
-
-def connected(path: Path) -> WireClient:
-    """A client of a host that listens, which has said nothing yet."""
-    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    end.connect(os.fspath(path))
-    return WireClient(end)
 
 
 async def ready(client: WireClient) -> WireClient:
@@ -236,10 +231,10 @@ def test_no_engine_is_none_to_serve(tmp_path: Path) -> None:
 
 
 def test_other_users_are_refused() -> None:
-    check_user(os.geteuid())
-    check_user(0)
+    check_client(os.geteuid())
+    check_client(0)
     with pytest.raises(InvalidInput, match=f"user {os.geteuid() + 1} asks"):
-        check_user(os.geteuid() + 1)
+        check_client(os.geteuid() + 1)
 
 
 def folder_of_all(path: Path) -> Path:

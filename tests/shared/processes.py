@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 class Worker:
     """A process of `tests.shared.worker`; its methods block."""
 
-    def __init__(self, model: Path, linger: float):
+    def __init__(self, model: Path, linger: float, *more: str):
         """Start it; it does nothing yet."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.shared.worker", str(model), str(linger)],
+            [sys.executable, "-m", "tests.shared.worker", str(model), str(linger), *more],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -44,6 +44,12 @@ class Worker:
         self.say()
         return self.hear()
 
+    def kill(self) -> None:
+        """End it at once, if it is still there."""
+        self.process.kill()
+        with self.process:  # closes its pipes
+            pass
+
     def leave(self) -> Any:
         """Let it close its engine and end; returns the runtimes that it has loaded."""
         assert self.process.stdin is not None
@@ -61,9 +67,7 @@ def workers(model: Path, count: int, linger: float = 0.2) -> Iterator[list[Worke
         yield started
     finally:
         for worker in started:
-            worker.process.kill()
-            with worker.process:  # closes its pipes
-                pass
+            worker.kill()
 
 
 def is_there(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET, socket
 
@@ -17,10 +17,15 @@ MOST_DESCRIPTORS = 16
 """That come with one message, or wait for their records."""
 
 Said = tuple[Record, bytes]
+Act = Callable[[Record, bytes], object]
 
 
 class Connection:
-    """See the module's docstring."""
+    """See the module's docstring.
+
+    Attributes:
+        acts: what is done with a record, by its operation; others are nonsense.
+    """
 
     def __init__(
         self,
@@ -28,7 +33,6 @@ class Connection:
         loop: EventLoop,
         most_unsent: int,
         waiting: "list[Connection]",
-        heard: Callable[[Said], object],
         over: Callable[[Exception | None], None],
     ):
         """Begin to listen.
@@ -39,13 +43,12 @@ class Connection:
             most_unsent: bytes that wait for the other side to read, from which on it is not read.
             waiting: where a connection puts itself that has something to say; the loop's callback
                 empties the list, and calls `flush`.
-            heard: gets each record.
             over: called once when the other side has gone, or said what nobody says.
         """
         self._socket = connection
         self._most_unsent = most_unsent
         self._waiting = waiting
-        self._heard = heard
+        self.acts: Mapping[int, Act] = {}
         self._over = over
         self._splitter = Splitter()
         self._records: Iterator[Said] = iter(())
@@ -109,10 +112,12 @@ class Connection:
         self._hear()
 
     def _hear(self) -> None:
-        heard = self._heard
         try:
-            for said in self._records:
-                heard(said)
+            for record, payload in self._records:
+                act = self.acts.get(record[0])
+                if act is None:
+                    raise Nonsense(f"nobody says {record.op} here.")
+                act(record, payload)
                 if self._held_up or self._closed:
                     break
         except Exception as error:
@@ -187,7 +192,8 @@ class Connection:
             os.close(self._descriptors.popleft())
         self._records = iter(())
         # whoever is told holds this: a cycle, in which a client's memory would wait
-        self._heard = self._over = _tell_nobody
+        self.acts = {}
+        self._over = _tell_nobody
 
 
 def _tell_nobody(_: object) -> None:

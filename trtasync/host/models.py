@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from trtasync.core.assembly import Core
+from trtasync.core.intake import Intake
 from trtasync.engine import Engine, inside
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.model.axes import is_anonymous
-from trtasync.model.tensors import TensorSpec
+from trtasync.model.tensors import ModelSpec, TensorSpec
 from trtasync.requests.signature import Array, Shape, Signature, Staged
+from trtasync.runtimes import Backend
 from trtasync.scheduler import Queue
 from trtasync.shared.forms import Places, aligned, place
 from trtasync.shared.records import Nonsense
@@ -48,10 +51,14 @@ class Model:
         """Serve an open engine, which whoever opened it closes."""
         self.name = name
         self.engine = engine
-        self._reader, self.core, self.backend = inside(engine)
-        self.intake = self.core.intake
-        self.spec = spec = self.backend.spec
-        self._shared = [at for at, tensor in enumerate(spec.inputs) if spec.is_shared(tensor)]
+        within = inside(engine)
+        self._reader = within.reader
+        self.core: Core = within.core
+        self.backend: Backend = within.backend
+        self.intake: Intake = within.core.intake
+        self.spec: ModelSpec = within.backend.spec
+        inputs = enumerate(self.spec.inputs)
+        self._shared = [at for at, tensor in inputs if self.spec.is_shared(tensor)]
         self.keeps: bool = not self._shared
 
     @property

@@ -4,18 +4,13 @@ import fcntl
 import os
 import socket
 import stat
-import struct
 from contextlib import suppress
 
 from trtasync.errors import InvalidInput
+from trtasync.shared.peers import ROOT
 from trtasync.system.trust import OTHERS
 
 BACKLOG = 128
-
-ROOT = 0
-"""Who can do everything anyway."""
-
-_CREDENTIALS = struct.Struct("3i")
 
 
 def listen_at(path: str) -> socket.socket:
@@ -86,8 +81,11 @@ def _is_left_behind(path: str) -> bool:
 
 
 class StartLock:
-    """What a client holds that connects or starts a host. Who ends a host for want of clients
-    holds it too, so nobody connects to a host that is about to go."""
+    """What a client holds that connects or starts a host.
+
+    A host that ends for want of clients holds it too, until its process has ended: nobody connects
+    to it then, and no other one takes device memory beside it.
+    """
 
     def __init__(self, path: str | None):
         """Hold nothing.
@@ -117,23 +115,3 @@ class StartLock:
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
-
-
-def credentials(connection: socket.socket) -> tuple[int, int]:
-    """Process and user at the other end."""
-    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, _ = _CREDENTIALS.unpack(packed)
-    return pid, uid
-
-
-def check_user(uid: int) -> None:
-    """Requests and answers are this user's own; root could read them anyway.
-
-    Raises:
-        InvalidInput: it is somebody else.
-    """
-    if uid not in (os.geteuid(), ROOT):
-        raise InvalidInput(
-            f"the engine process belongs to user {os.geteuid()}, and user {uid} asks; open an "
-            "engine as the same user."
-        )

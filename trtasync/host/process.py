@@ -1,8 +1,10 @@
 """The host as a process: models are opened, whoever waits is told, signals are heeded."""
 
 import logging
+import os
 import resource
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -21,6 +23,13 @@ from trtasync.opening.api import engine_of
 from trtasync.opening.loading import EngineOptions
 
 log: logging.Logger = logging.getLogger("trtasync")
+
+
+LAST_SECONDS = 5.0
+"""For closing what a lost device has left."""
+
+LOST = 5
+"""The exit code then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,16 @@ async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
             await service.serve()
             beside.cancel_scope.cancel()
         if service.lost is not None:
+            _end_by_force()
             raise service.lost
+
+
+def _end_by_force() -> None:
+    """Should closing what is lost take too long: only the end of the process gives its device
+    memory back, which the next host needs."""
+    timer = threading.Timer(LAST_SECONDS, os._exit, [LOST])
+    timer.daemon = True
+    timer.start()
 
 
 async def _close_all(models: Sequence[Model]) -> None:

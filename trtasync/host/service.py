@@ -23,7 +23,7 @@ from trtasync.host.limits import Limits
 from trtasync.host.logs import ClientLogs
 from trtasync.host.memory import Books
 from trtasync.host.models import Model
-from trtasync.host.places import StartLock, check_user, credentials, listen_at
+from trtasync.host.places import StartLock, listen_at
 from trtasync.host.session import ENDING, Session
 from trtasync.host.slots import SharedSlot
 from trtasync.host.statistics import tell_host
@@ -31,6 +31,7 @@ from trtasync.host.welcoming import welcome
 from trtasync.loops import EventLoop, Watch, current_loop
 from trtasync.loops.base import do_nothing
 from trtasync.shared.greeting import Hello, Welcome
+from trtasync.shared.peers import check_client, credentials
 from trtasync.shared.records import Op, dump, pack
 from trtasync.shared.refusals import describe
 
@@ -129,7 +130,7 @@ class Service:
         """Begin a session, if it may be."""
         pid, uid = credentials(connection)
         try:
-            check_user(uid)
+            check_client(uid)
             if len(self.sessions) >= self.limits.sessions:
                 raise QueueFull(
                     f"the engine process has {self.limits.sessions} clients, and takes no more.",
@@ -297,7 +298,6 @@ class Service:
             with suppress(OSError):
                 os.unlink(listening.getsockname())  # first: another host may take the place then
             listening.close()
-        self._lock.give_back()
 
 
 def _gone(error: TrtasyncError) -> TrtasyncError:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from trtasync.core.intake import NEVER as FOREVER
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError
 from trtasync.host.answer_book import AnswerBook
-from trtasync.host.connection import Connection, Said
+from trtasync.host.connection import Act, Connection
 from trtasync.host.limits import Limits
 from trtasync.host.memory import Account, map_memory
 from trtasync.host.models import Form, Model, read_shapes
@@ -99,18 +99,11 @@ class Session:
         self.slots: SlotBook = SlotBook(partial(SharedSlot, self))
         self._forms: dict[int, Form] = {}
         self._sources: list[Record] = []
-        self._acts: dict[int, Callable[[Record, bytes], object]] = {Op.HELLO: self._hello}
         self._connection = Connection(
-            connection, around.loop, around.limits.unsent, around.waiting, self._heard, self._over
+            connection, around.loop, around.limits.unsent, around.waiting, self._over
         )
+        self._connection.acts = {Op.HELLO: self._hello}
         self.say: Callable[[bytes], None] = self._connection.say
-
-    def _heard(self, said: Said) -> None:
-        record, payload = said
-        act = self._acts.get(record[0])
-        if act is None:
-            raise Nonsense(f"nobody says {record.op} here.")
-        act(record, payload)
 
     # -- what is said once -----------------------------------------------------------------------
 
@@ -118,11 +111,11 @@ class Session:
         hello = read(Hello, parse(payload))
         model, welcome = self._host.greet(self, hello)
         self.hello = hello
-        self._acts = {Op.ASK: self._ask}
+        acts: dict[int, Act] = {Op.ASK: self._ask}
         if model is not None:
             self.model = model
             self.answers = AnswerBook(model.spec, self._announce, self._renumber)
-            self._acts |= {
+            acts |= {
                 Op.INFER: self._infer,
                 Op.CANCEL: self._cancel,
                 Op.FORM: self._form,
@@ -130,6 +123,7 @@ class Session:
                 Op.SOURCE: self._source,
                 Op.TAKE: self._take,
             }
+        self._connection.acts = acts
         self._tell(Op.WELCOME, payload=dump(tell(welcome)))
 
     def _ask(self, _: Record, __: bytes) -> None:
@@ -209,8 +203,9 @@ class Session:
 
     def turn_away(self) -> None:
         """Nothing more is accepted."""
-        if Op.INFER in self._acts:
-            self._acts[Op.INFER] = self._refuse
+        acts = self._connection.acts
+        if Op.INFER in acts:
+            self._connection.acts = {**acts, Op.INFER: self._refuse}
 
     def _refuse(self, record: Record, _: bytes) -> None:
         slot = self.slots.at(record.slot)
@@ -330,7 +325,7 @@ class Session:
             self.say(pack(Op.GONE, payload=dump(describe(known))))
         self._connection.close()
         # none of these may be found from here: batches that run hold requests, these their slots
-        self._acts, self._forms, self._sources = {}, {}, []
+        self._forms, self._sources = {}, []
         for slot in self.slots.close():
             slot.leave()
             slot.forget()

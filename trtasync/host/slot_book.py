@@ -42,6 +42,7 @@ class SlotBook:
         """
         self._make = make
         self._slots: list[SharedSlot | None] = []
+        self._used: list[SharedSlot] = []
         self._segments: list[Segment] = []
 
     def __len__(self) -> int:
@@ -49,7 +50,7 @@ class SlotBook:
 
     def __iter__(self) -> Iterator[SharedSlot]:
         """Those that were used."""
-        return (slot for slot in self._slots if slot is not None)
+        return iter(self._used)
 
     def add(self, record: Record) -> Segment:
         """More of them, as a `MEMORY` record announces them.
@@ -91,6 +92,7 @@ class SlotBook:
         at, memory = (number - segment.first) * segment.slot_bytes, segment.memory
         part = None if memory is None else memory[at : at + segment.slot_bytes]
         slot = self._slots[number] = self._make(number, part)
+        self._used.append(slot)
         return slot
 
     def _segment(self, number: int) -> Segment:
@@ -110,6 +112,6 @@ class SlotBook:
 
     def close(self) -> list[SharedSlot]:
         """Forget all of them; those that were used."""
-        used = list(self)
-        self._slots, self._segments = [], []
+        used = self._used
+        self._slots, self._used, self._segments = [], [], []
         return used

@@ -32,8 +32,8 @@ FIRST_SLOTS, FIRST_BYTES = 64, 4 << 20
 LEAST_SLOTS = 4
 """Of a segment, however large they are."""
 
-MOST_SLOTS = 1 << 20
-"""Of one client: what the host keeps books of."""
+MOST_SLOTS = 1 << 17
+"""Of one client. The host keeps books of them, of a kilobyte for each that was used."""
 
 
 def size_class(wanted: int) -> int:

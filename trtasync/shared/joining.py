@@ -8,6 +8,7 @@ from typing import Any
 
 from trtasync.errors import BackendUnavailable
 from trtasync.shared.greeting import Hello, Welcome, read, tell
+from trtasync.shared.peers import check_host, credentials
 from trtasync.shared.records import (
     MOST_PAYLOAD,
     PROTOCOL,
@@ -28,7 +29,7 @@ PATIENCE = 10.0
 
 
 class NotThere(BackendUnavailable):
-    """Nobody listens."""
+    """Nobody listens, or not any more."""
 
 
 class Line:
@@ -45,7 +46,7 @@ class Line:
             NotThere: nobody listens.
             BackendUnavailable: somebody does, and does not let this user in, or not in time.
         """
-        self.end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.end.settimeout(seconds)
         self._path = path
         try:
@@ -119,6 +120,8 @@ class Line:
         return welcome
 
     def _failure(self, why: object) -> BackendUnavailable:
+        if isinstance(why, (ConnectionResetError, BrokenPipeError)):
+            return NotThere(f"the engine process at {self._path} hung up: it is ending.")
         return BackendUnavailable(f"the engine process at {self._path} cannot be talked to: {why}.")
 
     def close(self) -> None:
@@ -153,11 +156,12 @@ def join(path: Path, said: Hello) -> Joined:
 
     Raises:
         NotThere: nobody listens.
-        BackendUnavailable: somebody does, and cannot be talked to.
+        BackendUnavailable: somebody else does, or it cannot be talked to.
         TrtasyncError: the host refuses.
     """
     line = Line(path)
     try:
+        check_host(credentials(line.end)[1], path)
         return Joined(line.end, line.greet(said))
     except BaseException:
         line.close()

@@ -83,7 +83,7 @@ class Op(IntEnum):
     """The last record: the session ends. Payload: the error that says why."""
 
 
-new_tuple = tuple.__new__
+_new_tuple: Any = tuple.__new__
 
 
 class Record(NamedTuple):
@@ -155,7 +155,7 @@ class Splitter:
         records: list[tuple[Record, bytes]] = []
         at, end, unpack = 0, len(data), RECORD.unpack_from
         while at + SIZE <= end:
-            record: Record = new_tuple(Record, unpack(data, at))  # `_make` without its call
+            record: Record = _new_tuple(Record, unpack(data, at))  # `_make` without its call
             size = record[5]
             if not size:
                 records.append((record, b""))
