@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 
 import anyio
-import httpx
 import numpy as np
 import pytest
 
-import trtasync
-from examples import fastapi_app, identity_network, resnet50
+from examples import identity_network, resnet50
 from support import doubles
 from tests.documents.running import ROOT, run, start
 
@@ -21,7 +19,14 @@ PROMISED = {
         r".*the others got \[6\.0, 8\.0\]\n.*as number [1-6]\n"
         r"full for now: \d\d rows are waiting and 40 more.*\nnever: a request of 65 rows"
     ),
-    "fastapi_app": r"64 clients, 5\d lines read.*\na bad body: \{\"detail\":\"no float32",
+    "fastapi_app": (
+        r"64 clients, 5\d lines read.*\na bad body: \{\"detail\":\"no float32.*\n"
+        r"health: \{\"engines\":\{\"lines\":true\}\}"
+    ),
+    "open_inference": (
+        r"left FP32 \[-1, 64\]\n(.*\n){2}"
+        r"\{\"id\":\"first\",.*\"same_probability\",.*\[1\],\"data\":\[0\."
+    ),
     "live_statistics": r"rows per batch +│ [1-9]",
     "blocking": r"8\d of 100 lines read",
     "own_model": r"five rows: \[0 1 2 3 4\] \[0\. 0\. 0\. 0\. 0\.\]\none row: 3 0\.0",
@@ -103,38 +108,6 @@ def test_resnet_on_the_doubles_builds_a_plan_once(
             rf"the plan: {how}\none answer: \(1000,\) float32, finite: True\n", printed
         )
         assert re.search(r"rows in a batch: .*32 \(", printed)
-
-
-class Refusing:
-    """An engine that refuses everything."""
-
-    def __init__(self, error: Exception):
-        self.error = error
-
-    async def infer(self, image: object) -> object:
-        raise self.error
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (trtasync.QueueFull("64 rows are waiting"), 503),
-        (trtasync.RequestTooLarge("64 rows never fit"), 413),
-        (TimeoutError("late"), 504),
-        (trtasync.InvalidInput("not that"), 422),
-    ],
-)
-@pytest.mark.anyio
-async def test_the_app_says_what_is_wrong(
-    error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fastapi_app.app.state, "engine", Refusing(error), raising=False)
-    transport = httpx.ASGITransport(fastapi_app.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
-        line = np.zeros((8, 30), "<f4").tobytes()
-        answer = await client.post("/read", content=line)
-        assert (answer.status_code, answer.json()) == (status, {"detail": str(error)})
-        assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
 
 
 @pytest.mark.timeout(120)

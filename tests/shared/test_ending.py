@@ -184,7 +184,7 @@ async def test_who_forgets_an_engine_without_a_host_leaves_no_thread() -> None:
             _forget(engines)
         host.show()
         await until(lambda: not any("mend" in each.name for each in threading.enumerate()))
-        assert not host.sessions
+        await until(lambda: not host.sessions)
 
 
 def _forget(engines: list[AnyEngine]) -> None:

@@ -56,7 +56,7 @@ from trtasync.measure.loads import (
     read_seconds,
 )
 
-LOAD = "The load"
+LOAD = "Load"
 
 
 def bench(
@@ -66,16 +66,16 @@ def bench(
         typer.Option(
             "--concurrency",
             "-c",
-            help="Closed loop: callers that wait for their answers, e.g. 1,8,64,256 (the default "
-            "without --rate).",
+            help="Closed loop: number of callers, each of which waits for its answer before it "
+            "asks again, e.g. 1,8,64,256 (the default without --rate).",
             rich_help_panel=LOAD,
         ),
     ] = None,
     rate: Annotated[
         str | None,
         typer.Option(
-            help="Open loop: requests per second, e.g. 1000,2000, or shares of the capacity that "
-            "the closed loop measured: 50%,90%. Latency counts from when a request was due.",
+            help="Open loop: requests per second, e.g. 1000,2000, or percentages of the capacity "
+            "measured by the closed loop: 50%,90%. Latency counts from when a request was due.",
             rich_help_panel=LOAD,
         ),
     ] = None,
@@ -83,17 +83,17 @@ def bench(
         Literal["poisson", "constant"], typer.Option(rich_help_panel=LOAD)
     ] = "poisson",
     seconds: Annotated[
-        float, typer.Option(help="Measured per load and round.", rich_help_panel=LOAD)
+        float, typer.Option(help="Measuring time per load and round.", rich_help_panel=LOAD)
     ] = 2.0,
     warm_up: Annotated[
-        float, typer.Option(help="Seconds of the same load before.", rich_help_panel=LOAD)
+        float, typer.Option(help="Seconds of the same load before measuring.", rich_help_panel=LOAD)
     ] = 0.5,
     rounds: Annotated[
-        int, typer.Option(help="Samples of each load, interleaved.", rich_help_panel=LOAD)
+        int, typer.Option(help="Interleaved rounds: samples of each load.", rich_help_panel=LOAD)
     ] = 3,
     deadline: Annotated[
         str | None,
-        typer.Option(help="Callers give up after, e.g. 20ms.", rich_help_panel=LOAD),
+        typer.Option(help="Time after which callers give up, e.g. 20ms.", rich_help_panel=LOAD),
     ] = None,
     loop: Annotated[
         Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=LOAD)
@@ -123,7 +123,7 @@ def bench(
         bool,
         typer.Option(
             "--compare",
-            help="Measure the ceiling, and trtexec's algorithm on a GPU, in the same run.",
+            help="Measure the ceiling and, on a GPU, trtexec's algorithm in the same run.",
             rich_help_panel=OUT,
         ),
     ] = False,
@@ -131,7 +131,9 @@ def bench(
     picture: Picture = None,
     trace: Annotated[
         Path | None,
-        typer.Option(help="A timeline of the last load, for Perfetto.", rich_help_panel=OUT),
+        typer.Option(
+            help="File for a timeline of the last load, for Perfetto.", rich_help_panel=OUT
+        ),
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -171,13 +173,13 @@ def bench(
             report, interrupted = until_interrupted(work)
         _write(report, settings, as_json, picture, trace)
         if interrupted:
-            stop(INTERRUPTED, "interrupted; this is what had been measured.")
+            stop(INTERRUPTED, "interrupted; these are the measurements so far.")
 
 
 def _loads(
     concurrency: str | None, rate: str | None, arrivals: Literal["poisson", "constant"]
 ) -> list[Load]:
-    """What was asked for; relative rates alone bring the most callers along as their measure."""
+    """The loads to apply. Relative rates alone bring the largest closed loop along as a measure."""
     open_loads: list[Open] = read_rates(rate, arrivals) if rate else []
     closed: list[Closed] = read_concurrency(concurrency) if concurrency else []
     if not closed and not open_loads:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.core.assembly import Core
-from trtasync.core.reservations import Intake
+from trtasync.core.intake import Intake
 from trtasync.engine import Engine, inside
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.model.axes import is_anonymous

@@ -7,7 +7,7 @@ from functools import partial
 from socket import socket
 from typing import Any, Protocol
 
-from trtasync.core.reservations import NEVER as FOREVER
+from trtasync.core.intake import NEVER as FOREVER
 from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError
 from trtasync.host.answer_book import AnswerBook
 from trtasync.host.connection import Act, Connection

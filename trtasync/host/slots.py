@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from trtasync.core.exceptions import own_error, unanswered
-from trtasync.core.reservations import REFUSED, Reservation, UnusualReservation
+from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.reservations import Reservation
 from trtasync.errors import TrtasyncError
 from trtasync.host.models import Form
 from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Shape, Signature, Staged
 from trtasync.scheduler import Batch, Chunk, Queue
+from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.scheduler.states import OVER, RUNNING
 from trtasync.shared.records import RECORD, Nonsense, Op, dump, pack
 from trtasync.shared.refusals import describe
@@ -111,18 +113,18 @@ class SharedSlot:
         self._done = self._cancelled = False
         if form is not self._form or sources is not None or not self._start:
             self._turn(form, sources is None)
-        if form.lends:
-            reservation: Reservation = UnusualReservation()
-            reservation.lend = True
-        else:
-            reservation = Reservation()
+        reservation = Reservation()
+        special = deadline != NEVER or level != DEFAULT_LEVEL or form.lends
+        if special:
+            reservation.deadline = deadline
+            reservation.level = level
+            reservation.lend = reservation.unusual = form.lends
         model = self._session.model
         try:
             content = self._contents.get(form) if sources is None else None
             signature, staged = content or self._read(form, sources)
             self._reservation = reservation
-            model.intake.admit(reservation, signature, level, deadline, self)
-            reservation.write(staged)
+            model.intake.enter(reservation, signature, staged, self, special)
         except REFUSED as error:
             self._refuse(error)
         except Nonsense:

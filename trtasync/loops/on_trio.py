@@ -102,7 +102,7 @@ class TrioLoop:
 
 
 class _TrioFuture:
-    """What asyncio.Future is to asyncio, as far as the engine needs it."""
+    """The part of asyncio.Future that the engine needs, for trio."""
 
     __slots__ = ("_cancelled", "_done", "_error", "_result", "_task")
 

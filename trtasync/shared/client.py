@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 
 from trtasync.core.metrics import Statistics
-from trtasync.engine import level_of
+from trtasync.engine import read_level
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.loops import Future, current_loop, free_in_thread
 from trtasync.model.tensors import ModelSpec, TensorSpec
@@ -148,7 +148,7 @@ class SharedEngine(AnyEngine):
             EngineRestarting: it ended before, and another one is not there yet.
         """
         deadline = self._deadline()
-        level = DEFAULT_LEVEL if priority == 0 else level_of(priority)
+        level = DEFAULT_LEVEL if priority == 0 else read_level(priority)
         session = self._link.session
         if (
             type(inputs) is not ndarray

@@ -1,0 +1,88 @@
+"""Applications over scripted models, and clients in the same loop."""
+
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from subprocess import PIPE, Popen
+from typing import Any
+
+import httpx
+
+from support.helpers import until
+from trtasync import open_engine
+from trtasync.server.asgi import application
+from trtasync.server.models import Models, Opener, ServedEngine
+from trtasync.testing import ScriptedBackend
+
+INFER = "/v2/models/m/infer"
+URL = "http://server"
+PATIENCE = 20.0
+
+
+def opener(backend: ScriptedBackend, **options: Any) -> Opener:
+    """Opens the backend, all runs off the loop."""
+    return lambda: open_engine(backend, **{"loop_budget": 0.0, **options})
+
+
+def models_of(backend: ScriptedBackend, **options: Any) -> Models:
+    """One model "m"."""
+    models = Models()
+    models.add("m", opener(backend, **options))
+    return models
+
+
+@asynccontextmanager
+async def client_of(models: Models, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application over these models, in this very loop."""
+    transport = httpx.ASGITransport(application(models, **options))
+    async with models, httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        yield client
+
+
+@contextmanager
+def held(backend: ScriptedBackend) -> Iterator[None]:
+    """Every batch is held until the end of the block, however that comes."""
+    backend.gate.shut()
+    try:
+        yield
+    finally:
+        backend.gate.let()
+
+
+async def filled(engine: ServedEngine, queued: int, in_flight: int = 1) -> None:
+    """Wait until so many rows wait and run."""
+
+    def is_filled() -> bool:
+        counted = engine.statistics()
+        return (counted.queued, counted.in_flight) == (queued, in_flight)
+
+    await until(is_filled)
+
+
+def error_of(response: httpx.Response, status: int) -> str:
+    """What a refusal says; it has the protocol's form and nothing else."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    told = response.json()
+    assert list(told) == ["error"]
+    text: str = told["error"]
+    assert text
+    return text
+
+
+@contextmanager
+def served(program: str) -> Iterator[str]:
+    """A module that serves in a process of its own and prints where: gives its "host:port".
+
+    SIGTERM ends it, and it must end well.
+    """
+    command = [sys.executable, "-W", "error", "-m", program]
+    with Popen(command, stdout=PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            status = process.wait(PATIENCE)
+    assert status in (0, -signal.SIGTERM)

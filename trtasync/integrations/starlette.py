@@ -1,0 +1,112 @@
+"""Engines inside a Starlette application, and so inside FastAPI.
+
+app = FastAPI(
+    lifespan=lifespan(digits=lambda: trtasync.open_engine("digits.onnx")),
+    exception_handlers=exception_handlers,
+    routes=[Route("/health", health)],
+)
+
+@app.post("/digits")
+async def read(request: Request) -> list[float]:
+    x = np.frombuffer(await request.body(), np.float32)
+    return (await infer(request, "digits", x)).tolist()
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from trtasync.engine import Engine
+from trtasync.errors import TrtasyncError
+from trtasync.server.departures import while_connected
+from trtasync.server.responses import failure
+
+ENGINES = "engines"
+"""Where the lifespan's state has them: `request.state.engines`."""
+
+Opener = Callable[[], AbstractAsyncContextManager[Engine]]
+State = Mapping[str, Mapping[str, Engine]]
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+
+
+def lifespan(**openers: Opener) -> Callable[[Any], AbstractAsyncContextManager[State]]:
+    """A lifespan that opens engines when the application starts, and drains them when it stops.
+
+    Args:
+        openers: of each engine a name and what opens it, such as
+            `lambda: trtasync.open_engine("digits.onnx")`. Every start opens it anew.
+
+    Returns:
+        what Starlette and FastAPI take as `lifespan`. Handlers have the engines by their names in
+        `request.state.engines`.
+    """
+
+    @asynccontextmanager
+    async def opened(app: Any) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            engines = {
+                name: await stack.enter_async_context(opener()) for name, opener in openers.items()
+            }
+            yield {ENGINES: MappingProxyType(engines)}
+
+    return opened
+
+
+async def infer(request: Request, name: str, inputs: Any, **options: Any) -> Any:
+    """`Engine.infer` for as long as the client of `request` waits.
+
+    Starlette lets a handler go on when its client has left; this withdraws the model's part of it.
+
+    Args:
+        request: whose body has been read.
+        name: of the engine, as the lifespan was told.
+        inputs: as `Engine.infer` takes them.
+        options: likewise.
+
+    Returns:
+        what `Engine.infer` returns.
+
+    Raises:
+        ClientGone: the client left, so nobody gets what the handler returns.
+        TrtasyncError: what `Engine.infer` raises; or the body has not been read.
+    """
+    engine = _engines(request).get(name)
+    if engine is None:
+        raise TrtasyncError(f"the lifespan opened no engine '{name}'.")
+    return await while_connected(request.receive, lambda: engine.infer(inputs, **options))
+
+
+async def health(request: Request) -> Response:
+    """200 while every engine of the lifespan has a stream to compute on, 503 otherwise.
+
+    An endpoint: `Route("/health", health)`.
+    """
+    states = {
+        name: any(stream.alive for stream in engine.statistics().streams)
+        for name, engine in _engines(request).items()
+    }
+    return JSONResponse({"engines": states}, 200 if all(states.values()) else 503)
+
+
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """What an exception of the library tells a client: a status, and `{"error": "..."}`.
+
+    400: the input is none for this model. 413: too many rows. 429: the queue is full. 503: the
+    engine is closed or its device lost. 500: the model failed.
+    """
+    return failure(error)
+
+
+exception_handlers: dict[int | type[Exception], Handler] = {TrtasyncError: answer_failure}
+"""For the `exception_handlers` of an application, to be added to others."""
+
+
+def _engines(request: Request) -> Mapping[str, Engine]:
+    engines: Mapping[str, Engine] | None = getattr(request.state, ENGINES, None)
+    if engines is None:
+        raise TrtasyncError("the application has no engines; give it a lifespan of this module.")
+    return engines

@@ -1,0 +1,32 @@
+"""What a client is told of an error, and what the log is."""
+
+import logging
+from typing import NamedTuple
+
+from trtasync.errors import TrtasyncError
+from trtasync.server.protocol.refusals import error_body, retry_after, status_of, text_of
+
+log: logging.Logger = logging.getLogger("trtasync")
+
+
+class Failure(NamedTuple):
+    """An error as an answer.
+
+    Attributes:
+        status: of HTTP.
+        body: JSON.
+        headers: besides its type and length.
+    """
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The answer to a request that ends in `error`; what nobody foresaw goes to the log as well."""
+    if not isinstance(error, TrtasyncError | TimeoutError):
+        log.error("a request failed unexpectedly", exc_info=error)
+    wait = retry_after(error)
+    headers = {} if wait is None else {"retry-after": wait}
+    return Failure(status_of(error), error_body(text_of(error)), headers)

@@ -1,0 +1,125 @@
+"""Where requests are handed to an engine: no task and no future for any of them."""
+
+import numpy as np
+
+from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.reservations import Reservation
+from trtasync.engine import Engine, inside, read_level
+from trtasync.requests.signature import Signature
+from trtasync.scheduler import Queue
+from trtasync.scheduler.requests import DEFAULT_LEVEL
+from trtasync.server.fast.replies import Asked
+from trtasync.server.protocol.answers import Answer
+from trtasync.server.protocol.codec import Codec
+from trtasync.server.protocol.requests import Plan, raw_request
+from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape
+
+
+class Desk:
+    """Of one engine of this process."""
+
+    def __init__(self, codec: Codec, engine: Engine):
+        """`codec`: of the model that the engine runs."""
+        self._codec = codec
+        self._interface = interface = codec.interface
+        reader, core, _ = inside(engine)
+        self._reader = reader
+        self._signatures = reader.arrays
+        self._intake = core.intake
+        self._now = core.loop.now
+        sole = list(interface.inputs.values())
+        self._sole = sole[0] if len(sole) == 1 and interface.takes_batches else None
+        self._sole_output = next(iter(interface.outputs))
+
+    def plan(self, json: Bytes, json_length: int | None, size: int) -> tuple[Plan, bytes]:
+        """The plan of a request, and its id as JSON; see `Codec.plan`.
+
+        Args:
+            json: of the request.
+            json_length: as the head tells it; 0 for a request without JSON.
+            size: bytes of binary data.
+        """
+        if json_length == 0:
+            return raw_request(size, self._interface), b""
+        return self._codec.plan(json)
+
+    def ask(self, request: Asked, binary: Bytes) -> None:
+        """Let the engine have a request.
+
+        Args:
+            request: is told how it ends.
+            binary: what follows its JSON; not to be written to before that.
+
+        Raises:
+            TrtasyncError: the engine does not take it, and tells the request nothing.
+        """
+        plan = request.plan
+        arrays = plan.arrays(binary)
+        sole = self._sole
+        if sole is None or not _is_one_row((array := arrays[sole.name]).shape, sole.shape):
+            signature, content = self._reader.read(arrays)
+        else:
+            request.bare = True
+            content = array[0]
+            known = self._signatures.get(content.shape)
+            signature, content = (known, content) if known else self._reader.read(content)
+        reservation = Reservation()
+        reservation.intake = self._intake  # whom a client that goes leaves
+        special = plan.priority != 0 or plan.timeout is not None
+        if special:
+            reservation.level = _level(plan)
+            reservation.deadline = NEVER if plan.timeout is None else self._now() + plan.timeout
+        try:
+            self._intake.enter(reservation, signature, content, request, special)
+        except REFUSED:
+            raise
+        except BaseException as error:
+            self._intake.leave(reservation, error)
+            raise
+        if not request.done():
+            request.reservation = reservation
+
+    def reserve(self, request: Asked, size: int) -> Reservation | None:
+        """Rows for a request of which `size` bytes of binary data are still to come.
+
+        Returns:
+            None where they have to be collected elsewhere first: they are to be looked at, several
+            tensors, or placed otherwise; or its timeout counts from when it is complete.
+
+        Raises:
+            TrtasyncError: the engine does not take it.
+        """
+        plan, sole = request.plan, self._sole
+        given = plan.given[0]
+        if sole is None or given.array is not None or sole.datatype == "BOOL":
+            return None
+        if plan.size != size or plan.timeout is not None:
+            return None
+        request.bare = _is_one_row(given.shape, sole.shape)
+        signature = self._signature(given.shape[1:] if request.bare else given.shape, sole.dtype)
+        if not signature.lies_as_given:
+            return None
+        return self._intake.reserve(signature, _level(plan))
+
+    def _signature(self, shape: Shape, dtype: DType) -> Signature[Queue]:
+        known = self._signatures.get(shape)
+        return known or self._reader.read(np.empty(shape, dtype))[0]
+
+    def answer(self, request: Asked) -> Answer:
+        """The answer to a request that has its result; raises what stands against it."""
+        result = request.result
+        if type(result) is dict:
+            outputs: dict[str, Array] = result
+            if request.bare:
+                outputs = {name: array[np.newaxis] for name, array in result.items()}
+        else:
+            outputs = {self._sole_output: result[np.newaxis] if request.bare else result}
+        return self._codec.answer(request.plan, request.id, outputs)
+
+
+def _level(plan: Plan) -> int:
+    return read_level(plan.priority) if plan.priority else DEFAULT_LEVEL
+
+
+def _is_one_row(shape: Shape, declared: Shape) -> bool:
+    return len(shape) == len(declared) and shape[0] == 1

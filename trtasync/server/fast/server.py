@@ -1,0 +1,193 @@
+"""The server: it listens, watches the clock for its connections, and ends in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import formatdate
+from socket import socket
+from ssl import SSLContext
+from typing import TYPE_CHECKING
+
+import anyio
+
+from trtasync.engine import Engine
+from trtasync.server.fast.bridge import Exchange
+from trtasync.server.fast.connection import Connection
+from trtasync.server.fast.desk import Desk
+from trtasync.server.fast.heads import Head, Heads, ModelName
+from trtasync.server.fast.limits import Limits
+from trtasync.server.fast.replies import Asked
+from trtasync.server.models import Models
+from trtasync.server.protocol.refusals import Refusal
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+READ = 256 << 10
+"""Bytes that are read at once."""
+
+BACKLOG = 1024
+"""Clients that wait to be accepted."""
+
+TICK = 1.0
+"""Seconds between two looks at the clock."""
+
+
+class FastServer:
+    """Serves models over HTTP/1.1, on the asyncio loop that their engines are opened on.
+
+        door = socket.create_server(("127.0.0.1", 8000))
+        async with models, FastServer(models, application(models)).listening(door):
+            await stop.wait()
+
+    Attributes:
+        limits: for clients.
+        loop: of all of it.
+        buffer: into which heads and short bodies are received; nothing is kept in it.
+        scratch: the same, to be written to.
+        heads: that were seen before.
+        connections: that are open.
+        exchanges: tasks in which the application answers.
+        tick: grows by one each second.
+        date: the line of an answer's head that tells the time.
+        is_draining: every answer is the last of its connection.
+    """
+
+    def __init__(self, models: Models, application: "ASGIApp", limits: Limits | None = None):
+        """Not listening yet.
+
+        Args:
+            models: to be opened and closed by others. Those whose engine is not of this process
+                are left to the application.
+            application: over the same models, for all that is not asked of one. Its lifespan is
+                not run.
+            limits: for clients; None for the usual ones.
+        """
+        self.limits: Limits = limits or Limits()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.buffer: bytearray = bytearray(READ)
+        self.scratch: memoryview = memoryview(self.buffer)
+        self.heads: Heads = Heads()
+        self.tick: int = 0
+        self.date: bytes = _date()
+        self.is_draining: bool = False
+        self._models = models
+        self._application = application
+        self._desks: dict[ModelName, Desk] = {}
+        self.connections: set[Connection] = set()
+        self._answers: list[tuple[Connection, Asked]] = []
+        self.exchanges: set[asyncio.Task[None]] = set()
+        self._none_left = asyncio.Event()
+
+    @asynccontextmanager
+    async def listening(self, door: socket, tls: SSLContext | None = None) -> AsyncIterator[None]:
+        """Serve until the end of the block; then answer what was asked, and end.
+
+        Args:
+            door: a socket that listens; it is closed at the end.
+            tls: for TLS.
+        """
+        self._models.watchers.append(self._models_changed)
+        ticking = self.loop.create_task(self._tick())
+        try:
+            listener = await self.loop.create_server(
+                lambda: Connection(self), sock=door, ssl=tls, backlog=BACKLOG
+            )
+            try:
+                yield
+            finally:
+                listener.close()
+                await self._drain()
+        finally:
+            ticking.cancel()
+            self._models.watchers.remove(self._models_changed)
+
+    async def _drain(self) -> None:
+        self.is_draining = True
+        self.look_round()
+        with anyio.move_on_after(self.limits.drain):
+            await self._until_none_is_left()
+            return
+        for connection in self.connections:
+            connection.abort()
+        for exchange in self.exchanges:
+            exchange.cancel()
+        await self._until_none_is_left()
+
+    async def _until_none_is_left(self) -> None:
+        while self.connections or self.exchanges:
+            self._none_left.clear()
+            await self._none_left.wait()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.tick += 1
+            self.date = _date()
+            self.look_round()
+
+    def look_round(self) -> None:
+        """Has a client had its time?"""
+        for connection in tuple(self.connections):
+            connection.check()
+
+    # -- for connections -------------------------------------------------------------------------
+
+    def welcome(self, connection: Connection) -> bool:
+        """A client has come; False if it is one too many."""
+        self.connections.add(connection)
+        return len(self.connections) <= self.limits.connections
+
+    def farewell(self, connection: Connection) -> None:
+        """It has gone."""
+        self.connections.discard(connection)
+        self._none_left.set()
+
+    def desk(self, head: Head) -> Desk | None:
+        """Where a request is handed to its engine; None if it is the application's."""
+        model = head.model
+        if model is None:
+            return None
+        desk = self._desks.get(model)
+        return desk or self._open_desk(model)
+
+    def _open_desk(self, model: ModelName) -> Desk | None:
+        try:
+            deployment = self._models.deployed(*model)
+        except Refusal:
+            return None  # the application says it
+        if not isinstance(deployment.engine, Engine):
+            return None
+        desk = self._desks[model] = Desk(deployment.codec, deployment.engine)
+        return desk
+
+    def _models_changed(self) -> None:
+        """What is being received into rows of an engine that may end now goes on elsewhere."""
+        self._desks.clear()
+        for connection in self.connections:
+            connection.step_out()
+
+    def answer_later(self, connection: Connection, request: Asked) -> None:
+        """Write an answer at the end of this turn: now its engine may be at work."""
+        if not self._answers:
+            self.loop.call_soon(self._flush)
+        self._answers.append((connection, request))
+
+    def _flush(self) -> None:
+        answers, self._answers = self._answers, []
+        for connection, request in answers:
+            connection.answer(request)
+
+    def apply(self, exchange: Exchange) -> None:
+        """Let the application answer a request."""
+        task = self.loop.create_task(exchange.run(self._application))
+        self.exchanges.add(task)
+        task.add_done_callback(self._applied)
+
+    def _applied(self, task: asyncio.Task[None]) -> None:
+        self.exchanges.discard(task)
+        self._none_left.set()
+
+
+def _date() -> bytes:
+    return b"date: %s\r\n" % formatdate(usegmt=True).encode()

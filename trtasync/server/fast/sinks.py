@@ -1,0 +1,172 @@
+"""Where the rest of a body goes that did not come together with its head."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from trtasync.core.reservations import Reservation
+from trtasync.server.fast.chunks import Chunks
+from trtasync.server.fast.heads import Head
+from trtasync.server.fast.replies import Asked
+from trtasync.server.protocol.tensors import Bytes
+
+Scratch = memoryview
+Body = memoryview
+Deliver = Callable[[Head, Body], None]
+
+
+class Sink(Protocol):
+    """Takes the bytes of a body as they come.
+
+    Attributes:
+        head: of the request.
+        rest: what came behind the body, once it is complete.
+    """
+
+    head: Head
+    rest: bytes
+
+    def room(self) -> memoryview:
+        """Where the next bytes go; asked for anew each time."""
+
+    def took(self, count: int) -> bool:
+        """So many bytes were written there; True if the body is complete."""
+
+    def finish(self) -> None:
+        """The body is complete: whoever waits for it gets it."""
+
+
+class Memory:
+    """A body in memory of its own. See `Sink`."""
+
+    rest = b""
+
+    def __init__(self, head: Head, length: int, taken: Bytes, deliver: Deliver):
+        """Of `length` bytes, of which `taken` are here; no page exists before it is filled."""
+        self.head: Head = head
+        self._body = np.empty(length, np.uint8).data
+        self._taken = len(taken)
+        self._body[: self._taken] = taken
+        self._deliver = deliver
+
+    def room(self) -> memoryview:
+        return self._body[self._taken :]
+
+    def took(self, count: int) -> bool:
+        self._taken += count
+        return self._taken == len(self._body)
+
+    def finish(self) -> None:
+        self._deliver(self.head, self._body)
+
+
+class Row:
+    """A tensor that is received into rows of a batch. See `Sink`.
+
+    A batch that goes meanwhile goes without it. Its rows count as waiting, so whoever is slow has
+    to leave them: `step_out`.
+    """
+
+    rest = b""
+
+    def __init__(
+        self,
+        request: Asked,
+        reservation: Reservation,
+        json: bytes,
+        taken: Bytes,
+        deliver: Callable[[Asked, Reservation], None],
+    ):
+        """The rows of `reservation`, for the tensor behind `json`, of which `taken` is here."""
+        self.head: Head = request.head
+        self._request = request
+        self._reservation = reservation
+        self._json = json
+        self._taken = 0
+        self._deliver = deliver
+        if taken:
+            self._rows()[: len(taken)] = taken
+            self._taken = len(taken)
+
+    def _rows(self) -> memoryview:
+        (rows,) = self._reservation.rows_to_write()
+        return rows.reshape(-1).view(np.uint8).data
+
+    def room(self) -> memoryview:
+        return self._rows()[self._taken :]
+
+    def took(self, count: int) -> bool:
+        self._taken += count
+        return self._taken == self._request.plan.size
+
+    def finish(self) -> None:
+        self._deliver(self._request, self._reservation)
+
+    def step_out(self, deliver: Deliver) -> Memory:
+        """Leave the rows; what came goes on in memory of its own."""
+        came = bytes(self._rows()[: self._taken])
+        self._reservation.drop()
+        length = len(self._json) + self._request.plan.size
+        return Memory(self.head, length, self._json + came, deliver)
+
+    def drop(self) -> None:
+        """The client has left."""
+        self._reservation.drop()
+
+
+class InChunks:
+    """A body of a length that only its end tells. See `Sink`."""
+
+    def __init__(self, head: Head, most: int, scratch: Scratch, deliver: Deliver):
+        """`scratch`: where its bytes are received before they are put together."""
+        self.head: Head = head
+        self.rest: bytes = b""
+        self._chunks = Chunks(most)
+        self._scratch = scratch
+        self._deliver = deliver
+
+    def room(self) -> memoryview:
+        return self._scratch
+
+    def took(self, count: int) -> bool:
+        return self.feed(bytes(self._scratch[:count]))
+
+    def feed(self, data: bytes) -> bool:
+        """`took`, for bytes that came elsewhere. Raises Refusal."""
+        self.rest = self._chunks.feed(data)
+        return self._chunks.is_complete
+
+    def finish(self) -> None:
+        self._deliver(self.head, memoryview(self._chunks.body))
+
+
+class Discarded:
+    """The rest of a body that nobody wants: its request has failed. See `Sink`."""
+
+    rest = b""
+
+    def __init__(
+        self,
+        head: Head,
+        missing: int,
+        scratch: Scratch,
+        error: Exception,
+        fail: Callable[[Head, Exception], None],
+    ):
+        """Of which `missing` bytes are still to come; then `fail` is told the `error`."""
+        self.head: Head = head
+        self._error = error
+        self._missing = missing
+        self._scratch = scratch
+        self._fail = fail
+
+    def room(self) -> memoryview:
+        return self._scratch[: self._missing]
+
+    def took(self, count: int) -> bool:
+        self._missing -= count
+        return not self._missing
+
+    def finish(self) -> None:
+        self._fail(self.head, self._error)

@@ -1,0 +1,68 @@
+"""POST .../infer over ASGI."""
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trtasync.server.departures import while_connected
+from trtasync.server.models import Deployment, Models
+from trtasync.server.protocol.answers import JSON_LENGTH, Answer
+from trtasync.server.protocol.bodies import choose_encoding, compress
+from trtasync.server.protocol.requests import Plan
+from trtasync.server.protocol.tensors import Array
+from trtasync.server.receiving import BESIDE_THE_LOOP, one_value, read_body
+from trtasync.server.tracing import current_trace, read_trace
+
+
+class Inference:
+    """Answers requests for models."""
+
+    def __init__(self, models: Models, max_body: int, compress_answers: bool):
+        """See `asgi.application`."""
+        self._models = models
+        self._max_body = max_body
+        self._compress_answers = compress_answers
+
+    async def __call__(self, request: Request) -> Response:
+        """Read, run, answer. Raises what becomes of the request otherwise."""
+        headers = request.headers
+        trace = read_trace(headers.get("traceparent"), ",".join(headers.getlist("tracestate")))
+        token = current_trace.set(trace)
+        try:
+            answer = await self._answer(request)
+        finally:
+            current_trace.reset(token)
+        return await self._respond(answer, headers.get("accept-encoding", ""))
+
+    async def _answer(self, request: Request) -> Answer:
+        name, version = request.path_params["model"], request.path_params.get("version")
+        json_length = one_value(request.headers, JSON_LENGTH)
+        self._models.deployed(name, version)  # refuses before the body is received
+        body = await read_body(request, self._max_body)
+        deployment = self._models.deployed(name, version)
+        plan, id, binary = deployment.codec.read(body, json_length)
+        arrays = plan.arrays(binary)
+        outputs = await while_connected(request.receive, lambda: _run(deployment, plan, arrays))
+        return deployment.codec.answer(plan, id, outputs)
+
+    async def _respond(self, answer: Answer, accepted: str) -> Response:
+        content = b"".join(answer.parts)
+        encoding = choose_encoding(accepted) if self._compress_answers else None
+        headers = answer.headers
+        if self._compress_answers:
+            headers["vary"] = "accept-encoding"
+        if encoding is not None:
+            headers["content-encoding"] = encoding
+            if len(content) < BESIDE_THE_LOOP:
+                content = compress(content, encoding)
+            else:
+                content = await anyio.to_thread.run_sync(compress, content, encoding)
+        return Response(content, headers=headers)
+
+
+async def _run(deployment: Deployment, plan: Plan, arrays: dict[str, Array]) -> dict[str, Array]:
+    if plan.timeout is None:
+        return await deployment.engine.infer(arrays, priority=plan.priority)
+    with anyio.fail_after(plan.timeout):
+        return await deployment.engine.infer(arrays, priority=plan.priority)

@@ -1,0 +1,335 @@
+"""The models of a server: engines by name and version, opened, replaced and closed."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Protocol, Self
+
+import anyio
+
+from trtasync.core.metrics import Statistics
+from trtasync.errors import InvalidInput
+from trtasync.model.tensors import TensorSpec
+from trtasync.server.protocol.codec import Codec
+from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.protocol.tensors import Array, Interface
+
+MAX_ROWS = 4096
+"""Of a request that an engine takes, unless its `max_queue_size` says otherwise."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.:@+~-]+")
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_TAKEN = {"stats", ".", ".."}
+"""Names that a path would mistake for something else."""
+
+
+class ServedEngine(Protocol):
+    """What is asked of an engine: one of this process, or one shared with others."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """In the model's order."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """In the model's order."""
+
+    async def infer(self, inputs: dict[str, Array], *, priority: int = 0) -> dict[str, Array]:
+        """The outputs by name."""
+
+    def statistics(self) -> Statistics:
+        """What it has done."""
+
+    async def aclose(self) -> None:
+        """Answer what was accepted, and end."""
+
+
+Opener = Callable[[], Awaitable[ServedEngine]]
+
+
+class State(StrEnum):
+    """Of a version of a model, as the protocol names it."""
+
+    LOADING = "LOADING"
+    READY = "READY"
+    UNLOADING = "UNLOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What answers the requests for a version of a model now.
+
+    Attributes:
+        engine: runs them.
+        codec: reads and answers them.
+    """
+
+    engine: ServedEngine
+    codec: Codec
+
+
+class Model:
+    """One version of a model.
+
+    Attributes:
+        name: without version.
+        version: a number, as text.
+        platform: what clients are told of what runs it.
+        max_rows: what clients are told of the most rows of a request.
+        state: READY as long as it answers, also while it is being replaced.
+        reason: why it is in this state, where something went wrong; otherwise "".
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        opener: Opener,
+        platform: str,
+        max_rows: int,
+        changed: Callable[[], None],
+    ):
+        """Nothing is opened yet; `changed` is called when something else answers than before."""
+        self.name = name
+        self.version = version
+        self.platform = platform
+        self.max_rows = max_rows
+        self.state: State = State.UNAVAILABLE
+        self.reason: str = "not loaded yet"
+        self._opener = opener
+        self._changed = changed
+        self._deployment: Deployment | None = None
+        self._changing = anyio.Lock()
+        self._loading: anyio.CancelScope | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """What answers now. Not to be kept over an `await`: the next moment it may be another.
+
+        Raises:
+            Refusal: nothing does.
+        """
+        if self._deployment is None:
+            why = f": {self.reason}" if self.reason else ""
+            raise Refusal(
+                f"model '{self.name}' version {self.version} is {self.state}{why}.", status=503
+            )
+        return self._deployment
+
+    @property
+    def is_ready(self) -> bool:
+        """It answers, and has a stream left to compute on."""
+        return self._deployment is not None and any(
+            stream.alive for stream in self._deployment.engine.statistics().streams
+        )
+
+    async def load(self) -> None:
+        """Open the model; one that is open is replaced by what its opener gives now.
+
+        What was answering answers until the new engine is ready, and then ends what it has begun.
+        Raises what the opener raises; then all is as it was.
+        """
+        async with self._changing:
+            before = self._deployment
+            with anyio.CancelScope() as self._loading:
+                await self._replace(before)
+            if self._loading.cancelled_caught:
+                raise Refusal(f"model '{self.name}' was unloaded while it was loading.", status=503)
+            if before is not None:
+                await before.engine.aclose()
+
+    async def _replace(self, before: Deployment | None) -> None:
+        if before is None:
+            self.state, self.reason = State.LOADING, ""
+        try:
+            self._deployment = await self._open()
+        except BaseException as error:
+            self.reason = str(error) if isinstance(error, Exception) else "loading was given up"
+            self.state = State.UNAVAILABLE if before is None else State.READY
+            raise
+        self.state, self.reason = State.READY, ""
+        self._changed()
+
+    async def _open(self) -> Deployment:
+        engine = await self._opener()
+        try:
+            interface = Interface(engine.inputs, engine.outputs)
+        except BaseException:
+            await engine.aclose()
+            raise
+        return Deployment(engine, Codec(self.name, self.version, interface))
+
+    async def unload(self) -> None:
+        """Take no more requests, answer those that were taken, close. Twice is fine.
+
+        A loading under way is given up. Cancelled, it closes the engine all the same.
+        """
+        if self._loading is not None:
+            self._loading.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._changing.acquire()
+        before, self._deployment = self._deployment, None
+        self.state, self.reason = State.UNLOADING, ""
+        self._changed()
+        try:
+            if before is not None:
+                await before.engine.aclose()
+        finally:
+            self.state, self.reason = State.UNAVAILABLE, "unloaded"
+            self._changing.release()
+
+
+class Models:
+    """Models by name: `async with models:` opens all of them, and closes them again.
+
+    Attributes:
+        is_closing: they are being closed, so none is ready any more, whatever it still answers.
+        watchers: are called when a name means something else than before, or nothing any more.
+            What answered before goes on for as long as they take.
+    """
+
+    def __init__(self) -> None:
+        """There is none yet; see `add`."""
+        self._models: dict[str, dict[str, Model]] = {}
+        self._aliases: dict[str, tuple[str, str | None]] = {}
+        self.is_closing: bool = False
+        self.watchers: list[Callable[[], None]] = []
+
+    def add(
+        self,
+        name: str,
+        opener: Opener,
+        *,
+        version: int = 1,
+        platform: str = "trtasync",
+        max_rows: int = MAX_ROWS,
+    ) -> Model:
+        """Add a model, or a further version of one.
+
+        Args:
+            name: as it stands in paths: letters, digits and `_.:@+~-`.
+            opener: opens an engine, e.g. `lambda: open_engine("model.onnx")`; again at each load.
+                The engine is closed with the models.
+            version: the highest that is ready answers requests that name none.
+            platform: what clients are told of what runs it.
+            max_rows: what clients are told of the most rows of a request (`max_queue_size`).
+
+        Raises:
+            InvalidInput: no such name or version can be, or it is there already.
+        """
+        _check_name(name)
+        if name in self._aliases:
+            raise InvalidInput(f"'{name}' is an alias, and cannot be the name of a model too.")
+        number = str(version)
+        if not _VERSION.fullmatch(number):
+            raise InvalidInput(f"a version is a number of at least 1, not {version!r}.")
+        versions = self._models.setdefault(name, {})
+        if number in versions:
+            raise InvalidInput(f"model '{name}' has version {number} already.")
+        model = versions[number] = Model(name, number, opener, platform, max_rows, self._changed)
+        return model
+
+    def alias(self, alias: str, name: str, version: int | None = None) -> None:
+        """Let a model answer to another name too; an alias that is there is moved.
+
+        Args:
+            alias: the other name.
+            name: of the model.
+            version: only this one; None for the highest that is ready.
+
+        Raises:
+            InvalidInput: there is no such model, or `alias` is the name of one.
+        """
+        _check_name(alias)
+        number = None if version is None else str(version)
+        if name not in self._models or (number and number not in self._models[name]):
+            raise InvalidInput(f"alias '{alias}' is for '{name}', and there is no such model.")
+        if alias in self._models:
+            raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
+        self._aliases[alias] = name, number
+        self._changed()
+
+    def _changed(self) -> None:
+        for watcher in self.watchers:
+            watcher()
+
+    def versions(self, name: str) -> list[Model]:
+        """The versions of a model, or the one that an alias is for, the lowest first.
+
+        Raises:
+            Refusal: there is no such model (404).
+        """
+        name, only = self._aliases.get(name, (name, None))
+        if name not in self._models:
+            raise Refusal(f"there is no model '{name}'.", status=404)
+        found = self._models[name]
+        return [found[number] for number in sorted(found, key=int) if only in (None, number)]
+
+    def find(self, name: str, version: str | None = None) -> Model:
+        """The model that a request is for, ready or not.
+
+        Raises:
+            Refusal: there is no such model, or no such version of it (404).
+        """
+        known = self.versions(name)
+        if version is None:
+            ready = [model for model in known if model.state is State.READY]
+            return (ready or known)[-1]
+        for model in known:
+            if model.version == version:
+                return model
+        raise Refusal(f"model '{name}' has no version {version!r}.", status=404)
+
+    def deployed(self, name: str, version: str | None = None) -> Deployment:
+        """What answers requests for a model now; see `Model.deployment`.
+
+        Raises:
+            Refusal: there is no such model (404), or nothing does (503).
+        """
+        return self.find(name, version).deployment
+
+    def __iter__(self) -> Iterator[Model]:
+        for versions in self._models.values():
+            yield from versions.values()
+
+    @property
+    def are_ready(self) -> bool:
+        """All of them are, and stay so for a while."""
+        return not self.is_closing and all(model.is_ready for model in self)
+
+    async def aclose(self) -> None:
+        """Close all, each after it has answered what it has taken."""
+        self.is_closing = True
+        async with AsyncExitStack() as closing:
+            for model in self:
+                closing.push_async_callback(model.unload)
+
+    async def __aenter__(self) -> Self:
+        self.is_closing = False
+        try:
+            for model in self:
+                await model.load()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        raise InvalidInput(
+            f"a model cannot be named {name!r}: letters, digits and _.:@+~- make a name, and "
+            f"{sorted(_TAKEN)} are taken."
+        )

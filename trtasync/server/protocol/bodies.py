@@ -1,0 +1,90 @@
+"""Compressed bodies: what they hold, up to a limit, and what a client takes."""
+
+import zlib
+
+from trtasync.server.protocol.refusals import Refusal
+
+GZIP, ZLIB = 31, 15
+"""zlib's `wbits` of the two forms; what HTTP calls deflate is zlib's."""
+
+FORMS = {"gzip": GZIP, "deflate": ZLIB}
+
+LEVEL = 1
+"""Of compression: tensors hardly get smaller with more of it."""
+
+
+def form_of(encoding: str) -> int | None:
+    """The form that a Content-Encoding names; None for a body that is as it is.
+
+    Raises:
+        Refusal: it is none that is understood here.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return None
+    if encoding not in FORMS:
+        raise Refusal(
+            f"Content-Encoding {encoding!r} is not understood; send gzip, deflate or none.",
+            status=415,
+        )
+    return FORMS[encoding]
+
+
+def too_large(most: int) -> Refusal:
+    """What is said of a body of more than `most` bytes."""
+    return Refusal(
+        f"the body has more than {most} bytes, the most that this server takes.", status=413
+    )
+
+
+def decompress(body: bytes, form: int, most: int) -> bytes:
+    """What a compressed body holds.
+
+    Raises:
+        Refusal: more than `most` bytes, or it is damaged.
+    """
+    pieces, room = [], most
+    while True:
+        stream = zlib.decompressobj(form)
+        try:
+            piece = stream.decompress(body, room + 1)
+        except zlib.error as error:
+            raise Refusal(f"the compressed body is damaged: {error}.") from None
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise too_large(most)
+        if not stream.eof:
+            raise Refusal("the compressed body ends too early.")
+        body = stream.unused_data
+        if not body:
+            return b"".join(pieces)
+        if form != GZIP:  # whose members may follow each other
+            raise Refusal("something follows the compressed body.")
+
+
+def compress(body: bytes, encoding: str) -> bytes:
+    """A body in one of `FORMS`."""
+    stream = zlib.compressobj(LEVEL, wbits=FORMS[encoding])
+    return stream.compress(body) + stream.flush()
+
+
+def choose_encoding(accepted: str) -> str | None:
+    """What an Accept-Encoding likes best of `FORMS`; None where it names none of them."""
+    weights: dict[str, float] = {}
+    for each in accepted.lower().split(","):
+        name, *parameters = (part.strip() for part in each.split(";"))
+        weights[name] = _weight(parameters)
+    chosen = max(FORMS, key=lambda name: weights.get(name, 0.0))
+    return chosen if weights.get(chosen, 0.0) > 0 else None
+
+
+def _weight(parameters: list[str]) -> float:
+    for each in parameters:
+        name, _, value = each.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,108 @@
+"""Requests and answers of one model, with what was seen before at hand."""
+
+import re
+from collections.abc import Mapping
+
+from trtasync.server.protocol.answers import Answer, write_answer
+from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.protocol.requests import Plan, raw_request, read_request
+from trtasync.server.protocol.tensors import Array, Bytes, Interface
+
+KEPT = 256
+"""Plans that are remembered of a model."""
+
+LONGEST_KEPT = 2048
+"""Bytes of JSON whose plan is remembered: what has no data in it is shorter."""
+
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+_ID_FIRST = re.compile(rb'\{[ \t]*"id"[ \t]*:[ \t]*("[ !#-\[\]-~]+")[ \t]*,')
+"""An id, the first key as all of Triton's clients write it, of characters that need no escape."""
+
+
+class Codec:
+    """From the bytes of one model's requests to arrays, and from arrays to the bytes of answers.
+
+    Attributes:
+        name: of the model, as answers tell it.
+        version: likewise.
+        interface: what the model takes and gives.
+    """
+
+    def __init__(self, name: str, version: str, interface: Interface):
+        """Not remembering anything yet."""
+        self.name = name
+        self.version = version
+        self.interface = interface
+        self._plans: dict[bytes, Plan] = {}
+
+    def read(self, body: Bytes, json_length: str | None) -> tuple[Plan, bytes, memoryview]:
+        """Read a request.
+
+        Args:
+            body: the whole of it, decompressed.
+            json_length: what its Inference-Header-Content-Length says, if it has one.
+
+        Returns:
+            its plan, its id as JSON (empty for none), and the bytes that the plan is about.
+
+        Raises:
+            Refusal: it is no request for this model.
+        """
+        size = _json_size(json_length, len(body))
+        view = memoryview(body)
+        if not size and json_length is not None:
+            return raw_request(len(body), self.interface), b"", view
+        return *self.plan(view[:size]), view[size:]
+
+    def plan(self, header: Bytes) -> tuple[Plan, bytes]:
+        """The plan of a request with this JSON, and its id as JSON (empty for none).
+
+        JSON that differs in its id only has one plan. Raises Refusal.
+        """
+        if len(header) > LONGEST_KEPT:
+            plan = read_request(header, self.interface)
+            return plan, plan.id
+        header, id = bytes(header), b""
+        if found := _ID_FIRST.match(header):
+            id = found[1]
+            header = b"{" + header[found.end() :]
+        known = self._plans.get(header)
+        if known is not None:
+            return known, id
+        plan = read_request(header, self.interface)
+        if plan.is_reusable:
+            self._keep(header, plan)
+        return plan, plan.id or id
+
+    def _keep(self, header: bytes, plan: Plan) -> None:
+        if len(self._plans) >= KEPT:
+            del self._plans[next(iter(self._plans))]  # the oldest
+        self._plans[header] = plan
+
+    def answer(self, plan: Plan, id: bytes, outputs: Mapping[str, Array]) -> Answer:
+        """The answer to a request.
+
+        Args:
+            plan: of the request.
+            id: of the request, as JSON; empty for none.
+            outputs: of the model, by name.
+
+        Raises:
+            Refusal: what is asked for as JSON cannot go so.
+            TrtasyncError: an output is not what the model declares.
+        """
+        return write_answer(self.name, self.version, plan, id, outputs)
+
+
+def _json_size(said: str | None, whole: int) -> int:
+    """The length of the JSON at the front of a body of `whole` bytes."""
+    if said is None:
+        return whole
+    if not _LENGTH.fullmatch(said.strip()):
+        raise Refusal(f"Inference-Header-Content-Length must be a number, not {said!r}.")
+    if int(said) > whole:
+        raise Refusal(
+            f"Inference-Header-Content-Length is {int(said)}, and the whole body has {whole} bytes."
+        )
+    return int(said)

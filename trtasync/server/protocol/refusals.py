@@ -1,0 +1,72 @@
+"""How a request fails: its status, and the protocol's form of saying why."""
+
+import json
+import math
+
+from trtasync.errors import (
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    InvalidInput,
+    QueueFull,
+    RequestTooLarge,
+    TrtasyncError,
+)
+
+JSON = "application/json"
+
+
+class Refusal(TrtasyncError):
+    """A request that the server itself refuses.
+
+    Attributes:
+        status: of HTTP.
+    """
+
+    status: int = 400
+
+
+class ClientGone(TrtasyncError):
+    """The client left before the answer, which nobody waits for any more."""
+
+
+UNEXPECTED = "the server failed on this request; its log says why."
+
+STATUSES: tuple[tuple[type[BaseException], int], ...] = (
+    (RequestTooLarge, 413),
+    (InvalidInput, 400),
+    (QueueFull, 429),
+    (EngineClosed, 503),
+    (DeviceLost, 503),
+    (BackendUnavailable, 503),
+    (TimeoutError, 504),
+    (ClientGone, 499),  # as nginx has it; nobody reads it but logs
+)
+"""What is tried in order. 429: come back, soon; 503: not here, ask another replica."""
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status that tells of an error; 500 for what nobody foresaw."""
+    if isinstance(error, Refusal):
+        return error.status
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+def text_of(error: BaseException) -> str:
+    """What a client is told: our own words, and of a stranger's exception nothing."""
+    if isinstance(error, TrtasyncError):
+        return str(error)
+    return "the request's timeout passed." if isinstance(error, TimeoutError) else UNEXPECTED
+
+
+def error_body(text: str) -> bytes:
+    """The protocol's form of an error."""
+    return json.dumps({"error": text}).encode()
+
+
+def retry_after(error: BaseException) -> str | None:
+    """Whole seconds after which to try again, where there is a point in that."""
+    if status_of(error) not in (429, 503):
+        return None
+    wait = error.wait if isinstance(error, QueueFull) else None
+    return str(max(1, math.ceil(wait or 0)))

@@ -1,0 +1,224 @@
+"""From the JSON of an infer request to a plan: where each tensor's bytes lie, what is wanted.
+
+What depends on the JSON alone is done here, once for equal bytes (see `codec`); what depends on the
+tensors' bytes is left to `tensors`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from trtasync.model.tensors import MOST_TENSOR_BYTES
+from trtasync.server.protocol.parameters import (
+    input_parameters,
+    output_parameters,
+    request_parameters,
+)
+from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.protocol.schema import InferRequest, InputTensor, OutputTensor
+from trtasync.server.protocol.tensors import (
+    Array,
+    Bytes,
+    Interface,
+    Shape,
+    Tensor,
+    from_binary,
+    from_json,
+)
+
+_requests = msgspec.json.Decoder(InferRequest)
+
+
+class Given(NamedTuple):
+    """One input of a request.
+
+    Attributes:
+        tensor: which input of the model.
+        shape: of what came.
+        start: of its bytes, counted from the end of the JSON.
+        array: what came as JSON data; None where it lies in the bytes.
+    """
+
+    tensor: Tensor
+    shape: Shape
+    start: int
+    array: Array | None
+
+
+class Wanted(NamedTuple):
+    """One output of the answer.
+
+    Attributes:
+        tensor: which output of the model.
+        binary: as bytes behind the JSON, not as JSON data.
+        classes: so many of the highest values with their indices, instead of the tensor; 0: not.
+    """
+
+    tensor: Tensor
+    binary: bool
+    classes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What the JSON of a request says.
+
+    Attributes:
+        given: in the order of their bytes.
+        wanted: in the order of the answer.
+        size: bytes that follow the JSON.
+        timeout: seconds that the request may take; None without limit.
+        priority: as `Engine.infer` takes it.
+        id: as JSON, to be repeated in the answer; empty for none.
+        texts: of its answers, kept by `answers`.
+    """
+
+    given: tuple[Given, ...]
+    wanted: tuple[Wanted, ...]
+    size: int
+    timeout: float | None = None
+    priority: int = 0
+    id: bytes = b""
+    texts: dict[Any, tuple[bytes, ...]] = field(default_factory=dict)
+
+    @property
+    def is_reusable(self) -> bool:
+        """The next request with the same JSON has the same plan, and this keeps no array alive."""
+        return not self.id and all(each.array is None for each in self.given)
+
+    def arrays(self, binary: Bytes) -> dict[str, Array]:
+        """The inputs by name: views of `binary`, the bytes behind the JSON, where they lie there.
+
+        Raises:
+            Refusal: there are more bytes, or fewer, than the JSON says.
+        """
+        if len(binary) != self.size:
+            raise Refusal(
+                f"{self.size} bytes of binary data should follow the request's JSON, and "
+                f"{len(binary)} do; Inference-Header-Content-Length is the length of the JSON."
+            )
+        return {
+            tensor.name: from_binary(tensor, shape, binary, start) if array is None else array
+            for tensor, shape, start, array in self.given
+        }
+
+
+def read_request(header: Bytes, interface: Interface) -> Plan:
+    """Read the JSON of a request.
+
+    Raises:
+        Refusal: it is no such JSON, or does not suit the model.
+    """
+    try:
+        request = _requests.decode(header)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(f"the JSON of the request: {error}.{_hint(header)}") from None
+    options = request_parameters(request.parameters)
+    _check_names("input", [each.name for each in request.inputs], interface.inputs)
+    _check_names("output", [each.name for each in request.outputs], interface.outputs)
+    if missing := interface.inputs.keys() - {each.name for each in request.inputs}:
+        raise Refusal(f"the request lacks the inputs {sorted(missing)} of the model.")
+    given, size = _given(request.inputs, interface)
+    asked = request.outputs or [OutputTensor(name) for name in interface.outputs]
+    return Plan(
+        given,
+        tuple(_wanted(each, interface, options.binary_data_output) for each in asked),
+        size,
+        options.timeout / 1e6 if options.timeout else None,
+        options.priority,
+        msgspec.json.encode(request.id) if request.id else b"",
+    )
+
+
+def raw_request(size: int, interface: Interface) -> Plan:
+    """The plan of a body of `size` bytes without JSON: the only input's data, for one row.
+
+    Raises:
+        Refusal: the model has several inputs or open dimensions, or takes no so many bytes.
+    """
+    tensors = list(interface.inputs.values())
+    tensor = tensors[0]
+    dims = [1 if at == tensor.batch_axis else dim for at, dim in enumerate(tensor.shape)]
+    if len(tensors) > 1 or dims.count(-1) > 1:
+        raise Refusal(
+            "a request without JSON (Inference-Header-Content-Length: 0) is for models of one "
+            "input with at most one open dimension; name the inputs and their shapes in JSON."
+        )
+    step = tensor.dtype.itemsize * math.prod(dim for dim in dims if dim != -1)
+    open_dim, rest = divmod(size, step) if step else (0, size)
+    if rest or (-1 not in dims and open_dim != 1):
+        raise Refusal(f"{size} bytes are no {tensor.datatype} of shape {dims} for '{tensor.name}'.")
+    shape = tuple(open_dim if dim == -1 else dim for dim in dims)
+    wanted = tuple(Wanted(output, True, 0) for output in interface.outputs.values())
+    return Plan((Given(tensor, shape, 0, None),), wanted, size)
+
+
+def _given(inputs: Sequence[InputTensor], interface: Interface) -> tuple[tuple[Given, ...], int]:
+    """The inputs, and how many bytes follow the JSON for them."""
+    given, start = [], 0
+    for each in inputs:
+        tensor = interface.inputs[each.name]
+        size = _check_size(each, tensor)
+        binary = _is_binary(each, size)
+        array = None if binary else from_json(tensor, each.shape, memoryview(each.data))
+        given.append(Given(tensor, each.shape, start, array))
+        start += size if binary else 0
+    return tuple(given), start
+
+
+def _check_size(each: InputTensor, tensor: Tensor) -> int:
+    """The bytes of an input of this shape."""
+    if each.datatype != tensor.datatype:
+        raise Refusal(f"input '{each.name}' is {tensor.datatype}, not {each.datatype}.")
+    if tensor.dtype.itemsize * math.prod(dim or 1 for dim in each.shape) > MOST_TENSOR_BYTES:
+        raise Refusal(f"shape {list(each.shape)} of input '{each.name}' is more than any memory.")
+    return tensor.dtype.itemsize * math.prod(each.shape)
+
+
+def _is_binary(each: InputTensor, size: int) -> bool:
+    """It comes behind the JSON, and not in it."""
+    said = input_parameters(each.name, each.parameters).binary_data_size
+    has_data = bytes(each.data) not in (b"", b"null")
+    if (said is not None) == has_data:
+        found = "both" if has_data else "neither"
+        raise Refusal(f"input '{each.name}' has {found} of data and binary_data_size; give one.")
+    if said not in (None, size):
+        raise Refusal(
+            f"input '{each.name}' of shape {list(each.shape)} has {size} bytes, and not {said} "
+            "(binary_data_size)."
+        )
+    return said is not None
+
+
+def _wanted(each: OutputTensor, interface: Interface, binary_by_default: bool) -> Wanted:
+    tensor = interface.outputs[each.name]
+    options = output_parameters(each.name, each.parameters)
+    binary = binary_by_default if options.binary_data is None else options.binary_data
+    if not (binary or options.classification or tensor.goes_as_json):
+        raise Refusal(
+            f"output '{tensor.name}' is {tensor.datatype}, which JSON cannot carry; ask for it as "
+            'binary data ("binary_data": true).'
+        )
+    if options.classification and tensor.dtype.kind == "b":
+        raise Refusal(
+            f"output '{tensor.name}' is BOOL, which has no highest values to classify by."
+        )
+    return Wanted(tensor, binary, options.classification)
+
+
+def _check_names(what: str, names: Sequence[str], known: Mapping[str, Tensor]) -> None:
+    for name in names:
+        if name not in known:
+            raise Refusal(f"the model has no {what} '{name}'; its {what}s are {list(known)}.")
+    if len(set(names)) < len(names):
+        raise Refusal(f"the request names an {what} twice: {list(names)}.")
+
+
+def _hint(header: Bytes) -> str:
+    """What is wrong with JSON most often, where it is to be seen."""
+    if any(word in bytes(header) for word in (b"NaN", b"Infinity")):
+        return " JSON has no NaN and no Infinity; send such a tensor as binary data."
+    return ""

@@ -1,0 +1,61 @@
+"""The body of a request over ASGI: read up to a limit, decompressed up to the same."""
+
+import anyio.to_thread
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from trtasync.server.protocol.bodies import decompress, form_of, too_large
+from trtasync.server.protocol.refusals import ClientGone, Refusal
+
+BESIDE_THE_LOOP = 1 << 16
+"""Bytes of a body that are decompressed in a thread: it takes a millisecond or more."""
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The body as the client meant it.
+
+    Args:
+        request: nothing of it has been read yet.
+        most: bytes that are taken, before and after decompression.
+
+    Raises:
+        Refusal: it is larger (413), damaged, or of a Content-Encoding that nobody here knows (415).
+        ClientGone: the client left before the end of it.
+    """
+    form = form_of(request.headers.get("content-encoding", ""))
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most:
+        raise too_large(most)
+    body = await _receive(request, most)
+    if form is None:
+        return body
+    if len(body) < BESIDE_THE_LOOP:
+        return decompress(body, form, most)
+    return await anyio.to_thread.run_sync(decompress, body, form, most)
+
+
+async def _receive(request: Request, most: int) -> bytes:
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("the client left before the end of the request.")
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > most:
+            raise too_large(most)
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def one_value(headers: Headers, name: str) -> str | None:
+    """The value of a header that may not come twice; None without it.
+
+    Raises:
+        Refusal: it comes twice.
+    """
+    values = headers.getlist(name)
+    if len(values) > 1:
+        raise Refusal(f"the header {name} comes {len(values)} times; send it once.")
+    return values[0] if values else None

@@ -1,0 +1,43 @@
+"""Errors as Starlette's responses, in the protocol's form."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from trtasync.server.failures import failure_of
+from trtasync.server.protocol.refusals import JSON, error_body
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def failure(error: Exception) -> Response:
+    """The answer to a request that ends in `error`."""
+    told = failure_of(error)
+    return Response(told.body, told.status, told.headers, JSON)
+
+
+async def no_such_route(request: Request, error: Exception) -> Response:
+    """For Starlette's own 404 and 405."""
+    assert isinstance(error, HTTPException)
+    body = error_body(HTTPStatus(error.status_code).phrase)
+    return Response(body, error.status_code, error.headers, JSON)
+
+
+class Answering:
+    """An endpoint as an ASGI application that answers its errors."""
+
+    def __init__(self, endpoint: Endpoint):
+        """`endpoint` may raise whatever it likes."""
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            response = await self._endpoint(Request(scope, receive))
+        except Exception as error:
+            response = failure(error)
+        await response(scope, receive, send)
