@@ -83,7 +83,7 @@ async def test_who_waits_long_enough_is_told_all_the_same() -> None:
     async with joined(reconnect=0.05) as shared:
         with hidden(shared):
             await until(lambda: not shared.engine._link.session.is_open)
-            assert (await restarting(shared)).since >= 0.05
+            assert (await restarting(shared)).since > 0.045  # uvloop's clock ticks in ms
 
 
 async def test_arrays_of_before_are_taken_as_any_other() -> None:

@@ -10,15 +10,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 
 from support.helpers import PATIENCE
 from tests.shared.processes import ROOT
 from trtasync import BackendUnavailable, connect, open_engine
+from trtasync.measure.opened import read_options
+from trtasync.opening.plain import options_to_plain
 from trtasync.shared.greeting import Welcome, tell
+from trtasync.shared.identity import identity
 from trtasync.shared.peers import check_host, credentials
+from trtasync.shared.places import Place
 from trtasync.shared.records import Op, dump, pack
 from trtasync.shared.starting import locked, note_start, pause_between_starts
 from trtasync.system.stopping import Stopped
@@ -66,6 +72,7 @@ def test_a_note_that_says_nothing_puts_off_nothing(tmp_path: Path, content: str)
 LOCK = """
 import sys, threading
 from pathlib import Path
+from typing import Any
 from trtasync.shared.starting import locked
 with locked(Path(sys.argv[1]), threading.Event()):
     print("held", flush=True)
@@ -128,7 +135,7 @@ def impostor(path: Path, answer: bytes) -> Iterator[None]:
         thread.start()
         yield
         thread.join(PATIENCE)
-    path.unlink()
+    path.unlink(missing_ok=True)
 
 
 def welcome(version: str) -> bytes:
@@ -178,6 +185,18 @@ def test_a_host_that_ends_before_it_is_ready_says_why(
             await open_engine(model, shared=True)
 
     anyio.run(main)
+
+
+def test_a_host_that_is_ending_is_followed_by_another_one(folder: Path, model: Path) -> None:
+    options: dict[str, Any] = {"batching": True}
+    place = Place.of(identity(model, options_to_plain(read_options(model, options))))
+
+    async def main() -> None:
+        async with open_engine(model, shared=True, linger=0.2, **options) as engine:
+            assert (await engine.infer(np.ones(8, np.float32))).shape == (3,)
+
+    with impostor(place.socket, b""):
+        anyio.run(main)
 
 
 def test_nobody_else_stands_in_for_the_host() -> None:

@@ -28,13 +28,13 @@ from trtasync.shared.joining import Joined
 from trtasync.shared.link import ABORTED, CLOSED, Link, Way
 from trtasync.shared.protocol import AnyEngine
 from trtasync.shared.records import NEVER, RECORD, Nonsense, Op
-from trtasync.shared.slots import Owner
+from trtasync.shared.slots import Form, array_in
 
 INFER = int(Op.INFER)
 
 ndarray = np.ndarray
-pack = RECORD.pack
-inf = math.inf
+pack: Callable[..., bytes] = RECORD.pack
+inf: float = math.inf
 
 
 class SharedEngine(AnyEngine):
@@ -67,7 +67,7 @@ class SharedEngine(AnyEngine):
                 f"the host tells of its model what is not understood: {error}"
             ) from error
         self._model = welcome.name or ""
-        self.name = name or self._model
+        self.name: str = name or self._model
         self._way = way
         self._loop = current_loop()
         self._link = Link(self.name, self._loop, self._spec, joined, way, patience)
@@ -125,9 +125,8 @@ class SharedEngine(AnyEngine):
         session = self._link.session
         if not session.is_open:
             return np.empty(full, spec.dtype)
-        size = math.prod(full) * spec.dtype.itemsize
-        raw: Array = np.asarray(Owner(session.credit.take(size)))
-        return raw[:size].view(spec.dtype).reshape(full)
+        slot = session.credit.take(math.prod(full) * spec.dtype.itemsize)
+        return array_in(slot, full, spec.dtype)
 
     async def infer(
         self,
@@ -196,9 +195,15 @@ class SharedEngine(AnyEngine):
                 f"reaches; not {outputs!r}.",
                 name="outputs",
             )
-        arrays, single = self._given.read(inputs)
-        session = await self._link.usable()
-        form = await session.forms.find(arrays, single)
+        session = self._link.session
+        form: Form | None = None
+        if type(inputs) is ndarray and inputs.dtype is self._dtype:
+            arrays: Sequence[Array] = (inputs,)
+            form = session.quick.get(inputs.shape)
+        if form is None:
+            arrays, single = self._given.read(inputs)
+            session = await self._link.usable()
+            form = await session.forms.find(arrays, single)
         slot, sources = session.place(form, arrays)
         reply, record, is_said = None, b"", False
         lent: list[LentAnswer[Any]] = []

@@ -83,8 +83,9 @@ class Credit:
                     f"there is no memory for {more} slots of {size} bytes ({error}): so much is "
                     "in use by requests, answers and arrays of empty_input()."
                 ) from error
+            memory, start = segment.memory, segment.memory.__array_interface__["data"][0]
             made = [
-                Slot(number + at, segment.memory[at * size : (at + 1) * size], free)
+                Slot(number + at, memory[at * size : (at + 1) * size], start + at * size, free)
                 for at in range(more)
             ]
             self._counts[size] = count + more

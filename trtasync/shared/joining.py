@@ -29,7 +29,7 @@ PATIENCE = 10.0
 
 
 class NotThere(BackendUnavailable):
-    """Nobody listens."""
+    """Nobody listens, or not any more."""
 
 
 class Line:
@@ -46,7 +46,7 @@ class Line:
             NotThere: nobody listens.
             BackendUnavailable: somebody does, and does not let this user in, or not in time.
         """
-        self.end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.end.settimeout(seconds)
         self._path = path
         try:
@@ -120,6 +120,8 @@ class Line:
         return welcome
 
     def _failure(self, why: object) -> BackendUnavailable:
+        if isinstance(why, (ConnectionResetError, BrokenPipeError)):
+            return NotThere(f"the engine process at {self._path} hung up: it is ending.")
         return BackendUnavailable(f"the engine process at {self._path} cannot be talked to: {why}.")
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from trtasync.shared.form_book import FormBook
 from trtasync.shared.hearing import Gone, Hearing
 from trtasync.shared.records import NEVER, RECORD, Op
 from trtasync.shared.records import pack as packed
-from trtasync.shared.slots import Form, Owner, Slot, owner_of
+from trtasync.shared.slots import Form, Owner, Slot, source_of
 
 SOURCE = int(Op.SOURCE)
 
@@ -108,16 +108,15 @@ class Session:
         Raises:
             QueueFull: see `more`.
         """
-        owners = _owners(arrays) if form.large else ()
-        if not owners:
+        sources = _sources(arrays) if form.large else ()
+        if not sources:
             return self.more(form), b""
         records = b""
-        for index, (array, owner) in enumerate(zip(arrays, owners, strict=True)):
-            start = array.__array_interface__["data"][0] - owner.slot.address
+        for index, (owner, start) in enumerate(sources):
             records += RECORD.pack(SOURCE, 0, index, 0, 0, 0, owner.slot.number, start)
         slot = self.credit.take(form.answer_bytes)
         slot.turn_to_answer()
-        slot.sources = owners
+        slot.sources = sources
         return slot, records
 
     def until(self, deadline: float) -> int:
@@ -227,13 +226,12 @@ def ended(reason: str) -> DeviceLost:
     )
 
 
-def _owners(arrays: Sequence[Array]) -> Sequence[Owner]:
-    """Whose memory the arrays lie in; () where not all of them lie there as they are."""
-    owners = []
+def _sources(arrays: Sequence[Array]) -> Sequence[tuple[Owner, int]]:
+    """Where the arrays lie; () where the host cannot read all of them there."""
+    sources = []
     for array in arrays:
-        owner = owner_of(array)
-        # that of an earlier connection lies where the host does not look any more
-        if owner is None or owner.slot.free is None or not array.flags.c_contiguous:
+        source = source_of(array)
+        if source is None:
             return ()
-        owners.append(owner)
-    return owners
+        sources.append(source)
+    return sources

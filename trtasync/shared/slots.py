@@ -1,7 +1,9 @@
 """What requests of one form look like in a slot: where their arrays are written, answers read."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, cast
+from weakref import ref
 
 import numpy as np
 
@@ -57,6 +59,7 @@ class Slot:
     Attributes:
         number: what the host knows it by.
         memory: its bytes.
+        address: of its first byte.
         free: where it belongs when nobody uses it; None once the connection is gone.
         generation: counts its uses.
         asked: the form of the request that is under way.
@@ -65,7 +68,7 @@ class Slot:
         reply: who waits for the answer.
         plain: the answer is one array, and is copied.
         lent: takes the answer, if it is to be views of this memory; None if not.
-        sources: owners of the memory that its request reads, when that is other memory.
+        sources: where its request is read, if elsewhere: kept until it is over.
         answers: the form of answers that `views` are of.
         views: of the answer.
         larger: where an answer goes that has no room here.
@@ -75,6 +78,7 @@ class Slot:
         "_arrays",
         "_known",
         "_targets",
+        "address",
         "answers",
         "asked",
         "form",
@@ -91,9 +95,10 @@ class Slot:
         "views",
     )
 
-    def __init__(self, number: int, memory: Array, free: "list[Slot]"):
+    def __init__(self, number: int, memory: Array, address: int, free: "list[Slot]"):
         self.number: int = number
         self.memory: Array = memory
+        self.address: int = address
         self.free: list[Slot] | None = free
         self.generation: int = 0
         self.asked: Form | None = None
@@ -102,18 +107,13 @@ class Slot:
         self.reply: Future | None = None
         self.plain: bool = False
         self.lent: list[LentAnswer[Any]] | None = None
-        self.sources: Sequence[Owner] = ()
+        self.sources: Sequence[tuple[Owner, int]] = ()
         self.answers: Places | None = None
         self.views: list[Array] = []
         self.larger: Slot | None = None
         self._arrays: list[Array] = []
         self._targets: list[Any] = []
         self._known: dict[Form, tuple[list[Array], list[Any]]] = {}
-
-    @property
-    def address(self) -> int:
-        """Of its first byte."""
-        return int(self.memory.__array_interface__["data"][0])
 
     def turn(self, form: Form) -> None:
         """Turn it to requests of a form, their arrays within."""
@@ -132,7 +132,8 @@ class Slot:
 
     def turn_to_answer(self) -> None:
         """Only an answer will lie in it, from its beginning."""
-        self.form = self.answers = None
+        if self.form is not None:
+            self.form = self.answers = None
         self.plain = False
 
     def write(self, arrays: Sequence[Array]) -> None:
@@ -192,19 +193,55 @@ def _target(array: Array) -> Any:
 
 
 class Owner:
-    """Holds a slot for as long as an array of `empty_input` lives: the caller's, or a request's."""
+    """Holds a slot for as long as an array of `empty_input` lives: the caller's, or a request's.
 
-    def __init__(self, slot: Slot):
-        self.slot = slot
-        self.__array_interface__: dict[str, Any] = slot.memory.__array_interface__
+    Attributes:
+        slot: that the array lies in.
+        whole: the array, but for views of it.
+    """
+
+    __slots__ = ("__array_interface__", "slot", "whole")
+
+    def __init__(self, slot: Slot, shape: Shape, typestr: str):
+        self.slot: Slot = slot
+        self.whole: Callable[[], Array | None] = _nothing
+        self.__array_interface__: dict[str, Any] = {
+            "version": 3,
+            "data": (slot.address, False),
+            "shape": shape,
+            "typestr": typestr,
+        }
 
     def __del__(self) -> None:
         self.slot.give_back()
 
 
-def owner_of(array: Array) -> Owner | None:
-    """Whose memory an array lies in, if it is of `empty_input`."""
+def array_in(slot: Slot, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """An array at the beginning of a slot, which is free again when the array and its views are
+    gone."""
+    if dtype.isbuiltin == 1:
+        owner = Owner(slot, shape, dtype.str)
+        array: Array = np.asarray(owner)
+    else:  # numpy knows it by its object only
+        owner = Owner(slot, (math.prod(shape) * dtype.itemsize,), "|u1")
+        array = np.asarray(owner).view(dtype).reshape(shape)
+    owner.whole = ref(array)
+    return array
+
+
+def source_of(array: Array) -> tuple[Owner, int] | None:
+    """Whose memory an array lies in, and at which byte of it; None if the host cannot read it
+    there."""
     owner: Any = array.base
     if type(owner) is np.ndarray:  # numpy names the first array on the memory, not its owner
         owner = owner.base
-    return owner if type(owner) is Owner else None
+    # that of an earlier connection lies where the host does not look any more
+    if type(owner) is not Owner or owner.slot.free is None or not array.flags.c_contiguous:
+        return None
+    if owner.whole() is array:
+        return owner, 0
+    return owner, array.__array_interface__["data"][0] - owner.slot.address
+
+
+def _nothing() -> None:
+    """There is no array yet."""

@@ -26,6 +26,5 @@ class Service:
             return join(self.path, hello(self.model))
         except NotThere as error:
             raise BackendUnavailable(
-                f"no engine process listens at {self.path}; start one: "
-                f"trtasync host MODEL --socket {self.path}"
+                f"{str(error).rstrip('.')}; start one: trtasync host MODEL --socket {self.path}"
             ) from error
