@@ -203,7 +203,7 @@ class Owner:
     __slots__ = ("__array_interface__", "slot", "whole")
 
     def __init__(self, slot: Slot, shape: Shape, typestr: str):
-        self.slot = slot
+        self.slot: Slot = slot
         self.whole: Callable[[], Array | None] = _nothing
         self.__array_interface__: dict[str, Any] = {
             "version": 3,
