@@ -9,18 +9,17 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from http import HTTPStatus
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 import httpx
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 
 import trtasync
 from examples import fastapi_app
 from examples.digit_lines import lines
+from trtasync.integrations.starlette import answer_failure, exception_handlers, lifespan
 
 APP = "examples.fastapi_workers:app"
 SERVERS = {
@@ -30,33 +29,22 @@ SERVERS = {
 }
 
 
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the engine in each worker: the first one starts its process, the others join it."""
-    async with trtasync.open_engine(
-        fastapi_app.MODEL, max_batch_size=16, max_queue_size=256, shared=True, reconnect=2
-    ) as engine:
-        app.state.engine = engine
-        yield
-
-
-app = FastAPI(lifespan=lifespan, routes=fastapi_app.app.routes)
-for kind, handler in fastapi_app.app.exception_handlers.items():
-    app.add_exception_handler(kind, handler)
+app = FastAPI(
+    # in each worker: the first one starts the engine's process, the others join it
+    lifespan=lifespan(
+        lines=lambda: trtasync.open_engine(
+            fastapi_app.MODEL, max_batch_size=16, max_queue_size=256, shared=True, reconnect=2
+        )
+    ),
+    exception_handlers={**exception_handlers, TimeoutError: answer_failure},
+    routes=fastapi_app.app.routes,
+)
 
 
 @app.get("/processes")
 async def processes(request: Request) -> dict[str, int]:
     """Which worker answers, and where its engine is."""
-    return {"worker": os.getpid(), "engine": request.app.state.engine.host_pid}
-
-
-@app.exception_handler(trtasync.DeviceLost)
-@app.exception_handler(trtasync.EngineRestarting)
-async def away(request: Request, error: trtasync.TrtasyncError) -> JSONResponse:
-    """The engine's process has ended, and another one is being started."""
-    detail = {"detail": str(error)}
-    return JSONResponse(detail, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
+    return {"worker": os.getpid(), "engine": request.state.engines["lines"].host_pid}
 
 
 @contextmanager

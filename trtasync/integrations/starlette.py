@@ -20,16 +20,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from trtasync.engine import Engine
 from trtasync.errors import TrtasyncError
 from trtasync.server.departures import while_connected
 from trtasync.server.responses import failure
+from trtasync.shared.protocol import AnyEngine
 
 ENGINES = "engines"
 """Where the lifespan's state has them: `request.state.engines`."""
 
-Opener = Callable[[], AbstractAsyncContextManager[Engine]]
-State = Mapping[str, Mapping[str, Engine]]
+Opener = Callable[[], AbstractAsyncContextManager[AnyEngine]]
+State = Mapping[str, Mapping[str, AnyEngine]]
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
@@ -96,7 +96,8 @@ async def answer_failure(request: Request, error: Exception) -> Response:
     """What an exception of the library tells a client: a status, and `{"error": "..."}`.
 
     400: the input is none for this model. 413: too many rows. 429: the queue is full. 503: the
-    engine is closed or its device lost. 500: the model failed.
+    engine is closed, its device or process lost, or another one being started. 500: the model
+    failed.
     """
     return failure(error)
 
@@ -105,8 +106,8 @@ exception_handlers: dict[int | type[Exception], Handler] = {TrtasyncError: answe
 """For the `exception_handlers` of an application, to be added to others."""
 
 
-def _engines(request: Request) -> Mapping[str, Engine]:
-    engines: Mapping[str, Engine] | None = getattr(request.state, ENGINES, None)
+def _engines(request: Request) -> Mapping[str, AnyEngine]:
+    engines: Mapping[str, AnyEngine] | None = getattr(request.state, ENGINES, None)
     if engines is None:
         raise TrtasyncError("the application has no engines; give it a lifespan of this module.")
     return engines

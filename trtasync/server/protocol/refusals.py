@@ -7,6 +7,7 @@ from trtasync.errors import (
     BackendUnavailable,
     DeviceLost,
     EngineClosed,
+    EngineRestarting,
     InvalidInput,
     QueueFull,
     RequestTooLarge,
@@ -38,6 +39,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (QueueFull, 429),
     (EngineClosed, 503),
     (DeviceLost, 503),
+    (EngineRestarting, 503),
     (BackendUnavailable, 503),
     (TimeoutError, 504),
     (ClientGone, 499),  # as nginx has it; nobody reads it but logs
