@@ -7,6 +7,7 @@ import pytest
 
 from support.helpers import computed, ended, row, same, submit, until
 from tests.shared.joined import Joined, joined
+from tests.shared.test_requests import stretching
 from trtasync import EngineClosed, InvalidInput, QueueFull
 
 pytestmark = pytest.mark.anyio
@@ -148,6 +149,17 @@ async def test_memory_that_the_host_refuses_is_not_used_again() -> None:
         assert all(isinstance(caller.error, QueueFull) for caller in refused)
         assert shared.in_use == 0
         assert same(await shared.engine.infer(row(100)), row(100))
+
+
+async def test_a_long_answer_for_which_the_host_has_no_memory_fails_alone() -> None:
+    async with joined(stretching(), limits={"total_bytes": 64 << 10}) as shared:
+        for value in range(3):
+            with pytest.raises(QueueFull):
+                await shared.engine.infer(row(value))
+        assert len(shared.backend.computed) == 1  # then it is known how long they are
+        assert shared.in_use == 0
+        short = row(1)[:0]
+        assert same(await shared.engine.infer(short), short)
 
 
 async def test_callers_come_and_go_and_every_slot_comes_back() -> None:
