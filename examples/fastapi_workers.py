@@ -30,8 +30,7 @@ SERVERS = {
 
 
 app = FastAPI(
-    # in each worker: the first one starts the engine's process, the others join it
-    lifespan=lifespan(
+    lifespan=lifespan(  # of each worker: the first one starts the engine's process
         lines=lambda: trtasync.open_engine(
             fastapi_app.MODEL, max_batch_size=16, max_queue_size=256, shared=True, reconnect=2
         )

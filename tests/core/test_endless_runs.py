@@ -151,7 +151,7 @@ async def test_closing_leaves_a_lane_that_cannot_be_stopped(
     assert backend.closed == 0
     backend.gate.let()
     for thread in threading.enumerate():
-        if "scripted lane" in thread.name:
+        if "scripted stream" in thread.name:
             thread.join(PATIENCE)
 
 

@@ -42,6 +42,14 @@ async def test_a_request_is_withdrawn_when_its_client_leaves() -> None:
     assert 7 not in [computed[0, 0] for computed in backend.computed]
 
 
+async def test_who_asks_for_what_is_not_there_need_not_send_the_rest() -> None:
+    client = Client(complete=False)  # whose body never comes
+    async with models_of(ScriptedBackend()) as models:
+        path = "/v2/models/z/infer"
+        await application(models)({**scope([]), "path": path}, client.receive, client.send)
+    assert client.got[0]["status"] == 404
+
+
 async def test_a_client_that_leaves_in_the_midst_of_its_body() -> None:
     backend = ScriptedBackend()
     models = models_of(backend)

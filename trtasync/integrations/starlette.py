@@ -17,9 +17,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import MappingProxyType
 from typing import Any
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from trtasync.engine import Engine
 from trtasync.errors import TrtasyncError
 from trtasync.server.departures import while_connected
 from trtasync.server.responses import failure
@@ -85,19 +87,27 @@ async def health(request: Request) -> Response:
 
     An endpoint: `Route("/health", health)`.
     """
-    states = {
-        name: any(stream.alive for stream in engine.statistics().streams)
-        for name, engine in _engines(request).items()
-    }
+    states = {name: await _computes(engine) for name, engine in _engines(request).items()}
     return JSONResponse({"engines": states}, 200 if all(states.values()) else 503)
+
+
+async def _computes(engine: AnyEngine) -> bool:
+    """Whether a stream is alive; a shared engine's process is asked, which may be slow or gone."""
+    if isinstance(engine, Engine):
+        statistics = engine.statistics()
+    else:
+        try:
+            statistics = await to_thread.run_sync(engine.statistics)
+        except TrtasyncError:
+            return False
+    return any(stream.alive for stream in statistics.streams)
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
     """What an exception of the library tells a client: a status, and `{"error": "..."}`.
 
     400: the input is none for this model. 413: too many rows. 429: the queue is full. 503: the
-    engine is closed, its device or process lost, or another one being started. 500: the model
-    failed.
+    engine is closed, its device lost, or its process being started anew. 500: the model failed.
     """
     return failure(error)
 

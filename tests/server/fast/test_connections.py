@@ -12,7 +12,7 @@ import pytest
 from support.helpers import rows, tensor, until
 from tests.server.fast.clients import Client, infer, request, running
 from tests.server.serving import filled, held, models_of
-from trtasync.server.fast.limits import Limits
+from trtasync.server.fast.limits import SLOWEST, Limits
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +69,29 @@ async def test_more_than_can_be_kept_may_be_sent_ahead() -> None:
             await filled(server.models.deployed("m").engine, queued=0)
         for _ in range(count):
             np.testing.assert_array_equal((await client.answer()).y, 2 * large)
+
+
+async def test_what_is_sent_ahead_without_end_is_not_kept() -> None:
+    backend, large = backend_of("W"), np.ones((1, 1_000_000), np.float32)
+    sent = anyio.Event()
+    async with running(models_of(backend)) as server, server.client() as client:
+        (connection,) = await server.connections(1)
+
+        async def send() -> None:
+            await client.send(infer(X))
+            await filled(server.models.deployed("m").engine, queued=0)
+            await client.send(infer(large) * 20)
+            sent.set()
+
+        async with anyio.create_task_group() as tasks:
+            with held(backend):
+                tasks.start_soon(send)
+                await until(lambda: connection.is_paused)
+                for _ in range(100):
+                    await anyio.lowlevel.checkpoint()
+                assert not sent.is_set()
+            for _ in range(21):
+                assert (await client.answer()).status == 200
 
 
 async def test_a_line_behind_a_body_is_overlooked() -> None:
@@ -261,12 +284,24 @@ async def test_a_client_that_reads_nothing_is_not_answered_for_ever() -> None:
                 answered = engine.statistics().answered
                 async with server.client() as other:
                     assert (await other.ask(infer(X))).status == 200
-                server.pass_time(29)
-                assert connection in server.server.connections
                 assert engine.statistics().answered == answered + 1
-                server.pass_time(3)
+                server.pass_time(30 + 2_000_000 // SLOWEST + 2)
                 await until(lambda: connection not in server.server.connections)
                 tasks.cancel_scope.cancel()
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_it() -> None:
+    """Whatever it has asked for meanwhile."""
+    large = np.ones((1, 2_000_000), np.float32)
+    async with running(models_of(backend_of("W"))) as server, server.client() as client:
+        await client.send(infer(large))
+        (connection,) = await server.connections(1)
+        await until(lambda: connection.is_blocked)
+        await client.send(infer(X))
+        await server.begun()
+        server.pass_time(80)  # seconds for 8 MB, of which a socket holds some
+        np.testing.assert_array_equal((await client.answer()).y, 2 * large)
+        np.testing.assert_array_equal((await client.answer()).y, 2 * X)
 
 
 async def send_for_ever(client: Client, content: bytes) -> None:
@@ -354,35 +389,39 @@ async def test_who_leaves_while_the_batch_runs_gets_nothing_and_nobody_else_his_
                 await filled(engine, queued=1)
                 backend.gate.let()
                 assert (await client.answer()).y[0, 0] == 6
+        counted = engine.statistics()
+        assert (counted.answered, counted.cancelled) == (1, 1)
 
 
 async def test_a_server_that_ends_answers_what_it_was_asked() -> None:
     backend = backend_of()
-    async with AsyncExitStack() as stack:
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        async with running(models_of(backend)) as server:
-            idle, asking, sending = [
-                await stack.enter_async_context(server.client()) for _ in range(3)
-            ]
-            engine = server.models.deployed("m").engine
-            assert (await idle.ask(LIVE)).status == 200
-            backend.gate.shut()
-            await asking.send(infer(rows([1])))
-            await filled(engine, queued=0)
-            await sending.send(infer(rows([2]))[:-4])
-            await server.begun()
+    async with (
+        AsyncExitStack() as clients,
+        anyio.create_task_group() as tasks,
+        running(models_of(backend)) as server,
+    ):
+        idle, asking, sending = [
+            await clients.enter_async_context(server.client()) for _ in range(3)
+        ]
+        engine = server.models.deployed("m").engine
+        assert (await idle.ask(LIVE)).status == 200
+        backend.gate.shut()
+        await asking.send(infer(rows([1])))
+        await filled(engine, queued=0)
+        await sending.send(infer(rows([2]))[:-4])
+        await server.begun()
 
-            async def end() -> None:
-                assert await idle.rest() == b""
-                await sending.send(infer(rows([2]))[-4:])
-                await filled(engine, queued=1)
-                backend.gate.let()
-                for client, value in ((asking, 2), (sending, 4)):
-                    answer = await client.answer()
-                    assert (answer.y[0, 0], answer.headers["connection"]) == (value, "close")
-                    assert await client.rest() == b""
+        async def end() -> None:
+            assert await idle.rest() == b""
+            await sending.send(infer(rows([2]))[-4:])
+            await filled(engine, queued=1)
+            backend.gate.let()
+            for client, value in ((asking, 2), (sending, 4)):
+                answer = await client.answer()
+                assert (answer.y[0, 0], answer.headers["connection"]) == (value, "close")
+                assert await client.rest() == b""
 
-            tasks.start_soon(end)
+        tasks.start_soon(end)
 
 
 async def test_a_server_does_not_wait_for_ever_to_end() -> None:

@@ -215,8 +215,21 @@ async def test_a_timeout(x: np.ndarray) -> None:
         with held(backend):
             late = await client.ask(infer(x, parameters={"timeout": 20_000}))
         assert (late.status, "timeout" in late.error) == (504, True)
+        assert server.models.deployed("m").engine.statistics().cancelled == 1
         answer = await client.ask(infer(3 * x, parameters={"timeout": 20_000_000}))
         np.testing.assert_array_equal(answer.y, 6 * x)  # and not the answer to the first
+
+
+async def test_a_timeout_counts_from_when_the_request_is_complete() -> None:
+    """So it is not received into rows, which would be expired when it is."""
+    models = models_of(doubling("W"))
+    content = infer(LARGE, parameters={"timeout": 20_000_000})
+    async with running(models) as server, server.client() as client:
+        await client.send(content[:100_000])
+        await server.begun()
+        assert models.deployed("m").engine.statistics().queued == 0
+        await client.send(content[100_000:])
+        np.testing.assert_array_equal((await client.answer()).y, 2 * LARGE)
 
 
 async def test_what_was_late_is_never_taken_for_the_next_answer() -> None:

@@ -42,6 +42,11 @@ class Connection(BufferedProtocol):
         """The client does not read what it is answered."""
         return self._wire.is_blocked
 
+    @property
+    def is_paused(self) -> bool:
+        """It is not read from: it has sent enough ahead."""
+        return self._is_paused
+
     # -- asyncio.BufferedProtocol ----------------------------------------------------------------
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -79,12 +84,11 @@ class Connection(BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The client reads slower than it asks."""
-        self._wire.is_blocked = True
-        self._wire.began()
+        self._wire.block()
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        self._wire.is_blocked = False
+        self._wire.unblock()
         if self._exchange is not None:
             self._exchange.go_on()
         self.go_on()

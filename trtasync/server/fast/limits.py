@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 SLOWEST = 64 << 10
-"""Bytes of a body that have to come in a second, on the average."""
+"""Bytes of a body that have to come, or of an answer that have to go, in a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Limits:
         head: for a head, from its first byte to its last.
         first: for a body, besides what its bytes need at `SLOWEST`.
         in_row: for a body that is received into rows of a batch, before it has to leave them.
-        unread: for which a client may read nothing of what it asked for.
+        unread: for a client to read what it asked for, besides what that needs at `SLOWEST`.
         linger: for a client that was sent away to take notice.
         drain: for requests to be answered when the server ends.
     """
@@ -35,3 +35,7 @@ class Limits:
     def for_body(self, length: int | None) -> float:
         """Seconds for a body; None: of a length that nobody knows yet."""
         return self.first + (self.body if length is None else length) / SLOWEST
+
+    def for_answer(self, owed: int) -> float:
+        """Seconds for the bytes of an answer that a client has not read yet."""
+        return self.unread + owed / SLOWEST

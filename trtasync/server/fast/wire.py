@@ -32,7 +32,7 @@ class Wire:
         self.since: int = server.tick
         self._server = server
         self._transport = transport
-        self._unread = 0
+        self._owed = 0  # bytes, when the client ceased to read
 
     @property
     def scheme(self) -> str:
@@ -42,6 +42,18 @@ class Wire:
     def about(self, name: str) -> Any:
         """What asyncio knows of it; see `asyncio.BaseTransport.get_extra_info`."""
         return self._transport.get_extra_info(name)
+
+    def block(self) -> None:
+        """The client reads slower than it is answered."""
+        self.is_blocked = True
+        self._owed = self.unread
+        self.began()
+
+    def unblock(self) -> None:
+        """It has caught up."""
+        self.is_blocked = False
+        self._owed = 0
+        self.began()
 
     def began(self) -> None:
         """It does something else now."""
@@ -130,12 +142,14 @@ class Wire:
         if not self.is_ending:
             self._transport.resume_reading()
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has not taken yet, beyond what lies in the sockets."""
+        return self._transport.get_write_buffer_size()
+
     def is_stuck(self) -> bool:
-        """The client reads nothing, or does not go. To be asked once a tick."""
-        unread, self._unread = self._unread, self._transport.get_write_buffer_size()
-        if 0 < self._unread < unread:
-            self.began()
+        """The client does not read what it asked for, or does not go."""
         waited, limits = self._server.tick - self.since, self._server.limits
-        if self._unread:
-            return waited > limits.unread
+        if self.unread:
+            return waited > limits.for_answer(self._owed)
         return self.is_ending and waited > limits.linger

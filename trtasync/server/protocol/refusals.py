@@ -38,8 +38,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (InvalidInput, 400),
     (QueueFull, 429),
     (EngineClosed, 503),
-    (DeviceLost, 503),
     (EngineRestarting, 503),
+    (DeviceLost, 503),
     (BackendUnavailable, 503),
     (TimeoutError, 504),
     (ClientGone, 499),  # as nginx has it; nobody reads it but logs
