@@ -150,7 +150,9 @@ class TaskDesk(Desk):
     def ask(self, request: Asked, binary: Bytes) -> None:
         """See `Desk.ask`."""
         content = self._content(request, binary)
-        request.task = self._loop.create_task(self._run(request, content))
+        task = self._loop.create_task(self._run(request, content))
+        if not request.done():  # as it may be, where tasks begin at once
+            request.task = task
 
     async def _run(self, request: Asked, content: Any) -> None:
         try:
