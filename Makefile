@@ -21,7 +21,8 @@ ALL_TESTS = $(or $(ARGS),--genuine-at-least 300)
 
 # What may depend on the interpreter, and what depends on the versions of other packages
 ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory model opening package requests \
-	runtimes scheduler system host shared rows/serving benchmarks/test_readme_tables.py inspection/test_check_report.py)
+	runtimes scheduler server integrations system host shared rows/serving benchmarks/test_readme_tables.py \
+	inspection/test_check_report.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 # what every request passes through

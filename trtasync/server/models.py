@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import anyio
 
@@ -15,7 +15,7 @@ from trtasync.errors import InvalidInput
 from trtasync.model.tensors import TensorSpec
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.tensors import Array, Interface
+from trtasync.server.protocol.tensors import Interface
 
 MAX_ROWS = 4096
 """Of a request that an engine takes, unless its `max_queue_size` says otherwise."""
@@ -37,8 +37,8 @@ class ServedEngine(Protocol):
     def outputs(self) -> tuple[TensorSpec, ...]:
         """In the model's order."""
 
-    async def infer(self, inputs: dict[str, Array], *, priority: int = 0) -> dict[str, Array]:
-        """The outputs by name."""
+    async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
+        """See `Engine.infer`."""
 
     def statistics(self) -> Statistics:
         """What it has done."""

@@ -134,7 +134,7 @@ class Connection(BufferedProtocol):
 
     def _read(self, buffer: bytearray, stop: int) -> None:
         """Take requests up while this is free; what is left of `buffer[:stop]` is kept."""
-        known = self._rest
+        known, self._rest = self._rest, b""  # an answer at once must not look at it again
         try:
             start = self._take_up(buffer, stop)
         except Exception as error:

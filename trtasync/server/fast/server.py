@@ -13,7 +13,7 @@ import anyio
 from trtasync.engine import Engine
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.connection import Connection
-from trtasync.server.fast.desk import Desk
+from trtasync.server.fast.desk import Desk, StraightDesk, TaskDesk
 from trtasync.server.fast.heads import Head, Heads, ModelName
 from trtasync.server.fast.limits import Limits
 from trtasync.server.fast.replies import Asked
@@ -57,8 +57,7 @@ class FastServer:
         """Not listening yet.
 
         Args:
-            models: to be opened and closed by others. Those whose engine is not of this process
-                are left to the application.
+            models: to be opened and closed by others.
             application: over the same models, for all that is not asked of one. Its lifespan is
                 not run.
             limits: for clients; None for the usual ones.
@@ -156,9 +155,12 @@ class FastServer:
             deployment = self._models.deployed(*model)
         except Refusal:
             return None  # the application says it
-        if not isinstance(deployment.engine, Engine):
-            return None
-        desk = self._desks[model] = Desk(deployment.codec, deployment.engine)
+        codec, engine = deployment.codec, deployment.engine
+        if isinstance(engine, Engine):
+            desk: Desk = StraightDesk(codec, engine)
+        else:
+            desk = TaskDesk(codec, engine, self.loop)
+        self._desks[model] = desk
         return desk
 
     def _models_changed(self) -> None:
