@@ -98,9 +98,7 @@ async def test_a_kernel_that_faults_ends_the_host_and_no_worker(socket: Path) ->
             with pytest.raises(DeviceLost):
                 await engine.infer(np.full(COLUMNS, POISON, np.int32))
             with anyio.fail_after(60), pytest.raises(EngineRestarting):
-                while True:
-                    with suppress(DeviceLost):
-                        await engine.infer(np.zeros(COLUMNS, np.int32))
+                await ask_without_end(engine)
             assert first.wait(20) != 0
             with host(socket) as second:
                 with anyio.fail_after(60):
@@ -144,6 +142,13 @@ async def test_whoever_is_killed_the_others_get_right_answers(socket: Path) -> N
             await until(lambda: maps_of(serving.process.pid) <= 2)
             (model,) = ask(socket)["models"].values()
             assert model["queued"] == model["in_flight"] == 0
+
+
+async def ask_without_end(engine: AnyEngine) -> None:
+    """Until the host is gone."""
+    while True:
+        with suppress(DeviceLost):
+            await engine.infer(np.zeros(COLUMNS, np.int32))
 
 
 async def right_at_last(engine: AnyEngine, value: int) -> None:
