@@ -55,6 +55,7 @@ TRITON = {
     "nv_inference_request_success",
 }
 M = {"model": "m", "version": "1"}
+STREAM = {"device": "0", "stream": "0"}
 IDLE = Meter().snapshot(queued=0, in_flight=0, waiting=0, rejected=0, expired=0, streams=())
 
 
@@ -180,10 +181,10 @@ async def test_rows_and_batches(
     assert below == [1, 1, 2]
     counted = models.deployed("m").engine.statistics()
     stream = counted.streams[0]
-    assert found.value("trtasync_stream_batches_total", stream="0") == stream.batches > 0
-    assert found.value("trtasync_stream_compute_seconds_total", stream="0") == stream.compute > 0
-    assert found.value("trtasync_stream_measured_batches_total", stream="0") == stream.measured
-    assert found.value("trtasync_stream_alive", stream="0") == 1
+    assert found.value("trtasync_stream_batches_total", **STREAM) == stream.batches > 0
+    assert found.value("trtasync_stream_compute_seconds_total", **STREAM) == stream.compute > 0
+    assert found.value("trtasync_stream_measured_batches_total", **STREAM) == stream.measured
+    assert found.value("trtasync_stream_alive", **STREAM) == 1
 
 
 async def test_what_is_under_way(
@@ -198,7 +199,7 @@ async def test_what_is_under_way(
             await filled(engine, queued=1, in_flight=2)
             found = await scraped(client)
     assert found.value("trtasync_inflight_rows") == 2
-    assert found.value("trtasync_inflight_batches", stream="0") == 1
+    assert found.value("trtasync_inflight_batches", **STREAM) == 1
     assert found.value("trtasync_queue_rows") == 1
     assert found.value("nv_inference_pending_request_count") == 1
 
@@ -261,7 +262,7 @@ async def test_a_model_without_a_device(
     with pytest.raises(DeviceLost):
         await models.deployed("m").engine.infer({"x": rows([1])})
     found = await scraped(client)
-    assert found.value("trtasync_model_ready") == found.value("trtasync_stream_alive", stream="0")
+    assert found.value("trtasync_model_ready") == found.value("trtasync_stream_alive", **STREAM)
     assert found.value("trtasync_model_ready") == 0
 
 

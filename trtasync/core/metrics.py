@@ -79,6 +79,7 @@ class StreamStatistics:
     """One stream.
 
     Attributes:
+        device: index of its device (0 on a CPU).
         alive: False once its device or worker died.
         running: batches in flight on it now.
         batches: batches it finished.
@@ -87,6 +88,7 @@ class StreamStatistics:
         compute: seconds that the measured ones computed, all together.
     """
 
+    device: int
     alive: bool
     running: int
     batches: int

@@ -113,7 +113,7 @@ def _times(all_counted: list[Counted]) -> Iterable[Metric]:
 
 
 def _streams(all_counted: list[Counted]) -> Iterable[Metric]:
-    labels = (*MODEL, "stream")
+    labels = (*MODEL, "device", "stream")
     alive = GaugeMetricFamily(
         "trtasync_stream_alive", "1 unless its device is lost.", labels=labels
     )
@@ -127,7 +127,7 @@ def _streams(all_counted: list[Counted]) -> Iterable[Metric]:
     )
     for model, version, counted in all_counted:
         for index, stream in enumerate(counted.streams):
-            values = model, version, str(index)
+            values = model, version, str(stream.device), str(index)
             alive.add_metric(values, stream.alive)
             running.add_metric(values, stream.running)
             batches.add_metric(values, stream.batches)
