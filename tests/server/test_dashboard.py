@@ -81,7 +81,7 @@ async def test_what_was_counted(client: httpx.AsyncClient, models: Models) -> No
     assert [line[-1] for line in sizes.values()] == ["33 %", "67 %"]
     assert list(sizes) == ["1", "3\N{EN DASH}4"]
     assert list(table(page, "Time")) == ["request", "waiting", "computing", "handing out"]
-    assert list(table(page, "Device")) == ["0, stream 0"]
+    assert list(table(page, "Device, stream")) == ["0, 0"]
     assert "3 answered, 0 failed" in text(page.find(".//section"))
 
 
@@ -93,7 +93,7 @@ async def test_the_second_look_tells_rates(client: httpx.AsyncClient, models: Mo
     told = tiles(page)
     assert float(told["rows/s"].split()[0].replace(" ", "")) > 0
     assert page.find(".//polyline") is not None
-    assert table(page, "Device")["0, stream 0"][2].endswith(" %")
+    assert table(page, "Device, stream")["0, 0"][2].endswith(" %")
 
 
 async def test_what_waits_and_runs(
@@ -129,7 +129,7 @@ async def test_a_lost_device(
         await models.deployed("m").engine.infer({"x": rows([1])})
     page = await look(client)
     assert text(page.find(".//h2")) == "mversion 1device lost"
-    assert list(table(page, "Device")) == ["0, stream 0: lost"]
+    assert list(table(page, "Device, stream")) == ["0, 0: lost"]
     assert tiles(page)["refused, failed, late"] == "1"
 
 

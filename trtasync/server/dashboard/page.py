@@ -136,14 +136,14 @@ def _times(counted: Statistics) -> Markup:
 def _streams(recent: Recent) -> Markup:
     lines = [
         [
-            f"{stream.device}, stream {index}{'' if stream.alive else ': lost'}",
+            f"{stream.device}, {index}{'' if stream.alive else ': lost'}",
             number(recent.rate(stream.batches)),
             duration(stream.compute / stream.measured) if stream.measured else NOTHING,
             share(_busy(stream, recent.seconds)),
         ]
         for index, stream in enumerate(recent.counted.streams)
     ]
-    return _table("Device", ["batches/s", "computing", "busy"], lines)
+    return _table("Device, stream", ["batches/s", "computing", "busy"], lines)
 
 
 def _busy(stream: StreamStatistics, seconds: float | None) -> float | None:
