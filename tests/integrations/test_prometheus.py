@@ -16,10 +16,10 @@ from support.helpers import rows, until
 from tests.server.serving import client_of, filled, held, models_of, opener
 from trtasync import DeviceLost, InferenceError, QueueFull, open_engine
 from trtasync.core.metrics import Meter, TimeHistogram
-from trtasync.integrations.prometheus.collector import EngineCollector
-from trtasync.integrations.prometheus.families import SECONDS, Counted, families
-from trtasync.integrations.prometheus.route import metrics
+from trtasync.integrations.prometheus import EngineCollector
 from trtasync.server.models import Models
+from trtasync.server.prometheus.families import SECONDS, Counted, families
+from trtasync.server.prometheus.route import metrics
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio

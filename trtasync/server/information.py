@@ -8,7 +8,6 @@ from trtasync.server.models import Model, Models, State
 from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.statistics import model_statistics
-from trtasync.server.survey import statistics_of
 
 
 class Information:
@@ -64,7 +63,7 @@ class Information:
         else:
             asked = self._models.versions(name)
         counts = [
-            model_statistics(each.name, each.version, await statistics_of(each.deployment.engine))
+            model_statistics(each.name, each.version, each.deployment.engine.statistics())
             for each in asked
         ]
         return JSONResponse({"model_stats": counts})

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.core import Metric
 
 from trtasync.core.metrics import Statistics
-from trtasync.integrations.prometheus.families import Counted
+from trtasync.server.prometheus.families import Counted
 from trtasync.server.protocol.statistics import model_statistics
 
 _SIMPLE = {

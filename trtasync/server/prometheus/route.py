@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trtasync.integrations.prometheus.families import MODEL, Counted, families
-from trtasync.integrations.prometheus.triton import triton_families
 from trtasync.server.models import Models
+from trtasync.server.prometheus.families import MODEL, Counted, families
+from trtasync.server.prometheus.triton import triton_families
 from trtasync.server.survey import Surveyed, survey
 
 

@@ -1,6 +1,8 @@
 """Engines of this process in a registry of prometheus_client.
 
 REGISTRY.register(EngineCollector({"digits": engine}))
+
+With `pip install "trtasync[metrics]"`; for servers there is `trtasync.server.prometheus`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from trtasync.integrations.prometheus.families import Counted, families
-from trtasync.integrations.prometheus.triton import triton_families
+from trtasync.server.prometheus.families import Counted, families
+from trtasync.server.prometheus.triton import triton_families
 from trtasync.shared.protocol import AnyEngine
 
 
