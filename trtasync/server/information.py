@@ -1,10 +1,13 @@
 """What is asked of the server and its models, inference apart."""
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trtasync import __version__
-from trtasync.server.models import Model, Models, State
+from trtasync.core.metrics import Statistics
+from trtasync.engine import Engine
+from trtasync.server.models import Model, Models, ServedEngine, State
 from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.statistics import model_statistics
@@ -63,10 +66,21 @@ class Information:
         else:
             asked = self._models.versions(name)
         counts = [
-            model_statistics(each.name, each.version, each.deployment.engine.statistics())
+            model_statistics(each.name, each.version, await statistics_of(each.deployment.engine))
             for each in asked
         ]
         return JSONResponse({"model_stats": counts})
 
     def _model(self, request: Request) -> Model:
         return self._models.find(request.path_params["model"], request.path_params.get("version"))
+
+
+async def statistics_of(engine: ServedEngine) -> Statistics:
+    """What an engine has done; the process of a shared one is asked, which may take a while.
+
+    Raises:
+        BackendUnavailable: that process does not answer.
+    """
+    if isinstance(engine, Engine):
+        return engine.statistics()
+    return await to_thread.run_sync(engine.statistics)

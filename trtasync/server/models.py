@@ -40,6 +40,10 @@ class ServedEngine(Protocol):
     async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
         """See `Engine.infer`."""
 
+    @property
+    def is_alive(self) -> bool:
+        """It has something left to compute on."""
+
     def statistics(self) -> Statistics:
         """What it has done."""
 
@@ -123,9 +127,7 @@ class Model:
     @property
     def is_ready(self) -> bool:
         """It answers, and has a stream left to compute on."""
-        return self._deployment is not None and any(
-            stream.alive for stream in self._deployment.engine.statistics().streams
-        )
+        return self._deployment is not None and self._deployment.engine.is_alive
 
     async def load(self) -> None:
         """Open the model; one that is open is replaced by what its opener gives now.
@@ -252,6 +254,34 @@ class Models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number
         self._changed()
+
+    def unalias(self, alias: str) -> None:
+        """Forget an alias.
+
+        Raises:
+            InvalidInput: there is none of this name.
+        """
+        if self._aliases.pop(alias, None) is None:
+            raise InvalidInput(f"there is no alias '{alias}'.")
+        self._changed()
+
+    def remove(self, name: str, version: int = 1) -> Model:
+        """Take a version of a model out: no request finds it any more.
+
+        Returns:
+            it, still to be unloaded.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        versions = self._models.get(name, {})
+        model = versions.pop(str(version), None)
+        if model is None:
+            raise InvalidInput(f"there is no version {version} of a model '{name}' to remove.")
+        if not versions:
+            del self._models[name]
+        self._changed()
+        return model
 
     def _changed(self) -> None:
         for watcher in self.watchers:
