@@ -116,6 +116,15 @@ def read_request(header: Bytes, interface: Interface) -> Plan:
         request = _requests.decode(header)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(f"the JSON of the request: {error}.{_hint(header)}") from None
+    return plan_of(request, interface)
+
+
+def plan_of(request: InferRequest, interface: Interface) -> Plan:
+    """The plan of a request, whatever form it came in.
+
+    Raises:
+        Refusal: it does not suit the model.
+    """
     options = request_parameters(request.parameters)
     _check_names("input", [each.name for each in request.inputs], interface.inputs)
     _check_names("output", [each.name for each in request.outputs], interface.outputs)
