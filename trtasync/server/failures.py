@@ -25,8 +25,13 @@ class Failure(NamedTuple):
 
 def failure_of(error: BaseException) -> Failure:
     """The answer to a request that ends in `error`; what nobody foresaw goes to the log as well."""
-    if not isinstance(error, TrtasyncError | TimeoutError):
-        log.error("a request failed unexpectedly", exc_info=error)
+    log_unexpected(error)
     wait = retry_after(error)
     headers = {} if wait is None else {"retry-after": wait}
     return Failure(status_of(error), error_body(text_of(error)), headers)
+
+
+def log_unexpected(error: BaseException) -> None:
+    """Tell the log of an error that nobody foresaw: its client is told nothing of it."""
+    if not isinstance(error, TrtasyncError | TimeoutError):
+        log.error("a request failed unexpectedly", exc_info=error)
