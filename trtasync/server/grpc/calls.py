@@ -63,15 +63,12 @@ async def refuse(call: Call, error: Exception) -> NoReturn:
 
 
 def metadata_of(call: Call, key: str) -> str | None:
-    """The value of a key in the head of the call; None without it."""
-    for known, value in call.invocation_metadata() or ():
-        if known == key and isinstance(value, str):
-            return value
-    return None
+    """The values of a key in the head of the call; None without any."""
+    found = [value for known, value in call.invocation_metadata() or () if known == key]
+    return ",".join(map(str, found)) if found else None
 
 
 def follow_trace(call: Call) -> None:
     """What this task does is for the trace that the call tells of."""
-    parent = metadata_of(call, "traceparent")
-    if parent is not None:
-        current_trace.set(read_trace(parent, metadata_of(call, "tracestate") or ""))
+    state = metadata_of(call, "tracestate") or ""
+    current_trace.set(read_trace(metadata_of(call, "traceparent"), state))

@@ -13,13 +13,9 @@ class Limits:
         of_stream: requests of one stream that are at work, or whose answers are not read yet.
             A stream is not read further meanwhile.
         drain: for calls to be answered when the server ends.
-        ping: between two pings of a client; one that pings more often loses its connection.
-        silence: of a connection before the server pings to see whether there is still a client.
     """
 
     message: int = 64 << 20
     calls: int = 16_384
     of_stream: int = 256
     drain: float = 30
-    ping: float = 5
-    silence: float = 60

@@ -8,7 +8,9 @@ import anyio
 import grpc
 import grpc.aio
 
-from trtasync.errors import InvalidInput
+from trtasync.errors import InvalidInput, WrongLoop
+from trtasync.loops import current_loop
+from trtasync.loops.on_asyncio import AsyncioLoop
 from trtasync.server.about import About
 from trtasync.server.grpc.calls import unary
 from trtasync.server.grpc.health import Health
@@ -21,6 +23,12 @@ from trtasync.server.models import Models
 from trtasync.server.repository import Repository
 
 INFERENCE_SERVICE = f"{INFERENCE.package}.GRPCInferenceService"
+PING = 5_000
+"""Milliseconds between two pings of a client: one that pings more often loses its connection."""
+
+SILENCE = 60_000
+"""Milliseconds after which the server asks by a ping whether there is still a client."""
+
 HEALTH_SERVICE = f"{HEALTH.package}.Health"
 
 
@@ -74,7 +82,10 @@ class GrpcServer:
 
         Raises:
             InvalidInput: nobody can listen there.
+            WrongLoop: the loop that runs is not asyncio's, and grpcio knows no other.
         """
+        if not isinstance(current_loop(), AsyncioLoop):
+            raise WrongLoop("grpcio serves on asyncio and uvloop only; run the server on one.")
         server = grpc.aio.server(
             options=_options(self.limits, share_port), maximum_concurrent_rpcs=self.limits.calls
         )
@@ -112,6 +123,6 @@ def _options(limits: Limits, share_port: bool) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", share_port),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", round(limits.ping * 1000)),
-        ("grpc.keepalive_time_ms", round(limits.silence * 1000)),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", PING),
+        ("grpc.keepalive_time_ms", SILENCE),
     ]
