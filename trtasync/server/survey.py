@@ -44,11 +44,11 @@ async def _look_at(model: Model) -> Surveyed:
     statistics = None
     if state is State.READY:
         with suppress(TrtasyncError):  # the process of a shared engine may be gone
-            statistics = await _statistics_of(model.deployment.engine)
+            statistics = await statistics_of(model.deployment.engine)
     return Surveyed(model.name, model.version, state, reason, statistics)
 
 
-async def _statistics_of(engine: ServedEngine) -> Statistics:
+async def statistics_of(engine: ServedEngine) -> Statistics:
     """An engine's counts; one of another process is asked for them over a socket, which blocks.
 
     Raises:
