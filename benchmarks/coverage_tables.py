@@ -1,11 +1,15 @@
 """Tables of how engines answer for everybody's models, from results of the nightly suites."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.report import Result, when
 
 OUTCOMES = ("right", "refused", "wrong", "unclear")
+
+COMMON = 10
+"""Models that a reason is told for."""
 
 
 def model_coverage(result: Result) -> str:
@@ -21,16 +25,39 @@ def model_coverage(result: Result) -> str:
             f"| {way} | {counts['models']:,} | {right:,} | {counts['shared']:,} | {refused} "
             f"| {wrong} | {unclear} |"
         )
-    lines += ["", f"| refused because | {' | '.join(ways)} |", f"|---|{'---:|' * len(ways)}"]
-    totals: dict[str, int] = {}
-    for counts in ways.values():
-        for reason, models in counts["refusals"].items():
-            totals[reason] = totals.get(reason, 0) + models
-    for reason in sorted(totals, key=totals.__getitem__, reverse=True):
-        cells = (str(counts["refusals"].get(reason, "")) for counts in ways.values())
-        lines.append(f"| {reason} | {' | '.join(cells)} |")
+    lines += ["", *_refusals(ways)]
     about = f"onnx {result['parameters']['onnx']}"
     return "\n".join([*lines, "", _source(result, about)])
+
+
+def genuine_builder(result: Result) -> str:
+    """Plans and refusals by where the models are from, then what is refused most often, and why."""
+    origins = result["summary"]
+    lines = [
+        "| | models | a plan | refused in a sentence | unclear |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for origin, counts in origins.items():
+        figures = (counts[each] for each in ("models", "right", "refused", "unclear"))
+        lines.append(f"| {origin} | {' | '.join(f'{figure:,}' for figure in figures)} |")
+    about = f"TensorRT for RTX {result['parameters']['tensorrt_rtx']}"
+    return "\n".join([*lines, "", *_refusals(origins, COMMON), "", _source(result, about)])
+
+
+def _refusals(ways: Mapping[str, Any], least: int = 1) -> Iterator[str]:
+    """A table of reasons, the most frequent first; those of fewer models than `least` as one."""
+    totals: Counter[str] = Counter()
+    for counts in ways.values():
+        totals.update(counts["refusals"])
+    rare = {reason for reason, models in totals.items() if models < least}
+    yield f"| refused because | {' | '.join(ways)} |"
+    yield f"|---|{'---:|' * len(ways)}"
+    for reason, _ in totals.most_common(len(totals) - len(rare)):
+        cells = (str(counts["refusals"].get(reason, "")) for counts in ways.values())
+        yield f"| {reason} | {' | '.join(cells)} |"
+    if rare:
+        sums = (sum(counts["refusals"].get(each, 0) for each in rare) for counts in ways.values())
+        yield f"| {len(rare)} other reasons | {' | '.join(str(each or '') for each in sums)} |"
 
 
 def real_models(result: Result) -> str:

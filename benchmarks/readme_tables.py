@@ -206,6 +206,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "peers": peers,
     "policies": policies,
     "model_coverage": coverage_tables.model_coverage,
+    "genuine_builder": coverage_tables.genuine_builder,
     "real_models": coverage_tables.real_models,
     "deadlines": deadlines,
     "ablation": ablation,

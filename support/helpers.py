@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from anyio.abc import TaskGroup
 
-from trtasync import Engine, Statistics, TensorSpec, TrtasyncError, open_engine
+from trtasync import AnyEngine, Engine, Statistics, TensorSpec, TrtasyncError, open_engine
 from trtasync.runtimes import OpenLane
 from trtasync.testing import ScriptedBackend
 
@@ -102,7 +102,7 @@ class Caller:
         self.answer: Any = None
         self.error: TrtasyncError | None = None
 
-    async def run(self, engine: Engine, inputs: Any, priority: int = 0) -> None:
+    async def run(self, engine: AnyEngine, inputs: Any, priority: int = 0) -> None:
         """Ask and wait; never raises the library's exceptions."""
         try:
             with self.scope:
@@ -122,7 +122,7 @@ class Caller:
 
 def start(
     tasks: TaskGroup,
-    engine: Engine,
+    engine: AnyEngine,
     inputs: Any,
     *,
     priority: int = 0,
@@ -136,7 +136,7 @@ def start(
 
 async def submit(
     tasks: TaskGroup,
-    engine: Engine,
+    engine: AnyEngine,
     inputs: Any,
     *,
     priority: int = 0,
@@ -148,12 +148,12 @@ async def submit(
     return caller
 
 
-async def submit_all(tasks: TaskGroup, engine: Engine, values: Sequence[float]) -> list[Caller]:
+async def submit_all(tasks: TaskGroup, engine: AnyEngine, values: Sequence[float]) -> list[Caller]:
     """One caller per value, each with one row of the scripted model, handed in in this order."""
     return [await submit(tasks, engine, row(value)) for value in values]
 
 
-async def at_once(engine: Engine, requests: Sequence[Any]) -> list[Any]:
+async def at_once(engine: AnyEngine, requests: Sequence[Any]) -> list[Any]:
     """All requests together; their answers in the order of the requests."""
     answers: list[Any] = [None] * len(requests)
 

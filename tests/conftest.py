@@ -58,11 +58,39 @@ def _on_first_loop(item: pytest.Item) -> bool:
     return chosen is None or chosen.params.get("anyio_backend", first) == first
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For runs of all tests, in which it is no accident how much of them was proved where."""
+    parser.addoption(
+        "--genuine-at-least",
+        type=int,
+        default=0,
+        metavar="N",
+        help="fail unless as many tests have passed on NVIDIA's own builder",
+    )
+
+
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """One line more: how much was proved on TensorRT itself, and not on a double of it."""
-    passed = [each for each in terminalreporter.stats.get("passed", ()) if GENUINE in each.keywords]
-    if passed:
-        terminalreporter.write_sep("=", f"{len(passed)} of them passed on NVIDIA's own builder")
+    passed, least = _genuine(terminalreporter)
+    if passed or least:
+        short = f"; at least {least} are wanted" if passed < least else ""
+        terminalreporter.write_sep("=", f"{passed} of them passed on NVIDIA's own builder{short}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Too few of these fail the run: where the library is not found they are all skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    passed, least = _genuine(reporter)
+    if passed < least:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _genuine(reporter: "pytest.TerminalReporter") -> tuple[int, int]:
+    """How many have passed on the genuine builder, and how many should have."""
+    passed = [each for each in reporter.stats.get("passed", ()) if GENUINE in each.keywords]
+    return len(passed), reporter.config.getoption("genuine_at_least")
 
 
 @pytest.fixture(params=LOOPS, scope="module")

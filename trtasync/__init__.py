@@ -11,6 +11,7 @@ from trtasync.errors import (
     CudaError,
     DeviceLost,
     EngineClosed,
+    EngineRestarting,
     InferenceError,
     InvalidInput,
     PlanError,
@@ -22,13 +23,16 @@ from trtasync.errors import (
 )
 from trtasync.model.profiles import Profile, Shapes
 from trtasync.model.tensors import Cut, Pad, TensorSpec
-from trtasync.opening.api import open_engine
+from trtasync.opening.api import connect, open_engine
+from trtasync.shared.protocol import AnyEngine
 from trtasync.system.logs import show_in_logs
+from trtasync.system.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from trtasync.plans import BuilderConfig, BuildProgress, Plan, SharedCache, build_plan
 
 __all__ = [
+    "AnyEngine",
     "BackendUnavailable",
     "BuildError",
     "BuildProgress",
@@ -38,6 +42,7 @@ __all__ = [
     "DeviceLost",
     "Engine",
     "EngineClosed",
+    "EngineRestarting",
     "InferenceError",
     "InvalidInput",
     "Pad",
@@ -56,10 +61,9 @@ __all__ = [
     "TrtasyncError",
     "WrongLoop",
     "build_plan",
+    "connect",
     "open_engine",
 ]
-
-__version__ = "0.1.0.dev0"
 
 logging.getLogger("trtasync").addFilter(show_in_logs)
 

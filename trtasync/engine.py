@@ -1,6 +1,5 @@
-"""The engine: what users hold. Requests are checked, admitted and awaited here."""
+"""The engine, the object that users work with: requests are checked, admitted and awaited here."""
 
-import math
 import os
 import warnings
 import weakref
@@ -12,11 +11,14 @@ import anyio
 import numpy as np
 
 from trtasync.core.assembly import Core
-from trtasync.core.metrics import BatchRecord, Statistics
-from trtasync.core.reservations import REFUSED, Reservation, UnusualReservation
+from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.layouts import queue_maker
+from trtasync.core.metrics import Statistics
+from trtasync.core.records import BatchRecord
+from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
-from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
+from trtasync.model.tensors import Pad, TensorSpec
 from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import (
     ArrayOnDevice,
@@ -29,7 +31,7 @@ from trtasync.requests.array_types import (
     OnDevice,
 )
 from trtasync.requests.reader import RequestReader
-from trtasync.requests.signature import Array, Layout, Signature
+from trtasync.requests.signature import Array, Signature
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions, Queue
@@ -38,10 +40,11 @@ from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
 ndarray = np.ndarray
 
 DRAINING, ABORTING = 60.0, 10.0
-"""Seconds in which some batch has to end while the engine is closed, with and without drain."""
+"""Seconds within which a batch must end while the engine closes, with and without drain."""
 
 UNWANTED = 1.0
-"""The same for what nobody waits for: told to stop before it had begun, it is told again."""
+"""The same for runs that no caller awaits. One that was told to stop before it began is told
+again."""
 
 _CLOSED = "the engine is closed; open another one."
 _ABORTED = "the engine was closed before this request ran."
@@ -51,11 +54,12 @@ class Engine:
     """A model that answers `await engine.infer(x)`. Made by `trtasync.open_engine`.
 
     An engine belongs to the event loop that opened it. The `async with` that opened it closes it;
-    one that was awaited is closed by `aclose` (`contextlib.aclosing` does so at the end of a
-    block). When it is forgotten it warns, and its threads and memory are freed all the same.
+    an engine that was awaited is closed by `aclose` (`contextlib.aclosing` calls it at the end of a
+    block). One that is never closed warns when it is collected, and its threads and memory are
+    freed nevertheless.
 
     Attributes:
-        name: what it is called in log lines, warnings and names of threads.
+        name: its name in log lines, warnings and names of threads.
     """
 
     def __init__(
@@ -75,15 +79,15 @@ class Engine:
         self._backend = backend
         self._judgement = judgement
         self._reader = RequestReader(
-            backend.spec, padding, _queue_maker(backend, max_row_bytes), backend.adopt
+            backend.spec, padding, queue_maker(backend, max_row_bytes), backend.adopt
         )
         self._core = Core(name, backend, lanes, options, loop_budget, run_timeout)
         self._closers: list[Future] | None = None
         self._is_closed = False
-        # What every request needs, looked up once.
+        # Attributes that every request needs, looked up once.
         self._signatures = self._reader.arrays
         self._dtype = self._reader.dtype
-        self._admit = self._core.intake.admit
+        self._enter = self._core.intake.enter
         self._deadline = self._core.loop.deadline
         self._future = self._core.loop.future
         _engines.add(self)
@@ -100,7 +104,7 @@ class Engine:
 
     @property
     def batching(self) -> Judgement:
-        """Whether requests share batches, and what is known of each output's rows."""
+        """Whether requests share batches, and the finding on each output's rows."""
         return self._judgement
 
     def empty_input(
@@ -110,29 +114,29 @@ class Engine:
         name: str | None = None,
         shape: Sequence[int] | None = None,
     ) -> Array:
-        """A numpy array for a request, in memory that the GPU fetches by itself. From any thread.
+        """Return a numpy array for a request, in memory that the GPU can read. Thread-safe.
 
         On the TensorRT backend it is pinned memory. A large request made of such arrays (or of
-        contiguous views of them) is not copied by the CPU: its rows are gathered straight into the
+        contiguous views of them) is not copied by the CPU: its rows are copied straight into the
         batch's device memory. On the CPU it is an ordinary array. Fill it in place: `x[...] = `,
         `np.take(..., out=x)`, `file.readinto(x)`.
 
-        The memory is used again when the array and all its views are gone, and not before a batch
-        that reads it has ended: there is nothing to give back by hand. Do not write to it until
-        the answer is here. An array that outlives the engine keeps its memory.
+        The memory is reused when the array and all its views are gone and no running batch reads
+        it, so there is nothing to release by hand. Do not write to the array before the answer has
+        arrived. An array that outlives the engine keeps its memory.
 
         Args:
-            rows: of the batch axis; None for one row without it.
-            name: of the input; may be left out where there is only one.
-            shape: of a row, without the batch axis; may be left out where it is fixed.
+            rows: length of the batch axis; None for one row without it.
+            name: name of the input; optional if there is only one.
+            shape: shape of a row, without the batch axis; optional if it is fixed.
 
         Returns:
-            an array of the input's dtype whose content is arbitrary.
+            an array of the input's dtype with arbitrary content.
 
         Raises:
-            InvalidInput: there is no such input, or it takes no such shape.
+            InvalidInput: there is no such input, or it does not have this shape.
             EngineClosed: the engine is closing or closed.
-            CudaError: there is not so much memory to lock.
+            CudaError: that much memory cannot be locked.
         """
         if self._closers is not None or self._is_closed:
             raise EngineClosed(_CLOSED)
@@ -175,45 +179,45 @@ class Engine:
         outputs: Host | OnDevice = "host",
         copy: bool = True,
     ) -> Any:
-        """Run the model on one request, in a batch with whatever else is waiting.
+        """Run the model on one request, in a batch with other waiting requests.
 
         The caller's effective deadline (`anyio.fail_after`, `anyio.move_on_after`) orders the
-        queue: the earliest first within a priority; what cannot make it is not computed.
+        queue: the earliest goes first within a priority. A request that cannot meet its deadline is
+        not computed.
 
         Args:
             inputs: an array; a list or tuple of arrays in input order; or a mapping by input name.
-                An array of the spec's rank brings rows (batch axis first), one of a rank less is
-                one row. Not to be written to until the answer is here.
-                On the TensorRT backend arrays in the memory of its GPU are taken too, if they speak
-                DLPack or the CUDA array interface: they are copied there, after the work that was
-                enqueued to make them.
-            priority: 1 (first) to 9 (last); 0 is the default, 5. A request that waits gains a
-                level every 10 s. In a full queue waiting requests of worse priority give way.
+                An array of the spec's rank holds several rows (batch axis first), one with a
+                dimension less holds one row. Do not write to it before the answer has arrived.
+                On the TensorRT backend, arrays in the memory of its GPU are accepted too, if they
+                support DLPack or the CUDA array interface: they are copied on the GPU, after the
+                work that was enqueued to compute them.
+            priority: 1 (first) to 9 (last); 0 is the default, 5. A waiting request gains a level
+                every 10 s. If the queue is full, waiting requests of worse priority are displaced.
             outputs: "host", or "device" on the TensorRT backend: arrays in the GPU's memory that
-                speak DLPack and the CUDA array interface, and keep it until they are let go.
-            copy: False to have large answers lent instead of copied: `infer` returns a context
-                manager, `with await engine.infer(x, copy=False) as y:`, and `y` is views of the
-                memory the batch was answered in, not to be looked at after the block. A stream has
-                few such memories; when all but one are held, answers are copied after all.
+                support DLPack and the CUDA array interface, and own their memory.
+            copy: False to borrow large answers instead of copying them: `infer` returns a context
+                manager, `with await engine.infer(x, copy=False) as y:`, and `y` holds views of the
+                batch's own memory, which must not be used after the block. A stream has few such
+                memories; if all but one are borrowed, answers are copied.
 
         Returns:
-            one array for a model of one output when one array was given, otherwise a dict by output
-            name: a mapping, list or tuple gets a dict in any case. Rows come back as rows, one row
-            without batch axis without it. The arrays are the caller's own.
+            one array if one array was given and the model has one output, otherwise a dict by
+            output name; a mapping, list or tuple always gets a dict. The answer to a single row
+            without batch axis has none either. The arrays belong to the caller.
 
         Raises:
-            InvalidInput: a name, dtype, rank or dimension is not what the model takes.
+            InvalidInput: a name, dtype, rank or dimension does not fit the model.
             RequestTooLarge: it has more rows than `max_queue_size`.
-            QueueFull: `max_queue_size` rows are waiting, or more than are served in
-                `max_queue_time`, and none of worse priority; or one of better priority took the
-                place of this one while it waited.
+            QueueFull: `max_queue_size` rows are waiting, or more than can be served in
+                `max_queue_time`, and none has a worse priority; or a request of better priority
+                displaced this one while it waited.
             InferenceError: the model failed on this request.
             EngineClosed: the engine is closing or closed.
             DeviceLost: the stream died under this request.
             WrongLoop: called from another event loop, thread or process.
         """
         deadline = self._deadline()
-        level = DEFAULT_LEVEL if priority == 0 else read_level(priority)
         content: Any = inputs
         if (
             type(inputs) is not ndarray
@@ -221,14 +225,15 @@ class Engine:
             or (signature := self._signatures.get(inputs.shape)) is None
         ):
             signature, content = self._reader.read(inputs)
-        if outputs != "host" or not copy:
-            reservation: Reservation = self._unusual(signature, outputs)
-        else:
-            reservation = Reservation()
+        reservation = Reservation()
+        special = deadline is not NEVER or priority != 0 or outputs != "host" or not copy
+        if special:
+            reservation.deadline = deadline
+            reservation.level = read_level(priority)
+            self._choose_answer(reservation, signature, outputs, copy)
         reply = self._future()
         try:
-            self._admit(reservation, signature, level, deadline, reply)
-            reservation.write(content)
+            self._enter(reservation, signature, content, reply, special)
             return await reply
         except REFUSED:
             raise
@@ -236,36 +241,37 @@ class Engine:
             self._core.intake.leave(reservation, error)
             raise
 
-    def _unusual(self, signature: Signature[Queue], outputs: str) -> UnusualReservation:
-        """For an answer that is to be lent, or stays on the device."""
-        reservation = UnusualReservation()
+    def _choose_answer(
+        self, reservation: Reservation, signature: Signature[Queue], outputs: str, copy: bool
+    ) -> None:
+        """Let the answer be lent, or stay on the device."""
         if outputs == "host":
-            reservation.lend = True
-            return reservation
+            reservation.lend = reservation.unusual = not copy
+            return
         if outputs != "device":
             raise InvalidInput(f"outputs must be 'host' or 'device', not {outputs!r}.")
         if signature.cuts:
-            raise InvalidInput("outputs='device' does not go with padding= that is cut off again.")
+            raise InvalidInput("outputs='device' cannot be combined with padding= that is cut off.")
         backend = self._backend
         reservation.on_device = backend.device_outputs(signature.layout, signature.rows)
-        return reservation
+        reservation.unusual = True
 
     def statistics(self) -> Statistics:
-        """A frozen picture of what the engine has done and is doing; any time, even closed."""
+        """Return a snapshot of the engine's counters; works at any time, also after closing."""
         return self._core.statistics()
 
     async def aclose(self, drain: bool = True) -> None:
-        """Close the engine; leaves no thread, no buffer and no model. Closing twice is fine.
+        """Close the engine and free its threads, buffers and model. Closing it twice is allowed.
 
         Args:
-            drain: answer everything that was accepted first. Otherwise waiting requests get
-                EngineClosed at once; what is running is finished and answered all the same, unless
-                all its callers have gone: then it is stopped where the backend can do that. If
-                the drain is cancelled, it turns into that.
+            drain: first answer all requests that were accepted. Otherwise waiting requests get
+                EngineClosed at once. Running batches are finished and answered in either case; one
+                whose callers have all gone is stopped if the backend supports that. A cancelled
+                drain continues as if `drain` were False.
 
-        A run that does not end is given up after a minute (without drain, 10 s), or ten times what
-        was measured if that is longer: it is stopped where the backend can do that, and 5 s later
-        its stream is lost. What it holds, and the model, are left to the process then.
+        A run that does not end is abandoned after a minute (without drain, 10 s), or ten times the
+        measured time if that is longer: it is stopped if the backend supports that, and 5 s later
+        its stream counts as lost. Its memory and the model are then kept until the process exits.
 
         Raises:
             WrongLoop: called from another event loop or thread.
@@ -295,7 +301,7 @@ class Engine:
             await future
 
     async def _end(self, closers: list[Future]) -> None:
-        """Wait for what is running, then give everything back. Not to be interrupted."""
+        """Wait for running batches, then free everything. Shielded from cancellation."""
         core = self._core
         cancellation = anyio.get_cancelled_exc_class()
         problem: BaseException | None = None
@@ -308,7 +314,7 @@ class Engine:
                     problem = error
             try:
                 await free_in_thread(core.closing.teardown)
-            except (cancellation, Exception) as error:  # others who close must not wait for ever
+            except (cancellation, Exception) as error:  # or others who close would wait forever
                 problem = error
         core.closing.release()
         self._is_closed = True
@@ -321,6 +327,7 @@ class Engine:
 
     def _left_in_parent(self) -> None:
         self._core.intake.refusal = self._core.loop.wrong()
+        self._core.intake.stamp = 0.0
         self._is_closed = True
 
     def __repr__(self) -> str:
@@ -339,20 +346,20 @@ class Engine:
 
 
 def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None:
-    """Let `watcher` be told of every batch that goes well, on the loop; None ends it.
+    """Call `watcher`, on the loop, with every batch that succeeds; None ends it.
 
-    For tools such as `trtasync bench --trace`. It must not raise and should be quick. An engine
-    that nobody watches asks once a batch whether somebody does.
+    For tools such as `trtasync bench --trace`. It must not raise and should be quick. Without a
+    watcher the cost is one comparison per batch.
     """
     engine._core.completion.watcher = watcher
 
 
 class Inside(NamedTuple):
-    """What serves requests without a task or a future for each; see `core.reservations`.
+    """The parts that serve requests without a task or future each; see `core.reservations`.
 
     Attributes:
-        reader: from arrays to signatures.
-        core: lets requests in, and tells replies.
+        reader: turns arrays into signatures.
+        core: admits requests and completes replies.
         backend: the opened model.
     """
 
@@ -362,39 +369,9 @@ class Inside(NamedTuple):
 
 
 def inside(engine: Engine) -> Inside:
-    """The inner seam of an engine, for the host of a shared one and for servers. Its loop's own
-    thread alone may use it."""
+    """Return the internal interface of an engine, for servers and the host of a shared engine. Only
+    the thread of the engine's loop may use it."""
     return Inside(engine._reader, engine._core, engine._backend)
-
-
-def _queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:
-    """Not a method: an engine that refers to itself is not freed before the collector comes."""
-
-    def new_queue(layout: Layout) -> Queue:
-        if max_row_bytes is not None:
-            _check_size(backend.spec, layout, max_row_bytes)
-        backend.admit(layout)
-        return Queue()
-
-    return new_queue
-
-
-def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
-    """Refuse rows for a batch of which there may be no memory, before it is asked for."""
-    sizes = [
-        math.prod(shape) * tensor.dtype.itemsize
-        for tensor, shape in zip(spec.row_inputs, layout.shapes, strict=True)
-    ]
-    if sum(sizes) > limit:
-        largest = spec.row_inputs[sizes.index(max(sizes))]
-        raise InvalidInput(
-            f"a {'row' if spec.batched else 'request'} of {sum(sizes)} bytes exceeds "
-            f"max_row_bytes={limit} (by default, what was free at opening allows), most of it "
-            f"input '{largest.name}'; send less, raise max_row_bytes, or lower max_batch_size.",
-            name=largest.name,
-            expected=limit,
-            got=sum(sizes),
-        )
 
 
 def read_level(priority: object) -> int:

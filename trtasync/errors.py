@@ -1,12 +1,13 @@
-"""Every exception of trtasync, one tree.
+"""All exceptions of trtasync.
 
 TrtasyncError
 ├── InvalidInput        (also ValueError)    an array, a name or an argument is not acceptable
-│   └── RequestTooLarge                      the request has more rows than the queue ever takes
-├── QueueFull                                the bounded queue has no room for this request now
+│   └── RequestTooLarge                      the request has more rows than the queue can hold
+├── QueueFull                                the bounded queue has no room at the moment
 ├── EngineClosed                             the engine is closing or closed
+├── EngineRestarting                         the process of a shared engine is being started anew
 ├── WrongLoop           (also RuntimeError)  used from another event loop, thread or process
-├── BackendUnavailable                       what the backend needs is not on this machine
+├── BackendUnavailable                       a package, driver or device is missing
 ├── PlanError                                a model or plan cannot be read or cannot be batched
 │   └── BuildError                           a model could not be built into a plan
 ├── CudaError                                CUDA refused a call; the device is usable
@@ -23,6 +24,7 @@ __all__ = [
     "CudaError",
     "DeviceLost",
     "EngineClosed",
+    "EngineRestarting",
     "InferenceError",
     "InvalidInput",
     "PlanError",
@@ -35,18 +37,17 @@ __all__ = [
 
 
 class TrtasyncError(Exception):
-    """The root: `except TrtasyncError` catches everything this library raises on purpose.
+    """The base class: `except TrtasyncError` catches everything this library raises on purpose.
 
-    A message is one line of visible characters. The numbers and names in it are attributes too, as
-    they are, so that no program has to read it; they and the message survive `pickle` and
-    `copy.copy`.
+    A message is one line of printable characters. Its numbers and names are also attributes, so
+    that no program has to parse it. Message and attributes survive `pickle` and `copy.copy`.
     """
 
     def __init__(self, message: object = "", **fields: object):
-        """Make the message one line, and every field an attribute.
+        """Reduce the message to one line, and make every field an attribute.
 
         Args:
-            message: what was expected, what came, how to mend it.
+            message: what was expected, what was given, and how to fix it.
             fields: values of attributes that the class declares; plain data.
         """
         super().__init__(one_line(str(message)))
@@ -57,10 +58,10 @@ class InvalidInput(TrtasyncError, ValueError):
     """An array, a name or an argument is not acceptable. Nothing was queued.
 
     Attributes:
-        name: the input, output or option it is about; None when it is about none or several.
-        axis: the axis of that tensor, counted with the batch axis.
-        expected: what it takes there: a length, a shape, a dtype's name, the known names.
-        got: what came instead.
+        name: the input, output or option at fault; None if it is none in particular or several.
+        axis: the axis of that tensor, counting the batch axis.
+        expected: what is accepted: a length, a shape, a dtype's name, the known names.
+        got: what was given instead.
     """
 
     name: str | None = None
@@ -82,18 +83,18 @@ class RequestTooLarge(InvalidInput):
 
 
 class QueueFull(TrtasyncError):
-    """`max_queue_size` rows are waiting, or as many as `max_queue_time` lets wait.
+    """`max_queue_size` rows are waiting, or as many as `max_queue_time` allows.
 
-    Raised at once: back off, shed load, or retry later. A request that waits gets it too, when one
-    of a better priority takes its place.
+    Raised at once: back off, shed load, or retry later. A waiting request gets it too if a request
+    of better priority displaces it.
 
     Attributes:
-        limit: rows that may wait: `max_queue_size`, or fewer for `max_queue_time`.
+        limit: rows that may wait: `max_queue_size`, or fewer because of `max_queue_time`.
         rows: of the request.
-        queued: rows that waited.
-        wait: seconds until all of these have been served, as measured; None without
-            `max_queue_time`, which is what it is measured for, and before there is a measurement.
-        displaced: it had been accepted, and gave way to a request of a better priority.
+        queued: rows that were waiting.
+        wait: estimated seconds until all of these are served; None without `max_queue_time`, for
+            which it is measured, and before the first measurement.
+        displaced: the request had been accepted, and was displaced by one of better priority.
     """
 
     limit: int = 0
@@ -107,11 +108,25 @@ class EngineClosed(TrtasyncError):
     """The engine is closing or closed, or was aborted while this request was waiting."""
 
 
+class EngineRestarting(TrtasyncError):
+    """The process of a shared engine has ended, and there is no other one yet. Nothing was queued.
+
+    Retry in a moment. The engine goes on by itself when a process is there again.
+
+    Attributes:
+        attempt: how often it was tried to start or to reach one.
+        since: seconds since the last one ended.
+    """
+
+    attempt: int = 0
+    since: float = 0.0
+
+
 class WrongLoop(TrtasyncError, RuntimeError):
     """An engine belongs to the event loop, thread and process that opened it, not to this one.
 
     Attributes:
-        where: what was another one here: "loop", "thread" or "process".
+        where: which of them differs: "loop", "thread" or "process".
     """
 
     where: str | None = None
@@ -126,23 +141,23 @@ class PlanError(TrtasyncError):
 
 
 class BuildError(PlanError):
-    """A model could not be built into a plan, or the plan not be kept. Nothing is left behind."""
+    """A plan could not be built from a model, or not be saved. Nothing is left behind."""
 
 
 class CudaError(TrtasyncError):
     """CUDA refused a call (out of memory, a wrong argument). The device itself is usable.
 
     Attributes:
-        code: CUDA's number for it.
+        code: CUDA's error code.
     """
 
     code: int | None = None
 
 
 class InferenceError(TrtasyncError):
-    """The model failed on this request. Its neighbours in the batch were run again without it.
+    """The model failed on this request. The other requests of its batch were run again without it.
 
-    `__cause__` holds the runtime's own exception. Recoverable: the engine goes on.
+    `__cause__` holds the runtime's own exception. Recoverable: the engine continues.
     """
 
 
@@ -150,20 +165,20 @@ class RunTooLong(InferenceError):
     """A run was ended because it took longer than `run_timeout`.
 
     Attributes:
-        seconds: that it had.
+        seconds: the time that the run was given.
     """
 
     seconds: float = 0.0
 
 
 class UnevenRows(InferenceError):
-    """An output has no row for each row of its batch, so rows cannot be told apart.
+    """An output does not have one row for each row of its batch, so it cannot be split.
 
-    Raised inside: a request that was run by itself gets what came as it is.
+    Raised internally: a request that was run alone gets the outputs unchanged.
 
     Attributes:
-        outputs: all of them, as the model gave them; None where that is not known.
-        rows: that were run.
+        outputs: all outputs of the model; None if they are not known.
+        rows: the number of rows that were run.
     """
 
     outputs: object = None
@@ -173,11 +188,11 @@ class UnevenRows(InferenceError):
 class DeviceLost(TrtasyncError):
     """A stream or its device died under this request. Not recoverable for that stream.
 
-    The engine goes on with the streams it has left; when none is left every `infer` raises this.
+    The engine continues with the remaining streams; when none is left every `infer` raises this.
 
     Attributes:
-        stream: which one it was, counted from 0; None when all are lost.
-        code: CUDA's number for what happened, if it came from a call of CUDA.
+        stream: its number, counted from 0; None if all are lost.
+        code: CUDA's error code, if a CUDA call reported the loss.
     """
 
     stream: int | None = None

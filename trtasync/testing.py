@@ -1,6 +1,6 @@
-"""Public fakes: models without files, and a backend that does what a test tells it.
+"""Public fakes: models without files, and a backend that follows a test's script.
 
-`FunctionBackend` runs a numpy function, for tests and benchmarks of everything around a model.
+`FunctionBackend` runs a numpy function, to test and benchmark the code around a model.
 `ScriptedBackend` holds, fails or loses batches on command and remembers every row it computed.
 """
 
@@ -26,8 +26,8 @@ Function = Callable[..., Any]
 class FunctionBackend(HostMemoryBackend):
     """A numpy function as a model: `function(*inputs)` with rows first gives the output(s).
 
-    The function gets views of slot memory, in the axes of the specs; what it returns is copied
-    unless it owns its memory.
+    The function gets views of slot memory, with the axes of the specs. Its results are copied
+    unless they own their memory.
     """
 
     name = "function"
@@ -48,7 +48,8 @@ class FunctionBackend(HostMemoryBackend):
 
         Args:
             function: gets one array per input and returns one array, or a sequence of them.
-            inputs: the specs. Whether rows are independent is not checked: it is said here.
+            inputs: the specs, whose batch axes are trusted: whether rows are independent is not
+                checked.
             outputs: the specs.
             slots_per_lane: batches that can form or run at once, per lane.
         """
@@ -58,7 +59,7 @@ class FunctionBackend(HostMemoryBackend):
         self.closed: int = 0
 
     def admit(self, layout: Layout) -> None:
-        """Every `layout` that fits the specs is welcome."""
+        """Accept every `layout` that fits the specs."""
 
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
@@ -99,7 +100,7 @@ class FunctionLane:
         self._rows = rows
 
     def ready(self, slot: Slot) -> bool:
-        """Never by itself: the work is done in `wait`."""
+        """Always false: the work is done in `wait`."""
         return False
 
     def wait(self, slot: Any) -> Times:
@@ -139,21 +140,21 @@ class Gate:
         self._condition = threading.Condition()
         self._passes: float = float("inf")
         self.arrived: int = 0
-        """Batches that came to the gate so far."""
+        """Batches that have reached the gate so far."""
 
     def shut(self) -> None:
-        """Let nobody through."""
+        """Hold all batches."""
         with self._condition:
             self._passes = 0
 
     def let(self, batches: float = float("inf")) -> None:
-        """Let so many more `batches` through."""
+        """Let this number of further `batches` through."""
         with self._condition:
             self._passes += batches
             self._condition.notify_all()
 
     def __call__(self) -> None:
-        """Pass, or wait to be let through."""
+        """Pass, or wait for permission."""
         with self._condition:
             self.arrived += 1
             self._condition.notify_all()
@@ -161,21 +162,21 @@ class Gate:
             self._passes -= 1
 
     def wait_arrived(self, batches: int, timeout: float = 30.0) -> bool:
-        """Block, in a thread of the test, until so many `batches` have come.
+        """Block a thread of the test until this number of `batches` has arrived.
 
-        Returns False when they did not within `timeout` seconds.
+        Returns False if they did not arrive within `timeout` seconds.
         """
         with self._condition:
             return self._condition.wait_for(lambda: self.arrived >= batches, timeout)
 
 
 class ScriptedBackend(FunctionBackend):
-    """A model whose runs a test holds, fails or loses.
+    """A model whose runs a test can hold, fail or lose.
 
     Attributes:
-        gate: every run passes it.
-        computed: the first input of every run so far, copied: exactly the rows that were computed.
-        bad: a run holding a row (of the first input) for which this is true fails.
+        gate: every run passes through it.
+        computed: a copy of the first input of every run so far, that is, the computed rows.
+        bad: a run fails if this is true for one of its rows (of the first input).
         lose: while true, a run loses its lane (DeviceLost).
         die: while true, a run kills its worker thread.
     """
@@ -200,9 +201,9 @@ class ScriptedBackend(FunctionBackend):
             inputs: the specs.
             outputs: the specs.
             slots_per_lane: batches that can form or run at once, per lane.
-            asynchronous: lanes go on by themselves after `launch`, like a GPU's.
+            asynchronous: lanes run by themselves after `launch`, like a GPU's.
             depth: batches in flight per lane.
-            owned_slots: slots belong to their lane, like a GPU's, not to all.
+            owned_slots: each slot belongs to one lane, as on a GPU.
         """
         super().__init__(function, inputs=inputs, outputs=outputs, slots_per_lane=slots_per_lane)
         self._run_function = function
@@ -260,7 +261,7 @@ class _AsynchronousLane(FunctionLane):
         self._tail: threading.Thread | None = None
 
     def launch(self, slot: Any, rows: int) -> None:
-        """Start the batch behind what was launched before."""
+        """Start the batch after those launched before it."""
         event = self._done[id(slot)] = threading.Event()
         before, inputs = self._tail, self._arrangement.inputs(slot.views, rows)
 

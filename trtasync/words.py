@@ -1,12 +1,12 @@
-"""Words of others (names in model files, paths, what runtimes say) made fit to be shown.
+"""Makes foreign text (names in model files, paths, messages of runtimes) safe to show.
 
-A name may hold whatever its author likes: line ends that forge a line of a log, escape sequences
-that command a terminal, marks that turn the direction of reading.
+A name may contain anything: line ends that forge a line of a log, escape sequences that control a
+terminal, marks that reverse the direction of reading.
 """
 
 
 def shown(text: str) -> str:
-    """A text with everything that is no visible character or blank written as an escape."""
+    """Escape everything in a text except printable characters and blanks."""
     if text.isprintable():
         return text
     return "".join(
@@ -15,7 +15,7 @@ def shown(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same for text of several lines; a log and an error take one."""
+    """The same, joining several lines into one, for logs and errors."""
     if text.isprintable():
         return text.strip()
     parts = (part.replace("\t", " ").strip() for part in text.splitlines())

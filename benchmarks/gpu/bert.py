@@ -33,7 +33,7 @@ from support.gpu.hardware import Array
 from support.gpu.kernels import Kernel
 from support.gpu.plans import BUCKETS, bert_plan, opened
 from trtasync import Pad
-from trtasync.core.metrics import BatchRecord
+from trtasync.core.records import BatchRecord
 from trtasync.engine import watch
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop

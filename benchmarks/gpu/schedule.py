@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from trtasync.core.metrics import BatchRecord
+from trtasync.core.records import BatchRecord
 
 
 class Run(NamedTuple):

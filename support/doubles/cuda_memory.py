@@ -50,6 +50,20 @@ def cudaFreeHost(ptr: int) -> None:
 
 
 @call
+def cudaHostRegister(ptr: int, size: int, flags: int) -> None:
+    world = current()
+    world.forbid_while_capturing()
+    world.register(int(ptr), size, world.device)
+
+
+@call
+def cudaHostUnregister(ptr: int) -> None:
+    world = current()
+    world.forbid_while_capturing()
+    world.unregister(int(ptr))
+
+
+@call
 def cudaMalloc(size: int) -> int:
     return _allocate(size, pinned=False)
 

@@ -18,6 +18,8 @@ from support.doubles.cuda_calls import cudaPeekAtLastError as cudaPeekAtLastErro
 from support.doubles.cuda_memory import cudaFree as cudaFree
 from support.doubles.cuda_memory import cudaFreeHost as cudaFreeHost
 from support.doubles.cuda_memory import cudaHostAlloc as cudaHostAlloc
+from support.doubles.cuda_memory import cudaHostRegister as cudaHostRegister
+from support.doubles.cuda_memory import cudaHostUnregister as cudaHostUnregister
 from support.doubles.cuda_memory import cudaMalloc as cudaMalloc
 from support.doubles.cuda_memory import cudaMemcpyAsync as cudaMemcpyAsync
 from support.doubles.cuda_memory import cudaMemcpyAttributes as cudaMemcpyAttributes
@@ -63,6 +65,7 @@ for _name in (
     "cudaEventDisableTiming",
     "cudaHostAllocDefault",
     "cudaHostAllocPortable",
+    "cudaHostRegisterPortable",
 ):
     globals()[_name] = getattr(_genuine, _name)
 

@@ -5,6 +5,7 @@ It stays readable when it was given back, so that a use after free is noticed an
 
 import ctypes
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ class Allocation:
 
     Attributes:
         memory: with the fence around it.
+        registered: it is somebody else's, locked for the devices.
     """
 
     address: int
@@ -34,6 +36,7 @@ class Allocation:
     pinned: bool
     memory: Bytes
     device: int
+    registered: bool = False
 
     def holds(self, address: int, size: int) -> bool:
         """Whether a range lies in it."""
@@ -101,15 +104,38 @@ class Memory(Scheduler):
         self.wait_all()
         with self.condition:
             block = self.allocations.get(int(address))
-            if block is not None and block.pinned is pinned:
+            if block is not None and (block.pinned, block.registered) != (pinned, False):
+                block = None
+            if block is not None:
                 del self.allocations[block.address]
                 self.freed.append(block)
-        if block is None or block.pinned is not pinned:
+        if block is None:
             self.violations.append(f"free of {int(address):#x}, which is no such allocation")
             raise Refused("cudaErrorInvalidValue")
         if not block.is_fenced():
             self.violations.append(f"something wrote beside the block {block.address:#x}")
         block.memory[:] = FREED
+
+    def register(self, address: int, size: int, device: int) -> None:
+        """Lock memory that was allocated elsewhere."""
+        if not size:
+            raise Refused("cudaErrorInvalidValue")
+        with self.condition:
+            for block in self.allocations.values():
+                if address < block.address + block.size and block.address < address + size:
+                    raise Refused("cudaErrorHostMemoryAlreadyRegistered")
+            raw: Any = (ctypes.c_uint8 * size).from_address(address)
+            memory = np.frombuffer(raw, np.uint8)
+            self.allocations[address] = Allocation(address, size, True, memory, device, True)
+
+    def unregister(self, address: int) -> None:
+        """It is ordinary memory again."""
+        with self.condition:
+            block = self.allocations.get(address)
+            if block is None or not block.registered:
+                self.violations.append(f"{address:#x} is unregistered, and was not registered")
+                raise Refused("cudaErrorHostMemoryNotRegistered")
+            del self.allocations[address]
 
     def find(self, address: int, size: int) -> Allocation | None:
         """The live block that holds this range."""

@@ -16,7 +16,7 @@ from support.doubles.kernels import view
 from support.gpu.bert import ANSWER, IDS, MASK, Size
 from support.helpers import Array
 from tests.benchmarks.support import on_doubles
-from trtasync.core.metrics import BatchRecord
+from trtasync.core.records import BatchRecord
 from trtasync.measure.runs import on_loop
 
 SIZES, LENGTHS = (1, 2, 4, 8), (8, 16, 32)

@@ -70,7 +70,7 @@ def test_limits_are_seconds_and_bytes() -> None:
     assert read_limits("200ms", "64MiB") == {"run_timeout": 0.2, "max_row_bytes": 64 << 20}
     with pytest.raises(InvalidInput, match="--run-timeout"):
         read_limits("soon", None)
-    with pytest.raises(InvalidInput, match="is no size"):
+    with pytest.raises(InvalidInput, match="is not a size"):
         read_limits(None, "much")
 
 

@@ -205,7 +205,7 @@ def test_a_function_is_named_with_its_module(
 
 def test_wrong_arguments_end_with_2(machine: Machine) -> None:
     words(refused(2, "build", GATHER, "--no-cache"), "--no-cache needs --output")
-    words(refused(2, "build", GATHER, "--workspace", "much"), "'much' is no size")
+    words(refused(2, "build", GATHER, "--workspace", "much"), "'much' is not a size")
     words(refused(2, "build", GATHER, "--profile", "index:2/1/3"), "input 'index': axis 0")
     words(refused(2, "build", LINE), "input 'image': axis 3", "--profile image:")
     words(refused(2, "build", GATHER, "--min-shapes", "index:1"), "belong together")

@@ -11,6 +11,7 @@ from trtasync.cli import app
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build
 from trtasync.cli.check import check
+from trtasync.cli.host import host
 from trtasync.cli.inspect import inspect
 
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))]
@@ -21,7 +22,8 @@ OPTIONS = {
 }
 
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
-ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help"}
+ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--workers", "--shm-size"}
+ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
 """Options of other programs that these pages name, and the one that all have."""
 
 
@@ -40,7 +42,13 @@ def test_every_option_that_is_named_exists(page: str) -> None:
 
 def test_an_option_that_two_commands_share_takes_the_same_kind_of_value() -> None:
     kinds: dict[str, set[object]] = {}
-    for function in (build, inspect, bench, check):  # tune takes lists where these take one value
+    for function in (
+        build,
+        inspect,
+        bench,
+        check,
+        host,
+    ):  # tune takes lists where these take one value
         for name, kind in get_type_hints(function).items():
             kinds.setdefault(name, set()).add(kind)
     differing = {name for name, found in kinds.items() if len(found) > 1}

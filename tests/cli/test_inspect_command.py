@@ -271,7 +271,7 @@ def test_bad_files_end_with_4(gpu: Installed, tmp_path: Path) -> None:
     words(refused(4, "inspect", tmp_path / "m.onnx"), "no ONNX model")
     words(refused(4, "inspect", tmp_path / "m.plan"), "cannot read", "Magic tag")
     words(refused(4, "inspect", tmp_path / "empty.plan"), "empty.plan")
-    words(refused(4, "inspect", tmp_path / "none.plan"), "is no file")
+    words(refused(4, "inspect", tmp_path / "none.plan"), "is not a file")
     words(refused(4, "inspect", tmp_path / "none.onnx"), "No such file")
     words(refused(4, "inspect", tmp_path / "m.txt"), "neither an .onnx file nor")
     words(refused(4, "inspect", tmp_path), "neither an .onnx file nor")

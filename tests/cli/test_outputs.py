@@ -89,7 +89,7 @@ def test_no_output_of_any_command_replaces_the_model(
     before = contents(files["model"].parent)
     path = name(files[which])
     line = refused(2, *COMMANDS[command], files["model"], output, path)
-    assert "would be written over" in line
+    assert "would be overwritten" in line
     assert str(files[which]) in line
     after = contents(files["model"].parent)
     assert {name: after[name] for name in before} == before
@@ -135,7 +135,7 @@ def test_nor_the_module_of_a_network_function(
 
 def test_two_outputs_are_two_files(tmp_path: Path) -> None:
     one = tmp_path / "out.png"
-    with pytest.raises(InvalidInput, match="one file, to be written twice"):
+    with pytest.raises(InvalidInput, match="are the same file"):
         check_outputs(None, str(one), _another_spelling(one))
     check_outputs(None, str(one), tmp_path / "other.png")
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from support.helpers import Array
 from trtasync import Engine
-from trtasync.core.reservations import Intake, Reservation
+from trtasync.core.intake import Intake
+from trtasync.core.reservations import Reservation
 
 
 class Reply:

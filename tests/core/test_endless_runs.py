@@ -151,7 +151,7 @@ async def test_closing_leaves_a_lane_that_cannot_be_stopped(
     assert backend.closed == 0
     backend.gate.let()
     for thread in threading.enumerate():
-        if "scripted lane" in thread.name:
+        if "scripted stream" in thread.name:
             thread.join(PATIENCE)
 
 
@@ -173,7 +173,7 @@ async def test_what_nobody_waits_for_is_stopped_and_not_tried_again(tmp_path: Pa
 @pytest.mark.parametrize("value", [0, -1, True, "1", float("inf"), float("nan")])
 def test_a_timeout_that_makes_no_sense(value: object) -> None:
     with pytest.raises(InvalidInput, match="run_timeout"):
-        open_engine(ScriptedBackend(), run_timeout=value)  # type: ignore[arg-type]  # wrong on purpose
+        open_engine(ScriptedBackend(), run_timeout=value)  # type: ignore[call-overload]  # wrong on purpose
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop", "trio"])

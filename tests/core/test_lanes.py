@@ -70,7 +70,7 @@ async def test_only_what_is_left_goes_on(streams: int) -> None:
             await ended(running)
         assert isinstance(running.error, DeviceLost)
         assert "stream 0 died" in str(running.error)
-        assert running.error.stream == 0
+        assert (running.error.stream, running.error.code) == (0, None)
         assert ("goes on with the others" in str(running.error)) is (streams == 2)
 
 
@@ -119,12 +119,13 @@ async def test_what_waits_for_its_copies_goes_with_its_lane() -> None:
                 await until(lambda: engine.statistics().in_flight == 8)
 
                 def lost(slot: Slot, rows: int) -> None:
-                    raise DeviceLost("gone")
+                    raise DeviceLost("gone", code=719)
 
                 backend.lanes[0].launch = lost  # type: ignore[method-assign]
                 gate.set()
                 await ended(*callers)
-            assert [type(each.error) for each in callers if each.error] == [DeviceLost] * 2
+            errors = [each.error for each in callers if each.error]
+            assert [isinstance(each, DeviceLost) and each.code for each in errors] == [719] * 2
             assert sum(each.answer is not None for each in callers) == 2
             assert same(await engine.infer(row(7)), row(7))
             assert [stream.alive for stream in check_at_rest(engine).streams] == [False, True]

@@ -9,6 +9,7 @@ from typing import Any, Self
 import trtasync
 
 LIBRARY = str(Path(trtasync.__file__).parent)
+_BEYOND = ("__del__", "__enter__", "__exit__", "release")
 
 
 class Interrupt(BaseException):
@@ -51,9 +52,10 @@ class Interruption:
         return self._line
 
     def _is_below(self, frame: FrameType | None) -> bool:
-        # Python itself swallows what comes in a finalizer; an answer that could not be given back
-        # is given back by its own, with a warning
-        while frame is not None and frame.f_code.co_name not in ("__del__", "release"):
+        # Python itself swallows what comes in a finalizer, and a `with` block that is interrupted
+        # while it begins or ends releases nothing: an answer that was not given back then is given
+        # back by its finalizer, with a warning
+        while frame is not None and frame.f_code.co_name not in _BEYOND:
             if frame.f_code is self._root:
                 return True
             frame = frame.f_back

@@ -126,22 +126,24 @@ async def every_line(
 ) -> None:
     """Play a scene once for every line that its victim runs."""
     backend = backend or ScriptedBackend(double)
-    at, seen = 0, []
     async with opened(backend, **{"max_batch_size": 4, **options}) as engine:
-        while True:
-            at += 1
-            victim = Victim(at, error, **(arguments or {}))
-            try:
-                await scene(engine, backend, victim)
-            except BaseException as problem:
-                problem.add_note(f"interrupted at {victim.where}")
-                raise
-            if not victim.where:
-                break
-            seen.append(victim.where)
+        # Once more: the first time ends where the shape is known at last, which saves many lines.
+        for _ in range(2):
+            at = 0
+            seen: list[str] = []
+            while at == len(seen):
+                at += 1
+                victim = Victim(at, error, **(arguments or {}))
+                try:
+                    await scene(engine, backend, victim)
+                except BaseException as problem:
+                    problem.add_note(f"interrupted at {victim.where}")
+                    raise
+                if victim.where:
+                    seen.append(victim.where)
         with anyio.fail_after(10):
             await engine.aclose()
-    assert len(seen) > 10
+    assert any(where.endswith(" enter") for where in seen)
 
 
 SCENES: dict[str, tuple[Array, dict[str, Any], dict[str, Any]]] = {

@@ -13,13 +13,14 @@ import anyio
 import numpy as np
 import onnx
 
-from tests.genuine.library import installed
+from tests.genuine.library import VERSION, installed
 from tests.judging.judgements import Judgement, Outcome
 from tests.judging.oracles import Feed
 from tests.onnx_backend.cases import Case
 from tests.real_models.packages import Model
 from tests.real_models.suite import Way, file_of, requests
 from trtasync import BuilderConfig, Profile, Shapes, TrtasyncError, build_plan
+from trtasync.runtimes.flavours import RTX
 
 CONFIG = BuilderConfig(compute_capabilities=["8.9"])
 
@@ -54,7 +55,13 @@ def sweep(subjects: Iterable[Subject]) -> Iterator[Judgement]:
             clear = text.isprintable() and len(text) < LONGEST and not SOURCE_CODE.search(text)
             refused = Outcome.REFUSED if clear else Outcome.UNCLEAR
             outcome = refused if text else Outcome.RIGHT
-            yield Judgement(subject.name, outcome, "build", text)
+            yield Judgement(subject.name, outcome, "build", _without_place(text, subject.path))
+
+
+def _without_place(text: str, path: Path) -> str:
+    """A refusal without where the file lies, which is elsewhere for everybody."""
+    about = f"{RTX.title} {VERSION} cannot parse {path}: "
+    return text.replace(about, "").replace(str(path), path.name)
 
 
 async def _refusal(subject: Subject, output: Path) -> str:

@@ -1,6 +1,23 @@
-"""The genuine TensorRT for RTX on a real GPU: it runs a plan, or refuses this GPU and says so.
+r"""The genuine TensorRT for RTX on a real GPU: it runs a plan, or refuses this GPU and says so.
 
 H100 and H200 are refused, by NVIDIA's decision. Nobody has run this on a GPU that is not.
+
+`make test` fetches the library. To a GPU machine that reaches no package index its two wheels are
+carried, in parts where 96 MB are too much for one transfer. Here, for the Python there:
+
+    version=1.7.1.116
+    pip download --no-deps --only-binary=:all: --python-version 3.12 --dest .gl/rtx \
+        --platform manylinux_2_28_x86_64 \
+        tensorrt-rtx-cu13-libs==$version tensorrt-rtx-cu13-bindings==$version
+    split --bytes=48MB .gl/rtx/tensorrt_rtx_cu13_libs-*.whl .gl/rtx-libs.
+
+There, in the folder where the parts and the other wheel have arrived:
+
+    cat rtx-libs.* > tensorrt_rtx_cu13_libs-$version-py3-none-manylinux_2_28_x86_64.whl
+    pip install --no-index --no-deps tensorrt_rtx_*.whl \
+        --target "$(python3 -c 'import sys; print(sys.prefix)')/tensorrt-rtx-$version"
+
+and then `python3 -m pytest tests/gpu/test_rtx.py`.
 """
 
 from pathlib import Path
@@ -19,7 +36,7 @@ GATHER = MODELS / "gather.onnx"
 TABLE = np.arange(64, dtype=np.float32).reshape(16, 4)
 """What it looks rows up in."""
 
-SUPPORTED = ("8.0", "8.6", "8.9", "12.0", "12.1")
+SUPPORTED = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 
 
 async def test_a_gpu_runs_a_plan_or_is_refused_with_the_way_out(gpu: None, tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ _DIFFERENT = (
     (r"(seq|optional|map)\(.*?\)+", r"\1(...)"),
     (r"got shape \([^)]*\)", "got another shape"),
     (r"'[^']*'|\[[^]]*\]", "..."),
+    (r"Invalid Node - \S+", "Invalid Node"),
     (r"\d+", "n"),
 )
 """What differs between refusals for the same reason, and what stands for it."""

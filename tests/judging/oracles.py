@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tests.judging.judgements import Judgement, Outcome
 from trtasync import Engine, InvalidInput, PlanError, TrtasyncError, open_engine
-from trtasync.core.metrics import BatchRecord
+from trtasync.core.records import BatchRecord
 from trtasync.engine import watch
 
 Array = npt.NDArray[Any]

@@ -149,7 +149,7 @@ def test_ctrl_c_keeps_what_was_measured_and_ends_with_130(tmp_path: Path) -> Non
     assert done.exit_code == 130, done.output
     assert "Partial: the benchmark was interrupted." in done.stdout
     assert "4 callers" in done.stdout
-    assert done.stderr == "trtasync: interrupted; this is what had been measured.\n"
+    assert done.stderr == "trtasync: interrupted; these are the measurements so far.\n"
     found = json.loads(files["json"].read_text())
     assert [each["name"] for each in found["points"]] == ["1 caller", "4 callers"]
     assert (found["ended"], found["yardsticks"], found["ratios"]) == ("interrupted", {}, {})
@@ -193,11 +193,11 @@ def test_a_process_that_gets_sigint_in_its_second_load(loop: str, tmp_path: Path
             if line.startswith("2 of"):
                 child.send_signal(signal.SIGINT)
                 break
-        output, errors = child.communicate(timeout=30)
+        output, errors = child.communicate(timeout=300)
     finally:
         child.kill()
     assert child.returncode == 130, errors
-    assert errors.splitlines()[-1] == "trtasync: interrupted; this is what had been measured."
+    assert errors.splitlines()[-1] == "trtasync: interrupted; these are the measurements so far."
     assert "Traceback" not in errors
     assert "Partial: " in output
     found = json.loads(out.read_text())

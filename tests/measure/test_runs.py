@@ -192,6 +192,22 @@ def test_a_deadline_leaves_out_who_cannot_make_it() -> None:
     backend = FunctionBackend(slow, inputs=[x], outputs=[x])
     found = run(backend, quick(Closed(8), rounds=1, deadline=0.001), max_batch_size=1)
     assert found.samples[0].figures["missed"] > 0
+    relative = quick(Closed(8), Open(0.5, relative=True), deadline=1e-6)
+    with pytest.raises(InvalidInput, match="no capacity that a rate could be relative to"):
+        run(ScriptedBackend(), relative)
+
+
+def test_the_shortest_time_has_an_answer_of_every_closed_load_and_yardstick(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, models.elementwise(double))
+    with doubles.install():
+        for model in (path, ScriptedBackend()):
+            found = run(model, quick(Closed(1), seconds=1e-9, warm_up=0.0, rounds=5, compare=True))
+            assert all(sample.figures["requests"] >= 1 for sample in found.samples)
+            assert all(
+                each["median"] > 0 for name in found.ratios.values() for each in name.values()
+            )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from support.helpers import opened, row
-from trtasync.core.metrics import BatchRecord
+from trtasync.core.records import BatchRecord
 from trtasync.engine import watch
 from trtasync.measure import Recorder
 from trtasync.measure.trace import REQUESTS, SLOTS, STREAMS, trace

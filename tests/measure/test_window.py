@@ -46,6 +46,24 @@ async def test_counting_is_on_while_it_is_open_only() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("end", ["answered", "refused", "failed", "missed"])
+async def test_it_can_last_until_a_request_has_ended_in_it(end: str) -> None:
+    seen, reads = Seen(due=[1.0], done=[2.0]), iter(range(100))  # one was answered before it
+    opened = Window(Span(0.0, 0.001), lambda: next(reads), until_first=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(opened, seen)
+        await until(lambda: seen.counting and time.perf_counter() > opened.begin.wall + 0.02)
+        assert seen.counting
+        if end == "answered":
+            seen.due.append(opened.begin.wall)
+            seen.done.append(time.perf_counter())
+        else:
+            setattr(seen, end, 1)
+    assert not seen.counting
+    assert len(opened.answered(seen)) == (end == "answered")
+
+
+@pytest.mark.anyio
 async def test_it_can_last_until_the_load_has_ended() -> None:
     seen, reads = Seen(), iter(range(100))
     opened = Window(Span(0.0, 0.001), lambda: next(reads), delays=False, to_the_end=True)

@@ -67,7 +67,7 @@ BAD_TEXTS = {
     "x": "'x'",
     "x:": "input 'x': ''",
     ":1x3": "name:MIN/OPT/MAX",
-    "x:1xZ": "'1xZ' is no shape",
+    "x:1xZ": "'1xZ' is not a shape",
     "x:1/2": "2 shapes",
     "x:1/2/3/4": "4 shapes",
     "x:1x3/2/3x3": "different numbers of axes",

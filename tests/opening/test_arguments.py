@@ -33,8 +33,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"preferred_batch_size": [99], "max_queue_delay": 0.1}, "beyond max_batch_size=8"),
     ({"padding": ["x"]}, "padding must map input names"),
     ({"padding": {"x": 3}}, "must be a trtasync.Pad"),
-    ({"padding": {"z": Pad(axis=1, multiple_of=2)}}, "which are no inputs"),
-    ({"padding": {"x": Pad(axis=1, multiple_of=2)}}, "no dynamic axis"),
+    ({"padding": {"z": Pad(axis=1, multiple_of=2)}}, "which are not row inputs"),
+    ({"padding": {"x": Pad(axis=1, multiple_of=2)}}, "not a dynamic axis"),
 ]
 
 

@@ -169,10 +169,10 @@ async def test_a_queue_says_its_numbers() -> None:
             await engine.infer(rows(range(4)))
         assert (large.value.limit, large.value.rows) == (3, 4)
         assert engine.statistics().rejected == 0  # it would be refused on an idle engine too
-        engine._core.policy.queued += 2
+        engine._core.policy._rows.taken += 2
         with pytest.raises(QueueFull, match="retry later") as full:
             await engine.infer(rows(range(2)))
-        engine._core.policy.queued -= 2
+        engine._core.policy._rows.taken -= 2
         assert (full.value.limit, full.value.rows, full.value.queued) == (3, 2, 2)
         assert engine.statistics().rejected == 1
         await engine.infer(row(1))
@@ -233,7 +233,9 @@ async def test_a_bad_request_says_what_is_wrong_in_fields(
 @pytest.mark.anyio
 async def test_an_object_that_cannot_say_where_it_lies_on_a_gpu(value: Any, tmp_path: Path) -> None:
     async with engine_on(tmp_path) as (engine, _):
-        with pytest.raises(InvalidInput, match=r"cannot say where it lies: .*device") as caught:
+        with pytest.raises(
+            InvalidInput, match=r"whose device cannot be determined: .*device"
+        ) as caught:
             await engine.infer(value)
         assert caught.value.name == "x"
         assert same(await engine.infer(row(1)), row(3))

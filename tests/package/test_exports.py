@@ -13,6 +13,7 @@ import trtasync.testing
 import trtasync.tune
 
 PUBLIC = [
+    "AnyEngine",
     "BackendUnavailable",
     "BuildError",
     "BuildProgress",
@@ -22,6 +23,7 @@ PUBLIC = [
     "DeviceLost",
     "Engine",
     "EngineClosed",
+    "EngineRestarting",
     "InferenceError",
     "InvalidInput",
     "Pad",
@@ -40,6 +42,7 @@ PUBLIC = [
     "TrtasyncError",
     "WrongLoop",
     "build_plan",
+    "connect",
     "open_engine",
 ]
 
@@ -93,6 +96,9 @@ OPTIONS = [
     "cache",
     "engine_host_code_allowed",
     "name",
+    "shared",
+    "linger",
+    "reconnect",
 ]
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,6 +52,11 @@ class Pause:
         return self._does(*arguments, **options)
 
 
+def importing(gpu: Installed) -> tuple[Any, str]:
+    sys.modules.pop(Job.__module__)  # as in the first build of a process
+    return SourceFileLoader, "get_code"
+
+
 def reading(gpu: Installed) -> tuple[Any, str]:
     return onnx, "load_model_from_string"
 
@@ -81,13 +87,18 @@ def paused(place: tuple[Any, str], when: Callable[[], bool] = lambda: True) -> I
             pause.go_on.set()
 
 
+def off_the_loop() -> bool:
+    """Not what the loop's thread does itself."""
+    return threading.current_thread() is not threading.main_thread()
+
+
 def builders() -> list[str]:
     """Names of threads that build."""
     return [each.name for each in threading.enumerate() if "trtasync" in each.name]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("phase", [reading, parsing, building, writing])
+@pytest.mark.parametrize("phase", [importing, reading, parsing, building, writing])
 @pytest.mark.parametrize("kept", [True, False])
 async def test_it_is_told_at_once_in_every_phase_and_nothing_appears(
     gpu: Installed, tmp_path: Path, phase: Callable[[Installed], tuple[Any, str]], kept: bool
@@ -97,7 +108,7 @@ async def test_it_is_told_at_once_in_every_phase_and_nothing_appears(
     attempt = Attempt()
     cache = tmp_path / "cache" if kept else False
     async with anyio.create_task_group() as tasks:
-        with paused(phase(gpu)) as pause:
+        with paused(phase(gpu), when=off_the_loop) as pause:
             tasks.start_soon(attempt.run, lambda: build_plan(GATHER, output=output, cache=cache))
             assert await to_thread.run_sync(pause.begun.wait, PATIENCE)
             attempt.scope.cancel()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,13 @@ async def test_a_model_is_built_once_for_two_openings(gpu: Installed) -> None:
     assert await looks_up(GATHER)
     assert await looks_up(GATHER)
     assert counts(gpu) == Counts(1, 1, 0)
+
+
+async def test_a_config_of_another_kind_is_refused_by_its_name(gpu: Installed) -> None:
+    given: Any = {"tf32": False}
+    with pytest.raises(InvalidInput, match=r"builder_config must be a trtasync\.BuilderConfig"):
+        await open_engine(GATHER, builder_config=given)
+    assert gpu.builds.started == 0
 
 
 async def test_it_runs_on_tensorrt_where_there_is_a_gpu(gpu: Installed) -> None:
@@ -218,7 +226,7 @@ async def test_the_derived_profile_goes_up_to_the_largest_batch(
     gpu: Installed, tmp_path: Path, sizes: dict[str, object]
 ) -> None:
     model = write_matmul(tmp_path / "m.onnx", matrix())
-    async with open_engine(model, cache=tmp_path, **sizes) as engine:  # type: ignore[arg-type]
+    async with open_engine(model, cache=tmp_path, **sizes) as engine:  # type: ignore[call-overload]
         assert same(await engine.infer(matrix(1, 6, 4)), matrix(1, 6, 4) @ matrix())
     (plan,) = (tmp_path / "plans").glob("*.plan")
     assert note_of(plan)["facts"]["max_batch_size"] == 6

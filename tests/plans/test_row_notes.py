@@ -30,7 +30,8 @@ def model(gpu: Installed, tmp_path: Path) -> Path:
 async def opened(model: Path, **options: Any) -> Judgement:
     """What an opening goes by; it takes no time if it is taken from a note."""
     async with open_engine(model, **{"check_seconds": 30, **options}) as engine:
-        return engine.batching
+        judgement: Judgement = engine.batching
+        return judgement
 
 
 def note_in(cache: Path) -> Path:

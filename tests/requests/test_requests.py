@@ -306,15 +306,15 @@ def test_an_output_that_nothing_names_is_not_handed_out_padded() -> None:
 @pytest.mark.parametrize(
     ("padding", "says"),
     [
-        ({"picture": Pad(axis=2, multiple_of=8)}, r"\['picture'\], which are no inputs"),
-        ({"image": Pad(axis=1, multiple_of=8)}, "no dynamic axis"),
-        ({"image": Pad(axis=3, multiple_of=8)}, "no dynamic axis"),
+        ({"picture": Pad(axis=2, multiple_of=8)}, r"\['picture'\], which are not row inputs"),
+        ({"image": Pad(axis=1, multiple_of=8)}, "not a dynamic axis"),
+        ({"image": Pad(axis=3, multiple_of=8)}, "not a dynamic axis"),
         ({"image": Pad(axis=-3, multiple_of=8)}, "is the batch axis"),
         ({"image": Pad(axis=0, multiple_of=8)}, "is the batch axis"),
-        ({"image": Pad(axis=2, multiple_of=8, value=1e39)}, "nothing that input image"),
+        ({"image": Pad(axis=2, multiple_of=8, value=1e39)}, "cannot be represented by input image"),
         ({"image": Pad(axis=2, multiple_of=8, outputs={"z": Cut(1, abs)})}, "names 'z'"),
-        ({"image": Pad(axis=2, multiple_of=8, outputs={"y": Cut(2, abs)})}, "no axis of a row"),
-        ({"image": Pad(axis=2, multiple_of=8, outputs={"y": Cut(0, abs)})}, "no axis of a row"),
+        ({"image": Pad(axis=2, multiple_of=8, outputs={"y": Cut(2, abs)})}, "not an axis of a row"),
+        ({"image": Pad(axis=2, multiple_of=8, outputs={"y": Cut(0, abs)})}, "not an axis of a row"),
     ],
 )
 def test_impossible_padding_is_refused(padding: dict[str, Pad], says: str) -> None:
@@ -477,6 +477,8 @@ class _Shy:
 
 
 def test_what_cannot_say_where_it_lies_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"cannot say where it lies.*driver is gone") as caught:
+    with pytest.raises(
+        InvalidInput, match=r"whose device cannot be determined.*driver is gone"
+    ) as caught:
         reader(X).read(_Shy())
     assert isinstance(caught.value.__cause__, OSError)

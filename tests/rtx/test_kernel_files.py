@@ -48,7 +48,7 @@ async def test_what_was_compiled_is_kept_beside_the_plan(
 
 
 @pytest.mark.parametrize(("of_plan", "of_kernels"), [(0o644, 0o644), (0o640, 0o600)])
-async def test_who_can_read_the_plan_can_read_its_kernels(
+async def test_everybody_can_read_the_kernels_if_the_plan(
     made: Made, plan: Path, of_plan: int, of_kernels: int
 ) -> None:
     os.chmod(plan, of_plan)
@@ -266,6 +266,24 @@ async def test_without_a_cache_of_tensorrts_nothing_is_kept(
     assert in_cache() == []
     assert len(told(caplog)) == 1
     assert "compiled at every opening" in told(caplog)[0]
+
+
+@pytest.mark.parametrize("call", ["deserialize", "serialize"])
+async def test_a_cache_of_tensorrts_that_raises_does_not_fail_an_opening(
+    made: Made,
+    plan: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    call: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no more memory")
+
+    KernelFiles(PlanFile(plan)).save(VERSION, find_device(0), b'[["Double RTX", "8.9"], []]')
+    monkeypatch.setattr(tensorrt_rtx.IRuntimeCache, call, fail)
+    assert await opened(plan, made) == 2
+    (line,) = told(caplog)
+    assert "not used: RuntimeError: no more memory" in line
 
 
 async def test_without_a_runtime_configuration_a_plan_is_refused(

@@ -30,6 +30,7 @@ from trtasync.runtimes.tensorrt.library import Library
 
 pytestmark = pytest.mark.anyio
 
+ADA_ONLY = BuilderConfig(compute_capabilities=["8.9"])
 HOPPER: dict[str, Any] = {"gpu": "NVIDIA H200", "capability": (9, 0)}
 
 
@@ -127,6 +128,10 @@ async def test_for_a_gpu_that_it_refuses_nothing_is_built(
     with on_a_machine(**HOPPER):
         with pytest.raises(BackendUnavailable, match="does not run on NVIDIA H200"):
             await open_engine(GATHER, backend="tensorrt-rtx")
+        with pytest.raises(BackendUnavailable, match="does not run on NVIDIA H200"):
+            await open_engine(GATHER, backend="tensorrt-rtx", builder_config=ADA_ONLY)
+        with pytest.raises(BackendUnavailable, match="does not run on NVIDIA H200"):
+            await build_plan(GATHER, check=1e-2)
         async with open_engine(GATHER) as engine:  # on the CPU
             assert same(await engine.infer(np.array([3])), on_cpu(GATHER, index=np.array([3]))[0])
     (told,) = [each for each in map(str, caplog.messages) if "there is a GPU" in each]
@@ -159,6 +164,21 @@ async def test_a_plan_that_could_not_run_here_is_not_built(made: Made) -> None:
         await open_engine(GATHER, backend="tensorrt-rtx", builder_config=other)
     with pytest.raises(InvalidInput, match=told):
         await build_plan(GATHER, builder_config=other, check=1e-2)
+
+
+async def test_a_gpu_that_has_to_be_named_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "rtx")
+    told = r"is to run on Turing \(compute capability 7.5\).*compute_capabilities=\['7.5'\]"
+    with on_a_machine(gpu="Turing", capability=(7, 5)):
+        with pytest.raises(InvalidInput, match=told):
+            await open_engine(GATHER, backend="tensorrt-rtx")
+        with pytest.raises(InvalidInput, match=told):
+            await build_plan(GATHER, check=1e-2)
+
+
+async def test_without_a_gpu_a_check_is_refused_with_the_way_out(rtx: Library) -> None:
+    with pytest.raises(BackendUnavailable, match="leave out check"):
+        await build_plan(GATHER, builder_config=ADA_ONLY, check=1e-2)
 
 
 # -- the genuine bindings -------------------------------------------------------------------------

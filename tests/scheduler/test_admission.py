@@ -255,6 +255,20 @@ def test_a_refusal_says_how_long_the_queue_is() -> None:
     assert not error.displaced
 
 
+def test_when_the_limit_falls_no_row_is_taken_unasked_any_more() -> None:
+    desk, queue = Desk(max_batch_size=4, homes=(None,) * 8, max_queue_time=0.001), Queue()
+    for _ in range(18):
+        desk.submit(queue)
+    last = desk.policy.forming[-1]
+    desk.policy.open_up(last)
+    assert last.room == 4
+    for at in (1.0, 2.0):
+        desk.launch()
+        desk.finish(desk.running[0], at)
+    assert desk.policy._unseen < desk.policy.queued
+    assert last.room == 0
+
+
 def test_below_capacity_nobody_is_refused() -> None:
     under = load(0.02)
     under.run(5.0, 1 / (0.9 * CAPACITY))

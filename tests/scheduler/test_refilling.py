@@ -4,6 +4,7 @@ import pytest
 
 from tests.scheduler.harness import MS, Desk
 from trtasync.scheduler import LaneState, Queue
+from trtasync.scheduler.states import EXPIRED
 
 
 def crowded(count: int, slots: int = 4) -> tuple[Desk, Queue, list[object]]:
@@ -68,3 +69,44 @@ def test_other_queues_keep_their_rows(lanes: int) -> None:
         desk.finish(batch, 2 * MS)
     desk.run()
     assert {id(each) for each in desk.answered} >= {id(first[1]), *map(id, second)}
+
+
+def test_a_batch_with_a_deadline_is_filled_too() -> None:
+    """From batches behind it: nothing waits in the line, which a batch with a deadline looks at."""
+    desk, queue, waiting = crowded(3)
+    urgent = desk.submit(queue, deadline=20 * MS)
+    behind = desk.submit(queue)
+    desk.withdraw(waiting[0])  # type: ignore[arg-type]  # a request
+    desk.finish(desk.running[0], 2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == [waiting[1], waiting[2], urgent, behind]
+    assert desk.policy.queued == 0
+
+
+def test_who_would_be_late_in_it_does_not_get_a_hole() -> None:
+    """It stays behind, where it expires; those behind it are in time."""
+    desk, queue, _ = crowded(0)
+    first = [desk.submit(queue, level=1) for _ in range(4)]
+    late, behind = desk.submit(queue, deadline=2.5 * MS), desk.submit(queue)
+    desk.withdraw(first[0])
+    desk.finish(desk.running[0], 2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == [*first[1:], behind]
+    desk.finish(batch, 4 * MS)
+    assert desk.launch() == []
+    assert late.state == EXPIRED
+
+
+def test_nobody_gets_a_hole_who_makes_the_batch_late() -> None:
+    """Two rows take 1.2 ms, all four 1.4 ms."""
+    desk, queue, waiting = crowded(3)
+    urgent = desk.submit(queue, deadline=3.3 * MS)
+    behind = [desk.submit(queue) for _ in range(2)]
+    for gone in (0, 2):
+        desk.withdraw(waiting[gone])  # type: ignore[arg-type]  # a request
+    desk.finish(desk.running[0], 2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == [waiting[1], urgent]
+    desk.finish(batch, 3.2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == behind

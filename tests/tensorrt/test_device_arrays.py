@@ -447,7 +447,7 @@ async def test_a_cancelled_request_for_the_device_leaves_nothing(tmp_path: Path)
 async def test_device_answers_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
     padding = {"x": Pad(axis=1, multiple_of=8, outputs={"y": Cut(1, lambda n: n)})}
     async with engine_on(tmp_path, lines(), padding=padding) as (engine, _):
-        with pytest.raises(InvalidInput, match="does not go with padding="):
+        with pytest.raises(InvalidInput, match="cannot be combined with padding="):
             await engine.infer(row(1), outputs="device")
         whole = await engine.infer(row(1, 8), outputs="device")
         assert same(content(whole), row(3, 8))

@@ -256,7 +256,7 @@ async def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 async def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with doubles.install():
-        assert "none.engine is no file" in await refused_open(tmp_path / "none.engine")
+        assert "none.engine is not a file" in await refused_open(tmp_path / "none.engine")
 
 
 # -- machines that are refused --------------------------------------------------------------------

@@ -159,8 +159,8 @@ async def test_padded_rows_are_copied(tmp_path: Path) -> None:
         ({"rows": 0}, "rows must be a whole number"),
         ({"rows": True}, "rows must be a whole number"),
         ({"name": "z"}, "'z' is none of them"),
-        ({"shape": [3]}, "takes no rows of shape"),
-        ({"shape": [64, 1]}, "takes no rows of shape"),
+        ({"shape": [3]}, "does not accept rows of shape"),
+        ({"shape": [64, 1]}, "does not accept rows of shape"),
     ],
 )
 async def test_what_it_cannot_be(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:

@@ -25,7 +25,7 @@ from trtasync.tune.work import Runner
 
 ROOT = Path(__file__).parents[2]
 PAIR = str(MODELS / "digits_pair.onnx")
-QUICK = ["--seconds", "0.01", "--warm-up", "0.005", "--rounds", "1", "--minutes", "0.4"]
+QUICK = ["--seconds", "0.01", "--warm-up", "0.005", "--rounds", "1", "--minutes", "60"]
 SMALL = ["--streams", "1", "--max-batch-size", "2,4", "--batch-sizes", "any", "--threads", "1"]
 
 
@@ -100,7 +100,7 @@ def test_ctrl_c_prints_what_there_is_and_ends_with_130(monkeypatch: pytest.Monke
     assert done.exit_code == 130
     assert "Partial: the search was interrupted." in done.stdout
     assert "open_engine" in done.stdout
-    assert done.stderr == "trtasync: interrupted; run the same command again to go on.\n"
+    assert done.stderr == "trtasync: interrupted; run the same command again to resume.\n"
 
 
 def test_ctrl_c_before_anything_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_a_process_that_gets_sigint_and_goes_on(tmp_path: Path) -> None:
         while not state.exists() or b'"end"' not in state.read_bytes():
             assert child.poll() is None, child.communicate()
         child.send_signal(signal.SIGINT)
-        out, errors = child.communicate(timeout=30)
+        out, errors = child.communicate(timeout=300)
     finally:
         child.kill()
     assert child.returncode == 130, errors

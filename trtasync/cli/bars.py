@@ -1,4 +1,4 @@
-"""Progress as rich's bars; a build's: one per running phase, indented below its parent."""
+"""Progress bars of rich. A build has one per running phase, indented below its parent."""
 
 from types import TracebackType
 from typing import Self
@@ -19,8 +19,8 @@ from trtasync.words import shown
 
 
 class Bar:
-    """A context manager around rich's bars. Elsewhere than in a terminal they draw nothing: they
-    would leave an empty line."""
+    """A context manager around rich's bars. Outside a terminal it draws nothing, because rich would
+    leave an empty line."""
 
     def __init__(self, console: Console, shown: bool, *columns: ProgressColumn, refresh: bool):
         """Draw nothing before the context is entered.
@@ -57,7 +57,7 @@ class BuildBars(Bar):
     """A context manager, and the callback for `build_plan`. Called in the building threads."""
 
     def __init__(self, console: Console, shown: bool):
-        """Start without a bar: every phase of a build brings its own.
+        """Start without a bar; every phase of a build adds its own.
 
         Args:
             console: where to draw.
@@ -70,7 +70,7 @@ class BuildBars(Bar):
         self._depths: dict[str, int] = {}
 
     def __call__(self, news: BuildProgress) -> None:
-        """Draw a piece of news."""
+        """Draw an update."""
         if news.finished:
             self._end(news.phase)
             return

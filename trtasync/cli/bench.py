@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from trtasync.cli.arguments import (
-    ENGINE,
     OUT,
     AsJson,
     BackendOption,
@@ -19,7 +18,11 @@ from trtasync.cli.arguments import (
     CacheOwner,
     Debug,
     Devices,
+    Graphs,
     MaxBatchSize,
+    MaxQueueDelay,
+    MaxQueueSize,
+    MaxQueueTime,
     MaxRowBytes,
     ModelArgument,
     Picture,
@@ -37,6 +40,7 @@ from trtasync.cli.arguments import (
     read_batching,
     read_devices,
     read_limits,
+    read_queue,
     read_sizes,
     read_switch,
 )
@@ -52,7 +56,7 @@ from trtasync.measure.loads import (
     read_seconds,
 )
 
-LOAD = "The load"
+LOAD = "Load"
 
 
 def bench(
@@ -62,16 +66,16 @@ def bench(
         typer.Option(
             "--concurrency",
             "-c",
-            help="Closed loop: callers that wait for their answers, e.g. 1,8,64,256 (the default "
-            "without --rate).",
+            help="Closed loop: number of callers, each of which waits for its answer before it "
+            "asks again, e.g. 1,8,64,256 (the default without --rate).",
             rich_help_panel=LOAD,
         ),
     ] = None,
     rate: Annotated[
         str | None,
         typer.Option(
-            help="Open loop: requests per second, e.g. 1000,2000, or shares of the capacity that "
-            "the closed loop measured: 50%,90%. Latency counts from when a request was due.",
+            help="Open loop: requests per second, e.g. 1000,2000, or percentages of the capacity "
+            "measured by the closed loop: 50%,90%. Latency counts from when a request was due.",
             rich_help_panel=LOAD,
         ),
     ] = None,
@@ -79,17 +83,17 @@ def bench(
         Literal["poisson", "constant"], typer.Option(rich_help_panel=LOAD)
     ] = "poisson",
     seconds: Annotated[
-        float, typer.Option(help="Measured per load and round.", rich_help_panel=LOAD)
+        float, typer.Option(help="Measuring time per load and round.", rich_help_panel=LOAD)
     ] = 2.0,
     warm_up: Annotated[
-        float, typer.Option(help="Seconds of the same load before.", rich_help_panel=LOAD)
+        float, typer.Option(help="Seconds of the same load before measuring.", rich_help_panel=LOAD)
     ] = 0.5,
     rounds: Annotated[
-        int, typer.Option(help="Samples of each load, interleaved.", rich_help_panel=LOAD)
+        int, typer.Option(help="Interleaved rounds: samples of each load.", rich_help_panel=LOAD)
     ] = 3,
     deadline: Annotated[
         str | None,
-        typer.Option(help="Callers give up after, e.g. 20ms.", rich_help_panel=LOAD),
+        typer.Option(help="Time after which callers give up, e.g. 20ms.", rich_help_panel=LOAD),
     ] = None,
     loop: Annotated[
         Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=LOAD)
@@ -106,29 +110,20 @@ def bench(
     batch_sizes: BatchSizes = None,
     batching: BatchingOption = "auto",
     batch_axis: BatchAxes = None,
-    max_queue_delay: Annotated[
-        str, typer.Option(help="Triton's rule, e.g. 2ms.", rich_help_panel=ENGINE)
-    ] = "0",
-    max_queue_size: Annotated[
-        int | None, typer.Option(help="Rows.", rich_help_panel=ENGINE)
-    ] = None,
-    max_queue_time: Annotated[
-        str | None,
-        typer.Option(help="Longest wait that is expected, e.g. 100ms.", rich_help_panel=ENGINE),
-    ] = None,
+    max_queue_delay: MaxQueueDelay = "0",
+    max_queue_size: MaxQueueSize = None,
+    max_queue_time: MaxQueueTime = None,
     max_row_bytes: MaxRowBytes = None,
     run_timeout: RunTimeout = None,
     profile: ProfileOptions = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
-    graphs: Annotated[
-        Literal["on", "off"], typer.Option(help="CUDA graphs.", rich_help_panel=ENGINE)
-    ] = "on",
+    graphs: Graphs = "on",
     compare: Annotated[
         bool,
         typer.Option(
             "--compare",
-            help="Measure the ceiling, and trtexec's algorithm on a GPU, in the same run.",
+            help="Measure the ceiling and, on a GPU, trtexec's algorithm in the same run.",
             rich_help_panel=OUT,
         ),
     ] = False,
@@ -136,7 +131,9 @@ def bench(
     picture: Picture = None,
     trace: Annotated[
         Path | None,
-        typer.Option(help="A timeline of the last load, for Perfetto.", rich_help_panel=OUT),
+        typer.Option(
+            help="File for a timeline of the last load, for Perfetto.", rich_help_panel=OUT
+        ),
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -163,11 +160,7 @@ def bench(
             "batch_sizes": read_sizes(batch_sizes),
             "batching": read_batching(batching),
             "batch_axes": read_batch_axes(batch_axis),
-            "max_queue_delay": read_seconds(max_queue_delay, "--max-queue-delay"),
-            "max_queue_size": max_queue_size,
-            "max_queue_time": None
-            if max_queue_time is None
-            else read_seconds(max_queue_time, "--max-queue-time"),
+            **read_queue(max_queue_delay, max_queue_size, max_queue_time),
             **read_limits(run_timeout, max_row_bytes),
             "profiles": profile or None,
             "cache": cache_of(cache_dir, cache_owner),
@@ -180,13 +173,13 @@ def bench(
             report, interrupted = until_interrupted(work)
         _write(report, settings, as_json, picture, trace)
         if interrupted:
-            stop(INTERRUPTED, "interrupted; this is what had been measured.")
+            stop(INTERRUPTED, "interrupted; these are the measurements so far.")
 
 
 def _loads(
     concurrency: str | None, rate: str | None, arrivals: Literal["poisson", "constant"]
 ) -> list[Load]:
-    """What was asked for; relative rates alone bring the most callers along as their measure."""
+    """The loads to apply. Relative rates alone bring the largest closed loop along as a measure."""
     open_loads: list[Open] = read_rates(rate, arrivals) if rate else []
     closed: list[Closed] = read_concurrency(concurrency) if concurrency else []
     if not closed and not open_loads:

@@ -16,7 +16,7 @@ WIDEST = 30
 """Characters of the longest bar of a histogram."""
 
 LATE = 1000.0
-"""Microseconds from which the lateness of the load is worth a note."""
+"""Requests that are sent later than this (µs) are worth a note."""
 
 HEADS = ("queue", "stage", "H2D", "compute", "D2H", "deliver")
 
@@ -44,7 +44,7 @@ class SampleBar(Bar):
         self._task = self._progress.add_task("opening the model", total=None)
 
     def __call__(self, news: News) -> None:
-        """Draw a piece of news."""
+        """Draw an update."""
         rate = "" if news.rate is None else f" (before: {news.rate:,.0f}/s)"
         self._progress.update(
             self._task,
@@ -141,7 +141,7 @@ def _histograms(console: Console, points: list[Point]) -> None:
 
 
 def _largest(sizes: Mapping[int, int], shown: int = 8) -> list[tuple[str, int]]:
-    """The most frequent sizes, by size, and one line for the others."""
+    """The most frequent sizes in ascending order, and one line for all others."""
     chosen = sorted(sorted(sizes, key=lambda size: -sizes[size])[:shown])
     lines = [(str(size), sizes[size]) for size in chosen]
     if rest := sum(count for size, count in sizes.items() if size not in chosen):
@@ -159,9 +159,9 @@ def _yardsticks(console: Console, report: Report) -> None:
 
 
 _ABOUT = {
-    "ceiling": "full batches back to back on the same streams, slots filled once, nobody asking.",
-    "trtexec": "its algorithm in this process: an upper bound that reuses inputs, no pipeline that "
-    "could serve.",
+    "ceiling": "full batches back to back on the same streams, slots filled once, without callers.",
+    "trtexec": "its algorithm in this process: an upper bound, because it reuses its inputs and "
+    "cannot serve requests.",
 }
 
 
@@ -176,8 +176,8 @@ def _notes(console: Console, points: list[Point]) -> None:
         late = point.figures.get("late_p99_us")
         if late is not None and late["median"] > LATE:
             lost.append(
-                f"{late['median'] / 1e3:,.1f} ms late (p99) was the load itself: the loop had no "
-                "time to ask"
+                f"the load itself was {late['median'] / 1e3:,.1f} ms late (p99): the event loop "
+                "was too busy to send requests"
             )
         if lost:
             say(console, f"{point.load.name}: in a round {', '.join(lost)}", fold=True)
@@ -200,7 +200,7 @@ def _number(point: Point, name: str) -> str:
 
 
 def _stage(point: Point, name: str) -> str:
-    """Microseconds, or with its unit what would be too wide for them."""
+    """Microseconds; with a larger unit where the number would be too wide."""
     value = point.median(name)
     if value is None or value < 1e5:
         return _number(point, name)

@@ -37,16 +37,16 @@ from trtasync.plans import BuilderConfig, Plan, Profile, build_plan
 from trtasync.runtimes.flavours import RTX, TENSORRT
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
-PLAN, CHECK = "The plan", "A check of it"
+PLAN, CHECK = "Plan", "Accuracy check"
 
 
 def build(
     model: Annotated[
-        str, typer.Argument(help="An .onnx file, or module:function that defines a network.")
+        str, typer.Argument(help="An .onnx file, or the module:function that defines a network.")
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The plan's file.", rich_help_panel=CACHE),
+        typer.Option("--output", "-o", help="File to write the plan to.", rich_help_panel=CACHE),
     ] = None,
     profile: Annotated[
         list[str] | None,
@@ -67,7 +67,9 @@ def build(
     ] = None,
     max_batch_size: Annotated[
         int | None,
-        typer.Option(help="Rows, for profiles that are derived.", rich_help_panel=SHAPES),
+        typer.Option(
+            help="Rows of the largest batch, where profiles are derived.", rich_help_panel=SHAPES
+        ),
     ] = None,
     workspace: Annotated[
         str | None, typer.Option(help="Scratch memory, e.g. 4GiB.", rich_help_panel=TUNING)
@@ -80,7 +82,7 @@ def build(
         bool, typer.Option("--sparse-weights", rich_help_panel=TUNING)
     ] = False,
     max_aux_streams: Annotated[
-        int, typer.Option(help="TensorRT's own streams.", rich_help_panel=TUNING)
+        int, typer.Option(help="TensorRT's auxiliary streams.", rich_help_panel=TUNING)
     ] = 0,
     tactic_source: Annotated[
         list[str] | None,
@@ -126,27 +128,33 @@ def build(
     flag: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Further tensorrt.BuilderFlag names.", rich_help_panel=PLAN
+            metavar="NAME", help="Names of further tensorrt.BuilderFlags.", rich_help_panel=PLAN
         ),
     ] = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
     cache: Annotated[
-        bool, typer.Option(help="Keep the plan, or use a kept one.", rich_help_panel=CACHE)
+        bool,
+        typer.Option(
+            help="Use a plan from the cache, and keep a new one there.", rich_help_panel=CACHE
+        ),
     ] = True,
     cache_key: Annotated[
         str | None,
-        typer.Option(help="What identifies a network function.", rich_help_panel=CACHE),
+        typer.Option(
+            help="Text that identifies a network function in the cache.", rich_help_panel=CACHE
+        ),
     ] = None,
     timing_cache: Annotated[
-        bool | None, typer.Option(help="Keep measured tactics.", rich_help_panel=CACHE)
+        bool | None,
+        typer.Option(help="Keep the timings of tactics for later builds.", rich_help_panel=CACHE),
     ] = None,
     compute_capability: Annotated[
         list[str] | None,
         typer.Option(
             metavar="X.Y",
-            help="Build for this kind of GPU, without one, by TensorRT for RTX; may be given "
-            "several times.",
+            help="Build with TensorRT for RTX for this kind of GPU, which need not be present; may "
+            "be given several times.",
             rich_help_panel=PLAN,
         ),
     ] = None,
@@ -155,15 +163,15 @@ def build(
     check: Annotated[
         float | None,
         typer.Option(
-            help="Fail if an output differs from ONNX Runtime by more, e.g. 1e-2 of its largest "
-            "number.",
+            help="Fail if an output differs from ONNX Runtime's by more than this share of its "
+            "largest number, e.g. 1e-2.",
             rich_help_panel=CHECK,
         ),
     ] = None,
     samples: Annotated[
         Path | None,
         typer.Option(
-            help="What to check with: an .npz with an array of rows per input.",
+            help="Inputs of the check: an .npz file with an array of rows for each input.",
             rich_help_panel=CHECK,
         ),
     ] = None,

@@ -40,17 +40,17 @@ def check(
     plan: Annotated[
         Path | None,
         typer.Option(
-            help="A plan built from the model: that is checked, its numbers against ONNX Runtime.",
+            help="A plan built from the model; it is checked against the model on ONNX Runtime.",
             rich_help_panel=ENGINE,
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="That rows may be tested for.", rich_help_panel=REQUESTS)
+        float, typer.Option(help="Time limit for testing rows.", rich_help_panel=REQUESTS)
     ] = 10.0,
     tolerance: Annotated[
         float,
         typer.Option(
-            help="How much a plan may differ, as a share of an output's largest number.",
+            help="Largest difference allowed, relative to an output's largest number.",
             rich_help_panel=REQUESTS,
         ),
     ] = 1e-2,

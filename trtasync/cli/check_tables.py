@@ -11,7 +11,7 @@ from trtasync.rows import Finding, Verdict
 BATCHING = {
     "auto": "auto: proved or tested rows share batches",
     "proved": "proved rows share batches",
-    True: "on: rows share batches, whatever is found",
+    True: "on: rows share batches without a check",
     False: "off: requests run alone",
 }
 

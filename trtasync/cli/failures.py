@@ -1,4 +1,4 @@
-"""Errors on the command line: one line with a remedy, and an exit code that scripts can tell."""
+"""Errors on the command line: one line with a remedy, and an exit code for scripts."""
 
 import logging
 import os
@@ -27,17 +27,17 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Interruptible(Protocol[R_co]):
-    """Work that can say at any time what came of it so far."""
+    """Work that can report its partial results at any time."""
 
     def run(self) -> R_co:
-        """All of it."""
+        """Do all of the work and return the report."""
 
     def report(self) -> R_co | None:
-        """What there is; None for nothing."""
+        """The report so far; None if there is none."""
 
 
 def until_interrupted(work: Interruptible[R_co]) -> tuple[R_co, bool]:
-    """(its report, whole or partial; whether Ctrl-C ended it).
+    """Run it; return its report (complete or partial) and whether Ctrl-C ended it.
 
     Raises:
         KeyboardInterrupt: there is nothing to report.
@@ -53,7 +53,7 @@ def until_interrupted(work: Interruptible[R_co]) -> tuple[R_co, bool]:
 
 @contextmanager
 def failures(debug: bool) -> Iterator[None]:
-    """Turn what goes wrong inside into a line on stderr and an exit code.
+    """Turn exceptions raised inside into one line on stderr and an exit code.
 
     Args:
         debug: let it through with its traceback instead.
@@ -62,7 +62,7 @@ def failures(debug: bool) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # whoever read our output has seen enough; nothing more may be written at exit either
+        # the reader of our output has closed the pipe; nothing more may be written at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (typer.Exit, SystemExit):
         raise
@@ -74,7 +74,7 @@ def failures(debug: bool) -> Iterator[None]:
 
 
 def stop(code: int, line: str) -> NoReturn:
-    """Say a line on stderr, and end with a code."""
+    """Print a line on stderr and exit with a code."""
     print(f"trtasync: {one_line(line)}", file=sys.stderr)  # noqa: T201 - the one output
     raise typer.Exit(code)
 

@@ -41,7 +41,10 @@ from trtasync.runtimes.plan_files import is_plan
 def inspect(
     model: ModelArgument,
     layers: Annotated[
-        bool, typer.Option("--layers", help="List a plan's layers, or all of ONNX's operators.")
+        bool,
+        typer.Option(
+            "--layers", help="List all layers of a plan, or all operators of an ONNX model."
+        ),
     ] = False,
     streams: Streams = None,
     max_batch_size: MaxBatchSize = None,
@@ -53,8 +56,10 @@ def inspect(
     as_json: AsJson = None,
     debug: Debug = False,
 ) -> None:
-    """Show what a model holds: an .onnx file on any machine, a plan on the GPU it is for; elsewhere
-    what has built the plan."""
+    """Show what a model contains: an .onnx file on any machine, a plan on the GPU it was built for.
+
+    On other machines only what a plan's header says is shown.
+    """
     with failures(debug):
         check_outputs(model, as_json)
         report: OnnxReport | PlanReport | HeaderReport

@@ -1,4 +1,4 @@
-"""Where results go: files first, then the terminal."""
+"""Output of results: to files first, then to the terminal."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ def check_outputs(
     inputs: Iterable[Path | None] = (),
     kept: Path | None = None,
 ) -> None:
-    """Before minutes are spent on what could not be kept, or would be kept in an input's place.
+    """Refuse, before minutes are spent, output files that cannot be written or are inputs.
 
     Args:
         model: its file; those that hold its weights are found.
@@ -47,18 +47,18 @@ def check_outputs(
         outputs.append(kept)
     for one, other in combinations(outputs, 2):
         if _same(one, other):
-            raise InvalidInput(f"{one} and {other} are one file, to be written twice; name two.")
+            raise InvalidInput(f"{one} and {other} are the same file; name two different ones.")
     if there := [file for file in outputs if os.path.exists(file)]:
         _demand_other(there, (*_files_of(model), *filter(None, inputs)))
 
 
 def _demand_other(outputs: Iterable[Path], inputs: Sequence[Path]) -> None:
-    """Files are written over, but none that is read."""
+    """Files may be overwritten, except inputs."""
     for file in outputs:
         for source in inputs:
             if _same(file, source):
                 raise InvalidInput(
-                    f"{file} would be written over, and is an input ({source}); name another file "
+                    f"{file} is an input ({source}) and would be overwritten; name another file "
                     "to write."
                 )
 
@@ -74,17 +74,17 @@ def check_picture(file: Path | None) -> None:
 
 
 def _files_of(model: Path | None) -> Sequence[Path]:
-    """All that a model is read from."""
+    """All files that a model is read from."""
     if model is None:
         return ()
     if os.path.isfile(model) and not is_plan(model):
-        with suppress(TrtasyncError):  # whoever opens it says what is wrong
+        with suppress(TrtasyncError):  # opening it will say what is wrong
             return read_onnx(model).paths
     return (model,)
 
 
 def _same(one: Path, other: Path) -> bool:
-    """By whatever names; two that are not there yet are one by the same path."""
+    """Whether two paths name one file; files that do not exist yet are compared by path."""
     try:
         return one.samefile(other)
     except OSError:
@@ -94,7 +94,7 @@ def _same(one: Path, other: Path) -> bool:
 def deliver(
     text: str, as_json: str | None, show: Callable[[Console], None], *files: Callable[[], None]
 ) -> None:
-    """Write what was asked for; then print it, also when a file could not be written.
+    """Write the files, then print the report, even if a file could not be written.
 
     Args:
         text: the JSON.

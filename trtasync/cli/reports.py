@@ -15,7 +15,7 @@ ALONE = "requests run alone"
 
 
 def show_onnx(console: Console, report: OnnxReport, layers: bool) -> None:
-    """Print what an ONNX model holds; `layers` lists every operator."""
+    """Print what an ONNX model contains; `layers` lists every operator."""
     shown = len(report.operators) if layers else OPERATORS_SHOWN
     operators = [f"{name} x {count}" for name, count in list(report.operators.items())[:shown]]
     if len(report.operators) > shown:
@@ -54,7 +54,7 @@ def _batching(batched: bool) -> str:
 
 
 def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
-    """Print what a plan holds; `layers` lists its layers."""
+    """Print what a plan contains; `layers` lists its layers."""
     planned = report.planned
     facts = [
         ("file", f"{report.file}, {written_size(report.bytes)}"),
@@ -80,7 +80,7 @@ def show_plan(console: Console, report: PlanReport, layers: bool) -> None:
 
 
 def show_header(console: Console, report: HeaderReport) -> None:
-    """Print what the first bytes of a plan say."""
+    """Print what a plan's header says."""
     facts = [
         ("file", f"{report.file}, {written_size(report.bytes)}"),
         ("built by", f"{report.title} {report.tensorrt or 'of an unknown version'}"),

@@ -1,4 +1,4 @@
-"""Bytes as people write and read them."""
+"""Sizes in bytes, parsed and printed with units."""
 
 import re
 from fractions import Fraction
@@ -14,15 +14,15 @@ _UNITS = {
 
 
 def parse_size(text: str) -> int:
-    """Bytes of e.g. "4GiB", "512M" (binary, as in trtexec) or "1000000".
+    """Parse a size such as "4GiB", "512M" (binary, as in trtexec) or "1000000".
 
     Raises:
-        InvalidInput: it is no size.
+        InvalidInput: it is not a size.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     unit = _UNITS.get(found[2].upper()) if found else None
     if found is None or unit is None:
-        raise InvalidInput(f"{text!r} is no size such as 4GiB, 512MiB or a number of bytes.")
+        raise InvalidInput(f"{text!r} is not a size; write e.g. 4GiB, 512MiB or a number of bytes.")
     return int(Fraction(found[1]) * unit)
 
 

@@ -1,4 +1,4 @@
-"""Tables that fit 80 columns, in the characters that the terminal's encoding has."""
+"""Tables that fit 80 columns and use only characters of the terminal's encoding."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ NARROWEST, GAP = 10, 2
 
 
 def new_table(console: Console, *columns: str, figures: bool = True) -> Table:
-    """An empty one; what is too long for the terminal is folded, never cut.
+    """Make an empty table; text too long for the terminal is folded, never cut.
 
     Args:
         console: that will print it.
@@ -38,8 +38,8 @@ def new_table(console: Console, *columns: str, figures: bool = True) -> Table:
 
 
 def show_table(console: Console, table: Table) -> None:
-    """Print it below an empty line. Names are folded before a figure is broken in two, as long as
-    the figures leave them some room."""
+    """Print a table below an empty line. Names are folded first, so that numbers stay whole as long
+    as they leave the names some room."""
     figures = [column for column in table.columns if _is_figures(column)]
     room = console.width - NARROWEST * (len(table.columns) - len(figures))
     if sum(map(_width, figures)) <= room:
@@ -50,7 +50,7 @@ def show_table(console: Console, table: Table) -> None:
 
 
 def _is_figures(column: Column) -> bool:
-    """One number per cell; several, with blanks between them, may be folded there."""
+    """Whether a column holds one number per cell; several, with blanks, may be folded there."""
     return column.justify == "right" and not any(" " in str(cell) for cell in column.cells)
 
 
@@ -59,17 +59,17 @@ def _width(column: Column) -> int:
 
 
 def add_row(table: Table, *cells: str, style: str | None = None) -> None:
-    """Add words of others: no markup, no control characters."""
+    """Add a row of foreign text, without markup or control characters."""
     table.add_row(*(Text(shown(cell)) for cell in cells), style=style)
 
 
 def say(console: Console, text: str, *, fold: bool = False) -> None:
-    """Print a line of such words; `fold` breaks it where the terminal ends."""
+    """Print a line of such text; `fold` wraps it at the terminal's width."""
     console.print(Text(shown(text)), soft_wrap=not fold)
 
 
 def show_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
-    """Names and what they are, a line each."""
+    """Print names and their values, one per line."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

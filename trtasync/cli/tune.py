@@ -51,8 +51,8 @@ from trtasync.tune.space import BUCKETS, Buckets
 
 T = TypeVar("T")
 
-GOAL, SPACE = "What is looked for", "What there is to choose from"
-STATE = "An interrupted run goes on"
+GOAL, SPACE = "Goal and budget", "Search space"
+STATE = "Resuming"
 
 
 def tune(
@@ -60,43 +60,48 @@ def tune(
     p99: Annotated[
         str | None,
         typer.Option(
-            help="The highest rate whose 99th percentile is within this, e.g. 20ms; the best "
-            "throughput without it.",
+            help="Look for the highest rate with a 99th percentile below this, e.g. 20ms; "
+            "default: look for the best throughput.",
             rich_help_panel=GOAL,
         ),
     ] = None,
     minutes: Annotated[
-        float, typer.Option(help="Of measuring, at most.", rich_help_panel=GOAL)
+        float, typer.Option(help="Time limit of the whole search.", rich_help_panel=GOAL)
     ] = 3.0,
     seconds: Annotated[
-        float, typer.Option(help="Of each measurement.", rich_help_panel=GOAL)
+        float, typer.Option(help="Length of each measurement.", rich_help_panel=GOAL)
     ] = 1.0,
     warm_up: Annotated[
-        float, typer.Option(help="Seconds of the same load before.", rich_help_panel=GOAL)
+        float, typer.Option(help="Seconds of the same load before measuring.", rich_help_panel=GOAL)
     ] = 0.3,
     rounds: Annotated[
-        int, typer.Option(help="Of the finals, interleaved.", rich_help_panel=GOAL)
+        int, typer.Option(help="Interleaved rounds of the finals.", rich_help_panel=GOAL)
     ] = 3,
     loop: Annotated[
         Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=GOAL)
     ] = "asyncio",
-    streams: Annotated[str | None, typer.Option(help="E.g. 1,2,3.", rich_help_panel=SPACE)] = None,
+    streams: Annotated[
+        str | None,
+        typer.Option(help="Numbers of streams to try, e.g. 1,2,3.", rich_help_panel=SPACE),
+    ] = None,
     max_batch_size: Annotated[
-        str | None, typer.Option(help="E.g. 8,32.", rich_help_panel=SPACE)
+        str | None, typer.Option(help="Largest batches to try, e.g. 8,32.", rich_help_panel=SPACE)
     ] = None,
     batch_sizes: Annotated[
         str | None,
         typer.Option(
-            help="Which batch sizes run: any, powers (of two), coarse (every other power), full "
-            "(the largest only).",
+            help="Sets of batch sizes to try: any, powers (of two), coarse (every other power), "
+            "full (the largest only).",
             rich_help_panel=SPACE,
         ),
     ] = None,
     graphs: Annotated[
-        str | None, typer.Option(help="CUDA graphs: on, off or on,off.", rich_help_panel=SPACE)
+        str | None,
+        typer.Option(help="CUDA graphs to try: on, off or on,off.", rich_help_panel=SPACE),
     ] = None,
     threads: Annotated[
-        str | None, typer.Option(help="CPU threads per run, e.g. 1,2.", rich_help_panel=SPACE)
+        str | None,
+        typer.Option(help="CPU threads per run to try, e.g. 1,2.", rich_help_panel=SPACE),
     ] = None,
     rows: Rows = 1,
     shape: RowShapes = None,
@@ -114,19 +119,22 @@ def tune(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="Where measurements are kept; in the user's cache folder by default.",
+            help="File that keeps the measurements. Default: in the user's cache folder.",
             rich_help_panel=STATE,
         ),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what was kept.", rich_help_panel=STATE)
+        bool,
+        typer.Option(
+            "--fresh", help="Discard the measurements that were kept.", rich_help_panel=STATE
+        ),
     ] = False,
     as_json: AsJson = None,
     picture: Picture = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Find the streams, batch sizes and graphs that suit a model, by measuring for minutes."""
+    """Find the best streams, batch sizes and CUDA graphs for a model by measuring for minutes."""
     with failures(debug):
         settings = Settings(
             p99=None if p99 is None else read_seconds(p99, "--p99"),
@@ -172,7 +180,7 @@ def _whole(text: str | None, option: str) -> list[int] | None:
 
 
 def _words(text: str, option: str, known: dict[str, T]) -> list[T]:
-    """Words separated by commas."""
+    """Parse words separated by commas."""
     parts = [part.strip() for part in text.split(",")]
     if unknown := [part for part in parts if part not in known]:
         raise InvalidInput(f"{option} takes {', '.join(known)}, not {unknown[0]!r}.")
@@ -187,7 +195,7 @@ def _write(report: Report, as_json: str | None, picture: Path | None) -> None:
 def _end(report: Report, interrupted: bool, fresh: bool) -> None:
     """The exit code, with a line on stderr unless all is well."""
     if interrupted:
-        again = f"run the same command again{' without --fresh' if fresh else ''} to go on."
+        again = f"run the same command again{' without --fresh' if fresh else ''} to resume."
         stop(INTERRUPTED, f"interrupted; {again if report.state else 'nothing was kept.'}")
     if report.recommended is None:
         goal = report.verdict.nearest is not None

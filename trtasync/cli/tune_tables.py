@@ -1,4 +1,4 @@
-"""A tuning's progress as a bar or as lines, and its report as tables."""
+"""Progress of tuning as a bar or as lines, and its report as tables."""
 
 import time
 
@@ -15,17 +15,17 @@ from trtasync.tune.space import BUCKET_WORDS
 from trtasync.words import shown
 
 SHOWN = 12
-"""Configurations in the table; the JSON has all."""
+"""Configurations shown in the table; the JSON has all."""
 
 ENDED = {
     "settled": "",
-    "budget": "Partial: the time (--minutes) was up before the search came to its end.",
+    "budget": "Partial: the time (--minutes) was up before the search finished.",
     "interrupted": "Partial: the search was interrupted.",
 }
 
 
 class TuneBar(Bar):
-    """The callback for `tune.run`: a bar in a terminal, elsewhere a line for every measurement.
+    """The callback for `tune.run`: a bar in a terminal, otherwise a line per measurement.
 
     It draws between measurements only: drawing takes milliseconds of the loop that is measured.
     """
@@ -51,7 +51,7 @@ class TuneBar(Bar):
         )
 
     def __call__(self, news: News) -> None:
-        """Draw a piece of news."""
+        """Draw an update."""
         best = "" if news.best is None else f"best {written_rate(news.score)}/s: {news.best.name}"
         left = f"{clock(news.left)} left" if news.left else ""
         if not self._console.is_terminal:
@@ -77,7 +77,7 @@ class TuneBar(Bar):
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds."""
+    """Format as minutes and seconds."""
     return time.strftime("%M:%S" if seconds < 3600 else "%H:%M:%S", time.gmtime(max(1, seconds)))
 
 
@@ -180,5 +180,5 @@ def _load(point: CurvePoint) -> str:
 
 
 def milliseconds(seconds: float | None) -> str:
-    """A latency; "-" where there is none."""
+    """A latency in milliseconds; "-" if there is none."""
     return "-" if seconds is None else f"{seconds * 1e3:.3g}"

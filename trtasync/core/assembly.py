@@ -6,10 +6,10 @@ from functools import partial
 from trtasync.core.closing import Closing
 from trtasync.core.completion import Completion, not_to_run
 from trtasync.core.failing import Failing
+from trtasync.core.intake import Intake
 from trtasync.core.lanes import LaneThread, Worker
 from trtasync.core.metrics import Statistics, StreamStatistics
 from trtasync.core.pump import Pump
-from trtasync.core.reservations import Intake
 from trtasync.core.watchdog import Watchdog, WatchedLane
 from trtasync.loops import EventLoop, current_loop
 from trtasync.runtimes import Backend, OpenLane, Slot

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from trtasync.core.exceptions import own_error, unanswered
-from trtasync.core.metrics import BOUNDS, BatchRecord, Meter
+from trtasync.core.metrics import BOUNDS, Meter
+from trtasync.core.records import BatchRecord, record_of
 from trtasync.core.reservations import Reservation, reservation_of
 from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
 from trtasync.requests.answers import LentAnswer, as_it_is, borrow, join, shape_answer, take
@@ -272,21 +273,3 @@ def _is_whole(entry: Entry, reservation: Reservation, error: UnevenRows) -> bool
 
 def _nothing() -> None:
     """The answer's memory is its own."""
-
-
-def record_of(
-    batch: Batch[Slot], times: Times | None, ended: float, delivered: float
-) -> BatchRecord:
-    """What a watcher is told of a batch that went well."""
-    return BatchRecord(
-        batch.lane,
-        id(batch.slot),
-        batch.size,
-        batch.run_rows,
-        tuple(entry.arrival for entry in batch.entries),
-        batch.started,
-        ended,
-        delivered,
-        times,
-        reservation_of(batch.entries[0]).signature.layout.shapes,
-    )

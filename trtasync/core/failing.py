@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import cast
 
 from trtasync.core.completion import Completion
+from trtasync.core.intake import Intake
 from trtasync.core.lanes import Worker
-from trtasync.core.reservations import Intake, Reservation
-from trtasync.errors import DeviceLost, TrtasyncError
+from trtasync.core.reservations import Reservation
+from trtasync.errors import CudaError, DeviceLost, TrtasyncError
 from trtasync.loops import EventLoop
 from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch, Policy
@@ -56,7 +57,8 @@ class Failing:
         others = any(worker.state.alive for worker in self._workers if worker.state is not state)
         words = str(cause).rstrip(".")
         end = "; the engine goes on with the others." if others else "."
-        lost = DeviceLost(f"stream {index} died: {words}{end}", stream=index)
+        code = cause.code if isinstance(cause, CudaError | DeviceLost) else None
+        lost = DeviceLost(f"stream {index} died: {words}{end}", stream=index, code=code)
         lost.__cause__ = cause
         for batch in cast(list[Batch[Slot]], list(state.running)):
             # It may run on and write its outputs when nobody expects them: the slot, if it is one
@@ -68,7 +70,7 @@ class Failing:
         if not self._policy.lane_died(index, self._loop.now()):
             # what a lost device says of itself names the one thing to do
             remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
-            lost = DeviceLost(f"no stream is left: {words}{remedy}.")
+            lost = DeviceLost(f"no stream is left: {words}{remedy}.", code=code)
             self._intake.refuse(lost)
             self.fail_waiting(lost)
         self._intake.stage_placements()

@@ -4,7 +4,6 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
 
 _STEPS = 10
 _LOWEST = -6
@@ -93,35 +92,6 @@ class StreamStatistics:
     on_loop: int
     measured: int
     compute: float
-
-
-class BatchRecord(NamedTuple):
-    """One batch that went well, for who watches an engine. Times are the event loop's clock.
-
-    Attributes:
-        lane: index of the lane it ran on.
-        slot: tells the slot it lay in from others.
-        rows: that somebody asked for.
-        run_rows: that were run, padding included.
-        arrivals: of its requests and chunks of split requests, in row order.
-        started: when it was launched.
-        ended: when its end was seen.
-        delivered: when its answers were handed out.
-        times: seconds of copy in, compute, copy out; None when they were not measured.
-        shapes: per input (shape tensors left out) the shape of one row as it was run, padding
-            included.
-    """
-
-    lane: int
-    slot: int
-    rows: int
-    run_rows: int
-    arrivals: tuple[float, ...]
-    started: float
-    ended: float
-    delivered: float
-    times: tuple[float, float, float] | None
-    shapes: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,21 @@ Every event (a request, a completion, the time to wake, closing) ends in `Pump.p
 scheduler what to do and does it. There is no other way from a decision to an action.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from trtasync.core.completion import Completion, is_unwanted
-from trtasync.core.exceptions import not_run, unanswered
+from trtasync.core.completion import Completion
+from trtasync.core.exceptions import not_run
 from trtasync.core.failing import Failing
-from trtasync.core.lanes import Outcome, Worker, check_outputs, finish, run, run_in_halves
-from trtasync.core.reservations import Intake
+from trtasync.core.intake import Intake
+from trtasync.core.lanes import Outcome, Worker, check_outputs, finish, run
+from trtasync.core.retrying import Retrying
 from trtasync.core.shrinking import Shrinking
-from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
 from trtasync.loops import EventLoop, Future
 from trtasync.runtimes import Lane, Slot, Times
 from trtasync.scheduler import Batch, Policy
 from trtasync.system.threads import NoThread
-
-log: logging.Logger = logging.getLogger("trtasync")
 
 WORTH_A_HOP = 300e-6
 """Seconds from which a run gains by its own thread when another lane has work to do meanwhile.
@@ -67,16 +64,13 @@ class Pump:
             failing: fails what a lane or a bug takes along.
             loop_budget: seconds a run may take on the event loop.
         """
-        self._name = name
         self._policy = policy
-        self._run_rows = policy.run_rows
         self._loop = loop
         self._now = loop.now
         self._workers = workers
         self._intake = intake
         self._completion = completion
         self._failing = failing
-        self._meter = completion.meter
         self._loop_budget = loop_budget
         # Runs that are shorter still may follow one another without a turn of the loop between.
         self._pass_budget = self._pass = loop_budget / 4
@@ -89,8 +83,17 @@ class Pump:
         self._polled: list[Batch[Slot]] = []
         self._staging: list[Batch[Slot]] = []
         self._shrinking = Shrinking(policy.slots)
-        self._warned = self._released = False
-        self.broken: bool = False
+        self._released = False
+        self._retrying = Retrying(
+            name,
+            policy.run_rows,
+            loop.now,
+            workers,
+            completion,
+            self._in_thread,
+            self.lane_died,
+            self._let_go,
+        )
         self.idle: Future | None = None
         self.flushes: tuple[Callable[[], None], ...] = ()
 
@@ -207,12 +210,12 @@ class Pump:
                 self._in_thread(batch, partial(run, lane, slot, rows))
                 return False
         except Exception as error:  # a batch's own: its memory, a copy of a row, a thread for it
-            self._end_failed(batch, not_run(error))
+            self._retrying.end_failed(batch, not_run(error))
             return False
         try:
             lane.launch(slot, rows)
         except Exception as error:
-            self._failed(batch, error)
+            self._retrying.failed(batch, error)
             return True
         if lane.asynchronous:
             self._follow(batch)
@@ -282,7 +285,7 @@ class Pump:
                 if not output.ndim or len(output) != rows:
                     check_outputs(outputs, rows)
         except Exception as error:
-            self._failed(batch, error)
+            self._retrying.failed(batch, error)
         else:
             self._completed(batch, times)
 
@@ -315,11 +318,11 @@ class Pump:
             return  # a straggler: its requests failed when the lane died
         if outcome.pieces:
             state.retrying -= 1
-            self._completed_in_pieces(batch, outcome)
+            self._retrying.completed_in_pieces(batch, outcome)
         elif outcome.error is None:
             self._completed(batch, outcome.times)
         else:
-            self._failed(batch, outcome.error)
+            self._retrying.failed(batch, outcome.error)
 
     def _completed(self, batch: Batch[Slot], times: Times | None) -> None:
         """A batch went well: hand out its answers, and count it."""
@@ -336,59 +339,9 @@ class Pump:
             delivered = self._now()
             self._completion.count(batch, times, ended, delivered)
         except Exception as error:  # a batch's own: there is no memory for its answers
-            self._unanswered(batch, error)
+            self._retrying.unanswered(batch, error)
             delivered = self._now()
         self._let_go(batch, delivered, seconds, lent > 0)
-
-    def _completed_in_pieces(self, batch: Batch[Slot], outcome: Outcome) -> None:
-        """A batch was run again in halves: what could be answered is."""
-        ended = self._now()
-        try:
-            self._completion.answer_pieces(batch, outcome.pieces)
-            self._completion.count(batch, None, ended, self._now())
-        except Exception as error:
-            self._unanswered(batch, error)
-        self._let_go(batch, self._now(), None)
-        if outcome.lost:
-            lost = (piece for piece in outcome.pieces if isinstance(piece, DeviceLost))
-            self.lane_died(batch.lane, next(lost, None))
-
-    def _unanswered(self, batch: Batch[Slot], error: Exception) -> None:
-        log.exception("%s: a batch could not be answered", self._name)
-        self._completion.fail_batch(batch, unanswered(error))
-
-    def _failed(self, batch: Batch[Slot], error: Exception) -> None:
-        """A batch was run in vain. One bad row must not take its neighbours along."""
-        if isinstance(error, RunTooLong):  # so the next such run is not for the loop
-            batch.queue.cost.learn(batch.run_rows, error.seconds, self._now())
-        lost = isinstance(error, DeviceLost)
-        if len(batch.entries) > 1 and not lost and not is_unwanted(batch):
-            self._retry(batch, error)
-            return
-        self._end_failed(batch, error)
-        if lost:
-            self.lane_died(batch.lane, error)
-
-    def _retry(self, batch: Batch[Slot], error: Exception) -> None:
-        """Run a batch again in halves, in its lane's thread."""
-        if isinstance(error, UnevenRows) and not self._warned:
-            self._warned = True
-            log.warning("%s: %s Until then each batch is run again.", self._name, error)
-        counts = [entry.rows for entry in batch.entries]
-        worker = self._workers[batch.lane]
-        try:
-            self._in_thread(
-                batch, partial(run_in_halves, worker.lane, batch.slot, counts, self._run_rows)
-            )
-        except NoThread as missing:
-            self._end_failed(batch, missing)
-            return
-        worker.state.retrying += 1
-        self._meter.retried += 1
-
-    def _end_failed(self, batch: Batch[Slot], error: Exception) -> None:
-        self._completion.fail_batch(batch, error)
-        self._let_go(batch, self._now(), None)
 
     def _let_go(
         self, batch: Batch[Slot], now: float, seconds: float | None, lent: bool = False

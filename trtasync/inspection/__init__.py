@@ -1,4 +1,4 @@
-"""What a model file says of itself: an `.onnx` file on any machine, a plan where it can run."""
+"""Reports on a model file: an `.onnx` file on any machine, a plan where it can run."""
 
 from trtasync.inspection.check_report import CheckReport, OutputCheck
 from trtasync.inspection.checking import check_model

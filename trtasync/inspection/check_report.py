@@ -1,4 +1,4 @@
-"""What a check of a model found, output by output, and whether that is well."""
+"""The result of checking a model, output by output, and whether it passed."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import Agreement, Health
 
 SCHEMA = 1
-"""Raised when a name in the JSON changes its meaning or goes."""
+"""Incremented when a name in the JSON changes its meaning or is removed."""
 
 _ENOUGH: Mapping[Batching, frozenset[Verdict]] = {
     "auto": frozenset({Verdict.PROVED, Verdict.TESTED}),
@@ -21,12 +21,12 @@ _ENOUGH: Mapping[Batching, frozenset[Verdict]] = {
 
 @dataclass(frozen=True, slots=True)
 class OutputCheck:
-    """One output.
+    """The result for one output.
 
     Attributes:
-        finding: of its rows; None where nobody asked (`batching=False`).
-        health: what it holds that is no number, with ordinary inputs.
-        agreement: of a plan with ONNX Runtime; None where there was nothing to compare.
+        finding: on its rows; None if they were not examined (`batching=False`).
+        health: its NaN and inf values with ordinary inputs.
+        agreement: of a plan with ONNX Runtime; None without anything to compare.
     """
 
     finding: Finding | None
@@ -35,14 +35,14 @@ class OutputCheck:
 
     @property
     def name(self) -> str:
-        """Of the output."""
+        """The name of the output."""
         return self.health.output
 
     def problems(self, batching: Batching, tolerance: float) -> list[str]:
-        """What is not well, in clauses that name the output.
+        """List the problems, in clauses that name the output.
 
         Args:
-            batching: what was to be shown of the rows.
+            batching: the required finding on the rows.
             tolerance: the largest relative difference that passes.
         """
         found = []
@@ -67,17 +67,17 @@ def _evidence(finding: Finding) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What `check_model` found.
+    """The result of `check_model`.
 
     Attributes:
         model: the file.
-        plan: the plan whose numbers were compared; "" where there was none.
-        backend: that ran the model.
-        batching: what was asked for; it says which verdicts are well.
-        tolerance: what `Agreement.relative` may be.
-        axes: input -> the axis along which its rows lie; None for one that is shared.
-        proof: why there is none of anything; "" where it was looked for.
-        seconds: it took.
+        plan: the plan whose numbers were compared; "" if there was none.
+        backend: the backend that ran the model.
+        batching: the requested batching, which determines the verdicts that pass.
+        tolerance: the largest `Agreement.relative` that passes.
+        axes: input -> its batch axis; None for a shared input.
+        proof: why no proof was attempted; "" if it was.
+        seconds: the duration of the check.
         outputs: in the model's order.
     """
 
@@ -93,19 +93,19 @@ class CheckReport:
 
     @property
     def problems(self) -> list[str]:
-        """What is not well, one line each."""
+        """All problems, one line each."""
         return [
             line for each in self.outputs for line in each.problems(self.batching, self.tolerance)
         ]
 
     @property
     def well(self) -> bool:
-        """There is no problem."""
+        """Whether there are no problems."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, ready for `json.dumps`. A difference that is no number is null: shapes
-        differ, or one side is NaN or inf."""
+        """Convert everything for `json.dumps`. A difference is null if shapes differ, or if one
+        side is NaN or inf."""
         found: dict[str, Any] = _finite(asdict(self))
         return {
             "name": "trtasync check",
@@ -117,7 +117,7 @@ class CheckReport:
 
 
 def _finite(value: Any) -> Any:
-    """The same without what JSON has no word for."""
+    """Replace values that JSON cannot represent."""
     if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""A model checked at length: its rows, its numbers, and a plan of it against ONNX Runtime."""
+"""A thorough check of a model: its rows, its numbers, and its plan against ONNX Runtime."""
 
 import math
 import os
@@ -45,31 +45,31 @@ def check_model(
     cache: "CacheChoice" = True,
     engine_host_code_allowed: bool = False,
 ) -> CheckReport:
-    """Do the rows of a model influence each other, are its numbers numbers, and is a plan right?
+    """Check whether a model's rows are independent, its numbers finite, and its plan correct.
 
-    What `open_engine` looks at for a moment this examines at length. It blocks; in a coroutine
-    call it with `anyio.to_thread.run_sync`.
+    This is the thorough form of the brief check that `open_engine` makes. It blocks; in a
+    coroutine call it with `anyio.to_thread.run_sync`.
 
     Args:
         model: path of an `.onnx` file or of a plan.
-        plan: one that was built from the model: it is what is checked then, its numbers against
-            ONNX Runtime.
-        backend: of an `.onnx` file without a plan. On "tensorrt", and on "auto" where a plan can
+        plan: a plan that was built from the model: the plan is checked then, and its numbers
+            compared with ONNX Runtime.
+        backend: for an `.onnx` file without a plan. On "tensorrt", and on "auto" where a plan can
             be built, one is built, or taken from the cache, and checked as if it had been given.
         device: index of the GPU.
-        batching: as for `open_engine`; it says which verdicts are well. With False rows are not
-            looked at, and with True whatever is found of them is no problem.
+        batching: as for `open_engine`; it determines the verdicts that pass. With False rows are
+            not examined, and with True no finding on them is a problem.
         batch_axes: as for `open_engine`.
         samples: an array for every input, rows along its batch axis; drawn at random by default.
-        seconds: that rows may be tested for.
-        tolerance: by how much a plan may differ from ONNX Runtime; see `Agreement.relative`.
-        profiles: of a plan that is built; see `build_plan`.
+        seconds: time limit for testing rows.
+        tolerance: the largest difference from ONNX Runtime; see `Agreement.relative`.
+        profiles: for a plan that is built; see `build_plan`.
         max_batch_size: likewise.
-        cache: likewise; it has to be kept somewhere.
-        engine_host_code_allowed: run the code that a version-compatible plan carries.
+        cache: likewise; a plan has to be kept somewhere.
+        engine_host_code_allowed: run the code inside a version-compatible plan.
 
     Raises:
-        InvalidInput: an argument makes no sense, or the plan is none of this model.
+        InvalidInput: an argument is invalid, or the plan was not built from this model.
         BackendUnavailable: a package, driver or device is missing.
         PlanError: the model or plan cannot be read or built.
         InferenceError: the model does not run.
@@ -143,7 +143,7 @@ def _demand_positive(**numbers: float) -> None:
 def _rows(
     spec: ModelSpec, evidence: Evidence, note: "RowNote | None"
 ) -> tuple[ModelSpec, Mapping[str, Finding]]:
-    """Where rows lie, and what was found of every output; openings of the plan go by it."""
+    """The batch axes and the finding on every output, which later openings of the plan use."""
     settled, judgement = judge(spec, "auto", evidence)
     if note is not None:
         note.keep(spec, evidence.said, evidence.seconds, settled, judgement)

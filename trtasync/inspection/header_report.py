@@ -1,4 +1,4 @@
-"""What the first bytes of a plan say, on any machine."""
+"""The header of a plan, readable on any machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,17 @@ from trtasync.runtimes.plan_files import HEADER_BYTES, PlanFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderReport:
-    """What is known of a plan that nothing here can run.
+    """What the header says of a plan that cannot be run on this machine.
 
     Attributes:
         file: its path.
         bytes: its size.
-        flavour: "tensorrt", or "rtx" for TensorRT for RTX; None where it begins like neither's.
-        title: the flavour's name in words; "" where there is none.
-        tensorrt: version that built it; "" where it does not say so.
-        whole: it has as many bytes as its header says; None where that is not known to say so. What
-            these bytes are was not looked at.
-        unread: why no more is known; set by whoever found out.
+        flavour: "tensorrt", or "rtx" for TensorRT for RTX; None if it begins like neither.
+        title: the flavour's name in words; "" if there is none.
+        tensorrt: the version that built it; "" if the header does not say so.
+        whole: it has as many bytes as its header says; None if the header does not say. The bytes
+            themselves were not examined.
+        unread: why no more is known; set by the caller.
     """
 
     file: str
@@ -36,7 +36,7 @@ def inspect_header(path: Path, unread: str = "") -> HeaderReport:
 
     Args:
         path: the file.
-        unread: why nobody reads more of it.
+        unread: why no more is read.
 
     Raises:
         PlanError: it cannot be read, or is too short for what it claims to be.

@@ -16,28 +16,27 @@ from trtasync.rows.graph import read_graph
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxReport:
-    """What an ONNX model holds.
+    """The contents of an ONNX model.
 
     Attributes:
         file: its path.
         bytes: its size, without external files.
         external: file name -> bytes, of weights kept beside it.
-        producer: what wrote it.
-        ir_version: of ONNX.
+        producer: the program that wrote it.
+        ir_version: ONNX's IR version.
         opsets: domain -> version.
-        nodes: in the graph and its subgraphs.
+        nodes: nodes in the graph and its subgraphs.
         operators: operator -> nodes, the most frequent first.
-        weight_bytes: of all initializers.
+        weight_bytes: bytes of all initializers.
         inputs: with their symbolic axes.
         outputs: with their symbolic axes.
-        batched: requests can share a batch, as far as its shapes and the options tell; whether its
-            rows can, is tested when it is opened.
-        proofs: output -> "" where the graph proves that its rows do not influence each other, or
-            what stopped the proof; nothing where requests do not share batches, or shall by all
-            means.
+        batched: requests can share a batch, judging by shapes and options; whether rows are
+            independent is tested when the model is opened.
+        proofs: output -> "" if the graph proves that its rows are independent, else what stopped
+            the proof; empty if requests never, or always, share batches.
         fixed_batch: the one batch size it accepts, if it is fixed.
-        profile: what `build_plan` would derive, in trtexec's form; "" where all shapes are fixed.
-        profile_problem: why it can derive none, and what to give.
+        profile: what `build_plan` would derive, in trtexec's form; "" if all shapes are fixed.
+        profile_problem: why none can be derived, and what to specify.
     """
 
     file: str
@@ -74,8 +73,8 @@ def inspect_onnx(
         batch_axes: as for `open_engine`.
 
     Raises:
-        InvalidInput: `max_batch_size` is below 1, or the batch axes are not there.
-        PlanError: it cannot be read, or has inputs or outputs that are no tensors.
+        InvalidInput: `max_batch_size` is below 1, or the batch axes do not exist.
+        PlanError: it cannot be read, or has inputs or outputs that are not tensors.
         BackendUnavailable: the `onnx` package is not installed.
     """
     if max_batch_size is not None and max_batch_size < 1:
@@ -121,8 +120,8 @@ def _producer(file: OnnxFile) -> str:
 
 
 def _derived(spec: ModelSpec, max_batch_size: int | None) -> tuple[str, str]:
-    """(profile, problem) of what a build without profiles would do. Whether an input is a shape
-    tensor only TensorRT's parser can tell."""
+    """The profile that a build would derive, and the problem if it cannot. Only TensorRT's parser
+    knows whether an input is a shape tensor."""
     try:
         profiles = complete(inputs_of(spec), (), max_batch_size)
     except InvalidInput as error:

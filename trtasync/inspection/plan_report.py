@@ -1,4 +1,4 @@
-"""A plan, deserialized on the GPU it is for and asked; nothing is run."""
+"""A report on a plan, which is deserialized on its GPU but not run."""
 
 import json
 import os
@@ -25,11 +25,11 @@ from trtasync.runtimes.tensorrt.sizes import Sizes, measure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMemory:
-    """What an engine of so many streams would take, beside the weights.
+    """The memory that an engine with these streams would need, without the weights.
 
     Attributes:
-        streams: of the engine.
-        max_batch_size: rows.
+        streams: streams of the engine.
+        max_batch_size: rows of the largest batch.
         batch_sizes: buckets, each with an execution context per stream.
         contexts: execution contexts of all streams.
         device_bytes: inputs, outputs and one activation arena per stream.
@@ -46,16 +46,16 @@ class PlannedMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReport:
-    """What a plan holds.
+    """The contents of a plan.
 
     Attributes:
         file: its path.
         bytes: its size.
-        flavour: that has read it: TensorRT, or TensorRT for RTX.
+        flavour: the library that read it: TensorRT, or TensorRT for RTX.
         tensorrt: its version.
-        gpu: it was read on.
-        network: its name.
-        inputs: -1 is shown as None.
+        gpu: the GPU on which it was read.
+        network: the name of the network.
+        inputs: dynamic axes are None.
         outputs: likewise.
         batched: requests can share a batch.
         profiles: input -> min/opt/max in trtexec's form, per optimization profile.
@@ -63,10 +63,10 @@ class PlanReport:
         refittable: its weights can be replaced.
         streamable_bytes: weights that can stay in host memory.
         context_bytes: activation memory of a context, per profile.
-        verbosity: how much it tells of its layers.
+        verbosity: how much it contains on its layers.
         layer_count: layers after fusion.
-        layers: what it tells: objects, names, or nothing.
-        planned: memory for the streams asked about.
+        layers: objects, names, or nothing, according to the verbosity.
+        planned: memory for the requested streams.
     """
 
     file: str
@@ -100,21 +100,21 @@ def inspect_plan(
     batch_axes: Mapping[str, int | None] | None = None,
     engine_host_code_allowed: bool = False,
 ) -> PlanReport:
-    """Read a plan. In a thread: it takes seconds.
+    """Read a plan. This takes seconds, so call it in a thread.
 
     Args:
         path: the file.
-        device: GPU index.
-        streams: to plan memory for.
+        device: index of the GPU.
+        streams: streams to plan memory for.
         max_batch_size: rows to plan memory for; None for the plan's largest.
         batch_sizes: buckets to plan for; () for the engine's default.
         batching: as for `open_engine`.
         batch_axes: as for `open_engine`.
-        engine_host_code_allowed: run the code that a version-compatible plan carries.
+        engine_host_code_allowed: run the code inside a version-compatible plan.
 
     Raises:
         PlanError: it cannot be read or batched here.
-        InvalidInput: a number below 1, or `max_batch_size` is more than the plan takes.
+        InvalidInput: a number is below 1, or `max_batch_size` exceeds the plan's.
         BackendUnavailable: no GPU or no TensorRT.
     """
     path = Path(path)
@@ -174,9 +174,9 @@ def _name(member: Any) -> str:
 
 
 def _layers(lib: Library, engine: CudaEngine) -> tuple[Any, ...]:
-    """Objects where the plan was built with detailed verbosity, else names, else nothing."""
+    """Objects if the plan was built with detailed verbosity, else names, else nothing."""
     if not hasattr(lib.trt, "EngineInspector") or not hasattr(engine, "create_engine_inspector"):
-        return ()  # the lean runtime has the method, but not what it returns
+        return ()  # the lean runtime has the method, but not the type that it returns
     inspector = engine.create_engine_inspector()
     if inspector is None or not hasattr(lib.trt, "LayerInformationFormat"):
         return ()
@@ -184,13 +184,13 @@ def _layers(lib: Library, engine: CudaEngine) -> tuple[Any, ...]:
     try:
         return tuple(json.loads(text).get("Layers", ()))
     except (ValueError, AttributeError):
-        return ()  # a plan without such information gives no JSON
+        return ()  # a plan without this information yields no JSON
 
 
 def _measured(
     lib: Library, engine: CudaEngine, plan: PlanSpec, device: Device, batch_sizes: Sequence[int]
 ) -> Sizes:
-    """Asked of a context per profile, which gets no memory."""
+    """Read from a context per profile, which is created without memory."""
     device.enter()
     stream = Stream(device)
     try:

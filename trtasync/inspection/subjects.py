@@ -1,4 +1,4 @@
-"""What a check runs: a model or a plan of it, on the backend it is for, without an engine."""
+"""The subject of a check: a model or its plan, run on its backend without an engine."""
 
 import os
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is checked.
+    """The model or plan to check.
 
     Attributes:
         model: the `.onnx` file, if there is one.
-        plan: the plan, if there is one; it is checked then.
-        load: opens the model where no plan is checked.
-        note: where findings on the rows of a plan in the cache are kept.
+        plan: the plan, if there is one; the plan is checked then.
+        load: opens the model if no plan is checked.
+        note: where the findings on a cached plan's rows are stored.
     """
 
     model: Path | None
@@ -48,14 +48,14 @@ def choose(
     cache: "CacheChoice",
     code_allowed: bool,
 ) -> Target:
-    """Settle what is checked; build a plan if one is wanted and none given.
+    """Determine what is checked; build a plan if one is wanted but not given.
 
     Raises:
         InvalidInput: two plans are given, or the model cannot be built like this.
         BackendUnavailable, PlanError: see `build_plan`.
     """
     if not os.path.isfile(model):
-        raise PlanError(f"{model} is no file; give the path of an .onnx model or of a plan.")
+        raise PlanError(f"{model} is not a file; give the path of an .onnx model or of a plan.")
     if is_plan(model):
         if plan is not None:
             raise InvalidInput(
@@ -85,7 +85,7 @@ def choose(
 
 
 def open_target(target: Target, device: int, closing: ExitStack) -> Tried:
-    """The plan, if there is one, or the model; closed by `closing`.
+    """Open the plan, if there is one, else the model; `closing` closes it.
 
     Raises:
         TrtasyncError: as from the backend's `load`.

@@ -1,4 +1,4 @@
-"""Inputs and outputs, as reports name them."""
+"""Inputs and outputs in reports."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ class TensorReport:
     """One input or output.
 
     Attributes:
-        name: of the tensor.
-        dtype: numpy's (or ml_dtypes') name.
+        name: the name of the tensor.
+        dtype: the name in numpy (or ml_dtypes).
         shape: per axis its length, its name, or None for a dynamic axis without one.
         host: a shape tensor, whose values are read in host memory.
-        batch_axis: along which its rows lie; None for one without rows.
+        batch_axis: the axis of its rows; None if it has none.
     """
 
     name: str
@@ -28,7 +28,7 @@ class TensorReport:
 
 
 def reports(specs: Iterable[TensorSpec]) -> tuple[TensorReport, ...]:
-    """Of a model's inputs or outputs."""
+    """Describe a model's inputs or outputs."""
     return tuple(
         TensorReport(spec.name, str(spec.dtype), spec.shape, spec.host, spec.batch_axis)
         for spec in specs
@@ -38,11 +38,11 @@ def reports(specs: Iterable[TensorSpec]) -> tuple[TensorReport, ...]:
 def as_said(
     spec: ModelSpec, batching: Batching, batch_axes: Mapping[str, int | None] | None
 ) -> ModelSpec:
-    """A spec as the file and the user have it; nothing is run.
+    """Make the spec from the file and the user's options, without running anything.
 
     Raises:
-        InvalidInput: `batch_axes` names what is not there, or nothing says where the rows lie that
-            are to be batched.
+        InvalidInput: `batch_axes` names a tensor or axis that does not exist, or the batch axes of
+            rows to be batched are unknown.
     """
     if batch_axes:
         spec = ModelSpec.from_tensors(spec.inputs, spec.outputs, batch_axes)

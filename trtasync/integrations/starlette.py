@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import MappingProxyType
 from typing import Any
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -24,12 +25,13 @@ from trtasync.engine import Engine
 from trtasync.errors import TrtasyncError
 from trtasync.server.departures import while_connected
 from trtasync.server.responses import failure
+from trtasync.shared.protocol import AnyEngine
 
 ENGINES = "engines"
 """Where the lifespan's state has them: `request.state.engines`."""
 
-Opener = Callable[[], AbstractAsyncContextManager[Engine]]
-State = Mapping[str, Mapping[str, Engine]]
+Opener = Callable[[], AbstractAsyncContextManager[AnyEngine]]
+State = Mapping[str, Mapping[str, AnyEngine]]
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
@@ -85,18 +87,27 @@ async def health(request: Request) -> Response:
 
     An endpoint: `Route("/health", health)`.
     """
-    states = {
-        name: any(stream.alive for stream in engine.statistics().streams)
-        for name, engine in _engines(request).items()
-    }
+    states = {name: await _computes(engine) for name, engine in _engines(request).items()}
     return JSONResponse({"engines": states}, 200 if all(states.values()) else 503)
+
+
+async def _computes(engine: AnyEngine) -> bool:
+    """Whether a stream is alive; a shared engine's process is asked, which may be slow or gone."""
+    if isinstance(engine, Engine):
+        statistics = engine.statistics()
+    else:
+        try:
+            statistics = await to_thread.run_sync(engine.statistics)
+        except TrtasyncError:
+            return False
+    return any(stream.alive for stream in statistics.streams)
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
     """What an exception of the library tells a client: a status, and `{"error": "..."}`.
 
     400: the input is none for this model. 413: too many rows. 429: the queue is full. 503: the
-    engine is closed or its device lost. 500: the model failed.
+    engine is closed, its device lost, or its process being started anew. 500: the model failed.
     """
     return failure(error)
 
@@ -105,8 +116,8 @@ exception_handlers: dict[int | type[Exception], Handler] = {TrtasyncError: answe
 """For the `exception_handlers` of an application, to be added to others."""
 
 
-def _engines(request: Request) -> Mapping[str, Engine]:
-    engines: Mapping[str, Engine] | None = getattr(request.state, ENGINES, None)
+def _engines(request: Request) -> Mapping[str, AnyEngine]:
+    engines: Mapping[str, AnyEngine] | None = getattr(request.state, ENGINES, None)
     if engines is None:
         raise TrtasyncError("the application has no engines; give it a lifespan of this module.")
     return engines

@@ -1,10 +1,10 @@
-"""The event loop under the engine: asyncio (uvloop too) and trio, by their cheapest primitives.
+"""The engine's event loop: asyncio (also uvloop) and trio, through their cheapest primitives.
 
-The engine needs seven things of a loop: a future, the time, the caller's effective deadline, a wake
-that runs one callback after the callbacks that are ready now, the same at a set time, the same from
-other threads, and a callback for a socket that can be read. AnyIO offers all but the wake; its
-event costs 6 to 13 us a request where a bare asyncio future costs 0.3 to 1, so both loops are
-spoken to directly, here only.
+The engine needs seven things of a loop: a future, the time, the caller's effective deadline, a
+callback that runs after those that are ready now, the same at a given time, the same from other
+threads, and a callback for a readable socket. AnyIO offers all but the wake-up; its event costs 6
+to 13 us per request, while a bare asyncio future costs 0.3 to 1, so both loops are used directly,
+but only in this package.
 """
 
 from trtasync.loops.base import EventLoop, Future, Watch

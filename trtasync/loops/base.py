@@ -1,4 +1,4 @@
-"""What the engine needs of an event loop, and of a future."""
+"""The engine's requirements on an event loop and a future."""
 
 import os
 import threading
@@ -10,82 +10,85 @@ from trtasync.errors import WrongLoop
 
 
 class Future(Protocol):
-    """An answer to come: set once by the engine, awaited once by its caller."""
+    """A future answer, set once by the engine and awaited once by its caller."""
 
     def done(self) -> bool:
-        """It has an answer, or its caller was cancelled."""
+        """Whether it has an answer, or its caller was cancelled."""
 
     def cancelled(self) -> bool:
-        """Its caller was cancelled before an answer came."""
+        """Whether its caller was cancelled before an answer arrived."""
 
     def set_result(self, result: Any, /) -> None:
-        """Answer. Raises the loop's `done_error` when done."""
+        """Set the answer. Raises the loop's `done_error` if already done."""
 
     def set_exception(self, exception: BaseException, /) -> None:
-        """Fail. Raises the loop's `done_error` when done."""
+        """Set an exception. Raises the loop's `done_error` if already done."""
 
     def __await__(self) -> Generator[Any, None, Any]: ...
 
 
 class Watch(Protocol):
-    """A socket that the loop looks at. For the loop's own thread."""
+    """A socket watched by the loop. Only for the loop's own thread."""
+
+    def when_readable(self, callback: Callable[[], None] | None) -> None:
+        """Run another callback in every turn in which there is something to read; None for none:
+        what comes waits, and the other side does when it has sent too much."""
 
     def when_writable(self, callback: Callable[[], None] | None) -> None:
-        """Run `callback` in every turn in which the socket takes bytes; None for no more."""
+        """Run `callback` in every turn in which the socket is writable; None to stop."""
 
     def close(self) -> None:
-        """Look at it no more. To be called before the socket is closed."""
+        """Stop watching. To be called before the socket is closed."""
 
 
 class EventLoop(Protocol):
     """See the module's docstring. All but `wake_from_thread` are for the loop's own thread."""
 
     callback: Callable[[], None]
-    """What `wake` runs; set by who wakes it."""
+    """The function that `wake` runs; set by the code that uses it."""
     due: float
     """The time set by `wake_at`."""
     future: Callable[[], Future]
     done_error: type[Exception]
-    """What a future raises that is done already (asyncio's own class: importing asyncio takes a
-    third of `import trtasync`, so that is left to the loop)."""
+    """The exception of a future that is already done (asyncio's own class: importing asyncio takes
+    a third of `import trtasync`, so only the loop imports it)."""
     now: Callable[[], float]
     deadline: Callable[[], float]
-    """The calling task's effective deadline: inf for none, -inf when it is cancelled already.
-    Raises WrongLoop when the caller runs in another loop or thread."""
+    """The calling task's effective deadline: inf for none, -inf if it is already cancelled.
+    Raises WrongLoop if the caller runs in another loop or thread."""
 
     def check(self) -> None:
-        """Raise WrongLoop unless this loop is running; `deadline` may see the thread only, because
-        it runs once a request and this once a turn of the loop."""
+        """Raise WrongLoop unless this loop is running. It is called once per turn of the loop;
+        `deadline`, which is called once per request, may check only the thread."""
 
     def wake(self) -> None:
-        """Run `callback` once, after what is ready now."""
+        """Run `callback` once, after the callbacks that are ready now."""
 
     def wake_at(self, when: float) -> None:
-        """Run `callback` at a time, instead of at the one set before; inf for never."""
+        """Run `callback` at a time, which replaces an earlier one; inf for never."""
 
     def wake_from_thread(self) -> None:
-        """`wake`, from any thread. Never blocks; does nothing when the loop is gone."""
+        """Like `wake`, from any thread. Never blocks; does nothing if the loop is gone."""
 
     def wake_last(self, callback: Callable[[], None]) -> bool:
-        """Run another callback instead, from now on; False when the loop will run none. From any
-        thread."""
+        """Replace the callback; returns False if the loop will not run any more. Thread-safe."""
 
     def watch(self, connection: socket, readable: Callable[[], None]) -> Watch:
-        """Run `readable` in every turn in which a non-blocking socket has bytes, or its end."""
+        """Run `readable` in every turn in which a non-blocking socket has bytes or has ended."""
 
     def close(self) -> None:
-        """Run `callback` no more."""
+        """Stop calling `callback`."""
 
     def wrong(self) -> WrongLoop:
         """The error for a caller that this loop does not run."""
 
 
 def do_nothing() -> None:
-    """The callback of a loop that nobody wakes yet."""
+    """The callback before one is set."""
 
 
 class Origin:
-    """The process, thread and loop that an engine was opened in."""
+    """The process, thread and loop in which an engine was opened."""
 
     def __init__(self, ended: Callable[[], bool]):
         """Remember the calling process and thread.
@@ -98,7 +101,7 @@ class Origin:
         self._ended = ended
 
     def error(self) -> WrongLoop:
-        """The error for a caller from elsewhere: it says what is another one there."""
+        """The error for a caller from elsewhere, which says what differs."""
         here = os.getpid()
         if here != self._process:
             return WrongLoop(

@@ -1,4 +1,4 @@
-"""Which loop is running."""
+"""Detects the running loop."""
 
 import sys
 
@@ -6,7 +6,7 @@ from trtasync.loops.base import EventLoop
 
 
 def current_loop() -> EventLoop:
-    """The running loop."""
+    """Wrap the running loop."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         from trtasync.loops.on_trio import TrioLoop

@@ -164,7 +164,7 @@ class AsyncioLoop:
         return True
 
     def watch(self, connection: socket, readable: Callable[[], None]) -> Watch:
-        return _Watch(self._loop, self._context, connection.fileno(), readable)
+        return _Watch(self._loop, connection.fileno(), readable)
 
     def close(self) -> None:
         self.wake_at(math.inf)
@@ -177,20 +177,24 @@ class _Watch:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        context: contextvars.Context,
         descriptor: int,
         readable: Callable[[], None],
     ):
         self._loop = loop
-        self._context = context
         self._descriptor = descriptor
-        context.run(loop.add_reader, descriptor, readable)
+        self.when_readable(readable)
+
+    def when_readable(self, callback: Callable[[], None] | None) -> None:
+        if callback is None:
+            self._loop.remove_reader(self._descriptor)
+        else:
+            contextvars.Context().run(self._loop.add_reader, self._descriptor, callback)
 
     def when_writable(self, callback: Callable[[], None] | None) -> None:
         if callback is None:
             self._loop.remove_writer(self._descriptor)
         else:
-            self._context.run(self._loop.add_writer, self._descriptor, callback)
+            contextvars.Context().run(self._loop.add_writer, self._descriptor, callback)
 
     def close(self) -> None:
         if not self._loop.is_closed():

@@ -102,7 +102,7 @@ class TrioLoop:
 
 
 class _TrioFuture:
-    """What asyncio.Future is to asyncio, as far as the engine needs it."""
+    """The part of asyncio.Future that the engine needs, for trio."""
 
     __slots__ = ("_cancelled", "_done", "_error", "_result", "_task")
 
@@ -154,31 +154,35 @@ class _TrioFuture:
 
 
 class _Watch:
-    """See `Watch`: two system tasks, one of them only while there is something to write."""
+    """See `Watch`: a system task for each direction that is looked at."""
 
     def __init__(self, connection: socket, readable: Callable[[], None]):
         self._connection = connection
-        self._scopes: list[trio.CancelScope] = []
+        self._reading: trio.CancelScope | None = None
         self._writing: trio.CancelScope | None = None
-        self._start(trio.lowlevel.wait_readable, readable)
+        self.when_readable(readable)
+
+    def when_readable(self, callback: Callable[[], None] | None) -> None:
+        self._reading = self._exchange(self._reading, trio.lowlevel.wait_readable, callback)
 
     def when_writable(self, callback: Callable[[], None] | None) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
-        if callback is not None:
-            self._writing = self._start(trio.lowlevel.wait_writable, callback)
+        self._writing = self._exchange(self._writing, trio.lowlevel.wait_writable, callback)
 
     def close(self) -> None:
-        for scope in self._scopes:
-            scope.cancel()
-        self._scopes.clear()
+        self.when_readable(None)
+        self.when_writable(None)
 
-    def _start(
-        self, ready: Callable[[socket], Awaitable[None]], callback: Callable[[], None]
-    ) -> trio.CancelScope:
+    def _exchange(
+        self,
+        before: trio.CancelScope | None,
+        ready: Callable[[socket], Awaitable[None]],
+        callback: Callable[[], None] | None,
+    ) -> trio.CancelScope | None:
+        if before is not None:
+            before.cancel()
+        if callback is None:
+            return None
         scope = trio.CancelScope()
-        self._scopes.append(scope)
         trio.lowlevel.spawn_system_task(self._serve, scope, ready, callback, name="trtasync socket")
         return scope
 
@@ -189,6 +193,6 @@ class _Watch:
         callback: Callable[[], None],
     ) -> None:
         with scope:
-            while True:
+            while not scope.cancel_called:  # who closes the watch may close the socket next
                 await ready(self._connection)
                 callback()

@@ -1,7 +1,7 @@
-"""Many callers at once, as bare tasks of the loop's own library: for measuring engines.
+"""Many simultaneous callers, as bare tasks of the loop's own library, to measure engines.
 
-A task of an AnyIO group has a cancel scope, which every request has to look into for a deadline;
-the tasks of a server mostly have none.
+A task of an AnyIO group has a cancel scope, in which every request has to look for a deadline; the
+tasks of a server mostly have none.
 """
 
 import sys

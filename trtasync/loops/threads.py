@@ -1,4 +1,4 @@
-"""Work in a thread of its own, for what blocks and happens once: loading, closing."""
+"""Runs blocking work that happens once, such as loading and closing, in a new thread."""
 
 import atexit
 import math
@@ -17,8 +17,8 @@ from trtasync.system.threads import NoThread, start_thread
 T = TypeVar("T")
 
 _left: WeakSet[Thread] = WeakSet()
-"""Threads that nobody waits for, but the interpreter's exit: they are daemons, and to end one amid
-a call of C++ aborts the process."""
+"""Threads that only the interpreter's exit waits for: they are daemons, and ending one during a
+C++ call aborts the process."""
 
 
 @atexit.register
@@ -33,24 +33,24 @@ async def in_thread(
     interrupt: Callable[[], object] | None = None,
     lasting: bool = False,
 ) -> T:
-    """Run `work` in a thread of its own that is gone afterwards, and wait for it.
+    """Run `work` in a new thread that ends afterwards, and wait for it.
 
-    Unlike `anyio.to_thread.run_sync` it leaves no idle worker behind and loses nothing: when the
-    waiting task is cancelled the work is waited for all the same, and its result is undone, unless
-    `interrupt` says that nobody needs to wait: then the thread ends by itself.
+    Unlike `anyio.to_thread.run_sync` it leaves no idle worker behind and loses no result: if the
+    waiting task is cancelled, it still waits for the work and undoes its result, unless `interrupt`
+    says that waiting is not necessary: then the thread ends by itself.
 
     Args:
         work: what to do; it must not touch the loop.
-        undo: gets the result when nobody is left to take it (called in the same kind of thread).
+        undo: gets the result if the waiting task was cancelled (called in such a thread, too).
         interrupt: called on the loop when the waiting task is cancelled, to make the work end soon.
-            True: what is still running leaves nothing behind, and need not be waited for.
-        lasting: what came of the work stays, so it is handed out to a task whose scope is cancelled
-            as well; that has the task know of it at its next checkpoint. A bare `task.cancel()` is
-            not repeated, and is obeyed at once.
+            Returns True if the rest of the work leaves nothing behind and need not be waited for.
+        lasting: the result of the work is permanent, so it is returned even to a task whose scope
+            was cancelled, which notices that at its next checkpoint. A bare `task.cancel()` is not
+            repeated by asyncio, so it is obeyed at once.
 
     Raises:
-        NoThread: there is no thread to be had.
-        BaseException: what `work` raised; the cancellation, as a rule after the work has ended.
+        NoThread: no thread can be started.
+        BaseException: the exception of `work`; a cancellation, usually after the work has ended.
     """
     outcome: list[tuple[bool, Any]] = []
     waiting: list[Future] = []
@@ -83,7 +83,7 @@ async def in_thread(
         await ended()
     except NoThread:
         raise
-    except BaseException as error:  # on trio Ctrl-C comes as it is
+    except BaseException as error:  # on trio Ctrl-C is raised here directly
         cancelled = error
         bare = not isinstance(error, cancellation) or anyio.current_effective_deadline() > -math.inf
         if interrupt is not None and interrupt() is True:
@@ -116,7 +116,7 @@ async def in_thread(
 
 
 async def free_in_thread(work: Callable[[], T]) -> T:
-    """`in_thread` for what gives back: without a thread it happens on the loop."""
+    """Like `in_thread`, for freeing resources: if no thread can be started, it runs on the loop."""
     try:
         return await in_thread(work)
     except NoThread:

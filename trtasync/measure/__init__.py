@@ -1,4 +1,4 @@
-"""The benchmark behind `trtasync bench`, for use from Python: `run` gives a `Report`.
+"""The benchmark behind `trtasync bench`, for use from Python: `run` returns a `Report`.
 
 report = trtasync.measure.run("model.onnx", Settings(loads=[Closed(64), Open(2000.0)]))
 print(report.points[0].median("requests_per_second"))

@@ -1,7 +1,7 @@
-"""What the lanes give when nobody gathers rows and nobody asks: an upper bound for any engine.
+"""The throughput of the lanes alone, without requests: an upper bound for any engine.
 
 The engine's own lanes and slots, filled once, run full batches back to back while the engine is
-idle: copies in and out included, requests, futures and the event loop left out.
+idle. This includes copies in and out, but no requests, futures or event loop.
 """
 
 import threading
@@ -19,10 +19,10 @@ from trtasync.requests.signature import Array, Layout
 from trtasync.runtimes import Lane, OpenLane
 
 Arrays = Sequence[Array]
-"""One request: an array per input that rows are brought of."""
+"""One request: an array per row input."""
 
 COPY_SECONDS = 30.0
-"""Seconds for rows that copy threads bring."""
+"""Most seconds to wait for copy threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Filled:
     """A lane with slots that hold a full batch each.
 
     Attributes:
-        lane: runs them.
-        slots: as many as the lane takes at once.
-        rows: of each.
+        lane: runs the slots.
+        slots: as many as the lane accepts at once.
+        rows: per slot.
     """
 
     lane: Lane
@@ -41,13 +41,13 @@ class Filled:
 
 
 def fill(opened: OpenLane, layout: Layout, rows: int, requests: Sequence[Arrays]) -> Filled:
-    """Put requests into a lane's slots as the engine would.
+    """Write requests into a lane's slots, as the engine would.
 
     Args:
-        opened: idle.
-        layout: of the requests.
-        rows: of a batch.
-        requests: taken in turn.
+        opened: an idle lane.
+        layout: layout of the requests.
+        rows: rows of a batch.
+        requests: used in turn.
     """
     slots = list(opened.slots)[: max(1, opened.lane.depth)]
     for slot in slots:
@@ -59,7 +59,7 @@ def fill(opened: OpenLane, layout: Layout, rows: int, requests: Sequence[Arrays]
 
 
 def write(views: Views, rows: int, requests: Sequence[Arrays]) -> None:
-    """Fill the first `rows` rows with requests, the last of them cut to what has room."""
+    """Fill the first `rows` rows with requests, of which the last is truncated if necessary."""
     shapes = views.layout.shapes
     at, turn = 0, 0
     while at < rows:
@@ -72,10 +72,11 @@ def write(views: Views, rows: int, requests: Sequence[Arrays]) -> None:
 
 
 def measure(filled: Sequence[Filled], seconds: float) -> Figures:
-    """Run full batches on all lanes for some seconds; in a thread of its own.
+    """Run full batches on all lanes for some seconds; to be called in a thread.
 
-    Lanes that work by themselves are all driven by this thread, which asks them in turn and never
-    sleeps; each other lane by a thread of its own. Batches begun before the time is up count.
+    This thread drives all asynchronous lanes: it polls them in turn and never sleeps. Each of the
+    other lanes gets its own thread. Batches that began before the time was up count, and every lane
+    runs at least one.
     """
     free = [each for each in filled if each.lane.asynchronous]
     bound = [each for each in filled if not each.lane.asynchronous]
@@ -97,7 +98,7 @@ def measure(filled: Sequence[Filled], seconds: float) -> Figures:
 def _run(each: Filled, end: float) -> int:
     lane, slot, rows = each.lane, each.slots[0], each.rows
     done = 0
-    while time.perf_counter() < end:
+    while not done or time.perf_counter() < end:
         lane.launch(slot, rows)
         lane.wait(slot)
         done += rows

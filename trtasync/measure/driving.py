@@ -1,8 +1,8 @@
 """Loads applied to an engine: a warm-up, then a window in which everything is counted.
 
-The load goes on unbroken from before the window to after it, so nothing in it is a beginning or an
-end. A closed loop's latency counts from the call. An open loop's counts from the moment at which
-the request was *due*: a caller that was kept from asking has waited all the same (no coordinated
+The load starts before the window and ends after it, so the window sees neither start nor end. The
+latency of a closed loop counts from the call. That of an open loop counts from the moment at which
+the request was *due*: a caller that could not ask in time has been waiting too (no coordinated
 omission).
 """
 
@@ -19,35 +19,35 @@ from trtasync.measure.loads import Closed
 from trtasync.measure.statistics import Seconds
 
 CATCH_UP = 16
-"""Requests that an open loop which has fallen behind starts per turn of the event loop. The engine
-runs about one batch a turn then, so more would be refused however fast the engine is."""
+"""Requests that a late open loop starts per turn of the event loop. The engine then runs about one
+batch per turn, so that further requests would be refused, however fast it is."""
 
 Infer = Callable[[Any], Awaitable[Any]]
 
 
 class Clock(Protocol):
-    """What time it is, and waiting for a time; see `trtasync.measure.pacing.Pacer`."""
+    """A clock that can be waited for; see `trtasync.measure.pacing.Pacer`."""
 
     def clock(self) -> float:
         """Seconds."""
 
     async def until(self, when: float) -> None:
-        """Return at `when`, or at once if that is past."""
+        """Return at the time `when`, or at once if it has passed."""
 
 
 @dataclass
 class Seen:
-    """What became of the requests. Seconds of the clock.
+    """The outcomes of requests, in seconds of the clock.
 
     Attributes:
-        due: when each answered one was called, or due (open loop), warm-up and all.
-        done: when its answer was there, in the same order.
-        late: by how much those started too late that became due in the window (open loop).
-        refused: QueueFull in the window.
-        failed: InferenceError in the window.
-        missed: given up in the window, for the deadline.
+        due: when each answered request was called, or due (open loop), including the warm-up.
+        done: when its answer arrived, in the same order.
+        late: the delay of each request that was due in the window (open loop).
+        refused: requests that ended with QueueFull in the window.
+        failed: requests that ended with InferenceError in the window.
+        missed: requests given up in the window because of their deadline.
         counting: the window is open.
-        over: no further requests.
+        over: no further requests are to be started.
     """
 
     due: list[float] = field(default_factory=list)
@@ -59,13 +59,18 @@ class Seen:
     counting: bool = False
     over: bool = False
 
+    @property
+    def ended(self) -> int:
+        """Requests that have ended, with an answer or without."""
+        return len(self.done) + self.refused + self.failed + self.missed
+
 
 WindowTask = Callable[[Seen], Awaitable[None]]
-"""Opens and shuts the window (`Seen.counting`); the load ends when it returns."""
+"""Opens and closes the window (`Seen.counting`); the load ends when it returns."""
 
 
 class Driver:
-    """Applies loads to one `infer`."""
+    """Applies loads to an `infer` function."""
 
     def __init__(
         self,
@@ -74,13 +79,13 @@ class Driver:
         time: Clock,
         deadline: float | None = None,
     ):
-        """Prepare to ask; `closed` and `open` do.
+        """Store the arguments for `closed` and `open`.
 
         Args:
-            infer: an engine's.
-            requests: taken in turn.
+            infer: the method of an engine.
+            requests: used in turn.
             time: the clock.
-            deadline: seconds that each caller waits at most; for ever without one.
+            deadline: the most seconds that each caller waits; None for no limit.
         """
         self._infer = infer
         self._requests = requests
@@ -88,7 +93,7 @@ class Driver:
         self._deadline = deadline
 
     async def closed(self, load: Closed, window: WindowTask) -> Seen:
-        """Callers that ask again and again, for as long as `window` takes."""
+        """Run callers that ask again and again, until `window` returns."""
 
         def begin(start: Starter, seen: Seen) -> None:
             for index in range(load.concurrency):
@@ -97,7 +102,7 @@ class Driver:
         return await _apply(begin, window)
 
     async def open(self, schedule: Seconds, window: WindowTask) -> Seen:
-        """One request at each time of the schedule (seconds from now), for as long as `window`."""
+        """Start requests at the times of the schedule (seconds from now) until `window` returns."""
 
         def begin(start: Starter, seen: Seen) -> None:
             start(self._arrivals(seen, schedule + self._time.clock(), start))
@@ -119,7 +124,7 @@ class Driver:
                 start = clock()
                 continue
             due.append(start)
-            start = clock()  # the answer is there, and the next request is called
+            start = clock()  # the end of this request, and the start of the next
             done.append(start)
 
     async def _arrivals(self, seen: Seen, schedule: Seconds, start: Starter) -> None:
@@ -151,7 +156,7 @@ class Driver:
         assert self._deadline is not None
         left = self._deadline - (self._time.clock() - due)
         if left <= 0:
-            raise TimeoutError  # gave up before the loop let it ask
+            raise TimeoutError  # the deadline passed before it could ask
         with anyio.fail_after(left):
             await self._infer(request)
 
@@ -173,4 +178,4 @@ async def _lost(seen: Seen, error: Exception) -> None:
         seen.refused += isinstance(error, QueueFull)
         seen.failed += isinstance(error, InferenceError)
         seen.missed += isinstance(error, TimeoutError)
-    await anyio.lowlevel.checkpoint()  # `QueueFull` comes at once: others must get their turn
+    await anyio.lowlevel.checkpoint()  # `QueueFull` is raised at once, so let others run

@@ -1,4 +1,4 @@
-"""What the requests hold: random rows by dtype, or rows of a file."""
+"""Requests for a load: random rows of the right dtypes, or rows from a file."""
 
 import math
 import re
@@ -12,15 +12,13 @@ import numpy as np
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import demand_positive
 from trtasync.model.tensors import TensorSpec
-from trtasync.requests.signature import Array
+from trtasync.requests.signature import Array, Shape
 
 MOST_INPUTS = 64
-"""Different requests made at most: their bytes should not all fit the caches, nor fill memory."""
+"""Most different requests: together they should exceed the CPU caches but not fill the memory."""
 
 MOST_INPUT_BYTES = 256 << 20
-"""Of all requests together, unless a single one is larger."""
-
-Shape = tuple[int, ...]
+"""Most bytes of all requests together, unless a single one is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +26,11 @@ class Inputs:
     """How requests are made.
 
     Attributes:
-        rows: of each request; one row comes without a batch axis, as most callers send it.
-        shapes: input name -> shape of one row, or with a batch axis in front; for dynamic axes.
-        file: an .npz with an array per input name, rows along its batch axis; random numbers
-            without one.
-        seed: of the random numbers.
+        rows: per request; a single row has no batch axis, as most callers send it.
+        shapes: input name -> shape of one row, with or without batch axis; for dynamic axes.
+        file: an .npz with an array per input name, rows along its batch axis; None for random
+            numbers.
+        seed: for the random numbers.
     """
 
     rows: int = 1
@@ -44,13 +42,13 @@ class Inputs:
         demand_positive("rows", self.rows)
 
     def make(self, specs: Sequence[TensorSpec]) -> list[Any]:
-        """Requests for `Engine.infer`, all of the same shapes.
+        """Make requests for `Engine.infer`, all of the same shapes.
 
         Args:
             specs: the model's inputs.
 
         Raises:
-            InvalidInput: a dynamic axis has no number, a name is unknown, the file does not fit.
+            InvalidInput: a dynamic axis has no length, a name is unknown, or the file does not fit.
         """
         known = {spec.name for spec in specs}
         if unknown := set(self.shapes) - known:
@@ -64,8 +62,8 @@ class Inputs:
     def _random(self, specs: Sequence[TensorSpec]) -> list[list[Array]]:
         if hosts := [spec.name for spec in specs if spec.host]:
             raise InvalidInput(
-                f"input(s) {hosts} are shape tensors, whose values shape the batch: give them, "
-                "and all other inputs, in a file (--samples)."
+                f"input(s) {hosts} are shape tensors, whose values determine the batch's "
+                "shape; give them, and all other inputs, in a file (--samples)."
             )
         shapes = [self._request_shape(spec) for spec in specs]
         size = sum(
@@ -79,7 +77,7 @@ class Inputs:
                 self._random_column(chance, spec, shape, count, many=len(specs) > 1)
                 for spec, shape in zip(specs, shapes, strict=True)
             ]
-        except (MemoryError, ValueError) as error:  # of more bytes than there can be
+        except (MemoryError, ValueError) as error:  # more bytes than can exist
             raise InvalidInput(
                 f"a request of {size} bytes cannot be made ({error}); give fewer rows, or smaller "
                 "shapes (--shape)."
@@ -88,7 +86,7 @@ class Inputs:
     def _random_column(
         self, chance: np.random.Generator, spec: TensorSpec, shape: Shape, count: int, many: bool
     ) -> list[Array]:
-        """One input of all requests; what all rows share is the same in all, so that they meet."""
+        """One input of all requests; a shared one is equal in all, so that they share batches."""
         if many and spec.batch_axis is None:
             return [random_array(chance, spec.dtype, shape)] * count
         return [random_array(chance, spec.dtype, shape) for _ in range(count)]
@@ -107,7 +105,7 @@ class Inputs:
         if len(row) < len(given):
             ones = written(dim if isinstance(dim, int) else "?" for dim in axes)
             raise InvalidInput(
-                f"input {spec} has dynamic axes: say how large, --shape {spec.name}:{ones}."
+                f"input {spec} has dynamic axes; give their lengths: --shape {spec.name}:{ones}."
             )
         at = spec.batch_axis
         return row if at is None or self.rows == 1 else (*row[:at], self.rows, *row[at:])
@@ -126,7 +124,7 @@ class Inputs:
         return [column[:count] for column in columns]
 
     def _requests(self, spec: TensorSpec, array: Array) -> list[Array]:
-        """Rows `self.rows` at a time; an input without rows is the same in every request."""
+        """Split into requests of `self.rows` rows; an input without rows is the same in each."""
         axis = spec.batch_axis
         if axis is None:
             return [array] * MOST_INPUTS
@@ -149,10 +147,10 @@ def _without(shape: tuple[Any, ...], axis: int | None) -> tuple[Any, ...]:
 
 
 def read_samples(file: Path) -> dict[str, Array]:
-    """The arrays of an .npz file, by name.
+    """Read the arrays of an .npz file, by name.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it is not an .npz file.
     """
     try:
         found = np.load(file, allow_pickle=False)
@@ -161,16 +159,16 @@ def read_samples(file: Path) -> dict[str, Array]:
         with found:
             arrays = dict(found)
         if others := sorted(name for name, each in arrays.items() if type(each) is not np.ndarray):
-            raise ValueError(f"{others} in it are no arrays")
-    except Exception as error:  # whatever numpy, zipfile and zlib make of bytes that are none
+            raise ValueError(f"{others} in it are not arrays")
+    except Exception as error:  # numpy, zipfile and zlib raise many types on malformed files
         why = " ".join(str(error).split()) or type(error).__name__
         raise InvalidInput(f"{file} cannot be read as an .npz file: {why}") from error
     return arrays
 
 
 def random_array(chance: np.random.Generator, dtype: np.dtype[Any], shape: Shape) -> Array:
-    """Normal floats; bytes of the whole range; 0 or 1 for wider integers, which are often indices
-    into a table whose size nobody knows."""
+    """Draw normal floats, bytes of the whole range, and 0 or 1 for wider integers, which are often
+    indices into a table of unknown size."""
     if dtype.kind == "b":
         return chance.integers(0, 2, shape).astype(dtype)
     if dtype.kind in "iu":
@@ -181,10 +179,10 @@ def random_array(chance: np.random.Generator, dtype: np.dtype[Any], shape: Shape
 
 
 def read_shapes(texts: Sequence[str]) -> dict[str, Shape]:
-    """From "name:1x3x224x224", one or several separated by commas.
+    """Parse "name:1x3x224x224", one or several separated by commas.
 
     Raises:
-        InvalidInput: one is none.
+        InvalidInput: a text has another form.
     """
     shapes = {}
     for text in ",".join(texts).split(",") if texts else ():
@@ -196,5 +194,5 @@ def read_shapes(texts: Sequence[str]) -> dict[str, Shape]:
 
 
 def written(shape: Any) -> str:
-    """E.g. "3x224x224"."""
+    """Format a shape, e.g. "3x224x224"."""
     return "x".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""What an engine is asked for: callers that wait for their answers, or arrivals that do not."""
+"""Loads: callers that wait for their answers, or arrivals that do not."""
 
 import math
 import re
@@ -19,10 +19,10 @@ DEFAULT_CONCURRENCY = (1, 8, 64, 256)
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """So many callers; each asks again as soon as it has its answer.
+    """A number of callers, each of which asks again as soon as it has its answer.
 
     Attributes:
-        concurrency: callers.
+        concurrency: the number of callers.
     """
 
     concurrency: int
@@ -38,7 +38,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Requests come at a rate, whatever became of those before.
+    """Requests that arrive at a rate, independently of earlier ones.
 
     Attributes:
         rate: requests per second; with `relative`, a fraction of the capacity measured before.
@@ -66,12 +66,12 @@ class Open:
         return self.rate * capacity if self.relative else self.rate
 
     def schedule(self, rate: float, seconds: float, seed: int) -> Seconds:
-        """When requests are due: seconds from the start, ascending; all below `seconds`.
+        """Return the times at which requests are due, in seconds from the start, ascending.
 
         Args:
             rate: requests per second.
-            seconds: how long they come.
-            seed: of the chance in Poisson arrivals.
+            seconds: all times are below this.
+            seed: for the random times of Poisson arrivals.
         """
         if self.arrivals == "constant":
             return np.arange(0.0, seconds, 1 / rate)
@@ -85,23 +85,23 @@ Load = Closed | Open
 
 
 def as_json(load: Load) -> dict[str, Any]:
-    """Ready for `json.dumps`."""
+    """Convert a load for `json.dumps`."""
     return {"kind": "closed" if isinstance(load, Closed) else "open", **asdict(load)}
 
 
 def demand_positive(what: str, value: Any) -> None:
-    """Raise InvalidInput unless it is a whole number above 0."""
+    """Raise InvalidInput unless the value is a whole number above 0."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidInput(f"{what} must be a whole number of at least 1, not {value!r}.")
 
 
 def read_concurrency(text: str) -> list[Closed]:
-    """From "1,8,64"."""
+    """Parse "1,8,64"."""
     return [Closed(number) for number in read_numbers(text, "--concurrency", int)]
 
 
 def read_rates(text: str, arrivals: Arrivals) -> list[Open]:
-    """From "1000,2000" (requests/s), or fractions of the measured capacity: "50%,0.9x"."""
+    """Parse "1000,2000" (requests/s), or fractions of the measured capacity: "50%,0.9x"."""
     found = []
     for part in _parts(text) or [text]:
         number = read_numbers(part.rstrip("%x"), "--rate", float)[0]
@@ -111,10 +111,10 @@ def read_rates(text: str, arrivals: Arrivals) -> list[Open]:
 
 
 def read_numbers(text: str, option: str, kind: type[N]) -> list[N]:
-    """Numbers separated by commas.
+    """Parse numbers separated by commas.
 
     Raises:
-        InvalidInput: naming the option.
+        InvalidInput: the text has another form; names the option.
     """
     try:
         found = [kind(part) for part in _parts(text)]
@@ -126,10 +126,10 @@ def read_numbers(text: str, option: str, kind: type[N]) -> list[N]:
 
 
 def read_seconds(text: str, option: str) -> float:
-    """From "20ms", "500us", "1.5s" or seconds as a bare number.
+    """Parse "20ms", "500us", "1.5s" or a bare number of seconds.
 
     Raises:
-        InvalidInput: naming the option.
+        InvalidInput: the text has another form; names the option.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|ms|s)?\s*", text)
     if match is None:
@@ -138,7 +138,7 @@ def read_seconds(text: str, option: str) -> float:
 
 
 def distinct(loads: Iterable[Load]) -> Sequence[Load]:
-    """Each once, in order: they are told apart by what they are."""
+    """Remove duplicates, and keep the order."""
     return list(dict.fromkeys(loads))
 
 

@@ -1,4 +1,4 @@
-"""Where and with what something was measured."""
+"""The machine and the versions that a measurement was made with."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ PACKAGES = ("trtasync", "numpy", "anyio", "uvloop", "trio", "onnxruntime", "cuda
 
 
 def facts(backend: Backend) -> dict[str, Any]:
-    """What a report says of a backend: date, commit, hardware and versions, ready for JSON."""
+    """Collect date, commit, hardware and versions for a report on a backend, ready for JSON."""
     found = record(PACKAGES)
     found["hardware"]["gpus"] = list(getattr(backend, "gpus", ()))
     if tensorrt := getattr(backend, "tensorrt", None):
@@ -26,7 +26,7 @@ def facts(backend: Backend) -> dict[str, Any]:
 
 
 def record(packages: Iterable[str]) -> dict[str, Any]:
-    """Date, commit, hardware and the versions of Python and of those packages that are there."""
+    """Collect date, commit, hardware and the versions of Python and the installed packages."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **_commit(),
@@ -42,8 +42,8 @@ def record(packages: Iterable[str]) -> dict[str, Any]:
 
 
 def _commit() -> dict[str, Any]:
-    """Of the checkout that this package lies in, results of benchmarks apart; nothing when it was
-    installed from a wheel."""
+    """The commit of the checkout that contains this package, ignoring benchmark results; None for a
+    package installed from a wheel."""
     if not (ROOT / ".git").exists():
         return {"commit": None, "dirty": None}
     head = _git("rev-parse", "--verify", "--quiet", "HEAD")

@@ -1,4 +1,4 @@
-"""An engine opened as users open it, whose lanes can be driven without it while it is idle."""
+"""An engine opened as usual, whose lanes can also be driven directly while it is idle."""
 
 import inspect
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trtasync.engine import Engine
+from trtasync.errors import InvalidInput
 from trtasync.loops import in_thread
 from trtasync.model.profiles import read_profiles
 from trtasync.opening.api import open_engine
@@ -31,18 +32,18 @@ _OF_THE_ENGINE = (
     "run_timeout",
     "max_row_bytes",
 )
-"""What `open_engine` does with a backend; the others say how a model is loaded."""
+"""Options of `open_engine` that concern the engine; the others say how a model is loaded."""
 
 
 class Tap:
-    """A backend that passes everything on, and remembers which lanes were opened.
+    """A backend that forwards every call, and remembers the lanes that were opened.
 
     Attributes:
-        backend: the true one.
-        judgement: of its rows, which it goes by already.
-        lanes: with their slots; the engine's own.
+        backend: the wrapped backend.
+        judgement: of its rows, already made.
+        lanes: the engine's own, with their slots.
         largest: rows of the largest batch.
-        layouts: row shapes that were asked for, in order.
+        layouts: requested row shapes, in order.
     """
 
     def __init__(self, backend: Backend, judgement: Judgement):
@@ -56,7 +57,7 @@ class Tap:
         return getattr(self.backend, name)
 
     def trial(self) -> None:
-        """Its rows were judged before it was tapped."""
+        """Return None: the rows have been judged already."""
 
     def admit(self, layout: Layout) -> None:
         """See `Backend.admit`."""
@@ -81,8 +82,8 @@ class Opened:
     """An open engine.
 
     Attributes:
-        engine: to be asked.
-        tap: its lanes, for when nobody asks it.
+        engine: for requests.
+        tap: its lanes, for use while the engine is idle.
     """
 
     engine: Engine
@@ -110,16 +111,19 @@ async def open_tapped(model: Any, options: dict[str, Any]) -> AsyncIterator[Open
 
 
 def read_options(model: Any, options: Mapping[str, Any]) -> EngineOptions:
-    """What `open_engine` would make of these options, checked.
+    """Check options and complete them, as `open_engine` does.
 
     Raises:
-        InvalidInput, TypeError: as `open_engine` would.
+        InvalidInput, TypeError: as `open_engine` would, and for an engine of another process.
     """
     wanted = inspect.signature(open_engine).bind(model, **options)
     wanted.apply_defaults()
     complete = wanted.arguments
     complete["profiles"] = read_profiles(complete["profiles"])
     complete["padding"] = complete["padding"] or {}
+    if complete.pop("shared"):
+        raise InvalidInput("what is measured runs in this process: leave shared=True out.")
+    del complete["linger"], complete["reconnect"]
     given = EngineOptions(**complete)
     check_options(given)
     return given

@@ -1,8 +1,8 @@
-"""Waiting for a moment, exactly enough for arrivals, without burning a core that the model needs.
+"""Waiting for a point in time, precise enough for arrivals, without keeping a core busy.
 
 Event loops sleep in whole milliseconds (`epoll_wait`), which would turn 10 000 arrivals a second
-into bursts of ten. Linux's timer descriptors wake a loop within some 50 us, as a packet would.
-Elsewhere the loop's own sleep serves; the wait is part of every latency then.
+into bursts of ten. On Linux a timer descriptor wakes the loop within about 50 us, as a packet
+would. Elsewhere the loop's own sleep is used, and its delay is part of every latency.
 """
 
 import ctypes
@@ -18,14 +18,14 @@ import anyio
 import anyio.lowlevel
 
 SHORT = 50e-6
-"""Seconds below which other tasks are let run until the time has come: arming a timer takes as
+"""Waits shorter than this (seconds) only yield to other tasks, because arming a timer takes as
 long."""
 
 _NONBLOCK, _MONOTONIC = 0o4000, 1
 
 
 class Pacer:
-    """A context manager around one timer; `until` is called by one task at a time."""
+    """A context manager that owns a timer. Only one task at a time may call `until`."""
 
     clock: ClassVar[Callable[[], float]] = staticmethod(perf_counter)
 
@@ -48,7 +48,7 @@ class Pacer:
             self._timer = -1
 
     async def until(self, when: float) -> None:
-        """Return at `when` (of `clock`), or at once if that is past, but let others run."""
+        """Return when `clock` reaches `when`, but let other tasks run at least once."""
         await anyio.lowlevel.checkpoint()
         while (left := when - perf_counter()) > 0:
             if left < SHORT:
@@ -63,7 +63,7 @@ class Pacer:
 
 
 class _Spec(ctypes.Structure):
-    """`struct itimerspec`: interval, then the time to the first expiry."""
+    """`struct itimerspec`: the interval, then the time until the first expiry."""
 
     _fields_ = tuple((name, ctypes.c_long) for name in ("is_", "in_", "seconds", "nanoseconds"))
 
@@ -73,7 +73,7 @@ def _libc() -> Any:
 
 
 def _open() -> int:
-    """A timer descriptor; -1 where there are none."""
+    """Open a timer descriptor; returns -1 if the system has none."""
     if not sys.platform.startswith("linux"):
         return -1
     try:

@@ -1,4 +1,4 @@
-"""A picture of a report: throughput against latency, and how latencies are distributed."""
+"""A plot of a report: latency over throughput, and the distribution of latencies."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,29 +12,32 @@ from trtasync.system.atomic_files import written_whole
 from trtasync.words import shown
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's, which colour-blind people tell apart; lines differ in style and marker too."""
+"""Colour-blind safe, by Okabe and Ito; lines also differ in style and marker."""
 
 STYLES = ("-", "--", "-.", ":")
 FAR_ABOVE = 2.5
-"""Times the highest rate from which a yardstick is named, not drawn: it would squash the rest."""
+"""A yardstick this many times above the highest rate is named but not drawn: it would compress
+everything else."""
 
 ENDINGS = (".png", ".svg", ".pdf")
 
 
 def check_plot(path: Path) -> None:
-    """Refuse what `plot` would refuse, before minutes are spent on measuring.
+    """Raise what `plot` would raise, before minutes are spent on measuring.
 
     Raises:
         BackendUnavailable: matplotlib is not installed.
-        InvalidInput: no such kind of picture.
+        InvalidInput: the file type is not supported.
     """
     if path.suffix.lower() not in ENDINGS:
-        raise InvalidInput(f"a plot ends in {', '.join(ENDINGS)}, not {path.name!r}.")
+        raise InvalidInput(
+            f"the name of a plot must end in {', '.join(ENDINGS)}, not {path.name!r}."
+        )
     _figure()
 
 
 def plot(report: Report, path: Path) -> None:
-    """Write the picture. See `check_plot` for what it raises."""
+    """Draw the `report` into the file `path`. Raises the same as `check_plot`."""
     with picture(path, f"{report.model} on {report.backend}", report.about) as (left, right):
         points = [point for point in report.points if point.latency_curve]
         _curves(left, points, report)
@@ -45,13 +48,13 @@ def plot(report: Report, path: Path) -> None:
 def picture(
     path: Path, subject: str, about: Mapping[str, Any], note: str = ""
 ) -> Iterator[tuple[Any, Any]]:
-    """Two axes beside each other, to be drawn on; afterwards the file is written.
+    """Yield two axes side by side to draw on; afterwards the file is written.
 
     Args:
-        path: of the file.
-        subject: what was measured; stands above, with the machine.
-        about: of the report.
-        note: stands behind the machine.
+        path: the file.
+        subject: what was measured; shown in the title with the machine.
+        about: the report's facts on the machine.
+        note: shown after the machine.
 
     Raises:
         BackendUnavailable, InvalidInput: see `check_plot`.
@@ -67,12 +70,12 @@ def picture(
 
 
 def head(figure: Any, text: str) -> None:
-    """Put words of others above a figure; a dollar sign begins no formula there."""
+    """Set a title of foreign text, in which a dollar sign does not start a formula."""
     figure.suptitle(shown(text), fontsize=10, parse_math=False)
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a figure, of the kind that the file's name says, as a whole."""
+    """Write a figure in the format of the file's suffix, completely or not at all."""
     with written_whole(path) as file:
         figure.savefig(file, format=path.suffix[1:].lower(), dpi=130)
 
@@ -89,7 +92,7 @@ def _figure() -> Any:
 
 
 def _curves(axes: Any, points: list[Point], report: Report) -> None:
-    """p50 and p99 over requests per second; closed and open loads are lines of their own."""
+    """Draw p50 and p99 over requests per second, with separate lines for closed and open loads."""
     for kind, marker, colours in (("closed", "o", COLOURS[:2]), ("open", "s", COLOURS[2:4])):
         chosen = [point for point in points if isinstance(point.load, Closed) == (kind == "closed")]
         rates = [point.figures["requests_per_second"]["median"] for point in chosen]
@@ -126,7 +129,7 @@ def _curves(axes: Any, points: list[Point], report: Report) -> None:
 
 
 def _distributions(axes: Any, points: list[Point]) -> None:
-    """The share of requests that took longer, so that a tail of one in 10 000 can be seen."""
+    """Draw the share of requests that took longer, which shows a tail of one in 10 000."""
     for index, point in enumerate(points):
         quantiles, values = zip(*point.latency_curve, strict=True)
         axes.plot(

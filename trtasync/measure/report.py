@@ -1,4 +1,4 @@
-"""What a run found: medians and spreads per load, ratios within rounds, all of it as JSON."""
+"""The result of a run: medians and spreads per load, ratios within rounds, and JSON."""
 
 import json
 from collections import Counter
@@ -13,10 +13,10 @@ from trtasync.measure.samples import Sample
 from trtasync.measure.statistics import Figures, Spread, rounded, spread, spreads
 
 SCHEMA = 1
-"""Raised when a name in the JSON changes its meaning or goes."""
+"""Incremented when a name in the JSON changes its meaning or is removed."""
 
 CURVE = np.concatenate([np.linspace(0, 0.98, 99), 1 - np.geomspace(0.01, 1e-4, 21), [1.0]])
-"""Quantiles kept of every load's latencies: even ones, and a tail down to one in 10 000."""
+"""Quantiles kept of every load's latencies: evenly spaced, with a tail down to one in 10 000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Point:
     """One load over all rounds.
 
     Attributes:
-        load: which.
+        load: the load.
         figures: name -> median, min, max over the rounds.
-        batch_sizes: rows in a batch -> how often, all rounds together.
-        latency_curve: (quantile, microseconds) of all rounds' latencies together.
+        batch_sizes: rows in a batch -> number of batches, over all rounds.
+        latency_curve: (quantile, microseconds) of the latencies of all rounds.
     """
 
     load: Load
@@ -36,23 +36,23 @@ class Point:
     latency_curve: Sequence[tuple[float, float]]
 
     def median(self, figure: str) -> float | None:
-        """The median of a `figure` over all rounds; None where it was not measured."""
+        """Return the median of a `figure` over all rounds; None if it was not measured."""
         found = self.figures.get(figure)
         return None if found is None else found["median"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `run` found.
+    """The result of `run`.
 
     Attributes:
-        model: what was run, in words.
-        backend: which.
+        model: the name of the model.
+        backend: the name of the backend.
         about: date, commit, hardware, versions.
-        parameters: what was asked for.
-        samples: every one, in the order in which they were taken.
-        yardsticks: name -> figures, one of each round (with `compare`).
-        ended: "interrupted" (Ctrl-C) when loads, rounds or the trace are missing.
+        parameters: the settings of the run.
+        samples: all samples, in the order in which they were taken.
+        yardsticks: name -> the figures of each round (with `compare`).
+        ended: "interrupted" (Ctrl-C) if loads, rounds or the trace are missing.
     """
 
     model: str
@@ -65,14 +65,14 @@ class Report:
 
     @property
     def points(self) -> list[Point]:
-        """One per load, in order."""
+        """One point per load, in order."""
         loads = distinct(sample.load for sample in self.samples)
         return [_point(load, [s for s in self.samples if s.load == load]) for load in loads]
 
     @property
     def ratios(self) -> dict[str, dict[str, Spread]]:
-        """Yardstick -> load -> rows per second over the yardstick's, formed within each round
-        that has both."""
+        """Yardstick -> load -> rows per second relative to the yardstick's, within each round that
+        has both."""
         found: dict[str, dict[str, Spread]] = {}
         for name, rounds in self.yardsticks.items():
             shares: dict[str, list[float]] = {}
@@ -85,7 +85,7 @@ class Report:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, ready for `json.dumps`; `docs/benchmarking.md` says what each name means."""
+        """Convert everything for `json.dumps`; `docs/benchmarking.md` explains the names."""
         return {
             "name": "trtasync bench",
             "schema": SCHEMA,

@@ -24,7 +24,7 @@ from trtasync.measure.yardsticks import Yardsticks
 T = TypeVar("T")
 
 TRACE_SECONDS = 0.25
-"""Of the run that a trace is made of: a run of its own, after everything that is measured."""
+"""Length of the run that is traced, a separate run after all measurements."""
 
 
 def run(
@@ -40,10 +40,10 @@ def run(
         model: as for `open_engine`: a path, a `Plan`, or an object that implements `Backend`.
         settings: how to measure.
         progress: called between samples.
-        **options: those of `open_engine`.
+        **options: options of `open_engine`.
 
     Raises:
-        InvalidInput: an option or setting makes no sense.
+        InvalidInput: an option or setting is invalid.
         TrtasyncError: as from `open_engine` and `Engine.infer`.
     """
     return Benchmark(model, settings, progress=progress, **options).run()
@@ -54,8 +54,8 @@ def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
 
     Raises:
         InvalidInput: the loop is not installed.
-        KeyboardInterrupt: Ctrl-C; alone, whatever task groups it went through.
-        BaseException: what `main` raised.
+        KeyboardInterrupt: Ctrl-C, unwrapped from the groups of any task groups.
+        BaseException: any exception of `main`.
     """
     name, options = LOOPS[loop]
     try:
@@ -63,7 +63,7 @@ def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is None:
             raise
-        raise KeyboardInterrupt from group  # trio raises it in whichever task is running
+        raise KeyboardInterrupt from group  # trio raises it in the task that is running
     except ImportError as error:
         if (error.name or "") not in LOOPS:
             raise
@@ -71,11 +71,11 @@ def on_loop(loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
 
 
 def _nothing(news: Progress) -> None:
-    """Nobody wants to know."""
+    """The default for `progress`."""
 
 
 class Benchmark:
-    """A benchmark that can be asked for its report at any time, also after Ctrl-C."""
+    """A benchmark whose report is available at any time, also after Ctrl-C."""
 
     def __init__(
         self,
@@ -93,11 +93,11 @@ class Benchmark:
         self._begun: tuple[Report, _Rounds] | None = None
 
     def run(self) -> Report:
-        """Measure all of it; see `run` of this module."""
+        """Run the benchmark; see `run` of this module."""
         return on_loop(self._how.loop, self._main)
 
     def report(self) -> Report | None:
-        """What was measured so far; None before the first sample."""
+        """Return the results so far; None before the first sample."""
         if self._begun is None or not self._begun[1].samples:
             return None
         empty, rounds = self._begun
@@ -112,7 +112,7 @@ class Benchmark:
         how, model = self._how, self._model
         async with open_tapped(model, self._options) as opened:
             requests = how.inputs.make(opened.engine.inputs)
-            await opened.engine.infer(requests[0])  # what is wrong with them is said here
+            await opened.engine.infer(requests[0])  # raises if the requests do not fit
             empty = Report(
                 model=str(model) if isinstance(model, (str, Path)) else type(model).__name__,
                 backend=opened.tap.name,
@@ -134,9 +134,9 @@ class _Rounds:
     """Takes the samples.
 
     Attributes:
-        samples: so far.
-        yardsticks: so far, by name.
-        complete: there is nothing more to take.
+        samples: the samples so far.
+        yardsticks: their figures so far, by name.
+        complete: all samples have been taken.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class _Rounds:
         self._engine = opened.engine
         self._driver = driver
         self._how = how
-        # closed loads first: they say what a relative rate is relative to
+        # closed loads first: they measure the capacity that relative rates refer to
         self._loads = sorted(distinct(how.loads), key=lambda load: isinstance(load, Open))
         self._baselines = Yardsticks(opened, requests) if how.compare else None
         self._progress = progress
@@ -162,14 +162,12 @@ class _Rounds:
         self._rate: float | None = None
 
     async def run(self) -> None:
-        """All rounds, then the trace."""
+        """Take all rounds, then the trace."""
         for number in range(1, self._how.rounds + 1):
             for load in self._loads:
                 self._tell(load.name)
                 self.samples.append(await self._take(load, number))
                 self._done(self.samples[-1].figures["requests_per_second"])
-            if number == 1:
-                self._learn_capacity()
             for name in self._baselines.names if self._baselines else ():
                 self._tell(name)
                 assert self._baselines is not None
@@ -193,7 +191,7 @@ class _Rounds:
         )
 
     def _learn_capacity(self) -> None:
-        """The best rate of the closed loads so far; it stays the same for all rounds."""
+        """The best rate of the closed loads of the first round; all rounds refer to it."""
         self._capacity = max(
             (
                 sample.figures["requests_per_second"]
@@ -202,6 +200,11 @@ class _Rounds:
             ),
             default=0.0,
         )
+        if not self._capacity:
+            raise InvalidInput(
+                "the closed loads had no answer, so there is no capacity that a rate could be "
+                "relative to; raise deadline or max_queue_size, or give requests per second."
+            )
 
     def _tell(self, doing: str) -> None:
         baselines = len(self._baselines.names) if self._baselines else 0

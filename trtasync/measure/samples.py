@@ -1,4 +1,4 @@
-"""One load applied for some seconds, and what was seen of it in the window."""
+"""One load applied for some seconds, and the figures of its window."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ class Sample:
     """One load in one round.
 
     Attributes:
-        load: which.
-        round: from 1.
-        figures: by name; `docs/benchmarking.md` says what each means. What was not measured is
+        load: the load.
+        round: its number, from 1.
+        figures: by name; `docs/benchmarking.md` explains them. A figure that was not measured is
             missing.
-        batch_sizes: rows in a batch -> how often.
+        batch_sizes: rows in a batch -> number of batches.
         latencies: seconds, sorted.
     """
 
@@ -43,15 +43,15 @@ async def take_sample(
     """Apply a load.
 
     Args:
-        engine: asked by the driver.
-        driver: applies it.
-        load: what.
-        rate: requests per second of an open load; unused for a closed one.
-        span: how long.
-        number: of the round.
-        rows: of each request.
+        engine: the engine that the driver uses.
+        driver: applies the load.
+        load: the load.
+        rate: requests per second of an open load; ignored for a closed one.
+        span: the length of warm-up and window.
+        number: the round.
+        rows: rows per request.
     """
-    window = Window(span, engine.statistics)
+    window = Window(span, engine.statistics, until_first=isinstance(load, Closed))
     if isinstance(load, Closed):
         seen = await driver.closed(load, window)
     else:
@@ -73,7 +73,7 @@ async def take_sample(
 
 
 def _times(prefix: str, seconds: Sequence[float] | Seconds, wanted: Sequence[int]) -> Figures:
-    """Percentiles, mean and largest; nothing of nothing."""
+    """Percentiles, mean and maximum; nothing for no values."""
     found = percentiles(prefix, seconds, wanted)
     if found:
         found[f"{prefix}mean_us"] = math.fsum(seconds) / len(seconds) * 1e6
@@ -82,7 +82,7 @@ def _times(prefix: str, seconds: Sequence[float] | Seconds, wanted: Sequence[int
 
 
 def of_engine(counts: Statistics, seconds: float) -> Figures:
-    """What the engine itself counted in the window: stages, batches, streams."""
+    """Figures that the engine itself counted: stages, batches, streams."""
     found = {
         f"{stage}_us": getattr(counts, stage).mean * 1e6
         for stage in STAGES
@@ -102,7 +102,7 @@ def of_engine(counts: Statistics, seconds: float) -> Figures:
 
 
 def difference(after: Statistics, before: Statistics) -> Statistics:
-    """What was counted between two pictures; `queued`, `in_flight` and the like are the later's."""
+    """Subtract two snapshots; gauges such as `queued` and `in_flight` are taken from `after`."""
     changed: dict[str, Any] = {}
     for each in fields(Statistics):
         new, old = getattr(after, each.name), getattr(before, each.name)

@@ -1,4 +1,4 @@
-"""How to measure, and what is told meanwhile."""
+"""Settings of a benchmark, and its progress reports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,20 +19,20 @@ LOOPS: Mapping[str, tuple[str, dict[str, Any]]] = {
 
 
 def demand_loop(loop: object) -> None:
-    """Raise InvalidInput unless it is the name of an event loop."""
+    """Raise InvalidInput unless the value is the name of an event loop."""
     if loop not in LOOPS:
         raise InvalidInput(f"loop must be one of {list(LOOPS)}, not {loop!r}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A piece of news: what comes next. Told between samples only, never while one is taken.
+    """A progress report, made only between samples, never while one is taken.
 
     Attributes:
-        step: samples taken so far, yardsticks included.
-        steps: of how many.
-        doing: the next one.
-        rate: requests (or rows) per second of the one before; None at the beginning.
+        step: samples taken so far, including yardsticks.
+        steps: the total number.
+        doing: the next sample.
+        rate: requests (or rows) per second of the previous sample; None at the beginning.
     """
 
     step: int
@@ -46,12 +46,12 @@ class Settings:
     """How to measure.
 
     Attributes:
-        loads: what is asked, in this order in every round.
-        seconds: of each sample's window.
-        warm_up: seconds of the same load before it.
+        loads: the loads, applied in this order in every round.
+        seconds: length of each sample's window.
+        warm_up: seconds of the same load before the window.
         rounds: samples of each load.
-        inputs: what requests hold.
-        deadline: seconds after which callers give up; for ever by default.
+        inputs: the content of requests.
+        deadline: seconds after which callers give up; None for never.
         loop: the event loop.
         compare: measure the ceiling, and on TensorRT trtexec's algorithm, in every round.
         trace: record a timeline of the last load at the end.
@@ -69,7 +69,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.loads:
-            raise InvalidInput("there is no load to apply.")
+            raise InvalidInput("loads must name at least one load.")
         if not self.seconds > 0 or not self.warm_up >= 0:
             raise InvalidInput("seconds must be above 0, and warm_up 0 or more.")
         demand_positive("rounds", self.rounds)

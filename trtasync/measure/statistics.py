@@ -1,4 +1,4 @@
-"""What is made of many numbers: rates, percentiles, and medians with their spread over rounds."""
+"""Statistics: rates, percentiles, and medians with their spread over rounds."""
 
 import math
 import statistics
@@ -11,20 +11,20 @@ Seconds = npt.NDArray[np.float64]
 """Seconds."""
 
 Figures = dict[str, float]
-"""By name; what was not measured is missing."""
+"""Figures by name; one that was not measured is missing."""
 
 Spread = dict[str, float]
-"""`median`, `min` and `max` of one figure over rounds."""
+"""`median`, `min` and `max` of a figure over rounds."""
 
 
 def rates(what: str, count: float, seconds: float, cpu: float) -> Figures:
-    """Throughput and its cost.
+    """Compute throughput and CPU cost.
 
     Args:
-        what: was done, such as "requests".
-        count: of these.
-        seconds: it took.
-        cpu: seconds that processors spent on it.
+        what: the kind of item, such as "requests".
+        count: the number of items.
+        seconds: the elapsed time.
+        cpu: the CPU time in seconds.
     """
     found = {
         what: count,
@@ -36,7 +36,7 @@ def rates(what: str, count: float, seconds: float, cpu: float) -> Figures:
 
 
 def percentiles(prefix: str, seconds: Sequence[float] | Seconds, wanted: Sequence[int]) -> Figures:
-    """In microseconds, such as `latency_p50_us`; nothing of nothing."""
+    """Percentiles in microseconds, such as `latency_p50_us`; nothing for no values."""
     if not len(seconds):
         return {}
     values = np.percentile(seconds, wanted) * 1e6
@@ -44,34 +44,34 @@ def percentiles(prefix: str, seconds: Sequence[float] | Seconds, wanted: Sequenc
 
 
 def tail(ascending: Sequence[float] | Seconds, share: float, lost: int = 0) -> float:
-    """The smallest value that at most `1 - share` of all exceed: a percentile by nearest rank.
+    """Return the smallest value that at most `1 - share` of all exceed (nearest-rank percentile).
 
     Args:
         ascending: the values.
-        share: of all, such as 0.99.
-        lost: further ones that are endless: requests without an answer.
+        share: the percentile as a fraction, such as 0.99.
+        lost: additional infinite values: requests without an answer.
 
     Returns:
-        inf where it is one of the lost, or there is none.
+        the value; inf if it is one of the lost, or if there are no values.
     """
     rank = math.ceil(share * (len(ascending) + lost)) - 1
     return float(ascending[rank]) if 0 <= rank < len(ascending) else math.inf
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Median, smallest and largest, at five digits."""
+    """Median, minimum and maximum, rounded to five digits."""
     found = sorted(values)
     return rounded({"median": statistics.median(found), "min": found[0], "max": found[-1]})
 
 
 def spreads(rounds: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Figure -> spread over the rounds that have it."""
+    """The spread of each figure over the rounds that have it."""
     names = dict.fromkeys(name for figures in rounds for name in figures)
     return {name: spread(each[name] for each in rounds if name in each) for name in names}
 
 
 def rounded(figures: Mapping[str, float], digits: int = 5) -> Figures:
-    """To so many digits, whole numbers apart."""
+    """Round to significant digits, except whole numbers."""
     return {
         name: value if isinstance(value, int) else float(f"{value:.{digits}g}")
         for name, value in figures.items()

@@ -1,7 +1,7 @@
 """A timeline of requests, slots and streams, in Chrome's trace-event format (opens in Perfetto).
 
-The engine tells a `Recorder` of every batch at its end, if there is one; everything else is worked
-out here, afterwards. Format: "Trace Event Format", Google, complete events (`"ph": "X"`).
+If there is a `Recorder`, the engine reports every finished batch to it; the rest is derived here
+afterwards. Format: "Trace Event Format", Google, complete events (`"ph": "X"`).
 """
 
 import heapq
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trtasync.core.metrics import BatchRecord
+from trtasync.core.records import BatchRecord
 from trtasync.system.atomic_files import written_whole
 
 MOST_TRACED = 20_000
-"""Requests kept, the latest: some 20 MB of JSON, which Perfetto opens without effort."""
+"""Most requests kept, the latest: some 20 MB of JSON, which Perfetto opens easily."""
 
 REQUESTS, SLOTS, STREAMS = 1, 2, 3
 _NAMES = {REQUESTS: "requests", SLOTS: "slots", STREAMS: "streams"}
@@ -27,30 +27,30 @@ class Recorder:
     """Keeps the latest batches; pass it to `trtasync.engine.watch`."""
 
     def __init__(self, limit: int = MOST_TRACED):
-        """Begin with no batches.
+        """Start without batches.
 
         Args:
-            limit: requests kept.
+            limit: the most requests to keep.
         """
         self.batches: deque[BatchRecord] = deque()
         self._limit = limit
         self._requests = 0
 
     def __call__(self, batch: BatchRecord) -> None:
-        """Keep a `batch`, and forget the oldest when there are too many."""
+        """Keep a `batch`, and drop the oldest ones beyond the limit."""
         self.batches.append(batch)
         self._requests += len(batch.arrivals)
         while self._requests > self._limit and len(self.batches) > 1:
             self._requests -= len(self.batches.popleft().arrivals)
 
     def write(self, path: Path) -> None:
-        """Write the trace to the file `path`, whole or not at all."""
+        """Write the trace to the file `path`, completely or not at all."""
         with written_whole(path) as file:
             file.write(json.dumps(trace(self.batches)).encode())
 
 
 def trace(batches: Iterable[BatchRecord]) -> dict[str, Any]:
-    """The trace of batches, which come in the order of their ends."""
+    """Make the trace of batches, which are given in the order in which they ended."""
     found = list(batches)
     origin = min((min(batch.arrivals) for batch in found), default=0.0)
     pen = _Pen(origin)
@@ -71,7 +71,7 @@ class _Pen:
     def span(
         self, process: int, track: int, name: str, begin: float, end: float, **more: Any
     ) -> None:
-        """From `begin` to `end`, seconds; in whole nanoseconds, so that what nests still nests."""
+        """Add a span between two times in seconds, rounded to nanoseconds, which keeps nesting."""
         self._tracks.add((process, track))
         start, stop = (round((when - self._origin) * 1e9) for when in (begin, end))
         self._events.append(
@@ -104,7 +104,7 @@ def _meta(kind: str, process: int, track: int, name: str) -> TraceEvent:
 
 
 def _requests(pen: _Pen, batches: list[BatchRecord]) -> None:
-    """One track per request that is under way at the same time."""
+    """Draw requests; simultaneous ones are on different tracks."""
     spans = sorted(
         (
             (arrival, batch.delivered, index)
@@ -126,7 +126,7 @@ def _requests(pen: _Pen, batches: list[BatchRecord]) -> None:
 
 
 def _slots(pen: _Pen, batches: list[BatchRecord]) -> None:
-    """Forming, running, answering. A first row may have waited for the slot to be free."""
+    """Draw each slot's phases. The first row may have waited for the slot to become free."""
     numbers: dict[int, int] = {}
     free: dict[int, float] = {}
     for index, batch in enumerate(batches):
@@ -141,10 +141,10 @@ def _slots(pen: _Pen, batches: list[BatchRecord]) -> None:
 
 
 def _streams(pen: _Pen, batches: list[BatchRecord]) -> None:
-    """What each stream ran, one batch after another; stages where they were measured.
+    """Draw the batches of each stream, with their stages if these were measured.
 
-    A batch enqueued behind another begins when that one ends. Stages are laid out so that the last
-    one ends when the engine saw the end.
+    A batch that was enqueued behind another begins when that one ends. Stages are placed such that
+    the last one ends when the engine noticed the end.
     """
     free: dict[int, float] = {}
     for batch in batches:

@@ -1,4 +1,4 @@
-"""The window within a load in which everything is counted: neither a beginning nor an end."""
+"""The window within a load in which everything is counted."""
 
 import time
 from collections.abc import Callable
@@ -14,25 +14,25 @@ from trtasync.measure.statistics import Figures, Seconds, rates
 T = TypeVar("T")
 
 BEAT = 0.001
-"""Seconds between two wake-ups that tell how late the loop is."""
+"""Seconds between two wake-ups that measure the delay of the loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How long a load lasts: seconds before the window, and of it."""
+    """The length of a load: the seconds of its warm-up and of its window."""
 
     warm_up: float
     seconds: float
 
     @property
     def whole(self) -> float:
-        """Seconds."""
+        """The sum of both."""
         return self.warm_up + self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Mark(Generic[T]):
-    """One edge of a window: the clock, the process's CPU seconds, whatever else is counted."""
+    """One edge of a window: the clock, the process's CPU seconds, and other counts."""
 
     wall: float
     cpu: float
@@ -40,19 +40,19 @@ class Mark(Generic[T]):
 
 
 def timed(what: str, work: Callable[[], int]) -> Figures:
-    """`rates` of work that says how much it did."""
+    """Call `work`, which returns a count, and compute its `rates`."""
     began, cpu = time.perf_counter(), time.process_time()
     count = work()
     return rates(what, count, time.perf_counter() - began, time.process_time() - cpu)
 
 
 class Window(Generic[T]):
-    """To be given to a `Driver`: lets a warm-up pass, then the time in which is counted.
+    """Passed to a `Driver`: waits for the warm-up, then for the time in which it counts.
 
     Attributes:
-        begin: its first edge, once the load has ended.
-        end: its last edge.
-        delays: by how much each sleep of a millisecond in it was too long; seconds.
+        begin: the first edge; valid once the window has opened.
+        end: the last edge; valid once the window has closed.
+        delays: by how many seconds each sleep of a millisecond in the window was too long.
     """
 
     begin: Mark[T]
@@ -64,21 +64,25 @@ class Window(Generic[T]):
         read: Callable[[], T],
         *,
         delays: bool = True,
+        until_first: bool = False,
         to_the_end: bool = False,
     ):
-        """Prepare it; it opens once it is called and the warm-up is over.
+        """Prepare the window, which opens when it is called and the warm-up is over.
 
         Args:
-            span: how long.
-            read: gives the counts at either edge.
-            delays: look how late the loop wakes a task that slept; that costs some 10 us a
+            span: the length of warm-up and window.
+            read: returns the counts at either edge.
+            delays: measure how late the loop wakes a sleeping task; this costs about 10 us per
                 millisecond.
-            to_the_end: it ends with `close`, which is called after the load: for loads so short
-                that a window within them might see no answer.
+            until_first: extend the window until a request has ended in it: for closed loops, which
+                always have one outstanding.
+            to_the_end: the window ends with `close`, called after the load: for loads so short that
+                a window within them might see no answer.
         """
         self._span = span
         self._read = read
         self._watches = delays
+        self._until_first = until_first
         self._to_the_end = to_the_end
         self.delays: list[float] = []
 
@@ -86,22 +90,24 @@ class Window(Generic[T]):
         if self._span.warm_up:
             await anyio.sleep(self._span.warm_up)
         self.open()
-        seen.counting = True
+        seen.counting, before = True, seen.ended
         if self._watches:
             await self._watch(self.begin.wall + self._span.seconds)
         else:
             await anyio.sleep(self._span.seconds)
+        while self._until_first and seen.ended == before:  # noqa: ASYNC110 - costs no request a call
+            await anyio.sleep(BEAT)
         seen.counting = False
         if not self._to_the_end:
             self.close()
 
     def open(self) -> None:
-        """Let it begin now."""
-        counts = self._read()  # before the clocks, so that it takes no time of the window's
+        """Open the window now."""
+        counts = self._read()  # before the clocks, so that it takes no time of the window
         self.begin = Mark(time.perf_counter(), time.process_time(), counts)
 
     def close(self) -> None:
-        """Let it end now."""
+        """Close the window now."""
         self.end = Mark(time.perf_counter(), time.process_time(), self._read())
 
     async def _watch(self, end: float) -> None:
@@ -112,21 +118,20 @@ class Window(Generic[T]):
 
     @property
     def seconds(self) -> float:
-        """It was open."""
+        """How long it was open."""
         return self.end.wall - self.begin.wall
 
     @property
     def cpu(self) -> float:
-        """Seconds that this process used meanwhile."""
+        """CPU seconds of this process while it was open."""
         return self.end.cpu - self.begin.cpu
 
     def answered(self, seen: Seen) -> Seconds:
-        """Latencies of the requests that were answered in it, ascending: what a closed loop did."""
+        """Latencies of the requests answered in the window, ascending: for closed loops."""
         return self._latencies(seen, seen.done)
 
     def asked(self, seen: Seen) -> Seconds:
-        """Latencies of those that were due in it, however late their answers came: an open
-        loop's."""
+        """Latencies of the requests due in the window, whenever answered: for open loops."""
         return self._latencies(seen, seen.due)
 
     def _latencies(self, seen: Seen, at: list[float]) -> Seconds:

@@ -1,4 +1,4 @@
-"""What an engine is held against with `--compare`: the ceiling, and trtexec's algorithm."""
+"""What `--compare` compares an engine with: the ceiling, and trtexec's algorithm."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from trtasync.memory.slots import Views
 from trtasync.requests.signature import Layout
 
 WARM_UP = 0.2
-"""Seconds, trtexec's own default."""
+"""Seconds; the default of trtexec."""
 
 
 class InferenceStream(Protocol):
@@ -32,17 +32,17 @@ class InferenceStream(Protocol):
 
 
 class Yardsticks:
-    """Measured between the samples of an engine, while nobody asks it.
+    """Yardsticks measured between the samples of an engine, while it is idle.
 
     Attributes:
-        names: of those that there are for this backend.
+        names: the yardsticks of this backend.
     """
 
     def __init__(self, opened: Opened, requests: Sequence[Any]):
-        """Learn which ones there are.
+        """Find out which yardsticks there are.
 
         Args:
-            opened: whose lanes; it has answered one of the requests.
+            opened: the engine, which has answered one of the requests.
             requests: as for the engine.
         """
         self._tap = opened.tap
@@ -57,7 +57,7 @@ class Yardsticks:
             self.names.append("trtexec")
 
     async def measure(self, name: str, seconds: float) -> Figures:
-        """Run one of them for some seconds."""
+        """Run the yardstick `name` for some seconds."""
         work = {"ceiling": self._ceiling, "trtexec": self._trtexec}[name]
         return await in_thread(lambda: work(seconds))
 
@@ -83,7 +83,7 @@ class Yardsticks:
 
 
 def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -> Figures:
-    """trtexec's loop: an iteration is enqueued on every stream, then the older is waited for."""
+    """trtexec's loop: enqueue an iteration on every stream, then wait for the older one."""
     _rounds(streams, warm_up)
     for stream in streams:
         stream.times.clear()
@@ -94,7 +94,7 @@ def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -
 
     found = timed("rows", run)
     times = np.array([each for stream in streams for each in stream.times])
-    # trtexec's median is of the same kind (`sampleReporting.cpp`)
+    # the same kind of median as trtexec's (`sampleReporting.cpp`)
     found["latency_p50_us"] = tail(np.sort(times.sum(axis=1)), 0.5) * 1e6
     found["compute_p50_us"] = tail(np.sort(times[:, 1]), 0.5) * 1e6
     return found
@@ -102,10 +102,12 @@ def replay(streams: Sequence[InferenceStream], warm_up: float, seconds: float) -
 
 def _rounds(streams: Sequence[InferenceStream], seconds: float) -> None:
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    while True:
         for stream in streams:
             stream.query()
         for stream in streams:
             stream.sync()
+        if time.perf_counter() >= end:
+            break
     for stream in streams:
         stream.drain()

@@ -1,1 +1,1 @@
-"""Where batches are formed: slots, and the threads that copy rows into them."""
+"""The memory of batches: slots, and the threads that copy rows into them."""

@@ -16,20 +16,20 @@ GIL_COPY_BYTES = 64 * 1024
 
 numpy releases it for any copy of more than a few hundred elements, and a thread that releases the
 GIL beside a busy one waits a whole switch interval (5 ms) to get it back: a factor of 30 to 150 in
-requests/s. Larger rows take longer than such a hand-over is worth guarding against.
+requests/s. Larger rows take so long to copy that holding the GIL would be worse.
 """
 
 SHARED_BYTES = 4096
-"""Bytes of shared inputs up to which a slot remembers a layout: each value of them is one."""
+"""Most bytes of shared inputs in a remembered layout: each of their values is a layout."""
 
 MAX_LAYOUTS = 64
-"""Layouts whose views a slot remembers."""
+"""Most layouts whose views a slot remembers."""
 
 SPARE_BYTES = 1 << 20
-"""Bytes up to which a slot keeps what it has: what is larger and not needed is given back."""
+"""Bytes that a slot always keeps; memory beyond that is freed when it is not needed."""
 
 SPARE_FACTOR = 4
-"""Times what its batches need that a slot may hold."""
+"""A slot may hold this many times the memory that its batches need."""
 
 WriteRow = Callable[[int, int, Any], None]
 """write(row, count, arrays): put `count` rows at `row`; arrays as `RequestReader.read` gives."""
@@ -39,13 +39,14 @@ class Views:
     """One layout's arrays in a slot.
 
     Attributes:
-        layout: whose.
-        inputs: per input, an array of (capacity, *row shape) on the slot's memory.
-        writers: per input, stages rows of it.
-        write: stages rows of all of them.
-        vectors: per row, its memory, where a plain request (one row of a single, one-dimensional
-            input) can be assigned to it as it is; None for other layouts.
-        cache: room for what a backend derives from these views (bindings, graphs), by its own keys.
+        layout: the layout.
+        inputs: per input, an array of (capacity, *row shape) in the slot's memory.
+        writers: per input, a function that stages rows of it.
+        write: stages rows of all inputs.
+        vectors: per row, its memory, if a plain request (one row of a single, one-dimensional
+            input) can be assigned to it directly; None for other layouts.
+        cache: for objects that a backend derives from these views (bindings, graphs), by its own
+            keys.
     """
 
     __slots__ = ("cache", "inputs", "layout", "vectors", "write", "writers")
@@ -60,34 +61,33 @@ class Views:
 
 
 class HostSlot:
-    """The input buffers of one batch, viewed through the layout of the queue that signatures in it.
+    """The input buffers of one batch, viewed through the layout of its queue.
 
     A slot belongs to one batch at a time, from the first row staged until the answers are out.
 
     Attributes:
-        lane: index of the lane it belongs to: that one runs it best, and any lane of the same
-            device runs it. None: any lane of the backend does.
-        views: of the current layout.
-        outputs: what the last run produced, one array per output, rows first.
-        batch: the batch that it is turned to; set by who binds it.
-        holds_more: it holds memory that `let_go` may give up.
+        lane: index of the lane it belongs to, which runs it best, though any lane of the same
+            device can run it. None: any lane of the backend can.
+        views: the views of the current layout.
+        outputs: the outputs of the last run, rows first.
+        batch: the batch that it is bound to; set by the code that binds it.
+        holds_more: it holds memory that `let_go` may free.
     """
 
     def __init__(self, spec: ModelSpec, capacity: int, lane: int | None = None):
-        """Start without memory: `bind` makes room for a layout.
+        """Start without memory; `bind` allocates it for a layout.
 
         Args:
             spec: the model.
             capacity: rows (max_batch_size).
-            lane: index of the lane that it belongs to; None when any lane of the backend may run
-                it.
+            lane: index of the lane it belongs to; None if any lane of the backend may run it.
         """
         self._inputs = spec.row_inputs
         self._capacity = capacity
         self._buffers = [self.allocate(0) for _ in spec.row_inputs]
         self._known: dict[Layout, Views] = {}
-        self._held = 0  # bytes of buffers that grew with what was bound
-        self._before = 0  # bytes that the batch before this one needed
+        self._held = 0  # bytes of buffers that grew with the bound layouts
+        self._before = 0  # bytes that the previous batch needed
         self.copies: Copies | None = None
         self.lane = lane
         self.views: Views | None = None
@@ -105,8 +105,8 @@ class HostSlot:
         return raw[start : start + size]
 
     def bind(self, layout: Layout) -> Views:
-        """Turn the (empty) slot to a layout; returns its views, which stage rows."""
-        if self.copies is not None:  # rows of callers who left may still be on their way
+        """Bind the (empty) slot to a layout, and return its views, which stage rows."""
+        if self.copies is not None:  # rows of callers who left may still be being copied
             self.copies.forget()
         views = self._known.get(layout)
         if views is None:
@@ -117,15 +117,15 @@ class HostSlot:
         return views
 
     def let_go(self) -> bool:
-        """The batch has ended: forget what callers brought or take along. True if it holds much."""
+        """Release callers' arrays after the end of a batch. Returns True if the slot holds much."""
         self.outputs = []
         if self._held > SPARE_BYTES:
             self._adapt()
         return self._held > SPARE_BYTES
 
     def _adapt(self) -> None:
-        """Keep what the batch before this one needed: one large row among small ones takes its
-        memory along, several in a row allocate theirs twice."""
+        """Keep what the previous batch needed: the memory of a single large row among small ones
+        is freed, and several in succession allocate theirs twice."""
         assert self.views is not None
         needed = sum(array.nbytes for array in self.views.inputs)
         before, self._before = self._before, needed
@@ -133,7 +133,7 @@ class HostSlot:
             self.shrink()
 
     def shrink(self) -> None:
-        """Give all memory back: nothing is in the slot."""
+        """Free all memory of an empty slot."""
         self._settle()
         self._known.clear()
         self.views = None
@@ -168,20 +168,20 @@ class HostSlot:
         self.holds_more = self.holds_more or held > SPARE_BYTES
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
-        """Host memory has no such outputs: `Backend.device_outputs` refuses them before."""
+        """Not supported in host memory; `Backend.device_outputs` refuses it earlier."""
         raise NotImplementedError
 
     def lend(self, count: int, returned: "Callable[[HostSlot], None]") -> None:
-        """`count` answers are views of `outputs`: the slot is not free before all came back.
+        """Lend views of `outputs`: the slot is not free before all have come back.
 
         Args:
-            count: answers.
-            returned: called when the last one has come back, by whoever brings it.
+            count: number of answers.
+            returned: called when the last one has come back, in the thread that returns it.
         """
         self._loans, self._returned = count, returned
 
     def take_back(self) -> None:
-        """One lent answer is not looked at any more. From any thread."""
+        """Take back one lent answer. Thread-safe."""
         with self._lock:
             self._loans -= 1
             returned = self._returned if self._loans == 0 else None
@@ -196,12 +196,12 @@ class HostSlot:
             array[target : target + count] = array[source : source + count]
 
     def save(self, start: int, stop: int) -> list[Array]:
-        """Copies of rows `start` to `stop` of every input, for `restore`."""
+        """Copy the rows `start` to `stop` of every input, for `restore`."""
         assert self.views is not None
         return [array[start:stop].copy() for array in self.views.inputs]
 
     def restore(self, start: int, saved: list[Array]) -> None:
-        """Put saved rows back."""
+        """Write saved rows back."""
         assert self.views is not None
         for array, rows in zip(self.views.inputs, saved, strict=True):
             array[start : start + len(rows)] = rows
@@ -209,7 +209,7 @@ class HostSlot:
     def pad(self, rows: int, run_rows: int) -> None:
         """Fill up to `run_rows` with copies of the last row.
 
-        Never with what an earlier batch left there: that may be the very row that failed it.
+        Never with rows of an earlier batch, which may be the very rows that made it fail.
         """
         assert self.views is not None
         for array in self.views.inputs:
@@ -245,7 +245,7 @@ def _input_writer(array: Array, fill: tuple[int, float] | None) -> WriteRow:
 
 def _is_small(array: Array) -> bool:
     if array.dtype.isbuiltin != 1:
-        return False  # numpy exports no buffer of types it does not know itself (bfloat16, fp8)
+        return False  # numpy exports no buffers of types that are not its own (bfloat16, fp8)
     return 0 < array.nbytes // max(1, len(array)) <= GIL_COPY_BYTES
 
 
@@ -266,7 +266,7 @@ def _flat_writer(array: Array) -> WriteRow:
     def write(row: int, count: int, source: Any) -> None:
         try:
             flat[row * size : (row + count) * size] = source.reshape(-1)
-        except ValueError:  # unaligned memory, e.g. of a message: its buffer format is another one
+        except ValueError:  # unaligned memory, e.g. of a message, has another buffer format
             by_numpy(row, count, source)
 
     return write

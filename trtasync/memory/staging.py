@@ -1,8 +1,8 @@
-"""Threads that copy large rows into their slots, while the event loop goes on.
+"""Threads that copy large rows into their slots while the event loop continues.
 
-A row of a few hundred kilobytes takes as long to copy as ten requests take to be read. numpy drops
-the GIL in such copies, so a few threads reach what the memory bus gives (on an H200's host 9 GB/s
-with one, 30 GB/s with four). Small rows are copied inline: the hand-over would cost more.
+Copying a row of a few hundred kilobytes takes as long as reading ten requests. numpy releases the
+GIL in such copies, so a few threads reach the bandwidth of the memory bus (on an H200's host 9 GB/s
+with one, 30 GB/s with four). Small rows are copied inline, because the hand-over would cost more.
 """
 
 import logging
@@ -20,10 +20,10 @@ Write = Callable[[int, int, Any], None]
 log: logging.Logger = logging.getLogger("trtasync")
 
 MOST_INLINE = 4 << 20
-"""Bytes up to which the first row for an idle device is copied by its caller: half a ms or so."""
+"""Up to this size, about half a ms, the first row for an idle device is copied by its caller."""
 
 MOST_COPY_THREADS = 4
-"""More gained nothing: four fill the memory bus (measured on an H200's host)."""
+"""Most copy threads: four saturate the memory bus (measured on an H200's host)."""
 
 
 def default_threads() -> int:

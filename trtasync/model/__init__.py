@@ -1,1 +1,1 @@
-"""What a model says of its tensors: names, dtypes, shapes, axes, profiles."""
+"""The declared tensors of a model: names, dtypes, shapes, axes, profiles."""

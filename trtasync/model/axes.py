@@ -1,7 +1,7 @@
-"""The axis along which rows lie, as far as a model file's own shapes tell.
+"""Guesses the batch axes from the shapes that a model file declares.
 
-What comes out is a guess: names are an exporter's, and nothing holds a file to them. It is checked
-with the model itself where requests are to share batches (`trtasync.rows`).
+It is only a guess, because names are chosen by exporters and not binding. If requests are to share
+batches, it is checked by running the model (`trtasync.rows`).
 """
 
 import re
@@ -23,23 +23,23 @@ _MADE_UP = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Names that exporters make up where a dimension has none: they say nothing of what is equal."""
+"""Names that exporters make up for unnamed dimensions, which say nothing about equality."""
 
 
 def is_anonymous(dim: Dim) -> bool:
-    """A dynamic axis without a name that means anything: equal names are no evidence of equal
-    lengths, other names none of other ones."""
+    """Whether a dynamic axis has no meaningful name, so that names say nothing about which lengths
+    are equal."""
     return dim is None or (isinstance(dim, str) and _MADE_UP.fullmatch(dim.strip()) is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Where rows lie.
+    """The batch axes of a model.
 
     Attributes:
-        inputs: per input, the batch axis; None for one that all rows share.
-        outputs: per output, the batch axis; None where the file names none.
-        fixed: the one number of rows that the model takes, or None.
+        inputs: per input, the batch axis; None for an input that all rows share.
+        outputs: per output, the batch axis; None if the file names none.
+        fixed: the only number of rows that the model accepts, or None.
     """
 
     inputs: tuple[int | None, ...]
@@ -48,7 +48,7 @@ class Axes:
 
     @property
     def known(self) -> bool:
-        """Some input has rows."""
+        """Whether any input has rows."""
         return any(axis is not None for axis in self.inputs)
 
 
@@ -58,15 +58,15 @@ TensorShapes = Sequence[tuple[Dim, ...]]
 def guess(
     inputs: TensorShapes, outputs: TensorShapes, said: Mapping[int, int | None] | None = None
 ) -> Axes:
-    """The batch axes that the declared shapes suggest.
+    """Guess the batch axes from the declared shapes.
 
-    Named axes first (see `_common_symbol`); then axis 0 of every input, if none has a telling name;
-    then one fixed number at axis 0 of everything.
+    Named axes first (see `_common_symbol`); then axis 0 of every input, if none has a meaningful
+    name; then one fixed number at axis 0 of everything.
 
     Args:
-        inputs: declared shapes; an output's () may also mean that its rank is not known.
-        outputs: the same of outputs.
-        said: index of an input -> what the user says of it; the others follow its symbol.
+        inputs: declared shapes of the inputs.
+        outputs: declared shapes of the outputs; () may also mean that the rank is unknown.
+        said: index of an input -> the axis given by the user; the others follow its symbol.
     """
     said = said or {}
     shared = {at: axis for at, axis in said.items() if axis is None}
@@ -85,7 +85,7 @@ def guess(
 
 
 def _among_others(inputs: TensorShapes, outputs: TensorShapes, shared: Mapping[int, None]) -> Axes:
-    """The guess where the user has said of some inputs that they have no rows."""
+    """The guess if the user has said that some inputs have no rows."""
     others = {at: shape for at, shape in enumerate(inputs) if at not in shared}
     if not others:
         return Axes((None,) * len(inputs), (None,) * len(outputs))
@@ -95,7 +95,7 @@ def _among_others(inputs: TensorShapes, outputs: TensorShapes, shared: Mapping[i
 
 
 def _symbol_said(inputs: TensorShapes, said: Mapping[int, int | None]) -> str | None:
-    """The name of an axis that the user points at."""
+    """The name of an axis given by the user."""
     for at, axis in said.items():
         if axis is not None and axis < len(inputs[at]):
             dim = inputs[at][axis]
@@ -105,8 +105,8 @@ def _symbol_said(inputs: TensorShapes, said: Mapping[int, int | None]) -> str | 
 
 
 def _common_symbol(inputs: TensorShapes, outputs: TensorShapes) -> str | None:
-    """The symbol called after a batch, or else that which comes first in an input; of several that
-    which most tensors have, once each. None when there is none without contradiction."""
+    """The symbol that is named after a batch, or else comes first in an input; among several, the
+    one that occurs in the most tensors, once in each. None if every symbol contradicts a shape."""
     counts: dict[str, int] = {}
     for shape in (*inputs, *outputs):
         for dim in dict.fromkeys(shape):
@@ -125,25 +125,25 @@ def _common_symbol(inputs: TensorShapes, outputs: TensorShapes) -> str | None:
     if not fit:
         return None
     symbol = max(fit, key=lambda dim: ("batch" in dim.lower(), counts[dim], dim in first))
-    # an input with another name first has rows of its own, and nothing says which are meant
+    # another input with another first name has its own rows, and it is unclear which are meant
     rivals = [s for s in inputs if symbol not in s and s and isinstance(s[0], str)]
     return None if any(not is_anonymous(shape[0]) for shape in rivals) else symbol
 
 
 def _axis(shape: tuple[Dim, ...], symbol: str | None) -> int | None:
-    """That of the symbol; of an input without it axis 0 if that is dynamic without a name."""
+    """The axis of the symbol; in an input without it axis 0, if dynamic and unnamed."""
     if symbol is not None and symbol in shape:
         return shape.index(symbol)
     return 0 if shape and is_anonymous(shape[0]) else None
 
 
 def _output_axis(shape: tuple[Dim, ...], symbol: str | None) -> int | None:
-    """As for an input; an output of unknown rank is taken to have rows first."""
+    """As for an input; an output of unknown rank is assumed to have rows first."""
     return _axis(shape, symbol) if shape else 0
 
 
 def _number_at(inputs: TensorShapes, axes: Sequence[int | None]) -> int | None:
-    """The number of rows that an input fixes."""
+    """The number of rows that is fixed by an input."""
     dims = (shape[axis] for shape, axis in zip(inputs, axes, strict=True) if axis is not None)
     return next((dim for dim in dims if isinstance(dim, int)), None)
 

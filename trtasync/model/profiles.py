@@ -1,4 +1,4 @@
-"""Optimization profiles as values: which shapes a plan takes and which it is tuned for."""
+"""Optimization profiles: the shapes that a plan accepts, and those it is optimized for."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +18,11 @@ LARGEST_DIM = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """[min, opt, max] of one input: of its shape, or of its values when it is a shape tensor.
+    """[min, opt, max] of one input: of its shape, or of its values if it is a shape tensor.
 
     Attributes:
-        min: the smallest accepted, in elements per axis (batch axis included).
-        opt: what TensorRT tunes for.
+        min: the smallest accepted, in elements per axis (including the batch axis).
+        opt: the shape that TensorRT optimizes for.
         max: the largest accepted.
     """
 
@@ -36,23 +36,23 @@ class Shapes:
 
     @classmethod
     def only(cls, shape: Sequence[int]) -> "Shapes":
-        """`shape` and no other."""
+        """Only this `shape`."""
         dims = _dims(shape, "the shape")
         return cls(dims, dims, dims)
 
     def allows(self, numbers: Shape) -> bool:
-        """There is one of `numbers` per axis, and each lies within."""
+        """Whether there is one of `numbers` per axis, and each is within the range."""
         return len(numbers) == len(self.min) and all(
             low <= number <= high
             for low, number, high in zip(self.min, numbers, self.max, strict=True)
         )
 
     def distance(self, numbers: Shape) -> int:
-        """How far `numbers` are from `opt`: Triton's measure for the choice of a profile."""
+        """The distance of `numbers` from `opt`: Triton's criterion for choosing a profile."""
         return sum(abs(number - best) for number, best in zip(numbers, self.opt, strict=True))
 
     def problem(self) -> str:
-        """What is impossible about it, naming the axis; "" if nothing is."""
+        """The reason why the shapes are invalid, naming the axis; "" if they are valid."""
         ranks = {len(self.min), len(self.opt), len(self.max)}
         if len(ranks) > 1:
             return (
@@ -88,7 +88,7 @@ class Profile:
         shapes: input name -> its shapes.
 
     Raises:
-        InvalidInput: naming the input and the axis.
+        InvalidInput: the shapes are invalid; names the input and the axis.
     """
 
     shapes: Mapping[str, Shapes]
@@ -148,10 +148,10 @@ class Profile:
 
 
 def read_profiles(given: Any) -> tuple[Profile, ...]:
-    """Profiles in whatever form they were given.
+    """Convert profiles from any of the accepted forms.
 
     Raises:
-        InvalidInput: one is no profile.
+        InvalidInput: one is not a profile.
     """
     if given is None:
         return ()
@@ -222,7 +222,7 @@ def _parse_dims(name: str, text: str) -> Shape:
         return tuple(int(dim) for dim in text.split("x"))
     except ValueError:
         raise InvalidInput(
-            f"profile of input '{name}': {text!r} is no shape such as 1x3x224x224."
+            f"profile of input '{name}': {text!r} is not a shape such as 1x3x224x224."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What a model takes and gives: tensor specs, padding rules, the batch axis."""
+"""The inputs and outputs of a model: tensor specs, padding rules, the batch axis."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +13,10 @@ from trtasync.model.axes import Axes, Dim, guess
 __all__ = ["Cut", "Dim", "ModelSpec", "Pad", "TensorSpec"]
 
 MOST_AXES = 32
-"""Of an array; numpy 2 has 64."""
+"""Most axes of an array; numpy 2 allows 64."""
 
 MOST_TENSOR_BYTES = 1 << 47
-"""Of an array: what a process can address."""
+"""Most bytes of an array: what a process can address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class TensorSpec:
     Attributes:
         name: the tensor's name in the model.
         dtype: numpy dtype (native byte order; bfloat16 and fp8 are `ml_dtypes` types).
-        shape: the axes, batch axis included: int = fixed, str = named dynamic, None = unnamed.
-        host: a shape tensor of TensorRT: small, without a batch axis; its *values* shape the whole
-            batch, so only requests with equal ones share a batch.
-        batch_axis: the axis along which rows lie. None: the tensor has no rows; such an input is
-            shared by all rows of a batch.
+        shape: the axes, including the batch axis: int = fixed, str = named dynamic, None = unnamed.
+        host: a shape tensor of TensorRT: small, without a batch axis; its *values* determine shapes
+            of the whole batch, so only requests with equal values share a batch.
+        batch_axis: the axis of the rows. None: the tensor has no rows; such an input is shared by
+            all rows of a batch.
     """
 
     name: str
@@ -40,7 +40,7 @@ class TensorSpec:
     batch_axis: int | None = None
 
     def __post_init__(self) -> None:
-        # By its type: numpy's own object of that dtype, which `array.dtype is spec.dtype` finds.
+        # numpy's own object of that dtype, so that `array.dtype is spec.dtype` holds
         object.__setattr__(self, "dtype", np.dtype(np.dtype(self.dtype).type))
         object.__setattr__(self, "shape", tuple(self.shape))
 
@@ -50,7 +50,7 @@ class TensorSpec:
 
     @property
     def least_bytes(self) -> int:
-        """Of an array of it that is not empty, its dynamic axes as short as can be."""
+        """Bytes of the smallest non-empty array of this tensor."""
         return self.dtype.itemsize * math.prod(
             dim for dim in self.shape if isinstance(dim, int) and dim > 0
         )
@@ -58,10 +58,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where padding shows in one output, and how long the true part of it is.
+    """How padding is cut off one output.
 
     Attributes:
-        axis: the output's axis, counted with the batch axis (negative counts from the end).
+        axis: the output's axis, counting the batch axis (negative counts from the end).
         length: from the input's true length to the output's (both in elements of their axis).
     """
 
@@ -73,17 +73,17 @@ class Cut:
 class Pad:
     """Pad one dynamic axis of an input up to a bucket, so that different lengths share a batch.
 
-    Give `multiple_of` or `sizes`. Outputs are cut back to the true length: those whose axis has the
-    same name as the padded axis, and its length, by themselves; others when `outputs` says how,
-    e.g. `outputs={"probs": Cut(axis=1, length=lambda width: width - 7)}`. An output
-    as long as the padded input, along an axis that nothing names, is refused until `outputs` says.
+    Give `multiple_of` or `sizes`. Outputs are cut back to the true length: automatically if their
+    axis has the name and the length of the padded axis, others according to `outputs`,
+    e.g. `outputs={"probs": Cut(axis=1, length=lambda width: width - 7)}`. An output with an
+    unnamed axis as long as the padded input is refused unless `outputs` says how to cut it.
 
     Args:
-        axis: the input's axis, counted with the batch axis (negative counts from the end); not the
-            batch axis.
+        axis: the input's axis, counting the batch axis (negative counts from the end); not the
+            batch axis itself.
         multiple_of: pad to the next multiple of this many elements.
         sizes: pad to the next of these lengths; a longer input is refused.
-        value: what the padding holds.
+        value: the value of the padding.
         outputs: output name -> `Cut`, for outputs that do not name the padded axis.
 
     Raises:
@@ -117,7 +117,7 @@ class Pad:
             raise InvalidInput(f"Pad(outputs=...) must map output names to Cuts, not {cuts!r}.")
 
     def length(self, true: int) -> int | None:
-        """The padded length for a `true` one; None when that is longer than every size."""
+        """The padded length for a `true` length; None if that exceeds every size."""
         if self.multiple_of is not None:
             return max(1, -(-true // self.multiple_of)) * self.multiple_of
         return next((size for size in self.sizes or () if size >= true), None)
@@ -130,10 +130,10 @@ class ModelSpec:
     Attributes:
         inputs: in the model's order.
         outputs: in the model's order.
-        batched: requests share batches: they bring rows along their inputs' batch axes. Otherwise
-            each runs alone, as the model takes it, and gets what the model gives. Where batched,
-            and no input has a batch axis, axis 0 of every tensor is meant.
-        fixed_batch: the one batch size the model accepts, or None when any will do.
+        batched: requests share batches, with rows along their inputs' batch axes. Otherwise each
+            request runs alone, with the model's own shapes. If batched and no input has a batch
+            axis, axis 0 of every tensor is meant.
+        fixed_batch: the only batch size that the model accepts, or None for any.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -151,48 +151,48 @@ class ModelSpec:
 
     @property
     def has_rows(self) -> bool:
-        """It is known along which axis rows lie, so a request may leave that axis out."""
+        """Whether the batch axis is known, so that a request may omit it."""
         return any(spec.batch_axis is not None for spec in self.inputs)
 
     @property
     def shared_inputs(self) -> tuple[TensorSpec, ...]:
-        """The inputs that all rows of a batch share: requests that differ in one do not meet."""
+        """The inputs shared by all rows of a batch: requests in which one differs do not meet."""
         return tuple(spec for spec in self.inputs if self.is_shared(spec))
 
     @property
     def row_inputs(self) -> tuple[TensorSpec, ...]:
-        """The inputs that are staged, request by request: all others."""
+        """The inputs that are staged for each request: all others."""
         return tuple(spec for spec in self.inputs if not self.is_shared(spec))
 
     def is_shared(self, spec: TensorSpec) -> bool:
-        """All rows of a batch share this input."""
+        """Whether all rows of a batch share this input."""
         return spec.host or (self.batched and spec.batch_axis is None)
 
     def row_dims(self, spec: TensorSpec) -> tuple[Dim, ...]:
-        """The axes of a tensor within what slots call a row: without the batch axis where requests
-        share batches, the whole of it otherwise."""
+        """The axes of a tensor's row in slots: without the batch axis if requests share batches,
+        else all axes."""
         axis = spec.batch_axis
         if not self.batched or axis is None:
             return spec.shape
         return (*spec.shape[:axis], *spec.shape[axis + 1 :])
 
     def full_axis(self, spec: TensorSpec, within: int) -> int:
-        """An axis of a row, as `row_dims` counts it, counted in the whole tensor."""
+        """Convert an axis of a row, as in `row_dims`, to an axis of the whole tensor."""
         axis = spec.batch_axis
         return within + (self.batched and axis is not None and within >= axis)
 
     def input_shape(
         self, name: str | None, rows: Any, row_shape: Sequence[Any] | None
     ) -> tuple[TensorSpec, tuple[int, ...]]:
-        """The input meant, and the shape of an array for it.
+        """Return an input, and the shape of an array for it.
 
         Args:
-            name: of the input; may be None where there is only one.
-            rows: along the batch axis; None for one row without it.
-            row_shape: without the batch axis; may be None where it is fixed.
+            name: the name of the input; None if there is only one.
+            rows: length of the batch axis; None for one row without it.
+            row_shape: without the batch axis; None if it is fixed.
 
         Raises:
-            InvalidInput: it is not clear, or not what the model takes.
+            InvalidInput: the arguments are ambiguous, or do not fit the model.
         """
         spec = self._row_input(name)
         axis = spec.batch_axis
@@ -220,16 +220,16 @@ class ModelSpec:
         outputs: Sequence[TensorSpec],
         batch_axes: Mapping[str, int | None] | None = None,
     ) -> "ModelSpec":
-        """What the declared shapes suggest (see `axes.guess`): batched where every output has rows.
+        """Make a spec from declared shapes (see `axes.guess`): batched if every output has rows.
 
         Args:
-            inputs: as the file declares them.
-            outputs: as the file declares them.
-            batch_axes: tensor name -> batch axis, or None for none: what the user says.
+            inputs: as declared in the file.
+            outputs: as declared in the file.
+            batch_axes: tensor name -> batch axis given by the user, or None for none.
 
         Raises:
-            PlanError: when there is no input or no output, or one that no array can be.
-            InvalidInput: `batch_axes` names no tensor, or no axis of it.
+            PlanError: there is no input or no output, or no array can have its shape.
+            InvalidInput: `batch_axes` names a tensor or axis that does not exist.
         """
         if not inputs or not outputs:
             raise PlanError(
@@ -292,7 +292,7 @@ def _read_axes(
     for name, axis in given.items():
         if name not in known:
             raise InvalidInput(
-                f"batch_axes names '{name}', which is no tensor of the model; "
+                f"batch_axes names '{name}', which is not a tensor of the model; "
                 f"its tensors are {list(known)}."
             )
         rank = len(known[name].shape)
@@ -318,5 +318,5 @@ def _row_shape(
         not isinstance(dim, int) or dim == length for dim, length in zip(axes, shape, strict=True)
     )
     if not whole or not fits:
-        raise InvalidInput(f"input {spec} takes no rows of shape {given!r}.")
+        raise InvalidInput(f"input {spec} does not accept rows of shape {given!r}.")
     return shape

@@ -1,23 +1,35 @@
 """The front door: arguments checked, backend chosen, model loaded off the loop, engine made."""
 
 import os
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
 from trtasync.loops import free_in_thread, in_thread
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Pad
-from trtasync.opening.arguments import check_options
+from trtasync.opening.arguments import (
+    LINGER,
+    EngineArguments,
+    Model,
+    check_options,
+    check_seconds,
+    check_sharing,
+    demand_linux,
+)
+from trtasync.opening.awaiting import Opening
 from trtasync.opening.backends import BackendName
 from trtasync.opening.loading import EngineOptions, engine_name
+from trtasync.plans.paths import read_path
 from trtasync.rows import Batching, Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions
+from trtasync.shared.protocol import AnyEngine
 from trtasync.system.free_memory import free_memory
 from trtasync.system.stopping import Stop
 
@@ -35,8 +47,21 @@ learn of the end and to launch. Earlier, and it misses requests that come meanwh
 latencies half as long again at 30 % load on one stream (docs/policies.md)."""
 
 
+@overload
 def open_engine(
-    model: str | os.PathLike[str] | bytes | bytearray | memoryview | Backend,
+    model: Model, *, shared: Literal[False] = False, **options: Unpack[EngineArguments]
+) -> Opening[Engine]: ...
+@overload
+def open_engine(
+    model: Model,
+    *,
+    shared: bool,
+    linger: float = LINGER,
+    reconnect: float = 0.0,
+    **options: Unpack[EngineArguments],
+) -> Opening[AnyEngine]: ...
+def open_engine(
+    model: Model,
     *,
     backend: BackendName = "auto",
     devices: Sequence[int] | None = None,
@@ -63,7 +88,10 @@ def open_engine(
     cache: "bool | str | os.PathLike[str] | SharedCache" = True,
     engine_host_code_allowed: bool = False,
     name: str | None = None,
-) -> "Opening":
+    shared: bool = False,
+    linger: float = LINGER,
+    reconnect: float = 0.0,
+) -> Opening[Any]:
     """Open a model: `async with open_engine(model) as engine:`, or `await open_engine(model)`.
 
     Leaving the block drains the engine (everything accepted is answered); leaving it by an
@@ -133,6 +161,12 @@ def open_engine(
             you trust; those built here, or kept where only this user can write, are trusted anyway.
         name: of the engine in its `repr`, in log lines, warnings and names of threads. Default: the
             file's, without its suffix.
+        shared: open the model in a process of its own, or join the one that does for another
+            process of this user with the same model (its content) and the same options. The GPU
+            then has one model, one context and one queue for all workers. Linux only.
+        linger: with `shared`: seconds that the process stays when the last engine is closed.
+        reconnect: with `shared`: seconds that requests wait for another process when that one has
+            ended. 0 (default): they raise `EngineRestarting` at once.
 
     Returns:
         what is to be entered or awaited, once.
@@ -171,43 +205,47 @@ def open_engine(
         name=name,
     )
     check_options(options)
-    return Opening(options)
+    check_sharing(shared, linger, reconnect)
+    if not shared:
+        return engine_of(options)
+    from trtasync.opening.sharing import open_shared
+
+    return Opening(partial(open_shared, options, linger, reconnect))
 
 
-class Opening(AbstractAsyncContextManager[Engine, None]):
-    """A model to be opened, by `async with` or by `await`; see `open_engine`."""
+def connect(
+    path: str | os.PathLike[str], model: str | None = None, *, reconnect: float = 0.0
+) -> Opening[AnyEngine]:
+    """Join an engine that somebody else runs (`trtasync host MODEL --socket PATH`).
 
-    def __init__(self, options: EngineOptions):
-        """Open nothing yet.
+    `async with connect(path) as engine:`, or `await connect(path)`. Closing it leaves the other
+    process as it is.
 
-        Args:
-            options: checked.
-        """
-        self._options: EngineOptions | None = options
-        self._engine: Engine | None = None
+    Args:
+        path: of the socket.
+        model: by its name; None where there is only one.
+        reconnect: seconds that requests wait when that process has ended, until there is another
+            one. 0 (default): they raise `EngineRestarting` at once.
 
-    def __await__(self) -> Generator[Any, None, Engine]:
-        return _open_engine(self._once()).__await__()
+    Returns:
+        what is to be entered or awaited, once.
 
-    async def __aenter__(self) -> Engine:
-        self._engine = await _open_engine(self._once())
-        return self._engine
+    Raises:
+        InvalidInput: an argument makes no sense, or there is no such model.
+        BackendUnavailable: nobody listens there, or somebody of another version.
+    """
+    demand_linux("connect()")
+    check_seconds("reconnect", reconnect)
+    from trtasync.opening.sharing import join_engine
+    from trtasync.shared.ways import Service
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        engine, self._engine = self._engine, None
-        assert engine is not None
-        await engine.aclose(drain=error is None)
+    socket = Path(os.path.abspath(read_path("path", path, "the path of a socket")))
+    return Opening(partial(join_engine, partial(Service, socket, model), None, reconnect))
 
-    def _once(self) -> EngineOptions:
-        options, self._options = self._options, None
-        if options is None:
-            raise InvalidInput("this engine was opened before; call open_engine for another one.")
-        return options
+
+def engine_of(options: EngineOptions) -> Opening[Engine]:
+    """An engine of this process, of options that were checked."""
+    return Opening(partial(_open_engine, options))
 
 
 async def _open_engine(options: EngineOptions) -> Engine:

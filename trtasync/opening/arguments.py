@@ -1,13 +1,93 @@
 """What makes no sense whatever the model is: refused before anything is loaded."""
 
 import math
+import os
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from trtasync.errors import InvalidInput
+from trtasync.errors import BackendUnavailable, InvalidInput
+from trtasync.model.profiles import Profile
 from trtasync.model.tensors import Pad
-from trtasync.opening.backends import BACKENDS
+from trtasync.opening.backends import BACKENDS, BackendName
 from trtasync.opening.loading import EngineOptions
+from trtasync.rows import Batching
+from trtasync.runtimes import Backend
+
+if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
+    from trtasync.plans import BuilderConfig, SharedCache
+
+Model = str | os.PathLike[str] | bytes | bytearray | memoryview | Backend
+
+LINGER = 10.0
+
+
+class EngineArguments(TypedDict, total=False):
+    """The keyword arguments of `open_engine` that say what an engine is like."""
+
+    backend: BackendName
+    devices: Sequence[int] | None
+    streams: int | None
+    max_batch_size: int | None
+    batch_sizes: Sequence[int] | None
+    max_queue_delay: float
+    preferred_batch_size: Sequence[int] | None
+    max_queue_size: int | None
+    max_queue_time: float | None
+    padding: Mapping[str, Pad] | None
+    batching: Batching
+    batch_axes: Mapping[str, int | None] | None
+    check_seconds: float
+    threads: int | None
+    loop_budget: float
+    run_timeout: float | None
+    max_row_bytes: int | None
+    graphs: bool
+    copy_threads: int | None
+    inline_bytes: int | None
+    profiles: Profile | str | Sequence[Profile | str] | None
+    builder_config: "BuilderConfig | None"
+    cache: "bool | str | os.PathLike[str] | SharedCache"
+    engine_host_code_allowed: bool
+    name: str | None
+
+
+def check_sharing(shared: object, linger: object, reconnect: object) -> None:
+    """Refuse what makes no sense of how an engine is shared.
+
+    Raises:
+        InvalidInput: naming the argument.
+        BackendUnavailable: this system has no such engines.
+    """
+    if not isinstance(shared, bool):
+        raise InvalidInput(f"shared must be True or False, not {shared!r}.", name="shared")
+    check_seconds("linger", linger)
+    check_seconds("reconnect", reconnect)
+    if not shared and (linger, reconnect) != (LINGER, 0.0):
+        name = "linger" if linger != LINGER else "reconnect"
+        raise InvalidInput(f"{name} belongs to shared=True; give both.", name=name)
+    if shared:
+        demand_linux("shared=True")
+
+
+def demand_linux(what: str) -> None:
+    """Refuse what rests on memory files, which no other system seals.
+
+    Raises:
+        BackendUnavailable: this system is another one.
+    """
+    if not sys.platform.startswith("linux"):
+        raise BackendUnavailable(f"{what} needs Linux; open an engine in each process.")
+
+
+def check_seconds(name: str, seconds: object) -> None:
+    """Refuse what is no time span.
+
+    Raises:
+        InvalidInput: naming the argument.
+    """
+    if not _is_number(seconds) or not 0 <= cast(float, seconds) < math.inf:
+        raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
 
 
 def check_options(options: EngineOptions) -> None:
@@ -52,9 +132,7 @@ def check_options(options: EngineOptions) -> None:
         for size in sizes or ():
             _demand_positive(name, size, of="every number in ")
     for name in ("max_queue_delay", "loop_budget", "check_seconds"):
-        seconds = getattr(options, name)
-        if not _is_number(seconds) or not 0 <= seconds < math.inf:
-            raise InvalidInput(f"{name} must be seconds, 0 or more, not {seconds!r}.", name=name)
+        check_seconds(name, getattr(options, name))
     for name in ("max_queue_time", "run_timeout"):
         limit = getattr(options, name)
         if limit is not None and not (_is_number(limit) and 0 < limit < math.inf):

@@ -217,23 +217,20 @@ def _devices(options: EngineOptions) -> tuple[int, ...]:
 
 def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loaded:
     """Build the model into a plan, or find it in the cache, and open it on every device."""
+    from trtasync.plans.config import BuilderConfig
     from trtasync.plans.files import PRIVATE
     from trtasync.plans.job import Job
     from trtasync.plans.plan import make_order
     from trtasync.plans.rtx import demand_at_hand
-    from trtasync.runtimes.tensorrt.engines import demand_gpu
     from trtasync.runtimes.tensorrt.library import library
 
-    config = options.builder_config
-    gpu = _demand_one_kind(_devices(options))
-    if config is not None:
-        if config.calibrator is not None or config.strip_plan:
-            raise InvalidInput(
-                "a plan that is calibrated or stripped of its weights is not for open_engine to "
-                "build: build it with build_plan(output=...), and open that."
-            )
-        demand_at_hand(config, gpu)
-    demand_gpu(gpu, library(RTX if config and config.compute_capabilities else of_backend(chosen)))
+    gpu, config = _demand_one_kind(_devices(options)), options.builder_config
+    # what is no configuration is for `make_order` to refuse
+    if isinstance(config, BuilderConfig) and (config.calibrator is not None or config.strip_plan):
+        raise InvalidInput(
+            "a plan that is calibrated or stripped of its weights is not for open_engine to "
+            "build: build it with build_plan(output=...), and open that."
+        )
     with _own_folder() if options.cache is False else nullcontext() as folder:
         output = None if folder is None else Path(folder) / "model.plan"
         if output is not None:
@@ -243,12 +240,14 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
             output=output,
             profiles=options.profiles,
             max_batch_size=options.max_batch_size or max(options.batch_sizes or (), default=None),
-            builder_config=config,
+            builder_config=options.builder_config,
             cache=options.cache,
             device=_devices(options)[0],
             backend=chosen,
             batch_axes=options.batch_axes,
         )
+        named = order.config.compute_capabilities is not None
+        demand_at_hand(order.config, library(RTX if named else order.flavour), gpu)
         job = Job(order, stop)
         return _open_built(job, job.run(), options, stop)
 

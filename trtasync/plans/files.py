@@ -70,7 +70,7 @@ def remove_unfinished(path: Path) -> None:
     while nobody else writes it."""
     with suppress(OSError):
         for unfinished in unfinished_files(path):
-            with suppress(OSError):
+            with suppress(OSError):  # a folder that was moved aside is not empty
                 unfinished.unlink()
 
 

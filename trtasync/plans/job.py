@@ -96,17 +96,30 @@ class Job:
         order = self._order
         if order.config.compute_capabilities is None:
             try:
-                return Phases(order.device, order.flavour)
+                phases = Phases(order.device, order.flavour)
             except BackendUnavailable as error:
                 missing = "" if is_installed(RTX) else f", {RTX.install}"
                 raise BackendUnavailable(
                     f"{error} To build without a GPU, name those that the plan is for "
                     f"(compute_capabilities{missing})."
                 ) from error
+        else:
+            self._demand_checkable()
+            phases = Phases(None, order.flavour)
         if order.check is not None:
-            # before a build whose plan could not be checked
-            rtx.demand_at_hand(order.config, find_device(order.device))
-        return Phases(None, order.flavour)
+            rtx.demand_at_hand(order.config, phases.library, find_device(order.device))
+        return phases
+
+    def _demand_checkable(self) -> None:
+        """Before a build without a GPU, whose plan is to be checked on one."""
+        if self._order.check is None:
+            return
+        try:
+            find_device(self._order.device)
+        except BackendUnavailable as error:
+            raise BackendUnavailable(
+                f"{error} To build without a GPU, leave out check: it runs the plan."
+            ) from error
 
     def _keep(
         self, cache: PlanCache, key: str, plan: HostMemory, facts: Mapping[str, Any], seconds: float

@@ -37,8 +37,8 @@ class KernelFiles:
     """The files of one plan: one per version of TensorRT for RTX and kind of GPU.
 
     They are code, which runs on the GPU: what others can write is neither read nor written. So they
-    lie beside the plan where the folder is this user's, for others to read who can read the plan;
-    else in the user's cache. Nothing about them may fail an opening; see `KernelStore`.
+    lie beside the plan where the folder is this user's, for everybody to read if the plan is; else
+    in the user's cache. Nothing about them may fail an opening; see `KernelStore`.
     """
 
     def __init__(self, plan: PlanFile, cache: CacheChoice = True):

@@ -52,9 +52,10 @@ def _call(lib: Library, network: NetworkDefinition, model: FunctionModel) -> obj
     try:
         kept = model.call(network, lib.trt)
     except Exception as error:  # a user's code: TensorRT gives None, and it goes on with that
+        said = lib.journal.said(mark)
         raise BuildError(
-            f"the network function {model.name} failed: {type(error).__name__}: {error}. "
-            f"TensorRT said: {lib.journal.since(mark)}."
+            f"the network function {model.name} failed: {type(error).__name__}: {error}."
+            + (f" TensorRT said: {said}." if said else "")
         ) from error
     if said := lib.journal.said(mark):  # it drops a call that it refuses, and builds the rest
         raise BuildError(

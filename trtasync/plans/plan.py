@@ -117,8 +117,6 @@ async def build_plan(
         BuildError: the model cannot be read or built, the plan cannot be written, or is wrong.
         InferenceError: with `check`, the model or the plan does not run on the samples.
     """
-    from trtasync.plans.job import Job  # brings in TensorRT's side, which `import trtasync` leaves
-
     stop = Stop()
     order = make_order(
         source,
@@ -136,8 +134,14 @@ async def build_plan(
         progress=progress,
     )
     await checkpoint_if_cancelled()  # whose task is cancelled by now begins nothing
-    built = await in_thread(Job(order, stop).run, interrupt=stop.call_off, lasting=True)
+    built = await in_thread(lambda: _carry_out(order, stop), interrupt=stop.call_off, lasting=True)
     return as_plan(built)
+
+
+def _carry_out(order: Order, stop: Stop) -> Built:
+    with stop.harmless():
+        from trtasync.plans.job import Job  # and TensorRT's side with it: too much for the loop
+    return Job(order, stop).run()
 
 
 def make_order(

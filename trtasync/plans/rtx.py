@@ -7,10 +7,14 @@ from trtasync.plans.api import BuilderConfiguration, FullTensorRT
 from trtasync.plans.config import BuilderConfig
 from trtasync.runtimes.cuda import Device
 from trtasync.runtimes.flavours import RTX, TENSORRT
+from trtasync.runtimes.tensorrt.engines import demand_gpu
 from trtasync.runtimes.tensorrt.library import Library
 
 NEED_GPU = ("REFIT", "REFIT_IDENTICAL", "STRIP_PLAN")
 """Flags with which a build compiles for the GPU at hand (seen with 1.7)."""
+
+ONLY_NAMED = ("7.5",)
+"""GPUs on which a plan does not run that is built for all of them."""
 
 TIMING_FLAGS = ("EDITABLE_TIMING_CACHE", "ERROR_ON_TIMING_CACHE_MISS")
 """Flags of a cache that it takes and then does without."""
@@ -81,17 +85,26 @@ def _check_capabilities(config: BuilderConfig, lib: Library, known: Any) -> None
             )
 
 
-def demand_at_hand(config: BuilderConfig, device: Device) -> None:
-    """Refuse to build for other GPUs a plan that is to run on this one.
+def demand_at_hand(config: BuilderConfig, lib: Library, device: Device) -> None:
+    """Refuse to build a plan that is to run on this GPU and would not.
 
     Raises:
-        InvalidInput: naming it, and the way out.
+        BackendUnavailable: no plan of this library would.
+        InvalidInput: naming the GPU, and the way out.
     """
-    here = ".".join(map(str, device.capability))
-    if here not in (config.compute_capabilities or (here,)):
+    demand_gpu(device, lib)
+    if not lib.flavour.is_rtx:
+        return
+    here, named = ".".join(map(str, device.capability)), config.compute_capabilities
+    wanted = f"the plan is to run on {device.name} (compute capability {here}), "
+    if named is None and here in ONLY_NAMED:
         raise InvalidInput(
-            f"the plan is to run on {device.name} (compute capability {here}), which is not among "
-            f"compute_capabilities {list(config.compute_capabilities or ())}: add it or leave them "
+            f"{wanted}for which {lib.title} builds only where it is named: say "
+            f"compute_capabilities=[{here!r}]."
+        )
+    if named is not None and here not in named:
+        raise InvalidInput(
+            f"{wanted}which is not among compute_capabilities {list(named)}: add it or leave them "
             "out. Plans for other GPUs are built by build_plan and opened there."
         )
 

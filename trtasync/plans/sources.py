@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import iscoroutinefunction, signature
+from inspect import Parameter, iscoroutinefunction, signature
 from os import PathLike
 from typing import Any, Protocol
 
@@ -81,10 +81,14 @@ class FunctionModel:
             trt: the module that a parameter of this name gets.
         """
         try:
-            asks = "trt" in signature(self.define).parameters
+            parameter = signature(self.define).parameters.get("trt")
         except (TypeError, ValueError):  # what is written in C need not have one
-            asks = False
-        return self.define(network, trt=trt) if asks else self.define(network)
+            parameter = None
+        if parameter is None:
+            return self.define(network)
+        if parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL):
+            return self.define(network, trt)
+        return self.define(network, trt=trt)
 
 
 def check_source(source: Any) -> None:

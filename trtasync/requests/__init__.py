@@ -1,1 +1,1 @@
-"""From what callers give to rows of one shape, and from rows back to answers."""
+"""Requests: from callers' values to rows of one shape, and from rows back to answers."""

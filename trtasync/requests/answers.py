@@ -13,20 +13,20 @@ Answer = TypeVar("Answer")
 
 
 def take(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
-    """Copies of rows `start` to `start + rows` of every output."""
+    """Copy the rows from `start` to `start + rows` of every output."""
     return [output[start : start + rows].copy() for output in outputs]
 
 
 def borrow(outputs: Sequence[Array], start: int, rows: int) -> list[Array]:
-    """Views of rows `start` to `start + rows` of every output."""
+    """View the rows from `start` to `start + rows` of every output."""
     return [output[start : start + rows] for output in outputs]
 
 
 def join(pieces: Sequence[Sequence[Array]]) -> list[Array]:
-    """One list of outputs from those of the pieces of a split request, in order.
+    """Join the outputs of the pieces of a split request, in order.
 
     Raises:
-        InferenceError: rows of another shape came of another batch.
+        InferenceError: the batches gave rows of different shapes.
     """
     for index, parts in enumerate(zip(*pieces, strict=True)):
         shapes = sorted({part.shape[1:] for part in parts})
@@ -45,16 +45,16 @@ def shape_answer(
     """Give the outputs of one request the form its caller expects.
 
     Args:
-        signature: of the request.
-        names: of the outputs.
+        signature: the request's signature.
+        names: the names of the outputs.
         outputs: the request's rows of every output.
-        lent: they are views, and what is cut off them is to be a view too.
+        lent: they are views, and must remain views when they are cut.
 
     Returns:
-        an array for a single output when a single array was given, else a dict by output name.
+        an array if a single array was given and there is one output, else a dict by output name.
 
     Raises:
-        InferenceError: padding was to be cut off an output that is not as long as it should be.
+        InferenceError: padding cannot be cut off, because an output has an unexpected length.
     """
     shaped = []
     for index, output in enumerate(outputs):
@@ -73,14 +73,14 @@ def shape_answer(
 
 
 def as_it_is(signature: Signature[Any], names: Sequence[str], outputs: Sequence[Array]) -> Any:
-    """The outputs of a run that was one request's, nothing moved, cut or left out of them."""
+    """The outputs of a run of a single request, unchanged."""
     if signature.single and len(outputs) == 1:
         return outputs[0]
     return dict(zip(names, outputs, strict=True))
 
 
 def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
-    """The output with its batch axis where the model has it; of a bare answer without it."""
+    """Move the batch axis to its place in the model's output; remove it from a bare answer."""
     if axis is None:
         return output
     if bare:  # the model's own output, for one row
@@ -95,9 +95,9 @@ def _arrange(output: Array, axis: int | None, bare: bool, lent: bool) -> Array:
 
 
 class LentAnswer(Generic[Answer]):
-    """An answer that is lent: `with await engine.infer(x, copy=False) as y: ...`.
+    """A lent answer: `with await engine.infer(x, copy=False) as y: ...`.
 
-    The arrays are views of the memory the batch was answered in, which waits for the block's end.
+    The arrays are views of the batch's own memory, which is not reused before the block ends.
     """
 
     __slots__ = ("_answer", "_give_back")
@@ -108,14 +108,14 @@ class LentAnswer(Generic[Answer]):
         self._give_back: Callable[[], None] | None = give_back
 
     def __enter__(self) -> Answer:
-        """The answer, in the form that `infer` gives without `copy=False`."""
+        """Return the answer, in the same form as without `copy=False`."""
         return cast(Answer, self._answer)
 
     def __exit__(self, *_: object) -> None:
         self.release()
 
     def release(self) -> None:
-        """Give the memory back: the arrays must not be looked at any more. Twice is fine."""
+        """Return the memory: the arrays must not be used any more. Calling it twice is allowed."""
         give_back, self._give_back = self._give_back, None
         self._answer = None
         if give_back is not None:

@@ -1,9 +1,9 @@
-"""Types of what callers give and get: `infer` is typed by them, and nothing asks them at run time.
+"""Types of the arguments and results of `infer`, for type checkers only.
 
-How many outputs a model has is not known to a type checker. So the answer to one bare array is
-`Array | Any`: it is checked as the array that models of one output give, and what is done with the
-dict that others give (`isinstance(answer, dict)`) is not called wrong. Who wants a dict in any case
-gives a mapping.
+A type checker does not know how many outputs a model has. So the answer to one bare array is
+`Array | Any`: it is checked as an array, which models with one output return, and code that handles
+the dict of other models (`isinstance(answer, dict)`) is accepted. A caller who always wants a dict
+passes a mapping.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class HasArray(Protocol):
-    """Arrays and scalars of numpy, tensors in host memory, and whatever else numpy reads."""
+    """Arrays and scalars of numpy, tensors in host memory, and anything else that numpy reads."""
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -26,14 +26,14 @@ class HasArrayInterface(Protocol):
 
 
 class HasDLPack(Protocol):
-    """Tensors of torch, CuPy, JAX and others, in the memory of a device too."""
+    """Tensors of torch, CuPy, JAX and others, also in the memory of a device."""
 
     def __dlpack__(self, *args: Any, **kwargs: Any) -> Any: ...
     def __dlpack_device__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class HasCudaArray(Protocol):
-    """Arrays in the memory of a GPU that speak Numba's interface."""
+    """Arrays in the memory of a GPU that support Numba's interface."""
 
     @property
     def __cuda_array_interface__(self) -> Any: ...
@@ -46,25 +46,25 @@ GivenArrays = Mapping[str, GivenArray] | list[Any] | tuple[Any, ...]
 """All inputs: by name, or in the model's order."""
 
 Given = GivenArray | GivenArrays
-"""What `infer` takes."""
+"""The inputs of `infer`."""
 
 Host = Literal["host"]
 OnDevice = Literal["device"]
-"""Where an answer is wanted."""
+"""Where the answer is to be returned."""
 
 Copied = Literal[True]
 Lent = Literal[False]
-"""Whether an answer is the caller's own (`copy=`)."""
+"""Whether the caller gets a copy of the answer (`copy=`)."""
 
 
 class ArrayOnDevice(HasDLPack, HasCudaArray, Protocol):
-    """One output that stays in the memory of a GPU.
+    """An output that stays in the memory of a GPU.
 
     Attributes:
-        shape: of the array.
-        dtype: numpy's name for its type.
+        shape: shape of the array.
+        dtype: numpy's name of its type.
         device: index of the GPU.
-        address: of its first byte.
+        address: address of its first byte.
     """
 
     shape: tuple[int, ...]
@@ -75,4 +75,4 @@ class ArrayOnDevice(HasDLPack, HasCudaArray, Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any) -> "ArrayOnDevice":
-        """One row (`array[3]`) or some (`array[1:3]`): a view."""
+        """View one row (`array[3]`) or several (`array[1:3]`)."""

@@ -1,4 +1,4 @@
-"""What a caller gave to `infer`, as arrays in the order of the inputs: names and dtypes."""
+"""A caller's inputs, as arrays in the order of the model's inputs: names and dtypes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,32 +10,32 @@ from trtasync.model.tensors import ModelSpec, TensorSpec
 from trtasync.requests.host_arrays import as_host_array, is_on_device
 
 Adopt = Callable[[TensorSpec, Any], Any]
-"""From a spec and a value to something that slots can stage (with shape and dtype), or None."""
+"""From a spec and a value to an object that slots can stage (with shape and dtype), or None."""
 
 
 def adopt_nothing(spec: TensorSpec, value: Any) -> None:
-    """Take nothing over: for backends whose memory is the host's."""
+    """Accept no device arrays: for backends that compute in host memory."""
 
 
 class GivenReader:
     """Reads the three forms of a request: an array, several in order, several by name."""
 
     def __init__(self, spec: ModelSpec, adopt: Adopt = adopt_nothing):
-        """Know the inputs.
+        """Store the specs.
 
         Args:
-            spec: the model's.
-            adopt: takes arrays over that lie on a device of the backend.
+            spec: the model's inputs and outputs.
+            adopt: accepts arrays on a device of the backend.
         """
         self._specs = spec.inputs
         self._is_shared = spec.is_shared
         self._adopt = adopt
 
     def read(self, inputs: Any) -> tuple[tuple[Any, ...], bool]:
-        """The arrays, and whether a single one was given.
+        """Return the arrays, and whether a single one was given.
 
         Raises:
-            InvalidInput: naming the input, what was expected and what came.
+            InvalidInput: names the input, what was expected and what was given.
         """
         if isinstance(inputs, Mapping):
             return tuple(map(self._as_array, self._specs, self._by_name(inputs))), False
@@ -44,7 +44,7 @@ class GivenReader:
         return tuple(map(self._as_array, self._specs, self._in_order((inputs,)))), True
 
     def _as_array(self, spec: TensorSpec, value: Any) -> Any:
-        """The value as it will be staged: never a silent cast."""
+        """Convert a value for staging, without any silent cast."""
         if type(value) is np.ndarray:
             return as_host_array(spec, value)
         try:
@@ -52,16 +52,16 @@ class GivenReader:
             on_device = taken is None and is_on_device(value)
         except TrtasyncError:
             raise
-        except Exception as error:  # what it says of itself is code of others
+        except Exception as error:  # the method is foreign code
             raise InvalidInput(
-                f"input {spec} got {type(value).__name__}, which cannot say where it lies: "
+                f"input {spec} got {type(value).__name__}, whose device cannot be determined: "
                 f"{error!r}; give a numpy array.",
                 name=spec.name,
                 got=type(value).__name__,
             ) from error
         if on_device:
             raise InvalidInput(
-                f"input {spec} got an array in the memory of a GPU, which is taken only by the "
+                f"input {spec} got an array in the memory of a GPU, which is accepted only by the "
                 "TensorRT backend, for inputs without padding=; give a host array: x.cpu().numpy() "
                 "in torch, x.get() in CuPy.",
                 name=spec.name,

@@ -1,4 +1,4 @@
-"""Values that callers give, as host arrays: never a silent cast, never somebody else's memory."""
+"""Callers' values as host arrays, without silent casts and never in foreign memory."""
 
 from hashlib import blake2b
 from typing import Any
@@ -14,13 +14,13 @@ _DLPACK_HOST = (1, 3)
 
 
 def fingerprint(array: Array) -> tuple[Shape, bytes]:
-    """What tells shared inputs from one another: their bytes, or of large ones a digest."""
+    """The key of a shared input: its bytes, or a digest if it is large."""
     data = array.tobytes()
     return array.shape, data if len(data) <= 64 else blake2b(data).digest()
 
 
 def own(array: Array) -> Array:
-    """A copy that no caller can write to."""
+    """Make a copy that no caller can write to."""
     copy = np.array(array, order="C")
     copy.flags.writeable = False
     return copy
@@ -34,7 +34,7 @@ def is_on_device(value: Any) -> bool:
 
 
 def as_host_array(spec: TensorSpec, value: Any) -> Array:
-    """The value as a native-endian array of exactly the spec's dtype; never a silent cast."""
+    """Convert to a native-endian array of exactly the spec's dtype, without any silent cast."""
     if type(value) is np.ndarray and value.dtype is spec.dtype:
         return value
     if not (hasattr(value, "__array__") or hasattr(value, "__array_interface__")):

@@ -1,4 +1,4 @@
-"""Padding rules, held against the inputs they are for, and what they mean for shapes."""
+"""Padding rules, checked against their inputs and applied to shapes."""
 
 import math
 import operator
@@ -10,9 +10,8 @@ import numpy as np
 
 from trtasync.errors import InferenceError, InvalidInput
 from trtasync.model.axes import is_anonymous
+from trtasync.model.profiles import Shape
 from trtasync.model.tensors import Cut, Dim, ModelSpec, Pad, TensorSpec
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +19,12 @@ class OutputCut:
     """How the padding is cut off one output of a request.
 
     Attributes:
-        output: its name.
-        index: into its rows: all of the batch, then an axis of a row each; () for no cut.
-        padded: (axis of a row, length) where the output must be as long as the padded input,
-            because only their common name says that they belong together.
-        suspect: padded lengths that no axis may have of which nothing says how long it is.
-        fixed: per axis of a row as declared, whether its length is; () where that is not known.
+        output: the name of the output.
+        index: the slice to keep: all of the batch, then one per axis of a row; () for no cut.
+        padded: (axis of a row, length) of axes that must be as long as the padded input, because
+            only their common name relates them.
+        suspect: padded lengths that an axis of unknown length must not have.
+        fixed: per axis of a row, whether its declared length is fixed; () if that is unknown.
     """
 
     output: str
@@ -35,11 +34,11 @@ class OutputCut:
     fixed: tuple[bool, ...]
 
     def apply(self, rows: Any) -> Any:
-        """A view of the true part of an output's rows.
+        """View the part of an output's rows without padding.
 
         Raises:
-            InferenceError: the name says that it is padded, its length that it is not; or its
-                length that it may be, and no name where.
+            InferenceError: an axis should be padded by its name but not by its length, or could be
+                padded by its length but has no name that tells.
         """
         lengths = rows.shape[1:]
         for axis, length in self.padded:
@@ -81,7 +80,7 @@ class RowPad:
         """The padded shape of a row.
 
         Raises:
-            InvalidInput: it is longer than every size.
+            InvalidInput: the row is longer than the largest size.
         """
         length = self._rule.length(shape[self.axis])
         if length is None:
@@ -96,8 +95,7 @@ class RowPad:
         return (*shape[: self.axis], length, *shape[self.axis + 1 :])
 
     def targets(self, model: ModelSpec, true: int) -> list[tuple[int, int, int, bool]]:
-        """Every place where the padding shows: (output, axis of a row, true length, by its name
-        alone)."""
+        """List where padding shows: (output, axis of a row, true length, known only by name)."""
         found = []
         for index, output in enumerate(model.outputs):
             cut = self._rule.outputs.get(output.name)
@@ -111,7 +109,7 @@ class RowPad:
 
 
 def _cut_length(output: TensorSpec, cut: Cut, true: int) -> int:
-    """What the user's function says, which may be anything."""
+    """Call the user's function and check its result."""
     try:
         return max(0, operator.index(cut.length(true)))
     except Exception as error:
@@ -123,7 +121,7 @@ def _cut_length(output: TensorSpec, cut: Cut, true: int) -> int:
 
 
 def within_row(model: ModelSpec, spec: TensorSpec, axis: int) -> int:
-    """An axis of a tensor, counted within what slots call a row of it."""
+    """Convert an axis of a tensor to an axis of its rows in slots."""
     rank = len(spec.shape)
     axis = axis if axis >= 0 else axis + rank
     dropped = model.batched and spec.batch_axis is not None and axis > spec.batch_axis
@@ -133,7 +131,7 @@ def within_row(model: ModelSpec, spec: TensorSpec, axis: int) -> int:
 def find_cuts(
     model: ModelSpec, pads: Sequence[RowPad | None], true: Sequence[Shape], full: Sequence[Shape]
 ) -> dict[int, OutputCut]:
-    """Output index -> how it is cut, for rows of the given true and padded shapes."""
+    """Return, by output index, how outputs are cut for the given true and padded row shapes."""
     slices: dict[int, list[slice]] = {}
     padded: dict[int, list[tuple[int, int]]] = {}
     lengths: list[int] = []
@@ -163,21 +161,21 @@ def find_cuts(
 
 
 def _is_fixed(model: ModelSpec, output: TensorSpec) -> bool:
-    """Its rows have one shape, whatever the padding."""
+    """Whether all its rows have one shape, regardless of the padding."""
     return bool(output.shape) and all(isinstance(dim, int) for dim in model.row_dims(output))
 
 
 def read_padding(model: ModelSpec, padding: Mapping[str, Pad]) -> list[RowPad | None]:
-    """The rule of every row input, or None.
+    """Return the rule of every row input, or None.
 
     Raises:
-        InvalidInput: a rule names no dynamic axis of an input or output, holds a value that its
-            input cannot, or leaves out an input that shares the padded axis.
+        InvalidInput: a rule does not name a dynamic axis of an input or output, has a value that
+            its input cannot represent, or omits an input that shares the padded axis.
     """
     names = [spec.name for spec in model.row_inputs]
     if unknown := sorted(set(padding) - set(names)):
         raise InvalidInput(
-            f"padding= names {unknown}, which are no inputs that bring rows; those are {names}."
+            f"padding= names {unknown}, which are not row inputs; those are {names}."
         )
     pads = [_row_pad(model, spec, padding.get(spec.name)) for spec in model.row_inputs]
     _check_companions(model, padding)
@@ -190,7 +188,7 @@ def _row_pad(model: ModelSpec, spec: TensorSpec, rule: Pad | None) -> RowPad | N
     rank = len(spec.shape)
     axis = rule.axis if rule.axis >= 0 else rule.axis + rank
     if not 0 <= axis < rank or isinstance(spec.shape[axis], int):
-        raise InvalidInput(f"Pad(axis={rule.axis}) is no dynamic axis of input {spec}.")
+        raise InvalidInput(f"Pad(axis={rule.axis}) is not a dynamic axis of input {spec}.")
     if axis == spec.batch_axis:
         raise InvalidInput(
             f"Pad(axis={rule.axis}) is the batch axis of input {spec}; the engine pads that itself."
@@ -202,11 +200,11 @@ def _row_pad(model: ModelSpec, spec: TensorSpec, rule: Pad | None) -> RowPad | N
 
 def _check_value(spec: TensorSpec, value: object) -> None:
     if not isinstance(value, (int, float, np.number)) or not _holds(spec.dtype, float(value)):
-        raise InvalidInput(f"Pad(value={value!r}) is nothing that input {spec} can hold.")
+        raise InvalidInput(f"Pad(value={value!r}) cannot be represented by input {spec}.")
 
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:
-    """A number of this type can be it, but for rounding."""
+    """Whether a number of this type can represent the value, except for rounding."""
     if dtype.kind == "b":
         return value in (0.0, 1.0)
     if dtype.kind in "iu":
@@ -226,11 +224,11 @@ def _check_cuts(model: ModelSpec, cuts: Mapping[str, Cut]) -> None:
         rank = len(output.shape)
         axis = cut.axis if cut.axis >= 0 else cut.axis + rank
         if not 0 <= axis < rank or (model.batched and axis == output.batch_axis):
-            raise InvalidInput(f"Cut(axis={cut.axis}) is no axis of a row of {output}.")
+            raise InvalidInput(f"Cut(axis={cut.axis}) is not an axis of a row of {output}.")
 
 
 def _check_companions(model: ModelSpec, padding: Mapping[str, Pad]) -> None:
-    """Inputs that share a padded axis by name are padded alike, or they would not fit together."""
+    """Refuse different padding of inputs that share an axis by name: they would not match."""
     rules: dict[str, tuple[str, Pad]] = {}
     for spec in model.row_inputs:
         rule = padding.get(spec.name)

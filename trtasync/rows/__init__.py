@@ -1,7 +1,7 @@
-"""Do the rows of a model influence each other? A proof from its graph, a check with itself.
+"""Whether the rows of a model are independent: a proof from its graph, and a test by running it.
 
-A dynamic batcher is right only where they do not, and a model file does not say so. What decides is
-loaded when a model is opened (`rows.judge`).
+Dynamic batching is correct only for independent rows, and a model file does not say whether they
+are. The code that decides is loaded when a model is opened (`rows.judge`).
 """
 
 from trtasync.rows.verdicts import Batching, Finding, Judgement, Trial, Verdict

@@ -1,4 +1,4 @@
-"""A model on one runtime against the same model on another: equal inputs, the numbers compared."""
+"""Compares a model on one runtime with the same model on another, with equal inputs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ from trtasync.rows.verdicts import Array, Trial
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One output beside that of the reference.
+    """One output compared with that of the reference.
 
     Attributes:
         output: its name.
-        shape: of the output.
+        shape: its shape.
         expected: the reference's shape.
-        absolute: the largest absolute difference; inf for another shape, or where one of the two
+        absolute: the largest absolute difference; inf if shapes differ, or if one of two elements
             is finite and the other is not.
-        relative: what a tolerance is held against. Of floats: `absolute` as a share of the largest
-            finite value of the reference, and `absolute` itself where all of that is 0. Of
-            integers and booleans: the share of elements that differ, however much.
+        relative: compared with the tolerance. For floats: `absolute` relative to the largest finite
+            value of the reference, or `absolute` itself if all of that is 0. For integers and
+            booleans: the share of elements that differ, by any amount.
     """
 
     output: str
@@ -35,7 +35,7 @@ class Agreement:
     relative: float
 
     def complaint(self, tolerance: float) -> str:
-        """What is wrong with it, where `relative` is more than a tolerance; a clause."""
+        """Describe, in a clause, a `relative` that exceeds the tolerance."""
         name = f"output '{self.output}'"
         if self.shape != self.expected:
             return f"{name} has shape {list(self.shape)}, in ONNX Runtime {list(self.expected)}"
@@ -47,13 +47,13 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What an output holds that is no number, with ordinary inputs.
+    """NaN and inf values of an output, with ordinary inputs.
 
     Attributes:
         output: its name.
-        elements: looked at.
-        nan: of them.
-        infinite: of them.
+        elements: elements examined.
+        nan: how many are NaN.
+        infinite: how many are inf.
     """
 
     output: str
@@ -62,7 +62,7 @@ class Health:
     infinite: int = 0
 
     def __add__(self, other: "Health") -> "Health":
-        """Of the same output, in two runs."""
+        """Add the counts of the same output from two runs."""
         return replace(
             self,
             elements=self.elements + other.elements,
@@ -72,7 +72,7 @@ class Health:
 
 
 def health(output: str, array: Array) -> Health:
-    """Count what is no number."""
+    """Count NaN and inf values."""
     if array.dtype.kind in "biuO":
         return Health(output, array.size)
     wide = _wide(array)
@@ -81,7 +81,7 @@ def health(output: str, array: Array) -> Health:
 
 
 def compare(output: str, array: Array, reference: Array) -> Agreement:
-    """One output of one run."""
+    """Compare one output of one run."""
     if array.shape != reference.shape:
         return Agreement(output, array.shape, reference.shape, np.inf, np.inf)
     absolute = difference(array, reference)
@@ -95,10 +95,10 @@ def compare(output: str, array: Array, reference: Array) -> Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """One output, in all runs together.
+    """One output over all runs.
 
     Attributes:
-        health: what it holds that is no number.
+        health: its NaN and inf values.
         agreement: the worst one; None without a reference.
     """
 
@@ -109,12 +109,12 @@ class Numbers:
 def look_at(
     trial: Trial, runs: Iterable[Sequence[Array]], reference: Trial | None = None
 ) -> tuple[Numbers, ...]:
-    """Run a model, and look at what it gives, output by output.
+    """Run a model and examine its outputs.
 
     Args:
         trial: the model.
-        runs: inputs, in its order.
-        reference: the same model on another runtime, its tensors maybe in another order.
+        runs: the inputs of each run, in the model's order.
+        reference: the same model on another runtime, whose tensors may be in another order.
 
     Raises:
         InvalidInput: the reference has other inputs or outputs.
@@ -161,11 +161,11 @@ def _added(numbers: Numbers, array: Array, reference: Array | None) -> Numbers:
 
 
 def _largest(array: Array) -> float:
-    """The largest finite magnitude; 0 where there is none."""
+    """The largest finite magnitude; 0 if there is none."""
     sizes = np.abs(_wide(array))
     return float(sizes[np.isfinite(sizes)].max(initial=0.0))
 
 
 def _wide(array: Array) -> npt.NDArray[Any]:
-    """In a type that holds every other, those of `ml_dtypes` included."""
+    """Convert to a type that can represent all others, including those of `ml_dtypes`."""
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)

@@ -1,4 +1,4 @@
-"""Along which axes do the rows of a model lie? Guesses, each put to the check."""
+"""Finds the batch axes of a model: guesses, each of which is checked."""
 
 import time
 from collections import Counter
@@ -24,12 +24,12 @@ FoundAxes = dict[str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """What came of the search.
+    """The result of the search.
 
     Attributes:
-        axes: the batch axis of every input and output; None where no guess was right, or several.
-        findings: one per output: of these axes, or of the first guess where there are none.
-        why: there are no axes; "" where there are.
+        axes: the batch axis of every input and output; None if no guess passed, or several did.
+        findings: one per output: for these axes, or for the first guess if there are none.
+        why: why there are no axes; "" if there are.
     """
 
     axes: FoundAxes | None
@@ -48,16 +48,16 @@ def find_axes(
     seed: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Inferred:
-    """Find the axes along which rows lie, by `check`.
+    """Find the batch axes by means of `check`.
 
-    The guess counts if it passes. Otherwise other axes do, those of one name before those without
-    names, if exactly one choice of them passes: where several would, only the user knows which are
-    meant.
+    The guess is accepted if it passes. Otherwise other axes are tried, those with a common name
+    before those without names, and accepted if exactly one choice passes: among several, only the
+    user knows which are meant.
 
     Args:
         trial: the model.
-        guess: the file's own idea, by name of input; inputs it does not name are shared.
-        deadline: seconds from now, for everything.
+        guess: the axes suggested by the file, by name of input; other inputs are shared.
+        deadline: time limit in seconds for the whole search.
         sizes: see `check`.
         samples: see `check`.
         tolerance: see `check`.
@@ -81,7 +81,7 @@ def find_axes(
                     break
                 try:
                     found = examine(runs, trial, axes, settings)
-                except InvalidInput:  # samples that the guess suits need not suit other axes
+                except InvalidInput:  # samples that fit the guess need not fit other axes
                     continue
                 evidence = evidence or _evidence(axes, found)
                 if _passed(found):
@@ -99,7 +99,7 @@ def find_axes(
 
 
 class Ground(IntEnum):
-    """Why axes may be those of the rows, the best reason first."""
+    """Reasons why axes may be batch axes, the best first."""
 
     NAME = 0
     NAMELESS = 1
@@ -109,11 +109,11 @@ class Ground(IntEnum):
 def guesses(
     inputs: Sequence[TensorSpec], first: Mapping[str, int | None]
 ) -> Iterator[tuple[Ground, FoundAxes]]:
-    """Choices of axes that the declared shapes allow, without the first one; likely ones first.
+    """List the choices of axes that the declared shapes allow, except the first; likely ones first.
 
-    The batch axis has one name in all inputs that have rows, or none in any, or it is called
-    differently here and there. A name that occurs twice in a tensor is that of no batch axis: both
-    would have to grow.
+    The batch axis has the same name in all inputs with rows, or no name in any, or different names.
+    A name that occurs twice in a tensor cannot be that of a batch axis: both axes would have to
+    grow.
     """
     seen: list[FoundAxes] = [{spec.name: first.get(spec.name) for spec in inputs}]
     for ground, options in _options(inputs):
@@ -127,7 +127,7 @@ def guesses(
 def _options(
     inputs: Sequence[TensorSpec],
 ) -> Iterator[tuple[Ground, list[list[int | None]]]]:
-    """Axes to choose from, input by input, None among them where it may be shared."""
+    """The possible axes of each input, including None if it may be shared."""
     dynamic = [_candidates(spec) for spec in inputs]
     names = Counter(
         name
@@ -156,7 +156,7 @@ def _candidates(spec: TensorSpec) -> list[int]:
 
 
 def _name(spec: TensorSpec, axis: int) -> str | None:
-    """The name of a dynamic axis; None where that means nothing."""
+    """The name of a dynamic axis; None if it has no meaning."""
     dim = spec.shape[axis]
     return dim if isinstance(dim, str) and not is_anonymous(dim) else None
 

@@ -1,4 +1,4 @@
-"""Runs of a trial within a time budget, which a timer holds even while a run is under way."""
+"""Runs of a trial within a time budget, enforced by a timer even during a run."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from trtasync.system.stopping import Stopped
 
 
 class OutOfTime(Exception):
-    """The budget is spent."""
+    """The time budget is used up."""
 
 
 class Refused(Exception):
@@ -21,10 +21,10 @@ class Refused(Exception):
 
 
 class Runs:
-    """A trial, its runs counted and limited. A context manager: the timer lives inside.
+    """A trial whose runs are counted and limited in time. The context manager owns the timer.
 
     Attributes:
-        count: runs that gave outputs.
+        count: runs that returned outputs.
     """
 
     def __init__(self, trial: Trial, seconds: float, clock: Callable[[], float]):
@@ -56,17 +56,17 @@ class Runs:
 
     @property
     def over(self) -> bool:
-        """There are no further runs."""
+        """Whether no further runs are possible."""
         return self._rang or self._clock() >= self._end
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """One run; the outputs are copies, for a runtime may use their memory again.
+        """Run once and copy the outputs, because a runtime may reuse their memory.
 
         Raises:
             OutOfTime: the budget ended, before or during the run.
             Refused: the model failed.
-            CudaError, DeviceLost: the machine failed, which is no answer of the model's.
-            Stopped: nobody wants to know any more.
+            CudaError, DeviceLost: the machine failed, not the model.
+            Stopped: the result is no longer wanted.
         """
         if self.over:
             raise OutOfTime
@@ -87,7 +87,7 @@ class Runs:
 
 
 def first_line(error: BaseException, limit: int = 200) -> str:
-    """What an exception says, short enough for a clause of a finding."""
+    """Shorten an exception's message for a clause of a finding."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     line = lines[0].rstrip(". ")
     return line if len(line) <= limit else f"{line[: limit - 3]}..."

@@ -1,4 +1,4 @@
-"""Do the rows of a model influence each other? Asked of the model itself."""
+"""Tests whether the rows of a model are independent, by running the model."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,28 +25,28 @@ def check(
     seed: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Finding, ...]:
-    """Run a model on batches that differ in one row's neighbours only, and compare.
+    """Run a model on batches that differ only in the neighbours of one row, and compare that row.
 
-    Whatever the model does, this ends: a model that raises gets other inputs, one that is slow is
-    stopped (and the trial with it: it takes no runs after that).
+    This always ends: a model that raises gets other inputs, and a slow one is stopped (together
+    with the trial, which accepts no further runs).
 
     Args:
         trial: the model.
-        axes: the batch axis of every input, None where it is shared by all rows; of outputs it is
-            found, and what is given helps only where the number of rows cannot be varied.
-        deadline: seconds from now.
-        sizes: numbers of rows the model takes; any by default.
+        axes: the batch axis of every input, None if it is shared by all rows. Those of outputs are
+            found by the test; given ones are used only if the number of rows cannot be varied.
+        deadline: time limit in seconds.
+        sizes: the numbers of rows that the model accepts; any by default.
         samples: natural values for the inputs, in their order, with or without the batch axis;
-            drawn by type and name otherwise.
-        tolerance: relative, of a row at another place or among more rows, where other kernels may
-            round otherwise; a plan that computes in TF32 or half precision needs more. Rows beside
-            other neighbours are compared bit by bit in any case.
-        seed: of all that is drawn: the same seed gives the same runs.
-        clock: seconds.
+            otherwise drawn by type and name.
+        tolerance: relative, for a row at another position or among more rows, where other kernels
+            may round differently; a plan in TF32 or half precision needs more. Rows with other
+            neighbours are always compared bit by bit.
+        seed: for all random values: the same seed gives the same runs.
+        clock: returns seconds.
 
     Returns:
-        One finding per output, in the model's order: tested, coupled, random or unknown. Its axis
-        is the one that was found.
+        One finding per output, in the model's order: tested, coupled, random or unknown, with the
+        axis that was found.
 
     Raises:
         InvalidInput: the samples do not fit the inputs.
@@ -57,7 +57,7 @@ def check(
 
 @dataclass(frozen=True, slots=True)
 class CheckSettings:
-    """Arguments of `check` that several examinations share; see there."""
+    """Arguments of `check` that are common to several examinations."""
 
     sizes: Sequence[int] | None
     samples: Sequence[Array] | None
@@ -68,7 +68,7 @@ class CheckSettings:
 def examine(
     runs: Runs, trial: Trial, axes: Mapping[str, int | None], settings: CheckSettings
 ) -> tuple[Finding, ...]:
-    """`check`, with runs of a budget that several examinations share."""
+    """Like `check`, with a budget that several examinations share."""
     layout = InputAxes.of(trial.inputs, axes)
     outputs = {spec.name: axes.get(spec.name) for spec in trial.outputs}
     counts = Counts.among(settings.sizes)

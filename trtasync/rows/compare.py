@@ -1,4 +1,4 @@
-"""Rows compared: bit by bit where the run was alike, within a tolerance where it was not."""
+"""Compares rows: bit by bit between similar runs, within a tolerance between others."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,21 +10,21 @@ import numpy.typing as npt
 from trtasync.rows.verdicts import Array
 
 TOLERANCE: Final = 1e-4
-"""Relative. At another place or in a batch of another size independent rows moved by up to 8e-6
-(1 685 backend tests, 56 real models, on a CPU); couplings that only show there, by far more."""
+"""Relative tolerance. At another position or in a batch of another size, independent rows changed
+by up to 8e-6 (1 685 backend tests, 56 real models, on a CPU); coupled rows by far more."""
 
 ROUNDINGS: Final = 16
-"""So many units in the last place of a half-precision output are rounding as well."""
+"""Units in the last place of a half-precision output that count as rounding."""
 
 
 def row(output: Array, axis: int, place: int) -> Array:
-    """One row of an output, without the axis along which rows lie."""
+    """Take one row of an output, without the batch axis."""
     index: tuple[Any, ...] = (*[slice(None)] * axis, place)
     return np.asarray(output[index])
 
 
 def same_bits(left: Array, right: Array) -> bool:
-    """Equal shapes and equal bytes: a NaN equals itself, and 0 is not -0."""
+    """Whether shapes and bytes are equal: a NaN equals itself, and 0 differs from -0."""
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
     if left.dtype.hasobject:
@@ -33,7 +33,7 @@ def same_bits(left: Array, right: Array) -> bool:
 
 
 def difference(left: Array, right: Array) -> float:
-    """The largest absolute difference; inf for other shapes, or where one is finite alone."""
+    """The largest absolute difference; inf for different shapes, or if only one is finite."""
     if same_bits(left, right):
         return 0.0
     if left.shape != right.shape or not is_numeric(left.dtype):
@@ -43,7 +43,7 @@ def difference(left: Array, right: Array) -> float:
 
 
 def relative_difference(left: Array, right: Array) -> float:
-    """`difference` as a share of the largest finite value in both."""
+    """`difference` relative to the largest finite value in both."""
     apart = difference(left, right)
     if apart in (0.0, float("inf")):
         return apart
@@ -63,24 +63,24 @@ def rounding(dtype: np.dtype[Any]) -> float:
 
 
 def finite(output: Array) -> bool:
-    """No NaN and no inf in it."""
+    """Whether it has neither NaN nor inf."""
     return not is_numeric(output.dtype) or bool(np.isfinite(output).all())
 
 
 def is_numeric(dtype: np.dtype[Any]) -> bool:
-    """Numbers and bools, the types of `ml_dtypes` included."""
+    """Whether it holds numbers or bools, including the types of `ml_dtypes`."""
     return dtype.kind in "biufcV" and dtype.type is not np.void
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Real or complex, the types of `ml_dtypes` included: what can hold one half."""
+    """Whether it holds real or complex numbers, including the types of `ml_dtypes`."""
     if not is_numeric(dtype) or dtype.kind not in "fcV":
         return False
     return bool(np.asarray(0.5).astype(dtype) != 0)
 
 
 def following_axes(shapes: Sequence[tuple[int, ...]], rows: Sequence[int]) -> list[int]:
-    """The axes whose length is the number of rows, run by run; none where ranks differ."""
+    """The axes whose length is the number of rows in every run; none if ranks differ."""
     if len({len(shape) for shape in shapes}) != 1:
         return []
     lengths = zip(*shapes, strict=True)

@@ -1,7 +1,7 @@
-"""The exchange test: a row keeps its place in a batch of the same size, its neighbours change.
+"""The exchange test: a row keeps its position in a batch of the same size, its neighbours change.
 
-The rows of a model that treats them independently then keep their *bits*: the same kernels do the
-same arithmetic. (At another place or in a batch of another size even those are rounded otherwise.)
+Independent rows then keep their *bits*, because the same kernels do the same arithmetic. (At
+another position, or in a batch of another size, even independent rows may round differently.)
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,13 +25,13 @@ from trtasync.rows.schedule import Neighbours
 from trtasync.rows.verdicts import Array, Finding, Verdict
 
 RunRows = Callable[[Sequence[Row]], list[Array]]
-"""A batch of rows, run. Raises Refused or OutOfTime."""
+"""Runs a batch of rows. Raises Refused or OutOfTime."""
 
 LOUD: Final = 1e6
 QUIET: Final = 1e-3
 
 WIDER_INTS: Final = (10, 100, 1000, 30_000)
-"""Bounds of the neighbours' integers, tried one after the other until the model refuses one."""
+"""Bounds of the neighbours' integers, tried in turn until the model refuses one."""
 
 NARROW_TURNS: Final = (False, True, True, False, True, True)
 """Which neighbours are unlike others as a whole: of two, the second, the first, both, and again."""
@@ -51,15 +51,15 @@ def batch_of(draw: Callable[[], Row], count: int) -> list[Row]:
 
 @dataclass(slots=True)
 class OutputEvidence:
-    """What has been seen of one output.
+    """The observations of one output.
 
     Attributes:
         output: its name.
-        axis: along which its rows lie.
-        exchanges: after which a row had kept its bits.
-        moved: batches in which a row was seen to differ at another place.
+        axis: its batch axis.
+        exchanges: the number of exchanges after which a row had kept its bits.
+        moved: batches in which a row differed at another position.
         live: it changes with the inputs.
-        settled: coupled or random; nothing can change that.
+        settled: it is coupled or random; further observations cannot change that.
     """
 
     output: str
@@ -71,11 +71,11 @@ class OutputEvidence:
 
 
 class Base:
-    """A batch and what came of it.
+    """A batch and its outputs.
 
     Attributes:
-        rows: of the batch.
-        outputs: of its run.
+        rows: the rows of the batch.
+        outputs: the outputs of its run.
     """
 
     def __init__(self, run: RunRows, rows: Sequence[Row]):
@@ -85,7 +85,7 @@ class Base:
         self._again: list[Array] | None = None
 
     def repeats(self, index: int) -> bool:
-        """Whether an output comes out the same when the same batch is run again."""
+        """Whether an output is the same when the same batch is run again."""
         if self._again is None:
             try:
                 self._again = self._run(self.rows)
@@ -94,7 +94,7 @@ class Base:
         return same_bits(self.outputs[index], self._again[index])
 
     def shows(self, other: "Base") -> bool:
-        """Whether its outputs are finite where those of another batch are."""
+        """Whether its outputs are finite wherever those of another batch are."""
         pairs = zip(self.outputs, other.outputs, strict=True)
         return all(finite(mine) or not finite(its) for mine, its in pairs)
 
@@ -104,10 +104,10 @@ class Exchanges:
 
     Args:
         run: runs a batch.
-        source: of further rows.
+        source: source of further rows.
         base: the batch.
         evidence: one for each output, in the model's order.
-        tolerance: relative, of rows at another place or among more rows.
+        tolerance: relative, for rows at another position or among more rows.
 
     Attributes:
         reversed: the batch ran in reverse order as well.
@@ -135,11 +135,11 @@ class Exchanges:
 
     @property
     def undecided(self) -> list[tuple[int, OutputEvidence]]:
-        """Outputs, by index, of which more may be learned."""
+        """The indices of outputs of which more can be learned."""
         return [(index, seen) for index, seen in enumerate(self._evidence) if seen.settled is None]
 
     def exchange(self, place: int, kind: Neighbours) -> None:
-        """Keep one row, change all others, compare its bits. A refusal teaches nothing."""
+        """Keep one row, change all others, compare its bits. A refusal by the model is ignored."""
         try:
             base = self._base_of(kind)
             other = self._beside(base, place, kind)
@@ -178,7 +178,7 @@ class Exchanges:
             self._moved(base, index, seen, pairs, "among copies of itself", several=False)
 
     def reverse(self, count: int) -> None:
-        """The batch's rows in reverse order, over and over. A refusal teaches nothing.
+        """Run the batch's rows in reverse order, repeated. A refusal by the model is ignored.
 
         Args:
             count: rows to run, at least as many as the batch has.
@@ -197,9 +197,9 @@ class Exchanges:
         """Compare the base's rows with the same rows elsewhere, within the tolerance.
 
         Args:
-            outputs: of the other run.
-            places: where each of the base's rows lay there.
-            how: what was different, to end a clause with.
+            outputs: the outputs of the other run.
+            places: the position there of each of the base's rows.
+            how: what was different, as the end of a clause.
         """
         for index, seen in self.undecided:
             pairs = _pairs(self._base.outputs[index], outputs[index], seen.axis, places)
@@ -214,7 +214,7 @@ class Exchanges:
         how: str,
         several: bool = True,
     ) -> None:
-        """One row that differs elsewhere is no coupling: most of several rows, or batches, are."""
+        """One row that differs elsewhere is no coupling; most of several rows, or batches, is."""
         apart = [relative_difference(*pair) for pair in pairs] or [float("inf")]
         most = max(self._tolerance, rounding(base.outputs[index].dtype))
         if max(apart) <= most:
@@ -228,10 +228,10 @@ class Exchanges:
     def _settle(
         self, base: Base, index: int, seen: OutputEvidence, why: str, beside: str, apart: float
     ) -> None:
-        """A difference: the neighbours' doing, unless the batch does not even repeat itself.
+        """Attribute a difference to the neighbours, unless the batch is not even repeatable.
 
         Raises:
-            OutOfTime: before that could be seen; the difference stands.
+            OutOfTime: before that was known; the difference stands.
         """
         seen.settled = Finding(seen.output, Verdict.COUPLED, seen.axis, why, beside, apart)
         if not base.repeats(index):
@@ -246,7 +246,7 @@ class Exchanges:
         return self._quiet
 
     def _beside(self, base: Base, place: int, kind: Neighbours) -> Base:
-        """The base's batch with other neighbours; of fresh ones the integers grow."""
+        """Make the base's batch with other neighbours; the integers of fresh ones grow."""
         if not self._wider or kind not in (Neighbours.FRESH, Neighbours.LOUD):
             return Base(self._run, self._neighbours(base, place, kind, self._ints))
         ints = self._wider.pop(0)
@@ -281,7 +281,7 @@ class Exchanges:
 def _pairs(
     base: Array, other: Array, axis: int, places: Sequence[int]
 ) -> list[tuple[Array, Array]]:
-    """Some rows of the base and the same rows in another output, as far as that has them."""
+    """Pair some rows of the base with the same rows in another output, where it has them."""
     length = other.shape[axis] if other.ndim == base.ndim else 0
     step = -(-len(places) // MOST_DISTINCT)
     return [

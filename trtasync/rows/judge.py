@@ -1,4 +1,4 @@
-"""May requests share batches? What the file suggests, the graph proves, the model itself shows."""
+"""Decides whether requests share batches, from the file, a proof by its graph, and test runs."""
 
 import logging
 import time
@@ -19,23 +19,23 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 TensorAxes = Mapping[str, int | None]
 MANY = 3
-"""Outputs that a warning names."""
+"""Most outputs that a warning names."""
 
 ALGORITHM = 1
-"""Of the proof and the check: another number forgets all findings that were kept."""
+"""Version of the proof and the check: a change invalidates all stored findings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a model can be judged by.
+    """The evidence on which a model is judged.
 
     Attributes:
-        trial: runs it; None where its spec is to be taken at its word.
-        graph: reads its graph, if there is one to read.
+        trial: runs the model; None if its spec is trusted.
+        graph: reads its graph, if there is one.
         said: the user named batch axes, so no others are looked for.
-        seconds: that runs may take altogether.
-        sizes: the batch sizes that it takes; None for any.
-        samples: natural values, an array per input; drawn by type and name otherwise.
+        seconds: time limit for all runs.
+        sizes: the batch sizes that the model accepts; None for any.
+        samples: natural values, an array per input; otherwise drawn by type and name.
     """
 
     trial: Trial | None
@@ -47,18 +47,18 @@ class Evidence:
 
 
 def judge(spec: ModelSpec, wanted: Batching, evidence: Evidence) -> tuple[ModelSpec, Judgement]:
-    """Settle along which axes rows lie, and whether requests may share a batch.
+    """Determine the batch axes, and whether requests may share a batch.
 
     Args:
-        spec: what the file suggests, and the user says.
-        wanted: by the user.
-        evidence: what it can be judged by.
+        spec: the spec according to the file and the user.
+        wanted: the user's choice.
+        evidence: the evidence.
 
     Returns:
-        the spec to go by, and why.
+        the spec to use, and the judgement.
 
     Raises:
-        InvalidInput: batching is insisted on, and nothing says along which axis.
+        InvalidInput: batching is required, but the batch axis is unknown.
     """
     if wanted is False:
         return _alone(spec, "batching=False")
@@ -82,15 +82,15 @@ def conclude(
     *,
     seconds: float = 0.0,
 ) -> tuple[ModelSpec, Judgement]:
-    """What an examination amounts to, one of now or of an earlier opening.
+    """Judge an examination, made now or at an earlier opening.
 
     Args:
         spec: see `judge`.
         wanted: see `judge`.
         axes: the batch axis of every input.
         findings: one per output.
-        why: there are none, to end a clause with.
-        seconds: that it took.
+        why: the reason why there are none, as the end of a clause.
+        seconds: the duration of the examination.
     """
     settled = _with_axes(spec, axes, findings)
     enough = {Verdict.PROVED} if wanted == "proved" else {Verdict.PROVED, Verdict.TESTED}
@@ -101,7 +101,7 @@ def conclude(
 
 
 def report(model: str, judgement: Judgement) -> None:
-    """One log line: a warning where a model that seemed to have rows runs alone after all."""
+    """Log one line: a warning if a model that seemed to have rows runs alone after all."""
     if judgement.batched or not judgement.findings:
         log.info("%s: %s", model, judgement)
         return
@@ -139,17 +139,22 @@ def _at_its_word(spec: ModelSpec, wanted: Batching) -> tuple[ModelSpec, Judgemen
 def _examine(
     spec: ModelSpec, trial: Trial, evidence: Evidence
 ) -> tuple[TensorAxes, tuple[Finding, ...], str]:
-    """(the batch axis of every input, what is known of every output, why that is nothing).
+    """Return the batch axis of every input, a finding on every output, and why there is none.
 
-    Other axes are looked for only where the file suggests none: what a request of one row means
-    must not hang on what the rows of a model do to each other.
+    Other axes are tried only if the file suggests none: the meaning of a request of one row must
+    not depend on whether the rows of a model influence each other.
     """
     end = time.monotonic() + evidence.seconds
     if spec.has_rows or evidence.said:
         axes: TensorAxes = {each.name: each.batch_axis for each in (*spec.inputs, *spec.outputs)}
         graph, proofs = _reasoned(spec, axes, evidence)
+        # Half of the time is enough to guard a proof against a wrong rule, because the first
+        # exchanges show most; where shared inputs are varied too, the other half is for them.
         half = _all_proved(proofs) or bool(deciding(trial.inputs, axes))
-        tested = _test(trial, axes, evidence, _left(end, evidence.seconds / (1 + half)))
+        seconds = _left(end, evidence.seconds / (1 + half))
+        tested = check(
+            trial, axes, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples
+        )
     else:
         axes, tested, why = _search(spec, trial, evidence)
         if not tested:
@@ -169,14 +174,6 @@ def _examine(
     return axes, tested, ""
 
 
-def _test(
-    trial: Trial, axes: TensorAxes, evidence: Evidence, seconds: float
-) -> tuple[Finding, ...]:
-    """Where all is proved, half of the time is enough: a rule may be wrong, and the first exchanges
-    show most of what there is to see. Where more has to be tried, the other half is for that."""
-    return check(trial, axes, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples)
-
-
 def _left(end: float, most: float) -> float:
     return max(0.0, min(most, end - time.monotonic()))
 
@@ -188,7 +185,7 @@ def _all_proved(proofs: Mapping[str, Proof]) -> bool:
 def _reasoned(
     spec: ModelSpec, axes: TensorAxes, evidence: Evidence
 ) -> tuple[ModelGraph | None, Mapping[str, Proof]]:
-    """(the graph, what it proves of every output)."""
+    """Return the graph, and what it proves of every output."""
     graph = evidence.graph()
     if graph is None:
         return None, {}
@@ -198,7 +195,7 @@ def _reasoned(
 def _search(
     spec: ModelSpec, trial: Trial, evidence: Evidence
 ) -> tuple[TensorAxes, tuple[Finding, ...], str]:
-    """Axes that the file does not name, if rows may lie first in some input; see `_examine`."""
+    """Find axes that the file does not name, if rows may be first in some input; see `_examine`."""
     heads = [tensor for tensor in spec.inputs if tensor.shape and not tensor.host]
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
     if not first:
@@ -213,11 +210,11 @@ def _search(
 
 
 def _joined(tested: Finding, proof: Proof | None, graph: ModelGraph) -> Finding:
-    """A coupling that was seen beats a proof, a proof beats a test that saw nothing.
+    """An observed coupling overrules a proof, and a proof overrules a test that saw nothing.
 
-    Without a proof, operators that draw, or by which rows are known to meet, count more than a test
-    that saw nothing: a number that is rarely drawn, rows of about one size or a limit that a few
-    rows do not reach show nothing.
+    Without a proof, operators that draw random numbers, or that are known to couple rows, overrule
+    a test that saw nothing: it misses a number that is rarely drawn, rows of similar magnitude, or
+    a limit that a few rows do not reach.
     """
     seen = tested.verdict in (Verdict.COUPLED, Verdict.RANDOM)
     if proof is not None and proof.axis is not None:
@@ -236,8 +233,8 @@ def _joined(tested: Finding, proof: Proof | None, graph: ModelGraph) -> Finding:
 
 
 def _with_axes(spec: ModelSpec, axes: TensorAxes, findings: Sequence[Finding]) -> ModelSpec:
-    """The spec with what was found. Of an output of which nothing was, what the file suggests goes:
-    how an answer looks must not hang on how far the check came."""
+    """Add the findings to the spec. An output without one keeps the axis suggested by the file: the
+    form of an answer must not depend on how far the check got."""
     found = {finding.output: finding.axis for finding in findings}
     return replace(
         spec,

@@ -1,4 +1,4 @@
-"""What can be said of the rows of a model, output by output."""
+"""Verdicts on the rows of a model, output by output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,35 +12,35 @@ from trtasync.model.tensors import TensorSpec
 Array = npt.NDArray[Any]
 
 Batching = Literal["auto", "proved"] | bool
-"""What the user wants: what was checked, only what is proved, by all means, or by no means."""
+"""When requests may share batches: if checked, only if proved, always, or never."""
 
 
 class Verdict(StrEnum):
-    """How it stands with the rows of one output."""
+    """The verdict on the rows of one output."""
 
     PROVED = "proved"
-    """The graph shows that a row of it depends on the same row of the inputs only."""
+    """The graph proves that each row depends only on the same row of the inputs."""
     TESTED = "tested"
-    """Rows kept their bits beside all neighbours that were tried; there is no proof."""
+    """Rows kept their bits with all neighbours that were tried; there is no proof."""
     COUPLED = "coupled"
-    """A row changed with its neighbours, or the output has no axis along which rows lie."""
+    """A row changed with its neighbours, or the output has no batch axis."""
     RANDOM = "random"
-    """The same inputs gave other values: nothing can be told."""
+    """The same inputs gave different values, so nothing can be said."""
     UNKNOWN = "unknown"
-    """Neither a proof nor a test came to an end."""
+    """Neither the proof nor the test was completed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known of one output.
+    """The finding on one output.
 
     Attributes:
         output: its name.
-        verdict: see there.
-        axis: along which its rows lie; None when there is none, or none was found.
-        why: the evidence, or what stood in the way; a clause without a full stop.
-        beside: which neighbours changed it, e.g. "rows times 1e6"; "" where none did.
-        difference: the largest absolute difference they made; inf for another shape or a NaN.
+        verdict: see `Verdict`.
+        axis: its batch axis; None if there is none, or none was found.
+        why: the evidence, or the obstacle; a clause without a full stop.
+        beside: the neighbours that changed it, e.g. "rows times 1e6"; "" if none did.
+        difference: the largest absolute difference they caused; inf for another shape or a NaN.
     """
 
     output: str
@@ -53,13 +53,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether requests share batches, and what that rests on.
+    """Whether requests share batches, and the evidence.
 
     Attributes:
-        batched: they do; otherwise every request runs alone.
-        reason: in a clause.
-        findings: per output; empty where nothing was examined.
-        seconds: that the examination took.
+        batched: requests share batches; otherwise every request runs alone.
+        reason: the reason in a clause.
+        findings: one per output; empty if nothing was examined.
+        seconds: the duration of the examination.
     """
 
     batched: bool
@@ -72,10 +72,10 @@ class Judgement:
 
 
 class Trial(Protocol):
-    """A loaded model, run on whatever it is given: what backends hand to the check.
+    """A loaded model that runs on whole arrays: what backends provide for the check.
 
     Attributes:
-        inputs: in the model's order; their shapes are what the file declares.
+        inputs: in the model's order, with the shapes that the file declares.
         outputs: in the model's order.
     """
 
@@ -83,11 +83,11 @@ class Trial(Protocol):
     outputs: tuple[TensorSpec, ...]
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """One run: full arrays in the order of the inputs, outputs in theirs, as the model gives
-        them. Raises whatever the runtime raises."""
+        """Run on whole arrays in the order of the inputs, and return the outputs unchanged, in
+        their order. Raises the exceptions of the runtime."""
 
     def stop(self) -> None:
-        """End the run under way, if that can be done, and refuse further ones. From any thread."""
+        """End the current run, if possible, and refuse further ones. Thread-safe."""
 
     def close(self) -> None:
-        """Free what the trial holds; the model itself stays open."""
+        """Free the resources of the trial; the model itself stays open."""

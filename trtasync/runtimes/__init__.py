@@ -1,8 +1,8 @@
-"""The seam between the engine and what runs a model.
+"""The interface between the engine and the runtimes that run a model.
 
 A backend is one opened model. It has lanes (on a GPU: CUDA streams with their execution contexts;
-on a CPU: worker threads), and every lane runs batches that were formed in slots. The protocols say
-the types; the promises that types cannot say are the tests of `tests/runtimes/backend_contract.py`.
+on a CPU: worker threads), and every lane runs batches that were formed in slots. The protocols
+define the types; `tests/runtimes/backend_contract.py` tests what types cannot express.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,78 +20,78 @@ from trtasync.requests.signature import Array, Layout
 from trtasync.rows import Trial
 
 Times = tuple[float, float, float]
-"""Seconds one batch spent on its lane: copy in, compute, copy out (0.0 where there is no such
-stage). A bare tuple: one is made per batch."""
+"""Seconds that a batch spent on its lane: copy in, compute, copy out (0.0 if there is no such
+stage). A plain tuple, because one is made per batch."""
 
 
 class Slot(Protocol):
     """The memory of one batch; see `trtasync.memory.slots.HostSlot`, which most backends use."""
 
     lane: int | None
-    """Index of the lane it belongs to; None: any lane runs it."""
+    """Index of the lane it belongs to; None if any lane can run it."""
     outputs: list[Array]
-    """What the last run gave, rows first."""
+    """The outputs of the last run, rows first."""
     batch: object
-    """The batch it is turned to; set by who binds it."""
+    """The batch it is bound to; set by the code that binds it."""
     holds_more: bool
-    """It holds memory that `let_go` may give up."""
+    """It holds memory that `let_go` may free."""
 
     @property
     def views(self) -> Views | None:
-        """Of the layout that it is turned to."""
+        """The views of the layout that it is bound to."""
 
     @property
     def copies(self) -> Copies | None:
-        """Copies of rows that are on their way; None where the caller makes them all."""
+        """Copies of rows in progress; None if all copies are made by the caller."""
 
     def bind(self, layout: Layout) -> Views:
-        """Turn the empty slot to a `layout` and give the views that stage rows into it."""
+        """Bind the empty slot to a `layout` and return the views that stage rows into it."""
 
     def let_go(self) -> bool:
-        """The batch has ended and its answers are out: forget arrays of callers. True if it holds
-        so much that `shrink` is worth it when the engine is idle."""
+        """Release callers' arrays: the batch has ended and its answers are out. Returns True if the
+        slot holds so much that `shrink` pays when the engine is idle."""
 
     def shrink(self) -> None:
-        """Give back what grew with the rows of batches; only where `let_go` gave True."""
+        """Free the memory that grew with batches; called only after `let_go` returned True."""
 
     def keep_on_device(self, row: int, rows: int, arrays: Sequence[Any], offset: int) -> None:
-        """The outputs of rows `row` to `row + rows` go to rows `offset` on of `arrays` (of
-        `Backend.device_outputs`) too. Only for backends that make such."""
+        """Also copy the outputs of rows `row` to `row + rows` into `arrays` (made by
+        `Backend.device_outputs`) from row `offset` on."""
 
     def lend(self, count: int, returned: Callable[[Any], None]) -> None:
-        """`count` answers are views of `outputs`; `returned` gets the slot when all came back."""
+        """Lend `count` views of `outputs`; `returned` gets the slot when all have come back."""
 
     def take_back(self) -> None:
-        """One of them came back. From any thread."""
+        """Take back one of them. Thread-safe."""
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move `count` staged rows from `source` down to `target`."""
 
     def save(self, start: int, stop: int) -> list[Array]:
-        """Copies of rows `start` to `stop`, for `restore`."""
+        """Copy the rows `start` to `stop`, for `restore`."""
 
     def restore(self, start: int, saved: list[Array]) -> None:
-        """Put rows that were `saved` back from row `start`."""
+        """Write rows that were `saved` back, from row `start` on."""
 
     def pad(self, rows: int, run_rows: int) -> None:
-        """Make rows `rows` to `run_rows` valid inputs whose outputs nobody reads."""
+        """Fill rows `rows` to `run_rows` with valid inputs whose outputs are not used."""
 
 
 class Lane(Protocol):
-    """One queue of work.
+    """A queue of batches.
 
     `launch` and `ready` are called by the event loop's thread, `wait` by it or the lane's worker.
-    While the worker runs a failed batch again, it alone calls `launch`. On a lane of depth 1 no two
-    calls ever overlap; on a deeper one `wait` may overlap the `launch` of another batch.
+    While the worker runs a failed batch again, only the worker calls `launch`. On a lane of depth 1
+    calls never overlap; on a deeper one `wait` may overlap the `launch` of another batch.
     """
 
     device: int
-    """Lanes of one device share it: the policy's 'idle' is said of a device."""
+    """Index of the device, which lanes may share; the policy considers whether it is idle."""
     depth: int
     """Batches that may be in flight at once."""
     asynchronous: bool
-    """Work goes on by itself after `launch` (a GPU), so `ready` can be polled. Otherwise the run
-    happens inside `wait`, in the thread that calls it."""
+    """Whether a batch runs by itself after `launch` (on a GPU), so that `ready` can be polled.
+    Otherwise it runs inside `wait`, in the thread that calls it."""
 
     def launch(self, slot: Slot, rows: int) -> None:
         """Start a batch: the first `rows` rows of `slot`. Returns at once.
@@ -102,12 +102,12 @@ class Lane(Protocol):
         """
 
     def ready(self, slot: Slot) -> bool:
-        """True when `wait` would not block for `slot`. Asked only of asynchronous lanes."""
+        """Whether `wait` would not block for `slot`. Called only on asynchronous lanes."""
 
     def wait(self, slot: Slot) -> Times | None:
-        """Block until the batch in `slot` is done; its outputs are in `slot.outputs` then.
+        """Block until the batch in `slot` is done and its outputs are in `slot.outputs`.
 
-        Returns its times, or None when this batch was not measured.
+        Returns its times, or None if this batch was not measured.
 
         Raises:
             InferenceError: the batch failed; the lane is usable.
@@ -115,7 +115,7 @@ class Lane(Protocol):
         """
 
     def close(self) -> None:
-        """Free what the lane holds. Called once, when nothing is in flight on it."""
+        """Free the resources of the lane. Called once, when nothing is in flight on it."""
 
 
 class Backend(Protocol):
@@ -123,65 +123,80 @@ class Backend(Protocol):
 
     name: str
     spec: ModelSpec
-    """What the model says of itself; `use` changes it."""
+    """The spec of the model; `use` changes it."""
     default_batch_size: int
-    """`max_batch_size` when the user gives none."""
+    """The default of `max_batch_size`."""
     largest_batch_size: int | None
-    """What the model allows at most; None is any size."""
+    """The largest batch that the model allows; None for no limit."""
     default_streams: int
-    """Lanes when the user gives no `streams`."""
+    """The default of `streams`."""
 
     @property
     def possible_batch_sizes(self) -> Sequence[int] | None:
-        """The numbers of rows that the model takes, of rows as `trial` declares them; None for any.
+        """The numbers of rows that the model accepts, for rows as in `trial`; None for any.
         May change with `use`."""
 
     @property
     def lends_outputs(self) -> bool:
-        """`Slot.outputs` is memory of the slot (copied before the slot is used again), not fresh.
-        May change with `use`."""
+        """Whether `Slot.outputs` is memory of the slot (copied before the slot is reused), not
+        newly allocated. May change with `use`."""
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """The only batch sizes run when the user gives none; () for any size up to `largest`."""
+        """The default of `batch_sizes`; () for any size up to `largest`."""
 
     def trial(self) -> Trial | None:
-        """The model, to be run on whole arrays before `open`; None where its spec is to be taken
-        at its word."""
+        """A form of the model that runs on whole arrays before `open`; None if its spec is
+        trusted."""
 
     def use(self, spec: ModelSpec) -> None:
-        """Go by `spec` from now on: the same tensors, with what was found of their rows.
+        """Use `spec` from now on, which has the same tensors with the findings on their rows.
         Called before `open`."""
 
     def admit(self, layout: Layout) -> None:
-        """Refuse (InvalidInput) a `layout` that the model's profiles do not allow."""
+        """Raise InvalidInput for a `layout` that the model's profiles do not allow."""
 
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
-        """What slots can stage of an array on a device of this backend; None for any other.
+        """Convert an array on a device of this backend for staging; None for any other value.
 
         Args:
-            spec: the input that it is for.
-            value: whatever the caller gave.
+            spec: the input.
+            value: the caller's value.
         """
 
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """An array for a request, in the memory that this backend reads best. From any thread.
+        """Allocate an array for a request in the memory best for this backend. Thread-safe.
 
         Args:
-            shape: of the whole array, batch axis included.
-            dtype: of the input.
+            shape: the whole shape, including the batch axis.
+            dtype: the dtype of the input.
+        """
+
+    def register(self, memory: Array) -> Array:
+        """Let this backend read memory of others (a shared engine's client) as its own.
+
+        From any thread. It ends when the last view of what is returned is gone.
+
+        Args:
+            memory: bytes; mapped whole pages.
+
+        Returns:
+            the same memory, to make the views of that go into requests.
+
+        Raises:
+            CudaError: there is not so much memory to lock.
         """
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
-        """Device arrays for a request's answer, one per output.
+        """Allocate device arrays for a request's answer, one per output.
 
-        They are handed to `Slot.keep_on_device` for every batch that holds rows of the request.
+        They are passed to `Slot.keep_on_device` for every batch with rows of the request.
 
         Args:
-            layout: of the request's rows.
-            rows: how many it has.
+            layout: the layout of the request's rows.
+            rows: their number.
 
         Raises:
-            InvalidInput: this backend cannot, or not for this layout.
+            InvalidInput: not supported by this backend, or for this layout.
         """
 
     def open(
@@ -190,23 +205,23 @@ class Backend(Protocol):
         """Make the lanes and their slots. Called once, off the event loop.
 
         Args:
-            streams: lanes (per device).
+            streams: number of lanes per device.
             max_batch_size: rows of a slot.
-            batch_sizes: the only sizes that will be run; () for any.
+            batch_sizes: the only batch sizes that will be run; () for any.
         """
 
     def close(self) -> None:
-        """Free the model. Called once, after every lane was closed."""
+        """Free the model. Called once, after all lanes have been closed."""
 
 
 class HostMemoryBackend:
-    """What backends have in common whose models run on host memory."""
+    """The common part of backends whose models run on host memory."""
 
     spec: ModelSpec
     possible_batch_sizes: Sequence[int] | None = None
 
     def trial(self) -> Trial | None:
-        """Its spec is taken at its word."""
+        """None: its spec is trusted."""
         return None
 
     def use(self, spec: ModelSpec) -> None:
@@ -214,7 +229,7 @@ class HostMemoryBackend:
         self.spec = spec
 
     def default_batch_sizes(self, largest: int) -> tuple[int, ...]:
-        """Any size runs; see `Backend.default_batch_sizes`."""
+        """Any size; see `Backend.default_batch_sizes`."""
         return ()
 
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
@@ -224,6 +239,10 @@ class HostMemoryBackend:
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
         """An ordinary array; see `Backend.empty_input`."""
         return np.empty(shape, dtype)
+
+    def register(self, memory: Array) -> Array:
+        """Whatever a process has mapped is read alike; see `Backend.register`."""
+        return memory
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
         """Answers are in host memory; see `Backend.device_outputs`.
@@ -238,11 +257,11 @@ class HostMemoryBackend:
 
 @dataclass(frozen=True, slots=True)
 class OpenLane:
-    """A lane and the slots it brings along.
+    """A lane and its slots.
 
     Attributes:
-        lane: opened, idle.
-        slots: empty; at least one.
+        lane: an open, idle lane.
+        slots: empty slots, at least one.
     """
 
     lane: Lane

@@ -1,4 +1,4 @@
-"""Between slots, where rows come first in every array, and models, which have axes of their own."""
+"""Converts between slots, where rows are the first axis, and models with other batch axes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from trtasync.requests.signature import Array
 
 
 class Arrangement:
-    """How one model has what slots have rows first. Made once; asked per batch."""
+    """Converts batches for one model. Made once, used for every batch."""
 
     def __init__(self, spec: ModelSpec):
         """Read the batch axes of a model's tensors.
@@ -27,11 +27,11 @@ class Arrangement:
         self._plain = rows_first and all(not tensor.batch_axis for tensor in tensors)
 
     def inputs(self, views: Views, rows: int) -> list[Array]:
-        """What the model takes, in its order: views of the slot's first rows, and what they share.
+        """Make the model's inputs, in its order: views of the slot's first rows, and shared inputs.
 
         Args:
-            views: of a slot, no shape tensors among its layout.
-            rows: to run.
+            views: the views of a slot whose layout has no shape tensors.
+            rows: the number of rows to run.
         """
         if self._plain:
             return [array[:rows] for array in views.inputs]
@@ -50,11 +50,11 @@ class Arrangement:
         return np.moveaxis(part, 0, tensor.batch_axis) if tensor.batch_axis else part
 
     def outputs(self, given: list[Any], rows: int) -> list[Array]:
-        """What the model gave, rows first; of a request that runs alone, the whole as one row.
+        """Make outputs with rows first; those of a request that runs alone are a single row.
 
         Args:
-            given: as the model gave them.
-            rows: that were run.
+            given: the outputs of the model.
+            rows: the number of rows that were run.
 
         Raises:
             UnevenRows: an output does not have `rows` rows along its batch axis.

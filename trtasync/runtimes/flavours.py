@@ -1,4 +1,4 @@
-"""TensorRT and TensorRT for RTX: what tells the two apart, known without either."""
+"""The differences between TensorRT and TensorRT for RTX, known without importing either."""
 
 import os
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Final
 from trtasync.errors import InvalidInput
 
 VARIABLE: Final = "TRTASYNC_TENSORRT"
-"""The environment variable that insists on a flavour, by its name."""
+"""The environment variable that selects a flavour by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
-    """One of NVIDIA's two libraries of the same interface; their plans are not each other's.
+    """One of NVIDIA's two libraries with the same interface, whose plans are not interchangeable.
 
     Attributes:
-        name: in options and in the environment.
-        title: in messages.
-        magic: what its plans begin with.
-        modules: tried in this order: the packages, then the bindings alone (beside libraries of the
-            system). The lean runtime runs version-compatible plans only.
-        install: how to get it.
-        needs: the same with what else that takes.
+        name: its name in options and in the environment.
+        title: its name in messages.
+        magic: the first bytes of its plans.
+        modules: modules to import, in this order: the packages, then the bindings alone (with
+            system libraries). The lean runtime only runs version-compatible plans.
+        install: how to install it.
+        needs: the same, with its other requirements.
     """
 
     name: str
@@ -59,11 +59,11 @@ RTX: Final = Flavour(
 )
 
 FLAVOURS: Final = (TENSORRT, RTX)
-"""In the order in which they are tried where nobody insists on one."""
+"""All flavours, in the order in which they are tried by default."""
 
 
 def insisted() -> Flavour | None:
-    """The flavour that the environment insists on, if it does.
+    """The flavour that the environment selects, if any.
 
     Raises:
         InvalidInput: there is no such flavour.
@@ -89,10 +89,10 @@ def chosen(flavour: Flavour | None) -> Flavour | None:
 
 
 def of_backend(backend: str) -> Flavour | None:
-    """The flavour that `backend=` insists on; "tensorrt" leaves it open."""
+    """The flavour that `backend=` selects; "tensorrt" allows both."""
     return RTX if backend == "tensorrt-rtx" else None
 
 
 def of_plan(head: bytes) -> Flavour | None:
-    """The flavour that built a plan, by its first bytes; None where they tell of none."""
+    """The flavour that built a plan, by its first bytes; None if they match neither."""
     return next((each for each in FLAVOURS if head.startswith(each.magic)), None)

@@ -1,4 +1,4 @@
-"""Plan files, without TensorRT: told from models, and opened."""
+"""Plan files, without TensorRT: recognized and opened."""
 
 import os
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from trtasync.system.trust import Owner
 SUFFIXES = {".plan", ".engine"}
 
 HEADER_BYTES = 28
-"""Of a plan's beginning: a tag, a number of its format, and at the end the version of TensorRT, one
-byte for each of its four numbers (as trtexec's --getPlanVersionOnly reads it)."""
+"""Length of a plan's header: a tag, the number of the format, and at its end the version of
+TensorRT, a byte for each of its four numbers (as read by trtexec's --getPlanVersionOnly)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanHeader:
-    """What a plan's first bytes say.
+    """The header of a plan.
 
     Attributes:
-        flavour: that built it; None where they tell of none.
-        version: of that flavour, e.g. "1.7.1.116"; "" where the format is another one.
-        size: bytes of the whole plan; None where it is not known to say so.
+        flavour: the flavour that built it; None if it is unknown.
+        version: the version of that flavour, e.g. "1.7.1.116"; "" if the format is unknown.
+        size: bytes of the whole plan; None if the header is not known to say so.
     """
 
     flavour: Flavour | None
@@ -32,7 +32,7 @@ class PlanHeader:
 
     @classmethod
     def of(cls, head: bytes) -> "PlanHeader":
-        """Read from the first `HEADER_BYTES` of a plan."""
+        """Parse the first `HEADER_BYTES` of a plan."""
         flavour = of_plan(head)
         known = flavour is not None and len(head) >= HEADER_BYTES and not any(head[4:8])
         sized = known and flavour is RTX  # seen with 1.7; nobody has looked at one of TensorRT
@@ -45,12 +45,12 @@ class PlanHeader:
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan, and how far it is trusted.
+    """A plan file, and how far it is trusted.
 
     Attributes:
-        path: of the file.
-        owner: whose it has to be; None where somebody named it, and vouches for it.
-        code_allowed: the code that it may carry is run.
+        path: the file.
+        owner: the required owner; None if the caller named the file and vouches for it.
+        code_allowed: host code inside the plan may be run.
     """
 
     path: Path
@@ -58,7 +58,8 @@ class PlanFile:
     code_allowed: bool = False
 
     def open(self) -> BufferedReader:
-        """What is to be deserialized; it is what was looked at, whatever happens to the path.
+        """Open the file for deserialization: the open file is what was checked, whatever happens to
+        its path.
 
         Raises:
             PlanError: it cannot be read, or is not trusted.
@@ -68,24 +69,24 @@ class PlanFile:
                 return self.owner.open(self.path)
             if not os.path.isfile(self.path):
                 raise PlanError(
-                    f"{self.path} is no file; give the path of a serialized TensorRT plan."
+                    f"{self.path} is not a file; give the path of a serialized TensorRT plan."
                 )
             return self.path.open("rb")
         except OSError as error:
             raise PlanError(f"{self.path} cannot be read: {error.strerror or error}.") from error
 
     def header(self) -> PlanHeader:
-        """What its first bytes say; see `open`."""
+        """Read the header; raises the same as `open`."""
         with self.open() as file:
             return PlanHeader.of(file.read(HEADER_BYTES))
 
 
 def is_plan(path: Path) -> bool:
-    """It is called a plan, or begins like one."""
+    """Whether a file has the name of a plan, or begins like one."""
     if path.suffix in SUFFIXES:
         return True
     if not os.path.isfile(path):
-        return False  # a pipe would have us wait
+        return False  # reading a pipe would block
     try:
         with path.open("rb") as file:
             return is_plan_data(file.read(HEADER_BYTES))
@@ -94,5 +95,5 @@ def is_plan(path: Path) -> bool:
 
 
 def is_plan_data(data: bytes) -> bool:
-    """These bytes begin like a plan, of either flavour."""
+    """Whether bytes begin like a plan of either flavour."""
     return data.startswith(tuple(each.magic for each in FLAVOURS))

@@ -1,4 +1,4 @@
-"""Models opened to be tried, not served: in ONNX Runtime, or as a plan on one GPU."""
+"""Models opened for a check and not for serving: in ONNX Runtime, or as a plan on one GPU."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,18 +11,18 @@ from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import PlanFile
 
 ALL_CORES = 0
-"""Threads: as many as the backend finds right."""
+"""Number of threads: the backend's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What is tried.
+    """A model to be checked.
 
     Attributes:
-        trial: runs it.
-        backend: its name.
-        spec: what it says of its tensors.
-        sizes: the batch sizes that it takes; None for any.
+        trial: runs the model.
+        backend: the name of the backend.
+        spec: the spec of the model.
+        sizes: the batch sizes that it accepts; None for any.
     """
 
     trial: Trial
@@ -32,7 +32,7 @@ class Tried:
 
 
 def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Tried:
-    """A plan, its lengths those that it was tuned for; `closing` closes it.
+    """Open a plan with the lengths that it was optimized for; `closing` closes it.
 
     Raises:
         TrtasyncError: as from `trtasync.runtimes.tensorrt.load`.
@@ -44,7 +44,7 @@ def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Tried:
 
 
 def open_onnx(model: Path, closing: ExitStack) -> Tried:
-    """A model in ONNX Runtime; `closing` closes it.
+    """Open a model in ONNX Runtime; `closing` closes it.
 
     Raises:
         TrtasyncError: as from `trtasync.runtimes.onnxruntime.load`.
@@ -55,7 +55,7 @@ def open_onnx(model: Path, closing: ExitStack) -> Tried:
 
 
 def tried(backend: Backend, closing: ExitStack) -> Tried:
-    """A backend that can be tried, as all those can that have a name; `closing` closes it."""
+    """Open a backend that has a trial, as all named ones do; `closing` closes it."""
     closing.callback(backend.close)
     trial = backend.trial()
     assert trial is not None
@@ -64,7 +64,7 @@ def tried(backend: Backend, closing: ExitStack) -> Tried:
 
 
 def sizes_of(backend: Backend) -> Sequence[int] | None:
-    """The batch sizes that a model takes; None for any."""
+    """The batch sizes that a model accepts; None for any."""
     if backend.spec.fixed_batch is not None:
         return (backend.spec.fixed_batch,)
     return backend.possible_batch_sizes

@@ -1,14 +1,12 @@
 """Batches, and which rows of them go to whom."""
 
-import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from trtasync.scheduler.fits import Fit
-from trtasync.scheduler.queues import Queue, urgency
+from trtasync.scheduler.queues import Queue, StarvedQueues, urgency
 from trtasync.scheduler.requests import LEVELS, Chunk, Entry, Request
 from trtasync.scheduler.slot_pool import SlotLike, SlotPool, SlotT
 from trtasync.scheduler.states import END, FORMING, QUEUED, RESERVED, TRANSITIONS, State
@@ -26,6 +24,8 @@ class Batch(Generic[SlotT_co]):
         entries: in row order; may hold some that left, until the batch is closed.
         size: rows taken, those of entries that left included: the next free row.
         gone: of these, rows of entries that left.
+        room: the size up to which plain requests simply take the next row, while nothing about them
+            is to be asked; 0 otherwise. See `RowAllocator.open_up`.
         level: the best priority in it.
         arrival: of its first row.
         deadline: the earliest in it.
@@ -52,6 +52,7 @@ class Batch(Generic[SlotT_co]):
         "plain",
         "pressure",
         "queue",
+        "room",
         "run_rows",
         "share",
         "size",
@@ -75,6 +76,7 @@ class Batch(Generic[SlotT_co]):
         self.entries: list[Entry] = []
         self.size: int = 0
         self.gone: int = 0
+        self.room: int = 0
         self.level: int = LEVELS
         self.arrival: float = math.inf
         self.deadline: float = math.inf
@@ -119,19 +121,8 @@ class Batch(Generic[SlotT_co]):
         self.entries = [entry for entry in self.entries if entry.stays]
         self.size = max([self.size, *(entry.row + entry.rows for entry in self.entries)])
         self.gone = self.size - sum(entry.rows for entry in self.entries)
+        self.room = 0
         return bool(self.entries)
-
-    def cut(self, first: int) -> list[Entry]:
-        """Take out and give back the entries from index `first` on, in the rows they lie in."""
-        entries, rest = self.entries[:first], self.entries[first:]
-        sources = {target: source for source, target, _ in self.moves}  # not made yet
-        for entry in rest:
-            entry.row = sources.get(entry.row, entry.row)
-        self.clear()
-        for entry in entries:
-            self.add(entry)
-        self.moves = [move for move in self.moves if move[1] < self.size]
-        return rest
 
     def compact(self) -> None:
         """Close up over rows of those who left, noting the moves that the slot has to make."""
@@ -157,6 +148,7 @@ class RowAllocator(Generic[SlotT]):
         forming: batches in slots, not launched yet.
         placements: entries that got their rows outside of `hold`, to be staged there; oldest first.
         slots: all of them.
+        taken: rows that wait or form, and those that batches have room for besides.
     """
 
     def __init__(
@@ -185,14 +177,28 @@ class RowAllocator(Generic[SlotT]):
         self._turn_away = turn_away
         self._set_aside = set_aside
         self._keep_content = keep_content
-        self._starved: list[tuple[float, int, Queue]] = []
-        self._serial = count(1)
+        self._starved = StarvedQueues()
         self.forming: list[Batch[SlotT]] = []
         self.placements: deque[Entry] = deque()
+        self.taken: int = 0
 
-    def waiting(self) -> list[Queue]:
-        """Queues with requests that wait for a slot."""
-        return list(dict.fromkeys(item[2] for item in self._starved))
+    @property
+    def queued(self) -> int:
+        """Rows that wait or form."""
+        return self.taken - sum(batch.room - batch.size for batch in self.forming if batch.room)
+
+    def open_up(self, batch: Batch[SlotT]) -> None:
+        """Plain requests take the rest of this batch without asking anybody, which is why all of it
+        counts as queued from now on. Its slot is turned to its layout."""
+        if not batch.room:
+            batch.room = self._capacity
+            self.taken += batch.room - batch.size
+
+    def close_up(self, batch: Batch[SlotLike]) -> None:
+        """Nobody takes rows of this batch any more without asking."""
+        if batch.room:
+            self.taken -= batch.room - batch.size
+            batch.room = 0
 
     def entries(self, also: State = QUEUED) -> list[Entry]:
         """Whatever forms or waits: in a batch in row order, then in no order.
@@ -206,7 +212,7 @@ class RowAllocator(Generic[SlotT]):
             for entry in batch.entries
             if entry.state is QUEUED or entry.state is also
         ]
-        for queue in self.waiting():
+        for queue in self._starved.queues():
             entries += queue.waiting.entries()
         return entries
 
@@ -234,6 +240,7 @@ class RowAllocator(Generic[SlotT]):
             if batch is None:
                 self._wait(queue, request)
                 return
+            self.close_up(batch)
             if self._stage(batch, request, self._capacity):
                 self.placements.append(request)
                 return
@@ -265,18 +272,7 @@ class RowAllocator(Generic[SlotT]):
     def _wait(self, queue: Queue, entry: Entry) -> None:
         queue.waiting.push(entry)
         if queue.waiting.head() is entry:
-            self._join_starved(queue)
-
-    def _join_starved(self, queue: Queue) -> None:
-        head = queue.waiting.head()
-        if head is None:
-            queue.turn = 0
-            return
-        serial = next(self._serial)
-        heapq.heappush(
-            self._starved, (urgency(head.level, head.arrival, head.deadline), serial, queue)
-        )
-        queue.turn = serial
+            self._starved.join(queue)
 
     def give_back(self, slot: SlotT, now: float) -> None:
         """A slot is free again; it goes to whoever waits for one."""
@@ -284,47 +280,22 @@ class RowAllocator(Generic[SlotT]):
             self.slots.shared.append(slot)
         else:
             self.slots.give(slot)
-        if self._starved:
+        if self._starved.heap:
             self.grant(now)
 
     def grant(self, now: float) -> None:
         """Give free slots to the queues that wait for one."""
-        while self._starved:
-            _, serial, queue = self._starved[0]
-            if queue.turn != serial or queue.waiting.head() is None:
-                heapq.heappop(self._starved)  # it has a better place by now, or nothing waits
-                continue
+        while (queue := self._starved.first()) is not None:
             batch = self._open(queue)
             if batch is None:
                 return
-            self._fill(batch, self._capacity, self._outlook(batch, now), now)
+            self.fill(batch, self._capacity, self._outlook(batch, now), now)
             if not batch.size:
                 self.dissolve(batch, now)
-            self._join_starved(queue)
+            self._starved.join(queue)
 
-    def fill(self, batch: Batch[SlotT], fit: Fit, now: float) -> None:
-        """Give rows to what waits, most urgent first, until the batch about to go is full."""
-        self._fill(batch, fit.rows, fit, now)
-
-    def refill(self, batch: Batch[SlotT], fit: Fit | None, now: float) -> None:
-        """Fill the holes of a batch that is about to go from those of its queue that form behind
-        it, in order: with many slots a queue has no line to fill them from."""
-        most = self._capacity if fit is None else fit.rows
-        behind = [each for each in self.forming if each.queue is batch.queue and each is not batch]
-        for other in behind:
-            moved = list(_fitting(other.entries, most - batch.size, fit))
-            for entry in moved:
-                self._keep_content(entry)
-                batch.add(entry)
-                self.placements.append(entry)
-            if moved:
-                staying = set(moved)
-                other.entries = [entry for entry in other.entries if entry not in staying]
-                other.gone += sum(entry.rows for entry in moved)
-                if other.gone == other.size:
-                    self.dissolve(other, now)
-
-    def _fill(self, batch: Batch[SlotT], size: int, fit: Fit, now: float) -> None:
+    def fill(self, batch: Batch[SlotT], size: int, fit: Fit, now: float) -> None:
+        """Give rows to what waits, most urgent first, up to this size of the batch."""
         waiting = batch.queue.waiting
         while batch.size < size and (entry := waiting.head()) is not None:
             if isinstance(entry, Chunk):
@@ -363,6 +334,7 @@ class RowAllocator(Generic[SlotT]):
                 self._wait(batch.queue, entry)
 
     def _end(self, batch: Batch[SlotT]) -> None:
+        self.close_up(batch)
         self.forming.remove(batch)
         if batch.queue.forming is batch:
             batch.queue.forming = None
@@ -388,7 +360,7 @@ class RowAllocator(Generic[SlotT]):
     def clear(self) -> list[Entry]:
         """Take everything out that waits or forms."""
         entries: list[Entry] = []
-        queues = dict.fromkeys([*self.waiting(), *(batch.queue for batch in self.forming)])
+        queues = dict.fromkeys([*self._starved.queues(), *(batch.queue for batch in self.forming)])
         for queue in queues:
             entries += queue.waiting.drain()
             queue.turn = 0
@@ -398,20 +370,21 @@ class RowAllocator(Generic[SlotT]):
             self.slots.give(batch.slot)
         self._starved.clear()
         self.placements.clear()
+        self.taken = 0
         return entries
 
-    def mend(self, queues: Iterable[Queue], running: Sequence[SlotLike]) -> int:
+    def mend(self, queues: Iterable[Queue], running: Sequence[SlotLike], held: int) -> None:
         """Derive anew what can be: somebody was interrupted in here, and everything that is gone
         leaves. Nobody knows which rows are in their slots already: all are staged again.
 
         Args:
             queues: of those who left; all others are known.
             running: slots in which batches run.
-
-        Returns:
-            rows that wait or form.
+            held: rows of requests that have none.
         """
-        known = dict.fromkeys([*queues, *self.waiting(), *(each.queue for each in self.forming)])
+        known = dict.fromkeys(
+            [*queues, *self._starved.queues(), *(each.queue for each in self.forming)]
+        )
         self.forming[:] = [batch for batch in self.forming if batch.mend()]
         self.slots.mend([*running, *(batch.slot for batch in self.forming)])
         self._starved.clear()
@@ -419,17 +392,8 @@ class RowAllocator(Generic[SlotT]):
             if queue.forming not in self.forming:
                 queue.forming = None
             queue.waiting.mend()
-            self._join_starved(queue)
+            self._starved.join(queue)
         self.placements.clear()
         self.placements.extend(entry for batch in self.forming for entry in batch.entries)
-        return sum(batch.rows for batch in self.forming) + sum(each.waiting.rows for each in known)
-
-
-def _fitting(entries: Iterable[Entry], room: int, fit: Fit | None) -> Iterator[Entry]:
-    """The first of these that find room, none of them late; those behind stay behind."""
-    for entry in entries:
-        if entry.state is QUEUED and not (fit is not None and fit.is_late(entry)):
-            if entry.rows > room:
-                return
-            room -= entry.rows
-            yield entry
+        self.taken = held + sum(batch.rows for batch in self.forming)
+        self.taken += sum(queue.waiting.rows for queue in known)

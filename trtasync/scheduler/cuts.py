@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from trtasync.scheduler.batches import Batch
 from trtasync.scheduler.options import padded
+from trtasync.scheduler.requests import Entry
 from trtasync.scheduler.slot_pool import SlotLike
 
 EXTRA = 0.0002
@@ -35,6 +36,19 @@ def cut_at(batch: Batch[SlotLike], sizes: Sequence[int], begins: float, haste: f
     if not kept or not _is_worth_it(batch, kept, sizes):
         return 0
     return first if _may_wait(batch, first, kept, sizes, begins, haste) else 0
+
+
+def cut(batch: Batch[SlotLike], first: int) -> list[Entry]:
+    """Take out and give back the entries from index `first` on, in the rows they lie in."""
+    entries, rest = batch.entries[:first], batch.entries[first:]
+    sources = {target: source for source, target, _ in batch.moves}  # not made yet
+    for entry in rest:
+        entry.row = sources.get(entry.row, entry.row)
+    batch.clear()
+    for entry in entries:
+        batch.add(entry)
+    batch.moves = [move for move in batch.moves if move[1] < batch.size]
+    return rest
 
 
 def _is_worth_it(batch: Batch[SlotLike], kept: int, sizes: Sequence[int]) -> bool:

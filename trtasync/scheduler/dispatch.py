@@ -24,7 +24,7 @@ class Dispatch(Generic[SlotT]):
 
     Attributes:
         wake_at: when to choose again if nothing else happens; inf for never.
-        draining: nothing new will come, so no batch waits for company (`max_queue_delay`).
+        waits: batches wait for company (`max_queue_delay`), unless nothing new will come.
     """
 
     def __init__(
@@ -43,9 +43,10 @@ class Dispatch(Generic[SlotT]):
         self._options = options
         self._capacity = options.max_batch_size
         self._lanes = lanes
+        self._sole = lanes[0] if len(lanes) == 1 else None
         self._devices = devices
         self.wake_at: float = math.inf
-        self.draining = False
+        self.waits: bool = options.max_queue_delay > 0.0
 
     def choose(
         self, forming: Sequence[Batch[SlotT]], now: float
@@ -56,6 +57,8 @@ class Dispatch(Generic[SlotT]):
         A batch that would still grow goes before its time when it comes before a ripe one of the
         same device: ripe ones may follow one another for ever and keep a rare shape waiting.
         """
+        if self._sole is not None and not self._sole.free:
+            return None
         ripe: list[tuple[Batch[SlotT], LaneState]] = []
         growing: list[tuple[Batch[SlotT], LaneState]] = []
         for batch in forming:
@@ -88,8 +91,7 @@ class Dispatch(Generic[SlotT]):
         options = self._options
         rows = batch.rows
         device = self._devices[lane.device]
-        waits = options.max_queue_delay > 0.0 and not self.draining
-        crowded = device.running > 1 and device.full and not waits
+        crowded = device.running > 1 and device.full and not self.waits
         if crowded and batch.deadline < math.inf and device.pressed:
             return False  # it would gain nothing, and those at work might miss their deadlines
         if batch.size >= self._capacity:
@@ -97,7 +99,7 @@ class Dispatch(Generic[SlotT]):
         latest = math.inf
         if batch.deadline < math.inf:
             latest = batch.deadline - batch.queue.cost.seconds(self._run_rows(rows)) - HASTE
-        if waits:
+        if self.waits:
             if rows >= min(options.preferred_batch_size, default=self._capacity):
                 return True
             return self._due(min(batch.arrival + options.max_queue_delay, latest), now)

@@ -18,14 +18,16 @@ class Expired:
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Request]] = []
         """Empty when nothing has expired."""
+        self.count: int = 0
+        """Requests added so far."""
         self._serial = count(1)
 
-    def add(self, request: Request, now: float) -> float:
-        """Keep one; returns when it is due."""
+    def add(self, request: Request, now: float) -> None:
+        """Keep one."""
+        self.count += 1
         request.state = TRANSITIONS[request.state][EXPIRE]
         due = max(request.deadline, now) + GRACE
         heapq.heappush(self.heap, (due, next(self._serial), request))
-        return due
 
     def pop_due(self, now: float) -> Request | None:
         """One whose caller is still there although it is due; None when there is no such."""

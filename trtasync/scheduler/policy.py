@@ -8,32 +8,19 @@ rows outside of `hold` are listed in `placements` until the engine has staged th
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, cast
+from collections.abc import Callable, Sequence
+from typing import Generic
 
 from trtasync.errors import QueueFull
-from trtasync.scheduler.admission import Admission
 from trtasync.scheduler.batches import Batch, RowAllocator
 from trtasync.scheduler.devices import DeviceState, LaneState
 from trtasync.scheduler.dispatch import Dispatch
-from trtasync.scheduler.expired import Expired
-from trtasync.scheduler.fits import Fit
 from trtasync.scheduler.options import PolicyOptions, padded
-from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, give_up, whole
+from trtasync.scheduler.requests import DEFAULT_LEVEL, Entry, Request, whole
+from trtasync.scheduler.roster import Roster
 from trtasync.scheduler.slot_pool import SlotPool, SlotT
 from trtasync.scheduler.spreading import Spreading
-from trtasync.scheduler.states import (
-    END,
-    EXPIRED,
-    FORMING,
-    LAUNCH,
-    LEAVE,
-    OVER,
-    QUEUED,
-    RESERVED,
-    REVIVE,
-    TRANSITIONS,
-)
+from trtasync.scheduler.states import END, FORMING, LAUNCH, QUEUED, RESERVED, TRANSITIONS
 from trtasync.scheduler.trimming import Trimming
 
 
@@ -41,10 +28,7 @@ class Policy(Generic[SlotT]):
     """The state of one engine's queues, slots and lanes.
 
     Attributes:
-        queued: rows waiting or forming.
         in_flight: rows running.
-        expired: requests left uncomputed so far because they could not make their deadline.
-        wake_at: when to ask `next_batch` again if nothing else happens; inf for never.
         forming: batches that form.
         slots: all of them.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
@@ -73,12 +57,12 @@ class Policy(Generic[SlotT]):
         """
         self._options = options
         self._abandoned = abandoned
-        self._displaced = displaced
-        self._keep_content = keep_content
         self._capacity = options.max_batch_size
         self._sizes = options.batch_sizes
+        self._roster: Roster[SlotT] = Roster(options, displaced, keep_content)
+        self._expired = self._roster.expired
+        self._admission = self._roster.admission
         self._waits = options.max_queue_delay > 0.0
-        self._admission = Admission(options, self._waiting, self._displace)
         self._unseen = self._admission.unseen
         self._timed = options.max_queue_time is not None
         self._lanes = lanes
@@ -89,25 +73,21 @@ class Policy(Generic[SlotT]):
         }
         several = len(self._devices) > 1 and any(slot.lane is not None for slot in slots)
         self.slots: SlotPool[SlotT] = SlotPool(lanes, self._devices, slots)
-        self._trimming: Trimming[SlotT] = Trimming(options, self._expire)
-        self._rows = self._trimming.rows = RowAllocator(
+        self._trimming: Trimming[SlotT] = Trimming(options, self._roster.expire, keep_content)
+        self._rows = self._roster.rows = self._trimming.rows = RowAllocator(
             self._capacity,
             self.slots,
             self._trimming.outlook,
             self._trimming.turn_away,
-            self._set_aside,
+            self._roster.set_aside,
             keep_content,
         )
         self._spreading = Spreading(lanes, self._rows) if several else None
         self._dispatch: Dispatch[SlotT] = Dispatch(options, lanes, self._devices)
         self.forming: list[Batch[SlotT]] = self._rows.forming
         self.placements: deque[Entry] = self._rows.placements
-        self._held: dict[Request, None] = {}
-        self._expired = Expired()
-        self.queued: int = 0
         self.in_flight: int = 0
-        self.expired: int = 0
-        self.wake_at: float = math.inf
+        self._wake_at = math.inf
 
     # -- what happened ---------------------------------------------------------------------------
 
@@ -125,101 +105,74 @@ class Policy(Generic[SlotT]):
             QueueFull, RequestTooLarge: `max_queue_size` (or `max_queue_time`) would be exceeded,
                 now or by this request alone; nothing has changed then.
         """
+        rows = self._rows
         signature = request.signature
-        rows = signature.rows
-        queued = self.queued + rows
-        if queued > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
-            queued = self._admit(request) + rows
-        self.queued = queued
+        count = signature.rows
+        if rows.taken + count > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
+            self._admit(request)
         batch = signature.queue.forming
-        if batch is None or (size := batch.size + rows) > self._capacity:
+        if batch is None or batch.size + count > self._capacity:
             request.batch = None
-            batch = self._rows.open_for(request)
+            batch = rows.open_for(request)
             if batch is None:
-                self._held[request] = None
+                rows.taken += count
+                self._roster.held[request] = None
                 return False
-            size = rows
         # Batch.add, written out: this is the path of nearly every request.
         request.batch = batch
         request.row = batch.size
         batch.entries.append(request)
-        batch.size = size
+        batch.size += count
+        if not batch.room:
+            rows.taken += count
         if urgent or batch.level > DEFAULT_LEVEL:
             batch.arrival = min(batch.arrival, request.arrival)
             batch.deadline = min(batch.deadline, request.deadline)
             batch.level = min(batch.level, request.level)
         return True
 
-    def place(self, request: Request) -> None:
-        """The content of a request that was held without rows is complete: it gets rows, in
-        several batches if need be, or waits for them."""
-        del self._held[request]
-        self._rows.place(request)
+    def open_up(self, batch: Batch[SlotT]) -> None:
+        """Requests come to this batch that are plain, have no urgency of their own, and were staged
+        at once: those that follow may take its next rows unasked, unless the queue is nearly full.
+        """
+        if self._rows.taken + self._capacity - batch.size <= self._unseen:
+            self._rows.open_up(batch)
 
-    def _admit(self, request: Request) -> int:
+    def place(self, request: Request) -> None:
+        """The content of a request held without rows is complete: it gets some, or waits."""
+        self._roster.place(request)
+
+    def _admit(self, request: Request) -> None:
         """Make room where priorities count: the request has one of its own, or the queue is full.
 
         Waiting requests of worse priority give way if there is no room otherwise.
-
-        Returns:
-            rows that are queued then.
         """
+        if self._rows.taken + request.rows > self._unseen:
+            self._close_up()
         refusal = self._admission.make_room(request, self.queued)
-        self._unseen = self._admission.unseen
+        self._ask_admission()
         if refusal is not None:
             raise refusal
         self._admission.entered(request)
-        return self.queued
+
+    def _ask_admission(self) -> None:
+        """How many rows may wait before a request is to be looked at, by what happened just now."""
+        unseen = self._admission.unseen
+        if unseen < self._unseen:
+            self._close_up()  # requests would come in unseen by the limit of before
+        self._unseen = unseen
+
+    def _close_up(self) -> None:
+        for batch in self.forming:
+            self._rows.close_up(batch)
 
     def expire(self, request: Request, now: float) -> None:
         """A request came too late to be let in: see `Expired`."""
-        self.expired += 1
-        due = self._expired.add(request, now)
-        self.wake_at = min(self.wake_at, due)
+        self._expired.add(request, now)
 
     def withdraw(self, request: Request, now: float) -> None:
         """Nobody waits for this request any more. Rows that are not running are never computed."""
-        state = request.state
-        if state is OVER:
-            return
-        request.state = TRANSITIONS[state][LEAVE]
-        if state is RESERVED and request.batch is None and request not in self._held:
-            return  # it came too late to take room
-        if state is not EXPIRED:
-            self._remove(request, now)
-
-    def _remove(self, request: Request, now: float) -> None:
-        """Take a request out of wherever it waits or forms."""
-        self._admission.left(request)
-        if request in self._held:
-            del self._held[request]
-            self.queued -= request.rows
-            return
-        if request.batch is not None:
-            self._vacate(request, now)
-            return
-        if request.placed < request.rows:
-            self.queued -= request.rows - request.placed
-            request.queue.waiting.withdraw(request)
-        for chunk in request.chunks or ():
-            if chunk.state is OVER:
-                continue
-            chunk.state = OVER
-            if chunk.batch is None:
-                self.queued -= chunk.rows
-                request.queue.waiting.withdraw(chunk)
-            else:
-                self._vacate(chunk, now)
-
-    def _vacate(self, entry: Entry, now: float) -> None:
-        batch = entry.batch
-        assert batch is not None
-        if batch.state is not FORMING:
-            return
-        batch.gone += entry.rows
-        self.queued -= entry.rows
-        if batch.gone == batch.size:
-            self._rows.dissolve(cast(Batch[SlotT], batch), now)
+        self._roster.withdraw(request, now)
 
     def finished(
         self, batch: Batch[SlotT], now: float, seconds: float | None, lent: bool = False
@@ -236,7 +189,7 @@ class Policy(Generic[SlotT]):
         self.in_flight -= batch.size
         if self._timed:
             self._admission.finished(batch, self.queued, now)
-            self._unseen = self._admission.unseen
+            self._ask_admission()
         if seconds is not None:
             batch.queue.cost.learn(batch.run_rows, seconds, now)
         lane = self._lanes[batch.lane]
@@ -275,36 +228,38 @@ class Policy(Generic[SlotT]):
 
     def drain(self) -> list[Request]:
         """Take out every request that is not running (for an abort)."""
-        entries: list[Entry] = [*self._expired.requests(), *self._held]
-        entries += self._rows.clear()
-        self._expired.clear()
-        self._held.clear()
-        self._admission.forget()
-        self._unseen = self._admission.unseen
-        self.queued = 0
-        self.wake_at = math.inf
-        requests = list(dict.fromkeys(whole(entry) for entry in entries))
-        for request in requests:
-            give_up(request)
+        requests = self._roster.drain()
+        self._ask_admission()
+        self._wake_at = math.inf
         return requests
 
     def mend(self, left: Sequence[Request], now: float) -> None:
         """An exception came between any two lines of `hold`, `place`, `expire` or `withdraw`: those
         who left by it are taken out, and what can be derived is derived anew. O(requests)."""
-        for request in left:
-            give_up(request)
-            self._held.pop(request, None)
         running = [batch.slot for lane in self._lanes for batch in lane.running]
-        self.queued = self._rows.mend([request.queue for request in left], running)
-        self.queued += sum(request.rows for request in self._held)
-        self._admission.forget()
-        self._unseen = self._admission.unseen
+        self._roster.mend(left, running)
+        self._ask_admission()
         self._rows.grant(now)
 
     def close(self) -> None:
         """Nothing new will come: no batch waits for company any more."""
-        self._dispatch.draining = True
-        self._waits = False
+        self._dispatch.waits = self._waits = False
+
+    @property
+    def wake_at(self) -> float:
+        """When to ask `next_batch` again if nothing else happens; inf for never."""
+        due = self._expired.next_due if self._expired.heap else math.inf
+        return min(self._wake_at, due)
+
+    @property
+    def queued(self) -> int:
+        """Rows waiting or forming."""
+        return self._rows.queued
+
+    @property
+    def expired(self) -> int:
+        """Requests left uncomputed so far because they could not make their deadline."""
+        return self._expired.count
 
     @property
     def rejected(self) -> int:
@@ -313,10 +268,8 @@ class Policy(Generic[SlotT]):
 
     def unanswered(self) -> int:
         """Requests that are in here: waiting, forming, running or expired. O(requests)."""
-        entries: list[Entry] = [*self._expired.requests(), *self._rows.entries()]
         running = [batch for lane in self._lanes for batch in lane.running]
-        entries += [entry for batch in running for entry in batch.entries if entry.state is QUEUED]
-        return len({id(whole(entry)) for entry in entries})
+        return self._roster.unanswered(running)
 
     # -- what to do ------------------------------------------------------------------------------
 
@@ -330,7 +283,7 @@ class Policy(Generic[SlotT]):
         dispatch = self._dispatch
         dispatch.wake_at = math.inf
         if self._expired.heap:
-            self._revive(now)
+            self._roster.revive(now)
         forming = self.forming
         chosen = None
         while forming:
@@ -338,52 +291,52 @@ class Policy(Generic[SlotT]):
                 self._spreading.spread(now)
                 if not forming:  # all of it turned out to be late
                     break
-            choice = self._at_once()
-            if choice is None:
-                if self._sole is not None and not self._sole.free:
-                    break
-                choice = dispatch.choose(forming, now)
+            choice = self._at_once() or dispatch.choose(forming, now)
             if choice is None:
                 break
-            if self._close(*choice, now):
+            if self._launch(*choice, now):
                 chosen = choice[0]
+                if not self._unseen:
+                    self._admission.launched(chosen, self.queued)
+                    self._ask_admission()
                 break
         # what was said of the chosen batch holds no more
-        self.wake_at = dispatch.wake_at if forming else math.inf
-        if self._expired.heap:
-            self.wake_at = min(self.wake_at, self._expired.next_due)
+        self._wake_at = dispatch.wake_at if forming else math.inf
         return chosen
 
     def _at_once(self) -> tuple[Batch[SlotT], LaneState] | None:
         """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
         what `Dispatch.choose` would say. None: it is to be asked."""
-        forming = self.forming
+        forming, sole = self.forming, self._sole
         batch = forming[0]
         home = batch.slot.lane
-        lane = self._sole if home is None or self._sole is not None else self._lanes[home]
+        lane = sole if home is None or sole is not None else self._lanes[home]
         if lane is None or self._waits or self._devices[lane.device].running:
             return None
         if not lane.alive or lane.retrying or batch.entries[0].state is RESERVED:
             return None
         if len(forming) > 1:
-            if self._sole is None:
+            if sole is None:
                 return None
             for other in forming:
                 if other.deadline < math.inf or other.level != DEFAULT_LEVEL:
                     return None
         return batch, lane
 
-    def _close(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
-        """Make a batch ready for launch; False if nothing was left of it."""
+    def _launch(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
+        """Make a batch ready for a lane; False if nothing was left of it."""
+        rows = self._rows
+        if batch.room:
+            rows.close_up(batch)
         for entry in self._abandoned(batch):
             request = whole(entry)
             if request.state is RESERVED:
-                self._set_aside(request, batch)
+                self._roster.set_aside(request, batch)
             else:
                 self.withdraw(request, now)
         if batch.gone == batch.size:
             if batch.state is FORMING:
-                self._rows.dissolve(batch, now)
+                rows.dissolve(batch, now)
             return False
         queue, fit, rest = batch.queue, None, []
         if batch.deadline < math.inf or queue.waiting.rows:
@@ -394,80 +347,48 @@ class Policy(Generic[SlotT]):
                 return False
         if batch.gone:
             batch.compact()
-            self._refill(batch, fit, now)
+            if not rest:
+                self._refill(batch, lane, now)
         if fit is not None and batch.size < fit.rows:
-            self._rows.fill(batch, fit, now)
+            rows.fill(batch, fit.rows, fit, now)
         sizes = self._sizes
         if sizes and batch.size not in sizes:
             rest += self._trimming.cut(batch, lane.ends_at(now))
-        self.forming.remove(batch)
+        rows.forming.remove(batch)
         if queue.forming is batch:
             queue.forming = None
         if rest:
-            self._rows.form_rest(queue, rest, now)
+            rows.form_rest(queue, rest, now)
+        self._start(batch, lane, now)
+        return True
+
+    def _start(self, batch: Batch[SlotT], lane: LaneState, now: float) -> None:
+        """No row comes or goes any more."""
         batch.state = TRANSITIONS[batch.state][LAUNCH]
         batch.lane = lane.index
         batch.started = now
-        size = batch.size
+        size, sizes = batch.size, self._sizes
         batch.run_rows = sizes[bisect_left(sizes, size)] if sizes else size
-        self.queued -= batch.size
-        self.in_flight += batch.size
+        self._rows.taken -= size
+        self.in_flight += size
         device = self._devices[lane.device]
         if device.shared:
             device.launched(batch, lane, now)
         else:  # nobody it could hold up
             device.running += 1
             lane.running.append(batch)
-        if not self._unseen:
-            self._admission.launched(batch, self.queued)
-            self._unseen = self._admission.unseen
-        return True
 
-    def _refill(self, batch: Batch[SlotT], fit: Fit | None, now: float) -> None:
+    def _refill(self, batch: Batch[SlotT], lane: LaneState, now: float) -> None:
         """Rows of batches that form behind it take the places of those who left a batch."""
-        behind = [each for each in self.forming if each.queue is batch.queue and each is not batch]
+        queue = batch.queue
+        behind = [each for each in self.forming if each.queue is queue and each is not batch]
         for other in behind:
             for entry in self._abandoned(other):
                 if whole(entry).state is QUEUED:
                     self.withdraw(whole(entry), now)
         if behind:
-            self._rows.refill(batch, fit, now)
-
-    def _set_aside(self, request: Request, batch: Batch[SlotT]) -> None:
-        """A request that is still being written loses its rows: the batch does not wait for it."""
-        self._keep_content(request)
-        batch.leave_out(request)
-        self._held[request] = None
-
-    def _revive(self, now: float) -> None:
-        """Let those in again whose callers are still there."""
-        while (request := self._expired.pop_due(now)) is not None:
-            request.queue.waiting.sweep()  # it must not come back to life there too
-            request.state = TRANSITIONS[request.state][REVIVE]
-            request.deadline = math.inf
-            request.batch, request.chunks, request.placed = None, None, 0
-            self.queued += request.rows
-            self._rows.place(request)
-            self._admission.entered(request)
-
-    def _expire(self, request: Request, now: float) -> None:
-        """It cannot make its deadline any more, and is not computed for now."""
-        self._keep_content(request)
-        self.expire(request, now)
-        self._remove(request, now)
+            self._trimming.refill(batch, behind, lane.ends_at(now), now)
 
     def run_rows(self, rows: int) -> int:
         """The allowed batch size for this many rows."""
         return padded(rows, self._sizes)
-
-    def _waiting(self) -> Iterator[Request]:
-        """All requests of which nothing has run, each once, older ones of a queue first."""
-        entries = [*self._rows.entries(RESERVED), *self._held]
-        requests = dict.fromkeys(whole(entry) for entry in entries)
-        return (request for request in requests if not request.begun)
-
-    def _displace(self, request: Request, error: QueueFull, now: float) -> None:
-        # who left before it may have freed a slot, and this one been too late
-        if request.state in (QUEUED, RESERVED):
-            self._displaced(request, error)
-            self.withdraw(request, now)

@@ -159,3 +159,45 @@ class Queue:
         self.forming: Batch[SlotLike] | None = None
         self.waiting: WaitingLine = WaitingLine()
         self.turn: int = 0
+
+
+class StarvedQueues:
+    """Queues with requests that wait for a slot, most urgent head first.
+
+    Attributes:
+        heap: empty when there are none. It may hold places of which nothing has come.
+    """
+
+    __slots__ = ("_serial", "heap")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int, Queue]] = []
+        self._serial = count(1)
+
+    def join(self, queue: Queue) -> None:
+        """It has another head: that has its place, and the queue leaves the one it had."""
+        head = queue.waiting.head()
+        if head is None:
+            queue.turn = 0
+            return
+        serial = next(self._serial)
+        key = urgency(head.level, head.arrival, head.deadline)
+        heapq.heappush(self.heap, (key, serial, queue))
+        queue.turn = serial
+
+    def first(self) -> Queue | None:
+        """Whose turn it is; None when nothing waits."""
+        while self.heap:
+            _, serial, queue = self.heap[0]
+            if queue.turn == serial and queue.waiting.head() is not None:
+                return queue
+            heapq.heappop(self.heap)  # it has a better place by now, or nothing waits
+        return None
+
+    def queues(self) -> list[Queue]:
+        """All of them."""
+        return list(dict.fromkeys(item[2] for item in self.heap))
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.heap.clear()

@@ -8,7 +8,9 @@ A forked child does not get the mapping: it could write into requests of its par
 import fcntl
 import mmap
 import os
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,22 +23,25 @@ SEALS: int = (
     else (fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
 )
 
+_KEEPING: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+"""A mapping needs no descriptor; older Pythons keep one as long as it is there."""
+
 FIRST_SLOTS, FIRST_BYTES = 64, 4 << 20
 """The first segment of a size has so many slots, or as few as make up so many bytes."""
 
 LEAST_SLOTS = 4
 """Of a segment, however large they are."""
 
-MOST_SLOTS = 1 << 20
-"""Of one client: what the host keeps books of."""
+MOST_SLOTS = 1 << 17
+"""Of one client. The host keeps books of them, of a kilobyte for each that was used."""
 
 
 def size_class(wanted: int) -> int:
     """Bytes of a slot for `wanted`: a power of two, or three quarters of one.
 
-    So there are few sizes, and at most a third of a slot is unused.
+    So there are few sizes, and at most a third of a slot is unused. All are whole cache lines.
     """
-    wanted = max(64, wanted)
+    wanted = max(128, wanted)
     power = 1 << (wanted - 1).bit_length()
     return 3 * power // 4 if wanted <= 3 * power // 4 else power
 
@@ -89,7 +94,8 @@ def map_file(descriptor: int, size: int) -> Array:
     Raises:
         OSError: there is no room.
     """
-    mapping = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    mapping = mmap.mmap(descriptor, size, mmap.MAP_SHARED, protection, **_KEEPING)
     mapping.madvise(mmap.MADV_DONTFORK)
     return np.frombuffer(mapping, np.uint8)
 

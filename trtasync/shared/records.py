@@ -83,6 +83,9 @@ class Op(IntEnum):
     """The last record: the session ends. Payload: the error that says why."""
 
 
+_new_tuple: Any = tuple.__new__
+
+
 class Record(NamedTuple):
     """One record, unpacked; `size` is that of the payload behind it."""
 
@@ -150,15 +153,20 @@ class Splitter:
         if self._rest:
             data = self._rest + data
         records: list[tuple[Record, bytes]] = []
-        at, end = 0, len(data)
+        at, end, unpack = 0, len(data), RECORD.unpack_from
         while at + SIZE <= end:
-            record = Record._make(RECORD.unpack_from(data, at))
-            behind = at + SIZE + record.size
-            if record.size > MOST_PAYLOAD:
-                raise Nonsense(f"a payload of {record.size} bytes; at most {MOST_PAYLOAD}.")
+            record: Record = _new_tuple(Record, unpack(data, at))  # `_make` without its call
+            size = record[5]
+            if not size:
+                records.append((record, b""))
+                at += SIZE
+                continue
+            if size > MOST_PAYLOAD:
+                raise Nonsense(f"a payload of {size} bytes; at most {MOST_PAYLOAD}.")
+            behind = at + SIZE + size
             if behind > end:
                 break
-            records.append((record, data[at + SIZE : behind] if record.size else b""))
+            records.append((record, data[at + SIZE : behind]))
             at = behind
         self._rest = data[at:]
         return records

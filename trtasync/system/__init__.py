@@ -1,1 +1,1 @@
-"""What the machine offers and how it is treated: cores, memory, threads, files, logs."""
+"""The machine: cores, memory, threads, files, logs."""

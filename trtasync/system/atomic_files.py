@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import errno
 import os
@@ -61,24 +61,24 @@ class Draft:
 
 @contextmanager
 def written_whole(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
-    """A file to write to, which becomes `path` when the block ends well: synced, then renamed.
+    """Yield a file that becomes `path` if the block succeeds: it is synced, then renamed.
 
-    What is a link of this user's is written where it leads. What is there and no plain file (a
-    pipe, a terminal) is written to as it is.
+    If `path` is a link of this user, its target is written. If it exists and is not a plain file (a
+    pipe, a terminal), it is written directly.
 
     Args:
-        path: the file to be.
-        mode: of it, whatever the umask; None for that of the own file it replaces, or else what the
-            umask says.
+        path: the file.
+        mode: its mode, regardless of the umask; None for the mode of the user's own file that it
+            replaces, or else the umask's.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind, and what was there stays.
+        OSError: it cannot be written; nothing is left behind, and an existing file is unchanged.
     """
     try:
         with _draft(path, mode) if _is_plain(path) else _as_it_is(path) as file:
             yield file
     except OSError as error:
-        error.filename = str(path)  # instead of a name that nobody knows
+        error.filename = str(path)  # instead of the temporary name
         raise
 
 
@@ -104,7 +104,7 @@ def _is_plain(path: Path) -> bool:
     """What is to be there is a file, as far as can be seen."""
     try:
         kind = path.stat().st_mode
-    except OSError:  # whether it can be written is seen soon
+    except OSError:  # whether it can be written is known early
         return True
     return stat.S_ISREG(kind) or stat.S_ISDIR(kind)
 
@@ -124,7 +124,7 @@ def _is_mine(there: os.stat_result) -> bool:
 
 
 def _demand_own_link(path: Path) -> None:
-    """In a folder that all can write, another user's link leads where that user likes."""
+    """In a folder that everybody can write, another user's link may lead anywhere."""
     with suppress(FileNotFoundError):
         there = os.lstat(path)
         if stat.S_ISLNK(there.st_mode) and not _is_mine(there) and there.st_uid != 0:
@@ -132,7 +132,7 @@ def _demand_own_link(path: Path) -> None:
 
 
 def unfinished_name(path: Path) -> Path:
-    """A name for what is to become `path`; short, because names may have 255 bytes at most."""
+    """A temporary name for `path`; short, because names have at most 255 bytes."""
     return path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 

@@ -1,4 +1,4 @@
-"""How many cores this process may use: a container's share, not the machine's."""
+"""The number of cores this process may use: its container's share, not the whole machine."""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ CGROUP_V2, CGROUP_V1 = "cgroup2", "cgroup"
 
 
 def cores() -> int:
-    """Whole cores that are this process's by affinity and by the quotas of its control groups.
+    """Whole cores available to this process by its affinity and the quotas of its control groups.
 
-    A quota of 1.5 cores counts as 1: threads beyond it would all be stopped, for the rest of every
-    scheduling period.
+    A quota of 1.5 cores counts as 1: with more threads, all of them would be stopped for the rest
+    of every scheduling period.
     """
     if hasattr(os, "sched_getaffinity"):
         allowed = len(os.sched_getaffinity(0))
@@ -22,10 +22,10 @@ def cores() -> int:
 
 
 def quota(root: Path) -> float:
-    """Cores' worth of time that control groups allow this process; inf without a limit.
+    """The CPU quota of this process's control groups, in cores; inf without a limit.
 
     Args:
-        root: what `/proc` and the control groups' file systems lie under.
+        root: the root of `/proc` and the control groups' file systems.
     """
     least = float("inf")
     for folder, generation in groups(root, "cpu"):
@@ -34,11 +34,11 @@ def quota(root: Path) -> float:
 
 
 def groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:
-    """The groups this process is in, outer ones too: every one of them may set a limit.
+    """The control groups of this process, including outer ones, each of which may set a limit.
 
     Args:
-        root: what `/proc` and the control groups' file systems lie under.
-        controller: what is limited, "cpu" or "memory".
+        root: the root of `/proc` and the control groups' file systems.
+        controller: the limited resource, "cpu" or "memory".
 
     Yields:
         a group's folder, and the generation of its files.
@@ -51,7 +51,7 @@ def groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:
             continue
         inside, mounted = before.split()[3:5]
         mount = root / mounted.lstrip("/")
-        # Seen from within a container the group's path may be the host's, and its mount the group.
+        # Inside a container the group's path may be the host's, and the mount the group itself.
         path = Path(paths[kind].removeprefix(inside if inside != "/" else "").lstrip("/"))
         yield mount, kind
         for depth in range(len(path.parts)):
@@ -59,7 +59,7 @@ def groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:
 
 
 def _paths(lines: list[str], controller: str) -> dict[str, str]:
-    """Generation -> the path of the group that decides."""
+    """Map each generation to the path of the relevant group."""
     paths = {}
     for line in lines:
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
@@ -80,7 +80,7 @@ def _limit_v1(folder: Path) -> float:
 
 
 def _ratio(words: list[str]) -> float:
-    """Microseconds of CPU time, per so many; what is no such pair ("max", -1, nothing) is none."""
+    """Parse a quota and its period in microseconds; anything else ("max", -1, "") is no limit."""
     try:
         allowed, period = map(int, words)
     except ValueError:
@@ -89,7 +89,7 @@ def _ratio(words: list[str]) -> float:
 
 
 def _lines(path: Path) -> list[str]:
-    """Of a file; of one that is not there or may not be read, none."""
+    """Read a file's lines; none if it is missing or cannot be read."""
     try:
         return path.read_text("utf-8", "replace").splitlines()
     except OSError:

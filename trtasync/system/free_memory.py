@@ -1,4 +1,4 @@
-"""How much memory this process could still get: a container's share, not the machine's."""
+"""The memory available to this process: its container's share, not the whole machine."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from trtasync.system.cores import CGROUP_V2, groups
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that are free for this process, by the machine, its control groups and its own limit
-    of addresses (`ulimit -v`); None where nothing says so.
+    """Bytes available to this process, by the machine, its control groups and its address space
+    limit (`ulimit -v`); None if unknown.
 
     Args:
-        root: what `/proc` and the control groups' file systems lie under.
+        root: the root of `/proc` and the control groups' file systems.
     """
     known = [_of_the_machine(root), free_addresses(root)]
     known += [_of_a_group(folder, kind) for folder, kind in groups(root, "memory")]
@@ -20,10 +20,10 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 
 def free_addresses(root: Path = Path("/")) -> int | None:
-    """Bytes of addresses that its limit (`ulimit -v`) leaves this process; None without one.
+    """Bytes of address space left by this process's limit (`ulimit -v`); None without one.
 
     Args:
-        root: what `/proc` lies under.
+        root: the root of `/proc`.
     """
     try:
         import resource
@@ -42,7 +42,7 @@ def _of_the_machine(root: Path) -> int | None:
 
 
 def _of_a_group(folder: Path, kind: str) -> int | None:
-    """What its limit leaves; pages that only cache files are as good as free."""
+    """Bytes left by a group's limit; pages that only cache files count as free."""
     names = ("memory.max", "memory.current")
     if kind != CGROUP_V2:
         names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
@@ -54,19 +54,19 @@ def _of_a_group(folder: Path, kind: str) -> int | None:
 
 
 def _entries(path: Path) -> dict[str, int]:
-    """Names and numbers of a file that has one of each in every line."""
+    """Parse a file with a name and a number in every line."""
     lines = [line.split() for line in read_text(path).splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdecimal()}
 
 
 def read_number(path: Path) -> int | None:
-    """Of a control group's file; None without one ("max" is no limit)."""
+    """The number in a control group's file; None without one ("max" is no limit)."""
     text = read_text(path).strip()
     return int(text) if text.isdecimal() else None
 
 
 def read_text(path: Path) -> str:
-    """Of a file; of one that is not there, cannot be read or is gone meanwhile, none."""
+    """Read a file; "" if it is missing, unreadable or gone meanwhile."""
     try:
         return path.read_text("utf-8", "replace")
     except OSError:

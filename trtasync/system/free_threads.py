@@ -1,4 +1,4 @@
-"""How many threads this process could still start, for libraries that wait for ever for more."""
+"""The number of threads this process can still start, for libraries that hang without them."""
 
 import os
 from collections.abc import Callable
@@ -8,18 +8,18 @@ from trtasync.system.cores import groups
 from trtasync.system.free_memory import free_addresses, read_number, read_text
 
 STACK = 8 << 20
-"""Bytes of a thread's stack where no limit says so."""
+"""Default bytes of a thread's stack."""
 
 ARENA = 64 << 20
-"""Bytes of addresses that glibc's `malloc` sets apart for a new thread."""
+"""Bytes of address space that glibc's `malloc` reserves for a new thread."""
 
 
 def free_threads(root: Path = Path("/")) -> int | None:
-    """Threads that are left to this process, by its addresses (`ulimit -v`), its control groups
-    (`pids.max`) and its user's processes (`ulimit -u`); None where nothing limits them.
+    """Threads that this process can still start, by its address space (`ulimit -v`), its control
+    groups (`pids.max`) and its user's processes (`ulimit -u`); None without a limit.
 
     Args:
-        root: what `/proc` and the control groups' file systems lie under.
+        root: the root of `/proc` and the control groups' file systems.
     """
     known = [_of_addresses(root), _of_the_user(root)]
     known += [_of_a_group(folder) for folder, _ in groups(root, "pids")]
@@ -46,7 +46,7 @@ def _of_a_group(folder: Path) -> int | None:
 
 
 def _of_the_user(root: Path) -> int | None:
-    """What its limit leaves a user; root has none."""
+    """Processes left by the user's limit; root has none."""
     try:
         import resource
     except ImportError:  # no such limit on this system
@@ -58,7 +58,7 @@ def _of_the_user(root: Path) -> int | None:
 
 
 def _threads_of(user: int) -> Callable[[Path], int]:
-    """How many a process has, by its `status`; 0 if it is another user's, or has ended."""
+    """Threads of a process by its `status`; 0 if it is another user's, or has ended."""
 
     def count(status: Path) -> int:
         facts = dict(line.partition(":")[::2] for line in read_text(status).splitlines())

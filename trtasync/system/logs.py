@@ -1,4 +1,4 @@
-"""The loggers "trtasync" and "trtasync.tensorrt": a record is one line of visible characters."""
+"""The loggers "trtasync" and "trtasync.tensorrt": a record is one line of printable characters."""
 
 import logging
 
@@ -6,7 +6,7 @@ from trtasync.words import one_line
 
 
 def show_in_logs(record: logging.LogRecord) -> bool:
-    """A filter for a logger: what goes into its messages is fit to be shown, in one line."""
+    """A filter that makes a message and its arguments safe to show in one line."""
     record.msg = one_line(str(record.msg))
     if isinstance(record.args, tuple):
         record.args = tuple(map(_argument, record.args))

@@ -1,4 +1,4 @@
-"""Long work in a thread that whoever wanted it may call off."""
+"""Long work in a thread that its caller may cancel."""
 
 import threading
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 
 
 class Stopped(Exception):
-    """The work was called off; its result is not wanted."""
+    """The work was cancelled; its result is not wanted."""
 
 
 def go_on(stop: threading.Event) -> None:
-    """Raise `Stopped` if the work was called off: to be asked between two steps of it."""
+    """Raise `Stopped` if the work was cancelled; to be called between its steps."""
     if stop.is_set():
         raise Stopped
 
 
 class Stop(threading.Event):
-    """Calls work off, and knows whether anybody needs to wait for its end."""
+    """Cancels work, and knows whether its end must be waited for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,17 +24,17 @@ class Stop(threading.Event):
         self._harmless = False
 
     def call_off(self) -> bool:
-        """Set it; True where nobody needs to wait: the work ends by itself, and leaves nothing."""
+        """Cancel; returns True if the work will end by itself and leave nothing behind."""
         with self._deciding:
             self.set()
             return self._harmless
 
     @contextmanager
     def harmless(self) -> Iterator[None]:
-        """Work that leaves nothing behind when it is called off, unless it comes to `decision`.
+        """Mark work that leaves nothing behind if cancelled, unless it reaches `decision`.
 
         Raises:
-            Stopped: at its beginning or its end, because it was, and nothing was decided.
+            Stopped: it was cancelled before its beginning or its end, and nothing was decided.
         """
         with self._deciding:
             go_on(self)

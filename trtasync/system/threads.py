@@ -1,4 +1,4 @@
-"""Threads of the library: daemons, and an error of ours where the system gives none."""
+"""Threads of the library: daemons, and an error of the library if none can be started."""
 
 import threading
 from collections.abc import Callable
@@ -7,12 +7,11 @@ from trtasync.errors import TrtasyncError
 
 
 class NoThread(TrtasyncError):
-    """The system gives this process no further thread, or no memory for one."""
+    """The system does not allow this process another thread, or has no memory for it."""
 
 
 def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
-    """Start a thread. A daemon: an engine that nobody closed must not keep the interpreter from
-    leaving.
+    """Start a daemon thread: an engine that was not closed must not block the interpreter's exit.
 
     Raises:
         NoThread: it cannot be started.

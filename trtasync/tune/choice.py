@@ -1,4 +1,4 @@
-"""From measurements to a recommendation, with its reason. Pure: the same for a part of them."""
+"""A recommendation, with its reason, from measurements, which may be incomplete. Pure."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,26 +9,26 @@ from trtasync.tune.probes import CURVE, EXPLORING, Aim, Outcome, Result, written
 from trtasync.tune.space import Config, Space
 
 TIE = 0.02
-"""Share of the best throughput by which a simpler configuration may be slower."""
+"""Fraction of the best throughput by which a simpler configuration may be slower."""
 
 WIDEST_TIE = 0.05
-"""The same, where the difference lies within the spread of the rounds."""
+"""The same, if the difference is within the spread of the rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a configuration did.
+    """The result of a configuration.
 
     Attributes:
-        config: which.
+        config: the configuration.
         score: requests per second: the median at full load, or the highest rate that met the goal;
-            None if it failed, missed the goal, or was given up.
-        samples: the rates behind it, round by round.
-        p99: seconds at that score, median.
-        repeated: the score is that of the finals.
-        below: with a goal: requests per second it was seen to miss the goal at, or its capacity.
+            None if it failed, missed the goal, or was dropped.
+        samples: the rates behind the score, one per round.
+        p99: median of the 99th percentiles at that score, in seconds.
+        repeated: the score is from the finals.
+        below: with a goal: requests per second at which it missed the goal, or its capacity.
         failure: why it cannot be used.
-        figures: of the last measurement behind the score.
+        figures: the last measurement behind the score.
     """
 
     config: Config
@@ -43,12 +43,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """The lowest 99th percentile that was seen, where nothing met the goal.
+    """The lowest 99th percentile, if nothing met the goal.
 
     Attributes:
-        config: which had it.
-        rate: requests per second that were offered.
-        p99: seconds.
+        config: its configuration.
+        rate: offered requests per second.
+        p99: the percentile in seconds.
     """
 
     config: Config
@@ -58,15 +58,15 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What there is to recommend.
+    """A recommendation and its basis.
 
     Attributes:
-        recommended: None where nothing ran, or nothing met the goal.
-        best: with the highest score.
-        tied: with the best: those that are not told apart from it.
-        standings: all, the highest score first.
-        nearest: with a goal that nothing met.
-        why: the recommendation's reason in a sentence.
+        recommended: None if nothing ran, or nothing met the goal.
+        best: the highest score.
+        tied: those that cannot be distinguished from the best.
+        standings: all, in descending order of the score.
+        nearest: if nothing met the goal.
+        why: the reason in a sentence.
     """
 
     recommended: Standing | None
@@ -78,7 +78,7 @@ class Recommendation:
 
 
 def recommend(results: Sequence[Result], space: Space, aim: Aim) -> Recommendation:
-    """The verdict on what has been measured so far."""
+    """Judge the results so far."""
     by_config: dict[Config, list[Result]] = {}
     for result in results:
         by_config.setdefault(result.probe.config, []).append(result)
@@ -102,7 +102,7 @@ def recommend(results: Sequence[Result], space: Space, aim: Aim) -> Recommendati
 
 
 def _throughput(config: Config, results: Sequence[Result], aim: Aim) -> Standing:
-    """The median of the rounds at full load; of the first look, if there were none."""
+    """The median of the rounds at full load; without finals, the first measurement."""
     if failure := _failure(results):
         return Standing(config, failure=failure)
     load = aim.filling(config)
@@ -117,8 +117,8 @@ def _throughput(config: Config, results: Sequence[Result], aim: Aim) -> Standing
 
 
 def _under_goal(config: Config, results: Sequence[Result], aim: Aim) -> Standing:
-    """The highest rate at which the median of the rounds met the goal; before the finals one of two
-    looks, because a single stall of the machine makes a p99."""
+    """The highest rate at which the median of the rounds met the goal; before the finals the better
+    of two measurements counts, because a single stall of the machine can decide a p99."""
     assert aim.p99 is not None
     if failure := _failure(results):
         return Standing(config, failure=failure)
@@ -140,7 +140,7 @@ def _under_goal(config: Config, results: Sequence[Result], aim: Aim) -> Standing
 
 
 def _counted(results: Sequence[Result]) -> tuple[list[Outcome], bool]:
-    """(those of the finals, or else all; whether there were finals)."""
+    """The outcomes of the finals, or else all; and whether there were finals."""
     final = [each.outcome for each in results if each.probe.turn > EXPLORING]
     return (final or [each.outcome for each in results]), bool(final)
 
@@ -153,7 +153,7 @@ def _ties(each: Standing, best: Standing, aim: Aim) -> bool:
     assert each.score is not None
     assert best.score is not None
     if aim.p99 is not None:
-        return each.score == best.score  # a step of the ladder is wider than most spreads
+        return each.score == best.score  # one step of the rates is wider than most spreads
     if each.score >= (1 - TIE) * best.score:
         return True
     pairs = list(zip(each.samples, best.samples, strict=False))  # of the same round
@@ -166,13 +166,13 @@ def _why(chosen: Standing, best: Standing, tied: Sequence[Standing], aim: Aim) -
     assert best.score is not None
     if aim.p99 is None:
         what = "the best throughput"
-        same = f"have the best throughput, give or take {TIE:.0%} or the spread of the rounds"
+        same = f"have the best throughput within {TIE:.0%} or the spread of the rounds"
     else:
         what = f"the highest rate with a p99 of at most {aim.p99 * 1e3:g} ms"
         same = f"have {what}"
     if len(tied) == 1:
-        return f"It has {what}, and no other comes as near as to be a tie."
-    text = f"{len(tied)} configurations {same}; of these it holds the fewest rows and streams"
+        return f"It has {what}, and no other configuration ties with it."
+    text = f"{len(tied)} configurations {same}; this one holds the fewest rows and streams"
     less = 1 - chosen.score / best.score
     return f"{text}, {less:.1%} below {best.config.name}." if less > 0 else f"{text}."
 

@@ -1,4 +1,4 @@
-"""A picture of a report: throughput over batch size per streams, and the recommended's curve."""
+"""A plot of a report: throughput over batch size and streams, and the recommended curve."""
 
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ MARKERS = "osD^vPX*"
 
 
 def plot(report: Report, path: Path) -> None:
-    """Write the picture.
+    """Draw the `report` into the file `path`.
 
     Raises:
         BackendUnavailable: matplotlib is not installed.
-        InvalidInput: no such kind of picture.
+        InvalidInput: the file type is not supported.
     """
     partial = "" if report.ended == "settled" else f" ({report.ended}: partial)"
     subject = f"{Path(report.subject.name).name} on {report.subject.backend}"
@@ -27,10 +27,10 @@ def plot(report: Report, path: Path) -> None:
 
 
 def _batches(axes: Any, report: Report) -> None:
-    """The score over the largest batch, a line per number of streams: for each point the best of
-    its other choices."""
+    """Draw the score over the largest batch, a line per number of streams; each point is the best
+    of the remaining choices."""
     best: dict[tuple[int, int], Standing] = {}
-    for each in report.verdict.standings:  # the highest first
+    for each in report.verdict.standings:  # in descending order
         if each.score is not None:
             best.setdefault((each.config.streams, each.config.max_batch_size), each)
     counts = sorted({streams for streams, _ in best})
@@ -53,7 +53,7 @@ def _batches(axes: Any, report: Report) -> None:
             "v",
             color="#999999",
             markersize=5,
-            label="given up: missed the goal here",
+            label="missed the goal here",
         )
     chosen = report.verdict.recommended
     if chosen is not None:
@@ -83,7 +83,7 @@ def _batches(axes: Any, report: Report) -> None:
 
 
 def _curve(axes: Any, report: Report) -> None:
-    """Latency over the rate of open loads: there it counts from when each request was due."""
+    """Draw latency over the rate of open loads, where it counts from when a request was due."""
     from matplotlib.ticker import LogLocator
 
     points = [point for point in report.curve if isinstance(point.load, Open)]

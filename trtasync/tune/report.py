@@ -1,4 +1,4 @@
-"""What tuning found: the recommendation, the call to paste, the curve, all of it as JSON."""
+"""The result of a tuning: the recommendation, the call to paste, the curve, and JSON."""
 
 import json
 import math
@@ -15,10 +15,10 @@ from trtasync.tune.space import Config
 from trtasync.tune.subject import Subject, quoted
 
 SCHEMA = 1
-"""Raised when a name in the JSON changes its meaning or goes."""
+"""Incremented when a name in the JSON changes its meaning or is removed."""
 
 LINE = 50
-"""Characters of arguments that a line of code has room for."""
+"""Most characters of arguments on one line of code."""
 
 Ended = Literal["settled", "budget", "interrupted"]
 
@@ -28,12 +28,12 @@ class CurvePoint:
     """One load of the recommended configuration.
 
     Attributes:
-        load: which.
-        requests_per_second: answered, median of the measurements.
-        p50: of the latency, seconds; None where nothing was answered.
-        p99: likewise; None where more than one in a hundred had no answer.
-        batch_mean: rows in a batch.
-        measured: how often.
+        load: the load.
+        requests_per_second: answered requests, median of the measurements.
+        p50: median latency in seconds; None if nothing was answered.
+        p99: 99th percentile; None if more than one in a hundred had no answer.
+        batch_mean: mean rows in a batch.
+        measured: number of measurements.
     """
 
     load: Load
@@ -46,15 +46,15 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `run` found.
+    """The result of `run`.
 
     Attributes:
-        subject: the model and what there was to choose from.
+        subject: the model and the search space.
         settings: how it was measured.
-        verdict: the recommendation, its reason, and how every configuration did.
+        verdict: the recommendation, its reason, and the standing of every configuration.
         results: every measurement, in order.
-        ended: "settled": the search came to its end. "budget": the time was up before; what is
-            recommended is the best of what was measured. "interrupted": likewise.
+        ended: "settled": the search finished. "budget": the time was up before, and the
+            recommendation is the best of the measured ones. "interrupted": likewise.
         reused: measurements taken from an earlier run.
         state: the file that keeps them; "" for none.
     """
@@ -69,13 +69,13 @@ class Report:
 
     @property
     def recommended(self) -> Config | None:
-        """None where nothing ran, or nothing met the goal."""
+        """The recommended configuration; None if nothing ran, or nothing met the goal."""
         chosen = self.verdict.recommended
         return None if chosen is None else chosen.config
 
     @property
     def options(self) -> dict[str, Any] | None:
-        """What to give `open_engine` beside the model; None without a recommendation."""
+        """Options of `open_engine`, without the model; None without a recommendation."""
         if self.recommended is None:
             return None
         return {**self.subject.options, **self.subject.space.options(self.recommended)}
@@ -96,13 +96,13 @@ class Report:
 
     @property
     def spent(self) -> float:
-        """Seconds of measuring, an earlier run's included."""
+        """Seconds of measuring, including an earlier run."""
         return sum(each.outcome.seconds for each in self.results)
 
     @property
     def curve(self) -> list[CurvePoint]:
-        """The recommended configuration under all loads it was measured with: one caller, rates in
-        ascending order, callers that fill it."""
+        """The recommended configuration under all loads it was measured with: one caller, ascending
+        rates, and the callers that fill it."""
         if self.recommended is None:
             return []
         found: dict[Load, list[Outcome]] = {}
@@ -112,7 +112,7 @@ class Report:
         return [_point(load, found[load]) for load in sorted(found, key=_order)]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, ready for `json.dumps`; `docs/tuning.md` says what each name means."""
+        """Convert everything for `json.dumps`; `docs/tuning.md` explains the names."""
         how, space, verdict = self.settings, self.subject.space, self.verdict
         nearest = verdict.nearest
         return {
@@ -174,7 +174,7 @@ class Report:
 
 
 def finite(value: float | None) -> float | None:
-    """None for what is endless, which JSON has no number for."""
+    """Replace infinity, which JSON cannot represent, by None."""
     return None if value is None or math.isinf(value) else value
 
 
@@ -194,7 +194,7 @@ def _point(load: Load, outcomes: Sequence[Outcome]) -> CurvePoint:
 
 
 def _order(load: Load) -> tuple[int, float]:
-    """One caller is the least load there is, callers that fill everything the most."""
+    """A sort key: one caller is the smallest load, callers that fill all streams the largest."""
     if isinstance(load, Open):
         return 1, load.rate
     return (0 if load.concurrency == 1 else 2), load.concurrency

@@ -1,4 +1,4 @@
-"""A whole tuning: the model looked at, the search followed, a report at any time."""
+"""A whole tuning: examines the model, follows the search, and reports at any time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,21 +28,20 @@ def run(
 
     Args:
         model: a path as for `open_engine`, a `Plan`, or a function that makes a backend.
-        settings: what is looked for, where, and for how long.
+        settings: the goal, the search space and the time.
         progress: called between measurements.
-        **options: those of `open_engine` that are not tuned.
+        **options: options of `open_engine` that are not tuned.
 
     Raises:
-        InvalidInput: an option or setting makes no sense, or the file named for the state holds
-            something else.
-        TrtasyncError: as from `open_engine`, before the first measurement. A configuration that
-            fails later is recorded with its reason.
+        InvalidInput: an option or setting is invalid, or the state file contains something else.
+        TrtasyncError: as from `open_engine`, before the first measurement. Later failures of a
+            configuration are recorded with their reason.
     """
     return Tuning(model, settings, progress=progress, **options).run()
 
 
 class Tuning:
-    """A tuning that can be asked for its report at any time, also after Ctrl-C."""
+    """A tuning whose report is available at any time, also after Ctrl-C."""
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class Tuning:
         return on_loop(self._how.loop, self._main)
 
     def report(self) -> Report | None:
-        """What is known so far; None before the first measurement has ended."""
+        """Return the results so far; None before the first measurement has ended."""
         if self._begun is None or not self._begun[1].results:
             return None
         subject, search, state = self._begun
@@ -151,4 +150,4 @@ def _said(outcome: Outcome) -> str:
 
 
 def _nothing(news: Progress) -> None:
-    """Nobody wants to know."""
+    """The default for `progress`."""

@@ -1,4 +1,4 @@
-"""How to tune, and what is told meanwhile."""
+"""Settings of a tuning, and its progress reports."""
 
 import math
 import os
@@ -12,21 +12,21 @@ from trtasync.measure.settings import Loop, demand_loop
 from trtasync.tune.space import BUCKETS, Buckets, Config
 
 TUNED = ("streams", "max_batch_size", "batch_sizes", "graphs", "threads")
-"""Options of `open_engine` that are not the caller's to give: they are what is tuned."""
+"""Options of `open_engine` that are tuned, so the caller cannot set them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A piece of news: what is measured next. Told between measurements only.
+    """A progress report, made only between measurements.
 
     Attributes:
         phase: "opening", "exploring", "finals" or "curve".
-        doing: the configuration and the load, in words.
-        step: measurements so far, those of an earlier run included.
+        doing: the next configuration and load, in words.
+        step: measurements so far, including those of an earlier run.
         spent: seconds they took.
-        left: seconds that the rest will take, about.
-        last: what came of the one before, in words; "" at the beginning.
-        best: the best configuration so far, if there is one.
+        left: estimated seconds of the remaining ones.
+        last: the previous result in words; "" at the beginning.
+        best: the best configuration so far, if any.
         score: its requests per second.
     """
 
@@ -45,24 +45,24 @@ class Settings:
     """How to tune.
 
     Attributes:
-        p99: seconds that the 99th percentile of the latency may take; without it the best
-            throughput is looked for.
-        budget: seconds of measuring at most, those of an interrupted run included.
-        seconds: of each measurement; lengthened up to five times where that would be too few
-            batches or requests to count.
-        warm_up: seconds of the same load before.
+        p99: goal for the 99th percentile of the latency in seconds; None to look for the best
+            throughput.
+        budget: limit of the measuring time in seconds, including an interrupted run.
+        seconds: length of each measurement; extended up to five times if it would have too few
+            batches or requests.
+        warm_up: seconds of the same load before each measurement.
         rounds: repetitions in the finals.
-        inputs: what requests hold.
+        inputs: the content of requests.
         loop: the event loop.
-        streams: values to choose from; None for what suits the machine, as for all of these.
+        streams: values to choose from; None, here and below, for values that suit the machine.
         max_batch_size: likewise.
         buckets: likewise: "any" (any size), "powers" (of two), "coarse" (every other power), "full"
             (the largest only).
         graphs: likewise; on a GPU only.
         threads: likewise; on the CPU only.
-        state: where measurements are kept, so that an interrupted run goes on: a file, True for one
-            in the user's cache folder, False for nowhere.
-        fresh: forget what was kept.
+        state: where measurements are kept, so that an interrupted run can be resumed: a file, True
+            for one in the user's cache folder, False for nowhere.
+        fresh: discard the kept measurements.
     """
 
     p99: float | None = None

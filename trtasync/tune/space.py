@@ -1,4 +1,4 @@
-"""Which configurations there are to choose from, and which are next to each other. Pure."""
+"""The search space: its configurations, and which are neighbours. Pure."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,28 +6,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, get_args
 
 Buckets = Literal["any", "powers", "coarse", "full"]
-"""Which batch sizes run: any; powers of two; every other power of two; the largest only."""
+"""Sets of batch sizes: any; powers of two; every other power of two; the largest only."""
 
 BUCKETS: tuple[Buckets, ...] = get_args(Buckets)
 
 T = TypeVar("T")
 
 AXES = ("max_batch_size", "streams", "graphs", "threads", "buckets")
-"""In the order in which they are looked at: what matters most comes first."""
+"""In the order in which they are explored: the most important first."""
 
 ORDERED = ("max_batch_size", "streams")
-"""Axes on which "next to" means the next number; on the others every value is next to every one."""
+"""Axes on which neighbours are adjacent numbers; on the others all values are neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What is tuned of an engine.
+    """The tuned options of an engine.
 
     Attributes:
-        streams: per device.
+        streams: streams per device.
         max_batch_size: rows of the largest batch.
-        buckets: which batch sizes run.
-        graphs: CUDA graphs; None where there are none.
+        buckets: the set of batch sizes.
+        graphs: CUDA graphs; None if the backend has none.
         threads: CPU threads per run; None for the engine's default.
     """
 
@@ -39,7 +39,7 @@ class Config:
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The configuration in words."""
         words = [
             f"{self.streams} stream{'s' if self.streams > 1 else ''}",
             f"batch {self.max_batch_size}",
@@ -62,16 +62,16 @@ BUCKET_WORDS: Mapping[Buckets, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The values to choose from, smallest first on the ordered axes.
+    """The values to choose from, in ascending order on the ordered axes.
 
     Attributes:
-        streams: see `Config`, as all of these.
+        streams: see `Config` for this and the following.
         max_batch_size: likewise.
         buckets: likewise; the engine's default first.
         graphs: likewise; the default first.
         threads: likewise; the default first.
-        natural: largest batch -> the batch sizes of an engine that is given none; () is any size.
-        cores: to be shared by streams, when `threads` is the default.
+        natural: largest batch -> default batch sizes of the engine; () is any size.
+        cores: divided among streams if `threads` is the default.
     """
 
     streams: tuple[int, ...]
@@ -83,7 +83,7 @@ class Space:
     cores: int = 1
 
     def normal(self, config: Config) -> Config:
-        """The first of all configurations that come to the same as `config`."""
+        """The first of all configurations that are equivalent to `config`."""
         same = [
             kind
             for kind in self.buckets
@@ -95,7 +95,7 @@ class Space:
         return replace(config, buckets=same[0] if same else config.buckets, threads=threads)
 
     def sizes(self, config: Config, kind: Buckets | None = None) -> tuple[int, ...]:
-        """The batch sizes that `config` runs, if its buckets are of `kind`; () is any size."""
+        """The batch sizes of `config`, or those with buckets of `kind`; () is any size."""
         chosen, largest = kind or config.buckets, config.max_batch_size
         natural = self.natural.get(largest, ())
         if chosen == "any":
@@ -106,7 +106,7 @@ class Space:
         return powers if chosen == "powers" else tuple(sorted({powers[0], *powers[::-2]}))
 
     def near(self, config: Config) -> Config:
-        """The configuration of this space nearest to `config`, which may lie outside."""
+        """The configuration of this space nearest to `config`, which may be outside."""
         return self.normal(
             Config(
                 streams=_nearest(self.streams, config.streams),
@@ -126,7 +126,7 @@ class Space:
         return self._distinct(replace(config, **{axis: values[index]}) for index in order)
 
     def neighbours(self, config: Config) -> list[Config]:
-        """Those one step from `config`: along one axis, or along streams and batch at once."""
+        """Configurations one step from `config`: on one axis, or on streams and batch at once."""
         found: list[Config] = []
         steps: dict[str, list[Any]] = {}
         for axis in AXES:
@@ -150,8 +150,8 @@ class Space:
         return sorted(self._distinct(itertools.starmap(Config, values)), key=self.weight)
 
     def weight(self, config: Config) -> tuple[int, ...]:
-        """A key that sorts each `config` from simple to costly: rows that streams hold (memory, and
-        how long a caller waits behind others), streams, then how far from the engine's defaults."""
+        """A sort key for each `config`, from simple to costly: rows held by streams (memory, and
+        the wait behind others), number of streams, then the distance from the engine's defaults."""
         return (
             config.streams * config.max_batch_size,
             config.streams,
@@ -161,7 +161,7 @@ class Space:
         )
 
     def options(self, config: Config) -> dict[str, Any]:
-        """What to give `open_engine` for `config`; what it would do anyway is left out."""
+        """The options of `open_engine` for `config`, without those that are defaults anyway."""
         found: dict[str, Any] = {
             "streams": config.streams,
             "max_batch_size": config.max_batch_size,
@@ -180,7 +180,7 @@ class Space:
 
 
 def powers_of_two(largest: int) -> tuple[int, ...]:
-    """1, 2, 4 ... below `largest`, and that."""
+    """1, 2, 4 ... below `largest`, and `largest` itself."""
     return (*(1 << bit for bit in range(largest.bit_length()) if 1 << bit < largest), largest)
 
 

@@ -22,8 +22,8 @@ def _truncated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda path: None, "no file"),
-        (lambda path: path.mkdir(), "no file"),
+        (lambda path: None, "not a file"),
+        (lambda path: path.mkdir(), "not a file"),
         (lambda path: path.write_bytes(b""), "cannot read"),
         (lambda path: path.write_bytes(b"\x00garbage" * 100), "cannot read"),
         (_truncated, "cannot read"),
@@ -104,7 +104,7 @@ def test_more_threads_than_any_machine_has_are_refused() -> None:
 @pytest.mark.parametrize("name", ["n" * 5000, "a\0b", "m.onnx/m.onnx"])
 async def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "m.onnx").write_bytes(b"")
-    with pytest.raises(PlanError, match="is no file"):
+    with pytest.raises(PlanError, match="is not a file"):
         async with open_engine(str(tmp_path / name), backend="onnxruntime"):
             pass
 

@@ -9,7 +9,7 @@ from trtasync.runtimes.cuda.calls import NOT_READY, CaptureFailed
 from trtasync.runtimes.cuda.device import Device, driver_report, find_device
 from trtasync.runtimes.cuda.graphs import Graph, capture
 from trtasync.runtimes.cuda.memory import ALIGNMENT, DeviceBuffer, PinnedBuffer, aligned, copy_all
-from trtasync.runtimes.cuda.pinned import PinnedPool, as_lent
+from trtasync.runtimes.cuda.pinned import PinnedPool, Registered, as_lent
 from trtasync.runtimes.cuda.streams import Event, Stream
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "OutputPool",
     "PinnedBuffer",
     "PinnedPool",
+    "Registered",
     "Stream",
     "aligned",
     "as_lent",

@@ -1,4 +1,4 @@
-"""Numpy arrays in pinned memory that the library hands out, and finds again in requests."""
+"""Numpy arrays in pinned memory that the library hands out or is lent, found again in requests."""
 
 import ctypes
 import logging
@@ -10,11 +10,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from trtasync.requests.signature import Array
 from trtasync.runtimes.cuda.arrays import LentInput
 from trtasync.runtimes.cuda.device import Device
 from trtasync.runtimes.cuda.memory import PinnedBuffer, aligned
-
-Array = npt.NDArray[Any]
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -34,6 +33,37 @@ class Block:
 
     def __del__(self) -> None:
         self._pool.give_back(self._buffer)
+
+
+class Registered:
+    """Owns page-locked memory of somebody else for as long as any array on it lives."""
+
+    def __init__(self, device: Device, memory: Array):
+        """Lock it, for all devices of this process.
+
+        Args:
+            device: any of the engine's.
+            memory: bytes; whole pages, which nobody else locks.
+
+        Raises:
+            CudaError: there is not so much memory to lock, or it is locked already.
+        """
+        device.enter_again()
+        runtime, self._address = device.runtime, _address(memory)
+        device.call(
+            runtime.cudaHostRegister, self._address, memory.nbytes, runtime.cudaHostRegisterPortable
+        )
+        self._device = device
+        self._memory = memory
+        self.__array_interface__: dict[str, Any] = memory.__array_interface__
+
+    def __del__(self) -> None:
+        if hasattr(self, "_device") and not sys.is_finalizing():
+            self._device.enter_to_free()
+            self._device.free(self._device.runtime.cudaHostUnregister, self._address)
+
+
+_OWNERS = (Block, Registered)
 
 
 class PinnedPool:
@@ -98,11 +128,12 @@ class PinnedPool:
 
 
 def as_lent(array: Array) -> LentInput | None:
-    """The array as something that the copy engine reads where it lies, if it is one of a pool's."""
+    """The array as something that the copy engine reads where it lies, if its
+    memory is a pool's, or registered."""
     owner: Any = array.base
     if type(owner) is np.ndarray:  # numpy names the first array on the memory, not its owner
         owner = owner.base
-    if type(owner) is not Block or not array.flags.c_contiguous:
+    if type(owner) not in _OWNERS or not array.flags.c_contiguous:
         return None
     return LentInput(_address(array), array.shape, array.dtype, None, array)
 

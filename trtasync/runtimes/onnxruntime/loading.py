@@ -30,7 +30,7 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
     runtime = _import_runtime()
     _demand_threads(threads or cores())
     if isinstance(model, Path) and not os.path.isfile(model):
-        raise PlanError(f"{model} is no file; give the path of an .onnx model.")
+        raise PlanError(f"{model} is not a file; give the path of an .onnx model.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -22,6 +22,7 @@ from trtasync.runtimes.cuda import (
     DeviceArray,
     OutputPool,
     PinnedPool,
+    Registered,
     Stream,
     find_device,
 )
@@ -194,6 +195,10 @@ class TensorRTBackend:
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
         """See `Backend.empty_input`: in pinned memory."""
         return self._pinned.empty(shape, dtype)
+
+    def register(self, memory: Array) -> Array:
+        """See `Backend.register`: the copy engines read it where it lies."""
+        return np.asarray(Registered(self._engines[0][0], memory))
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[DeviceArray]:
         """See `Backend.device_outputs`. On the first device: which lane will run is not known yet.

@@ -5,7 +5,7 @@ and against doubles. Facts are from the bindings' docstrings (1.7).
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 from trtasync.errors import PlanError
@@ -76,7 +76,7 @@ class Kernels:
         """With what is kept, as far as it takes that."""
         if cache is not None:
             for content in self._store.load(self._version, self._device):
-                if cache.deserialize(content):
+                if _asked(cache.deserialize, content):
                     self._known = content
                     break
                 log.info("kernels that were kept are for another GPU, version or driver")
@@ -84,11 +84,20 @@ class Kernels:
 
     def keep(self) -> None:
         """After warm-up: save what was compiled, if anything was."""
-        serialized = None if self._cache is None else self._cache.serialize()
+        serialized = None if self._cache is None else _asked(self._cache.serialize)
         content = b"" if serialized is None else bytes(serialized)
         if content and content != self._known:
             self._store.save(self._version, self._device, content)
             self._known = content
+
+
+def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What a cache answers. What it raises is not documented, and no reason not to open."""
+    try:
+        return call(*arguments)
+    except Exception as error:
+        log.warning("a cache of kernels is not used: %s: %s", type(error).__name__, error)
+        return None
 
 
 class NoStore:

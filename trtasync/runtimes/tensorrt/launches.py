@@ -1,7 +1,7 @@
 """How one batch size of one layout runs in one slot: prepared once, launched per batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from trtasync.model.profiles import Shape
@@ -76,37 +76,22 @@ class WholeGraph:
             self._device.check(code, "cuGraphLaunch")
 
 
+@dataclass(eq=False)
 class Staged:
-    """Copies at their true size around the network, which is a graph or enqueued plainly."""
+    """Copies at their true size around the network, which is a graph or enqueued plainly.
 
-    def __init__(
-        self,
-        device: Device,
-        stream: int,
-        context: Context,
-        numbers: tuple[Shape, ...],
-        copies: tuple[Sequence[Copy], Sequence[Copy]],
-        graph: Graph | None,
-        outputs: list[Array],
-    ):
-        """Keep what a batch of these shapes is run with.
+    Attributes:
+        outputs: views of the slot, rows first.
+    """
 
-        Args:
-            device: where.
-            stream: the lane's.
-            context: which network; its shapes are set here when they differ.
-            numbers: its input shapes.
-            copies: in and out.
-            graph: of the network alone, if there is one.
-            outputs: views of the slot.
-        """
-        self.outputs = outputs
-        self._device = device
-        self._stream = stream
-        self._context = context
-        self._numbers = numbers
-        self._in, self._out = copies
-        self._graph = graph
+    _device: Device
+    _stream: int
+    _context: Context  # its shapes are set at the launch
+    _numbers: tuple[Shape, ...]
+    _in: Sequence[Copy]
+    _out: Sequence[Copy]
+    _graph: Graph | None  # of the network alone
+    outputs: list[Array]
 
     def enqueue(self, slot: PinnedSlot, rows: int) -> None:
         stream = self._stream
@@ -222,9 +207,9 @@ class Growing(Staged):
             self.outputs[index] = view[None]
 
 
+@dataclass(eq=False)
 class Arranged(Staged):
-    """Like `Staged`, for models with rows along other axes than the first, or with inputs that all
-    rows share.
+    """Like `Staged`, for models with rows along other axes than the first, or with shared inputs.
 
     Attributes:
         moves: (where an input lies as the model takes it, where its rows lie first).
@@ -232,20 +217,9 @@ class Arranged(Staged):
         whole_out: the copies of such outputs.
     """
 
-    def __init__(
-        self,
-        device: Device,
-        stream: int,
-        context: Context,
-        numbers: tuple[Shape, ...],
-        copies: tuple[Sequence[Copy], Sequence[Copy]],
-        graph: Graph | None,
-        outputs: list[Array],
-    ):
-        super().__init__(device, stream, context, numbers, copies, graph, outputs)
-        self.moves: list[tuple[Array, Array]] = []
-        self.whole_in: list[WholeCopy] = []
-        self.whole_out: list[WholeCopy] = []
+    moves: list[tuple[Array, Array]] = field(default_factory=list)
+    whole_in: list[WholeCopy] = field(default_factory=list)
+    whole_out: list[WholeCopy] = field(default_factory=list)
 
     def _copy_in(self, slot: PinnedSlot, rows: int) -> None:
         for target, source in self.moves:

@@ -64,14 +64,14 @@ class Preparation:
         outputs, copies_out = self._outputs(slot, shapes)
         place = self._device, self._stream, context, numbers
         if self._is_growing:
-            return Growing(*place, (copies_in, copies_out), graph, outputs)
+            return Growing(*place, copies_in, copies_out, graph, outputs)
         if self._plan.is_plain:
-            return Staged(*place, (copies_in, copies_out), graph, outputs)
+            return Staged(*place, copies_in, copies_out, graph, outputs)
         first = zip(self._plan.spec.row_inputs, copies_in, strict=True)
         copies_in = [
             Copy(c.device, c.host, 0 if spec.batch_axis else c.row_bytes) for spec, c in first
         ]
-        launch = Arranged(*place, (copies_in, copies_out), graph, outputs)
+        launch = Arranged(*place, copies_in, copies_out, graph, outputs)
         self._arrange_inputs(launch, slot, rows, numbers)
         self._arrange_outputs(launch, outputs)
         return launch

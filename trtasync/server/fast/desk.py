@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from trtasync.core.reservations import NEVER, REFUSED, Reservation
+from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.reservations import Reservation
 from trtasync.engine import Engine, inside, read_level
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
@@ -104,12 +105,14 @@ class StraightDesk(Desk):
         content = self._content(request, binary)
         if not request.bare or (signature := self._signatures.get(content.shape)) is None:
             signature, content = self._reader.read(content)
-        level = _level(plan)
-        deadline = NEVER if plan.timeout is None else self._now() + plan.timeout
         reservation = Reservation()
+        reservation.intake = self._intake  # whom a client that goes leaves
+        special = plan.priority != 0 or plan.timeout is not None
+        if special:
+            reservation.level = _level(plan)
+            reservation.deadline = NEVER if plan.timeout is None else self._now() + plan.timeout
         try:
-            self._intake.admit(reservation, signature, level, deadline, request)
-            reservation.write(content)
+            self._intake.enter(reservation, signature, content, request, special)
         except REFUSED:
             raise
         except BaseException as error:

@@ -1,0 +1,1 @@
+"""The process that has the engines, asked record by record."""

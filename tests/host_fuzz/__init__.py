@@ -1,0 +1,1 @@
+"""A host between clients that say anything and one whose answers must stay right."""

@@ -1,0 +1,213 @@
+"""Who may start a host, and how often."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+
+from support.helpers import PATIENCE
+from tests.shared.processes import ROOT
+from trtasync import BackendUnavailable, connect, open_engine
+from trtasync.measure.opened import read_options
+from trtasync.opening.plain import options_to_plain
+from trtasync.shared.greeting import Welcome, tell
+from trtasync.shared.identity import identity
+from trtasync.shared.peers import check_host, credentials
+from trtasync.shared.places import Place
+from trtasync.shared.records import Op, dump, pack
+from trtasync.shared.starting import locked, note_start, pause_between_starts
+from trtasync.system.stopping import Stopped
+from trtasync.system.version import __version__
+
+
+class Clock(threading.Event):
+    """Notes how long it is waited for, and waits for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout or 0.0)
+        return self.is_set()
+
+
+def test_starts_that_follow_one_another_are_put_off_longer_and_longer(tmp_path: Path) -> None:
+    starts, clock = tmp_path / "starts", Clock()
+    for _ in range(12):
+        note_start(starts)
+        pause_between_starts(starts, clock)
+    expected = [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30, 30, 30]
+    assert clock.waited == pytest.approx(expected, abs=0.1)
+
+
+def test_who_ran_well_is_started_at_once(tmp_path: Path) -> None:
+    starts, clock = tmp_path / "starts", Clock()
+    starts.write_text(json.dumps([20, time.time() - 61]))
+    pause_between_starts(starts, clock)
+    note_start(starts)
+    pause_between_starts(starts, clock)
+    assert clock.waited == pytest.approx([0, 0.2], abs=0.1)
+
+
+@pytest.mark.parametrize("content", ["", "[1", "{}", '["x", 1]', "[1, 1e400]"])
+def test_a_note_that_says_nothing_puts_off_nothing(tmp_path: Path, content: str) -> None:
+    starts, clock = tmp_path / "starts", Clock()
+    starts.write_text(content)
+    pause_between_starts(starts, clock)
+    assert clock.waited[0] <= 30
+
+
+LOCK = """
+import sys, threading
+from pathlib import Path
+from typing import Any
+from trtasync.shared.starting import locked
+with locked(Path(sys.argv[1]), threading.Event()):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def holder(lock: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds the lock."""
+    command = [sys.executable, "-c", LOCK, str(lock)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_one_at_a_time_and_the_dead_hold_nothing(tmp_path: Path) -> None:
+    lock, stop, got = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def take() -> None:
+        with locked(lock, stop):
+            got.set()
+
+    with holder(lock) as process:
+        thread = threading.Thread(target=take)
+        thread.start()
+        assert not got.wait(0.1)
+        process.kill()
+        assert got.wait(PATIENCE)
+        thread.join()
+
+
+def test_who_waits_for_the_lock_can_be_called_off(tmp_path: Path) -> None:
+    lock, stop = tmp_path / "lock", threading.Event()
+    with holder(lock):
+        stop.set()
+        with pytest.raises(Stopped), locked(lock, stop):
+            pytest.fail("somebody else has it")
+
+
+@contextmanager
+def impostor(path: Path, answer: bytes) -> Iterator[None]:
+    """Somebody who listens and says the same to everybody."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(path))
+        listener.listen()
+
+        def serve() -> None:
+            end, _ = listener.accept()
+            with end:
+                end.recv(1 << 16)
+                end.sendall(answer)
+                end.shutdown(socket.SHUT_WR)
+                end.recv(1)  # until it is gone
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join(PATIENCE)
+    path.unlink(missing_ok=True)
+
+
+def welcome(version: str) -> bytes:
+    """Of a host of another version."""
+    return pack(Op.WELCOME, payload=dump(tell(Welcome(version, os.getpid(), ("m",)))))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (welcome("0.0.1"), f"is of trtasync 0.0.1 (protocol 1), and this is {__version__}"),
+        (pack(Op.DONE, payload=b"{}"), "it said 69 for WELCOME"),
+        (pack(Op.WELCOME, payload=b"[]"), "must be a JSON object"),
+        (pack(Op.WELCOME, payload=b"{}"), "lacks something"),
+        (pack(Op.WELCOME)[:10], "hung up"),
+    ],
+    ids=["version", "record", "payload", "content", "end"],
+)
+def test_who_is_no_host_of_this_version_is_refused(folder: Path, answer: bytes, said: str) -> None:
+    async def main() -> None:
+        with pytest.raises(BackendUnavailable) as caught:
+            await connect(folder / "host.sock")
+        assert said in str(caught.value)
+
+    with impostor(folder / "host.sock", answer):
+        anyio.run(main)
+
+
+def test_where_nobody_listens(folder: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(BackendUnavailable, match="trtasync host MODEL --socket"):
+            await connect(folder / "host.sock")
+
+    anyio.run(main)
+
+
+def test_a_host_that_ends_before_it_is_ready_says_why(
+    folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho last words >&2\nexit 3\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+
+    async def main() -> None:
+        with pytest.raises(BackendUnavailable, match="before it was ready: last words"):
+            await open_engine(model, shared=True)
+
+    anyio.run(main)
+
+
+def test_a_host_that_is_ending_is_followed_by_another_one(folder: Path, model: Path) -> None:
+    options: dict[str, Any] = {"batching": True}
+    place = Place.of(identity(model, options_to_plain(read_options(model, options))))
+
+    async def main() -> None:
+        async with open_engine(model, shared=True, linger=0.2, **options) as engine:
+            assert (await engine.infer(np.ones(8, np.float32))).shape == (3,)
+
+    with impostor(place.socket, b""):
+        anyio.run(main)
+
+
+def test_nobody_else_stands_in_for_the_host() -> None:
+    path, me = Path("/run/host.sock"), os.geteuid()
+    check_host(me, path)
+    check_host(0, path)  # root
+    with pytest.raises(BackendUnavailable, match=f"user {me + 1} listens at {path}"):
+        check_host(me + 1, path)
+
+
+def test_a_socket_knows_who_is_at_the_other_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert credentials(ours) == (os.getpid(), os.geteuid())

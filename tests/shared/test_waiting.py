@@ -1,0 +1,193 @@
+"""Who waits and who stops waiting: cancellation, deadlines, priorities, and how much is taken."""
+
+import random
+
+import anyio
+import pytest
+
+from support.helpers import computed, ended, row, same, submit, until
+from tests.shared.joined import Joined, joined
+from trtasync import EngineClosed, InvalidInput, QueueFull
+
+pytestmark = pytest.mark.anyio
+
+
+async def held(tasks: anyio.abc.TaskGroup, shared: Joined) -> None:
+    """A batch of one row runs until the gate is opened."""
+    await shared.engine.infer(row(0))
+    shared.backend.gate.shut()
+    arrived = shared.backend.gate.arrived
+    await submit(tasks, shared.engine, row(-1))
+    await until(lambda: shared.backend.gate.arrived > arrived)
+
+
+async def test_a_slot_is_free_on_the_hosts_word_only() -> None:
+    async with joined() as shared, anyio.create_task_group() as tasks:
+        await shared.engine.infer(row(0))
+        shared.backend.gate.shut()
+        caller = await submit(tasks, shared.engine, row(1))
+        await until(lambda: shared.backend.gate.arrived == 2)
+        caller.scope.cancel()
+        await ended(caller)  # at once, while its row is being read
+        for _ in range(10):
+            assert shared.in_use == 1
+            await anyio.lowlevel.checkpoint()
+        shared.backend.gate.let()
+        await until(lambda: shared.in_use == 0)
+
+
+async def test_what_waits_and_is_cancelled_is_not_computed() -> None:
+    async with joined(max_batch_size=1) as shared, anyio.create_task_group() as tasks:
+        await held(tasks, shared)
+        others = [await submit(tasks, shared.engine, row(value)) for value in range(1, 9)]
+        await until(lambda: shared.host.told()["clients"][0]["in_flight"] == 9)
+        for caller in others[::2]:
+            caller.scope.cancel()
+        await until(lambda: shared.in_use == 5)  # the gate is still shut
+        shared.backend.gate.let()
+        await ended(*others)
+        assert [caller.answer is None for caller in others] == [True, False] * 4
+        assert set(computed(shared.backend)) == {0, -1, 2, 4, 6, 8}
+
+
+async def test_what_was_cancelled_before_is_not_computed() -> None:
+    async with joined() as shared:
+        await shared.engine.infer(row(0))
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await shared.engine.infer(row(1))
+        await until(lambda: shared.in_use == 0)
+        assert same(await shared.engine.infer(row(2)), row(2))
+        assert computed(shared.backend) == [0, 2]
+
+
+async def test_a_deadline_crosses_with_its_request() -> None:
+    async with joined(max_batch_size=1) as shared, anyio.create_task_group() as tasks:
+        await held(tasks, shared)
+        now = anyio.current_time()
+        late = await submit(tasks, shared.engine, row(1), deadline=now + 9)
+        never = await submit(tasks, shared.engine, row(2))
+        early = await submit(tasks, shared.engine, row(3), deadline=now + 6)
+        await until(lambda: shared.host.told()["clients"][0]["in_flight"] == 4)
+        shared.backend.gate.let()
+        await ended(late, never, early)
+        assert computed(shared.backend) == [0, -1, 3, 1, 2]
+
+
+async def test_what_is_late_is_not_computed() -> None:
+    async with joined(max_batch_size=1) as shared, anyio.create_task_group() as tasks:
+        await held(tasks, shared)
+        with anyio.move_on_after(0.05) as scope:
+            await shared.engine.infer(row(1))
+        assert scope.cancelled_caught
+        shared.backend.gate.let()
+        await until(lambda: shared.in_use == 0)
+        assert computed(shared.backend) == [0, -1]
+
+
+async def test_priorities_cross_with_their_requests() -> None:
+    async with joined(max_batch_size=1) as shared, anyio.create_task_group() as tasks:
+        await held(tasks, shared)
+        callers = [
+            await submit(tasks, shared.engine, row(priority), priority=priority)
+            for priority in (9, 5, 1, 0)
+        ]
+        await until(lambda: shared.host.told()["clients"][0]["in_flight"] == 5)
+        shared.backend.gate.let()
+        await ended(*callers)
+        assert computed(shared.backend)[2:] == [1, 5, 0, 9]
+        with pytest.raises(InvalidInput, match="priority"):
+            await shared.engine.infer(row(1), priority=10)
+
+
+async def test_a_full_queue_of_the_host_is_told() -> None:
+    async with (
+        joined(max_batch_size=1, max_queue_size=2) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        await held(tasks, shared)
+        waiting = [await submit(tasks, shared.engine, row(value)) for value in (1, 2, 3, 4)]
+        await until(lambda: sum(caller.done for caller in waiting) >= 1)
+        shared.backend.gate.let()
+        await ended(*waiting)
+        refused = [caller.error for caller in waiting if caller.error is not None]
+        assert refused
+        assert all(isinstance(error, QueueFull) and error.limit == 2 for error in refused)
+        assert shared.in_use == 0
+
+
+async def test_memory_has_an_end_and_what_comes_back_is_used_again() -> None:
+    async with (
+        joined(limits={"bytes_per_client": 64 * 128}, max_queue_size=200) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        await held(tasks, shared)
+        waiting = [await submit(tasks, shared.engine, row(value)) for value in range(63)]
+        with pytest.raises(QueueFull, match="that this client may share") as caught:
+            await shared.engine.infer(row(100))
+        assert caught.value.limit == 64 * 128
+        shared.backend.gate.let()
+        await ended(*waiting)
+        assert all(same(caller.answer, row(value)) for value, caller in enumerate(waiting))
+        assert shared.in_use == 0
+        assert same(await shared.engine.infer(row(100)), row(100))
+
+
+async def test_memory_that_the_host_refuses_is_not_used_again() -> None:
+    async with (
+        joined(limits={"total_bytes": 64 * 128}, max_queue_size=200) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        await held(tasks, shared)
+        waiting = [await submit(tasks, shared.engine, row(value)) for value in range(100)]
+        await until(lambda: sum(caller.done for caller in waiting) == 37)
+        shared.backend.gate.let()
+        await ended(*waiting)
+        refused = [caller for caller in waiting if caller.error is not None]
+        assert len(refused) == 37
+        assert all(isinstance(caller.error, QueueFull) for caller in refused)
+        assert shared.in_use == 0
+        assert same(await shared.engine.infer(row(100)), row(100))
+
+
+async def test_callers_come_and_go_and_every_slot_comes_back() -> None:
+    chance = random.Random(14)
+    async with joined(max_batch_size=4) as shared:
+        for _ in range(30):
+            async with anyio.create_task_group() as tasks:
+                callers = []
+                for value in range(chance.randrange(1, 40)):
+                    callers.append((value, await submit(tasks, shared.engine, row(value))))
+                    if chance.random() < 0.3:
+                        chance.choice(callers)[1].scope.cancel()
+            for value, caller in callers:
+                assert caller.cancelled or same(caller.answer, row(value))
+            await until(lambda: shared.in_use == 0)
+
+
+async def test_closing_waits_for_answers() -> None:
+    async with joined() as shared, anyio.create_task_group() as tasks:
+        await held(tasks, shared)
+        caller = await submit(tasks, shared.engine, row(1))
+        tasks.start_soon(shared.engine.aclose)
+        await until(lambda: "closing" in repr(shared.engine))
+        with pytest.raises(EngineClosed):
+            await shared.engine.infer(row(2))
+        with pytest.raises(EngineClosed):
+            shared.engine.empty_input()
+        shared.backend.gate.let()
+        await ended(caller)
+        assert same(caller.answer, row(1))
+        await shared.engine.aclose()
+        assert "closed" in repr(shared.engine)
+
+
+async def test_closing_without_drain_lets_nobody_wait() -> None:
+    async with joined() as shared, anyio.create_task_group() as tasks:
+        await held(tasks, shared)
+        caller = await submit(tasks, shared.engine, row(1))
+        await shared.engine.aclose(drain=False)
+        await ended(caller)
+        assert isinstance(caller.error, EngineClosed)
+        shared.backend.gate.let()
+        await until(lambda: not shared.host.sessions)

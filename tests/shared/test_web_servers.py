@@ -1,0 +1,38 @@
+"""A web service of several worker processes, with genuine servers and a genuine HTTP client."""
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from examples.fastapi_workers import ask, serving
+from tests.shared.processes import is_there, sockets, wait_for
+from trtasync.shared import figures
+
+RIGHT = 54
+"""Lines of 64 that the model reads without an error."""
+
+
+@pytest.mark.parametrize(
+    ("server", "package"), [("uvicorn", "uvicorn"), ("gunicorn", "uvicorn_worker")]
+)
+def test_workers_share_an_engine_and_outlive_it(folder: Path, server: str, package: str) -> None:
+    pytest.importorskip(package)
+    with serving(server) as address:
+        right, workers, engines = anyio.run(ask, address)
+        (engine,) = engines
+        assert right == RIGHT
+        assert len(workers) > 1
+        assert engine not in workers
+        (told,) = figures.ask(*sockets(folder))["models"].values()
+        assert told["answered"] == 64
+        os.kill(engine, signal.SIGKILL)
+        wait_for(lambda: anyio.run(ask, address)[0] == RIGHT)
+        _, _, after = anyio.run(ask, address)
+        (other,) = after
+        assert other != engine
+        assert all(map(is_there, workers))
+    os.kill(other, signal.SIGTERM)
+    wait_for(lambda: not is_there(other))

@@ -1,0 +1,170 @@
+"""`trtasync host`."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trtasync.cli.arguments import (
+    OUT,
+    AsJson,
+    BackendOption,
+    BatchAxes,
+    BatchingOption,
+    BatchSizes,
+    CacheFolder,
+    CacheOwner,
+    Debug,
+    Devices,
+    Graphs,
+    HostCode,
+    MaxBatchSize,
+    MaxQueueDelay,
+    MaxQueueSize,
+    MaxQueueTime,
+    MaxRowBytes,
+    ProfileOptions,
+    RunTimeout,
+    Streams,
+    Threads,
+    cache_of,
+    read_batch_axes,
+    read_batching,
+    read_devices,
+    read_limits,
+    read_queue,
+    read_sizes,
+    read_switch,
+)
+from trtasync.cli.failures import failures
+from trtasync.cli.host_tables import show
+from trtasync.cli.outputs import check_outputs, deliver
+from trtasync.cli.sizes import parse_size
+from trtasync.errors import InvalidInput
+from trtasync.measure.opened import read_options
+
+if TYPE_CHECKING:
+    from trtasync.host.process import Wanted
+
+CLIENTS = "The clients"
+
+
+def host(
+    models: Annotated[
+        list[Path] | None, typer.Argument(help=".onnx, .plan or .engine files.")
+    ] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--socket",
+            help="Where clients connect. Default: host.sock in the folder that a service manager "
+            "gave (RuntimeDirectory=), else in this user's own.",
+            rich_help_panel=CLIENTS,
+        ),
+    ] = None,
+    client_memory: Annotated[
+        str | None,
+        typer.Option(help="One client may share, e.g. 512MiB.", rich_help_panel=CLIENTS),
+    ] = None,
+    total_memory: Annotated[
+        str | None,
+        typer.Option(
+            help="All clients may share; half of what is free by default.", rich_help_panel=CLIENTS
+        ),
+    ] = None,
+    status: Annotated[
+        bool,
+        typer.Option("--status", help="Ask a host that runs what it does.", rich_help_panel=OUT),
+    ] = False,
+    backend: BackendOption = "auto",
+    devices: Devices = None,
+    streams: Streams = None,
+    threads: Threads = None,
+    max_batch_size: MaxBatchSize = None,
+    batch_sizes: BatchSizes = None,
+    batching: BatchingOption = "auto",
+    batch_axis: BatchAxes = None,
+    max_queue_delay: MaxQueueDelay = "0",
+    max_queue_size: MaxQueueSize = None,
+    max_queue_time: MaxQueueTime = None,
+    max_row_bytes: MaxRowBytes = None,
+    run_timeout: RunTimeout = None,
+    profile: ProfileOptions = None,
+    cache_dir: CacheFolder = None,
+    cache_owner: CacheOwner = None,
+    graphs: Graphs = "on",
+    engine_host_code_allowed: HostCode = False,
+    as_json: AsJson = None,
+    debug: Debug = False,
+) -> None:
+    """Serve models to other processes of this user, which `trtasync.connect` to them."""
+    with failures(debug):
+        if status:
+            _demand(not models, "--status asks a host that runs, which has its models.")
+            _show_status(path or default_path(), as_json)
+            return
+        _demand(models, "say which models are to be served.")
+        _demand(as_json is None, "--json goes with --status.")
+        options: dict[str, Any] = {
+            "backend": backend,
+            "devices": read_devices(devices),
+            "streams": streams,
+            "threads": threads,
+            "max_batch_size": max_batch_size,
+            "batch_sizes": read_sizes(batch_sizes),
+            "batching": read_batching(batching),
+            "batch_axes": read_batch_axes(batch_axis),
+            **read_queue(max_queue_delay, max_queue_size, max_queue_time),
+            **read_limits(run_timeout, max_row_bytes),
+            "profiles": profile or None,
+            "cache": cache_of(cache_dir, cache_owner),
+            "graphs": read_switch(graphs),
+            "engine_host_code_allowed": engine_host_code_allowed,
+        }
+        from trtasync.host.limits import default_limits
+        from trtasync.host.process import Wanted, run
+
+        limits = default_limits(
+            bytes_per_client=None if client_memory is None else parse_size(client_memory),
+            total_bytes=None if total_memory is None else parse_size(total_memory),
+        )
+        wanted = Wanted(
+            [read_options(model, options) for model in models or ()],
+            os.path.abspath(path or default_path()),
+            limits,
+        )
+        run(wanted, partial(_say_ready, wanted))
+
+
+def default_path() -> Path:
+    """Of the socket, where none is named.
+
+    Raises:
+        InvalidInput: there is no folder that is this user's alone.
+    """
+    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given) / "host.sock"
+    from trtasync.shared.places import runtime_folder
+
+    return runtime_folder() / "host.sock"
+
+
+def _show_status(path: Path, as_json: str | None) -> None:
+    from trtasync.shared.figures import ask
+
+    check_outputs(None, as_json)
+    told = ask(path)
+    deliver(json.dumps(told, indent=2), as_json, partial(show, told=told))
+
+
+def _say_ready(wanted: "Wanted") -> None:
+    typer.echo(f"process {os.getpid()} serves {len(wanted.models)} models at {wanted.socket}")
+
+
+def _demand(sense: object, words: str) -> None:
+    if not sense:
+        raise InvalidInput(words)

@@ -1,0 +1,9 @@
+"""One engine for many processes: the process that has it.
+
+`service` listens and ends, `session` is one client, `slots` what a client's memory is divided into,
+`models` the engines. What is said lies in `trtasync.shared`.
+"""
+
+from trtasync.host.serving import serve
+
+__all__ = ["serve"]

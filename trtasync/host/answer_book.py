@@ -1,0 +1,59 @@
+"""What one client knows of answers: their shapes, by number."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from trtasync.errors import InferenceError
+from trtasync.model.tensors import ModelSpec
+from trtasync.requests.signature import Array, Shape
+from trtasync.shared.forms import Places, place
+
+MOST_SHAPES = 4096
+"""Combinations of shapes with a number; then numbering begins anew."""
+
+
+class AnswerBook:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        announce: Callable[[int, tuple[Shape, ...]], None],
+        renumber: Callable[[], None],
+    ):
+        """The client knows nothing yet.
+
+        Args:
+            spec: of the model.
+            announce: tells the client what a number means from now on.
+            renumber: called before numbers mean other shapes.
+        """
+        self._outputs = spec.outputs
+        self._dtypes: list[np.dtype[Any]] = [output.dtype for output in spec.outputs]
+        self._announce = announce
+        self._renumber = renumber
+        self._known: dict[tuple[Shape, ...], tuple[int, Places]] = {}
+
+    def number(self, outputs: Sequence[Array]) -> tuple[int, Places]:
+        """The number of these answers' shapes, which the client knows then; how they lie.
+
+        Raises:
+            InferenceError: the model gives another type than it declares: only shapes are told.
+        """
+        for output, spec in zip(outputs, self._outputs, strict=True):
+            if output.dtype != spec.dtype:
+                raise InferenceError(
+                    f"output {spec} came as {output.dtype}; what is declared and what is given "
+                    "must agree to be sent to another process."
+                )
+        shapes = tuple(output.shape for output in outputs)
+        known = self._known.get(shapes)
+        if known is None:
+            if len(self._known) >= MOST_SHAPES:
+                self._known.clear()
+                self._renumber()
+            known = self._known[shapes] = len(self._known), place(shapes, self._dtypes)
+            self._announce(known[0], shapes)
+        return known

@@ -1,0 +1,112 @@
+"""The memory that clients share with the host: mapped, counted, and known to the device."""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+
+from trtasync.errors import QueueFull
+from trtasync.host.limits import Limits
+from trtasync.requests.signature import Array
+from trtasync.shared.arena import map_sealed
+
+Register = Callable[[Array], Array]
+"""`Backend.register`."""
+
+
+MOST_MAPS, MAPS_PER_CLIENT = 32_768, 1024
+"""Pieces of memory of all clients, and of one. The system gives a process 65 530 by default
+(vm.max_map_count), and the host needs some for itself."""
+
+
+class Account:
+    """Bytes that are mapped. A mapping counts until the last batch that reads it has ended."""
+
+    def __init__(self, limit: int, most_maps: int, name: str, above: "Account | None" = None):
+        """Count from zero.
+
+        Args:
+            limit: bytes.
+            most_maps: pieces of memory.
+            name: of who may share so much.
+            above: counts them too.
+        """
+        self._most_maps = most_maps
+        self._maps = 0
+        self._limit = limit
+        self._name = name
+        self._above = above
+        # whichever thread lets go of the last view; the collector may come while it is held
+        self._lock = threading.RLock()
+        self.used: int = 0
+
+    def draw(self, size: int) -> None:
+        """Count bytes of one mapping.
+
+        Raises:
+            QueueFull: they are too many.
+        """
+        with self._lock:
+            if self.used + size > self._limit:
+                raise QueueFull(
+                    f"{self._name} may share {self._limit} bytes of memory with the engine "
+                    f"process; {self.used} are shared, and {size} more were asked for: send less "
+                    "at a time, or raise the limit there.",
+                    limit=self._limit,
+                )
+            if self._maps >= self._most_maps:
+                raise QueueFull(
+                    f"{self._name} may share {self._most_maps} pieces of memory with the engine "
+                    "process; share larger ones.",
+                    limit=self._most_maps,
+                )
+            if self._above is not None:
+                self._above.draw(size)
+            self.used += size
+            self._maps += 1
+
+    def give_back(self, size: int) -> None:
+        """They are not mapped any more."""
+        with self._lock:
+            self.used -= size
+            self._maps -= 1
+            if self._above is not None:
+                self._above.give_back(size)
+
+
+class Books:
+    """Of a host: what all clients share, and what each does."""
+
+    def __init__(self, limits: Limits):
+        """Nobody shares anything yet."""
+        self._limits = limits
+        self.all: Account = Account(limits.total_bytes, MOST_MAPS, "all clients together")
+
+    def open(self) -> Account:
+        """For one client."""
+        most = self._limits.bytes_per_client
+        return Account(most, MAPS_PER_CLIENT, "a client", self.all)
+
+
+def map_memory(descriptor: int, size: int, account: Account, register: Register) -> Array:
+    """Map a client's memory and make it known to the device. Closes the descriptor.
+
+    It is unmapped, and counted no more, when the last view of it is gone.
+
+    Raises:
+        QueueFull: it is more than the client may share.
+        ValueError: it is not what was announced, so the client is not to be trusted.
+        OSError: there is no room.
+        CudaError: the device does not take it.
+    """
+    try:
+        account.draw(size)
+        try:
+            mapped = map_sealed(descriptor, size)
+        except BaseException:
+            account.give_back(size)
+            raise
+        weakref.finalize(mapped, account.give_back, size).atexit = False
+        return register(mapped)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,67 @@
+"""A host that a client starts: what it is to be comes on stdin, what came of it goes to stdout."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import trtasync
+from trtasync.errors import BackendUnavailable, InvalidInput, TrtasyncError
+from trtasync.host.limits import default_limits
+from trtasync.host.process import Wanted, run
+from trtasync.opening.plain import options_from_plain
+from trtasync.shared.records import PROTOCOL
+from trtasync.shared.refusals import describe
+
+
+def start() -> int:
+    """Be what stdin says, and tell stdout once; returns the exit code."""
+    answer = _take_stdout()
+    try:
+        wanted = read_wanted(json.load(sys.stdin))
+        run(wanted, lambda: _tell(answer, {"ready": os.getpid()}))
+    except TrtasyncError as error:
+        _tell(answer, describe(error))
+        return 1
+    return 0
+
+
+def read_wanted(told: Mapping[str, Any]) -> Wanted:
+    """What a client wants.
+
+    Raises:
+        BackendUnavailable: the client is of another version.
+        InvalidInput: it wants what makes no sense.
+    """
+    spoken = (told.get("protocol"), told.get("version"))
+    if spoken != (PROTOCOL, trtasync.__version__):
+        raise BackendUnavailable(
+            f"the engine process is trtasync {trtasync.__version__} (protocol {PROTOCOL}), and who "
+            f"starts it is trtasync {spoken[1]} (protocol {spoken[0]}): sys.path differs between "
+            "the two."
+        )
+    try:
+        models = [
+            options_from_plain(Path(model["model"]), model["options"], model["name"])
+            for model in told["models"]
+        ]
+        limits = default_limits(linger=float(told["linger"]), **told.get("limits", {}))
+        return Wanted(models, str(told["socket"]), limits, str(told["lock"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"the engine process was told to be {told}: {error!r}.") from error
+
+
+def _take_stdout() -> TextIO:
+    """Stdout as it is now; whatever a library prints later goes to stderr, where it can do no
+    harm."""
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answer
+
+
+def _tell(answer: TextIO, told: dict[str, Any]) -> None:
+    if not answer.closed:
+        with answer:  # closed: who reads it waits for the end
+            answer.write(json.dumps(told) + "\n")

@@ -1,0 +1,141 @@
+"""The slots of one connection: free lists per size, and the memory they are cut from."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from trtasync.errors import BackendUnavailable, QueueFull
+from trtasync.shared.arena import (
+    FIRST_BYTES,
+    FIRST_SLOTS,
+    LEAST_SLOTS,
+    MOST_SLOTS,
+    Segment,
+    make_segment,
+    size_class,
+)
+from trtasync.shared.slots import Slot
+
+
+class Credit:
+    """Slots for requests, as many as are out at once. Any thread may take and give.
+
+    Attributes:
+        slots: all of them, by number.
+        news: segments that the host does not know yet.
+    """
+
+    def __init__(self, limit: int | None, tell: Callable[[], None]):
+        """Make no memory yet.
+
+        Args:
+            limit: bytes of all slots together; None for any.
+            tell: called, from any thread, when there are news.
+        """
+        self.slots: list[Slot] = []
+        self.news: deque[Segment] = deque()
+        self._limit = limit
+        self._tell = tell
+        self._free: dict[int, list[Slot]] = {}
+        self._counts: dict[int, int] = {}
+        self._segments: dict[int, Segment] = {}
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def free_of(self, wanted: int) -> list[Slot]:
+        """The free slots, the last used last, of the size that holds `wanted` bytes."""
+        return self._free.setdefault(size_class(wanted), [])
+
+    def take(self, wanted: int) -> Slot:
+        """A slot that holds `wanted` bytes.
+
+        Raises:
+            QueueFull: as much memory as is allowed is in use, or the system has no more.
+        """
+        free = self.free_of(wanted)
+        while True:
+            try:
+                return free.pop()
+            except IndexError:
+                self._grow(size_class(wanted), free)
+
+    def _grow(self, size: int, free: list[Slot]) -> None:
+        """Make more slots of a size: as many again as there are."""
+        with self._lock:
+            if free:
+                return  # another thread has
+            first = max(LEAST_SLOTS, min(FIRST_SLOTS, FIRST_BYTES // size))
+            count = self._counts.get(size, 0)
+            number = len(self.slots)
+            room = MOST_SLOTS - number
+            if self._limit is not None:
+                room = min(room, (self._limit - self._held) // size)
+            more = min(count or first, room)
+            if more < 1:
+                raise self._full(size)
+            try:
+                segment = make_segment(number, size, more)
+            except BackendUnavailable:
+                raise
+            except OSError as error:
+                raise QueueFull(
+                    f"there is no memory for {more} slots of {size} bytes ({error}): so much is "
+                    "in use by requests, answers and arrays of empty_input()."
+                ) from error
+            memory, start = segment.memory, segment.memory.__array_interface__["data"][0]
+            made = [
+                Slot(number + at, memory[at * size : (at + 1) * size], start + at * size, free)
+                for at in range(more)
+            ]
+            self._counts[size] = count + more
+            self._held += size * more
+            self._segments[number] = segment
+            self.slots.extend(made)
+            self.news.append(segment)
+            free.extend(reversed(made))
+        self._tell()
+
+    def _full(self, size: int) -> QueueFull:
+        limit = self._limit if self._limit is not None else MOST_SLOTS * size
+        return QueueFull(
+            f"{self._held} of {limit} bytes that this client may share with the engine's process "
+            f"are in use by requests, answers and arrays of empty_input(), and {size} more are "
+            "wanted; back off, or give the host a larger limit.",
+            limit=limit,
+        )
+
+    def refused(self, first: int) -> None:
+        """The host does not take the segment that begins with this slot.
+
+        Raises:
+            KeyError: there is none.
+        """
+        with self._lock:
+            segment = self._segments.pop(first)
+            gone = self.slots[first : first + segment.slots]
+            free = self._free[segment.slot_bytes]
+            for slot in gone:
+                slot.free = None
+            free[:] = [slot for slot in free if slot.free is not None]
+            self._counts[segment.slot_bytes] -= segment.slots
+            self._held -= segment.slot_bytes * segment.slots
+            self._limit = self._held  # no more than it took so far
+
+    def in_use(self) -> int:
+        """Slots that are not free: of requests, of lent answers, of arrays."""
+        free = sum(map(len, self._free.values()))
+        return sum(slot.free is not None for slot in self.slots) - free
+
+    def forget(self) -> None:
+        """The host is gone: what still looks at the memory keeps it, and nobody gets it anew."""
+        with self._lock:
+            for slot in self.slots:
+                slot.free = None
+            for free in self._free.values():
+                free.clear()
+            self.slots = []
+            while self.news:
+                os.close(self.news.popleft().descriptor)
+            self._segments.clear()
+            self._limit = 0

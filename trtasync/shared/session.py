@@ -1,0 +1,237 @@
+"""What client and host have agreed on over one connection: forms, slots, who waits for what.
+
+A request is written to a slot, said, and awaited: that is `SharedEngine.infer`. Here is what goes
+with it, and how it ends; what the host says is heard in `hearing`.
+"""
+
+import math
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from trtasync.errors import DeviceLost, TrtasyncError
+from trtasync.loops import EventLoop, Future
+from trtasync.model.tensors import ModelSpec
+from trtasync.requests.signature import Array, Shape
+from trtasync.shared.connection import Connection
+from trtasync.shared.credit import Credit
+from trtasync.shared.form_book import FormBook
+from trtasync.shared.hearing import Gone, Hearing
+from trtasync.shared.records import NEVER, RECORD, Op
+from trtasync.shared.records import pack as packed
+from trtasync.shared.slots import Form, Owner, Slot, source_of
+
+SOURCE = int(Op.SOURCE)
+
+
+class Session:
+    """A client's books of one connection. For the loop's own thread, but `credit`.
+
+    Attributes:
+        credit: its slots.
+        forms: of its requests.
+        quick: those of requests that were one bare array, by its shape: the hot path looks here.
+        out: records of this turn of the loop.
+        is_open: the host is there.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        end: socket.socket,
+        spec: ModelSpec,
+        limit: int | None,
+        lost: Callable[[str], None],
+    ):
+        """Begin.
+
+        Args:
+            loop: the running one; `flush` is its callback.
+            end: connected, and past the greeting.
+            spec: the model's.
+            limit: bytes of memory that may be shared; None for any.
+            lost: called once, when the other side is gone or talks nonsense, with the reason if
+                there is a known one. All who waited have been told by then.
+        """
+        self._loop = loop
+        self._lost = lost
+        self.credit: Credit = Credit(limit, loop.wake_from_thread)
+        self.forms: FormBook = FormBook(
+            [tensor.dtype for tensor in spec.inputs],
+            len(spec.outputs),
+            loop.future,
+            self._say,
+            lambda: [slot.asked for slot in self.credit.slots],
+        )
+        self.quick: dict[Shape, Form] = self.forms.quick
+        self.out: list[bytes] = []
+        self.is_open: bool = True
+        self._idle: list[Future] = []
+        self._over: Callable[[], TrtasyncError] = lambda: ended("")
+        self._hearing = Hearing(spec, self.credit, self.forms, self._say)
+        self._connection = Connection(loop, end, self.credit.news, self._heard)
+
+    # -- saying ------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Say what was to be said in this turn."""
+        if self.is_open:
+            self._connection.say(self.out)
+
+    def _say(self, record: bytes) -> None:
+        if not self.is_open:
+            raise self._over()
+        self._loop.wake()
+        self.out.append(record)
+
+    def wake(self) -> None:
+        """Something is said in this turn.
+
+        Raises:
+            WrongLoop: another loop is running.
+        """
+        self._loop.check()
+        self._loop.wake()
+
+    def more(self, form: Form) -> Slot:
+        """A slot for such a request.
+
+        Raises:
+            QueueFull: there is none, and no memory for another one.
+        """
+        return self.credit.take(form.inputs.size + form.answer_bytes)
+
+    def place(self, form: Form, arrays: Sequence[Array]) -> tuple[Slot, bytes]:
+        """A slot for such a request, and the records that say where its arrays lie: b"" where they
+        are to be written to the slot.
+
+        Raises:
+            QueueFull: see `more`.
+        """
+        sources = _sources(arrays) if form.large else ()
+        if not sources:
+            return self.more(form), b""
+        records = b""
+        for index, (owner, start) in enumerate(sources):
+            records += RECORD.pack(SOURCE, 0, index, 0, 0, 0, owner.slot.number, start)
+        slot = self.credit.take(form.answer_bytes)
+        slot.turn_to_answer()
+        slot.sources = sources
+        return slot, records
+
+    def until(self, deadline: float) -> int:
+        """A deadline of the loop's clock as the host understands it."""
+        if deadline == math.inf:
+            return NEVER
+        left = min(deadline - self._loop.now(), 1e9)
+        return max(0, time.monotonic_ns() + int(left * 1e9)) if left > 0 else 0
+
+    def leave(self, slot: Slot, reply: Future | None, record: bytes, awaited: bool) -> None:
+        """Nobody waits for a request any more, or it did not come into being.
+
+        Args:
+            slot: of it.
+            reply: who waited.
+            record: that said it.
+            awaited: control went back to the loop since, so it may have been sent.
+        """
+        if record in self.out:
+            self.out.remove(record)
+            slot.free_up()
+        elif not awaited:
+            slot.free_up()
+        elif slot.reply is reply:
+            slot.reply = None
+            if self.is_open:
+                self._say(packed(Op.CANCEL, slot.number, slot.generation))
+
+    # -- ending ------------------------------------------------------------------------------
+
+    async def idle(self) -> None:
+        """Until everything that was asked has been answered."""
+        while self.is_open and (self.awaited() or self.forms.is_awaited):
+            future = self._loop.future()
+            self._idle.append(future)
+            await future
+
+    def awaited(self) -> int:
+        """Requests that somebody waits for."""
+        return sum(slot.reply is not None for slot in self.credit.slots)
+
+    def _tell_idle(self) -> None:
+        if self.is_open and (self.awaited() or self.forms.is_awaited):
+            return
+        idle, self._idle = self._idle, []
+        for future in idle:
+            if not future.done():
+                future.set_result(None)
+
+    def end(self, error: Callable[[], TrtasyncError]) -> None:
+        """Hang up. Twice is fine.
+
+        Args:
+            error: makes what each of those fails with who still wait.
+        """
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._over = error
+        self._connection.close()
+        slots = self.credit.slots
+        self.credit.forget()
+        self.out.clear()
+        self.quick = {}
+        self.forms.fail(error)
+        for slot in slots:
+            reply = slot.reply
+            slot.end()
+            slot.larger = None
+            if reply is not None and not reply.done():
+                reply.set_exception(error())
+        self._tell_idle()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, which has not even the memory."""
+        self.is_open = False
+        self._connection.leave_to_parent()
+        self.out.clear()
+        self.quick = {}
+
+    # -- hearing -----------------------------------------------------------------------------
+
+    def _heard(self, data: bytes) -> None:
+        if not data:
+            self._lose("")
+            return
+        try:
+            self._hearing.hear(data)
+        except Gone as gone:
+            self._lose(str(gone))
+        except Exception as error:
+            self._lose(f"it said what nobody says ({error!r})")
+        self._loop.wake()  # behind those who are answered now: what they ask next goes out at once
+        if self._idle:
+            self._tell_idle()
+
+    def _lose(self, reason: str) -> None:
+        self.end(lambda: ended(reason))
+        self._lost(reason)
+
+
+def ended(reason: str) -> DeviceLost:
+    """What requests fail with whose host is gone."""
+    said = f": {reason.rstrip('.')}" if reason else ""
+    return DeviceLost(
+        f"the engine's process has ended under this request{said}; it was not tried again."
+    )
+
+
+def _sources(arrays: Sequence[Array]) -> Sequence[tuple[Owner, int]]:
+    """Where the arrays lie; () where the host cannot read all of them there."""
+    sources = []
+    for array in arrays:
+        source = source_of(array)
+        if source is None:
+            return ()
+        sources.append(source)
+    return sources
