@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trtasync import __version__
+from trtasync.server.counting import statistics_of
 from trtasync.server.models import Model, Models, State
 from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
 from trtasync.server.protocol.refusals import Refusal
@@ -24,7 +25,7 @@ class Information:
 
     async def ready(self, request: Request) -> Response:
         """Every model answers, and the server is not about to end."""
-        if not self._models.are_ready:
+        if not await self._models.are_ready():
             raise Refusal("the server is not ready.", status=503)
         return Response()
 
@@ -35,7 +36,7 @@ class Information:
     async def model_ready(self, request: Request) -> Response:
         """The model answers, and the server is not about to end."""
         model = self._model(request)
-        if self._models.is_closing or not model.is_ready:
+        if self._models.is_closing or not await model.is_ready():
             raise Refusal(f"model '{model.name}' is not ready.", status=503)
         return Response()
 
@@ -63,7 +64,7 @@ class Information:
         else:
             asked = self._models.versions(name)
         counts = [
-            model_statistics(each.name, each.version, each.deployment.engine.statistics())
+            model_statistics(each.name, each.version, await statistics_of(each.deployment.engine))
             for each in asked
         ]
         return JSONResponse({"model_stats": counts})

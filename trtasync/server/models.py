@@ -6,16 +6,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 import anyio
 
-from trtasync.core.metrics import Statistics
 from trtasync.errors import InvalidInput
-from trtasync.model.tensors import TensorSpec
+from trtasync.server.counting import computes
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.tensors import Interface
+from trtasync.shared.protocol import AnyEngine
 
 MAX_ROWS = 4096
 """Of a request that an engine takes, unless its `max_queue_size` says otherwise."""
@@ -26,28 +26,7 @@ _TAKEN = {"stats", ".", ".."}
 """Names that a path would mistake for something else."""
 
 
-class ServedEngine(Protocol):
-    """What is asked of an engine: one of this process, or one shared with others."""
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the model's order."""
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the model's order."""
-
-    async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
-        """See `Engine.infer`."""
-
-    def statistics(self) -> Statistics:
-        """What it has done."""
-
-    async def aclose(self) -> None:
-        """Answer what was accepted, and end."""
-
-
-Opener = Callable[[], Awaitable[ServedEngine]]
+Opener = Callable[[], Awaitable[AnyEngine]]
 
 
 class State(StrEnum):
@@ -68,7 +47,7 @@ class Deployment:
         codec: reads and answers them.
     """
 
-    engine: ServedEngine
+    engine: AnyEngine
     codec: Codec
 
 
@@ -120,12 +99,9 @@ class Model:
             )
         return self._deployment
 
-    @property
-    def is_ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """It answers, and has a stream left to compute on."""
-        return self._deployment is not None and any(
-            stream.alive for stream in self._deployment.engine.statistics().streams
-        )
+        return self._deployment is not None and await computes(self._deployment.engine)
 
     async def load(self) -> None:
         """Open the model; one that is open is replaced by what its opener gives now.
@@ -296,10 +272,9 @@ class Models:
         for versions in self._models.values():
             yield from versions.values()
 
-    @property
-    def are_ready(self) -> bool:
+    async def are_ready(self) -> bool:
         """All of them are, and stay so for a while."""
-        return not self.is_closing and all(model.is_ready for model in self)
+        return not self.is_closing and all([await model.is_ready() for model in self])
 
     async def aclose(self) -> None:
         """Close all, each after it has answered what it has taken."""
