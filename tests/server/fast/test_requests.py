@@ -232,6 +232,13 @@ async def test_a_timeout_counts_from_when_the_request_is_complete() -> None:
         np.testing.assert_array_equal((await client.answer()).y, 2 * LARGE)
 
 
+async def test_the_longest_timeout() -> None:
+    async with running(models_of(doubling())) as server, server.client() as client:
+        for timeout, status in ((2**63 - 1, 200), (2**63, 400), (10**30, 400)):
+            answer = await client.ask(infer(X, parameters={"timeout": timeout}))
+            assert answer.status == status, answer.body
+
+
 async def test_what_was_late_is_never_taken_for_the_next_answer() -> None:
     """The first runs still, when the second is asked on the same connection."""
     backend = doubling()
