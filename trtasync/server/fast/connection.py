@@ -34,6 +34,7 @@ class Connection(BufferedProtocol):
         self._rest = b""  # came, and was not looked at yet
         self._is_paused = False  # nothing is read, there is enough of that
         self._sink: Sink | None = None  # takes the body that is being received
+        self._came = 0  # bytes of it
         self._asked: Asked | None = None  # is with an engine
         self._exchange: Exchange | None = None  # is with the application
 
@@ -41,6 +42,11 @@ class Connection(BufferedProtocol):
     def is_blocked(self) -> bool:
         """The client does not read what it is answered."""
         return self._wire.is_blocked
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a request that is not complete."""
+        return self._came + len(self._rest)
 
     @property
     def is_paused(self) -> bool:
@@ -109,8 +115,9 @@ class Connection(BufferedProtocol):
     def _take(self, count: int) -> None:
         sink = self._sink
         if sink is not None:
+            self._receive(count)
             if sink.took(count):
-                self._sink = None
+                self._end_body()
                 self._rest = sink.rest
                 sink.finish()
                 self.go_on()
@@ -178,10 +185,12 @@ class Connection(BufferedProtocol):
             self._wire.write(CONTINUE)
         if length is not None:
             self._sink = self._row(head, length, came) or Memory(head, length, came, self._deliver)
+            self._receive(len(came))
             return len(came)
         chunks = InChunks(head, most, self._server.scratch, self._deliver)
         if not chunks.feed(bytes(came)):
             self._sink = chunks
+            self._receive(len(came))
             return len(came)
         chunks.finish()
         return len(came) - len(chunks.rest)
@@ -210,9 +219,19 @@ class Connection(BufferedProtocol):
             self._sink = self._sink.step_out(self._deliver)
 
     def _drop_body(self) -> None:
-        sink, self._sink = self._sink, None
+        sink = self._sink
+        self._end_body()
         if isinstance(sink, Row):
             sink.drop()
+
+    def _receive(self, count: int) -> None:
+        self._came += count
+        self._server.receive(count)
+
+    def _end_body(self) -> None:
+        self._sink = None
+        self._server.received(self._came)
+        self._came = 0
 
     # -- requests and answers --------------------------------------------------------------------
 
