@@ -124,15 +124,3 @@ async def joined(
         except BaseException:
             backend.gate.let()
             raise
-
-
-def stretched(x: Array) -> Array:
-    """Rows a thousand times as long."""
-    return np.repeat(x, 1000, axis=1)
-
-
-def stretching() -> ScriptedBackend:
-    """Nobody knows how long answers are before there is one."""
-    return ScriptedBackend(
-        stretched, inputs=[tensor("x", "N", "T")], outputs=[tensor("y", "N", "U")]
-    )
