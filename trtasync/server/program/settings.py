@@ -124,7 +124,8 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         host: name or address to listen at.
         port: 0 for any that is free.
         workers: processes that answer.
-        tls_cert, tls_key: paths of files.
+        tls_cert: path of a file in PEM form: with it HTTPS is spoken.
+        tls_key: path of its key, where that is not in the same file.
         token_file: path of a file with tokens, a line each.
         max_body: bytes.
         max_connections: of each process.
