@@ -7,8 +7,7 @@ import anyio
 import pytest
 
 from support.helpers import computed, ended, row, same, submit, until
-from tests.shared.joined import Joined, joined
-from tests.shared.test_requests import stretching
+from tests.shared.joined import Joined, joined, stretching
 from trtasync import EngineClosed, InvalidInput, QueueFull, connect
 from trtasync.shared import credit
 
