@@ -48,7 +48,7 @@ class Source:
         """The next engine is to be this."""
         if served.path != self.served.path:
             self._files = ModelFiles(served.path)
-        self.served = served
+        self.served: Served = served
 
     async def open(self) -> AnyEngine:
         """An engine that has answered once.
