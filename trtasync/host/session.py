@@ -115,8 +115,8 @@ class Session:
         if model is not None:
             self.model = model
             self.answers = AnswerBook(model.spec, self._announce, self._renumber)
+            self._connection.infer = self._infer
             acts |= {
-                Op.INFER: self._infer,
                 Op.CANCEL: self._cancel,
                 Op.FORM: self._form,
                 Op.MEMORY: self._memory,
@@ -184,8 +184,9 @@ class Session:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def _infer(self, record: Record, __: bytes) -> None:
-        _, flag, form_number, number, generation, _, nanoseconds, _ = record
+    def _infer(
+        self, flag: int, form_number: int, number: int, generation: int, nanoseconds: int
+    ) -> None:
         slot, form = self.slots.at(number), self._forms.get(form_number)
         if form is None or slot.held or flag > LEVELS:
             raise Nonsense(
@@ -203,16 +204,15 @@ class Session:
 
     def turn_away(self) -> None:
         """Nothing more is accepted."""
-        acts = self._connection.acts
-        if Op.INFER in acts:
-            self._connection.acts = {**acts, Op.INFER: self._refuse}
+        if self.hello is not None and not self.hello.observer:
+            self._connection.infer = self._refuse
 
-    def _refuse(self, record: Record, _: bytes) -> None:
-        slot = self.slots.at(record.slot)
+    def _refuse(self, _: int, __: int, number: int, generation: int, ___: int) -> None:
+        slot = self.slots.at(number)
         if slot.held:
             raise Nonsense(f"slot {slot.number} has a request already.")
         self._sources.clear()
-        slot.refuse(record.generation, EngineClosed(ENDING))
+        slot.refuse(generation, EngineClosed(ENDING))
 
     def _source(self, record: Record, _: bytes) -> None:
         if len(self._sources) >= len(self.model.spec.inputs):
