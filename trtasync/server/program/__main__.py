@@ -32,6 +32,7 @@ def main() -> int:
     want_descriptors()
     word = take_stdout()
     door = socket.socket(fileno=int(sys.argv[1]))
+    door.set_inheritable(False)  # the process of an engine would keep it open
     with open(STDIN, "rb", buffering=0, closefd=False) as stdin:  # and nothing of the next line
         wanted = msgspec.json.decode(stdin.readline(), type=Wanted)
 
