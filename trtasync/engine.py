@@ -301,7 +301,7 @@ class Engine:
 
     async def _wait_closed(self, closers: list[Future] | None) -> None:
         if not self._is_closed and closers is not None:
-            future = self._future()
+            future = self._core.loop.future()
             closers.append(future)
             await future
 
@@ -357,6 +357,15 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     watcher the cost is one comparison per batch.
     """
     engine._core.completion.watcher = watcher
+
+
+def wrap_futures(engine: Engine, wrap: Callable[[Future], Future] | None) -> None:
+    """Let `infer` await `wrap(future)`, made in the caller's task and context; None ends it.
+
+    For tracing: a watcher finds what was made in `BatchRecord.replies`. Without it nothing is paid.
+    """
+    future = engine._core.loop.future
+    engine._future = future if wrap is None else lambda: wrap(future())
 
 
 class Inside(NamedTuple):

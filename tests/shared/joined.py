@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 
-from support.helpers import opened
+from support.helpers import Array, opened, tensor
 from tests.host.serving import LIMITS
 from trtasync import connect
 from trtasync.host.limits import Limits

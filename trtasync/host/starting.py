@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -63,5 +64,6 @@ def take_stdout() -> TextIO:
 
 def tell(answer: TextIO, told: dict[str, Any]) -> None:
     if not answer.closed:
-        with answer:  # closed: who reads it waits for the end
+        # closed: who reads it waits for the end; who started this may have been killed
+        with suppress(BrokenPipeError), answer:
             answer.write(json.dumps(told) + "\n")

@@ -6,16 +6,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import anyio
 
-from trtasync.core.metrics import Statistics
 from trtasync.errors import InvalidInput
-from trtasync.model.tensors import TensorSpec
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.tensors import Array, Interface
+from trtasync.server.protocol.tensors import Interface
+from trtasync.shared.protocol import AnyEngine
 
 MAX_ROWS = 4096
 """Of a request that an engine takes, unless its `max_queue_size` says otherwise."""
@@ -26,32 +25,7 @@ _TAKEN = {"stats", ".", ".."}
 """Names that a path would mistake for something else."""
 
 
-class ServedEngine(Protocol):
-    """What is asked of an engine: one of this process, or one shared with others."""
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the model's order."""
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the model's order."""
-
-    async def infer(self, inputs: dict[str, Array], *, priority: int = 0) -> dict[str, Array]:
-        """The outputs by name."""
-
-    @property
-    def is_alive(self) -> bool:
-        """It has something left to compute on."""
-
-    def statistics(self) -> Statistics:
-        """What it has done."""
-
-    async def aclose(self) -> None:
-        """Answer what was accepted, and end."""
-
-
-Opener = Callable[[], Awaitable[ServedEngine]]
+Opener = Callable[[], Awaitable[AnyEngine]]
 
 
 class State(StrEnum):
@@ -72,7 +46,7 @@ class Deployment:
         codec: reads and answers them.
     """
 
-    engine: ServedEngine
+    engine: AnyEngine
     codec: Codec
 
 

@@ -5,9 +5,10 @@ import logging
 import anyio
 
 from trtasync.errors import InvalidInput
-from trtasync.server.models import Model, Models, ServedEngine
+from trtasync.server.models import Model, Models
 from trtasync.server.program.opening import Source
 from trtasync.server.program.settings import Offer, Served
+from trtasync.shared.protocol import AnyEngine
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -34,7 +35,7 @@ class Held:
             served.name, self._open, version=served.version, max_rows=served.max_rows
         )
 
-    async def _open(self) -> ServedEngine:
+    async def _open(self) -> AnyEngine:
         return await self.source.open()
 
     async def load(self, otherwise: str) -> bool:

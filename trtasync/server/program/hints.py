@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 
 from trtasync.server.protocol.tensors import Interface
 
@@ -35,7 +36,8 @@ def curl_for(url: str, name: str, interface: Interface, options: str = "") -> st
             }
             for tensor in inputs
         ]
-        return f"{model}/infer -d '{json.dumps({'inputs': told}, separators=(',', ':'))}'"
+        body = json.dumps({"inputs": told}, separators=(",", ":"))
+        return f"{model}/infer -d {shlex.quote(body)}"
     if len(inputs) == 1:
         size = count * inputs[0].dtype.itemsize
         return (

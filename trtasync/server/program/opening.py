@@ -10,9 +10,9 @@ from trtasync.errors import InvalidInput, PlanError, TrtasyncError
 from trtasync.measure.inputs import random_array
 from trtasync.model.tensors import TensorSpec
 from trtasync.opening.api import open_engine
-from trtasync.server.models import ServedEngine
 from trtasync.server.program.files import Look, ModelFiles
 from trtasync.server.program.settings import Served
+from trtasync.shared.protocol import AnyEngine
 
 LINGER = 1.0
 """Seconds for which the process of a shared engine stays when no front asks it any more."""
@@ -48,9 +48,9 @@ class Source:
         """The next engine is to be this."""
         if served.path != self.served.path:
             self._files = ModelFiles(served.path)
-        self.served = served
+        self.served: Served = served
 
-    async def open(self) -> ServedEngine:
+    async def open(self) -> AnyEngine:
         """An engine that has answered once.
 
         Raises:
@@ -71,7 +71,7 @@ class Source:
         return engine  # type: ignore[no-any-return]  # of either kind
 
 
-async def try_out(engine: ServedEngine) -> None:
+async def try_out(engine: AnyEngine) -> None:
     """Ask once, where a request follows from what the model declares: what is slow the first time
     is over then, and a model that fails on every request is not taken.
 

@@ -123,8 +123,8 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         host: name or address to listen at.
         port: 0 for any that is free.
         workers: processes that answer.
-        tls_cert: path of a file.
-        tls_key: likewise.
+        tls_cert: path of a file in PEM form: with it HTTPS is spoken.
+        tls_key: path of its key.
         token_file: path of a file with tokens, a line each.
         max_body: bytes.
         max_connections: of each process.
