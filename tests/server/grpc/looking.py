@@ -40,7 +40,7 @@ class Looking:
         models.add("m", self._open)
         return models
 
-    async def _open(self) -> "Looking":
+    async def _open(self) -> Any:
         return self
 
     async def infer(self, inputs: Any, *, priority: int = 0) -> Any:

@@ -47,8 +47,8 @@ async def test_versions_and_aliases() -> None:
         models.add("m", opener(ScriptedBackend(lambda x, by=version: by * x)), version=version)
     models.alias("stable", "m", version=1)
     async with serving(models) as client:
-        for name, version, by in (("m", "", 2), ("m", "1", 1), ("stable", "", 1)):
-            answer = await client.infer(request(rows([3]), model=name, model_version=version))
+        for name, asked, by in (("m", "", 2), ("m", "1", 1), ("stable", "", 1)):
+            answer = await client.infer(request(rows([3]), model=name, model_version=asked))
             assert answer.raw_output_contents[0] == raw(by * 3)
             assert (answer.model_name, answer.model_version) == ("m", str(by))
             (entry, *_) = (
