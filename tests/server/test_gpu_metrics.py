@@ -5,7 +5,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.serving import client_of
@@ -115,3 +115,17 @@ async def test_it_is_told_with_triton_s_names(driver: Driver, wanted: bool) -> N
         text = (await client.get("/metrics")).text
     found = {each.name for each in text_string_to_metric_families(text)}
     assert ("nv_gpu_utilization" in found) is wanted
+
+
+@pytest.mark.anyio
+async def test_large_numbers_are_written_out(driver: Driver) -> None:
+    """As perf_analyzer wants them."""
+    models = Models()
+    registry = CollectorRegistry()
+    Gauge("others", "Theirs.", registry=registry).set(2**30)
+    route = metrics(models, triton_names=True, registry=registry)
+    async with client_of(models, routes=[route]) as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+    assert 'nv_gpu_memory_used_bytes{gpu_uuid="GPU-1"} 1073741824.000000' in lines
+    assert 'nv_gpu_power_usage{gpu_uuid="GPU-0"} 250.5' in lines
+    assert "others 1.073741824e+09" in lines

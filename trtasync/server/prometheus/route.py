@@ -17,7 +17,7 @@ from starlette.routing import Route
 from trtasync.server.models import Models
 from trtasync.server.prometheus.families import MODEL, Counted, families
 from trtasync.server.prometheus.gpus import gpu_families
-from trtasync.server.prometheus.triton import triton_families
+from trtasync.server.prometheus.triton import triton_families, without_exponents
 from trtasync.server.survey import Surveyed, survey
 
 
@@ -43,7 +43,10 @@ def metrics(
         if triton_names:
             own += await to_thread.run_sync(gpu_families)
         encode, kind = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(_Together(own, registry)), headers={"content-type": kind})
+        text = encode(_Together(own, registry))
+        if kind.startswith("text/plain"):
+            text = without_exponents(text)
+        return Response(text, headers={"content-type": kind})
 
     return Route(path, scrape)
 
