@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
-from trtasync.core.metrics import Statistics, TimeSummary
+from trtasync.core.metrics import Statistics, difference
 from trtasync.engine import Engine
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Load, Open
@@ -99,33 +98,3 @@ def of_engine(counts: Statistics, seconds: float) -> Figures:
     if shares and any(stream.measured for stream in counts.streams):
         found["busy_share"] = math.fsum(shares) / len(shares)
     return found
-
-
-def difference(after: Statistics, before: Statistics) -> Statistics:
-    """Subtract two snapshots; gauges such as `queued` and `in_flight` are taken from `after`."""
-    changed: dict[str, Any] = {}
-    for each in fields(Statistics):
-        new, old = getattr(after, each.name), getattr(before, each.name)
-        if isinstance(new, TimeSummary):
-            counts = tuple(n - o for n, o in zip(new.counts, old.counts, strict=True))
-            changed[each.name] = replace(
-                new, count=new.count - old.count, total=new.total - old.total, counts=counts
-            )
-        elif isinstance(new, int) and each.name not in ("queued", "in_flight"):
-            changed[each.name] = new - old
-    changed["batch_sizes"] = {
-        size: count - before.batch_sizes.get(size, 0)
-        for size, count in after.batch_sizes.items()
-        if count > before.batch_sizes.get(size, 0)
-    }
-    changed["streams"] = tuple(
-        replace(
-            new,
-            batches=new.batches - old.batches,
-            on_loop=new.on_loop - old.on_loop,
-            measured=new.measured - old.measured,
-            compute=new.compute - old.compute,
-        )
-        for new, old in zip(after.streams, before.streams, strict=True)
-    )
-    return replace(after, **changed)
