@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from support.helpers import ended, same, submit, until
-from tests.shared.processes import ROOT, is_there, sockets, wait_for, workers
-from trtasync import DeviceLost, InvalidInput, PlanError, open_engine
+from tests.shared.processes import ROOT, exchange, is_there, sockets, wait_for, workers
+from trtasync import DeviceLost, InvalidInput, PlanError, TrtasyncError, open_engine
 from trtasync.shared.client import SharedEngine
 from trtasync.shared.figures import ask
 from trtasync.shared.records import SIZE
@@ -97,6 +97,26 @@ async def test_a_host_that_was_killed_is_started_anew(folder: Path, model: Path)
         assert (await engine.infer(ROW)).tolist() == ANSWER
         assert engine.host_pid != first
         assert is_there(engine.host_pid)
+
+
+@pytest.mark.anyio
+async def test_a_host_is_not_started_anew_with_another_model(folder: Path, model: Path) -> None:
+    opening = open_engine(model, batching=True, shared=True, linger=0.2)
+    content = await anyio.Path(model).read_bytes()
+    async with opening as engine:
+        assert isinstance(engine, SharedEngine)
+        exchange(model)
+        assert (await engine.infer(ROW)).tolist() == ANSWER  # that was read long ago
+        os.kill(engine.host_pid, signal.SIGKILL)
+        await until(lambda: "is not what it was" in repr(_refusal(engine)))
+        await anyio.Path(model).write_bytes(content)
+        await until(lambda: _refusal(engine) is None)
+        assert (await engine.infer(ROW)).tolist() == ANSWER
+
+
+def _refusal(engine: SharedEngine) -> TrtasyncError | None:
+    refusal = engine._link.refusal
+    return None if refusal is None else refusal()
 
 
 @pytest.mark.anyio

@@ -8,17 +8,17 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trtasync.errors import BackendUnavailable
+from trtasync.errors import BackendUnavailable, PlanError
 from trtasync.shared.identity import identity
 from trtasync.shared.joining import Joined, NotThere, hello, join
-from trtasync.shared.places import Place
+from trtasync.shared.pauses import note_start, pause_between_starts
+from trtasync.shared.places import VARIABLE, Place, runtime_folder
 from trtasync.shared.records import PROTOCOL
 from trtasync.shared.refusals import restore
 from trtasync.system.stopping import go_on
@@ -29,12 +29,6 @@ GLANCE = 0.02
 
 LAST_WORDS = 2000
 """Bytes of a host's standard error that are shown when it ends before it is ready."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
-"""Seconds between two starts by whomever: they double, and begin anew when none was needed for
-`HEALTHY` seconds."""
-
-HEALTHY = 60.0
 
 _started: set[int] = set()
 """Hosts that are this process's children, until they are seen to have ended."""
@@ -49,6 +43,7 @@ class Started:
         options: plain data; see `opening.plain`.
         name: what the engine is called.
         linger: seconds that the host stays when nobody is left.
+        identity: of the engine.
         place: its files.
     """
 
@@ -56,11 +51,13 @@ class Started:
     options: Mapping[str, Any]
     name: str
     linger: float
+    identity: str = field(init=False)
     place: Place = field(init=False)
     _was_there: bool = False
 
     def __post_init__(self) -> None:
-        self.place = Place.of(identity(self.model, self.options))
+        self.identity = identity(self.model, self.options)
+        self.place = Place.of(self.identity)
 
     @property
     def path(self) -> Path:
@@ -71,25 +68,55 @@ class Started:
         """Join the host, or start it; see `link.Way.join`.
 
         Raises:
+            PlanError: the model's file is another one by now.
+            BackendUnavailable: the system lacks something that this needs.
             TrtasyncError: what opening the model there raised, too.
         """
         reap()
-        with locked(self.place.lock, stop):
-            try:
-                joined = join(self.path, hello())
-            except NotThere:
-                if self._was_there:
-                    pause_between_starts(self.place.starts, stop)
-                self._start(stop)
-                joined = join(self.path, hello(logs=True))
+        try:
+            runtime_folder()  # who tidies up may have taken it away
+            with locked(self.place.lock, stop):
+                joined = self._join(stop)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"the engine's process can neither be joined nor started: {error}; its files lie "
+                f"in {self.path.parent}, and {VARIABLE} names another folder."
+            ) from error
         self._was_there = True
         return joined
+
+    def _join(self, stop: threading.Event) -> Joined:
+        try:
+            return join(self.path, hello())
+        except NotThere:
+            if self._was_there:
+                pause_between_starts(self.place.starts, stop)
+                self._demand_same()
+            self._start(stop)
+            return join(self.path, hello(logs=True))
 
     def _start(self, stop: threading.Event) -> None:
         note_start(self.place.starts)
         self.path.unlink(missing_ok=True)  # of a host that was killed
         with self._file() as model:
-            start(self.place, self._wanted(model), stop)
+            pid = start(self.place, self._wanted(model), stop)
+        try:
+            self._demand_same()  # nobody else joins it before: this has the lock
+        except BaseException:
+            end(pid)
+            raise
+
+    def _demand_same(self) -> None:
+        """The file is still the model that is meant: a host serves what it finds there.
+
+        Raises:
+            PlanError: it is another one, or gone.
+        """
+        if identity(self.model, self.options) != self.identity:
+            raise PlanError(
+                f"the model of {self.name!r}, or what GPUs are to be seen, is not what it was when "
+                "this engine was opened: open it anew."
+            )
 
     def _file(self) -> AbstractContextManager[Path]:
         return nullcontext(self.model) if isinstance(self.model, Path) else _kept(self.model)
@@ -138,13 +165,16 @@ def locked(path: Path, stop: threading.Event) -> Iterator[None]:
         os.close(descriptor)
 
 
-def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> None:
+def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> int:
     """Start a host, and wait until it can be joined.
 
     Args:
         place: its files.
         wanted: what it is to be.
         stop: set to give up: the host is ended then.
+
+    Returns:
+        its process.
 
     Raises:
         Stopped: because `stop` was set.
@@ -172,6 +202,7 @@ def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> Non
         raise BackendUnavailable(
             f"the engine's process ended before it was ready: {_last_words(place.log)}"
         )
+    return pid
 
 
 def spawn(log: Path) -> tuple[int, int, int]:
@@ -243,6 +274,15 @@ def _last_words(log: Path) -> str:
     return f"{words or 'it said nothing'} (in {log})"
 
 
+def end(pid: int) -> None:
+    """End a host at once, and wait until it has ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # somebody else has waited for it
+        os.waitpid(pid, 0)
+    _started.discard(pid)
+
+
 def reap() -> None:
     """Take note of hosts that have ended, so that nothing is left of them."""
     for pid in list(_started):
@@ -252,31 +292,3 @@ def reap() -> None:
             ended = pid
         if ended:
             _started.discard(pid)
-
-
-def note_start(starts: Path) -> None:
-    """A host is started now; only with the lock."""
-    count, last = _starts(starts)
-    count = count + 1 if time.time() - last < HEALTHY else 1
-    starts.write_text(json.dumps([count, time.time()]))
-
-
-def pause_between_starts(starts: Path, stop: threading.Event) -> None:
-    """Hosts that end again and again are started more and more seldom, by whomever.
-
-    Raises:
-        Stopped: because `stop` was set.
-    """
-    count, last = _starts(starts)
-    pause = min(FIRST_PAUSE * 2 ** min(count, 20), LONGEST_PAUSE) if count else 0.0
-    stop.wait(min(max(0.0, last + pause - time.time()), LONGEST_PAUSE))
-    go_on(stop)
-
-
-def _starts(path: Path) -> tuple[int, float]:
-    """How many starts followed one another, and when the last was (in seconds since 1970)."""
-    try:
-        count, last = json.loads(path.read_text())
-        return int(count), float(last)
-    except (OSError, ValueError, TypeError):
-        return 0, 0.0
