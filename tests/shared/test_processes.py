@@ -57,6 +57,35 @@ def test_who_comes_while_it_lingers_finds_it(folder: Path, model: Path) -> None:
         assert worker.ask() == ANSWER
 
 
+def test_who_was_killed_while_it_started_a_host_leaves_it_to_the_next(
+    folder: Path, model: Path
+) -> None:
+    with workers(model, 2) as (killed, left):
+        killed.say()
+        wait_for(lambda: bool(_children(killed.process.pid)))
+        (host,) = _children(killed.process.pid)
+        os.kill(host, signal.SIGSTOP)
+        killed.kill()
+        left.say()
+        (lock,) = folder.glob("*.lock")
+        wait_for(lambda: _has_open(left.process.pid, lock))
+        os.kill(host, signal.SIGCONT)
+        assert left.hear() == {"host": host}
+        assert left.ask() == ANSWER
+    wait_for(lambda: not is_there(host))
+
+
+def _children(pid: int) -> list[int]:
+    told = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for child in " ".join(told).split()]
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    return any(
+        os.path.samefile(each, path) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists()
+    )
+
+
 def test_nobody_notices_that_another_client_was_killed(folder: Path, model: Path) -> None:
     with workers(model, 3) as (killed, starved, left):
         for worker in (killed, starved, left):

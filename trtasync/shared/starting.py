@@ -27,6 +27,10 @@ from trtasync.system.version import __version__
 GLANCE = 0.02
 """Seconds between two looks at whether a wait was called off."""
 
+LOCK = 3
+"""The host's descriptor that holds the lock. So nobody starts a second one beside it when who has
+started it is killed."""
+
 LAST_WORDS = 2000
 """Bytes of a host's standard error that are shown when it ends before it is ready."""
 
@@ -75,8 +79,8 @@ class Started:
         reap()
         try:
             runtime_folder()  # who tidies up may have taken it away
-            with locked(self.place.lock, stop):
-                joined = self._join(stop)
+            with locked(self.place.lock, stop) as lock:
+                joined = self._join(lock, stop)
         except OSError as error:
             raise BackendUnavailable(
                 f"the engine's process can neither be joined nor started: {error}; its files lie "
@@ -85,21 +89,21 @@ class Started:
         self._was_there = True
         return joined
 
-    def _join(self, stop: threading.Event) -> Joined:
+    def _join(self, lock: int, stop: threading.Event) -> Joined:
         try:
             return join(self.path, hello())
         except NotThere:
             if self._was_there:
                 pause_between_starts(self.place.starts, stop)
                 self._demand_same()
-            self._start(stop)
+            self._start(lock, stop)
             return join(self.path, hello(logs=True))
 
-    def _start(self, stop: threading.Event) -> None:
+    def _start(self, lock: int, stop: threading.Event) -> None:
         note_start(self.place.starts)
         self.path.unlink(missing_ok=True)  # of a host that was killed
         with self._file() as model:
-            pid = start(self.place, self._wanted(model), stop)
+            pid = start(self.place.log, lock, self._wanted(model), stop)
         try:
             self._demand_same()  # nobody else joins it before: this has the lock
         except BaseException:
@@ -129,6 +133,7 @@ class Started:
             "version": __version__,
             "socket": str(self.path),
             "lock": str(self.place.lock),
+            "holds": LOCK,
             "linger": self.linger,
             "models": [opened],
         }
@@ -144,9 +149,12 @@ def _kept(model: bytes) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path, stop: threading.Event) -> Iterator[None]:
+def locked(path: Path, stop: threading.Event) -> Iterator[int]:
     """Be the only one who joins, starts or ends a host of this place. A killed owner's lock is
-    free at once.
+    free at once, or when the host that it was starting is ready.
+
+    Yields:
+        the descriptor that holds it.
 
     Raises:
         Stopped: because `stop` was set.
@@ -160,16 +168,17 @@ def locked(path: Path, stop: threading.Event) -> Iterator[None]:
             except BlockingIOError:
                 stop.wait(GLANCE)
                 go_on(stop)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> int:
+def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event) -> int:
     """Start a host, and wait until it can be joined.
 
     Args:
-        place: its files.
+        log: takes what it writes to its standard error.
+        lock: see `locked`; the host holds it, too, until it is ready.
         wanted: what it is to be.
         stop: set to give up: the host is ended then.
 
@@ -181,7 +190,7 @@ def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> int
         BackendUnavailable: it could not be started, or ended without a word.
         TrtasyncError: what it says that went wrong.
     """
-    pid, told, answer = spawn(place.log)
+    pid, told, answer = spawn(log, lock)
     try:
         with suppress(BrokenPipeError), os.fdopen(told, "wb") as stdin:
             stdin.write(json.dumps(wanted).encode())
@@ -200,17 +209,18 @@ def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> int
         raise restore(word)
     if "ready" not in word:
         raise BackendUnavailable(
-            f"the engine's process ended before it was ready: {_last_words(place.log)}"
+            f"the engine's process ended before it was ready: {_last_words(log)}"
         )
     return pid
 
 
-def spawn(log: Path) -> tuple[int, int, int]:
+def spawn(log: Path, lock: int) -> tuple[int, int, int]:
     """A new process, of this interpreter and with its `sys.path`; never a fork of this one.
 
     Args:
         log: takes what it writes to its standard error. Not this process's own: who reads that to
             its end would wait for the host, too.
+        lock: becomes its `LOCK`.
 
     Returns:
         its number, where it is told what to be, and where it answers.
@@ -236,6 +246,7 @@ def spawn(log: Path) -> tuple[int, int, int]:
                 (os.POSIX_SPAWN_DUP2, stdin, 0),
                 (os.POSIX_SPAWN_DUP2, stdout, 1),
                 (os.POSIX_SPAWN_OPEN, 2, os.fspath(log), writing, 0o600),
+                (os.POSIX_SPAWN_DUP2, lock, LOCK),
             ],
             setsid=True,
             setsigmask=(),
