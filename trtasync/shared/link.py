@@ -53,6 +53,8 @@ class Link:
 
     Attributes:
         session: the present one, or the last.
+        pid: of the process at its other end.
+        model: what the model is called there.
         refusal: makes what requests fail with; None while all is well.
     """
 
@@ -90,6 +92,7 @@ class Link:
     def _begin(self, joined: Joined) -> None:
         self._began = time.monotonic()
         self.pid: int = joined.welcome.pid
+        self.model: str = joined.welcome.name or ""
         self.session: Session = Session(
             self._loop, joined.end, self._spec, joined.welcome.most_bytes or None, self._lost
         )
