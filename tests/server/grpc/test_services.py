@@ -52,7 +52,7 @@ async def test_versions_and_aliases() -> None:
             assert answer.raw_output_contents[0] == raw(by * 3)
             assert (answer.model_name, answer.model_version) == ("m", str(by))
             (entry, *_) = (
-                await client.call("ModelStatistics", name=name, version=version)
+                await client.call("ModelStatistics", name=name, version=asked)
             ).model_stats
             assert entry.name == "m"
         versions = (await client.call("ModelMetadata", name="stable")).versions
