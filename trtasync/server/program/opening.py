@@ -32,7 +32,7 @@ class Source:
 
     def __init__(self, served: Served, shared: bool):
         """`shared`: the engine is to be one that processes share."""
-        self.served = served
+        self.served: Served = served
         self.tried: Look = ()
         self.seen: Look = ()
         self._shared = shared
@@ -48,7 +48,7 @@ class Source:
         """The next engine is to be this."""
         if served.path != self.served.path:
             self._files = ModelFiles(served.path)
-        self.served: Served = served
+        self.served = served
 
     async def open(self) -> AnyEngine:
         """An engine that has answered once.
