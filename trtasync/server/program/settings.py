@@ -122,6 +122,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         host: name or address to listen at.
         port: 0 for any that is free.
+        grpc_port: for gRPC, at the same address; 0 for any that is free; None: not at all.
         workers: processes that answer.
         tls_cert: path of a file in PEM form: with it HTTPS is spoken.
         tls_key: path of its key.
@@ -130,10 +131,12 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         max_connections: of each process.
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
+        triton_metrics: metrics are told under Triton's names, too.
     """
 
     host: str | None = None
     port: Port | None = None
+    grpc_port: Port | None = None
     workers: Count | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
@@ -142,6 +145,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     max_connections: Count | None = None
     grace: Seconds | None = None
     drain: Seconds | None = None
+    triton_metrics: bool | None = None
 
     @property
     def limits(self) -> Limits:
