@@ -58,21 +58,21 @@ async def test_an_alias_can_be_moved() -> None:
 async def test_nothing_is_ready_before_and_after() -> None:
     models = models_of(ScriptedBackend())
     model = models.find("m")
-    assert not await models.are_ready()
+    assert not models.are_ready
     with pytest.raises(Refusal, match=r"m' version 1 is UNAVAILABLE: not loaded yet\.") as refused:
         models.deployed("m")
     assert refused.value.status == 503
     async with models:
-        assert await models.are_ready()
+        assert models.are_ready
         assert model.state is State.READY
         engine = models.deployed("m").engine
-    assert not await models.are_ready()
+    assert not models.are_ready
     with pytest.raises(Refusal, match="unloaded"):
         models.deployed("m")
     with pytest.raises(EngineClosed):
         await engine.infer({"x": rows([1])})
     async with models:  # again
-        assert await models.are_ready()
+        assert models.are_ready
 
 
 async def test_one_model_that_cannot_be_opened_closes_the_others() -> None:
@@ -116,7 +116,7 @@ async def test_a_model_is_replaced_without_losing_a_request() -> None:
         await until(lambda: before.statistics().in_flight == 1)
         tasks.start_soon(model.load)
         await until(lambda: models.deployed("m").engine is not before)
-        assert await models.are_ready()
+        assert models.are_ready
         await ask()
         assert answers == [2]
         first.gate.let()
@@ -140,7 +140,7 @@ async def test_a_replacement_that_fails_changes_nothing() -> None:
         faults.append(PlanError("damaged"))
         with pytest.raises(PlanError):
             await model.load()
-        assert await models.are_ready()
+        assert models.are_ready
         assert (model.state, model.reason) == (State.READY, "damaged")
         assert models.deployed("m").engine is engine
         faults.clear()

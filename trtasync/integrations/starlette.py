@@ -21,7 +21,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trtasync.errors import TrtasyncError
-from trtasync.server.counting import computes
 from trtasync.server.departures import while_connected
 from trtasync.server.responses import failure
 from trtasync.shared.protocol import AnyEngine
@@ -86,7 +85,7 @@ async def health(request: Request) -> Response:
 
     An endpoint: `Route("/health", health)`.
     """
-    states = {name: await computes(engine) for name, engine in _engines(request).items()}
+    states = {name: engine.is_alive for name, engine in _engines(request).items()}
     return JSONResponse({"engines": states}, 200 if all(states.values()) else 503)
 
 

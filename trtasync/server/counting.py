@@ -4,7 +4,6 @@ from anyio import to_thread
 
 from trtasync.core.metrics import Statistics
 from trtasync.engine import Engine
-from trtasync.errors import TrtasyncError
 from trtasync.shared.protocol import AnyEngine
 
 
@@ -17,11 +16,3 @@ async def statistics_of(engine: AnyEngine) -> Statistics:
     if isinstance(engine, Engine):
         return engine.statistics()
     return await to_thread.run_sync(engine.statistics)
-
-
-async def computes(engine: AnyEngine) -> bool:
-    """It has a stream left to compute on, and a process."""
-    try:
-        return any(stream.alive for stream in (await statistics_of(engine)).streams)
-    except TrtasyncError:
-        return False

@@ -11,7 +11,6 @@ from typing import Self
 import anyio
 
 from trtasync.errors import InvalidInput
-from trtasync.server.counting import computes
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.tensors import Interface
@@ -99,9 +98,10 @@ class Model:
             )
         return self._deployment
 
-    async def is_ready(self) -> bool:
+    @property
+    def is_ready(self) -> bool:
         """It answers, and has a stream left to compute on."""
-        return self._deployment is not None and await computes(self._deployment.engine)
+        return self._deployment is not None and self._deployment.engine.is_alive
 
     async def load(self) -> None:
         """Open the model; one that is open is replaced by what its opener gives now.
@@ -229,6 +229,34 @@ class Models:
         self._aliases[alias] = name, number
         self._changed()
 
+    def unalias(self, alias: str) -> None:
+        """Forget an alias.
+
+        Raises:
+            InvalidInput: there is none of this name.
+        """
+        if self._aliases.pop(alias, None) is None:
+            raise InvalidInput(f"there is no alias '{alias}'.")
+        self._changed()
+
+    def remove(self, name: str, version: int = 1) -> Model:
+        """Take a version of a model out: no request finds it any more.
+
+        Returns:
+            it, still to be unloaded.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        versions = self._models.get(name, {})
+        model = versions.pop(str(version), None)
+        if model is None:
+            raise InvalidInput(f"there is no version {version} of a model '{name}' to remove.")
+        if not versions:
+            del self._models[name]
+        self._changed()
+        return model
+
     def _changed(self) -> None:
         for watcher in self.watchers:
             watcher()
@@ -272,9 +300,10 @@ class Models:
         for versions in self._models.values():
             yield from versions.values()
 
-    async def are_ready(self) -> bool:
+    @property
+    def are_ready(self) -> bool:
         """All of them are, and stay so for a while."""
-        return not self.is_closing and all([await model.is_ready() for model in self])
+        return not self.is_closing and all(model.is_ready for model in self)
 
     async def aclose(self) -> None:
         """Close all, each after it has answered what it has taken."""

@@ -28,7 +28,7 @@ async def test_nobody_loses_an_answer_and_nothing_is_left_behind() -> None:
             for seed in range(CLIENTS):
                 await limit.acquire()
                 tasks.start_soon(one, server, Random(seed), float(seed), limit)
-        assert await models.are_ready()
+        assert models.are_ready
         await server.connections(0)
         await filled(models.deployed("m").engine, queued=0, in_flight=0)
 
