@@ -182,11 +182,10 @@ class FastServer:
             deployment = self._models.deployed(*model)
         except Refusal:
             return None  # the application says it
-        codec, engine = deployment.codec, deployment.engine
-        if isinstance(engine, Engine):
-            desk: Desk = StraightDesk(codec, engine)
+        if isinstance(deployment.engine, Engine):
+            desk: Desk = StraightDesk(deployment.codec, deployment.engine)
         else:
-            desk = TaskDesk(codec, engine, self.loop)
+            desk = TaskDesk(deployment, self.loop)
         self._desks[model] = desk
         return desk
 
