@@ -256,6 +256,11 @@ class Engine:
         reservation.on_device = backend.device_outputs(signature.layout, signature.rows)
         reservation.unusual = True
 
+    @property
+    def is_alive(self) -> bool:
+        """There is a stream to compute on; not if the device of each is lost."""
+        return any(stream.alive for stream in self.statistics().streams)
+
     def statistics(self) -> Statistics:
         """Return a snapshot of the engine's counters; works at any time, also after closing."""
         return self._core.statistics()

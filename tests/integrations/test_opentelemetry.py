@@ -17,7 +17,8 @@ from tests.server.serving import INFER, client_of, filled, held
 from trtasync import InferenceError, QueueFull, open_engine
 from trtasync.engine import watch, wrap_futures
 from trtasync.integrations.opentelemetry import trace_engine
-from trtasync.server.models import Models, ServedEngine
+from trtasync.server.models import Models
+from trtasync.shared.protocol import AnyEngine
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -148,7 +149,7 @@ async def test_ends_of_requests(backend: ScriptedBackend, spans: Spans) -> None:
         assert [told(each, "trtasync.cancelled") for each in answered] == [None] * 2
 
 
-async def _cancel_when_it_waits(engine: ServedEngine, scope: anyio.CancelScope) -> None:
+async def _cancel_when_it_waits(engine: AnyEngine, scope: anyio.CancelScope) -> None:
     await filled(engine, queued=1)
     scope.cancel()
 
@@ -200,7 +201,7 @@ async def test_closing_is_no_request(backend: ScriptedBackend, spans: Spans) -> 
 async def test_a_traceparent_is_the_parent(
     backend: ScriptedBackend, spans: Spans, sampled: bool
 ) -> None:
-    async def opened() -> ServedEngine:
+    async def opened() -> AnyEngine:
         engine = await open_engine(backend, name="m", loop_budget=0.0)
         return trace_engine(engine, spans.provider)
 

@@ -12,10 +12,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
+from trtasync.server.about import About
 from trtasync.server.control import Control
 from trtasync.server.inference import Inference
 from trtasync.server.information import Information
 from trtasync.server.models import Models
+from trtasync.server.repository import Repository
 from trtasync.server.responses import Answering, Endpoint, no_such_route
 
 MAX_BODY = 64 << 20
@@ -62,8 +64,8 @@ def _routes(
     models: Models, max_body: int, model_control: bool, compress_answers: bool
 ) -> list[Route]:
     infer = Inference(models, max_body, compress_answers)
-    about = Information(models, model_control)
-    control = Control(models, max_body, model_control)
+    about = Information(About(models, model_control))
+    control = Control(Repository(models, model_control), max_body)
     ways: list[tuple[str, str, Endpoint]] = [
         ("POST", "/v2/models/{model}/infer", infer),
         ("POST", "/v2/models/{model}/versions/{version}/infer", infer),

@@ -1,5 +1,7 @@
 """POST .../infer over ASGI."""
 
+from typing import Any
+
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
@@ -36,7 +38,9 @@ class Inference:
         deployment = self._models.deployed(name, version)
         plan, id, binary = deployment.codec.read(body, json_length)
         arrays = plan.arrays(binary)
-        outputs = await while_connected(request.receive, lambda: _run(deployment, plan, arrays))
+        outputs: dict[str, Array] = await while_connected(
+            request.receive, lambda: _run(deployment, plan, arrays)
+        )
         return deployment.codec.answer(plan, id, outputs)
 
     async def _respond(self, answer: Answer, accepted: str) -> Response:
@@ -54,7 +58,7 @@ class Inference:
         return Response(content, headers=headers)
 
 
-async def _run(deployment: Deployment, plan: Plan, arrays: dict[str, Array]) -> dict[str, Array]:
+async def _run(deployment: Deployment, plan: Plan, arrays: dict[str, Array]) -> Any:
     if plan.timeout is None:
         return await deployment.engine.infer(arrays, priority=plan.priority)
     with anyio.fail_after(plan.timeout):

@@ -3,12 +3,10 @@
 from contextlib import suppress
 from typing import NamedTuple
 
-from anyio import to_thread
-
 from trtasync.core.metrics import Statistics
-from trtasync.engine import Engine
 from trtasync.errors import TrtasyncError
-from trtasync.server.models import Model, Models, ServedEngine, State
+from trtasync.server.counting import statistics_of
+from trtasync.server.models import Model, Models, State
 
 
 class Surveyed(NamedTuple):
@@ -44,16 +42,5 @@ async def _look_at(model: Model) -> Surveyed:
     statistics = None
     if state is State.READY:
         with suppress(TrtasyncError):  # the process of a shared engine may be gone
-            statistics = await _statistics_of(model.deployment.engine)
+            statistics = await statistics_of(model.deployment.engine)
     return Surveyed(model.name, model.version, state, reason, statistics)
-
-
-async def _statistics_of(engine: ServedEngine) -> Statistics:
-    """An engine's counts; one of another process is asked for them over a socket, which blocks.
-
-    Raises:
-        BackendUnavailable: its process does not answer.
-    """
-    if isinstance(engine, Engine):
-        return engine.statistics()
-    return await to_thread.run_sync(engine.statistics)
