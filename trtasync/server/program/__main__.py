@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 
 import anyio
@@ -32,6 +33,7 @@ def main() -> int:
     want_descriptors()
     word = take_stdout()
     door = socket.socket(fileno=int(sys.argv[1]))
+    door.set_inheritable(False)  # the process of an engine would keep it open
     with open(STDIN, "rb", buffering=0, closefd=False) as stdin:  # and nothing of the next line
         wanted = msgspec.json.decode(stdin.readline(), type=Wanted)
 
@@ -40,8 +42,8 @@ def main() -> int:
 
     async def serve() -> None:
         os.set_blocking(STDIN, False)
-        async with anyio.create_task_group() as beside:
-            send, orders = anyio.create_memory_object_stream[Wanted](math.inf)
+        send, orders = anyio.create_memory_object_stream[Wanted](math.inf)
+        async with orders, anyio.create_task_group() as beside:
             beside.start_soon(_read_orders, send)
             beside.start_soon(_heed_end, send)
             try:
@@ -58,7 +60,7 @@ def main() -> int:
 
 
 async def _read_orders(send: ObjectSendStream[Wanted]) -> None:
-    """Until there is nobody who gives them."""
+    """Until there is nobody who gives them, or who takes them."""
     rest = b""
     async with send:
         while True:
@@ -67,8 +69,9 @@ async def _read_orders(send: ObjectSendStream[Wanted]) -> None:
             if not more:
                 return
             *lines, rest = (rest + more).split(b"\n")
-            for line in lines:
-                await send.send(msgspec.json.decode(line, type=Wanted))
+            with suppress(anyio.ClosedResourceError):
+                for line in lines:
+                    await send.send(msgspec.json.decode(line, type=Wanted))
 
 
 async def _heed_end(send: ObjectSendStream[Wanted]) -> None:

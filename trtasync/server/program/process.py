@@ -48,12 +48,14 @@ def run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> None:
 
 async def _run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> None:
     failure: TrtasyncError | None = None
+    send, orders = anyio.create_memory_object_stream[Wanted](math.inf)
     with (
         anyio.open_signal_receiver(signal.SIGHUP) as reloads,
         anyio.CancelScope() as by_force,
+        send,
+        orders,
     ):
         async with anyio.create_task_group() as beside:
-            send, orders = anyio.create_memory_object_stream[Wanted](math.inf)
 
             async def ready(started: Started) -> None:
                 await beside.start(_heed_end, send, by_force)

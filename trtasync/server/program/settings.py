@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -10,7 +10,6 @@ from msgspec import Meta, Struct
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import read_seconds
 from trtasync.measure.opened import read_options
-from trtasync.opening.backends import BackendName
 from trtasync.plans import SharedCache
 from trtasync.server.fast import Limits
 from trtasync.server.models import MAX_ROWS
@@ -33,15 +32,15 @@ _CACHE = ("cache_dir", "cache_owner")
 class EngineSettings(Struct, kw_only=True, omit_defaults=True):
     """Options of `open_engine`; None for what it does by itself."""
 
-    backend: BackendName | None = None
+    backend: str | None = None
     devices: list[int] | None = None
     streams: int | None = None
     threads: int | None = None
     max_batch_size: int | None = None
     batch_sizes: list[int] | None = None
     preferred_batch_size: list[int] | None = None
-    batching: bool | Literal["auto", "proved"] | None = None
-    batch_axes: dict[str, int | Literal["none"]] | None = None
+    batching: bool | str | None = None
+    batch_axes: dict[str, int | str] | None = None
     check_seconds: Seconds | None = None
     max_queue_delay: Seconds | None = None
     max_queue_size: int | None = None
@@ -125,7 +124,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         port: 0 for any that is free.
         workers: processes that answer.
         tls_cert: path of a file in PEM form: with it HTTPS is spoken.
-        tls_key: path of its key, where that is not in the same file.
+        tls_key: path of its key.
         token_file: path of a file with tokens, a line each.
         max_body: bytes.
         max_connections: of each process.
@@ -199,8 +198,9 @@ def _options(settings: EngineSettings) -> dict[str, Any]:
         if name in options:
             options[name] = _size(options[name])
     if settings.batch_axes is not None:
-        axes = settings.batch_axes.items()
-        options["batch_axes"] = {name: None if at == "none" else at for name, at in axes}
+        options["batch_axes"] = {
+            name: _axis(name, said) for name, said in settings.batch_axes.items()
+        }
     if settings.cache_owner is not None and settings.cache_dir is None:
         raise InvalidInput("cache_owner names the owner of cache_dir; give both.")
     if settings.cache_owner is not None and settings.cache_dir is not None:
@@ -208,6 +208,14 @@ def _options(settings: EngineSettings) -> dict[str, Any]:
     elif settings.cache_dir is not None:
         options["cache"] = settings.cache_dir
     return options
+
+
+def _axis(name: str, said: int | str) -> int | None:
+    if isinstance(said, int):
+        return said
+    if said != "none":
+        raise InvalidInput(f"the batch axis of {name!r} is a number or 'none', not {said!r}.")
+    return None
 
 
 def _seconds(name: str, said: float | str) -> float:
