@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -39,7 +39,7 @@ from trtasync.errors import BackendUnavailable, InvalidInput
 if TYPE_CHECKING:
     from trtasync.server.program.settings import EngineSettings, ServerSettings, Wanted
 
-CLIENTS, LIFE = "The clients", "The server's life"
+CLIENTS, LIFE, SEEING = "The clients", "The server's life", "What it does"
 
 
 def serve(
@@ -110,6 +110,17 @@ def serve(
             rich_help_panel=LIFE,
         ),
     ] = None,
+    triton_metrics: Annotated[
+        bool,
+        typer.Option(
+            help="/metrics tells everything under Triton's names as well, and of the GPUs.",
+            rich_help_panel=SEEING,
+        ),
+    ] = False,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(help="Of the lines on stderr. Default: text.", rich_help_panel=SEEING),
+    ] = None,
     backend: BackendOption = "auto",
     devices: Devices = None,
     streams: Streams = None,
@@ -153,6 +164,8 @@ def serve(
             max_connections=max_connections,
             grace=grace,
             drain=drain,
+            triton_metrics=triton_metrics or None,
+            log_format=log_format,
         )
         axes = read_batch_axes(batch_axis).items()
         engine = _read(
@@ -221,9 +234,8 @@ def _demand_packages() -> None:
             "trtasync.server.asgi for servers that run here."
         )
     try:
-        import msgspec
-        import starlette
+        from trtasync.server.prometheus import route  # which needs all of them
 
-        del msgspec, starlette
+        del route
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"this needs pip install 'trtasync[server]' ({error}).") from error

@@ -11,6 +11,7 @@ import anyio
 
 from trtasync.errors import TrtasyncError
 from trtasync.server.asgi import application
+from trtasync.server.dashboard.route import dashboard
 from trtasync.server.fast import FastServer
 from trtasync.server.fast.heads import Heads
 from trtasync.server.models import Models
@@ -24,6 +25,7 @@ from trtasync.server.program.catalogue import Catalogue
 from trtasync.server.program.doors import url_of
 from trtasync.server.program.hints import curl_for
 from trtasync.server.program.settings import ServerSettings, Wanted
+from trtasync.server.prometheus.route import metrics
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -43,7 +45,10 @@ class Started:
     hint: str
 
     def __str__(self) -> str:
-        return f"serves {', '.join(self.models)} at {self.url}; for example:\n  {self.hint}"
+        return (
+            f"serves {', '.join(self.models)} at {self.url}; {self.url}/dashboard shows how it "
+            f"does; for example:\n  {self.hint}"
+        )
 
 
 Ready = Callable[[Started], Awaitable[None]]
@@ -113,7 +118,9 @@ async def answer(
     models = Models()
     catalogue = Catalogue(models, wanted.offer, shared=shared)
     async with models:
-        fast = FastServer(models, application(models, max_body=limits.body), limits)
+        routes = [metrics(models, triton_names=bool(server.triton_metrics)), dashboard(models)]
+        app = application(models, max_body=limits.body, routes=routes)
+        fast = FastServer(models, app, limits)
         fast.heads = gate.heads()
         async with (
             fast.listening(door, gate.tls),
