@@ -123,6 +123,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         host: name or address to listen at.
         port: 0 for any that is free.
+        grpc_port: for gRPC, at the same address; 0 for any that is free; None: not at all.
         workers: processes that answer.
         tls_cert: path of a file in PEM form: with it HTTPS is spoken.
         tls_key: path of its key.
@@ -131,12 +132,13 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         max_connections: of each process.
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
-        triton_metrics: /metrics tells everything under Triton's names too.
+        triton_metrics: metrics are told under Triton's names, too.
         log_format: of what goes to stderr.
     """
 
     host: str | None = None
     port: Port | None = None
+    grpc_port: Port | None = None
     workers: Count | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
