@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -126,6 +126,10 @@ def serve(
             rich_help_panel=LIFE,
         ),
     ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(help="Of the lines on stderr. Default: text.", rich_help_panel=LIFE),
+    ] = None,
     backend: BackendOption = "auto",
     devices: Devices = None,
     streams: Streams = None,
@@ -163,6 +167,7 @@ def serve(
             port=port,
             grpc_port=grpc_port,
             triton_metrics=triton_metrics or None,
+            log_format=log_format,
             workers=workers,
             tls_cert=_absolute(tls_cert),
             tls_key=_absolute(tls_key),

@@ -21,6 +21,7 @@ from anyio.abc import ObjectSendStream
 from trtasync.errors import TrtasyncError
 from trtasync.host.daemon import asyncio_options, log_to_stderr, want_descriptors
 from trtasync.host.starting import take_stdout, tell
+from trtasync.server.logs import log_as_json
 from trtasync.server.program.front import Started, answer
 from trtasync.server.program.settings import Offer, Wanted
 from trtasync.shared.refusals import describe
@@ -37,6 +38,8 @@ def main() -> int:
     door.set_inheritable(False)  # the process of an engine would keep it open
     with open(STDIN, "rb", buffering=0, closefd=False) as stdin:  # and nothing of the next line
         wanted = msgspec.json.decode(stdin.readline(), type=Wanted)
+    if wanted.server.log_format == "json":
+        log_as_json()
 
     async def ready(started: Started) -> None:
         tell(word, asdict(started))

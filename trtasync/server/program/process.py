@@ -20,6 +20,7 @@ from trtasync.host.daemon import (
     want_descriptors,
 )
 from trtasync.host.notify import notify
+from trtasync.server.logs import log_as_json
 from trtasync.server.program.doors import hold_port, is_loopback, open_doors
 from trtasync.server.program.front import Ready, Started, answer
 from trtasync.server.program.fronts import answer_by_several
@@ -44,6 +45,8 @@ def run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> None:
         KeyboardInterrupt: Ctrl-C came before it was, or once more.
     """
     log_to_stderr()
+    if wanted.server.log_format == "json":
+        log_as_json()
     want_descriptors()
     anyio.run(_run, wanted, reread, say, **asyncio_options())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +21,7 @@ Seconds = Annotated[float, Meta(ge=0)] | str
 Size = Annotated[int, Meta(ge=1)] | str
 """A number of bytes, or text such as "64MiB"."""
 
+LogFormat = Literal["text", "json"]
 Count = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Version = Annotated[int, Meta(ge=1, lt=10**18)]
@@ -132,6 +133,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
         triton_metrics: metrics are told under Triton's names, too.
+        log_format: of what goes to stderr.
     """
 
     host: str | None = None
@@ -146,6 +148,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     grace: Seconds | None = None
     drain: Seconds | None = None
     triton_metrics: bool | None = None
+    log_format: LogFormat | None = None
 
     @property
     def limits(self) -> Limits:
