@@ -25,6 +25,7 @@ OPTIONS = {
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
+ELSEWHERE |= {"--collect-metrics", "--metrics-url"}
 """Options of other programs that these pages name, and the one that all have."""
 
 

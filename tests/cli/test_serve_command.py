@@ -4,7 +4,6 @@ import re
 import shlex
 import signal
 import socket
-import ssl
 import subprocess
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.server.program.serving import (
     times,
     until,
 )
+from tests.server.program.tls import certificate, trusting
 
 HEALTH = "/v2/health/ready"
 
@@ -110,35 +110,6 @@ def test_clients_without_a_token_are_not_let_in(tmp_path: Path, workers: int) ->
         server.process.send_signal(signal.SIGHUP)
         server.told("holds no token")
         until(lambda: ask(client, token="Bearer third-token").status_code == 200)
-
-
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Signed by itself, and its key."""
-    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
-    words = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(
-        ["openssl", *words, *names, "-keyout", str(key), "-out", str(cert)],
-        check=True,
-        capture_output=True,
-        timeout=50,
-    )
-    return cert, key
-
-
-def trusting(cert: Path) -> ssl.SSLContext:
-    """Of a client."""
-    return ssl.create_default_context(cafile=str(cert))
 
 
 def test_tls_and_another_certificate_later(tmp_path: Path) -> None:

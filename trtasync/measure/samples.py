@@ -1,11 +1,10 @@
 """One load applied for some seconds, and the figures of its window."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trtasync.core.metrics import Statistics, difference
-from trtasync.engine import Engine
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Load, Open
 from trtasync.measure.statistics import Figures, Seconds, percentiles, rates
@@ -37,12 +36,18 @@ class Sample:
 
 
 async def take_sample(
-    engine: Engine, driver: Driver, load: Load, rate: float, span: Span, number: int, rows: int
+    statistics: Callable[[], Statistics],
+    driver: Driver,
+    load: Load,
+    rate: float,
+    span: Span,
+    number: int,
+    rows: int,
 ) -> Sample:
     """Apply a load.
 
     Args:
-        engine: the engine that the driver uses.
+        statistics: what the engine that the driver uses has counted.
         driver: applies the load.
         load: the load.
         rate: requests per second of an open load; ignored for a closed one.
@@ -50,7 +55,7 @@ async def take_sample(
         number: the round.
         rows: rows per request.
     """
-    window = Window(span, engine.statistics, until_first=isinstance(load, Closed))
+    window = Window(span, statistics, until_first=isinstance(load, Closed))
     if isinstance(load, Closed):
         seen = await driver.closed(load, window)
     else:

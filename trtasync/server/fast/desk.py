@@ -15,11 +15,11 @@ from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.server.fast.replies import Asked
 from trtasync.server.fast.sinks import Place
+from trtasync.server.models import Deployment
 from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
 from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape, Tensor
-from trtasync.shared.protocol import AnyEngine
 
 
 class Desk(ABC):
@@ -172,10 +172,11 @@ class StraightDesk(Desk):
 class TaskDesk(Desk):
     """Of any other engine, such as one that is shared with other processes: a task asks it."""
 
-    def __init__(self, codec: Codec, engine: AnyEngine, loop: AbstractEventLoop):
+    def __init__(self, deployment: Deployment, loop: AbstractEventLoop):
         """See `Desk`; `loop` is the engine's."""
-        super().__init__(codec)
-        self._engine = engine
+        super().__init__(deployment.codec)
+        self._engine = deployment.engine
+        self._users = deployment.users
         self._loop = loop
 
     def ask(self, request: Asked, binary: Bytes) -> None:
@@ -195,7 +196,9 @@ class TaskDesk(Desk):
 
     def start(self, request: Asked, content: Any) -> None:
         """Let a task ask."""
+        self._users.come()
         task = self._loop.create_task(self._run(request, content))
+        task.add_done_callback(self._users.go)
         if not request.done():  # as it may be, where tasks begin at once
             request.task = task
 

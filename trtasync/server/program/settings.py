@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +21,7 @@ Seconds = Annotated[float, Meta(ge=0)] | str
 Size = Annotated[int, Meta(ge=1)] | str
 """A number of bytes, or text such as "64MiB"."""
 
+LogFormat = Literal["text", "json"]
 Count = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Version = Annotated[int, Meta(ge=1, lt=10**18)]
@@ -122,6 +123,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         host: name or address to listen at.
         port: 0 for any that is free.
+        grpc_port: for gRPC, at the same address; 0 for any that is free; None: not at all.
         workers: processes that answer.
         tls_cert: path of a file in PEM form: with it HTTPS is spoken.
         tls_key: path of its key.
@@ -130,10 +132,13 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         max_connections: of each process.
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
+        triton_metrics: metrics are told under Triton's names, too.
+        log_format: of what goes to stderr.
     """
 
     host: str | None = None
     port: Port | None = None
+    grpc_port: Port | None = None
     workers: Count | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
@@ -142,6 +147,8 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     max_connections: Count | None = None
     grace: Seconds | None = None
     drain: Seconds | None = None
+    triton_metrics: bool | None = None
+    log_format: LogFormat | None = None
 
     @property
     def limits(self) -> Limits:
