@@ -9,11 +9,11 @@ from grpc import stream_stream_rpc_method_handler
 from grpc.aio import EOF
 
 from trtasync.server.failures import log_unexpected
-from trtasync.server.grpc.calls import Handler, follow_trace, metadata_of, refuse
+from trtasync.server.grpc.calls import Handler, follow_trace, metadata_of, refuse, told
 from trtasync.server.grpc.inference import Inference
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.views import Call, Message
-from trtasync.server.protocol.refusals import Refusal, text_of
+from trtasync.server.protocol.refusals import Refusal
 
 ENDS_ON_FAILURE = "triton_grpc_error"
 """Metadata of a client that has the first failure end its stream, with the status of that."""
@@ -128,5 +128,5 @@ def _refusal(id: str, error: Exception) -> Message:
     """What a client is told of a request that failed: besides that, its id and nothing else."""
     answer = INFERENCE.make("ModelInferResponse", id=id, parameters=LAST)
     return INFERENCE.make(
-        "ModelStreamInferResponse", error_message=text_of(error), infer_response=answer
+        "ModelStreamInferResponse", error_message=told(error), infer_response=answer
     )
