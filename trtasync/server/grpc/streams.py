@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import anyio
 from anyio.abc import TaskGroup
 from grpc import stream_stream_rpc_method_handler
-from grpc.aio import EOF
+from grpc.aio import EOF, BaseError
 
 from trtasync.server.failures import log_unexpected
 from trtasync.server.grpc.calls import Handler, follow_trace, metadata_of, refuse, told
@@ -39,6 +39,8 @@ class Streams:
         async def serve(_: object, call: Call) -> None:
             follow_trace(call)
             failure = await self._serve(call)
+            if isinstance(failure, BaseError):
+                raise failure  # grpcio's own, which it knows what to do about
             if failure is not None:
                 await refuse(call, failure)
 
@@ -78,7 +80,7 @@ class _Stream:
     """One of them.
 
     Attributes:
-        failure: what a request failed with that ends the stream.
+        failure: what ended the stream.
     """
 
     def __init__(self, inference: Inference, call: Call, most: int):
@@ -102,13 +104,22 @@ class _Stream:
         """Answer a request when it is its turn."""
         answer, failure = await self._outcome(content)
         await turn.wait()
-        if failure is not None and self._ends_on_failure:
+        if failure is None or not self._ends_on_failure:
+            failure = await self._write(answer)
+        if failure is not None:
             self.failure = failure
             whole.cancel()
             return
-        await self._call.write(answer.SerializeToString())
         next_turn.set()
         self._room.release()
+
+    async def _write(self, answer: Message) -> Exception | None:
+        """Give the client an answer; the error if it is gone."""
+        try:
+            await self._call.write(answer.SerializeToString())
+        except BaseError as error:
+            return error
+        return None
 
     async def _outcome(self, content: bytes) -> tuple[Message, Exception | None]:
         """The answer to a request, and what it failed with, if so."""
