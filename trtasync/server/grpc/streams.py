@@ -115,11 +115,12 @@ class _Stream:
 
     async def _write(self, answer: Message) -> Exception | None:
         """Give the client an answer; the error if it is gone."""
+        gone: Exception | None = None
         try:
             await self._call.write(answer.SerializeToString())
         except BaseError as error:
-            return error
-        return None
+            gone = error
+        return gone
 
     async def _outcome(self, content: bytes) -> tuple[Message, Exception | None]:
         """The answer to a request, and what it failed with, if so."""
