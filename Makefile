@@ -21,7 +21,8 @@ ALL_TESTS = $(or $(ARGS),--genuine-at-least 300)
 
 # What may depend on the interpreter, and what depends on the versions of other packages
 ENGINE_TESTS := $(addprefix tests/,core documents engine judging loops memory model opening package requests \
-	runtimes scheduler system host shared rows/serving benchmarks/test_readme_tables.py inspection/test_check_report.py)
+	runtimes scheduler server integrations system host shared rows/serving benchmarks/test_readme_tables.py \
+	inspection/test_check_report.py)
 FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspection rows/test_inputs.py)
 
 # what every request passes through
@@ -30,7 +31,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http nightly-shared clean
+	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -104,6 +105,9 @@ nightly-http: $(VENV)/.dev ## a million hostile requests to the fast door (an ho
 
 nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine that is shared (a minute)
 	@$(BIN)/python -m tests.host_fuzz --records 100000 $(ARGS)
+
+nightly-kills: $(VENV)/.dev ## 1 000 workers and hosts of a shared engine are killed under load (10 minutes)
+	@$(BIN)/python -m tests.shared.kills 1000 $(ARGS)
 
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)

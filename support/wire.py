@@ -14,12 +14,34 @@ import trtasync
 from trtasync.model.tensors import ModelSpec
 from trtasync.shared import forms, greeting, records, refusals
 from trtasync.shared.arena import Segment, make_segment
-from trtasync.shared.records import NEVER, Op, Record, Splitter, pack
+from trtasync.shared.records import NEVER, Op, Record, pack
 
 Array = npt.NDArray[Any]
 Said = tuple[Record, bytes]
 
 PATIENCE = 20.0
+
+
+class Splitter:
+    """Cuts what a socket brings into records. Keeps what is not whole for the next time."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def split(self, data: bytes) -> list[Said]:
+        """The records that are whole now, with their payloads."""
+        data = self._rest + data
+        whole: list[Said] = []
+        at = 0
+        while at + records.SIZE <= len(data):
+            record = Record._make(records.RECORD.unpack_from(data, at))
+            behind = at + records.SIZE + record.size
+            if behind > len(data):
+                break
+            whole.append((record, data[at + records.SIZE : behind]))
+            at = behind
+        self._rest = data[at:]
+        return whole
 
 
 class WireClient:

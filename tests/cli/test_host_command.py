@@ -15,8 +15,9 @@ import pytest
 
 from support.doubles.child import ROOT
 from tests.cli.support import refused, run, told
-from tests.host.processes import product
+from tests.host.processes import connected, product
 from trtasync import connect
+from trtasync.shared.records import Op
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +70,20 @@ async def test_a_service_manager_gives_the_folder(tmp_path: Path) -> None:
     given = host(product(tmp_path), "--batching", "on", RUNTIME_DIRECTORY=f"{folder}:/other")
     with given as (_, line):
         assert line.endswith(f" at {folder}/host.sock\n")
+
+
+async def test_what_clients_may_share_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "host.sock"
+    bounds = ("--client-memory", "1MiB", "--total-memory", "1.5MiB")
+    with host(product(tmp_path), "--batching", "on", "--socket", path, *bounds):
+        first, second = connected(path), connected(path)
+        assert (await first.greet()).most_bytes == 1 << 20
+        await first.share(1, 1 << 20)
+        await second.greet()
+        second.announce(1, 1 << 20)
+        assert "all clients together" in str(await second.refusal(Op.MAPPED))
+        first.close()
+        second.close()
 
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:

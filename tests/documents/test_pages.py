@@ -1,14 +1,21 @@
-"""The code in the README and in docs/tensorrt-flow.md runs."""
+"""The code in the README, in docs/tensorrt-flow.md and in docs/serving.md runs."""
 
 import logging
+import socket
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.routing import Route
 
 import trtasync
 from support import doubles
 from tests.documents.running import python_blocks, run, run_block, write_identity
+from trtasync.integrations import starlette
 
 VERSIONS = ["11.4.0.106", "10.16.1.11"]
 
@@ -54,3 +61,41 @@ async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: st
     np.testing.assert_array_equal(names["y"], names["x"])
     assert (elsewhere / "model.plan").is_file()
     assert (elsewhere / "again.plan").is_file()
+
+
+@pytest.mark.anyio
+async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend_name: str) -> None:
+    for name in ("digits", "better"):
+        write_identity(elsewhere / f"{name}.onnx", ["N", 4])
+    server, app = python_blocks("docs/serving.md")
+    names: dict[str, Any] = {"np": np, "trtasync": trtasync, "FastAPI": FastAPI}
+    names |= {"Request": Request, "Route": Route, **vars(starlette)}
+    await run_block(app, names)
+    assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
+    if anyio_backend_name == "asyncio":  # as the fast door is
+        names = {"ask_the_server": ask_the_server}
+        block = server.replace("8000", "0").replace("anyio.sleep_forever()", "ask_the_server(door)")
+        await run_block(block, names)
+        await names["main"]()
+
+
+async def ask_the_app(app: FastAPI) -> object:
+    """What it makes of four numbers."""
+    async with app.router.lifespan_context(app) as state:
+
+        async def served(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": state}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(served)) as client:
+            body = np.array([1, 2, 3, 4], np.float32).tobytes()
+            return (await client.post("http://app/digits", content=body)).json()
+
+
+async def ask_the_server(door: socket.socket) -> None:
+    """Both of its models."""
+    url = f"http://127.0.0.1:{door.getsockname()[1]}/v2/models"
+    inputs = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]
+    async with httpx.AsyncClient() as client:
+        for name, version in (("stable", "1"), ("digits", "2")):
+            answer = await client.post(f"{url}/{name}/infer", json={"inputs": inputs})
+            assert answer.json()["model_version"] == version

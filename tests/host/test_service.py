@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -13,10 +14,11 @@ import pytest
 from support.helpers import opened, row, same, until
 from support.wire import WireClient
 from tests.host.processes import connected
-from tests.host.serving import Hosted, hosting, scripted
+from tests.host.serving import LIMITS, Hosted, hosting, scripted
 from trtasync import DeviceLost, EngineClosed, InvalidInput
 from trtasync.host import serve
 from trtasync.host.places import listen_at
+from trtasync.host.service import pace
 from trtasync.shared.figures import statistics_from_plain
 from trtasync.shared.peers import check_client
 from trtasync.shared.records import Op, pack, parse
@@ -127,6 +129,28 @@ async def taken(client: WireClient, said: bytes) -> bool:
         client.end.send(1000 * said)
         return True
     return False
+
+
+async def test_an_engine_that_breaks_down_ends_the_host_and_all_are_told() -> None:
+    async with scripted() as host:
+        asks, waits = await host.client(), await host.client()
+
+        def bug(begin: float) -> None:
+            raise ZeroDivisionError
+
+        (model,) = host.service._models.values()
+        model.core.pump._launch_all = bug  # type: ignore[method-assign]
+        asks.ask(0, 0, row(1))
+        assert "ZeroDivisionError" in str(await asks.refusal(Op.FAILED))
+        for client in (asks, waits):
+            assert isinstance(await client.refusal(Op.GONE), DeviceLost)
+            assert await client.ended()
+
+
+@pytest.mark.parametrize("linger", [None, 0.0, 0.01, 1.0, 1e9])
+def test_a_host_looks_around_neither_all_the_time_nor_seldom(linger: float | None) -> None:
+    assert 0.02 <= pace(replace(LIMITS, linger=linger)) <= 1.0
+    assert pace(replace(LIMITS, linger=0.4)) == pytest.approx(0.1)
 
 
 async def test_who_does_not_read_is_not_read_either_and_holds_nobody_up() -> None:

@@ -1,5 +1,7 @@
 """With many slots there is no line to fill holes from: batches that form later give their rows."""
 
+from collections.abc import Collection
+
 import pytest
 
 from tests.scheduler.harness import MS, Desk
@@ -7,9 +9,16 @@ from trtasync.scheduler import LaneState, Queue
 from trtasync.scheduler.states import EXPIRED
 
 
-def crowded(count: int, slots: int = 4) -> tuple[Desk, Queue, list[object]]:
-    """A lane at work, and rows behind it in batches of four."""
-    desk, queue = Desk(max_batch_size=4, homes=(None,) * slots), Queue()
+def crowded(
+    count: int, slots: int = 4, left: Collection[object] = ()
+) -> tuple[Desk, Queue, list[object]]:
+    """A lane at work, and rows behind it in batches of four. Nobody waits for those in `left`."""
+    desk = Desk(
+        max_batch_size=4,
+        homes=(None,) * slots,
+        abandoned=lambda batch: [entry for entry in batch.entries if entry in left],
+    )
+    queue = Queue()
     desk.teach(queue, 1, 2, 4)
     desk.submit(queue, 4)
     desk.launch()
@@ -38,6 +47,21 @@ def test_a_batch_that_gave_all_its_rows_is_no_more() -> None:
     assert batch.entries == waiting[2:]
     assert desk.policy.forming == []
     desk.finish(batch, 4 * MS)
+    assert len([slot for slot in desk.slots if slot in desk.policy.slots]) == len(desk.slots)
+
+
+@pytest.mark.parametrize("count", [6, 9])
+def test_a_batch_that_everybody_left_gives_none(count: int) -> None:
+    """Their leaving is seen to when they are looked at: as the batch before theirs goes."""
+    left: list[object] = []
+    desk, _, waiting = crowded(count, left=left)
+    left += [waiting[0], *waiting[4:8]]
+    desk.finish(desk.running[0], 2 * MS)
+    (batch,) = desk.launch()
+    assert batch.entries == [*waiting[1:4], *waiting[8:]]
+    assert desk.policy.forming == []
+    desk.finish(batch, 4 * MS)
+    assert desk.policy.queued == 0
     assert len([slot for slot in desk.slots if slot in desk.policy.slots]) == len(desk.slots)
 
 

@@ -1,6 +1,8 @@
 """Workers and hosts are killed at random moments, under load: `python -m tests.shared.kills 1000`.
 
 Every answer is checked by who asked. Prints what was killed, and how long a host took to be back.
+With a second number hosts are killed so seldom (of so many kills one), with 0 never: then what the
+host has of memory at the end is printed beside what it had at the beginning.
 """
 
 import os
@@ -27,7 +29,6 @@ from trtasync.shared.places import VARIABLE
 
 WORKERS = 3
 HOST_EVERY = 5
-"""Of so many kills one is of the host."""
 
 MOMENT = 0.5
 """Seconds at most between two kills."""
@@ -42,28 +43,46 @@ class Storm:
         back: seconds from each kill of a host to the next answer.
         hosts: all that there were.
         workers_killed: how many.
+        memory: MiB and maps of clients' memory that the present host had, kill by kill.
     """
 
     cold: float = 0.0
     back: list[float] = field(default_factory=list)
     hosts: set[int] = field(default_factory=set)
     workers_killed: int = 0
+    memory: list[tuple[float, int]] = field(default_factory=list)
 
     def __str__(self) -> str:
         median, worst = statistics.median(self.back or [0.0]), max(self.back, default=0.0)
+        half = self.memory[: len(self.memory) // 2]
         return (
             f"killed: {self.workers_killed} workers, {len(self.back)} hosts. The first start took "
             f"{self.cold:.2f} s; after a kill the next answer came in {median:.2f} s (median), "
-            f"{worst:.2f} s (worst)."
+            f"{worst:.2f} s (worst). The last host took {_most(half)} "
+            f"at most in the first half of its time, and {_most(self.memory)} in all."
         )
 
 
-async def storm(kills: int, folder: Path, seed: int = 0) -> Storm:
+def _most(memory: list[tuple[float, int]]) -> str:
+    if not memory:
+        return "nothing"
+    return f"{max(size for size, _ in memory):.0f} MiB and {max(maps for _, maps in memory)} maps"
+
+
+def memory_of(pid: int) -> tuple[float, int]:
+    """MiB that a process has of its own, and maps of memory that others share with it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    own = int(status.partition("RssAnon:")[2].split()[0]) / 1024
+    return own, Path(f"/proc/{pid}/maps").read_text().count("memfd:trtasync")
+
+
+async def storm(kills: int, folder: Path, host_every: int = HOST_EVERY, seed: int = 0) -> Storm:
     """Kill, and look at what is left.
 
     Args:
         kills: how many.
         folder: of hosts.
+        host_every: of so many kills one is of the host; 0 for none.
         seed: of chance.
     """
     chance, done, model = random.Random(seed), Storm(), product(folder)
@@ -77,11 +96,13 @@ async def storm(kills: int, folder: Path, seed: int = 0) -> Storm:
             for kill in range(kills):
                 await anyio.sleep(chance.uniform(0, MOMENT))
                 done.hosts.add(engine.host_pid)
-                if kill % HOST_EVERY == HOST_EVERY - 1:
+                if host_every and kill % host_every == host_every - 1:
                     await kill_host(engine, done)
+                    done.memory.clear()
                 else:
                     kill_worker(working, chance.randrange(WORKERS), model)
                     done.workers_killed += 1
+                    done.memory.append(memory_of(engine.host_pid))
             done.hosts.add(engine.host_pid)
             for worker in working:
                 assert isinstance(worker.hear()["host"], int)
@@ -129,12 +150,13 @@ async def kill_host(engine: SharedEngine, done: Storm) -> None:
     done.back.append(time.perf_counter() - began)
 
 
-def main(kills: str = "1000") -> None:
+def main(kills: str = "1000", host_every: str = str(HOST_EVERY)) -> None:
     """As many as are wanted."""
     hurry()
     with tempfile.TemporaryDirectory(prefix="trtasync-") as folder:
         os.environ[VARIABLE] = folder
-        sys.stdout.write(f"{anyio.run(storm, int(kills), Path(folder))}\n")
+        done = anyio.run(storm, int(kills), Path(folder), int(host_every))
+    sys.stdout.write(f"{done}\n")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Who waits and who stops waiting: cancellation, deadlines, priorities, and how much is taken."""
 
 import random
+import time
 
 import anyio
 import pytest
 
 from support.helpers import computed, ended, row, same, submit, until
-from tests.shared.joined import Joined, joined
-from trtasync import EngineClosed, InvalidInput, QueueFull
+from tests.shared.joined import Joined, joined, stretching
+from trtasync import EngineClosed, InvalidInput, QueueFull, connect
+from trtasync.shared import credit
 
 pytestmark = pytest.mark.anyio
 
@@ -133,21 +135,47 @@ async def test_memory_has_an_end_and_what_comes_back_is_used_again() -> None:
         assert same(await shared.engine.infer(row(100)), row(100))
 
 
-async def test_memory_that_the_host_refuses_is_not_used_again() -> None:
-    async with (
-        joined(limits={"total_bytes": 64 * 128}, max_queue_size=200) as shared,
-        anyio.create_task_group() as tasks,
-    ):
+async def refused_of(shared: Joined, count: int) -> int:
+    """How many of so many at once are told that there is no memory for them."""
+    async with anyio.create_task_group() as tasks:
         await held(tasks, shared)
-        waiting = [await submit(tasks, shared.engine, row(value)) for value in range(100)]
-        await until(lambda: sum(caller.done for caller in waiting) == 37)
+        waiting = [await submit(tasks, shared.engine, row(value)) for value in range(count)]
+
+        def all_are_heard() -> bool:
+            under_way = sum(session.in_flight for session in shared.host.sessions)
+            return under_way + sum(caller.done for caller in waiting) == count + 1
+
+        await until(all_are_heard)
         shared.backend.gate.let()
         await ended(*waiting)
-        refused = [caller for caller in waiting if caller.error is not None]
-        assert len(refused) == 37
-        assert all(isinstance(caller.error, QueueFull) for caller in refused)
+    for value, caller in enumerate(waiting):
+        assert isinstance(caller.error, QueueFull) or same(caller.answer, row(value))
+    assert shared.in_use == 0
+    return sum(caller.error is not None for caller in waiting)
+
+
+async def test_memory_that_the_host_refuses_is_asked_for_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(credit, "FIRST_PAUSE", 0.001)
+    async with joined(limits={"total_bytes": 2 * 64 * 128}, max_queue_size=500) as shared:
+        async with connect(shared.host.path) as other:
+            await other.infer(row(0))
+            assert await refused_of(shared, 100) == 37
+        await until(lambda: len(shared.host.sessions) == 1)
+        await until(lambda: shared.engine._link.session.credit._resume < time.monotonic())
+        assert await refused_of(shared, 100) == 0
+
+
+async def test_a_long_answer_for_which_the_host_has_no_memory_fails_alone() -> None:
+    async with joined(stretching(), limits={"total_bytes": 64 << 10}) as shared:
+        for value in range(3):
+            with pytest.raises(QueueFull):
+                await shared.engine.infer(row(value))
+        assert len(shared.backend.computed) == 1  # then it is known how long they are
         assert shared.in_use == 0
-        assert same(await shared.engine.infer(row(100)), row(100))
+        short = row(1)[:0]
+        assert same(await shared.engine.infer(short), short)
 
 
 async def test_callers_come_and_go_and_every_slot_comes_back() -> None:

@@ -2,29 +2,32 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET, socket
 
 import numpy as np
 
 from trtasync.loops import EventLoop
-from trtasync.shared.records import Nonsense, Record, Splitter
+from trtasync.shared.records import MOST_PAYLOAD, RECORD, SIZE, Nonsense, Op, Record
 
 READ_BYTES = 64 * 1024
 
 MOST_DESCRIPTORS = 16
 """That come with one message, or wait for their records."""
 
-Said = tuple[Record, bytes]
+INFER = int(Op.INFER)
+
 Act = Callable[[Record, bytes], object]
+Infer = Callable[[int, int, int, int, int], object]
 
 
 class Connection:
     """See the module's docstring.
 
     Attributes:
-        acts: what is done with a record, by its operation; others are nonsense.
+        infer: what is done with an `INFER`: its flag, form, slot, generation and number.
+        acts: what is done with another record, by its operation; the rest is nonsense.
     """
 
     def __init__(
@@ -48,10 +51,10 @@ class Connection:
         self._socket = connection
         self._most_unsent = most_unsent
         self._waiting = waiting
+        self.infer: Infer = _too_early
         self.acts: Mapping[int, Act] = {}
         self._over = over
-        self._splitter = Splitter()
-        self._records: Iterator[Said] = iter(())
+        self._data = b""
         self._descriptors: deque[int] = deque()
         self._out: list[bytes] = []
         self._unsent = bytearray()
@@ -105,23 +108,36 @@ class Connection:
             if not data:
                 self._over(None)
                 return
-            self._records = iter(self._splitter.split(data))
         except Nonsense as error:
             self._over(error)
             return
+        self._data = self._data + data if self._data else data
         self._hear()
 
     def _hear(self) -> None:
+        """Do what whole records say, until there is none, or no more is to be heard for now."""
+        data, at, end = self._data, 0, len(self._data)
+        unpack, infer = RECORD.unpack_from, self.infer
         try:
-            for record, payload in self._records:
-                act = self.acts.get(record[0])
-                if act is None:
-                    raise Nonsense(f"nobody says {record.op} here.")
-                act(record, payload)
-                if self._held_up or self._closed:
+            while at + SIZE <= end and not self._held_up:
+                op, flag, form, slot, generation, size, number, _ = record = unpack(data, at)
+                if op == INFER and not size:
+                    infer(flag, form, slot, generation, number)
+                    at += SIZE
+                    continue
+                if size > MOST_PAYLOAD:
+                    raise Nonsense(f"a payload of {size} bytes; at most {MOST_PAYLOAD}.")
+                behind = at + SIZE + size
+                if behind > end:
                     break
+                act = self.acts.get(op)
+                if act is None:
+                    raise Nonsense(f"nobody says {op} here.")
+                act(Record._make(record), data[at + SIZE : behind])
+                infer, at = self.infer, behind
         except Exception as error:
             self._over(error)
+        self._data = b"" if self._closed else data[at:]
         if self._out:  # what is said elsewhere is said while engines are pumped, who flush
             self._loop.wake()
 
@@ -190,10 +206,19 @@ class Connection:
         self._socket.close()
         while self._descriptors:
             os.close(self._descriptors.popleft())
-        self._records = iter(())
+        self._data = b""
         # whoever is told holds this: a cycle, in which a client's memory would wait
-        self.acts = {}
+        self.infer, self.acts = _too_early, {}
         self._over = _tell_nobody
+
+
+def _too_early(flag: int, form: int, slot: int, generation: int, number: int) -> None:
+    """Before a client has greeted.
+
+    Raises:
+        Nonsense: in any case.
+    """
+    raise Nonsense(f"nobody says {INFER} here.")
 
 
 def _tell_nobody(_: object) -> None:

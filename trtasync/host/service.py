@@ -37,8 +37,8 @@ from trtasync.shared.refusals import describe
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-PACE = 1.0
-"""Seconds at most between two looks at who is late and who is left."""
+LEAST_PACE, PACE = 0.02, 1.0
+"""Seconds between two looks at who is late and who is left."""
 
 _GLANCE = 0.005
 """Seconds between two looks at whether all is answered, at the end."""
@@ -225,6 +225,7 @@ class Service:
             self._stop_listening()
             for session in list(self.sessions):
                 session.end()
+            self._work.clear()  # memory that was to be unmapped
             self.loop.close()
 
     async def _serve(self) -> None:
@@ -255,9 +256,9 @@ class Service:
     async def _look_after(self) -> None:
         """Send away who does not greet; end when nobody comes any more."""
         linger = self.limits.linger
-        pace = min(PACE, self.limits.greeting / 4, PACE if linger is None else linger / 4)
         while True:
-            await anyio.sleep(pace)
+            await anyio.sleep(pace(self.limits))
+            self.flush()  # what an engine said that broke down
             now = self.loop.now()
             for session in [each for each, due in self._late.items() if due < now]:
                 session.end(InvalidInput(f"nothing was said for {self.limits.greeting:g} s."))
@@ -298,6 +299,12 @@ class Service:
             with suppress(OSError):
                 os.unlink(listening.getsockname())  # first: another host may take the place then
             listening.close()
+
+
+def pace(limits: Limits) -> float:
+    """Seconds between two looks at who is late and who is left."""
+    shortest = min(limits.greeting, PACE if limits.linger is None else limits.linger)
+    return min(PACE, max(LEAST_PACE, shortest / 4))
 
 
 def _gone(error: TrtasyncError) -> TrtasyncError:

@@ -12,7 +12,7 @@ from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError
 from trtasync.host.answer_book import AnswerBook
 from trtasync.host.connection import Act, Connection
 from trtasync.host.limits import Limits
-from trtasync.host.memory import Account, map_memory
+from trtasync.host.memory import Account, map_memory, unmap
 from trtasync.host.models import Form, Model, read_shapes
 from trtasync.host.slot_book import Segment, SlotBook
 from trtasync.host.slots import SharedSlot
@@ -29,7 +29,8 @@ MOST_FORMS = 4096
 """Of requests that a client may number."""
 
 AT_ONCE_BYTES = 8 << 20
-"""Memory up to this size is mapped on the loop (registering it with CUDA takes 0.5 ms then)."""
+"""Memory up to this size is mapped, and unmapped, on the loop (registering it with CUDA takes 0.5
+ms then)."""
 
 MOST_UNREAD_LOG = 256 * 1024
 """Bytes that wait for a client from which on it is told no lines of the log."""
@@ -115,8 +116,8 @@ class Session:
         if model is not None:
             self.model = model
             self.answers = AnswerBook(model.spec, self._announce, self._renumber)
+            self._connection.infer = self._infer
             acts |= {
-                Op.INFER: self._infer,
                 Op.CANCEL: self._cancel,
                 Op.FORM: self._form,
                 Op.MEMORY: self._memory,
@@ -184,8 +185,9 @@ class Session:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def _infer(self, record: Record, __: bytes) -> None:
-        _, flag, form_number, number, generation, _, nanoseconds, _ = record
+    def _infer(
+        self, flag: int, form_number: int, number: int, generation: int, nanoseconds: int
+    ) -> None:
         slot, form = self.slots.at(number), self._forms.get(form_number)
         if form is None or slot.held or flag > LEVELS:
             raise Nonsense(
@@ -203,16 +205,15 @@ class Session:
 
     def turn_away(self) -> None:
         """Nothing more is accepted."""
-        acts = self._connection.acts
-        if Op.INFER in acts:
-            self._connection.acts = {**acts, Op.INFER: self._refuse}
+        if self.hello is not None and not self.hello.observer:
+            self._connection.infer = self._refuse
 
-    def _refuse(self, record: Record, _: bytes) -> None:
-        slot = self.slots.at(record.slot)
+    def _refuse(self, _: int, __: int, number: int, generation: int, ___: int) -> None:
+        slot = self.slots.at(number)
         if slot.held:
             raise Nonsense(f"slot {slot.number} has a request already.")
         self._sources.clear()
-        slot.refuse(record.generation, EngineClosed(ENDING))
+        slot.refuse(generation, EngineClosed(ENDING))
 
     def _source(self, record: Record, _: bytes) -> None:
         if len(self._sources) >= len(self.model.spec.inputs):
@@ -326,9 +327,12 @@ class Session:
         self._connection.close()
         # none of these may be found from here: batches that run hold requests, these their slots
         self._forms, self._sources = {}, []
+        memories = self.slots.memories()
         for slot in self.slots.close():
             slot.leave()
             slot.forget()
+        if sum(memory.nbytes for memory in memories) > AT_ONCE_BYTES:
+            around.spawn(partial(free_in_thread, partial(unmap, memories)))
         around.left(self)
 
     # -- small things ----------------------------------------------------------------------------

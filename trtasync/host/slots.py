@@ -193,15 +193,21 @@ class SharedSlot:
         self.forget_answers()
 
     def take(self, target: "SharedSlot") -> bool:
-        """Write the large answer elsewhere; False if there is none, or no room for it."""
-        if self._kept is None or target.memory is None:
+        """Write the large answer elsewhere; False if there is none, or no room for it. Where the
+        other slot's memory could not be mapped, the request fails."""
+        if self._kept is None:
             return False
         outputs = self._let_go()
+        try:
+            memory = self._session.slots.memory_of(target)
+        except TrtasyncError as error:
+            self._refuse(error)
+            return True
         number, places = self._session.answers.number(outputs)
-        if places.size > len(target.memory):
+        if places.size > len(memory):
             return False
         for place, output in zip(places.each, outputs, strict=True):
-            place.view(target.memory)[...] = output
+            place.view(memory)[...] = output
         self._free(pack(Op.DONE, self.number, self.generation, form=number))
         return True
 

@@ -386,6 +386,7 @@ class Policy(Generic[SlotT]):
             for entry in self._abandoned(other):
                 if whole(entry).state is QUEUED:
                     self.withdraw(whole(entry), now)
+        behind = [each for each in behind if each.state is FORMING]  # somebody waits for it
         if behind:
             self._trimming.refill(batch, behind, lane.ends_at(now), now)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from trtasync import __version__
+from trtasync.server.counting import statistics_of
 from trtasync.server.models import Models, State
 from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
 from trtasync.server.protocol.refusals import Refusal
@@ -50,7 +51,7 @@ class About:
         interface = model.deployment.codec.interface
         return model_config(model.name, model.platform, interface, model.max_rows)
 
-    def statistics(self, name: str | None, version: str | None) -> list[dict[str, Any]]:
+    async def statistics(self, name: str | None, version: str | None) -> list[dict[str, Any]]:
         """The counts of one version, of all versions of a model, or of all models (None)."""
         if name is None:
             asked = [model for model in self._models if model.state is State.READY]
@@ -59,6 +60,6 @@ class About:
         else:
             asked = self._models.versions(name)
         return [
-            model_statistics(each.name, each.version, each.deployment.engine.statistics())
+            model_statistics(each.name, each.version, await statistics_of(each.deployment.engine))
             for each in asked
         ]

@@ -5,12 +5,12 @@ models.add("digits", lambda: trtasync.open_engine("digits.onnx"))
 app = application(models)  # uvicorn module:app, or app.mount("/models", application(models))
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from trtasync.server.about import About
 from trtasync.server.control import Control
@@ -30,6 +30,7 @@ def application(
     max_body: int = MAX_BODY,
     model_control: bool = False,
     compress_answers: bool = False,
+    routes: Iterable[BaseRoute] = (),
 ) -> Starlette:
     """An application that serves `models`.
 
@@ -42,6 +43,7 @@ def application(
         model_control: clients may have models loaded again and unloaded.
         compress_answers: as `Accept-Encoding` asks. Tensors hardly shrink, and some clients ask for
             it without meaning to.
+        routes: further ones, such as a dashboard's.
     """
 
     @asynccontextmanager
@@ -50,7 +52,7 @@ def application(
             yield
 
     app = Starlette(
-        routes=_routes(models, max_body, model_control, compress_answers),
+        routes=[*_routes(models, max_body, model_control, compress_answers), *routes],
         exception_handlers={HTTPException: no_such_route},
         lifespan=lifespan,
     )

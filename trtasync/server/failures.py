@@ -6,6 +6,8 @@ from typing import NamedTuple
 from trtasync.errors import TrtasyncError
 from trtasync.server.protocol.refusals import error_body, retry_after, status_of, text_of
 
+UNAUTHORIZED = 401
+
 log: logging.Logger = logging.getLogger("trtasync")
 
 
@@ -28,7 +30,10 @@ def failure_of(error: BaseException) -> Failure:
     log_unexpected(error)
     wait = retry_after(error)
     headers = {} if wait is None else {"retry-after": wait}
-    return Failure(status_of(error), error_body(text_of(error)), headers)
+    status = status_of(error)
+    if status == UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return Failure(status, error_body(text_of(error)), headers)
 
 
 def log_unexpected(error: BaseException) -> None:

@@ -1,5 +1,7 @@
 """POST .../infer over ASGI."""
 
+from typing import Any
+
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
@@ -12,7 +14,6 @@ from trtasync.server.protocol.bodies import choose_encoding, compress
 from trtasync.server.protocol.requests import Plan
 from trtasync.server.protocol.tensors import Array
 from trtasync.server.receiving import BESIDE_THE_LOOP, one_value, read_body
-from trtasync.server.tracing import current_trace, read_trace
 
 
 class Inference:
@@ -26,14 +27,8 @@ class Inference:
 
     async def __call__(self, request: Request) -> Response:
         """Read, run, answer. Raises what becomes of the request otherwise."""
-        headers = request.headers
-        trace = read_trace(headers.get("traceparent"), ",".join(headers.getlist("tracestate")))
-        token = current_trace.set(trace)
-        try:
-            answer = await self._answer(request)
-        finally:
-            current_trace.reset(token)
-        return await self._respond(answer, headers.get("accept-encoding", ""))
+        answer = await self._answer(request)
+        return await self._respond(answer, request.headers.get("accept-encoding", ""))
 
     async def _answer(self, request: Request) -> Answer:
         name, version = request.path_params["model"], request.path_params.get("version")
@@ -43,7 +38,9 @@ class Inference:
         deployment = self._models.deployed(name, version)
         plan, id, binary = deployment.codec.read(body, json_length)
         arrays = plan.arrays(binary)
-        outputs = await while_connected(request.receive, lambda: _run(deployment, plan, arrays))
+        outputs: dict[str, Array] = await while_connected(
+            request.receive, lambda: _run(deployment, plan, arrays)
+        )
         return deployment.codec.answer(plan, id, outputs)
 
     async def _respond(self, answer: Answer, accepted: str) -> Response:
@@ -61,7 +58,7 @@ class Inference:
         return Response(content, headers=headers)
 
 
-async def _run(deployment: Deployment, plan: Plan, arrays: dict[str, Array]) -> dict[str, Array]:
+async def _run(deployment: Deployment, plan: Plan, arrays: dict[str, Array]) -> Any:
     if plan.timeout is None:
         return await deployment.engine.infer(arrays, priority=plan.priority)
     with anyio.fail_after(plan.timeout):

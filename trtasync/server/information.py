@@ -42,7 +42,7 @@ class Information:
     async def statistics(self, request: Request) -> Response:
         """The counts of one version, of all versions of a model, or of all models."""
         path = request.path_params
-        counts = self._about.statistics(path.get("model"), path.get("version"))
+        counts = await self._about.statistics(path.get("model"), path.get("version"))
         return JSONResponse({"model_stats": counts})
 
 

@@ -16,7 +16,6 @@ from trtasync.engine import read_level
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.loops import Future, current_loop, free_in_thread
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import Given, Host, OnDevice
 from trtasync.requests.given import GivenReader
 from trtasync.requests.signature import Array
@@ -204,32 +203,12 @@ class SharedEngine(AnyEngine):
             arrays, single = self._given.read(inputs)
             session = await self._link.usable()
             form = await session.forms.find(arrays, single)
-        slot, sources = session.place(form, arrays)
-        reply, record, is_said = None, b"", False
-        lent: list[LentAnswer[Any]] = []
-        try:
-            if not sources:
-                if slot.form is not form:
-                    slot.turn(form)
-                slot.write(arrays)
-            if not copy:
-                slot.lent, slot.plain = lent, False
-            reply = self._future()
-            session.wake()
-            when = session.until(deadline)
-            record = sources + pack(
-                INFER, level, form.number, slot.number, slot.generation, 0, when, 0
-            )
-            slot.asked = form
-            slot.reply = reply
-            session.out.append(record)
-            is_said = True
-            return await reply
-        except BaseException:
-            for answer in lent:  # it has come, and nobody gets it
-                answer.release()
-            session.leave(slot, reply, record, is_said)
-            raise
+        return await session.ask(form, arrays, level, deadline, copy)
+
+    @property
+    def is_alive(self) -> bool:
+        """The engine's process is there, which ends when it has nothing left to compute on."""
+        return self._link.session.is_open
 
     def statistics(self) -> Statistics:
         """A frozen picture of the engine, all its clients together. It is asked for over a

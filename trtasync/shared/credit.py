@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ from trtasync.shared.arena import (
     size_class,
 )
 from trtasync.shared.slots import Slot
+
+FIRST_PAUSE = 0.5
+"""Seconds after which memory is offered again to a host that took none; they double."""
 
 
 class Credit:
@@ -41,6 +45,9 @@ class Credit:
         self._counts: dict[int, int] = {}
         self._segments: dict[int, Segment] = {}
         self._held = 0
+        self._was_refused = False
+        self._resume = 0.0
+        self._pause = FIRST_PAUSE
         self._lock = threading.Lock()
 
     def free_of(self, wanted: int) -> list[Slot]:
@@ -68,10 +75,10 @@ class Credit:
             first = max(LEAST_SLOTS, min(FIRST_SLOTS, FIRST_BYTES // size))
             count = self._counts.get(size, 0)
             number = len(self.slots)
-            room = MOST_SLOTS - number
+            room = MOST_SLOTS - number if time.monotonic() >= self._resume else 0
             if self._limit is not None:
                 room = min(room, (self._limit - self._held) // size)
-            more = min(count or first, room)
+            more = min(first if self._was_refused else count or first, room)
             if more < 1:
                 raise self._full(size)
             try:
@@ -97,6 +104,13 @@ class Credit:
         self._tell()
 
     def _full(self, size: int) -> QueueFull:
+        if time.monotonic() < self._resume:
+            return QueueFull(
+                f"{self._held} bytes are shared with the engine's process, which had no memory for "
+                f"more a moment ago, and {size} more are wanted; back off, or give the host a "
+                "larger limit.",
+                limit=self._held,
+            )
         limit = self._limit if self._limit is not None else MOST_SLOTS * size
         return QueueFull(
             f"{self._held} of {limit} bytes that this client may share with the engine's process "
@@ -106,7 +120,8 @@ class Credit:
         )
 
     def refused(self, first: int) -> None:
-        """The host does not take the segment that begins with this slot.
+        """The host does not take the segment that begins with this slot. Others may leave it more
+        later, so it is asked again, for little.
 
         Raises:
             KeyError: there is none.
@@ -120,7 +135,9 @@ class Credit:
             free[:] = [slot for slot in free if slot.free is not None]
             self._counts[segment.slot_bytes] -= segment.slots
             self._held -= segment.slot_bytes * segment.slots
-            self._limit = self._held  # no more than it took so far
+            self._was_refused = True
+            self._resume = time.monotonic() + self._pause
+            self._pause *= 2
 
     def in_use(self) -> int:
         """Slots that are not free: of requests, of lent answers, of arrays."""

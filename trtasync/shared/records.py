@@ -83,9 +83,6 @@ class Op(IntEnum):
     """The last record: the session ends. Payload: the error that says why."""
 
 
-_new_tuple: Any = tuple.__new__
-
-
 class Record(NamedTuple):
     """One record, unpacked; `size` is that of the payload behind it."""
 
@@ -136,37 +133,3 @@ def parse(payload: bytes | memoryview) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Nonsense(f"a payload must be a JSON object, not a {type(value).__name__}.")
     return value
-
-
-class Splitter:
-    """Cuts what a socket brings into records. Keeps what is not whole for the next time."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def split(self, data: bytes) -> list[tuple[Record, bytes]]:
-        """The records that are whole now, with their payloads.
-
-        Raises:
-            Nonsense: a payload is announced that is too large.
-        """
-        if self._rest:
-            data = self._rest + data
-        records: list[tuple[Record, bytes]] = []
-        at, end, unpack = 0, len(data), RECORD.unpack_from
-        while at + SIZE <= end:
-            record: Record = _new_tuple(Record, unpack(data, at))  # `_make` without its call
-            size = record[5]
-            if not size:
-                records.append((record, b""))
-                at += SIZE
-                continue
-            if size > MOST_PAYLOAD:
-                raise Nonsense(f"a payload of {size} bytes; at most {MOST_PAYLOAD}.")
-            behind = at + SIZE + size
-            if behind > end:
-                break
-            records.append((record, data[at + SIZE : behind]))
-            at = behind
-        self._rest = data[at:]
-        return records

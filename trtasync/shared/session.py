@@ -1,17 +1,19 @@
 """What client and host have agreed on over one connection: forms, slots, who waits for what.
 
-A request is written to a slot, said, and awaited: that is `SharedEngine.infer`. Here is what goes
-with it, and how it ends; what the host says is heard in `hearing`.
+A request is written to a slot, said, and awaited: by `SharedEngine.infer` itself where it is one
+small array, by `Session.ask` otherwise. What the host says is heard in `hearing`.
 """
 
 import math
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from trtasync.errors import DeviceLost, TrtasyncError
 from trtasync.loops import EventLoop, Future
 from trtasync.model.tensors import ModelSpec
+from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Shape
 from trtasync.shared.connection import Connection
 from trtasync.shared.credit import Credit
@@ -21,7 +23,7 @@ from trtasync.shared.records import NEVER, RECORD, Op
 from trtasync.shared.records import pack as packed
 from trtasync.shared.slots import Form, Owner, Slot, source_of
 
-SOURCE = int(Op.SOURCE)
+INFER, SOURCE = int(Op.INFER), int(Op.SOURCE)
 
 
 class Session:
@@ -66,6 +68,7 @@ class Session:
         self.quick: dict[Shape, Form] = self.forms.quick
         self.out: list[bytes] = []
         self.is_open: bool = True
+        self._future: Callable[[], Future] = loop.future
         self._idle: list[Future] = []
         self._over: Callable[[], TrtasyncError] = lambda: ended("")
         self._hearing = Hearing(spec, self.credit, self.forms, self._say)
@@ -101,7 +104,54 @@ class Session:
         """
         return self.credit.take(form.inputs.size + form.answer_bytes)
 
-    def place(self, form: Form, arrays: Sequence[Array]) -> tuple[Slot, bytes]:
+    async def ask(
+        self, form: Form, arrays: Sequence[Array], level: int, deadline: float, copy: bool
+    ) -> Any:
+        """A request of any kind; what most are is asked by `SharedEngine.infer` itself.
+
+        Args:
+            form: of it.
+            arrays: in the order of the inputs.
+            level: of priority.
+            deadline: by the loop's clock.
+            copy: the answer; otherwise it is lent.
+
+        Returns:
+            the answer.
+
+        Raises:
+            WrongLoop: another loop is running.
+            QueueFull: there is no memory for it.
+            TrtasyncError: as the host says.
+        """
+        slot, sources = self._place(form, arrays)
+        reply, record, is_said = None, b"", False
+        lent: list[LentAnswer[Any]] = []
+        try:
+            if not sources:
+                if slot.form is not form:
+                    slot.turn(form)
+                slot.write(arrays)
+            if not copy:
+                slot.lent, slot.plain = lent, False
+            reply = self._future()
+            self.wake()
+            when = self.until(deadline)
+            record = sources + RECORD.pack(
+                INFER, level, form.number, slot.number, slot.generation, 0, when, 0
+            )
+            slot.asked = form
+            slot.reply = reply
+            self.out.append(record)
+            is_said = True
+            return await reply
+        except BaseException:
+            for answer in lent:  # it has come, and nobody gets it
+                answer.release()
+            self.leave(slot, reply, record, is_said)
+            raise
+
+    def _place(self, form: Form, arrays: Sequence[Array]) -> tuple[Slot, bytes]:
         """A slot for such a request, and the records that say where its arrays lie: b"" where they
         are to be written to the slot.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trtasync.errors import BackendUnavailable
+from trtasync.errors import BackendUnavailable, TrtasyncError
 from trtasync.shared.identity import identity
 from trtasync.shared.joining import Joined, NotThere, hello, join
 from trtasync.shared.places import Place
@@ -80,16 +80,22 @@ class Started:
             except NotThere:
                 if self._was_there:
                     pause_between_starts(self.place.starts, stop)
-                self._start(stop)
-                joined = join(self.path, hello(logs=True))
+                joined = self._start(stop)
         self._was_there = True
         return joined
 
-    def _start(self, stop: threading.Event) -> None:
+    def _start(self, stop: threading.Event) -> Joined:
         note_start(self.place.starts)
         self.path.unlink(missing_ok=True)  # of a host that was killed
-        with self._file() as model:
-            start(self.place, self._wanted(model), stop)
+        try:
+            with self._file() as model:
+                start(self.place, self._wanted(model), stop)
+        except TrtasyncError as error:
+            try:  # one whose starter was killed meanwhile
+                return join(self.path, hello())
+            except NotThere:
+                raise error from None
+        return join(self.path, hello(logs=True))
 
     def _file(self) -> AbstractContextManager[Path]:
         return nullcontext(self.model) if isinstance(self.model, Path) else _kept(self.model)

@@ -2,14 +2,10 @@
 
 import pytest
 
+from tests.conftest import LOOPS
 
-@pytest.fixture(
-    params=[
-        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-        pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
-    ],
-    scope="module",
-)
+
+@pytest.fixture(params=[loop for loop in LOOPS if loop.id != "trio"], scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> object:
     """See `tests.conftest`."""
     return request.param

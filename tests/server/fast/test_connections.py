@@ -395,31 +395,33 @@ async def test_who_leaves_while_the_batch_runs_gets_nothing_and_nobody_else_his_
 
 async def test_a_server_that_ends_answers_what_it_was_asked() -> None:
     backend = backend_of()
-    async with AsyncExitStack() as stack:
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        async with running(models_of(backend)) as server:
-            idle, asking, sending = [
-                await stack.enter_async_context(server.client()) for _ in range(3)
-            ]
-            engine = server.models.deployed("m").engine
-            assert (await idle.ask(LIVE)).status == 200
-            backend.gate.shut()
-            await asking.send(infer(rows([1])))
-            await filled(engine, queued=0)
-            await sending.send(infer(rows([2]))[:-4])
-            await server.begun()
+    async with (
+        AsyncExitStack() as clients,
+        anyio.create_task_group() as tasks,
+        running(models_of(backend)) as server,
+    ):
+        idle, asking, sending = [
+            await clients.enter_async_context(server.client()) for _ in range(3)
+        ]
+        engine = server.models.deployed("m").engine
+        assert (await idle.ask(LIVE)).status == 200
+        backend.gate.shut()
+        await asking.send(infer(rows([1])))
+        await filled(engine, queued=0)
+        await sending.send(infer(rows([2]))[:-4])
+        await server.begun()
 
-            async def end() -> None:
-                assert await idle.rest() == b""
-                await sending.send(infer(rows([2]))[-4:])
-                await filled(engine, queued=1)
-                backend.gate.let()
-                for client, value in ((asking, 2), (sending, 4)):
-                    answer = await client.answer()
-                    assert (answer.y[0, 0], answer.headers["connection"]) == (value, "close")
-                    assert await client.rest() == b""
+        async def end() -> None:
+            assert await idle.rest() == b""
+            await sending.send(infer(rows([2]))[-4:])
+            await filled(engine, queued=1)
+            backend.gate.let()
+            for client, value in ((asking, 2), (sending, 4)):
+                answer = await client.answer()
+                assert (answer.y[0, 0], answer.headers["connection"]) == (value, "close")
+                assert await client.rest() == b""
 
-            tasks.start_soon(end)
+        tasks.start_soon(end)
 
 
 async def test_a_server_does_not_wait_for_ever_to_end() -> None:

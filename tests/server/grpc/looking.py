@@ -40,13 +40,15 @@ class Looking:
         models.add("m", self._open)
         return models
 
-    async def _open(self) -> "Looking":
+    async def _open(self) -> Any:
         return self
 
     async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
         """Look, and fail."""
         self.seen.append(current_trace.get())
         raise self.error
+
+    is_alive = True
 
     def statistics(self) -> Any: ...
 

@@ -14,7 +14,8 @@ from tests.server.grpc.clients import Client, connected, raw, refused, request
 from tests.server.serving import filled, held, models_of
 from trtasync.errors import InvalidInput, WrongLoop
 from trtasync.server.grpc import GrpcServer, Limits
-from trtasync.server.models import Models, ServedEngine
+from trtasync.server.models import Models
+from trtasync.shared.protocol import AnyEngine
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ class Service:
 @asynccontextmanager
 async def service(
     backend: ScriptedBackend, limits: Limits | None = None
-) -> AsyncIterator[tuple[Service, Client, ServedEngine]]:
+) -> AsyncIterator[tuple[Service, Client, AnyEngine]]:
     """A server of one model, whose rows run one by one."""
     models = models_of(backend, max_batch_size=1)
     async with models, anyio.create_task_group() as tasks:

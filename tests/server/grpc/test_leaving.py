@@ -12,7 +12,7 @@ from support.helpers import rows, until
 from tests.server.grpc.clients import Client, parameters, raw, refused, request, serving
 from tests.server.serving import filled, held, models_of
 from trtasync.scheduler.queues import AGEING
-from trtasync.server.models import ServedEngine
+from trtasync.shared.protocol import AnyEngine
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ SHORT = 0.05
 
 
 @asynccontextmanager
-async def busy(backend: ScriptedBackend) -> AsyncIterator[tuple[Client, ServedEngine]]:
+async def busy(backend: ScriptedBackend) -> AsyncIterator[tuple[Client, AnyEngine]]:
     """A batch is running and another one waits behind it: what comes now waits behind both."""
     models = models_of(backend, max_batch_size=1)
     async with serving(models) as client, anyio.create_task_group() as tasks:

@@ -1,4 +1,8 @@
-"""Where requests are handed to an engine: no task and no future for any of them."""
+"""Where requests are handed to an engine."""
+
+from abc import ABC, abstractmethod
+from asyncio import AbstractEventLoop
+from typing import Any
 
 import numpy as np
 
@@ -13,23 +17,19 @@ from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
 from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape
+from trtasync.shared.protocol import AnyEngine
 
 
-class Desk:
-    """Of one engine of this process."""
+class Desk(ABC):
+    """Of one engine, whatever it is."""
 
-    def __init__(self, codec: Codec, engine: Engine):
+    def __init__(self, codec: Codec):
         """`codec`: of the model that the engine runs."""
         self._codec = codec
         self._interface = interface = codec.interface
-        reader, core, _ = inside(engine)
-        self._reader = reader
-        self._signatures = reader.arrays
-        self._intake = core.intake
-        self._now = core.loop.now
         sole = list(interface.inputs.values())
         self._sole = sole[0] if len(sole) == 1 and interface.takes_batches else None
-        self._sole_output = next(iter(interface.outputs))
+        self._sole_output = next(iter(interface.outputs), "")
 
     def plan(self, json: Bytes, json_length: int | None, size: int) -> tuple[Plan, bytes]:
         """The plan of a request, and its id as JSON; see `Codec.plan`.
@@ -43,6 +43,7 @@ class Desk:
             return raw_request(size, self._interface), b""
         return self._codec.plan(json)
 
+    @abstractmethod
     def ask(self, request: Asked, binary: Bytes) -> None:
         """Let the engine have a request.
 
@@ -53,16 +54,57 @@ class Desk:
         Raises:
             TrtasyncError: the engine does not take it, and tells the request nothing.
         """
-        plan = request.plan
-        arrays = plan.arrays(binary)
+
+    def reserve(self, request: Asked, size: int) -> Reservation | None:
+        """Rows for a request of which `size` bytes of binary data are still to come.
+
+        Returns:
+            None where they have to be collected elsewhere first.
+
+        Raises:
+            TrtasyncError: the engine does not take it.
+        """
+        return None
+
+    def answer(self, request: Asked) -> Answer:
+        """The answer to a request that has its result; raises what stands against it."""
+        result = request.result
+        if type(result) is dict:
+            outputs: dict[str, Array] = result
+            if request.bare:
+                outputs = {name: array[np.newaxis] for name, array in result.items()}
+        else:
+            outputs = {self._sole_output: result[np.newaxis] if request.bare else result}
+        return self._codec.answer(request.plan, request.id, outputs)
+
+    def _content(self, request: Asked, binary: Bytes) -> Any:
+        """What an engine is asked with: one row of the only input bare, for that is fastest."""
+        arrays = request.plan.arrays(binary)
         sole = self._sole
         if sole is None or not _is_one_row((array := arrays[sole.name]).shape, sole.shape):
-            signature, content = self._reader.read(arrays)
-        else:
-            request.bare = True
-            content = array[0]
-            known = self._signatures.get(content.shape)
-            signature, content = (known, content) if known else self._reader.read(content)
+            return arrays
+        request.bare = True
+        return array[0]
+
+
+class StraightDesk(Desk):
+    """Of an engine of this process: no task and no future for any request."""
+
+    def __init__(self, codec: Codec, engine: Engine):
+        """See `Desk`."""
+        super().__init__(codec)
+        reader, core, _ = inside(engine)
+        self._reader = reader
+        self._signatures = reader.arrays
+        self._intake = core.intake
+        self._now = core.loop.now
+
+    def ask(self, request: Asked, binary: Bytes) -> None:
+        """See `Desk.ask`."""
+        plan = request.plan
+        content = self._content(request, binary)
+        if not request.bare or (signature := self._signatures.get(content.shape)) is None:
+            signature, content = self._reader.read(content)
         reservation = Reservation()
         reservation.intake = self._intake  # whom a client that goes leaves
         special = plan.priority != 0 or plan.timeout is not None
@@ -80,15 +122,8 @@ class Desk:
             request.reservation = reservation
 
     def reserve(self, request: Asked, size: int) -> Reservation | None:
-        """Rows for a request of which `size` bytes of binary data are still to come.
-
-        Returns:
-            None where they have to be collected elsewhere first: they are to be looked at, several
-            tensors, or placed otherwise; or its timeout counts from when it is complete.
-
-        Raises:
-            TrtasyncError: the engine does not take it.
-        """
+        """See `Desk.reserve`. Not for what is to be looked at, of several tensors, or placed
+        otherwise in a batch; and where there is a timeout, it counts from when all is here."""
         plan, sole = request.plan, self._sole
         given = plan.given[0]
         if sole is None or given.array is not None or sole.datatype == "BOOL":
@@ -105,16 +140,30 @@ class Desk:
         known = self._signatures.get(shape)
         return known or self._reader.read(np.empty(shape, dtype))[0]
 
-    def answer(self, request: Asked) -> Answer:
-        """The answer to a request that has its result; raises what stands against it."""
-        result = request.result
-        if type(result) is dict:
-            outputs: dict[str, Array] = result
-            if request.bare:
-                outputs = {name: array[np.newaxis] for name, array in result.items()}
+
+class TaskDesk(Desk):
+    """Of any other engine, such as one that is shared with other processes: a task asks it."""
+
+    def __init__(self, codec: Codec, engine: AnyEngine, loop: AbstractEventLoop):
+        """See `Desk`; `loop` is the engine's."""
+        super().__init__(codec)
+        self._engine = engine
+        self._loop = loop
+
+    def ask(self, request: Asked, binary: Bytes) -> None:
+        """See `Desk.ask`."""
+        content = self._content(request, binary)
+        task = self._loop.create_task(self._run(request, content))
+        if not request.done():  # as it may be, where tasks begin at once
+            request.task = task
+
+    async def _run(self, request: Asked, content: Any) -> None:
+        try:
+            result = await self._engine.infer(content, priority=request.plan.priority)
+        except Exception as error:
+            request.set_exception(error)
         else:
-            outputs = {self._sole_output: result[np.newaxis] if request.bare else result}
-        return self._codec.answer(request.plan, request.id, outputs)
+            request.set_result(result)
 
 
 def _level(plan: Plan) -> int:

@@ -1,6 +1,6 @@
 """A request that the engine has, and what becomes of it: whom the engine answers."""
 
-from asyncio import CancelledError, InvalidStateError, TimerHandle
+from asyncio import CancelledError, InvalidStateError, Task, TimerHandle
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trtasync.core.reservations import Reservation
@@ -31,7 +31,8 @@ class Asked:
         id: as JSON; empty for none.
         bare: the engine was given a row without batch axis, and answers so.
         result: from the engine; None before it, and where there is none.
-        reservation: by which the engine knows it; None when it has done with it.
+        reservation: by which an engine knows it; None when it has done with it.
+        task: that asks another engine; None if none does.
         timer: ends it when its timeout has passed; None without one.
     """
 
@@ -47,6 +48,7 @@ class Asked:
         "plan",
         "reservation",
         "result",
+        "task",
         "timer",
     )
 
@@ -62,6 +64,7 @@ class Asked:
         self.bare: bool = False
         self.result: Any = None
         self.reservation: Reservation | None = None
+        self.task: Task[None] | None = None
         self.timer: TimerHandle | None = None
 
     def done(self) -> bool:
@@ -86,7 +89,7 @@ class Asked:
         if self._over:
             raise InvalidStateError
         self._over = True
-        self.reservation = None  # which knows this: a cycle
+        self.reservation = self.task = None  # which know this: a cycle
         if self.timer is not None:
             self.timer.cancel()
         self._asker.answered(self)
@@ -107,3 +110,5 @@ class Asked:
         reservation, self.reservation = self.reservation, None
         if reservation is not None:
             reservation.intake.leave(reservation, CancelledError())
+        if self.task is not None:
+            self.task.cancel()

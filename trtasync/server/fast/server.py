@@ -13,7 +13,7 @@ import anyio
 from trtasync.engine import Engine
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.connection import Connection
-from trtasync.server.fast.desk import Desk
+from trtasync.server.fast.desk import Desk, StraightDesk, TaskDesk
 from trtasync.server.fast.heads import Head, Heads, ModelName
 from trtasync.server.fast.limits import Limits
 from trtasync.server.fast.replies import Asked
@@ -57,8 +57,7 @@ class FastServer:
         """Not listening yet.
 
         Args:
-            models: to be opened and closed by others. Those whose engine is not of this process
-                are left to the application.
+            models: to be opened and closed by others.
             application: over the same models, for all that is not asked of one. Its lifespan is
                 not run.
             limits: for clients; None for the usual ones.
@@ -75,6 +74,7 @@ class FastServer:
         self._application = application
         self._desks: dict[ModelName, Desk] = {}
         self.connections: set[Connection] = set()
+        self._coming = 0  # bytes
         self._answers: list[tuple[Connection, Asked]] = []
         self.exchanges: set[asyncio.Task[None]] = set()
         self._none_left = asyncio.Event()
@@ -143,6 +143,20 @@ class FastServer:
         self.connections.discard(connection)
         self._none_left.set()
 
+    def receive(self, count: int) -> None:
+        """So many bytes of a body have come, which is not complete.
+
+        Raises:
+            Refusal: there are too many such.
+        """
+        self._coming += count
+        if self._coming > self.limits.bodies:
+            raise Refusal("the server is receiving as much as it can; come back soon.", status=503)
+
+    def received(self, count: int) -> None:
+        """They are part of a request now, or nobody wants them."""
+        self._coming -= count
+
     def desk(self, head: Head) -> Desk | None:
         """Where a request is handed to its engine; None if it is the application's."""
         model = head.model
@@ -156,9 +170,12 @@ class FastServer:
             deployment = self._models.deployed(*model)
         except Refusal:
             return None  # the application says it
-        if not isinstance(deployment.engine, Engine):
-            return None
-        desk = self._desks[model] = Desk(deployment.codec, deployment.engine)
+        codec, engine = deployment.codec, deployment.engine
+        if isinstance(engine, Engine):
+            desk: Desk = StraightDesk(codec, engine)
+        else:
+            desk = TaskDesk(codec, engine, self.loop)
+        self._desks[model] = desk
         return desk
 
     def _models_changed(self) -> None:

@@ -59,7 +59,7 @@ class Information:
 
     async def statistics(self, request: ModelRequest, call: Call) -> Message:
         """The counts of one version, of all versions of a model, or of all models."""
-        counts = self._about.statistics(request.name or None, request.version or None)
+        counts = await self._about.statistics(request.name or None, request.version or None)
         return INFERENCE.make("ModelStatisticsResponse", model_stats=counts)
 
 

@@ -1,0 +1,117 @@
+"""Engines that are not of this process, such as shared ones: a task asks them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.helpers import rows, tensor, until
+from tests.server.fast.clients import Running, infer, running
+from tests.server.serving import filled, held
+from trtasync import Engine, Statistics, TensorSpec, open_engine
+from trtasync.server.models import Models
+from trtasync.testing import ScriptedBackend
+
+pytestmark = pytest.mark.anyio
+
+X = rows([1, 2])
+
+
+class Elsewhere:
+    """An engine behind something else, of which only what is promised of all of them is known."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Those of the engine, as all else here."""
+        return self._engine.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return self._engine.outputs
+
+    async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
+        return await self._engine.infer(inputs, priority=priority)
+
+    def statistics(self) -> Statistics:
+        return self._engine.statistics()
+
+    async def aclose(self) -> None:
+        await self._engine.aclose()
+
+
+@asynccontextmanager
+async def served(backend: ScriptedBackend) -> AsyncIterator[Running]:
+    """Such an engine behind the fast door, and no application."""
+
+    async def opened() -> Any:
+        return Elsewhere(await open_engine(backend, loop_budget=0.0))
+
+    async def no_application(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("this is the application's")
+
+    models = Models()
+    models.add("m", opened)
+    async with running(models, no_application) as server:
+        yield server
+
+
+def doubling(outputs: int = 1) -> ScriptedBackend:
+    """A model of rows of any width."""
+    names = ["y", "z"][:outputs]
+    return ScriptedBackend(
+        lambda x: [2 * x] * outputs,
+        inputs=[tensor("x", "N", "W")],
+        outputs=[tensor(name, "N", "W") for name in names],
+    )
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+async def test_rows_of_any_number_and_size(outputs: int) -> None:
+    async with served(doubling(outputs)) as server, server.client() as client:
+        for x in (X[:1], X, np.ones((1, 50_000), np.float32), np.ones((2, 50_000), np.float32)):
+            np.testing.assert_array_equal((await client.ask(infer(x))).y, 2 * x)
+
+
+async def test_errors() -> None:
+    backend = doubling()
+    backend.bad = lambda row: row[0] == 9
+    async with served(backend) as server, server.client() as client:
+        for sent, status in (
+            (infer(rows([9])), 500),
+            (infer(X[:0]), 400),
+            (infer(X, parameters={"priority": 10}), 400),
+        ):
+            answer = await client.ask(sent)
+            assert (answer.status, bool(answer.error)) == (status, True)
+        np.testing.assert_array_equal((await client.ask(infer(X))).y, 2 * X)
+
+
+async def test_a_timeout() -> None:
+    backend = doubling()
+    async with served(backend) as server, server.client() as client:
+        engine = server.models.deployed("m").engine
+        with held(backend):
+            late = await client.ask(infer(X, parameters={"timeout": 20_000}))
+            await until(lambda: engine.statistics().cancelled == 1)
+        assert (late.status, "timeout" in late.error) == (504, True)
+        answer = await client.ask(infer(3 * X, parameters={"timeout": 20_000_000}))
+        np.testing.assert_array_equal(answer.y, 6 * X)
+
+
+async def test_who_leaves_takes_the_request_along() -> None:
+    backend = doubling()
+    async with served(backend) as server:
+        engine = server.models.deployed("m").engine
+        with held(backend):
+            async with server.client() as first, server.client() as second:
+                await first.send(infer(rows([1])))
+                await filled(engine, queued=0)
+                await second.send(infer(rows([7])))
+                await filled(engine, queued=1)
+            await until(lambda: engine.statistics().cancelled == 2)
+    assert 7 not in [computed[0, 0] for computed in backend.computed]
