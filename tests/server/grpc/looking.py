@@ -48,6 +48,8 @@ class Looking:
         self.seen.append(current_trace.get())
         raise self.error
 
+    is_alive = True
+
     def statistics(self) -> Any: ...
 
     async def aclose(self) -> None: ...

@@ -43,8 +43,8 @@ async def test_a_model_that_there_is_not(backend: ScriptedBackend, method: str) 
 
 async def test_versions_and_aliases() -> None:
     models = Models()
-    for version in (1, 2):
-        models.add("m", opener(ScriptedBackend(lambda x, by=version: by * x)), version=version)
+    for number in (1, 2):
+        models.add("m", opener(ScriptedBackend(lambda x, by=number: by * x)), version=number)
     models.alias("stable", "m", version=1)
     async with serving(models) as client:
         for name, asked, by in (("m", "", 2), ("m", "1", 1), ("stable", "", 1)):

@@ -90,6 +90,8 @@ async def test_a_stream_goes_on_after_errors_of_any_kind(backend: ScriptedBacken
         assert b"no ModelInferRequest" in await call.read()
         await call.write(request(rows([7])).SerializeToString())
         assert b"row of this batch is bad" in await call.read()
+        await call.write(request(rows([7]), model="x" * 100_000).SerializeToString())
+        assert len(await call.read()) < 1000
         await call.write(request(rows([1])).SerializeToString())
         assert raw(2) in await call.read()
 
