@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Iterable, Iterator
 
 import anyio
 import pytest
@@ -11,6 +12,8 @@ from tests.shared.joined import Joined, joined
 from tests.shared.test_requests import stretching
 from trtasync import EngineClosed, InvalidInput, QueueFull, connect
 from trtasync.shared import credit
+from trtasync.shared.credit import Credit
+from trtasync.shared.slots import Slot
 
 pytestmark = pytest.mark.anyio
 
@@ -220,3 +223,30 @@ async def test_closing_without_drain_lets_nobody_wait() -> None:
         assert isinstance(caller.error, EngineClosed)
         shared.backend.gate.let()
         await until(lambda: not shared.host.sessions)
+
+
+class Contended(list[Slot]):
+    """Free slots that another thread takes one of while this one looks through them."""
+
+    def __init__(self, slots: Iterable[Slot]):
+        super().__init__(slots)
+        self.taken: list[Slot] = []
+
+    def __iter__(self) -> Iterator[Slot]:
+        for at, slot in enumerate(list(super().__iter__())):
+            yield slot
+            if not at:
+                self.taken.append(self.pop())
+
+
+def test_no_slot_is_given_twice_while_memory_is_taken_back() -> None:
+    books = Credit(None, lambda: None)
+    first = [books.take(100) for _ in range(64)]
+    refused = books.take(100)  # the first of a second piece of memory
+    free = books._free[128] = Contended([*books.slots[64:], *first])
+    for slot in books.slots:
+        slot.free = free
+    books.refused(refused.number)
+    given = [*free.taken, *(books.take(100) for _ in range(len(free)))]
+    assert sorted(slot.number for slot in given) == list(range(64))
+    books.forget()

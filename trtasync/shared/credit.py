@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from trtasync.errors import BackendUnavailable, QueueFull
 from trtasync.shared.arena import (
@@ -132,7 +133,11 @@ class Credit:
             free = self._free[segment.slot_bytes]
             for slot in gone:
                 slot.free = None
-            free[:] = [slot for slot in free if slot.free is not None]
+            left = []
+            with suppress(IndexError):  # one by one: other threads take from it meanwhile
+                while True:
+                    left.append(free.pop())
+            free.extend([slot for slot in reversed(left) if slot.free is not None])
             self._counts[segment.slot_bytes] -= segment.slots
             self._held -= segment.slot_bytes * segment.slots
             self._was_refused = True
