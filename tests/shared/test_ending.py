@@ -165,6 +165,32 @@ async def test_the_next_host_may_call_the_model_otherwise(tmp_path: Path) -> Non
         stops[1].set()
 
 
+async def test_who_is_closing_is_not_opened_by_a_host_that_comes_back() -> None:
+    async with joined() as shared:
+        assert isinstance(shared.engine, SharedEngine)
+        link = shared.engine._link
+        shared.host.hide()
+        shared.host.cut()
+        await until(lambda: link.refusal is not None)
+        link.refuse()  # as `aclose` does, which then waits
+        shared.host.show()
+        await until(lambda: not any("mend" in each.name for each in threading.enumerate()))
+        for _ in range(3):
+            with pytest.raises(EngineClosed, match="open another one"):
+                await shared.engine.infer(row(1))
+            await anyio.lowlevel.checkpoint()
+    assert not shared.host.sessions
+
+
+async def test_who_has_waited_leaves_nothing() -> None:
+    async with joined(reconnect=0.001) as shared:
+        with hidden(shared):
+            await until(lambda: shared.engine._link.refusal is not None)
+            for _ in range(9):
+                await restarting(shared)
+            assert not shared.engine._link._waiting
+
+
 async def test_nothing_is_waited_for_that_nobody_waits_for() -> None:
     async with joined() as shared:
         session = next(iter(shared.host.sessions))

@@ -5,15 +5,17 @@ import time
 from collections.abc import Iterable, Iterator
 
 import anyio
+import numpy as np
 import pytest
 
-from support.helpers import computed, ended, row, same, submit, until
+from support.helpers import at_once, computed, ended, row, same, submit, tensor, until
 from tests.shared.joined import Joined, joined
 from tests.shared.test_requests import stretching
 from trtasync import EngineClosed, InvalidInput, QueueFull, connect
 from trtasync.shared import credit
 from trtasync.shared.credit import Credit
 from trtasync.shared.slots import Slot
+from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +139,18 @@ async def test_memory_has_an_end_and_what_comes_back_is_used_again() -> None:
         assert all(same(caller.answer, row(value)) for value, caller in enumerate(waiting))
         assert shared.in_use == 0
         assert same(await shared.engine.infer(row(100)), row(100))
+
+
+async def test_memory_of_large_requests_is_there_for_small_ones() -> None:
+    backend = ScriptedBackend(inputs=[tensor("x", "N", "T")], outputs=[tensor("y", "N", "T")])
+    large = np.arange(10_000, dtype=np.float32)
+    slot_bytes, slots = 98_304, 42  # as many as the first piece of memory has
+    async with joined(backend, limits={"bytes_per_client": slots * slot_bytes}) as shared:
+        assert same(await shared.engine.infer(large), large)
+        answers = await at_once(shared.engine, [row(value) for value in range(slots)])
+        assert all(same(answer, row(value)) for value, answer in enumerate(answers))
+        assert shared.in_use == 0
+        assert same(await shared.engine.infer(large), large)
 
 
 async def refused_of(shared: Joined, count: int) -> int:
