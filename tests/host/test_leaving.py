@@ -2,6 +2,8 @@
 
 import gc
 import os
+import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -140,6 +142,25 @@ async def test_memory_is_unmapped_when_the_last_batch_has_ended() -> None:
         finally:
             gc.enable()
         assert books.used == 0
+
+
+async def test_large_memory_is_unmapped_beside_the_loop() -> None:
+    gc.collect()
+    before = maps()
+    async with scripted() as host:
+        client = await host.client(slots=16, slot_bytes=1 << 20)
+        await client.infer(0, 0, row(1))
+        (session,) = host.service.sessions
+        (memory,) = session.slots.memories()
+        ended_in: list[int] = []
+        weakref.finalize(memory, lambda: ended_in.append(threading.get_ident()))
+        del memory, session
+        client.close()
+        client.segments.clear()
+        await until(lambda: bool(ended_in))
+        assert ended_in != [threading.get_ident()]
+        await until(lambda: maps() == before)
+        assert host.service._books.all.used == 0
 
 
 async def test_nothing_is_lost_when_clients_come_and_go() -> None:

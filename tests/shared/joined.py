@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 
-from support.helpers import opened
+from support.helpers import Array, opened, tensor
 from tests.host.serving import LIMITS
 from trtasync import connect
 from trtasync.host.limits import Limits
@@ -19,6 +20,18 @@ from trtasync.host.models import Model
 from trtasync.host.service import Service
 from trtasync.shared.client import SharedEngine
 from trtasync.testing import ScriptedBackend
+
+
+def stretched(x: Array) -> Array:
+    """Rows a thousand times as long."""
+    return np.repeat(x, 1000, axis=1)
+
+
+def stretching() -> ScriptedBackend:
+    """Nobody knows how long answers are before there is one."""
+    return ScriptedBackend(
+        stretched, inputs=[tensor("x", "N", "T")], outputs=[tensor("y", "N", "U")]
+    )
 
 
 class Cut(Service):

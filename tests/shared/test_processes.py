@@ -106,6 +106,22 @@ def test_nobody_notices_that_another_client_was_killed(folder: Path, model: Path
         assert left.ask() == ANSWER
 
 
+@pytest.mark.parametrize("sign", ["*.log", "*.sock"])
+def test_who_is_killed_while_it_starts_a_host_leaves_nobody_without(
+    folder: Path, model: Path, sign: str
+) -> None:
+    with workers(model, 2) as (killed, other):
+        killed.say()
+        wait_for(lambda: bool(list(folder.glob(sign))))
+        killed.process.kill()
+        other.say()
+        host = other.hear()["host"]
+        assert other.ask() == ANSWER
+        assert is_there(host)
+        assert other.leave() == []
+    wait_for(lambda: not is_there(host))
+
+
 def _clients(path: Path) -> list[dict[str, int]]:
     """Of a host, but for who asks."""
     return [each for each in ask(path)["clients"] if each["pid"] != os.getpid()]

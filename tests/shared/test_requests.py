@@ -8,9 +8,9 @@ import anyio
 import numpy as np
 import pytest
 
-from support.helpers import Array, at_once, opened, row, rows, same, tensor
+from support.helpers import at_once, opened, row, rows, same, tensor
 from tests.engine.models import two_outputs
-from tests.shared.joined import joined
+from tests.shared.joined import joined, stretched, stretching
 from trtasync import InvalidInput, TrtasyncError
 from trtasync.testing import ScriptedBackend
 
@@ -23,18 +23,6 @@ def pair() -> ScriptedBackend:
         two_outputs,
         inputs=[tensor("a", "N", 2), tensor("b", "N", 2)],
         outputs=[tensor("sum", "N", 2), tensor("total", "N")],
-    )
-
-
-def stretched(x: Array) -> Array:
-    """Rows a thousand times as long."""
-    return np.repeat(x, 1000, axis=1)
-
-
-def stretching() -> ScriptedBackend:
-    """Nobody knows how long answers are before there is one."""
-    return ScriptedBackend(
-        stretched, inputs=[tensor("x", "N", "T")], outputs=[tensor("y", "N", "U")]
     )
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from support.helpers import at_once, computed, ended, row, same, submit, tensor, until
-from tests.shared.joined import Joined, joined
-from tests.shared.test_requests import stretching
+from tests.shared.joined import Joined, joined, stretching
 from trtasync import EngineClosed, InvalidInput, QueueFull, connect
 from trtasync.shared import credit
 from trtasync.shared.credit import Credit

@@ -225,6 +225,7 @@ class Service:
             self._stop_listening()
             for session in list(self.sessions):
                 session.end()
+            self._work.clear()  # memory that was to be unmapped
             self.loop.close()
 
     async def _serve(self) -> None:

@@ -12,7 +12,7 @@ from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError
 from trtasync.host.answer_book import AnswerBook
 from trtasync.host.connection import Act, Connection
 from trtasync.host.limits import Limits
-from trtasync.host.memory import Account, map_memory
+from trtasync.host.memory import Account, map_memory, unmap
 from trtasync.host.models import Form, Model, read_shapes
 from trtasync.host.slot_book import Segment, SlotBook
 from trtasync.host.slots import SharedSlot
@@ -29,7 +29,8 @@ MOST_FORMS = 4096
 """Of requests that a client may number."""
 
 AT_ONCE_BYTES = 8 << 20
-"""Memory up to this size is mapped on the loop (registering it with CUDA takes 0.5 ms then)."""
+"""Memory up to this size is mapped, and unmapped, on the loop (registering it with CUDA takes 0.5
+ms then)."""
 
 MOST_UNREAD_LOG = 256 * 1024
 """Bytes that wait for a client from which on it is told no lines of the log."""
@@ -326,9 +327,12 @@ class Session:
         self._connection.close()
         # none of these may be found from here: batches that run hold requests, these their slots
         self._forms, self._sources = {}, []
+        memories = self.slots.memories()
         for slot in self.slots.close():
             slot.leave()
             slot.forget()
+        if sum(memory.nbytes for memory in memories) > AT_ONCE_BYTES:
+            around.spawn(partial(free_in_thread, partial(unmap, memories)))
         around.left(self)
 
     # -- small things ----------------------------------------------------------------------------

@@ -110,6 +110,10 @@ class SlotBook:
             raise problem or EngineClosed("the session has ended.")
         return slot.memory
 
+    def memories(self) -> list[Array]:
+        """That are mapped, whole."""
+        return [each.memory for each in self._segments if each.memory is not None]
+
     def close(self) -> list[SharedSlot]:
         """Forget all of them; those that were used."""
         used = self._used

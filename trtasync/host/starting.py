@@ -20,7 +20,7 @@ from trtasync.shared.refusals import describe
 
 def start() -> int:
     """Be what stdin says, and tell stdout once; returns the exit code."""
-    answer = _take_stdout()
+    answer = take_stdout()
     try:
         told = json.load(sys.stdin)
         wanted, lock = read_wanted(told), told.get("holds")
@@ -28,7 +28,7 @@ def start() -> int:
             os.set_inheritable(lock, False)
         run(wanted, partial(_tell_ready, answer, lock))
     except TrtasyncError as error:
-        _tell(answer, describe(error))
+        tell(answer, describe(error))
         return 1
     return 0
 
@@ -58,7 +58,7 @@ def read_wanted(told: Mapping[str, Any]) -> Wanted:
         raise InvalidInput(f"the engine process was told to be {told}: {error!r}.") from error
 
 
-def _take_stdout() -> TextIO:
+def take_stdout() -> TextIO:
     """Stdout as it is now; whatever a library prints later goes to stderr, where it can do no
     harm."""
     answer = os.fdopen(os.dup(1), "w")
@@ -68,13 +68,13 @@ def _take_stdout() -> TextIO:
 
 def _tell_ready(answer: TextIO, lock: int | None) -> None:
     """Who started this goes on; or, where that was killed, who waits for the lock."""
-    with suppress(BrokenPipeError):
-        _tell(answer, {"ready": os.getpid()})
+    tell(answer, {"ready": os.getpid()})
     if lock is not None:
         os.close(lock)
 
 
-def _tell(answer: TextIO, told: dict[str, Any]) -> None:
+def tell(answer: TextIO, told: dict[str, Any]) -> None:
     if not answer.closed:
-        with answer:  # closed: who reads it waits for the end
+        # closed: who reads it waits for the end; who started this may have been killed
+        with suppress(BrokenPipeError), answer:
             answer.write(json.dumps(told) + "\n")

@@ -10,6 +10,7 @@ from trtasync.loops import EventLoop
 from trtasync.shared.arena import Segment
 from trtasync.shared.records import Op
 from trtasync.shared.records import pack as packed
+from trtasync.shared.syscalls import Quick
 
 CHUNK = 64 * 1024
 """Bytes read at once: 2000 answers."""
@@ -35,6 +36,7 @@ class Connection:
         """
         end.setblocking(False)
         self._end = end
+        self._quick = Quick(end, CHUNK)
         self._news = news
         self._heard = heard
         self._unsent: deque[tuple[bytes, int | None]] = deque()
@@ -72,10 +74,10 @@ class Connection:
         """How many bytes of it have gone; the descriptor is closed once one has."""
         try:
             if descriptor is None:
-                return self._end.send(said)
+                return self._quick.send(said)
             files = array.array("i", [descriptor])
             sent = self._end.sendmsg([said], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
-        except BlockingIOError:
+        except (BlockingIOError, InterruptedError):
             return 0
         except OSError:  # reading tells that the other side is gone, and why
             sent = len(said)
@@ -85,8 +87,8 @@ class Connection:
 
     def _readable(self) -> None:
         try:
-            data = self._end.recv(CHUNK)
-        except BlockingIOError:
+            data = self._quick.receive()
+        except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data = b""

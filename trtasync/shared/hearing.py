@@ -92,7 +92,7 @@ class Hearing:
             elif slot.plain and slot.larger is None:
                 slot.generation = (generation + 1) & GENERATIONS
                 slot.reply = slot.asked = None
-                reply.set_result(slot.views[0].copy())
+                reply.set_result(slot.copies[0]())
                 slot.give_back()
             else:
                 self._hand_out(slot, reply)
@@ -103,7 +103,7 @@ class Hearing:
         lies, asked = slot.larger or slot, slot.asked
         assert asked is not None
         lent = slot.lent
-        arrays = [view.copy() for view in lies.views] if lent is None else lies.views
+        arrays = [copy() for copy in lies.copies] if lent is None else lies.views
         answer: Any = arrays[0] if asked.plain else dict(zip(self._names, arrays, strict=True))
         if lent is None:
             slot.free_up()

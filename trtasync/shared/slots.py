@@ -13,6 +13,11 @@ from trtasync.requests.answers import LentAnswer
 from trtasync.requests.signature import Array, Shape
 from trtasync.shared.forms import Places
 
+ndarray = np.ndarray
+
+NUMPY_KEEPS = 500
+"""Elements up to which numpy keeps the GIL while it copies, and is faster than by memoryview."""
+
 MOST_KNOWN = 64
 """Forms whose views a slot remembers."""
 
@@ -71,6 +76,7 @@ class Slot:
         sources: where its request is read, if elsewhere: kept until it is over.
         answers: the form of answers that `views` are of.
         views: of the answer.
+        copies: per view, what copies it.
         larger: where an answer goes that has no room here.
     """
 
@@ -81,6 +87,7 @@ class Slot:
         "address",
         "answers",
         "asked",
+        "copies",
         "form",
         "free",
         "generation",
@@ -110,6 +117,7 @@ class Slot:
         self.sources: Sequence[tuple[Owner, int]] = ()
         self.answers: Places | None = None
         self.views: list[Array] = []
+        self.copies: list[Callable[[], Array]] = []
         self.larger: Slot | None = None
         self._arrays: list[Array] = []
         self._targets: list[Any] = []
@@ -159,6 +167,7 @@ class Slot:
         """
         start = 0 if self.form is None else self.form.inputs.size
         self.views = answers.views(self.memory, start)
+        self.copies = list(map(_copier, self.views))
         self.answers = answers
 
     def end(self) -> None:
@@ -190,6 +199,14 @@ def _target(array: Array) -> Any:
     if is_small(array.nbytes, array.dtype):
         return memoryview(cast(Any, array.reshape(-1)))
     return array
+
+
+def _copier(view: Array) -> Callable[[], Array]:
+    """What copies an answer. numpy would let go of the GIL for each of them."""
+    if view.size <= NUMPY_KEEPS or not is_small(view.nbytes, view.dtype):
+        return view.copy
+    shape, dtype, memory = view.shape, view.dtype, memoryview(cast(Any, view.reshape(-1)))
+    return lambda: ndarray(shape, dtype, bytearray(memory))
 
 
 class Owner:

@@ -18,7 +18,7 @@ def spec(width: int | str) -> ModelSpec:
     [
         (64, 8, MOST_SLOTS),
         (3072, 8, MOST_SLOTS),
-        (3072, 32, 5),
+        (3072, 128, 5),
         (150_528, 8, LEAST_SLOTS),
         ("w", 8, MOST_SLOTS),
     ],
