@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,14 @@ import pytest
 
 from support.helpers import PATIENCE, ended, opened, row, same, submit, tensor, until
 from tests.shared.joined import Joined, host_of, joined
-from trtasync import AnyEngine, DeviceLost, EngineClosed, EngineRestarting, connect
+from trtasync import (
+    AnyEngine,
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    EngineRestarting,
+    connect,
+)
 from trtasync.host import serve
 from trtasync.shared.client import SharedEngine
 from trtasync.testing import ScriptedBackend
@@ -165,6 +173,32 @@ async def test_the_next_host_may_call_the_model_otherwise(tmp_path: Path) -> Non
         stops[1].set()
 
 
+async def test_who_is_closing_is_not_opened_by_a_host_that_comes_back() -> None:
+    async with joined() as shared:
+        assert isinstance(shared.engine, SharedEngine)
+        link = shared.engine._link
+        shared.host.hide()
+        shared.host.cut()
+        await until(lambda: link.refusal is not None)
+        link.refuse()  # as `aclose` does, which then waits
+        shared.host.show()
+        await until(lambda: not any("mend" in each.name for each in threading.enumerate()))
+        for _ in range(3):
+            with pytest.raises(EngineClosed, match="open another one"):
+                await shared.engine.infer(row(1))
+            await anyio.lowlevel.checkpoint()
+    assert not shared.host.sessions
+
+
+async def test_who_has_waited_leaves_nothing() -> None:
+    async with joined(reconnect=0.001) as shared:
+        with hidden(shared):
+            await until(lambda: shared.engine._link.refusal is not None)
+            for _ in range(9):
+                await restarting(shared)
+            assert not shared.engine._link._waiting
+
+
 async def test_nothing_is_waited_for_that_nobody_waits_for() -> None:
     async with joined() as shared:
         session = next(iter(shared.host.sessions))
@@ -174,6 +208,22 @@ async def test_nothing_is_waited_for_that_nobody_waits_for() -> None:
         assert scope.cancelled_caught
         with anyio.fail_after(PATIENCE):
             await shared.engine.aclose()
+
+
+async def test_closing_needs_no_descriptor() -> None:
+    async with joined() as shared:
+        await shared.engine.infer(row(1))
+        unused = os.dup(0)
+        os.close(unused)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (unused, hard))
+        try:
+            with pytest.raises(BackendUnavailable, match="Too many open files"):
+                shared.engine.statistics()
+            await shared.engine.aclose()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await until(lambda: not shared.host.sessions)
 
 
 async def test_who_forgets_an_engine_is_warned_and_the_host_is_told() -> None:

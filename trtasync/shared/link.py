@@ -99,7 +99,7 @@ class Link:
 
     def _turn(self) -> None:
         """What the loop does when it is woken."""
-        if self._found is not None:
+        if self._found is not None and self._is_mending:  # nobody closes meanwhile
             found, self._found = self._found, None
             self._is_mending = False
             self.refusal = None
@@ -175,7 +175,11 @@ class Link:
                 while self._is_mending:
                     future = self._loop.future()
                     self._waiting.append(future)
-                    await future
+                    try:
+                        await future
+                    finally:
+                        if future in self._waiting:
+                            self._waiting.remove(future)
         if self.refusal is not None:
             raise self.refusal()
         self._loop.check()

@@ -227,15 +227,17 @@ def spawn(log: Path, lock: int) -> tuple[int, int, int]:
 
     Raises:
         BackendUnavailable: it cannot be started.
+        OSError: there is no room for the log.
     """
     if not sys.executable:
         raise BackendUnavailable(
             "shared=True starts another process of this Python, and sys.executable does not say "
             "where that is; run the host as a service (trtasync host), and connect() to it."
         )
+    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    stderr = os.open(log, writing, 0o600)
     stdin, told = os.pipe()
     answer, stdout = os.pipe()
-    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     path = os.pathsep.join(os.path.abspath(each) for each in sys.path)
     try:
         pid = os.posix_spawn(
@@ -245,7 +247,7 @@ def spawn(log: Path, lock: int) -> tuple[int, int, int]:
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, stdin, 0),
                 (os.POSIX_SPAWN_DUP2, stdout, 1),
-                (os.POSIX_SPAWN_OPEN, 2, os.fspath(log), writing, 0o600),
+                (os.POSIX_SPAWN_DUP2, stderr, 2),
                 (os.POSIX_SPAWN_DUP2, lock, LOCK),
             ],
             setsid=True,
@@ -257,8 +259,8 @@ def spawn(log: Path, lock: int) -> tuple[int, int, int]:
         os.close(answer)
         raise BackendUnavailable(f"the engine's process cannot be started: {error}.") from error
     finally:
-        os.close(stdin)
-        os.close(stdout)
+        for theirs in (stdin, stdout, stderr):
+            os.close(theirs)
     _started.add(pid)
     return pid, told, answer
 
