@@ -256,6 +256,11 @@ class Engine:
         reservation.on_device = backend.device_outputs(signature.layout, signature.rows)
         reservation.unusual = True
 
+    @property
+    def is_alive(self) -> bool:
+        """There is a stream to compute on; not if the device of each is lost."""
+        return any(stream.alive for stream in self.statistics().streams)
+
     def statistics(self) -> Statistics:
         """Return a snapshot of the engine's counters; works at any time, also after closing."""
         return self._core.statistics()
@@ -296,7 +301,7 @@ class Engine:
 
     async def _wait_closed(self, closers: list[Future] | None) -> None:
         if not self._is_closed and closers is not None:
-            future = self._future()
+            future = self._core.loop.future()
             closers.append(future)
             await future
 
@@ -352,6 +357,15 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     watcher the cost is one comparison per batch.
     """
     engine._core.completion.watcher = watcher
+
+
+def wrap_futures(engine: Engine, wrap: Callable[[Future], Future] | None) -> None:
+    """Let `infer` await `wrap(future)`, made in the caller's task and context; None ends it.
+
+    For tracing: a watcher finds what was made in `BatchRecord.replies`. Without it nothing is paid.
+    """
+    future = engine._core.loop.future
+    engine._future = future if wrap is None else lambda: wrap(future())
 
 
 class Inside(NamedTuple):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from trtasync import BuildProgress, InvalidInput
 from trtasync.cli.bars import BuildBars
-from trtasync.cli.sizes import parse_size, written_size
+from trtasync.system.sizes import parse_size, written_size
 
 NEWS = [
     BuildProgress("Building", None, 0, 3),

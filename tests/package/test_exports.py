@@ -130,6 +130,7 @@ def test_methods_of_engine_are_pinned() -> None:
         "empty_input",
         "infer",
         "inputs",
+        "is_alive",
         "outputs",
         "statistics",
     ]

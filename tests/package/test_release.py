@@ -67,7 +67,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"trtasync", f"{NAME}.dist-info"}
     inside = {name for name in names if name.startswith("trtasync/")}
     here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "trtasync").rglob("*.py")}
-    assert inside == here | {"trtasync/py.typed"}
+    assert inside == here | {"trtasync/py.typed", "trtasync/server/dashboard/style.css"}
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     assert "trtasync = trtasync.__main__:main" in commands
 

@@ -12,7 +12,8 @@ import httpx
 from support.helpers import until
 from trtasync import open_engine
 from trtasync.server.asgi import application
-from trtasync.server.models import Models, Opener, ServedEngine
+from trtasync.server.models import Models, Opener
+from trtasync.shared.protocol import AnyEngine
 from trtasync.testing import ScriptedBackend
 
 INFER = "/v2/models/m/infer"
@@ -50,7 +51,7 @@ def held(backend: ScriptedBackend) -> Iterator[None]:
         backend.gate.let()
 
 
-async def filled(engine: ServedEngine, queued: int, in_flight: int = 1) -> None:
+async def filled(engine: AnyEngine, queued: int, in_flight: int = 1) -> None:
     """Wait until so many rows wait and run."""
 
     def is_filled() -> bool:

@@ -146,7 +146,7 @@ async def test_what_nobody_foresaw_is_for_the_log_only(
 
         async def aclose(self) -> None: ...
 
-    async def open_odd() -> Odd:
+    async def open_odd() -> Any:
         return Odd()
 
     models.add("m", open_odd)

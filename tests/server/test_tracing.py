@@ -59,7 +59,7 @@ async def test_the_context_is_that_of_the_request_being_served() -> None:
 
         async def aclose(self) -> None: ...
 
-    async def opened() -> Looking:
+    async def opened() -> Any:
         return Looking()
 
     models.add("m", opened)

@@ -22,6 +22,18 @@ from trtasync.shared.client import SharedEngine
 from trtasync.testing import ScriptedBackend
 
 
+def stretched(x: Array) -> Array:
+    """Rows a thousand times as long."""
+    return np.repeat(x, 1000, axis=1)
+
+
+def stretching() -> ScriptedBackend:
+    """Nobody knows how long answers are before there is one."""
+    return ScriptedBackend(
+        stretched, inputs=[tensor("x", "N", "T")], outputs=[tensor("y", "N", "U")]
+    )
+
+
 class Cut(Service):
     """A host whose clients can be cut off, as its sudden end would do it."""
 
@@ -112,15 +124,3 @@ async def joined(
         except BaseException:
             backend.gate.let()
             raise
-
-
-def stretched(x: Array) -> Array:
-    """Rows a thousand times as long."""
-    return np.repeat(x, 1000, axis=1)
-
-
-def stretching() -> ScriptedBackend:
-    """Nobody knows how long answers are before there is one."""
-    return ScriptedBackend(
-        stretched, inputs=[tensor("x", "N", "T")], outputs=[tensor("y", "N", "U")]
-    )

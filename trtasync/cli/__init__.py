@@ -10,6 +10,7 @@ from trtasync.cli.build import build
 from trtasync.cli.check import check
 from trtasync.cli.host import host
 from trtasync.cli.inspect import inspect
+from trtasync.cli.serve import serve
 from trtasync.cli.tune import tune
 
 app: typer.Typer = typer.Typer(
@@ -24,6 +25,7 @@ app.command()(inspect)
 app.command()(bench)
 app.command()(tune)
 app.command()(check)
+app.command()(serve)
 app.command()(host)
 
 

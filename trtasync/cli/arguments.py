@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from trtasync.cli.sizes import parse_size
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import read_numbers, read_seconds
 from trtasync.opening.backends import BackendName
 from trtasync.plans import SharedCache
+from trtasync.system.sizes import parse_size
 
 REQUESTS, ENGINE, OUT = "Requests", "Engine", "Output"
 CACHE = "Plan cache"

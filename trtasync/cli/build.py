@@ -29,12 +29,12 @@ from trtasync.cli.arguments import (
 from trtasync.cli.bars import BuildBars
 from trtasync.cli.failures import failures
 from trtasync.cli.outputs import STDOUT, check_outputs, deliver
-from trtasync.cli.sizes import parse_size, written_size
 from trtasync.cli.tables import say
 from trtasync.errors import InvalidInput
 from trtasync.measure.inputs import read_samples
 from trtasync.plans import BuilderConfig, Plan, Profile, build_plan
 from trtasync.runtimes.flavours import RTX, TENSORRT
+from trtasync.system.sizes import parse_size, written_size
 
 SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
 PLAN, CHECK = "Plan", "Accuracy check"

@@ -42,9 +42,9 @@ from trtasync.cli.arguments import (
 from trtasync.cli.failures import failures
 from trtasync.cli.host_tables import show
 from trtasync.cli.outputs import check_outputs, deliver
-from trtasync.cli.sizes import parse_size
 from trtasync.errors import InvalidInput
 from trtasync.measure.opened import read_options
+from trtasync.system.sizes import parse_size
 
 if TYPE_CHECKING:
     from trtasync.host.process import Wanted

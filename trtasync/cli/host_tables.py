@@ -4,10 +4,10 @@ from typing import Any
 
 from rich.console import Console
 
-from trtasync.cli.sizes import written_size
 from trtasync.cli.tables import add_row, new_table, say, show_table
 from trtasync.core.metrics import Statistics
 from trtasync.shared.figures import statistics_from_plain
+from trtasync.system.sizes import written_size
 
 
 def show(console: Console, told: dict[str, Any]) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
-from trtasync.cli.sizes import written_size
 from trtasync.cli.tables import add_row, new_table, show_facts, show_table
 from trtasync.inspection import HeaderReport, OnnxReport, PlanReport, TensorReport
+from trtasync.system.sizes import written_size
 
 OPERATORS_SHOWN = 8
 

@@ -110,6 +110,7 @@ class Core:
         policy = self.policy
         streams = tuple(
             StreamStatistics(
+                worker.state.device,
                 worker.state.alive,
                 len(worker.state.running),
                 worker.batches,

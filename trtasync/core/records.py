@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from trtasync.core.replies import Reply
 from trtasync.core.reservations import reservation_of
 from trtasync.runtimes import Slot, Times
 from trtasync.scheduler import Batch
@@ -22,6 +23,7 @@ class BatchRecord(NamedTuple):
         times: seconds of copy in, compute, copy out; None when they were not measured.
         shapes: per input (shape tensors left out) the shape of one row as it was run, padding
             included.
+        replies: who was told of these requests, likewise in row order.
     """
 
     lane: int
@@ -34,6 +36,7 @@ class BatchRecord(NamedTuple):
     delivered: float
     times: tuple[float, float, float] | None
     shapes: tuple[tuple[int, ...], ...] = ()
+    replies: tuple[Reply, ...] = ()
 
 
 def record_of(
@@ -51,4 +54,5 @@ def record_of(
         delivered,
         times,
         reservation_of(batch.entries[0]).signature.layout.shapes,
+        tuple(reservation_of(entry).reply for entry in batch.entries),
     )

@@ -1,29 +1,32 @@
 """The host as a process: models are opened, whoever waits is told, signals are heeded."""
 
-import logging
 import os
-import resource
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
 from trtasync.errors import InvalidInput
+from trtasync.host.daemon import (
+    asyncio_options,
+    log,
+    log_to_stderr,
+    name_process,
+    tell_watchdog,
+    want_descriptors,
+)
 from trtasync.host.limits import Limits
 from trtasync.host.logs import ClientLogs
 from trtasync.host.models import Model
-from trtasync.host.notify import notify, watchdog_seconds
+from trtasync.host.notify import notify
 from trtasync.host.places import StartLock
 from trtasync.host.service import Service
 from trtasync.opening.api import engine_of
 from trtasync.opening.loading import EngineOptions
-
-log: logging.Logger = logging.getLogger("trtasync")
-
 
 LAST_SECONDS = 5.0
 """For closing what a lost device has left."""
@@ -59,11 +62,9 @@ def run(wanted: Wanted, ready: Callable[[], None]) -> None:
     Raises:
         TrtasyncError: a model cannot be opened, or was lost.
     """
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
-    log.setLevel(logging.INFO)
-    _want_descriptors()
-    options = {"use_uvloop": _has("uvloop")}
-    anyio.run(_host, wanted, ready, backend="asyncio", backend_options=options)
+    log_to_stderr()
+    want_descriptors()
+    anyio.run(_host, wanted, ready, **asyncio_options())
 
 
 async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
@@ -76,14 +77,14 @@ async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
             if engine.name in models:
                 raise InvalidInput(f"two models are called {engine.name!r}; rename a file.")
             models[engine.name] = Model(engine.name, engine)
-        _name_process(models)
+        name_process(f"trtasync host: {', '.join(models)}")
         drain = partial(_close_all, list(models.values()))
         lock = StartLock(wanted.lock)
         service = Service(list(models.values()), wanted.limits, lock, logs, drain)
         service.listen(wanted.socket)
         async with anyio.create_task_group() as beside:
             beside.start_soon(_heed_signals, service)
-            beside.start_soon(_tell_watchdog)
+            beside.start_soon(tell_watchdog)
             ready()
             notify("READY=1")
             await service.serve()
@@ -112,34 +113,3 @@ async def _heed_signals(service: Service) -> None:
         async for _ in signals:
             notify("STOPPING=1")
             service.stop()
-
-
-async def _tell_watchdog() -> None:
-    """From the event loop: where that stands still, the manager shall see it."""
-    seconds = watchdog_seconds()
-    while seconds is not None:
-        notify("WATCHDOG=1")
-        await anyio.sleep(seconds / 2)
-
-
-def _want_descriptors() -> None:
-    """One for each client: as many as the system lets this user have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _name_process(models: dict[str, Model]) -> None:
-    """So that `ps` and `top` tell it from its clients."""
-    with suppress(ImportError):
-        from setproctitle import setproctitle
-
-        setproctitle(f"trtasync host: {', '.join(models)}")
-
-
-def _has(name: str) -> bool:
-    try:
-        __import__(name)
-    except ImportError:
-        return False
-    return True

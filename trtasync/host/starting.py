@@ -19,12 +19,12 @@ from trtasync.shared.refusals import describe
 
 def start() -> int:
     """Be what stdin says, and tell stdout once; returns the exit code."""
-    answer = _take_stdout()
+    answer = take_stdout()
     try:
         wanted = read_wanted(json.load(sys.stdin))
-        run(wanted, lambda: _tell(answer, {"ready": os.getpid()}))
+        run(wanted, lambda: tell(answer, {"ready": os.getpid()}))
     except TrtasyncError as error:
-        _tell(answer, describe(error))
+        tell(answer, describe(error))
         return 1
     return 0
 
@@ -54,7 +54,7 @@ def read_wanted(told: Mapping[str, Any]) -> Wanted:
         raise InvalidInput(f"the engine process was told to be {told}: {error!r}.") from error
 
 
-def _take_stdout() -> TextIO:
+def take_stdout() -> TextIO:
     """Stdout as it is now; whatever a library prints later goes to stderr, where it can do no
     harm."""
     answer = os.fdopen(os.dup(1), "w")
@@ -62,7 +62,7 @@ def _take_stdout() -> TextIO:
     return answer
 
 
-def _tell(answer: TextIO, told: dict[str, Any]) -> None:
+def tell(answer: TextIO, told: dict[str, Any]) -> None:
     if not answer.closed:
         # closed: who reads it waits for the end; who started this may have been killed
         with suppress(BrokenPipeError), answer:

@@ -17,11 +17,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import MappingProxyType
 from typing import Any
 
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from trtasync.engine import Engine
 from trtasync.errors import TrtasyncError
 from trtasync.server.departures import while_connected
 from trtasync.server.responses import failure
@@ -87,20 +85,8 @@ async def health(request: Request) -> Response:
 
     An endpoint: `Route("/health", health)`.
     """
-    states = {name: await _computes(engine) for name, engine in _engines(request).items()}
+    states = {name: engine.is_alive for name, engine in _engines(request).items()}
     return JSONResponse({"engines": states}, 200 if all(states.values()) else 503)
-
-
-async def _computes(engine: AnyEngine) -> bool:
-    """Whether a stream is alive; a shared engine's process is asked, which may be slow or gone."""
-    if isinstance(engine, Engine):
-        statistics = engine.statistics()
-    else:
-        try:
-            statistics = await to_thread.run_sync(engine.statistics)
-        except TrtasyncError:
-            return False
-    return any(stream.alive for stream in statistics.streams)
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:

@@ -5,17 +5,19 @@ models.add("digits", lambda: trtasync.open_engine("digits.onnx"))
 app = application(models)  # uvicorn module:app, or app.mount("/models", application(models))
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
+from trtasync.server.about import About
 from trtasync.server.control import Control
 from trtasync.server.inference import Inference
 from trtasync.server.information import Information
 from trtasync.server.models import Models
+from trtasync.server.repository import Repository
 from trtasync.server.responses import Answering, Endpoint, no_such_route
 
 MAX_BODY = 64 << 20
@@ -28,6 +30,7 @@ def application(
     max_body: int = MAX_BODY,
     model_control: bool = False,
     compress_answers: bool = False,
+    routes: Iterable[BaseRoute] = (),
 ) -> Starlette:
     """An application that serves `models`.
 
@@ -40,6 +43,7 @@ def application(
         model_control: clients may have models loaded again and unloaded.
         compress_answers: as `Accept-Encoding` asks. Tensors hardly shrink, and some clients ask for
             it without meaning to.
+        routes: further ones, such as a dashboard's.
     """
 
     @asynccontextmanager
@@ -48,7 +52,7 @@ def application(
             yield
 
     app = Starlette(
-        routes=_routes(models, max_body, model_control, compress_answers),
+        routes=[*_routes(models, max_body, model_control, compress_answers), *routes],
         exception_handlers={HTTPException: no_such_route},
         lifespan=lifespan,
     )
@@ -60,8 +64,8 @@ def _routes(
     models: Models, max_body: int, model_control: bool, compress_answers: bool
 ) -> list[Route]:
     infer = Inference(models, max_body, compress_answers)
-    about = Information(models, model_control)
-    control = Control(models, max_body, model_control)
+    about = Information(About(models, model_control))
+    control = Control(Repository(models, model_control), max_body)
     ways: list[tuple[str, str, Endpoint]] = [
         ("POST", "/v2/models/{model}/infer", infer),
         ("POST", "/v2/models/{model}/versions/{version}/infer", infer),

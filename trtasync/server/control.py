@@ -1,4 +1,4 @@
-"""The repository: which models there are; where that is allowed, they are loaded and unloaded."""
+"""The repository over ASGI."""
 
 from typing import TypeVar
 
@@ -7,9 +7,9 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from trtasync.server.models import Models, State
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.receiving import read_body
+from trtasync.server.repository import Repository
 
 
 class IndexRequest(Struct, frozen=True):
@@ -42,52 +42,29 @@ Asked = TypeVar("Asked", IndexRequest, LoadRequest, UnloadRequest)
 class Control:
     """Endpoints of the repository."""
 
-    def __init__(self, models: Models, max_body: int, model_control: bool):
+    def __init__(self, repository: Repository, max_body: int):
         """See `asgi.application`."""
-        self._models = models
+        self._repository = repository
         self._max_body = max_body
-        self._model_control = model_control
 
     async def index(self, request: Request) -> Response:
         """All versions of all models, and how they are."""
         asked = await self._read(request, IndexRequest)
-        return JSONResponse(
-            [
-                {
-                    "name": model.name,
-                    "version": model.version,
-                    "state": model.state,
-                    "reason": model.reason,
-                }
-                for model in self._models
-                if model.state is State.READY or not asked.ready
-            ]
-        )
+        return JSONResponse(self._repository.index(asked.ready))
 
     async def load(self, request: Request) -> Response:
         """Open all versions of a model; those that are open are replaced."""
-        self._check_allowed()
+        self._repository.check_allowed()
         asked = await self._read(request, LoadRequest)
-        if asked.parameters:
-            raise Refusal(
-                f"models are loaded as the server was told, without parameters, and not with "
-                f"{sorted(asked.parameters)}."
-            )
-        for model in self._models.versions(request.path_params["model"]):
-            await model.load()
+        await self._repository.load(request.path_params["model"], asked.parameters)
         return Response()
 
     async def unload(self, request: Request) -> Response:
         """Close all versions of a model, when they have answered what they took."""
-        self._check_allowed()
+        self._repository.check_allowed()
         await self._read(request, UnloadRequest)
-        for model in self._models.versions(request.path_params["model"]):
-            await model.unload()
+        await self._repository.unload(request.path_params["model"])
         return Response()
-
-    def _check_allowed(self) -> None:
-        if not self._model_control:
-            raise Refusal("this server lets nobody load or unload models.", status=403)
 
     async def _read(self, request: Request, kind: type[Asked]) -> Asked:
         try:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from trtasync.errors import TrtasyncError
 from trtasync.server.protocol.refusals import error_body, retry_after, status_of, text_of
 
+UNAUTHORIZED = 401
+
 log: logging.Logger = logging.getLogger("trtasync")
 
 
@@ -25,8 +27,16 @@ class Failure(NamedTuple):
 
 def failure_of(error: BaseException) -> Failure:
     """The answer to a request that ends in `error`; what nobody foresaw goes to the log as well."""
-    if not isinstance(error, TrtasyncError | TimeoutError):
-        log.error("a request failed unexpectedly", exc_info=error)
+    log_unexpected(error)
     wait = retry_after(error)
     headers = {} if wait is None else {"retry-after": wait}
-    return Failure(status_of(error), error_body(text_of(error)), headers)
+    status = status_of(error)
+    if status == UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return Failure(status, error_body(text_of(error)), headers)
+
+
+def log_unexpected(error: BaseException) -> None:
+    """Tell the log of an error that nobody foresaw: its client is told nothing of it."""
+    if not isinstance(error, TrtasyncError | TimeoutError):
+        log.error("a request failed unexpectedly", exc_info=error)

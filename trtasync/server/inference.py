@@ -14,7 +14,6 @@ from trtasync.server.protocol.bodies import choose_encoding, compress
 from trtasync.server.protocol.requests import Plan
 from trtasync.server.protocol.tensors import Array
 from trtasync.server.receiving import BESIDE_THE_LOOP, one_value, read_body
-from trtasync.server.tracing import current_trace, read_trace
 
 
 class Inference:
@@ -28,14 +27,8 @@ class Inference:
 
     async def __call__(self, request: Request) -> Response:
         """Read, run, answer. Raises what becomes of the request otherwise."""
-        headers = request.headers
-        trace = read_trace(headers.get("traceparent"), ",".join(headers.getlist("tracestate")))
-        token = current_trace.set(trace)
-        try:
-            answer = await self._answer(request)
-        finally:
-            current_trace.reset(token)
-        return await self._respond(answer, headers.get("accept-encoding", ""))
+        answer = await self._answer(request)
+        return await self._respond(answer, request.headers.get("accept-encoding", ""))
 
     async def _answer(self, request: Request) -> Answer:
         name, version = request.path_params["model"], request.path_params.get("version")

@@ -6,16 +6,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 import anyio
 
-from trtasync.core.metrics import Statistics
 from trtasync.errors import InvalidInput
-from trtasync.model.tensors import TensorSpec
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.tensors import Interface
+from trtasync.shared.protocol import AnyEngine
 
 MAX_ROWS = 4096
 """Of a request that an engine takes, unless its `max_queue_size` says otherwise."""
@@ -26,28 +25,7 @@ _TAKEN = {"stats", ".", ".."}
 """Names that a path would mistake for something else."""
 
 
-class ServedEngine(Protocol):
-    """What is asked of an engine: one of this process, or one shared with others."""
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the model's order."""
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the model's order."""
-
-    async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
-        """See `Engine.infer`."""
-
-    def statistics(self) -> Statistics:
-        """What it has done."""
-
-    async def aclose(self) -> None:
-        """Answer what was accepted, and end."""
-
-
-Opener = Callable[[], Awaitable[ServedEngine]]
+Opener = Callable[[], Awaitable[AnyEngine]]
 
 
 class State(StrEnum):
@@ -68,7 +46,7 @@ class Deployment:
         codec: reads and answers them.
     """
 
-    engine: ServedEngine
+    engine: AnyEngine
     codec: Codec
 
 
@@ -123,9 +101,7 @@ class Model:
     @property
     def is_ready(self) -> bool:
         """It answers, and has a stream left to compute on."""
-        return self._deployment is not None and any(
-            stream.alive for stream in self._deployment.engine.statistics().streams
-        )
+        return self._deployment is not None and self._deployment.engine.is_alive
 
     async def load(self) -> None:
         """Open the model; one that is open is replaced by what its opener gives now.
@@ -252,6 +228,34 @@ class Models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number
         self._changed()
+
+    def unalias(self, alias: str) -> None:
+        """Forget an alias.
+
+        Raises:
+            InvalidInput: there is none of this name.
+        """
+        if self._aliases.pop(alias, None) is None:
+            raise InvalidInput(f"there is no alias '{alias}'.")
+        self._changed()
+
+    def remove(self, name: str, version: int = 1) -> Model:
+        """Take a version of a model out: no request finds it any more.
+
+        Returns:
+            it, still to be unloaded.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        versions = self._models.get(name, {})
+        model = versions.pop(str(version), None)
+        if model is None:
+            raise InvalidInput(f"there is no version {version} of a model '{name}' to remove.")
+        if not versions:
+            del self._models[name]
+        self._changed()
+        return model
 
     def _changed(self) -> None:
         for watcher in self.watchers:

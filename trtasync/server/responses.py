@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from trtasync.server.failures import failure_of
 from trtasync.server.protocol.refusals import JSON, error_body
+from trtasync.server.tracing import current_trace, read_trace
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -28,7 +29,7 @@ async def no_such_route(request: Request, error: Exception) -> Response:
 
 
 class Answering:
-    """An endpoint as an ASGI application that answers its errors."""
+    """An endpoint as an ASGI application that answers its errors, and knows who traces it."""
 
     def __init__(self, endpoint: Endpoint):
         """`endpoint` may raise whatever it likes."""
@@ -36,8 +37,13 @@ class Answering:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        request = Request(scope, receive)
+        states = ",".join(request.headers.getlist("tracestate"))
+        token = current_trace.set(read_trace(request.headers.get("traceparent"), states))
         try:
-            response = await self._endpoint(Request(scope, receive))
+            response = await self._endpoint(request)
         except Exception as error:
             response = failure(error)
+        finally:
+            current_trace.reset(token)
         await response(scope, receive, send)

@@ -205,6 +205,11 @@ class SharedEngine(AnyEngine):
             form = await session.forms.find(arrays, single)
         return await session.ask(form, arrays, level, deadline, copy)
 
+    @property
+    def is_alive(self) -> bool:
+        """The engine's process is there, which ends when it has nothing left to compute on."""
+        return self._link.session.is_open
+
     def statistics(self) -> Statistics:
         """A frozen picture of the engine, all its clients together. It is asked for over a
         connection of its own, and blocks for so long; of a closed engine it is the last one.

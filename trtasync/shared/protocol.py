@@ -66,6 +66,10 @@ class AnyEngine(Protocol):
     ) -> Any:
         """Run the model on one request, in a batch with whatever else waits. See `Engine.infer`."""
 
+    @property
+    def is_alive(self) -> bool:
+        """There is something to compute on: requests are answered now."""
+
     def statistics(self) -> Statistics:
         """A frozen picture of what the engine has done and is doing."""
 

@@ -133,12 +133,10 @@ class Running:
         return list(connections)
 
     async def begun(self, longer_than: int = 0) -> None:
-        """Wait until something of a request has come, be it of its body or so much of its head."""
+        """Wait until so much of a request has come, be it of its head or of its body."""
 
         def has_come() -> bool:
-            return any(
-                each._sink or len(each._rest) > longer_than for each in self.server.connections
-            )
+            return any(each.pending > longer_than for each in self.server.connections)
 
         await until(has_come)
 

@@ -10,6 +10,7 @@ from support.helpers import rows, tensor, until
 from tests.server.fast.clients import infer, request, running
 from tests.server.messages import binary, body, given
 from tests.server.serving import filled, held, models_of
+from trtasync.server.fast import Limits
 from trtasync.server.protocol.answers import JSON_LENGTH
 from trtasync.testing import ScriptedBackend
 
@@ -105,6 +106,25 @@ async def test_whoever_is_slow_leaves_the_rows_to_others() -> None:
         np.testing.assert_array_equal((await other.ask(content)).y, 2 * LARGE)
         await slow.send(content[100_000:])
         np.testing.assert_array_equal((await slow.answer()).y, 2 * LARGE)
+
+
+async def test_there_is_a_limit_to_all_that_is_being_received() -> None:
+    x = np.ones((1, 300_000), np.float32)  # more than is read at once
+    content = infer(x)
+    limits = Limits(bodies=1_500_000)
+    models = models_of(doubling("W"))
+    async with running(models, limits=limits) as server, server.client() as other:
+        async with server.client() as half:
+            await half.send(content[:-4])
+            await server.begun(longer_than=1_000_000)
+            refused = await other.ask(content)
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            assert await other.rest() == b""
+        await server.connections(0)
+        async with server.client() as client:
+            for _ in range(3):
+                np.testing.assert_array_equal((await client.ask(content)).y, 2 * x)
+        assert models.deployed("m").engine.statistics().queued == 0
 
 
 async def test_a_model_is_replaced_in_the_midst_of_a_tensor() -> None:
@@ -230,6 +250,13 @@ async def test_a_timeout_counts_from_when_the_request_is_complete() -> None:
         assert models.deployed("m").engine.statistics().queued == 0
         await client.send(content[100_000:])
         np.testing.assert_array_equal((await client.answer()).y, 2 * LARGE)
+
+
+async def test_the_longest_timeout() -> None:
+    async with running(models_of(doubling())) as server, server.client() as client:
+        for timeout, status in ((2**63 - 1, 200), (2**63, 400), (10**30, 400)):
+            answer = await client.ask(infer(X, parameters={"timeout": timeout}))
+            assert answer.status == status, answer.body
 
 
 async def test_what_was_late_is_never_taken_for_the_next_answer() -> None:

@@ -13,11 +13,11 @@ from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.server.fast.replies import Asked
-from trtasync.server.models import ServedEngine
 from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
 from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape
+from trtasync.shared.protocol import AnyEngine
 
 
 class Desk(ABC):
@@ -144,7 +144,7 @@ class StraightDesk(Desk):
 class TaskDesk(Desk):
     """Of any other engine, such as one that is shared with other processes: a task asks it."""
 
-    def __init__(self, codec: Codec, engine: ServedEngine, loop: AbstractEventLoop):
+    def __init__(self, codec: Codec, engine: AnyEngine, loop: AbstractEventLoop):
         """See `Desk`; `loop` is the engine's."""
         super().__init__(codec)
         self._engine = engine

@@ -4,6 +4,7 @@ A client sends few different heads, so one that was seen before costs a look-up.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from trtasync.server.protocol.answers import JSON_LENGTH
@@ -66,19 +67,22 @@ class Head:
 class Heads:
     """Reads heads, and remembers them."""
 
-    def __init__(self) -> None:
-        """None is known."""
+    def __init__(self, admit: Callable[[Head], None] = lambda _: None):
+        """None is known. `admit` raises on a head that is not let in; of equal ones it is asked
+        about one."""
         self._known: dict[bytes, Head] = {}
+        self._admit = admit
 
     def read(self, block: bytes) -> Head:
         """The head in `block`, which ends with its empty line.
 
         Raises:
-            Refusal: it is none, or one that others could read differently.
+            Refusal: it is none, or one that others could read differently, or it is not let in.
         """
         head = self._known.get(block)
         if head is None:
             head = read_head(block)
+            self._admit(head)
             if len(block) <= LONGEST_KEPT and not any(n == b"traceparent" for n, _ in head.headers):
                 if len(self._known) >= KEPT:
                     del self._known[next(iter(self._known))]  # the oldest

@@ -12,6 +12,7 @@ class Limits:
 
     Attributes:
         body: bytes of a request's body.
+        bodies: bytes that have come of bodies which are not complete, of all clients together.
         connections: at once; more are told so and sent away.
         idle: between requests.
         head: for a head, from its first byte to its last.
@@ -23,6 +24,7 @@ class Limits:
     """
 
     body: int = 64 << 20
+    bodies: int = 1 << 30
     connections: int = 16_384
     idle: float = 75
     head: float = 10

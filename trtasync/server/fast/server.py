@@ -74,6 +74,7 @@ class FastServer:
         self._application = application
         self._desks: dict[ModelName, Desk] = {}
         self.connections: set[Connection] = set()
+        self._coming = 0  # bytes
         self._answers: list[tuple[Connection, Asked]] = []
         self.exchanges: set[asyncio.Task[None]] = set()
         self._none_left = asyncio.Event()
@@ -141,6 +142,20 @@ class FastServer:
         """It has gone."""
         self.connections.discard(connection)
         self._none_left.set()
+
+    def receive(self, count: int) -> None:
+        """So many bytes of a body have come, which is not complete.
+
+        Raises:
+            Refusal: there are too many such.
+        """
+        self._coming += count
+        if self._coming > self.limits.bodies:
+            raise Refusal("the server is receiving as much as it can; come back soon.", status=503)
+
+    def received(self, count: int) -> None:
+        """They are part of a request now, or nobody wants them."""
+        self._coming -= count
 
     def desk(self, head: Head) -> Desk | None:
         """Where a request is handed to its engine; None if it is the application's."""

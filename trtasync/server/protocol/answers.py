@@ -70,7 +70,7 @@ def write_answer(
     form: list[tuple[Shape, int | None]] = []
     data, tensors = [], []
     for wanted in plan.wanted:
-        shape, content = _content(wanted, outputs[wanted.tensor.name])
+        shape, content = content_of(wanted, outputs[wanted.tensor.name])
         if wanted.binary:
             form.append((shape, len(content)))
             tensors.append(content)
@@ -90,8 +90,13 @@ def write_answer(
     return Answer([json, *tensors], len(json) if follow else None)
 
 
-def _content(wanted: Wanted, array: Array) -> tuple[Shape, Bytes]:
-    """The shape and the bytes of an output in the form that was asked for."""
+def content_of(wanted: Wanted, array: Array) -> tuple[Shape, Bytes]:
+    """The shape and the bytes of an output in the form that was asked for.
+
+    Raises:
+        Refusal: it cannot go so.
+        TrtasyncError: the array is not what the model declares.
+    """
     tensor, binary, classes = wanted
     check_output(tensor, array)
     if classes:

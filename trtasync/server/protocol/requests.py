@@ -116,6 +116,15 @@ def read_request(header: Bytes, interface: Interface) -> Plan:
         request = _requests.decode(header)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(f"the JSON of the request: {error}.{_hint(header)}") from None
+    return plan_of(request, interface)
+
+
+def plan_of(request: InferRequest, interface: Interface) -> Plan:
+    """The plan of a request, whatever form it came in.
+
+    Raises:
+        Refusal: it does not suit the model.
+    """
     options = request_parameters(request.parameters)
     _check_names("input", [each.name for each in request.inputs], interface.inputs)
     _check_names("output", [each.name for each in request.outputs], interface.outputs)
@@ -162,7 +171,7 @@ def _given(inputs: Sequence[InputTensor], interface: Interface) -> tuple[tuple[G
     for each in inputs:
         tensor = interface.inputs[each.name]
         size = _check_size(each, tensor)
-        binary = _is_binary(each, size)
+        binary = _is_binary(each, tensor, size)
         array = None if binary else from_json(tensor, each.shape, memoryview(each.data))
         given.append(Given(tensor, each.shape, start, array))
         start += size if binary else 0
@@ -178,7 +187,7 @@ def _check_size(each: InputTensor, tensor: Tensor) -> int:
     return tensor.dtype.itemsize * math.prod(each.shape)
 
 
-def _is_binary(each: InputTensor, size: int) -> bool:
+def _is_binary(each: InputTensor, tensor: Tensor, size: int) -> bool:
     """It comes behind the JSON, and not in it."""
     said = input_parameters(each.name, each.parameters).binary_data_size
     has_data = bytes(each.data) not in (b"", b"null")
@@ -187,8 +196,8 @@ def _is_binary(each: InputTensor, size: int) -> bool:
         raise Refusal(f"input '{each.name}' has {found} of data and binary_data_size; give one.")
     if said not in (None, size):
         raise Refusal(
-            f"input '{each.name}' of shape {list(each.shape)} has {size} bytes, and not {said} "
-            "(binary_data_size)."
+            f"input '{each.name}' of shape {list(each.shape)} is {size} bytes of {tensor.datatype},"
+            f" and not {said}."
         )
     return said is not None
 

@@ -11,6 +11,7 @@ Parameter = bool | int | float | str
 Parameters = dict[str, Parameter]
 Dimension = Annotated[int, Meta(ge=0, le=MOST_TENSOR_BYTES)]
 Count = Annotated[int, Meta(ge=0)]
+Microseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # as gRPC carries them
 
 RESERVED = "triton_"
 """What begins so is between Triton and its own fronts."""
@@ -45,7 +46,7 @@ class InferRequest(Struct, frozen=True):
 class OfRequest(Struct, frozen=True):
     """The parameters of a request that mean something here: `timeout` is in microseconds."""
 
-    timeout: Count = 0
+    timeout: Microseconds = 0
     priority: Count = 0
     binary_data_output: bool = False
     sequence_id: int | str = 0

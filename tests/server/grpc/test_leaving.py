@@ -1,0 +1,108 @@
+"""Clients that leave, and time that passes, before an answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from support.helpers import rows, until
+from tests.server.grpc.clients import Client, parameters, refused, request, serving
+from tests.server.serving import filled, held, models_of
+from trtasync.scheduler.queues import AGEING
+from trtasync.shared.protocol import AnyEngine
+from trtasync.testing import ScriptedBackend
+
+pytestmark = pytest.mark.anyio
+
+SHORT = 0.05
+"""Seconds that pass while a batch is held."""
+
+
+@asynccontextmanager
+async def busy(backend: ScriptedBackend) -> AsyncIterator[tuple[Client, AnyEngine]]:
+    """A batch is running and another one waits behind it: what comes now waits behind both."""
+    models = models_of(backend, max_batch_size=1)
+    async with serving(models) as client, anyio.create_task_group() as tasks:
+        engine = models.deployed("m").engine
+        with held(backend):
+            for queued in (0, 1):
+                tasks.start_soon(engine.infer, {"x": rows([1])})
+                await filled(engine, queued)
+            yield client, engine
+
+
+async def test_a_cancelled_call_withdraws_its_request(backend: ScriptedBackend) -> None:
+    async with busy(backend) as (client, engine):
+        call = client.infer(request(rows([7])))
+        await filled(engine, queued=2)
+        call.cancel()
+        await filled(engine, queued=1)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert engine.statistics().cancelled == 1
+    assert 7 not in [computed[0, 0] for computed in backend.computed]
+
+
+async def test_a_connection_that_ends_withdraws_its_requests(backend: ScriptedBackend) -> None:
+    async with busy(backend) as (client, engine):
+        call = client.infer(request(rows([7])))
+        await filled(engine, queued=2)
+        await client.channel.close()
+        await filled(engine, queued=1)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert 7 not in [computed[0, 0] for computed in backend.computed]
+
+
+async def test_a_cancelled_stream_withdraws_all_of_its_requests(backend: ScriptedBackend) -> None:
+    async with busy(backend) as (client, engine):
+        stream = client.stream()
+        for queued in (2, 3):
+            await stream.write(request(rows([7])))
+            await filled(engine, queued)
+        stream.cancel()
+        await filled(engine, queued=1)
+    assert 7 not in [computed[0, 0] for computed in backend.computed]
+
+
+async def test_the_deadline_of_a_call_is_the_engines(backend: ScriptedBackend) -> None:
+    async with busy(backend) as (client, engine):
+        call = client.infer(request(rows([7])), timeout=SHORT)
+        await filled(engine, queued=2)
+        await refused(call, "DEADLINE_EXCEEDED")
+        await filled(engine, queued=1)
+    assert 7 not in [computed[0, 0] for computed in backend.computed]
+
+
+async def test_the_timeout_of_a_request(backend: ScriptedBackend) -> None:
+    """It is told by the server, and a longer one of the call does not change it."""
+    async with busy(backend) as (client, engine):
+        limited = request(rows([7]), parameters=parameters(timeout=round(SHORT * 1e6)))
+        error = await refused(client.infer(limited, timeout=100), "DEADLINE_EXCEEDED")
+        assert error.details() == "the request's timeout passed."
+        await filled(engine, queued=1)
+        patient = request(rows([7]), parameters=parameters(timeout=round(100e6)))
+        error = await refused(client.infer(patient, timeout=SHORT), "DEADLINE_EXCEEDED")
+        await filled(engine, queued=1)
+    assert 7 not in [computed[0, 0] for computed in backend.computed]
+
+
+async def test_who_has_less_time_goes_first(backend: ScriptedBackend) -> None:
+    """So the engine knows of the time before it has passed."""
+    async with busy(backend) as (client, engine):
+        call = client.infer(request(rows([7])), timeout=AGEING / 2)
+        await filled(engine, queued=2)
+        backend.gate.let()
+        await call
+    assert [computed[0, 0] for computed in backend.computed] == [1, 7, 1]
+
+
+async def test_who_leaves_a_watch_is_forgotten(backend: ScriptedBackend) -> None:
+    async with serving(models_of(backend)) as client:
+        watch = client.watch()
+        assert await watch.read() == "SERVING"
+        before = len(asyncio.all_tasks())
+        watch.cancel()
+        await until(lambda: len(asyncio.all_tasks()) < before)

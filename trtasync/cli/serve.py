@@ -1,0 +1,229 @@
+"""`trtasync serve`."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trtasync.cli.arguments import (
+    BackendOption,
+    BatchAxes,
+    BatchingOption,
+    BatchSizes,
+    CacheFolder,
+    CacheOwner,
+    Debug,
+    Devices,
+    Graphs,
+    HostCode,
+    MaxBatchSize,
+    MaxQueueDelay,
+    MaxQueueSize,
+    MaxQueueTime,
+    MaxRowBytes,
+    ProfileOptions,
+    RunTimeout,
+    Streams,
+    Threads,
+    read_batch_axes,
+    read_batching,
+    read_devices,
+    read_sizes,
+    read_switch,
+)
+from trtasync.cli.failures import failures
+from trtasync.errors import BackendUnavailable, InvalidInput
+
+if TYPE_CHECKING:
+    from trtasync.server.program.settings import EngineSettings, ServerSettings, Wanted
+
+CLIENTS, LIFE = "The clients", "The server's life"
+
+
+def serve(
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(help=".onnx, .plan or .engine files, named after the files."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .toml file that says what is served, instead of MODELS; options have the last "
+            "word over its [server], and hold for models of which it does not say otherwise."
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or address to listen at. Default: 127.0.0.1, for this machine only.",
+            rich_help_panel=CLIENTS,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Default: 8000; 0 for any that is free.", rich_help_panel=CLIENTS),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="A certificate (PEM), with --tls-key.", rich_help_panel=CLIENTS),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its key (PEM).", rich_help_panel=CLIENTS)
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Let in who sends `Authorization: Bearer TOKEN` with a line of this file; health "
+            "is told to all.",
+            rich_help_panel=CLIENTS,
+        ),
+    ] = None,
+    max_body: Annotated[
+        str | None,
+        typer.Option(help="Largest request. Default: 64MiB.", rich_help_panel=CLIENTS),
+    ] = None,
+    max_connections: Annotated[
+        int | None,
+        typer.Option(help="Of each worker. Default: 16384.", rich_help_panel=CLIENTS),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that answer, over engines that they share in further ones. Default: "
+            "one, with the engines in it.",
+            rich_help_panel=LIFE,
+        ),
+    ] = None,
+    grace: Annotated[
+        str | None,
+        typer.Option(
+            help="After SIGTERM, go on so long, not ready any more. Default: 0s.",
+            rich_help_panel=LIFE,
+        ),
+    ] = None,
+    drain: Annotated[
+        str | None,
+        typer.Option(
+            help="Then let what was asked be answered within this. Default: 30s.",
+            rich_help_panel=LIFE,
+        ),
+    ] = None,
+    backend: BackendOption = "auto",
+    devices: Devices = None,
+    streams: Streams = None,
+    threads: Threads = None,
+    max_batch_size: MaxBatchSize = None,
+    batch_sizes: BatchSizes = None,
+    batching: BatchingOption = "auto",
+    batch_axis: BatchAxes = None,
+    max_queue_delay: MaxQueueDelay = "0",
+    max_queue_size: MaxQueueSize = None,
+    max_queue_time: MaxQueueTime = None,
+    max_row_bytes: MaxRowBytes = None,
+    run_timeout: RunTimeout = None,
+    profile: ProfileOptions = None,
+    cache_dir: CacheFolder = None,
+    cache_owner: CacheOwner = None,
+    graphs: Graphs = "on",
+    engine_host_code_allowed: HostCode = False,
+    debug: Debug = False,
+) -> None:
+    """Serve models over HTTP, by the Open Inference Protocol (KServe v2, Triton).
+
+    SIGTERM and Ctrl-C: not ready any more, what was asked is answered, exit code 0. SIGHUP: files
+    that the options name are read again. A model whose file changes is loaded again, and replaces
+    the one before when it is ready.
+    """
+    with failures(debug):
+        _demand_packages()
+        from trtasync.server.program.process import run
+        from trtasync.server.program.settings import EngineSettings, ServerSettings
+
+        server = _read(
+            ServerSettings,
+            host=host,
+            port=port,
+            workers=workers,
+            tls_cert=_absolute(tls_cert),
+            tls_key=_absolute(tls_key),
+            token_file=_absolute(token_file),
+            max_body=max_body,
+            max_connections=max_connections,
+            grace=grace,
+            drain=drain,
+        )
+        axes = read_batch_axes(batch_axis).items()
+        engine = _read(
+            EngineSettings,
+            backend=None if backend == "auto" else backend,
+            devices=read_devices(devices),
+            streams=streams,
+            threads=threads,
+            max_batch_size=max_batch_size,
+            batch_sizes=read_sizes(batch_sizes),
+            batching=None if batching == "auto" else read_batching(batching),
+            batch_axes={name: "none" if at is None else at for name, at in axes} or None,
+            max_queue_delay=None if max_queue_delay == "0" else max_queue_delay,
+            max_queue_size=max_queue_size,
+            max_queue_time=max_queue_time,
+            max_row_bytes=max_row_bytes,
+            run_timeout=run_timeout,
+            profiles=profile,
+            cache_dir=_absolute(cache_dir),
+            cache_owner=cache_owner,
+            graphs=None if graphs == "on" else read_switch(graphs),
+            engine_host_code_allowed=engine_host_code_allowed or None,
+        )
+        read = partial(_wanted, models or [], config, server, engine)
+        run(read(), read, typer.echo)
+
+
+def _wanted(
+    models: list[Path], config: Path | None, server: "ServerSettings", engine: "EngineSettings"
+) -> "Wanted":
+    from trtasync.server.program.config import check_server, offer_of, read_config
+    from trtasync.server.program.settings import Wanted
+
+    if config is not None:
+        if models:
+            raise InvalidInput("models are named by arguments or in the file of --config, not both")
+        return read_config(config, server, engine)
+    if not models:
+        raise InvalidInput("say which models are to be served, or name a file with --config.")
+    check_server(server)
+    return Wanted(server, offer_of(models, engine))
+
+
+def _read(kind: Any, **said: Any) -> Any:
+    """Settings, held against their types as those in a file are."""
+    import msgspec
+
+    try:
+        return msgspec.convert({name: v for name, v in said.items() if v is not None}, kind)
+    except msgspec.ValidationError as error:
+        words, _, place = str(error).partition(" - at `$.")
+        option = place.partition("`")[0].partition("[")[0].replace("_", "-")
+        raise InvalidInput(
+            f"--{option}: {words[:1].lower()}{words[1:].replace('`', '')}."
+        ) from error
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())
+
+
+def _demand_packages() -> None:
+    if sys.platform == "win32":
+        raise BackendUnavailable(
+            "trtasync serve needs signals and sockets of Linux or macOS; see "
+            "trtasync.server.asgi for servers that run here."
+        )
+    try:
+        import msgspec
+        import starlette
+
+        del msgspec, starlette
+    except ModuleNotFoundError as error:
+        raise BackendUnavailable(f"this needs pip install 'trtasync[server]' ({error}).") from error

@@ -1,0 +1,65 @@
+"""What is asked of the server and its models at any door, inference apart."""
+
+from typing import Any
+
+from trtasync import __version__
+from trtasync.server.counting import statistics_of
+from trtasync.server.models import Models, State
+from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
+from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.protocol.statistics import model_statistics
+
+
+class About:
+    """Answers in the protocol's terms; a `version` of None is the highest that is ready.
+
+    Every method raises Refusal for a model, or a version of one, that there is not, or that cannot
+    tell because it is not open.
+    """
+
+    def __init__(self, models: Models, model_control: bool):
+        """See `asgi.application`."""
+        self._models = models
+        self._model_control = model_control
+
+    def check_ready(self) -> None:
+        """Every model answers, and the server is not about to end; otherwise raises Refusal."""
+        if not self._models.are_ready:
+            raise Refusal("the server is not ready.", status=503)
+
+    def check_model_ready(self, name: str, version: str | None) -> None:
+        """The model answers, and the server is not about to end; otherwise raises Refusal."""
+        model = self._models.find(name, version)
+        if self._models.is_closing or not model.is_ready:
+            raise Refusal(f"model '{model.name}' is not ready.", status=503)
+
+    def server(self) -> dict[str, Any]:
+        """The server's name, version and extensions."""
+        return server_metadata(__version__, self._model_control)
+
+    def model(self, name: str, version: str | None) -> dict[str, Any]:
+        """The model's inputs, its outputs, and its versions that are ready."""
+        model = self._models.find(name, version)
+        interface = model.deployment.codec.interface
+        known = self._models.versions(name)
+        versions = [each.version for each in known if each.state is State.READY]
+        return model_metadata(model.name, versions, model.platform, interface)
+
+    def config(self, name: str, version: str | None) -> dict[str, Any]:
+        """The model's configuration in Triton's form."""
+        model = self._models.find(name, version)
+        interface = model.deployment.codec.interface
+        return model_config(model.name, model.platform, interface, model.max_rows)
+
+    async def statistics(self, name: str | None, version: str | None) -> list[dict[str, Any]]:
+        """The counts of one version, of all versions of a model, or of all models (None)."""
+        if name is None:
+            asked = [model for model in self._models if model.state is State.READY]
+        elif version is not None:
+            asked = [self._models.find(name, version)]
+        else:
+            asked = self._models.versions(name)
+        return [
+            model_statistics(each.name, each.version, await statistics_of(each.deployment.engine))
+            for each in asked
+        ]

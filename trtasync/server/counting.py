@@ -1,0 +1,18 @@
+"""What an engine counted, whichever process it is in."""
+
+from anyio import to_thread
+
+from trtasync.core.metrics import Statistics
+from trtasync.engine import Engine
+from trtasync.shared.protocol import AnyEngine
+
+
+async def statistics_of(engine: AnyEngine) -> Statistics:
+    """`engine.statistics()`. A shared engine's process is asked, which may be slow, so in a thread.
+
+    Raises:
+        TrtasyncError: that process does not answer.
+    """
+    if isinstance(engine, Engine):
+        return engine.statistics()
+    return await to_thread.run_sync(engine.statistics)

@@ -1,0 +1,173 @@
+"""What comes from one client: bytes, and then requests one after another."""
+
+from abc import ABC, abstractmethod
+from asyncio import BufferedProtocol
+from typing import TYPE_CHECKING, cast
+
+from trtasync.server.fast.heads import END, LONGEST, Head
+from trtasync.server.fast.sinks import Body, InChunks, Memory, Row, Sink
+from trtasync.server.fast.wire import Wire
+from trtasync.server.fast.writing import CONTINUE
+from trtasync.server.protocol.bodies import too_large
+from trtasync.server.protocol.refusals import Refusal
+
+if TYPE_CHECKING:
+    from trtasync.server.fast.server import FastServer
+
+AHEAD = 64 << 10
+"""Bytes that a client may send before it has the answer to what it sent first."""
+
+
+class Reading(BufferedProtocol, ABC):
+    """The part of a connection that takes bytes in."""
+
+    def __init__(self, server: "FastServer"):
+        """Of this server."""
+        self._server = server
+        self._wire = cast(Wire, None)  # before `connection_made`
+        self._rest = b""  # came, and was not looked at yet
+        self._is_paused = False  # nothing is read, there is enough of that
+        self._sink: Sink | None = None  # takes the body that is being received
+        self._came = 0  # bytes of it
+
+    @abstractmethod
+    def _is_busy(self) -> bool:
+        """A request is being answered."""
+
+    @abstractmethod
+    def _deliver(self, head: Head, body: Body, lent: bool = False) -> None:
+        """A request is complete. A `body` that is only lent will be overwritten."""
+
+    @abstractmethod
+    def _row(self, head: Head, length: int, came: memoryview) -> Sink | None:
+        """Rows for a large tensor, of which `came` is here; None where it is collected first."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a request that is not complete."""
+        return self._came + len(self._rest)
+
+    @property
+    def is_paused(self) -> bool:
+        """It is not read from: it has sent enough ahead."""
+        return self._is_paused
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        sink = self._sink
+        return self._server.scratch if sink is None else sink.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """They came."""
+        try:
+            self._take(nbytes)
+        except Exception as error:
+            self._send_away(error)
+
+    def _is_free(self) -> bool:
+        """The next request may be read."""
+        wire = self._wire
+        return not (self._is_busy() or self._sink or wire.is_blocked or wire.is_ending)
+
+    def _take(self, count: int) -> None:
+        sink = self._sink
+        if sink is not None:
+            self._receive(count)
+            if sink.took(count):
+                self._end_body()
+                self._rest = sink.rest
+                sink.finish()
+                self.go_on()
+        elif not self._rest and self._is_free():
+            self._read(self._server.buffer, count)
+        elif not self._wire.is_ending:
+            self._rest += self._server.buffer[:count]
+            self.go_on()
+            if len(self._rest) > AHEAD and not self._is_free():
+                self._is_paused = True
+                self._wire.pause()
+
+    def go_on(self) -> None:
+        """Look at what has come meanwhile."""
+        if self._rest and self._is_free():
+            rest = bytearray(self._rest)
+            self._read(rest, len(rest))
+        if self._is_paused and len(self._rest) <= AHEAD:
+            self._is_paused = False
+            self._wire.resume()
+
+    def _read(self, buffer: bytearray, stop: int) -> None:
+        """Take requests up while this is free; what is left of `buffer[:stop]` is kept."""
+        known, self._rest = self._rest, b""  # an answer at once must not look at it again
+        try:
+            start = self._take_up(buffer, stop)
+        except Exception as error:
+            self._send_away(error)
+            return
+        if start or not known:
+            self._wire.began()  # what is left is of another request
+        self._rest = bytes(buffer[start:stop])
+
+    def _take_up(self, buffer: bytearray, stop: int) -> int:
+        start = 0
+        while start < stop and self._is_free():
+            if buffer.startswith(b"\r\n", start):  # some clients send one behind a body
+                start += 2
+                continue
+            end = buffer.find(END, start, min(stop, start + LONGEST))
+            if end < 0:
+                if stop - start >= LONGEST:
+                    raise Refusal(f"a head has at most {LONGEST} bytes.", status=431)
+                break
+            end += len(END)
+            head = self._server.heads.read(bytes(buffer[start:end]))
+            start = end + self._begin(head, memoryview(buffer)[end:stop])
+        return start
+
+    def _send_away(self, error: Exception) -> None:
+        """Nobody knows where the next request would begin."""
+        self._drop_body()
+        self._rest = b""
+        self._wire.send_away(error)
+
+    def _begin(self, head: Head, came: memoryview) -> int:
+        """A request, of whose body, and what follows that, this came; returns what it took."""
+        length, most = head.length, self._server.limits.body
+        if length is not None and length <= min(len(came), most):
+            self._deliver(head, came[:length], lent=True)
+            return length
+        if length is not None and length > most:
+            raise too_large(most)
+        if head.expects and not came:
+            self._wire.write(CONTINUE)
+        if length is not None:
+            self._sink = self._row(head, length, came) or Memory(head, length, came, self._deliver)
+            self._receive(len(came))
+            return len(came)
+        chunks = InChunks(head, most, self._server.scratch, self._deliver)
+        if not chunks.feed(bytes(came)):
+            self._sink = chunks
+            self._receive(len(came))
+            return len(came)
+        chunks.finish()
+        return len(came) - len(chunks.rest)
+
+    def step_out(self) -> None:
+        """Leave the rows of a batch: others want them, or their engine ends."""
+        if isinstance(self._sink, Row):
+            self._sink = self._sink.step_out(self._deliver)
+
+    def _drop_body(self) -> None:
+        sink = self._sink
+        self._end_body()
+        if isinstance(sink, Row):
+            sink.drop()
+
+    def _receive(self, count: int) -> None:
+        self._came += count
+        self._server.receive(count)
+
+    def _end_body(self) -> None:
+        self._sink = None
+        self._server.received(self._came)
+        self._came = 0

@@ -1,0 +1,74 @@
+"""How any call is answered: what it raises becomes its status."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from grpc import StatusCode, unary_unary_rpc_method_handler
+
+from trtasync.server.failures import log_unexpected
+from trtasync.server.grpc.descriptors import Messages
+from trtasync.server.grpc.views import Call, Message
+from trtasync.server.protocol.refusals import retry_after, status_of, text_of
+from trtasync.server.tracing import current_trace, read_trace
+
+CODES = {
+    400: StatusCode.INVALID_ARGUMENT,
+    403: StatusCode.PERMISSION_DENIED,
+    404: StatusCode.NOT_FOUND,
+    413: StatusCode.INVALID_ARGUMENT,  # as long as it is so large; RESOURCE_EXHAUSTED would pass
+    429: StatusCode.RESOURCE_EXHAUSTED,
+    501: StatusCode.UNIMPLEMENTED,
+    503: StatusCode.UNAVAILABLE,
+    504: StatusCode.DEADLINE_EXCEEDED,
+}
+"""By the status that HTTP has for it; INTERNAL for any other."""
+
+LONGEST_TEXT = 500
+"""Characters of a status. It goes as a header, of which clients take 8 KiB, and a character of a
+name that a client has sent may need twelve bytes there."""
+
+Handler = Any
+"""Of a call, as grpcio has it, which comes without types."""
+
+
+def unary(
+    messages: Messages, asked: str, answer: Callable[[Any, Call], Awaitable[Message]]
+) -> Handler:
+    """grpcio's handler of a call of one request and one answer.
+
+    Args:
+        messages: of the service.
+        asked: the name of the request's.
+        answer: gives the other; what it raises becomes the status of the call.
+    """
+
+    async def handle(content: bytes, call: Call) -> bytes:
+        follow_trace(call)
+        try:
+            return (await answer(messages.parse(asked, content), call)).SerializeToString()
+        except Exception as error:
+            await refuse(call, error)
+
+    return unary_unary_rpc_method_handler(handle)
+
+
+async def refuse(call: Call, error: Exception) -> NoReturn:
+    """End a call with the status that tells of `error`."""
+    log_unexpected(error)
+    text, wait = text_of(error), retry_after(error)
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]}..."
+    more = () if wait is None else (("grpc-retry-pushback-ms", f"{wait}000"),)
+    await call.abort(CODES.get(status_of(error), StatusCode.INTERNAL), text, more)
+
+
+def metadata_of(call: Call, key: str) -> str | None:
+    """The values of a key in the head of the call; None without any."""
+    found = [value for known, value in call.invocation_metadata() or () if known == key]
+    return ",".join(map(str, found)) if found else None
+
+
+def follow_trace(call: Call) -> None:
+    """What this task does is for the trace that the call tells of."""
+    state = metadata_of(call, "tracestate") or ""
+    current_trace.set(read_trace(metadata_of(call, "traceparent"), state))

@@ -1,0 +1,132 @@
+"""ModelStreamInfer: many requests on one call."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+from grpc import stream_stream_rpc_method_handler
+from grpc.aio import EOF
+
+from trtasync.server.failures import log_unexpected
+from trtasync.server.grpc.calls import Handler, follow_trace, metadata_of, refuse
+from trtasync.server.grpc.inference import Inference
+from trtasync.server.grpc.messages import INFERENCE
+from trtasync.server.grpc.views import Call, Message
+from trtasync.server.protocol.refusals import Refusal, text_of
+
+ENDS_ON_FAILURE = "triton_grpc_error"
+"""Metadata of a client that has the first failure end its stream, with the status of that."""
+
+LAST = {"triton_final_response": INFERENCE.make("InferParameter", bool_param=True)}
+"""Parameters of an answer that no further one to the same request follows: here none does."""
+
+
+class Streams:
+    """All that are open. Each is answered in the order of its requests: they need no ids."""
+
+    def __init__(self, inference: Inference, most: int):
+        """Of one stream at most `most` requests are taken at once."""
+        self._inference = inference
+        self._most = most
+        self._reading: set[anyio.CancelScope] = set()
+        self._is_draining = False
+
+    @property
+    def handler(self) -> Handler:
+        """For grpcio."""
+
+        async def serve(_: object, call: Call) -> None:
+            follow_trace(call)
+            failure = await self._serve(call)
+            if failure is not None:
+                await refuse(call, failure)
+
+        return stream_stream_rpc_method_handler(serve)
+
+    def drain(self) -> None:
+        """Read no more requests: streams end when those that were taken are answered."""
+        self._is_draining = True
+        for scope in self._reading:
+            scope.cancel()
+
+    async def _serve(self, call: Call) -> Exception | None:
+        """Answer one stream; what ended it before its client did."""
+        stream = _Stream(self._inference, call, self._most)
+        async with anyio.create_task_group() as tasks:
+            with self._while_open() as reading:
+                while (content := await call.read()) is not EOF:
+                    await stream.take(content, tasks)
+        if stream.failure is None and reading.cancelled_caught:
+            return Refusal("the server is ending; ask another one.", status=503)
+        return stream.failure
+
+    @contextmanager
+    def _while_open(self) -> Iterator[anyio.CancelScope]:
+        """What is cancelled when no more is to be read."""
+        with anyio.CancelScope() as scope:
+            if self._is_draining:
+                scope.cancel()
+            self._reading.add(scope)
+            try:
+                yield scope
+            finally:
+                self._reading.discard(scope)
+
+
+class _Stream:
+    """One of them.
+
+    Attributes:
+        failure: what a request failed with that ends the stream.
+    """
+
+    def __init__(self, inference: Inference, call: Call, most: int):
+        self.failure: Exception | None = None
+        self._inference = inference
+        self._call = call
+        self._room = anyio.Semaphore(most)
+        self._ends_on_failure = metadata_of(call, ENDS_ON_FAILURE) == "true"
+        self._turn = anyio.Event()
+        self._turn.set()
+
+    async def take(self, content: bytes, tasks: TaskGroup) -> None:
+        """Begin with a request as soon as there is room for it."""
+        await self._room.acquire()
+        turn, self._turn = self._turn, anyio.Event()
+        tasks.start_soon(self._answer, content, turn, self._turn, tasks.cancel_scope)
+
+    async def _answer(
+        self, content: bytes, turn: anyio.Event, next_turn: anyio.Event, whole: anyio.CancelScope
+    ) -> None:
+        """Answer a request when it is its turn."""
+        answer, failure = await self._outcome(content)
+        await turn.wait()
+        if failure is not None and self._ends_on_failure:
+            self.failure = failure
+            whole.cancel()
+            return
+        await self._call.write(answer.SerializeToString())
+        next_turn.set()
+        self._room.release()
+
+    async def _outcome(self, content: bytes) -> tuple[Message, Exception | None]:
+        """The answer to a request, and what it failed with, if so."""
+        id = ""
+        try:
+            request = INFERENCE.parse("ModelInferRequest", content)
+            id = request.id
+            answer = await self._inference.infer(request, self._call, LAST)
+            return INFERENCE.make("ModelStreamInferResponse", infer_response=answer), None
+        except Exception as error:
+            if not self._ends_on_failure:
+                log_unexpected(error)
+            return _refusal(id, error), error
+
+
+def _refusal(id: str, error: Exception) -> Message:
+    """What a client is told of a request that failed: besides that, its id and nothing else."""
+    answer = INFERENCE.make("ModelInferResponse", id=id, parameters=LAST)
+    return INFERENCE.make(
+        "ModelStreamInferResponse", error_message=text_of(error), infer_response=answer
+    )

@@ -1,0 +1,39 @@
+"""Logs for machines: each record an object of JSON, in a line of its own."""
+
+import json
+import logging
+import time
+from typing import Any
+
+from trtasync.server.tracing import current_trace
+
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Attributes of every record; others are a caller's `extra`."""
+
+
+class JsonFormatter(logging.Formatter):
+    """Time (UTC), level, logger and message of a record; the exception, the trace, what is extra.
+
+    `trace_id` and `parent_id` are those of the request that is served, where its client traces.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter.format`."""
+        told: dict[str, Any] = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        trace = current_trace.get()
+        if trace is not None:
+            told |= {"trace_id": trace.trace_id, "parent_id": trace.parent_id}
+        more = {key: value for key, value in vars(record).items() if key not in _KNOWN}
+        return json.dumps(more | told, default=str)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """In ISO 8601, to the millisecond."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        return f"{seconds}.{int(record.msecs):03}Z"

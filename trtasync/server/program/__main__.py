@@ -1,0 +1,82 @@
+"""`python -m trtasync.server.program`: a front as `fronts` starts it. For people there is `trtasync
+serve`.
+
+The descriptor of its socket is its argument. Each line of stdin says what it is to serve from now
+on; the end of it, that it is to end. To stdout goes one line, when clients can come or cannot.
+"""
+
+import math
+import os
+import signal
+import socket
+import sys
+from dataclasses import asdict
+
+import anyio
+import msgspec
+from anyio.abc import ObjectSendStream
+
+from trtasync.errors import TrtasyncError
+from trtasync.host.daemon import asyncio_options, log_to_stderr, want_descriptors
+from trtasync.host.starting import take_stdout, tell
+from trtasync.server.program.front import Started, answer
+from trtasync.server.program.settings import Wanted
+from trtasync.shared.refusals import describe
+
+STDIN = 0
+
+
+def main() -> int:
+    """Be a front until the end; returns the exit code."""
+    log_to_stderr()
+    want_descriptors()
+    word = take_stdout()
+    door = socket.socket(fileno=int(sys.argv[1]))
+    with open(STDIN, "rb", buffering=0, closefd=False) as stdin:  # and nothing of the next line
+        wanted = msgspec.json.decode(stdin.readline(), type=Wanted)
+
+    async def ready(started: Started) -> None:
+        tell(word, asdict(started))
+
+    async def serve() -> None:
+        os.set_blocking(STDIN, False)
+        async with anyio.create_task_group() as beside:
+            send, orders = anyio.create_memory_object_stream[Wanted](math.inf)
+            beside.start_soon(_read_orders, send)
+            beside.start_soon(_heed_end, send)
+            try:
+                await answer(wanted, door, orders, ready, shared=True)
+            except TrtasyncError as error:
+                failures.append(error)
+            beside.cancel_scope.cancel()
+
+    failures: list[TrtasyncError] = []
+    anyio.run(serve, **asyncio_options())
+    for failure in failures:
+        tell(word, describe(failure))
+    return len(failures)
+
+
+async def _read_orders(send: ObjectSendStream[Wanted]) -> None:
+    """Until there is nobody who gives them."""
+    rest = b""
+    async with send:
+        while True:
+            await anyio.wait_readable(STDIN)
+            more = os.read(STDIN, 64 << 10)
+            if not more:
+                return
+            *lines, rest = (rest + more).split(b"\n")
+            for line in lines:
+                await send.send(msgspec.json.decode(line, type=Wanted))
+
+
+async def _heed_end(send: ObjectSendStream[Wanted]) -> None:
+    """A service manager may tell all processes of a service."""
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            await send.aclose()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The file that says what is served.
+
+[server]                      # as the options of `trtasync serve`, which have the last word
+port = 8000
+workers = 4
+
+[[models]]
+path = "digits.onnx"          # as seen from this file
+max_batch_size = 64           # and whatever else `open_engine` takes
+
+[[models]]
+name = "digits"
+version = 2
+path = "better.onnx"
+
+[aliases]
+stable = { model = "digits", version = 1 }
+newest = "digits"
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from trtasync.errors import InvalidInput
+from trtasync.server.models import Models
+from trtasync.server.program.settings import (
+    EngineSettings,
+    Offer,
+    Served,
+    ServerSettings,
+    Target,
+    Version,
+    Wanted,
+    absolute,
+    added,
+)
+
+_PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", re.DOTALL)
+"""How msgspec says what is wrong, and where."""
+
+
+class ModelSettings(EngineSettings, kw_only=True, forbid_unknown_fields=True):
+    """One of [[models]].
+
+    Attributes:
+        path: of its file.
+        name: that clients know it by; None for the file's, without its suffix.
+        version: of it.
+    """
+
+    path: str
+    name: str | None = None
+    version: Version = 1
+
+
+class ConfigFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    server: ServerSettings = msgspec.field(default_factory=ServerSettings)
+    models: list[ModelSettings]
+    aliases: dict[str, str | Target] = {}
+
+
+def read_config(path: Path, server: ServerSettings, engine: EngineSettings) -> Wanted:
+    """What a file wants.
+
+    Args:
+        path: of it.
+        server: what was said elsewhere, and has the last word.
+        engine: what holds for models of which the file does not say otherwise.
+
+    Raises:
+        InvalidInput: the file cannot be read, or makes no sense; names the place.
+    """
+    try:
+        told = msgspec.convert(tomllib.loads(path.read_text()), ConfigFile)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is no TOML: {error}.") from error
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"{path}: {_said(error)}.") from error
+    if not told.models:
+        raise InvalidInput(f"{path}: models is empty; say which models are to be served.")
+    for name in ("tls_cert", "tls_key", "token_file"):
+        setattr(told.server, name, absolute(path.parent, getattr(told.server, name)))
+    wanted = Wanted(
+        ServerSettings(**added(server, msgspec.structs.asdict(told.server))),
+        Offer(
+            [_served(path.parent, each, engine) for each in told.models],
+            {
+                alias: Target(target) if isinstance(target, str) else target
+                for alias, target in told.aliases.items()
+            },
+        ),
+    )
+    with _at(f"{path}: server"):
+        check_server(wanted.server)
+    _check(path, wanted.offer)
+    return wanted
+
+
+def offer_of(paths: list[Path], engine: EngineSettings) -> Offer:
+    """Models by the names of their files.
+
+    Raises:
+        InvalidInput: two have one name, or an option makes no sense.
+    """
+    engine.cache_dir = absolute(Path(), engine.cache_dir)
+    served = [Served(path.stem, 1, str(path.absolute()), engine) for path in paths]
+    offer = Offer(served)
+    models = Models()
+    for each in served:
+        _add(models, each)
+    return offer
+
+
+def check_server(server: ServerSettings) -> None:
+    """Refuse what makes no sense before anything is opened.
+
+    Raises:
+        InvalidInput: a time or a size is none, or half of what TLS needs is there.
+    """
+    _ = server.limits, server.grace_seconds
+    if (server.tls_cert is None) is not (server.tls_key is None):
+        raise InvalidInput("TLS takes a certificate and its key (tls_cert, tls_key); give both.")
+
+
+def _served(folder: Path, told: ModelSettings, engine: EngineSettings) -> Served:
+    said = msgspec.structs.asdict(told)
+    path, name, version = said.pop("path"), said.pop("name"), said.pop("version")
+    own = EngineSettings(**said)
+    own.cache_dir = absolute(folder, own.cache_dir)
+    return Served(
+        name or Path(path).stem,
+        version,
+        absolute(folder, path) or "",
+        EngineSettings(**added(own, msgspec.structs.asdict(engine))),
+    )
+
+
+def _check(path: Path, offer: Offer) -> None:
+    """Names, versions, options and aliases, as the server will find them."""
+    models = Models()
+    for at, each in enumerate(offer.models):
+        with _at(f"{path}: models[{at}]"):
+            _add(models, each)
+    for alias, target in offer.aliases.items():
+        with _at(f"{path}: aliases.{alias}"):
+            models.alias(alias, target.model, target.version)
+
+
+def _add(models: Models, served: Served) -> None:
+    options = served.options
+
+    async def never() -> Any:
+        raise AssertionError(options)
+
+    models.add(served.name, never, version=served.version)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{place}: {error}") from error
+
+
+def _said(error: msgspec.ValidationError) -> str:
+    """What is wrong, behind where it is."""
+    found = _PLACE.fullmatch(str(error))
+    assert found is not None  # everything matches
+    words, place = found.groups()
+    words = words.replace("`", "").replace("Object ", "this table ")
+    words = words[:1].lower() + words[1:]
+    return f"{place}: {words}" if place else words

@@ -1,0 +1,63 @@
+"""Sockets that a server listens at."""
+
+import ipaddress
+import socket
+
+from trtasync.errors import InvalidInput
+
+BACKLOG = 1024
+"""Clients that wait to be accepted."""
+
+
+def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
+    """Sockets of one address that listen; the kernel shares clients among them.
+
+    Whoever opens them keeps them open: so a process that ends leaves its clients who wait to be
+    accepted to the next one that has the same socket.
+
+    Args:
+        host: name or address.
+        port: 0 for any that is free.
+        count: of them.
+
+    Raises:
+        InvalidInput: nobody can listen there.
+    """
+    doors: list[socket.socket] = []
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        for _ in range(count):
+            door = socket.socket(family)
+            doors.append(door)
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if len(doors) > 1:
+                door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            door.bind(address)
+            if count > 1:
+                # only now for the first: nobody else may have been there
+                door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            address = door.getsockname()
+        for door in doors:
+            door.listen(BACKLOG)
+    except (OSError, UnicodeError) as error:
+        for door in doors:
+            door.close()
+        raise InvalidInput(f"nobody can listen at {host}, port {port}: {error}.") from error
+    return doors
+
+
+def url_of(door: socket.socket, has_tls: bool) -> str:
+    """Where clients of this machine find it."""
+    host, port, *_ = door.getsockname()
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
+    name = f"[{address}]" if address.version == 6 else str(address)
+    return f"{'https' if has_tls else 'http'}://{name}:{port}"
+
+
+def is_loopback(door: socket.socket) -> bool:
+    """Only this machine can reach it."""
+    return ipaddress.ip_address(door.getsockname()[0]).is_loopback

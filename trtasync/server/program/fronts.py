@@ -1,0 +1,185 @@
+"""Several fronts, each a process, over the same engines: they are kept running, and told."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from socket import socket
+
+import anyio
+import msgspec
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from trtasync.errors import BackendUnavailable, TrtasyncError
+from trtasync.opening.arguments import demand_linux
+from trtasync.server.program.front import Gate, Ready, Started
+from trtasync.server.program.settings import Wanted
+from trtasync.shared.refusals import restore
+
+log: logging.Logger = logging.getLogger("trtasync")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
+"""Seconds before a front that ended is started again: they double, and begin anew when it ran for
+`HEALTHY` seconds."""
+
+HEALTHY = 60.0
+
+LAST_SECONDS = 10.0
+"""For a front to end, besides what it may take to answer."""
+
+LONGEST_WORD = 1 << 20
+
+
+async def answer_by_several(
+    wanted: Wanted, doors: Sequence[socket], orders: AsyncIterator[Wanted], ready: Ready
+) -> None:
+    """See `front.answer`; one front for each of `doors`.
+
+    Raises:
+        TrtasyncError: what the first front that cannot serve says.
+    """
+    demand_linux("serving by several workers")
+    gate = Gate(wanted.server)  # what is wrong with it is said once
+    fronts = [Front(number, door, wanted) for number, door in enumerate(doors, 1)]
+    server = wanted.server
+    try:
+        for front in fronts:
+            await front.start()
+        started = [await front.greeting() for front in fronts]
+        await ready(started[0])
+        async with anyio.create_task_group() as keeping:
+            for front in fronts:
+                keeping.start_soon(front.keep)
+            async for order in orders:
+                try:
+                    gate.read_again()
+                except TrtasyncError as error:
+                    log.error("what was served before goes on: %s", error)
+                    continue
+                for front in fronts:
+                    await front.tell(order)
+            keeping.cancel_scope.cancel()
+    finally:
+        for door in doors:
+            door.close()  # who has not been accepted yet may go elsewhere
+        await _end(fronts, server.grace_seconds + server.limits.drain + LAST_SECONDS)
+
+
+async def _end(fronts: "Sequence[Front]", seconds: float) -> None:
+    """Let all of them answer what they were asked; kill who does not end, or all if cancelled."""
+    try:
+        with anyio.move_on_after(seconds):
+            for front in fronts:
+                await front.let_end()
+            for front in fronts:
+                await front.wait()
+    finally:
+        with anyio.CancelScope(shield=True):
+            for front in fronts:
+                front.kill()
+                await front.wait()
+
+
+class Front:
+    """A process that answers; see `program.__main__`, which is the other side."""
+
+    def __init__(self, number: int, door: socket, wanted: Wanted):
+        """Not started yet.
+
+        Args:
+            number: of it, for people.
+            door: where it is to listen.
+            wanted: what it is to serve.
+        """
+        self._number = number
+        self._door = door
+        self._wanted = wanted
+        self._process: Process | None = None
+        self._since = 0.0
+        self._pause = 0.0
+
+    async def start(self) -> None:
+        """A fresh Python, of this interpreter and with its `sys.path`. Ctrl-C does not reach it."""
+        door = self._door.fileno()
+        self._since = time.monotonic()
+        self._process = await anyio.open_process(
+            [sys.executable, "-P", "-m", "trtasync.server.program", str(door)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None,
+            env=_environment(),
+            pass_fds=[door],
+            start_new_session=True,
+        )
+        await self._say(self._wanted)
+
+    async def greeting(self) -> Started:
+        """What it says when clients can come.
+
+        Raises:
+            TrtasyncError: it cannot serve.
+        """
+        assert self._process is not None
+        assert self._process.stdout is not None
+        words = BufferedByteReceiveStream(self._process.stdout)
+        try:
+            told = json.loads(await words.receive_until(b"\n", LONGEST_WORD))
+        except (anyio.IncompleteRead, anyio.BrokenResourceError, anyio.DelimiterNotFound) as error:
+            raise BackendUnavailable(
+                f"worker {self._number} ended before it could serve; the log says why."
+            ) from error
+        if "error" in told:
+            raise restore(told)
+        return Started(**told)
+
+    async def tell(self, wanted: Wanted) -> None:
+        """This is to be served from now on; by who takes its place, too."""
+        self._wanted = wanted
+        await self._say(wanted)
+
+    async def _say(self, wanted: Wanted) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # it has ended
+            await self._process.stdin.send(msgspec.json.encode(wanted) + b"\n")
+
+    async def keep(self) -> None:
+        """Start it again whenever it ends, for ever."""
+        while True:
+            code = await self.wait()
+            why = signal.Signals(-code).name if code < 0 else f"code {code}"
+            log.error("worker %d ended with %s; another one is started", self._number, why)
+            if time.monotonic() - self._since > HEALTHY:
+                self._pause = 0.0
+            await anyio.sleep(self._pause)
+            self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+            try:
+                await self.start()
+                await self.greeting()
+            except (TrtasyncError, OSError) as error:
+                log.error("worker %d cannot serve: %s", self._number, error)
+
+    async def let_end(self) -> None:
+        """Tell it that there is nothing more to come."""
+        if self._process is not None and self._process.stdin is not None:
+            await self._process.stdin.aclose()
+
+    async def wait(self) -> int:
+        """Until it has ended; returns its exit code."""
+        return 0 if self._process is None else await self._process.wait()
+
+    def kill(self) -> None:
+        """End it now."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)
+    return {**os.environ, "PYTHONPATH": path}

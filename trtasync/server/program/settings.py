@@ -1,0 +1,218 @@
+"""What can be said of a server and its models, in a file or by options."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from trtasync.errors import InvalidInput
+from trtasync.measure.loads import read_seconds
+from trtasync.measure.opened import read_options
+from trtasync.opening.backends import BackendName
+from trtasync.plans import SharedCache
+from trtasync.server.fast import Limits
+from trtasync.server.models import MAX_ROWS
+from trtasync.system.sizes import parse_size
+
+Seconds = Annotated[float, Meta(ge=0)] | str
+"""A number of seconds, or text such as "2ms"."""
+
+Size = Annotated[int, Meta(ge=1)] | str
+"""A number of bytes, or text such as "64MiB"."""
+
+Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Version = Annotated[int, Meta(ge=1, lt=10**18)]
+
+_SECONDS = ("max_queue_delay", "max_queue_time", "check_seconds", "loop_budget", "run_timeout")
+_CACHE = ("cache_dir", "cache_owner")
+
+
+class EngineSettings(Struct, kw_only=True, omit_defaults=True):
+    """Options of `open_engine`; None for what it does by itself."""
+
+    backend: BackendName | None = None
+    devices: list[int] | None = None
+    streams: int | None = None
+    threads: int | None = None
+    max_batch_size: int | None = None
+    batch_sizes: list[int] | None = None
+    preferred_batch_size: list[int] | None = None
+    batching: bool | Literal["auto", "proved"] | None = None
+    batch_axes: dict[str, int | Literal["none"]] | None = None
+    check_seconds: Seconds | None = None
+    max_queue_delay: Seconds | None = None
+    max_queue_size: int | None = None
+    max_queue_time: Seconds | None = None
+    max_row_bytes: Size | None = None
+    run_timeout: Seconds | None = None
+    loop_budget: Seconds | None = None
+    graphs: bool | None = None
+    copy_threads: int | None = None
+    inline_bytes: Size | None = None
+    profiles: list[str] | None = None
+    cache_dir: str | None = None
+    cache_owner: int | str | None = None
+    engine_host_code_allowed: bool | None = None
+
+
+class Served(Struct, frozen=True):
+    """A version of a model.
+
+    Attributes:
+        name: that clients know it by.
+        version: of it.
+        path: absolute, of its file.
+        engine: how it is opened.
+    """
+
+    name: str
+    version: int
+    path: str
+    engine: EngineSettings
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `open_engine`.
+
+        Raises:
+            InvalidInput: one of them makes no sense.
+        """
+        options = _options(self.engine)
+        read_options(self.path, options)
+        return options
+
+    @property
+    def max_rows(self) -> int:
+        """That clients are told of."""
+        return self.engine.max_queue_size or MAX_ROWS
+
+    def __str__(self) -> str:
+        return f"model '{self.name}' version {self.version}"
+
+
+class Target(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an alias is for.
+
+    Attributes:
+        model: its name.
+        version: only this one; None for the highest that is ready.
+    """
+
+    model: str
+    version: Version | None = None
+
+
+class Offer(Struct, frozen=True):
+    """What clients are to find.
+
+    Attributes:
+        models: to be served.
+        aliases: other names of them.
+    """
+
+    models: list[Served]
+    aliases: dict[str, Target] = {}
+
+
+class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How models are served; None for what is usual.
+
+    Attributes:
+        host: name or address to listen at.
+        port: 0 for any that is free.
+        workers: processes that answer.
+        tls_cert: path of a file in PEM form: with it HTTPS is spoken.
+        tls_key: path of its key, where that is not in the same file.
+        token_file: path of a file with tokens, a line each.
+        max_body: bytes.
+        max_connections: of each process.
+        grace: seconds for which it goes on after SIGTERM, not ready any more.
+        drain: seconds in which what was asked has to be answered then.
+    """
+
+    host: str | None = None
+    port: Port | None = None
+    workers: Count | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    token_file: str | None = None
+    max_body: Size | None = None
+    max_connections: Count | None = None
+    grace: Seconds | None = None
+    drain: Seconds | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """For clients.
+
+        Raises:
+            InvalidInput: a size or a time is none.
+        """
+        usual = Limits()
+        return Limits(
+            body=usual.body if self.max_body is None else _size(self.max_body),
+            connections=self.max_connections or usual.connections,
+            drain=usual.drain if self.drain is None else _seconds("drain", self.drain),
+        )
+
+    @property
+    def grace_seconds(self) -> float:
+        """See `grace`."""
+        return 0.0 if self.grace is None else _seconds("grace", self.grace)
+
+
+class Wanted(Struct):
+    """A server and what it is to serve.
+
+    Attributes:
+        server: how.
+        offer: what.
+    """
+
+    server: ServerSettings
+    offer: Offer
+
+
+def added(settings: Struct, over: Mapping[str, Any]) -> dict[str, Any]:
+    """What `settings` say, and where they say nothing, what `over` says."""
+    said = msgspec.structs.asdict(settings)
+    return {name: over.get(name) if value is None else value for name, value in said.items()}
+
+
+def absolute(folder: Path, path: str | None) -> str | None:
+    """A path that may be said as seen from a folder."""
+    return None if path is None else str(folder.absolute() / Path(path).expanduser())
+
+
+def _options(settings: EngineSettings) -> dict[str, Any]:
+    said = msgspec.structs.asdict(settings)
+    options = {
+        name: value for name, value in said.items() if value is not None and name not in _CACHE
+    }
+    for name in _SECONDS:
+        if name in options:
+            options[name] = _seconds(name, options[name])
+    for name in ("max_row_bytes", "inline_bytes"):
+        if name in options:
+            options[name] = _size(options[name])
+    if settings.batch_axes is not None:
+        axes = settings.batch_axes.items()
+        options["batch_axes"] = {name: None if at == "none" else at for name, at in axes}
+    if settings.cache_owner is not None and settings.cache_dir is None:
+        raise InvalidInput("cache_owner names the owner of cache_dir; give both.")
+    if settings.cache_owner is not None and settings.cache_dir is not None:
+        options["cache"] = SharedCache(settings.cache_dir, settings.cache_owner)
+    elif settings.cache_dir is not None:
+        options["cache"] = settings.cache_dir
+    return options
+
+
+def _seconds(name: str, said: float | str) -> float:
+    return read_seconds(said, name) if isinstance(said, str) else said
+
+
+def _size(said: int | str) -> int:
+    return parse_size(said) if isinstance(said, str) else said

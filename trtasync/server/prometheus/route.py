@@ -1,0 +1,70 @@
+"""GET /metrics of a server.
+
+app = application(models, routes=[metrics(models)])
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from trtasync.server.models import Models
+from trtasync.server.prometheus.families import MODEL, Counted, families
+from trtasync.server.prometheus.triton import triton_families
+from trtasync.server.survey import Surveyed, survey
+
+
+def metrics(
+    models: Models,
+    *,
+    path: str = "/metrics",
+    triton_names: bool = False,
+    registry: Collector = REGISTRY,
+) -> Route:
+    """A route that tells the counts of all models, in the format that is asked for.
+
+    Args:
+        models: of the server.
+        path: of the route.
+        triton_names: have the metrics under Triton's names as well.
+        registry: whose metrics are told too; by default those of this process.
+    """
+
+    async def scrape(request: Request) -> Response:
+        surveyed = await survey(models)
+        own = [_ready(surveyed), *_families(surveyed, triton_names)]
+        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(_Together(own, registry)), headers={"content-type": kind})
+
+    return Route(path, scrape)
+
+
+class _Together(Collector):
+    def __init__(self, own: Iterable[Metric], registry: Collector):
+        self._own = own
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._own
+        yield from self._registry.collect()
+
+
+def _ready(surveyed: list[Surveyed]) -> Metric:
+    family = GaugeMetricFamily("trtasync_model_ready", "1 while it answers.", labels=MODEL)
+    for each in surveyed:
+        family.add_metric((each.name, each.version), each.computes)
+    return family
+
+
+def _families(surveyed: list[Surveyed], triton_names: bool) -> list[Metric]:
+    counted = [
+        Counted(each.name, each.version, each.statistics)
+        for each in surveyed
+        if each.statistics is not None
+    ]
+    return [*families(counted), *(triton_families(counted) if triton_names else ())]

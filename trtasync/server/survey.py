@@ -1,0 +1,46 @@
+"""A look at all models of a server, for those who show how they are."""
+
+from contextlib import suppress
+from typing import NamedTuple
+
+from trtasync.core.metrics import Statistics
+from trtasync.errors import TrtasyncError
+from trtasync.server.counting import statistics_of
+from trtasync.server.models import Model, Models, State
+
+
+class Surveyed(NamedTuple):
+    """One version of a model.
+
+    Attributes:
+        name: of the model.
+        version: as text.
+        state: of the version.
+        reason: why it is in this state, where something went wrong; otherwise "".
+        statistics: of its engine; None where it has none, or one in a process that does not answer.
+    """
+
+    name: str
+    version: str
+    state: State
+    reason: str
+    statistics: Statistics | None
+
+    @property
+    def computes(self) -> bool:
+        """It is ready, and a stream of it is alive."""
+        return self.statistics is not None and any(each.alive for each in self.statistics.streams)
+
+
+async def survey(models: Models) -> list[Surveyed]:
+    """How the models are, one after the other."""
+    return [await _look_at(model) for model in models]
+
+
+async def _look_at(model: Model) -> Surveyed:
+    state, reason = model.state, model.reason
+    statistics = None
+    if state is State.READY:
+        with suppress(TrtasyncError):  # the process of a shared engine may be gone
+            statistics = await statistics_of(model.deployment.engine)
+    return Surveyed(model.name, model.version, state, reason, statistics)
