@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,8 +22,11 @@ def start() -> int:
     """Be what stdin says, and tell stdout once; returns the exit code."""
     answer = take_stdout()
     try:
-        wanted = read_wanted(json.load(sys.stdin))
-        run(wanted, lambda: tell(answer, {"ready": os.getpid()}))
+        told = json.load(sys.stdin)
+        wanted, lock = read_wanted(told), told.get("holds")
+        if lock is not None:
+            os.set_inheritable(lock, False)
+        run(wanted, partial(_tell_ready, answer, lock))
     except TrtasyncError as error:
         tell(answer, describe(error))
         return 1
@@ -60,6 +64,13 @@ def take_stdout() -> TextIO:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answer
+
+
+def _tell_ready(answer: TextIO, lock: int | None) -> None:
+    """Who started this goes on; or, where that was killed, who waits for the lock."""
+    tell(answer, {"ready": os.getpid()})
+    if lock is not None:
+        os.close(lock)
 
 
 def tell(answer: TextIO, told: dict[str, Any]) -> None:

@@ -65,8 +65,7 @@ class SharedEngine(AnyEngine):
             raise Nonsense(
                 f"the host tells of its model what is not understood: {error}"
             ) from error
-        self._model = welcome.name or ""
-        self.name: str = name or self._model
+        self.name: str = name or welcome.name or ""
         self._way = way
         self._loop = current_loop()
         self._link = Link(self.name, self._loop, self._spec, joined, way, patience)
@@ -217,7 +216,7 @@ class SharedEngine(AnyEngine):
         Raises:
             BackendUnavailable: the engine's process does not answer.
         """
-        return self._last or ask_statistics(self._way.path, self._model)
+        return self._last or ask_statistics(self._way.path, self._link.model)
 
     async def aclose(self, drain: bool = True) -> None:
         """Leave the engine; its process goes on for others. Closing twice is fine.

@@ -179,7 +179,7 @@ class Slot:
         if self.lent is not None or self.sources:
             self.lent = None
             self.sources = ()
-            self.form = None  # no plain request finds it as it is
+            self.turn_to_answer()  # no plain request finds it as it is
 
     def free_up(self) -> None:
         """The host neither reads nor writes it any more, nor where its answer lies."""
