@@ -63,6 +63,7 @@ class Clients:
     def all_see(self, factor: float) -> None:
         """Wait until each has been answered so."""
         until(lambda: bool(self.faults) or all(seen[-1:] == [factor] for seen in self.seen))
+        assert self.faults == []
 
 
 @contextmanager
