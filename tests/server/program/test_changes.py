@@ -232,6 +232,23 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert server.process.wait(PATIENCE) == 0
 
 
+def test_an_engine_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    with serving(tmp_path, times(tmp_path, 2), "--workers", 2) as server, server.client() as client:
+        assert factor_of(ask(client)) == 2
+        workers = children(server.process.pid)
+        (engine,) = set().union(*map(children, workers))
+        os.kill(engine, signal.SIGKILL)
+
+        def is_back() -> bool:
+            response = ask(client)
+            assert response.status_code in (200, 503)
+            return response.status_code == 200
+
+        until(is_back)
+        until(lambda: client.get("/v2/health/ready").status_code == 200)
+        assert children(server.process.pid) == workers
+
+
 def test_workers_do_not_outlive_who_started_them(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2), "--workers", 2) as server:
         workers = children(server.process.pid)
