@@ -165,7 +165,10 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     assert "not both" in refused(2, "serve", model, "--config", file)
     assert "models[0]: streams must be" in refused(2, "serve", "--config", file)
     assert "cannot be read: No such" in refused(2, "serve", "--config", tmp_path / "no.toml")
-    assert "has version 1 already" in refused(2, "serve", model, model)
+    assert "has version 1 already. Names can be given in" in refused(2, "serve", model, model)
+    spaced = model.rename(tmp_path / "a model.onnx")
+    assert "cannot be named 'a model'" in refused(2, "serve", spaced)
+    spaced.rename(model)
     for option, value, words in [
         ("--port", 70000, "--port: expected int <= 65535."),
         ("--workers", 0, "--workers: expected int >= 1."),

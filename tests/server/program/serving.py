@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import numpy as np
 from support.doubles.child import ROOT
 from support.helpers import heed_sigint
 from support.onnx_models import FLOAT, node, value, write_model
+from trtasync.shared.places import VARIABLE
 
 PATIENCE = 30.0
 X = [1.0, 2.0, 3.0, 4.0]
@@ -71,13 +73,15 @@ def serving(folder: Path, *arguments: object, **environment: str) -> Iterator[Se
     if "--port" not in command:
         command += ["--port", "0"]
     log = folder / "log"
-    # a socket's path is short, and a test's folder is not
+    # of its own, for engines' processes; short, as the paths of sockets must be
+    rundir = tempfile.TemporaryDirectory(prefix="serve-")
     with (
+        rundir as place,
         log.open("w") as errors,
         subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", VARIABLE: place, **environment},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -109,20 +109,38 @@ def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
         assert "is not loaded" not in server.log.read_text()
 
 
-def test_a_model_that_fails_on_all_requests_is_not_taken(tmp_path: Path) -> None:
-    """It opens, though."""
+def failing(folder: Path) -> Path:
+    """A model that opens, and fails on every request: no four numbers can be made rows of three."""
+    made = write_model(
+        folder / "bad.new",
+        [node("Reshape", ["x", "shape"], ["y"])],
+        [value("x", FLOAT, ["N", 4])],
+        [value("y", FLOAT, ["N", 3])],
+        {"shape": np.array([-1, 3], np.int64)},
+    )
+    return made.replace(folder / "m.onnx")
+
+
+def test_a_model_that_fails_where_the_one_before_answered_is_not_taken(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2), "--batching", "on") as server:
-        write_model(  # no row of four numbers can be made one of three
-            tmp_path / "bad.new",
-            [node("Reshape", ["x", "shape"], ["y"])],
-            [value("x", FLOAT, ["N", 4])],
-            [value("y", FLOAT, ["N", 3])],
-            {"shape": np.array([-1, 3], np.int64)},
-        ).replace(tmp_path / "m.onnx")
+        failing(tmp_path)
         server.told("is not loaded, and the one before goes on")
         assert "fails on a request of random numbers" in server.log.read_text()
         with server.client() as client:
             assert factor_of(ask(client)) == 2
+
+
+def test_a_model_that_fails_on_random_numbers_is_served_at_first(tmp_path: Path) -> None:
+    """Its clients may know better ones."""
+    with (
+        serving(tmp_path, failing(tmp_path), "--batching", "on") as server,
+        server.client() as client,
+    ):
+        assert "fails on a request of random numbers" in server.log.read_text()
+        assert ask(client).status_code == 500
+        times(tmp_path, 3)
+        until(lambda: ask(client).status_code == 200)
+        assert factor_of(ask(client)) == 3
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -230,6 +248,23 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert second in children(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
+
+
+def test_an_engine_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    with serving(tmp_path, times(tmp_path, 2), "--workers", 2) as server, server.client() as client:
+        assert factor_of(ask(client)) == 2
+        workers = children(server.process.pid)
+        (engine,) = set().union(*map(children, workers))
+        os.kill(engine, signal.SIGKILL)
+
+        def is_back() -> bool:
+            response = ask(client)
+            assert response.status_code in (200, 503)
+            return response.status_code == 200
+
+        until(is_back)
+        until(lambda: client.get("/v2/health/ready").status_code == 200)
+        assert children(server.process.pid) == workers
 
 
 def test_workers_do_not_outlive_who_started_them(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from typing import TextIO
 
 import anyio
 import msgspec
-from anyio.abc import ObjectSendStream
+from anyio.abc import ObjectSendStream, TaskStatus
 
 from trtasync.errors import TrtasyncError
 from trtasync.host.daemon import asyncio_options, log_to_stderr, want_descriptors
@@ -41,26 +42,37 @@ def main() -> int:
     if wanted.server.log_format == "json":
         log_as_json()
 
-    async def ready(started: Started) -> None:
-        tell(word, asdict(started))
-
-    async def serve() -> None:
-        os.set_blocking(STDIN, False)
-        send, orders = anyio.create_memory_object_stream[Offer](math.inf)
-        async with orders, anyio.create_task_group() as beside:
-            beside.start_soon(_read_orders, send)
-            beside.start_soon(_heed_end, send)
-            try:
-                await answer(wanted, door, orders, ready, shared=True)
-            except TrtasyncError as error:
-                failures.append(error)
-            beside.cancel_scope.cancel()
-
     failures: list[TrtasyncError] = []
-    anyio.run(serve, **asyncio_options())
+    anyio.run(_serve, wanted, door, word, failures, **asyncio_options())
     for failure in failures:
         tell(word, describe(failure))
     return len(failures)
+
+
+async def _serve(
+    wanted: Wanted, door: socket.socket, word: TextIO, failures: list[TrtasyncError]
+) -> None:
+    os.set_blocking(STDIN, False)
+    send, orders = anyio.create_memory_object_stream[Offer](math.inf)
+    is_ready = anyio.Event()
+    async with orders, anyio.create_task_group() as beside:
+
+        async def ready(started: Started) -> None:
+            await beside.start(_heed_end, send)
+            is_ready.set()
+            tell(word, asdict(started))
+
+        async def read() -> None:
+            await _read_orders(send)
+            if not is_ready.is_set():
+                beside.cancel_scope.cancel()  # nobody waits for it any more
+
+        beside.start_soon(read)
+        try:
+            await answer(wanted, door, orders, ready, shared=True)
+        except TrtasyncError as error:
+            failures.append(error)
+        beside.cancel_scope.cancel()
 
 
 async def _read_orders(send: ObjectSendStream[Offer]) -> None:
@@ -78,9 +90,10 @@ async def _read_orders(send: ObjectSendStream[Offer]) -> None:
                     await send.send(msgspec.json.decode(line, type=Offer))
 
 
-async def _heed_end(send: ObjectSendStream[Offer]) -> None:
+async def _heed_end(send: ObjectSendStream[Offer], *, task_status: TaskStatus[None]) -> None:
     """A service manager may tell all processes of a service."""
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        task_status.started()
         async for _ in signals:
             await send.aclose()
 

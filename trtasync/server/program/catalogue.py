@@ -4,7 +4,7 @@ import logging
 
 import anyio
 
-from trtasync.errors import InvalidInput
+from trtasync.errors import InvalidInput, PlanError
 from trtasync.server.models import Model, Models
 from trtasync.server.program.opening import Source
 from trtasync.server.program.settings import Offer, Served
@@ -31,12 +31,25 @@ class Held:
     def __init__(self, models: Models, served: Served, shared: bool):
         """Add it to `models`, not open yet."""
         self.source: Source = Source(served, shared)
+        self._has_answered = False
         self.model: Model = models.add(
             served.name, self._open, version=served.version, max_rows=served.max_rows
         )
 
     async def _open(self) -> AnyEngine:
-        return await self.source.open()
+        """An engine. Where the one before answered a request of random numbers, this one has to."""
+        engine = await self.source.open()
+        fault = self.source.fault
+        if fault is not None and self._has_answered:
+            await engine.aclose()
+            raise PlanError(
+                "it opens, but fails on a request of random numbers, which the one before did not "
+                f"(restart the server to have it all the same): {fault}"
+            )
+        if fault is not None:
+            log.warning("%s fails on a request of random numbers: %s", self.source.served, fault)
+        self._has_answered = fault is None
+        return engine
 
     async def load(self, otherwise: str) -> bool:
         """Open it, or open it again; True if that went well. `otherwise`: what happens if not."""

@@ -121,6 +121,10 @@ def read_config(path: Path, server: ServerSettings, engine: EngineSettings) -> W
 def offer_of(paths: list[Path], engine: EngineSettings) -> Offer:
     """Models by the names of their files.
 
+    Args:
+        paths: of these; at least one.
+        engine: how they are opened.
+
     Raises:
         InvalidInput: two have one name, or an option makes no sense.
     """
@@ -128,8 +132,14 @@ def offer_of(paths: list[Path], engine: EngineSettings) -> Offer:
     served = [Served(path.stem, 1, str(path.absolute()), engine) for path in paths]
     offer = Offer(served)
     models = Models()
-    for each in served:
-        _add(models, each)
+    served[0].check()  # as all of them
+    for path, each in zip(paths, served, strict=True):
+        try:
+            _add(models, each)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{path}: {error} Names can be given in a file (--config)."
+            ) from error
     return offer
 
 
@@ -162,6 +172,7 @@ def _check(path: Path, offer: Offer) -> None:
     models = Models()
     for at, each in enumerate(offer.models):
         with _at(f"{path}: models[{at}]"):
+            each.check()
             _add(models, each)
     for alias, target in offer.aliases.items():
         with _at(f"{path}: aliases.{alias}"):
@@ -169,12 +180,11 @@ def _check(path: Path, offer: Offer) -> None:
 
 
 def _add(models: Models, served: Served) -> None:
-    options = served.options
+    models.add(served.name, _never, version=served.version)
 
-    async def never() -> Any:
-        raise AssertionError(options)
 
-    models.add(served.name, never, version=served.version)
+async def _never() -> Any:
+    raise AssertionError
 
 
 @contextmanager

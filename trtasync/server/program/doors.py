@@ -58,6 +58,7 @@ def hold_port(door: socket.socket, port: int) -> socket.socket:
     """
     held = socket.socket(door.family)
     try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((door.getsockname()[0], port))
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:

@@ -69,7 +69,8 @@ async def answer_by_several(
     finally:
         for door in doors:
             door.close()  # who has not been accepted yet may go elsewhere
-        await _end(fronts, server.grace_seconds + server.limits.drain + LAST_SECONDS)
+        draining = 2 * server.limits.drain  # one door after the other
+        await _end(fronts, server.grace_seconds + draining + LAST_SECONDS)
 
 
 async def _end(fronts: "Sequence[Front]", seconds: float) -> None:

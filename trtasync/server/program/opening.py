@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from anyio import to_thread
 
-from trtasync.errors import InvalidInput, PlanError, TrtasyncError
+from trtasync.errors import TrtasyncError
 from trtasync.measure.inputs import random_array
 from trtasync.model.tensors import TensorSpec
 from trtasync.opening.api import open_engine
@@ -28,6 +28,7 @@ class Source:
         served: what is wanted now.
         tried: how its files were when it was opened last, or that was tried.
         seen: how they were when they were looked at last.
+        fault: what the engine that was opened last failed with when it was asked; None if nothing.
     """
 
     def __init__(self, served: Served, shared: bool):
@@ -35,6 +36,7 @@ class Source:
         self.served: Served = served
         self.tried: Look = ()
         self.seen: Look = ()
+        self.fault: TrtasyncError | None = None
         self._shared = shared
         self._files = ModelFiles(served.path)
 
@@ -44,14 +46,8 @@ class Source:
         before, self.seen = self.seen, await to_thread.run_sync(self._files.look)
         return self.tried != self.seen == before
 
-    def want(self, served: Served) -> None:
-        """The next engine is to be this."""
-        if served.path != self.served.path:
-            self._files = ModelFiles(served.path)
-        self.served = served
-
     async def open(self) -> AnyEngine:
-        """An engine that has answered once.
+        """An engine that was asked once, see `try_out`.
 
         Raises:
             TrtasyncError: the file is no model that could be served in this way.
@@ -64,32 +60,32 @@ class Source:
         name = served.name if served.version == 1 else f"{served.name}:{served.version}"
         engine: Any = await open_engine(served.path, name=name, **options)
         try:
-            await try_out(engine)
+            self.fault = await try_out(engine)
         except BaseException:
             await engine.aclose()
             raise
         return engine  # type: ignore[no-any-return]  # of either kind
 
 
-async def try_out(engine: AnyEngine) -> None:
+async def try_out(engine: AnyEngine) -> TrtasyncError | None:
     """Ask once, where a request follows from what the model declares: what is slow the first time
-    is over then, and a model that fails on every request is not taken.
+    is over then.
 
-    Raises:
-        PlanError: it fails.
+    Returns:
+        what it failed with. That may be its fault or that of random numbers, which are no request
+        for every model.
     """
     if any(spec.host or not _is_static(spec) for spec in engine.inputs):
-        return
+        return None
     if sum(spec.dtype.itemsize * math.prod(_row(spec)) for spec in engine.inputs) > MOST_BYTES:
-        return
+        return None
     chance = np.random.default_rng(0)
     request = {spec.name: random_array(chance, spec.dtype, _row(spec)) for spec in engine.inputs}
     try:
         await engine.infer(request)
-    except InvalidInput:
-        return  # not what it takes, then; its callers know better
     except TrtasyncError as error:
-        raise PlanError(f"it opens, but fails on a request of random numbers: {error}") from error
+        return error
+    return None
 
 
 def _is_static(spec: TensorSpec) -> bool:

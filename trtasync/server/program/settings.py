@@ -75,14 +75,16 @@ class Served(Struct, frozen=True):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Keyword arguments of `open_engine`.
+        """Keyword arguments of `open_engine`."""
+        return _options(self.engine)
+
+    def check(self) -> None:
+        """Refuse options that make no sense, before anything is opened.
 
         Raises:
-            InvalidInput: one of them makes no sense.
+            InvalidInput: naming one.
         """
-        options = _options(self.engine)
-        read_options(self.path, options)
-        return options
+        read_options(self.path, self.options)
 
     @property
     def max_rows(self) -> int:
