@@ -18,7 +18,7 @@ MODEL = codec(
     [tensor("x", "N", 4), tensor("flag", "N", "W", dtype=bool)],
     [tensor("y", "N", 4), tensor("z", "N", dtype=np.int64)],
 )
-INPUTS = [
+INPUTS: list[dict[str, Any]] = [
     {"name": "x", "datatype": "FP32", "shape": [2, 4]},
     {"name": "flag", "datatype": "BOOL", "shape": [2, 1], "parameters": parameters(own="free")},
 ]
