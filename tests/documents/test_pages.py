@@ -15,6 +15,7 @@ from starlette.routing import Route
 import trtasync
 from support import doubles
 from tests.documents.running import python_blocks, run, run_block, write_identity
+from tests.server.grpc.clients import connected, raw, request
 from trtasync.integrations import starlette
 
 VERSIONS = ["11.4.0.106", "10.16.1.11"]
@@ -67,15 +68,18 @@ async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: st
 async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend_name: str) -> None:
     for name in ("digits", "better"):
         write_identity(elsewhere / f"{name}.onnx", ["N", 4])
-    server, app = python_blocks("docs/serving.md")
+    server, over_grpc, app = python_blocks("docs/serving.md")
     names: dict[str, Any] = {"np": np, "trtasync": trtasync, "FastAPI": FastAPI}
     names |= {"Request": Request, "Route": Route, **vars(starlette)}
     await run_block(app, names)
     assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
-    if anyio_backend_name == "asyncio":  # as the fast door is
-        names = {"ask_the_server": ask_the_server}
+    if anyio_backend_name == "asyncio":  # as the other doors are
+        names = {"ask_the_server": ask_the_server, "ask_over_grpc": ask_over_grpc}
         block = server.replace("8000", "0").replace("anyio.sleep_forever()", "ask_the_server(door)")
         await run_block(block, names)
+        await names["main"]()
+        block = over_grpc.replace(':8001")', ':0") as port')
+        await run_block(block.replace("anyio.sleep_forever()", "ask_over_grpc(port)"), names)
         await names["main"]()
 
 
@@ -99,3 +103,10 @@ async def ask_the_server(door: socket.socket) -> None:
         for name, version in (("stable", "1"), ("digits", "2")):
             answer = await client.post(f"{url}/{name}/infer", json={"inputs": inputs})
             assert answer.json()["model_version"] == version
+
+
+async def ask_over_grpc(port: int) -> None:
+    """The one model there."""
+    async with connected(port) as client:
+        answer = await client.infer(request(np.full((1, 4), 7, np.float32), model="digits"))
+        assert list(answer.raw_output_contents) == [raw(7)]
