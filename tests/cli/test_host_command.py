@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ import pytest
 from support.doubles.child import ROOT
 from tests.cli.support import refused, run, told
 from tests.host.processes import connected, product
-from trtasync import connect
+from trtasync import connect, open_engine
+from trtasync.shared.places import VARIABLE, runtime_folder
 from trtasync.shared.records import Op
 
 pytestmark = pytest.mark.anyio
@@ -109,3 +111,21 @@ def test_status_as_json_is_what_the_host_told(tmp_path: Path) -> None:
     with host(product(tmp_path), "--socket", path, "--batching", "on") as (process, _):
         run("host", "--status", "--socket", path, "--json", out)
         assert json.loads(out.read_text())["pid"] == process.pid
+
+
+async def test_status_is_of_all_hosts_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "run"))
+    model = product(tmp_path)
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(runtime_folder() / "killed.sock"))
+    async with open_engine(model, batching=True, shared=True, linger=0.1, name="one") as one:
+        assert told("host", "--status")["pid"] == getattr(one, "host_pid", None)
+        async with open_engine(
+            model, batching=True, shared=True, linger=0.1, name="two", max_batch_size=2
+        ):
+            shown = run("host", "--status").stdout
+            assert "one" in shown
+            assert "two" in shown
+            assert "name its --socket" in refused(2, "host", "--status", "--json", "-")

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.routing import Route
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
 
 import trtasync
 from support import doubles
 from tests.documents.running import python_blocks, run, run_block, write_identity
-from tests.server.grpc.clients import connected, raw, request
 from trtasync.integrations import starlette
 
 VERSIONS = ["11.4.0.106", "10.16.1.11"]
@@ -73,13 +75,16 @@ async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend
     names |= {"Request": Request, "Route": Route, **vars(starlette)}
     await run_block(app, names)
     assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
-    if anyio_backend_name == "asyncio":  # as the other doors are
-        names = {"ask_the_server": ask_the_server, "ask_over_grpc": ask_over_grpc}
+    if anyio_backend_name == "asyncio":  # as the fast door is
+        names = {"ask_the_server": ask_the_server}
         block = server.replace("8000", "0").replace("anyio.sleep_forever()", "ask_the_server(door)")
         await run_block(block, names)
         await names["main"]()
-        block = over_grpc.replace(':8001")', ':0") as port')
-        await run_block(block.replace("anyio.sleep_forever()", "ask_over_grpc(port)"), names)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        names = {"ask_over_grpc": partial(ask_over_grpc, f"127.0.0.1:{port}")}
+        block = over_grpc.replace("8001", port).replace("anyio.sleep_forever()", "ask_over_grpc()")
+        await run_block(block, names)
         await names["main"]()
 
 
@@ -105,8 +110,10 @@ async def ask_the_server(door: socket.socket) -> None:
             assert answer.json()["model_version"] == version
 
 
-async def ask_over_grpc(port: int) -> None:
-    """The one model there."""
-    async with connected(port) as client:
-        answer = await client.infer(request(np.full((1, 4), 7, np.float32), model="digits"))
-        assert list(answer.raw_output_contents) == [raw(7)]
+async def ask_over_grpc(address: str) -> None:
+    """Its model."""
+    async with InferenceServerClient(address) as client:
+        asked = InferInput("x", [1, 4], "FP32")
+        asked.set_data_from_numpy(np.array([[1, 2, 3, 4]], np.float32))
+        answer = await client.infer("digits", [asked])
+        assert answer.as_numpy("y").tolist() == [[1, 2, 3, 4]]

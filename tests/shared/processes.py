@@ -70,6 +70,11 @@ def workers(model: Path, count: int, linger: float = 0.2) -> Iterator[list[Worke
             worker.kill()
 
 
+def exchange(model: Path) -> None:
+    """Put another model in its place, which computes the same."""
+    model.write_bytes(model.read_bytes() + b"\x12\x01x")  # ModelProto.producer_name
+
+
 def is_there(pid: int) -> bool:
     """The process runs. One that has ended and that nobody has asked for does not."""
     try:

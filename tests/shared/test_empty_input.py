@@ -143,3 +143,17 @@ async def test_it_outlives_its_engine() -> None:
     assert (array == 3).all()
     async with joined(first_numbers()) as shared:
         assert same(await shared.engine.infer(array), row(3))
+
+
+async def test_an_answer_is_looked_for_where_this_request_has_it() -> None:
+    """Not where the answer lay that was lent from the same slot."""
+    backend = ScriptedBackend(
+        lambda x: np.repeat(x, 6, axis=1),
+        inputs=[tensor("x", "N", WIDTH)],
+        outputs=[tensor("y", "N", 6 * WIDTH)],
+    )
+    async with joined(backend) as shared:
+        with await shared.engine.infer(np.full(WIDTH, 1, np.float32), copy=False) as lent:
+            assert (lent == 1).all()
+        answer = await shared.engine.infer(filled(shared, 2))
+        assert (answer == 2).all()

@@ -3,16 +3,27 @@
 import gc
 import os
 import pickle
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import anyio
 import pytest
 
-from support.helpers import ended, row, same, submit, tensor, until
+from support.helpers import PATIENCE, ended, opened, row, same, submit, tensor, until
 from tests.shared.joined import Joined, host_of, joined
-from trtasync import AnyEngine, DeviceLost, EngineClosed, EngineRestarting, connect
+from trtasync import (
+    AnyEngine,
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    EngineRestarting,
+    connect,
+)
+from trtasync.host import serve
 from trtasync.shared.client import SharedEngine
 from trtasync.testing import ScriptedBackend
 
@@ -55,7 +66,7 @@ async def test_meanwhile_requests_are_told_so_and_then_it_goes_on() -> None:
         engine = shared.engine
         await engine.infer(row(0))
         with hidden(shared):
-            await until(lambda: not shared.engine._link.session.is_open)
+            await until(lambda: not shared.engine.is_alive)
             first = await restarting(shared)
             assert first.since < 20
             await until(lambda: engine._link._attempt > first.attempt)
@@ -63,7 +74,7 @@ async def test_meanwhile_requests_are_told_so_and_then_it_goes_on() -> None:
             assert later.attempt > first.attempt
             assert later.since > first.since
             assert vars(pickle.loads(pickle.dumps(later))) == vars(later)
-        await until(lambda: engine._link.session.is_open)
+        await until(lambda: engine.is_alive)
         assert same(await engine.infer(row(2)), row(2))
 
 
@@ -143,6 +154,76 @@ async def test_closing_ends_the_search_for_a_host(drain: bool) -> None:
                 await shared.engine.aclose(drain)
             await ended(caller)
             assert isinstance(caller.error, EngineClosed)
+
+
+async def test_the_next_host_may_call_the_model_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "host.sock"
+    async with opened(ScriptedBackend()) as own, anyio.create_task_group() as tasks:
+        stops = [anyio.Event(), anyio.Event()]
+        await tasks.start(partial(serve, {"one": own}, path, stop=stops[0]))
+        async with connect(path, reconnect=60) as engine:
+            await engine.infer(row(1))
+            stops[0].set()
+            await until(lambda: not path.exists())
+            await tasks.start(partial(serve, {"other": own}, path, stop=stops[1]))
+            await until(lambda: path.exists())
+            assert same(await engine.infer(row(2)), row(2))
+            statistics = await anyio.to_thread.run_sync(engine.statistics)
+            assert statistics.requests == 2
+        stops[1].set()
+
+
+async def test_who_is_closing_is_not_opened_by_a_host_that_comes_back() -> None:
+    async with joined() as shared:
+        assert isinstance(shared.engine, SharedEngine)
+        link = shared.engine._link
+        shared.host.hide()
+        shared.host.cut()
+        await until(lambda: link.refusal is not None)
+        link.refuse()  # as `aclose` does, which then waits
+        shared.host.show()
+        await until(lambda: not any("mend" in each.name for each in threading.enumerate()))
+        for _ in range(3):
+            with pytest.raises(EngineClosed, match="open another one"):
+                await shared.engine.infer(row(1))
+            await anyio.lowlevel.checkpoint()
+    assert not shared.host.sessions
+
+
+async def test_who_has_waited_leaves_nothing() -> None:
+    async with joined(reconnect=0.001) as shared:
+        with hidden(shared):
+            await until(lambda: shared.engine._link.refusal is not None)
+            for _ in range(9):
+                await restarting(shared)
+            assert not shared.engine._link._waiting
+
+
+async def test_nothing_is_waited_for_that_nobody_waits_for() -> None:
+    async with joined() as shared:
+        session = next(iter(shared.host.sessions))
+        session._connection.hold_up()  # it is stopped
+        with anyio.move_on_after(0.01) as scope:
+            await shared.engine.infer(row(1))
+        assert scope.cancelled_caught
+        with anyio.fail_after(PATIENCE):
+            await shared.engine.aclose()
+
+
+async def test_closing_needs_no_descriptor() -> None:
+    async with joined() as shared:
+        await shared.engine.infer(row(1))
+        unused = os.dup(0)
+        os.close(unused)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (unused, hard))
+        try:
+            with pytest.raises(BackendUnavailable, match="Too many open files"):
+                shared.engine.statistics()
+            await shared.engine.aclose()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await until(lambda: not shared.host.sessions)
 
 
 async def test_who_forgets_an_engine_is_warned_and_the_host_is_told() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from support.helpers import ended, same, submit, until
-from tests.shared.processes import ROOT, is_there, sockets, wait_for, workers
-from trtasync import DeviceLost, InvalidInput, PlanError, open_engine
+from tests.shared.processes import ROOT, exchange, is_there, sockets, wait_for, workers
+from trtasync import DeviceLost, InvalidInput, PlanError, TrtasyncError, open_engine
 from trtasync.shared.client import SharedEngine
 from trtasync.shared.figures import ask
 from trtasync.shared.records import SIZE
@@ -55,6 +55,35 @@ def test_who_comes_while_it_lingers_finds_it(folder: Path, model: Path) -> None:
         worker.say()
         assert worker.hear()["host"] != hosts[0]
         assert worker.ask() == ANSWER
+
+
+def test_who_was_killed_while_it_started_a_host_leaves_it_to_the_next(
+    folder: Path, model: Path
+) -> None:
+    with workers(model, 2) as (killed, left):
+        killed.say()
+        wait_for(lambda: bool(_children(killed.process.pid)))
+        (host,) = _children(killed.process.pid)
+        os.kill(host, signal.SIGSTOP)
+        killed.kill()
+        left.say()
+        (lock,) = folder.glob("*.lock")
+        wait_for(lambda: _has_open(left.process.pid, lock))
+        os.kill(host, signal.SIGCONT)
+        assert left.hear() == {"host": host}
+        assert left.ask() == ANSWER
+    wait_for(lambda: not is_there(host))
+
+
+def _children(pid: int) -> list[int]:
+    told = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for child in " ".join(told).split()]
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    return any(
+        os.path.samefile(each, path) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists()
+    )
 
 
 def test_nobody_notices_that_another_client_was_killed(folder: Path, model: Path) -> None:
@@ -113,6 +142,26 @@ async def test_a_host_that_was_killed_is_started_anew(folder: Path, model: Path)
         assert (await engine.infer(ROW)).tolist() == ANSWER
         assert engine.host_pid != first
         assert is_there(engine.host_pid)
+
+
+@pytest.mark.anyio
+async def test_a_host_is_not_started_anew_with_another_model(folder: Path, model: Path) -> None:
+    opening = open_engine(model, batching=True, shared=True, linger=0.2)
+    content = await anyio.Path(model).read_bytes()
+    async with opening as engine:
+        assert isinstance(engine, SharedEngine)
+        exchange(model)
+        assert (await engine.infer(ROW)).tolist() == ANSWER  # that was read long ago
+        os.kill(engine.host_pid, signal.SIGKILL)
+        await until(lambda: "is not what it was" in repr(_refusal(engine)))
+        await anyio.Path(model).write_bytes(content)
+        await until(lambda: _refusal(engine) is None)
+        assert (await engine.infer(ROW)).tolist() == ANSWER
+
+
+def _refusal(engine: SharedEngine) -> TrtasyncError | None:
+    refusal = engine._link.refusal
+    return None if refusal is None else refusal()
 
 
 @pytest.mark.anyio

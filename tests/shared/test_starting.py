@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,18 @@ import numpy as np
 import pytest
 
 from support.helpers import PATIENCE
-from tests.shared.processes import ROOT
-from trtasync import BackendUnavailable, connect, open_engine
+from tests.shared.processes import ROOT, exchange, sockets
+from trtasync import BackendUnavailable, PlanError, connect, open_engine
 from trtasync.measure.opened import read_options
 from trtasync.opening.plain import options_to_plain
 from trtasync.shared.greeting import Welcome, tell
 from trtasync.shared.identity import identity
+from trtasync.shared.joining import Line
+from trtasync.shared.pauses import note_start, pause_between_starts
 from trtasync.shared.peers import check_host, credentials
 from trtasync.shared.places import Place
 from trtasync.shared.records import Op, dump, pack
-from trtasync.shared.starting import locked, note_start, pause_between_starts
+from trtasync.shared.starting import Started, locked
 from trtasync.system.stopping import Stopped
 from trtasync.system.version import __version__
 
@@ -164,6 +166,25 @@ def test_who_is_no_host_of_this_version_is_refused(folder: Path, answer: bytes, 
         anyio.run(main)
 
 
+def test_who_comes_in_a_crowd_waits_to_be_let_in(folder: Path) -> None:
+    path = folder / "host.sock"
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as crowd:
+        listener.bind(os.fspath(path))
+        listener.listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                early = crowd.enter_context(socket.socket(socket.AF_UNIX))
+                early.setblocking(False)
+                early.connect(os.fspath(path))
+        with pytest.raises(BackendUnavailable, match="too many processes wait to be let in"):
+            Line(path, seconds=0.0)
+        accepting = threading.Thread(target=lambda: listener.accept()[0].close())
+        accepting.start()
+        Line(path).close()
+        accepting.join(PATIENCE)
+    path.unlink()
+
+
 def test_where_nobody_listens(folder: Path) -> None:
     async def main() -> None:
         with pytest.raises(BackendUnavailable, match="trtasync host MODEL --socket"):
@@ -211,3 +232,29 @@ def test_a_socket_knows_who_is_at_the_other_end() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert credentials(ours) == (os.getpid(), os.geteuid())
+
+
+def test_a_file_that_is_replaced_while_a_host_is_started_is_not_served(
+    folder: Path, model: Path
+) -> None:
+    way = Started(model, options_to_plain(read_options(model, {})), "model", linger=60.0)
+    exchange(model)
+    with pytest.raises(PlanError, match="not what it was when this engine was opened"):
+        way.join(threading.Event())
+    (left,) = sockets(folder)  # nobody listens: it was not asked whether it wants to end
+    with pytest.raises(ConnectionRefusedError), socket.socket(socket.AF_UNIX) as end:
+        end.connect(os.fspath(left))
+    left.unlink()
+
+
+def test_a_folder_that_was_tidied_away_is_made_anew(folder: Path, model: Path) -> None:
+    way = Started(model, options_to_plain(read_options(model, {})), "model", linger=0.1)
+    folder.rmdir()
+    way.join(threading.Event()).close()
+
+
+def test_what_the_system_lacks_is_said(folder: Path, model: Path) -> None:
+    way = Started(model, options_to_plain(read_options(model, {})), "model", linger=0.1)
+    way.place.lock.mkdir()
+    with pytest.raises(BackendUnavailable, match="Is a directory"):
+        way.join(threading.Event())

@@ -2,14 +2,19 @@
 
 import random
 import time
+from collections.abc import Iterable, Iterator
 
 import anyio
+import numpy as np
 import pytest
 
-from support.helpers import computed, ended, row, same, submit, until
+from support.helpers import at_once, computed, ended, row, same, submit, tensor, until
 from tests.shared.joined import Joined, joined, stretching
 from trtasync import EngineClosed, InvalidInput, QueueFull, connect
 from trtasync.shared import credit
+from trtasync.shared.credit import Credit
+from trtasync.shared.slots import Slot
+from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +140,18 @@ async def test_memory_has_an_end_and_what_comes_back_is_used_again() -> None:
         assert same(await shared.engine.infer(row(100)), row(100))
 
 
+async def test_memory_of_large_requests_is_there_for_small_ones() -> None:
+    backend = ScriptedBackend(inputs=[tensor("x", "N", "T")], outputs=[tensor("y", "N", "T")])
+    large = np.arange(10_000, dtype=np.float32)
+    slot_bytes, slots = 98_304, 42  # as many as the first piece of memory has
+    async with joined(backend, limits={"bytes_per_client": slots * slot_bytes}) as shared:
+        assert same(await shared.engine.infer(large), large)
+        answers = await at_once(shared.engine, [row(value) for value in range(slots)])
+        assert all(same(answer, row(value)) for value, answer in enumerate(answers))
+        assert shared.in_use == 0
+        assert same(await shared.engine.infer(large), large)
+
+
 async def refused_of(shared: Joined, count: int) -> int:
     """How many of so many at once are told that there is no memory for them."""
     async with anyio.create_task_group() as tasks:
@@ -219,3 +236,48 @@ async def test_closing_without_drain_lets_nobody_wait() -> None:
         assert isinstance(caller.error, EngineClosed)
         shared.backend.gate.let()
         await until(lambda: not shared.host.sessions)
+
+
+class Contended(list[Slot]):
+    """Free slots that another thread takes one of while this one looks through them."""
+
+    def __init__(self, slots: Iterable[Slot]):
+        super().__init__(slots)
+        self.taken: list[Slot] = []
+
+    def __iter__(self) -> Iterator[Slot]:
+        for at, slot in enumerate(list(super().__iter__())):
+            yield slot
+            if not at:
+                self.taken.append(self.pop())
+
+
+def test_no_slot_is_given_twice_while_memory_is_taken_back() -> None:
+    books = Credit(None, lambda: None)
+    first = [books.take(100) for _ in range(64)]
+    refused = books.take(100)  # the first of a second piece of memory
+    free = books._free[128] = Contended([*books.slots[64:], *first])
+    for slot in books.slots:
+        slot.free = free
+    books.refused(refused.number)
+    given = [*free.taken, *(books.take(100) for _ in range(len(free)))]
+    assert sorted(slot.number for slot in given) == list(range(64))
+    books.forget()
+
+
+def test_memory_is_offered_again_however_often_it_was_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(credit.time, "monotonic", lambda: now)  # type: ignore[attr-defined]
+    books = Credit(None, lambda: None)
+    for _ in range(20):
+        books.refused(books.take(100).number)
+        with pytest.raises(QueueFull, match="had no memory for more a moment ago"):
+            books.take(100)
+        now += credit.LONGEST_PAUSE
+    books.taken()
+    books.refused(books.take(100).number)
+    now += credit.FIRST_PAUSE
+    books.take(100)
+    books.forget()

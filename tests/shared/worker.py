@@ -17,7 +17,7 @@ import numpy as np
 
 import trtasync
 from trtasync.opening.awaiting import Opening
-from trtasync.shared import link, starting
+from trtasync.shared import link, pauses
 
 HURRY = 0.2
 """Seconds after which a host is started again, where it is killed on purpose."""
@@ -27,7 +27,7 @@ RUNTIMES = ("onnxruntime", "tensorrt", "cuda")
 
 def hurry() -> None:
     """Do not wait longer and longer for hosts that end again and again."""
-    link.LONGEST_DELAY = starting.LONGEST_PAUSE = HURRY
+    link.LONGEST_DELAY = pauses.LONGEST_PAUSE = HURRY
 
 
 def say(told: Any) -> None:

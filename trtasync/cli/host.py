@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,7 +78,11 @@ def host(
     ] = None,
     status: Annotated[
         bool,
-        typer.Option("--status", help="Ask a host that runs what it does.", rich_help_panel=OUT),
+        typer.Option(
+            "--status",
+            help="Ask hosts that run what they do: the one at --socket, else all of this user.",
+            rich_help_panel=OUT,
+        ),
     ] = False,
     backend: BackendOption = "auto",
     devices: Devices = None,
@@ -104,7 +109,7 @@ def host(
     with failures(debug):
         if status:
             _demand(not models, "--status asks a host that runs, which has its models.")
-            _show_status(path or default_path(), as_json)
+            _show_status(path, as_json)
             return
         _demand(models, "say which models are to be served.")
         _demand(as_json is None, "--json goes with --status.")
@@ -153,12 +158,31 @@ def default_path() -> Path:
     return runtime_folder() / "host.sock"
 
 
-def _show_status(path: Path, as_json: str | None) -> None:
-    from trtasync.shared.figures import ask
-
+def _show_status(path: Path | None, as_json: str | None) -> None:
     check_outputs(None, as_json)
-    told = ask(path)
-    deliver(json.dumps(told, indent=2), as_json, partial(show, told=told))
+    told = _ask_all(path)
+    _demand(
+        as_json is None or len(told) == 1,
+        f"--json is about one process, and there are {len(told)}; name its --socket, of "
+        f"{', '.join(map(str, told))}.",
+    )
+    for at, each in told.items():
+        deliver(json.dumps(each, indent=2), as_json, partial(show, at=at, told=each))
+
+
+def _ask_all(path: Path | None) -> dict[Path, dict[str, Any]]:
+    """What hosts tell, by their sockets: of the one that is named, else of the service, else of all
+    that clients of this user started."""
+    from trtasync.shared.figures import ask
+    from trtasync.shared.joining import NotThere
+
+    place = path or default_path()
+    told = {}
+    if path is None and not place.exists():
+        for each in sorted(place.parent.glob("*.sock")):
+            with suppress(NotThere):  # its process was killed
+                told[each] = ask(each)
+    return told or {place: ask(place)}
 
 
 def _say_ready(wanted: "Wanted") -> None:

@@ -1,5 +1,6 @@
 """What a host told of itself, as tables."""
 
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,13 +11,16 @@ from trtasync.shared.figures import statistics_from_plain
 from trtasync.system.sizes import written_size
 
 
-def show(console: Console, told: dict[str, Any]) -> None:
-    """Print it."""
-    say(
-        console,
-        f"process {told['pid']}, trtasync {told['version']}, for {told['uptime']:,.0f} s",
-        fold=True,
-    )
+def show(console: Console, at: Path, told: dict[str, Any]) -> None:
+    """Print it.
+
+    Args:
+        console: where to.
+        at: the host's socket.
+        told: by it.
+    """
+    words = f"process {told['pid']}, trtasync {told['version']}, for {told['uptime']:,.0f} s"
+    say(console, f"{words}, at {at}", fold=True)
     table = new_table(
         console, "model", "requests", "answered", "failed", "queued", "rows a batch", "p50 ms"
     )

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,8 +22,11 @@ def start() -> int:
     """Be what stdin says, and tell stdout once; returns the exit code."""
     answer = take_stdout()
     try:
-        wanted = read_wanted(json.load(sys.stdin))
-        run(wanted, lambda: tell(answer, {"ready": os.getpid()}))
+        told = json.load(sys.stdin)
+        wanted, lock = read_wanted(told), told.get("holds")
+        if lock is not None:
+            os.set_inheritable(lock, False)
+        run(wanted, partial(_tell_ready, answer, lock))
     except TrtasyncError as error:
         tell(answer, describe(error))
         return 1
@@ -62,8 +66,15 @@ def take_stdout() -> TextIO:
     return answer
 
 
+def _tell_ready(answer: TextIO, lock: int | None) -> None:
+    """Who started this goes on; or, where that was killed, who waits for the lock."""
+    tell(answer, {"ready": os.getpid()})
+    if lock is not None:
+        os.close(lock)
+
+
 def tell(answer: TextIO, told: dict[str, Any]) -> None:
+    """Say the only line, if it was not said yet; who started this may have been killed."""
     if not answer.closed:
-        # closed: who reads it waits for the end; who started this may have been killed
         with suppress(BrokenPipeError), answer:
             answer.write(json.dumps(told) + "\n")

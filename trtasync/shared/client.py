@@ -65,8 +65,7 @@ class SharedEngine(AnyEngine):
             raise Nonsense(
                 f"the host tells of its model what is not understood: {error}"
             ) from error
-        self._model = welcome.name or ""
-        self.name: str = name or self._model
+        self.name: str = name or welcome.name or ""
         self._way = way
         self._loop = current_loop()
         self._link = Link(self.name, self._loop, self._spec, joined, way, patience)
@@ -152,11 +151,12 @@ class SharedEngine(AnyEngine):
             type(inputs) is not ndarray
             or inputs.dtype is not self._dtype
             or (form := session.quick.get(inputs.shape)) is None
-            or form.large
             or outputs != "host"
             or not copy
         ):
             return await self._infer_otherwise(inputs, level, deadline, outputs, copy)
+        if form.large:
+            return await session.ask(form, (inputs,), level, deadline, True)
         try:
             slot = form.free.pop()
         except IndexError:
@@ -186,8 +186,7 @@ class SharedEngine(AnyEngine):
     async def _infer_otherwise(
         self, inputs: Given, level: int, deadline: float, outputs: str, copy: bool
     ) -> Any:
-        """A request whose form is not known yet, that is large, of several arrays, or to be lent
-        its answer."""
+        """A request whose form is not known yet, of several arrays, or to be lent its answer."""
         if outputs != "host":
             raise InvalidInput(
                 f"outputs must be 'host' for a shared engine, whose device only its own process "
@@ -217,7 +216,7 @@ class SharedEngine(AnyEngine):
         Raises:
             BackendUnavailable: the engine's process does not answer.
         """
-        return self._last or ask_statistics(self._way.path, self._model)
+        return self._last or ask_statistics(self._way.path, self._link.model)
 
     async def aclose(self, drain: bool = True) -> None:
         """Leave the engine; its process goes on for others. Closing twice is fine.

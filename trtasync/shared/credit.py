@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from trtasync.errors import BackendUnavailable, QueueFull
 from trtasync.shared.arena import (
@@ -18,8 +19,9 @@ from trtasync.shared.arena import (
 )
 from trtasync.shared.slots import Slot
 
-FIRST_PAUSE = 0.5
-"""Seconds after which memory is offered again to a host that took none; they double."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds after which memory is offered again to a host that took none; they double until it takes
+some."""
 
 
 class Credit:
@@ -65,7 +67,22 @@ class Credit:
             try:
                 return free.pop()
             except IndexError:
-                self._grow(size_class(wanted), free)
+                try:
+                    self._grow(size_class(wanted), free)
+                except QueueFull:
+                    slot = self._larger(size_class(wanted))
+                    if slot is None:
+                        raise
+                    return slot
+
+    def _larger(self, size: int) -> Slot | None:
+        """A free slot that is larger, as small as can be: memory that was shared for requests of
+        one size is there for smaller ones, too."""
+        for each in sorted(self._free):
+            if each > size:
+                with suppress(IndexError):
+                    return self._free[each].pop()
+        return None
 
     def _grow(self, size: int, free: list[Slot]) -> None:
         """Make more slots of a size: as many again as there are."""
@@ -114,8 +131,9 @@ class Credit:
         limit = self._limit if self._limit is not None else MOST_SLOTS * size
         return QueueFull(
             f"{self._held} of {limit} bytes that this client may share with the engine's process "
-            f"are in use by requests, answers and arrays of empty_input(), and {size} more are "
-            "wanted; back off, or give the host a larger limit.",
+            "are in use by requests, answers and arrays of empty_input(), or kept for those of "
+            f"smaller sizes, and {size} more are wanted; back off, or give the host a larger "
+            "limit.",
             limit=limit,
         )
 
@@ -132,12 +150,20 @@ class Credit:
             free = self._free[segment.slot_bytes]
             for slot in gone:
                 slot.free = None
-            free[:] = [slot for slot in free if slot.free is not None]
+            left = []
+            with suppress(IndexError):  # one by one: other threads take from it meanwhile
+                while True:
+                    left.append(free.pop())
+            free.extend([slot for slot in reversed(left) if slot.free is not None])
             self._counts[segment.slot_bytes] -= segment.slots
             self._held -= segment.slot_bytes * segment.slots
             self._was_refused = True
             self._resume = time.monotonic() + self._pause
-            self._pause *= 2
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def taken(self) -> None:
+        """The host takes what it was offered."""
+        self._pause = FIRST_PAUSE
 
     def in_use(self) -> int:
         """Slots that are not free: of requests, of lent answers, of arrays."""

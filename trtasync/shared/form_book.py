@@ -58,7 +58,7 @@ class FormBook:
     @property
     def is_awaited(self) -> bool:
         """Somebody waits for the host's word on a form."""
-        return bool(self._asked)
+        return any(not future.done() for _, waiting in self._asked.values() for future in waiting)
 
     async def find(self, arrays: Sequence[Array], single: bool) -> Form:
         """The form of such a request; the first of its kind asks the host.

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from trtasync.system.version import __version__
 PATIENCE = 10.0
 """Seconds in which a host that listens has to greet."""
 
+GLANCE = 0.02
+"""Seconds between two attempts to get into the host's line of those who connect."""
+
 
 class NotThere(BackendUnavailable):
     """Nobody listens, or not any more."""
@@ -46,17 +50,31 @@ class Line:
             NotThere: nobody listens.
             BackendUnavailable: somebody does, and does not let this user in, or not in time.
         """
-        self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.end.settimeout(seconds)
         self._path = path
         try:
-            self.end.connect(os.fspath(path))
+            self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # there are no more descriptors
+            raise self._failure(error) from error
+        self.end.settimeout(seconds)
+        try:
+            self._connect(seconds)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             self.end.close()
             raise NotThere(f"no engine process listens at {path}.") from error
         except OSError as error:
             self.end.close()
             raise self._failure(error) from error
+
+    def _connect(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self.end.connect(os.fspath(self._path))
+                return
+            except BlockingIOError as error:  # as many wait to be let in as may wait
+                if time.monotonic() >= end:
+                    raise TimeoutError("too many processes wait to be let in") from error
+                time.sleep(GLANCE)
 
     def say(self, op: Op, payload: dict[str, Any] | None = None) -> None:
         """One record.

@@ -53,6 +53,8 @@ class Link:
 
     Attributes:
         session: the present one, or the last.
+        pid: of the process at its other end.
+        model: what the model is called there.
         refusal: makes what requests fail with; None while all is well.
     """
 
@@ -90,13 +92,14 @@ class Link:
     def _begin(self, joined: Joined) -> None:
         self._began = time.monotonic()
         self.pid: int = joined.welcome.pid
+        self.model: str = joined.welcome.name or ""
         self.session: Session = Session(
             self._loop, joined.end, self._spec, joined.welcome.most_bytes or None, self._lost
         )
 
     def _turn(self) -> None:
         """What the loop does when it is woken."""
-        if self._found is not None:
+        if self._found is not None and self._is_mending:  # nobody closes meanwhile
             found, self._found = self._found, None
             self._is_mending = False
             self.refusal = None
@@ -172,7 +175,11 @@ class Link:
                 while self._is_mending:
                     future = self._loop.future()
                     self._waiting.append(future)
-                    await future
+                    try:
+                        await future
+                    finally:
+                        if future in self._waiting:
+                            self._waiting.remove(future)
         if self.refusal is not None:
             raise self.refusal()
         self._loop.check()

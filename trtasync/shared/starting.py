@@ -8,17 +8,17 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trtasync.errors import BackendUnavailable, TrtasyncError
+from trtasync.errors import BackendUnavailable, PlanError
 from trtasync.shared.identity import identity
 from trtasync.shared.joining import Joined, NotThere, hello, join
-from trtasync.shared.places import Place
+from trtasync.shared.pauses import note_start, pause_between_starts
+from trtasync.shared.places import VARIABLE, Place, runtime_folder
 from trtasync.shared.records import PROTOCOL
 from trtasync.shared.refusals import restore
 from trtasync.system.stopping import go_on
@@ -27,14 +27,12 @@ from trtasync.system.version import __version__
 GLANCE = 0.02
 """Seconds between two looks at whether a wait was called off."""
 
+LOCK = 3
+"""The host's descriptor that holds the lock. So nobody starts a second one beside it when who has
+started it is killed."""
+
 LAST_WORDS = 2000
 """Bytes of a host's standard error that are shown when it ends before it is ready."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
-"""Seconds between two starts by whomever: they double, and begin anew when none was needed for
-`HEALTHY` seconds."""
-
-HEALTHY = 60.0
 
 _started: set[int] = set()
 """Hosts that are this process's children, until they are seen to have ended."""
@@ -49,6 +47,7 @@ class Started:
         options: plain data; see `opening.plain`.
         name: what the engine is called.
         linger: seconds that the host stays when nobody is left.
+        identity: of the engine.
         place: its files.
     """
 
@@ -56,11 +55,13 @@ class Started:
     options: Mapping[str, Any]
     name: str
     linger: float
+    identity: str = field(init=False)
     place: Place = field(init=False)
     _was_there: bool = False
 
     def __post_init__(self) -> None:
-        self.place = Place.of(identity(self.model, self.options))
+        self.identity = identity(self.model, self.options)
+        self.place = Place.of(self.identity)
 
     @property
     def path(self) -> Path:
@@ -71,31 +72,55 @@ class Started:
         """Join the host, or start it; see `link.Way.join`.
 
         Raises:
+            PlanError: the model's file is another one by now.
+            BackendUnavailable: the system lacks something that this needs.
             TrtasyncError: what opening the model there raised, too.
         """
         reap()
-        with locked(self.place.lock, stop):
-            try:
-                joined = join(self.path, hello())
-            except NotThere:
-                if self._was_there:
-                    pause_between_starts(self.place.starts, stop)
-                joined = self._start(stop)
+        try:
+            runtime_folder()  # who tidies up may have taken it away
+            with locked(self.place.lock, stop) as lock:
+                joined = self._join(lock, stop)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"the engine's process can neither be joined nor started: {error}; its files lie "
+                f"in {self.path.parent}, and {VARIABLE} names another folder."
+            ) from error
         self._was_there = True
         return joined
 
-    def _start(self, stop: threading.Event) -> Joined:
+    def _join(self, lock: int, stop: threading.Event) -> Joined:
+        try:
+            return join(self.path, hello())
+        except NotThere:
+            if self._was_there:
+                pause_between_starts(self.place.starts, stop)
+                self._demand_same()
+            self._start(lock, stop)
+            return join(self.path, hello(logs=True))
+
+    def _start(self, lock: int, stop: threading.Event) -> None:
         note_start(self.place.starts)
         self.path.unlink(missing_ok=True)  # of a host that was killed
+        with self._file() as model:
+            pid = start(self.place.log, lock, self._wanted(model), stop)
         try:
-            with self._file() as model:
-                start(self.place, self._wanted(model), stop)
-        except TrtasyncError as error:
-            try:  # one whose starter was killed meanwhile
-                return join(self.path, hello())
-            except NotThere:
-                raise error from None
-        return join(self.path, hello(logs=True))
+            self._demand_same()  # nobody else joins it before: this has the lock
+        except BaseException:
+            end(pid)
+            raise
+
+    def _demand_same(self) -> None:
+        """The file is still the model that is meant: a host serves what it finds there.
+
+        Raises:
+            PlanError: it is another one, or gone.
+        """
+        if identity(self.model, self.options) != self.identity:
+            raise PlanError(
+                f"the model of {self.name!r}, or what GPUs are to be seen, is not what it was when "
+                "this engine was opened: open it anew."
+            )
 
     def _file(self) -> AbstractContextManager[Path]:
         return nullcontext(self.model) if isinstance(self.model, Path) else _kept(self.model)
@@ -108,6 +133,7 @@ class Started:
             "version": __version__,
             "socket": str(self.path),
             "lock": str(self.place.lock),
+            "holds": LOCK,
             "linger": self.linger,
             "models": [opened],
         }
@@ -123,9 +149,12 @@ def _kept(model: bytes) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path, stop: threading.Event) -> Iterator[None]:
+def locked(path: Path, stop: threading.Event) -> Iterator[int]:
     """Be the only one who joins, starts or ends a host of this place. A killed owner's lock is
-    free at once.
+    free at once, or when the host that it was starting is ready.
+
+    Yields:
+        the descriptor that holds it.
 
     Raises:
         Stopped: because `stop` was set.
@@ -139,25 +168,29 @@ def locked(path: Path, stop: threading.Event) -> Iterator[None]:
             except BlockingIOError:
                 stop.wait(GLANCE)
                 go_on(stop)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> None:
+def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event) -> int:
     """Start a host, and wait until it can be joined.
 
     Args:
-        place: its files.
+        log: takes what it writes to its standard error.
+        lock: see `locked`; the host holds it, too, until it is ready.
         wanted: what it is to be.
         stop: set to give up: the host is ended then.
+
+    Returns:
+        its process.
 
     Raises:
         Stopped: because `stop` was set.
         BackendUnavailable: it could not be started, or ended without a word.
         TrtasyncError: what it says that went wrong.
     """
-    pid, told, answer = spawn(place.log)
+    pid, told, answer = spawn(log, lock)
     try:
         with suppress(BrokenPipeError), os.fdopen(told, "wb") as stdin:
             stdin.write(json.dumps(wanted).encode())
@@ -176,31 +209,35 @@ def start(place: Place, wanted: Mapping[str, Any], stop: threading.Event) -> Non
         raise restore(word)
     if "ready" not in word:
         raise BackendUnavailable(
-            f"the engine's process ended before it was ready: {_last_words(place.log)}"
+            f"the engine's process ended before it was ready: {_last_words(log)}"
         )
+    return pid
 
 
-def spawn(log: Path) -> tuple[int, int, int]:
+def spawn(log: Path, lock: int) -> tuple[int, int, int]:
     """A new process, of this interpreter and with its `sys.path`; never a fork of this one.
 
     Args:
         log: takes what it writes to its standard error. Not this process's own: who reads that to
             its end would wait for the host, too.
+        lock: becomes its `LOCK`.
 
     Returns:
         its number, where it is told what to be, and where it answers.
 
     Raises:
         BackendUnavailable: it cannot be started.
+        OSError: there is no room for the log.
     """
     if not sys.executable:
         raise BackendUnavailable(
             "shared=True starts another process of this Python, and sys.executable does not say "
             "where that is; run the host as a service (trtasync host), and connect() to it."
         )
+    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    stderr = os.open(log, writing, 0o600)
     stdin, told = os.pipe()
     answer, stdout = os.pipe()
-    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     path = os.pathsep.join(os.path.abspath(each) for each in sys.path)
     try:
         pid = os.posix_spawn(
@@ -210,7 +247,8 @@ def spawn(log: Path) -> tuple[int, int, int]:
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, stdin, 0),
                 (os.POSIX_SPAWN_DUP2, stdout, 1),
-                (os.POSIX_SPAWN_OPEN, 2, os.fspath(log), writing, 0o600),
+                (os.POSIX_SPAWN_DUP2, stderr, 2),
+                (os.POSIX_SPAWN_DUP2, lock, LOCK),
             ],
             setsid=True,
             setsigmask=(),
@@ -221,8 +259,8 @@ def spawn(log: Path) -> tuple[int, int, int]:
         os.close(answer)
         raise BackendUnavailable(f"the engine's process cannot be started: {error}.") from error
     finally:
-        os.close(stdin)
-        os.close(stdout)
+        for theirs in (stdin, stdout, stderr):
+            os.close(theirs)
     _started.add(pid)
     return pid, told, answer
 
@@ -249,6 +287,15 @@ def _last_words(log: Path) -> str:
     return f"{words or 'it said nothing'} (in {log})"
 
 
+def end(pid: int) -> None:
+    """End a host at once, and wait until it has ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # somebody else has waited for it
+        os.waitpid(pid, 0)
+    _started.discard(pid)
+
+
 def reap() -> None:
     """Take note of hosts that have ended, so that nothing is left of them."""
     for pid in list(_started):
@@ -258,31 +305,3 @@ def reap() -> None:
             ended = pid
         if ended:
             _started.discard(pid)
-
-
-def note_start(starts: Path) -> None:
-    """A host is started now; only with the lock."""
-    count, last = _starts(starts)
-    count = count + 1 if time.time() - last < HEALTHY else 1
-    starts.write_text(json.dumps([count, time.time()]))
-
-
-def pause_between_starts(starts: Path, stop: threading.Event) -> None:
-    """Hosts that end again and again are started more and more seldom, by whomever.
-
-    Raises:
-        Stopped: because `stop` was set.
-    """
-    count, last = _starts(starts)
-    pause = min(FIRST_PAUSE * 2 ** min(count, 20), LONGEST_PAUSE) if count else 0.0
-    stop.wait(min(max(0.0, last + pause - time.time()), LONGEST_PAUSE))
-    go_on(stop)
-
-
-def _starts(path: Path) -> tuple[int, float]:
-    """How many starts followed one another, and when the last was (in seconds since 1970)."""
-    try:
-        count, last = json.loads(path.read_text())
-        return int(count), float(last)
-    except (OSError, ValueError, TypeError):
-        return 0, 0.0

@@ -47,12 +47,12 @@ async def test_versions_and_aliases() -> None:
         models.add("m", opener(ScriptedBackend(lambda x, by=number: by * x)), version=number)
     models.alias("stable", "m", version=1)
     async with serving(models) as client:
-        for name, version, by in (("m", "", 2), ("m", "1", 1), ("stable", "", 1)):
-            answer = await client.infer(request(rows([3]), model=name, model_version=version))
+        for name, asked, by in (("m", "", 2), ("m", "1", 1), ("stable", "", 1)):
+            answer = await client.infer(request(rows([3]), model=name, model_version=asked))
             assert answer.raw_output_contents[0] == raw(by * 3)
             assert (answer.model_name, answer.model_version) == ("m", str(by))
             (entry, *_) = (
-                await client.call("ModelStatistics", name=name, version=version)
+                await client.call("ModelStatistics", name=name, version=asked)
             ).model_stats
             assert entry.name == "m"
         versions = (await client.call("ModelMetadata", name="stable")).versions
