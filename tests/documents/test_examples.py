@@ -27,6 +27,7 @@ PROMISED = {
         r"left FP32 \[-1, 64\]\n(.*\n){2}"
         r"\{\"id\":\"first\",.*\"same_probability\",.*\[1\],\"data\":\[0\."
     ),
+    "open_inference_grpc": r"left FP32 \[-1, 64\]\n(.*\n)+same_probability \[0\.\d+\]",
     "live_statistics": r"rows per batch +│ [1-9]",
     "blocking": r"8\d of 100 lines read",
     "own_model": r"five rows: \[0 1 2 3 4\] \[0\. 0\. 0\. 0\. 0\.\]\none row: 3 0\.0",
