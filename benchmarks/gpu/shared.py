@@ -17,7 +17,7 @@ from pathlib import Path
 
 import trtasync
 from benchmarks.gpu.ceiling import Ceiling
-from benchmarks.gpu.resnet import DTYPES, LOOP
+from benchmarks.gpu.resnet import DTYPES
 from benchmarks.gpu.results import LiveTable, Measure, begin, finish
 from benchmarks.gpu.systems import check
 from benchmarks.gpu.works import Work, resnet_work
@@ -29,6 +29,10 @@ from benchmarks.sharing.clients import measure
 from benchmarks.table import Ratio
 from support.gpu.resnet import ResNet50
 from trtasync.measure.runs import on_loop
+from trtasync.measure.settings import Loop
+
+LOOP: Loop = "uvloop"
+"""As workers of uvicorn have it, and `trtasync host`."""
 
 STREAMS = 3
 CLIENTS = 4

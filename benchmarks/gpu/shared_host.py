@@ -9,8 +9,7 @@ from functools import partial
 
 import anyio
 
-from benchmarks.gpu.resnet import LOOP
-from benchmarks.gpu.shared import STREAMS
+from benchmarks.gpu.shared import LOOP, STREAMS
 from benchmarks.gpu.systems import ours
 from benchmarks.gpu.works import Work, resnet_work
 from support.gpu.hardware import enter

@@ -66,7 +66,7 @@ async def test_meanwhile_requests_are_told_so_and_then_it_goes_on() -> None:
         engine = shared.engine
         await engine.infer(row(0))
         with hidden(shared):
-            await until(lambda: not shared.engine._link.session.is_open)
+            await until(lambda: not shared.engine.is_alive)
             first = await restarting(shared)
             assert first.since < 20
             await until(lambda: engine._link._attempt > first.attempt)
@@ -74,7 +74,7 @@ async def test_meanwhile_requests_are_told_so_and_then_it_goes_on() -> None:
             assert later.attempt > first.attempt
             assert later.since > first.since
             assert vars(pickle.loads(pickle.dumps(later))) == vars(later)
-        await until(lambda: engine._link.session.is_open)
+        await until(lambda: engine.is_alive)
         assert same(await engine.infer(row(2)), row(2))
 
 

@@ -1,7 +1,9 @@
 """The way out: rows become answers, failures become exceptions."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from trtasync.core.exceptions import own_error, unanswered
@@ -23,6 +25,8 @@ long keeps max_batch_size such rows alive at most. Larger rows are copied one by
 LARGE_ANSWER_BYTES = 1 << 20
 """From this size on an answer that is the whole of an output is not copied once more. Smaller ones
 are: memory of a runtime's own keeps its arena alive, which may be hundreds of megabytes."""
+
+_arrival: Callable[[Entry], float] = attrgetter("arrival")
 
 
 class Completion:
@@ -127,14 +131,14 @@ class Completion:
         meter, entries, started = self.meter, batch.entries, batch.started
         meter.batch_sizes[batch.size] += 1
         meter.padded_rows += batch.run_rows - batch.size
-        first, count = entries[0].arrival, len(entries)
         counted = [(meter.deliver, delivered - ended, 1)]
-        if entries[-1].arrival == first:
-            counted += (meter.latency, ended - first, count), (meter.queue, started - first, count)
-        else:
-            for entry in entries:
-                arrival = entry.arrival
-                counted += (meter.latency, ended - arrival, 1), (meter.queue, started - arrival, 1)
+        first = entries[0].arrival
+        arrivals: Mapping[float, int] = {first: len(entries)}
+        if entries[-1].arrival != first:  # of several turns of the loop
+            arrivals = Counter(map(_arrival, entries))
+        for arrival, often in arrivals.items():
+            counted.append((meter.latency, ended - arrival, often))
+            counted.append((meter.queue, started - arrival, often))
         if times is not None:
             copy_in, compute, copy_out = times
             counted.append((meter.compute, compute, 1))

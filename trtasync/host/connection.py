@@ -93,7 +93,7 @@ class Connection:
 
     def _readable(self) -> None:
         try:
-            data, ancillary, flags, _ = self._socket.recvmsg(READ_BYTES, _ROOM, MSG_CMSG_CLOEXEC)
+            data, ancillary, flags, _ = self._socket.recvmsg(READ_BYTES, _ROOM, _CLOSED_BY_EXEC)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -103,7 +103,7 @@ class Connection:
                 whole = content[: len(content) // 4 * 4]
                 self._descriptors.extend(map(int, np.frombuffer(whole, np.int32)))
         try:
-            if flags & MSG_CTRUNC or len(self._descriptors) > MOST_DESCRIPTORS:
+            if flags & _CUT_OFF or len(self._descriptors) > MOST_DESCRIPTORS:
                 raise Nonsense("more file descriptors came than anybody sends.")
             if not data:
                 self._over(None)
@@ -226,3 +226,6 @@ def _tell_nobody(_: object) -> None:
 
 
 _ROOM = CMSG_SPACE(4 * MOST_DESCRIPTORS)
+
+# as plain numbers: `&` with a member of an enum takes as long as reading the socket
+_CLOSED_BY_EXEC, _CUT_OFF = int(MSG_CMSG_CLOEXEC), int(MSG_CTRUNC)

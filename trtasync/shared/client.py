@@ -151,11 +151,12 @@ class SharedEngine(AnyEngine):
             type(inputs) is not ndarray
             or inputs.dtype is not self._dtype
             or (form := session.quick.get(inputs.shape)) is None
-            or form.large
             or outputs != "host"
             or not copy
         ):
             return await self._infer_otherwise(inputs, level, deadline, outputs, copy)
+        if form.large:
+            return await session.ask(form, (inputs,), level, deadline, True)
         try:
             slot = form.free.pop()
         except IndexError:
@@ -185,8 +186,7 @@ class SharedEngine(AnyEngine):
     async def _infer_otherwise(
         self, inputs: Given, level: int, deadline: float, outputs: str, copy: bool
     ) -> Any:
-        """A request whose form is not known yet, that is large, of several arrays, or to be lent
-        its answer."""
+        """A request whose form is not known yet, of several arrays, or to be lent its answer."""
         if outputs != "host":
             raise InvalidInput(
                 f"outputs must be 'host' for a shared engine, whose device only its own process "

@@ -92,6 +92,8 @@ class Hearing:
             elif slot.plain and slot.larger is None:
                 slot.generation = (generation + 1) & GENERATIONS
                 slot.reply = slot.asked = None
+                if slot.sources:
+                    slot.sources = ()
                 reply.set_result(slot.copies[0]())
                 slot.give_back()
             else:
@@ -158,6 +160,7 @@ class Hearing:
         """Answers to such requests have so many bytes."""
         form.answer_bytes = max(size, form.answer_bytes)
         form.free = self._credit.free_of(form.inputs.size + form.answer_bytes)
+        form.answers = self._credit.free_of(form.answer_bytes)
 
     def _mapped(self, record: Record, payload: bytes) -> None:
         if payload:

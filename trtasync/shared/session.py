@@ -135,8 +135,9 @@ class Session:
             if not copy:
                 slot.lent, slot.plain = lent, False
             reply = self._future()
-            self.wake()
-            when = self.until(deadline)
+            if not self.out:
+                self.wake()
+            when = NEVER if deadline == math.inf else self.until(deadline)
             record = sources + RECORD.pack(
                 INFER, level, form.number, slot.number, slot.generation, 0, when, 0
             )
@@ -164,8 +165,11 @@ class Session:
         records = b""
         for index, (owner, start) in enumerate(sources):
             records += RECORD.pack(SOURCE, 0, index, 0, 0, 0, owner.slot.number, start)
-        slot = self.credit.take(form.answer_bytes)
-        slot.turn_to_answer()
+        try:
+            slot = form.answers.pop()
+        except IndexError:
+            slot = self.credit.take(form.answer_bytes)
+        slot.turn_to_answer(form.plain)
         slot.sources = sources
         return slot, records
 

@@ -38,10 +38,11 @@ class Form:
         plain: its answer is one array.
         answer_bytes: that answers had so far.
         free: free slots that are large enough for inputs and answer.
+        answers: free slots that are large enough for the answer.
         large: the copy of its arrays is worth being saved.
     """
 
-    __slots__ = ("answer_bytes", "free", "inputs", "key", "large", "number", "plain")
+    __slots__ = ("answer_bytes", "answers", "free", "inputs", "key", "large", "number", "plain")
 
     def __init__(self, number: int, key: Key, inputs: Places, plain: bool):
         self.number: int = number
@@ -50,6 +51,7 @@ class Form:
         self.plain: bool = plain
         self.answer_bytes: int = 0
         self.free: list[Slot] = []
+        self.answers: list[Slot] = []
         self.large: bool = inputs.size > GIL_COPY_BYTES
 
 
@@ -138,11 +140,11 @@ class Slot:
         self.plain = form.plain
         self.answers = None
 
-    def turn_to_answer(self) -> None:
+    def turn_to_answer(self, plain: bool = False) -> None:
         """Only an answer will lie in it, from its beginning."""
         if self.form is not None:
             self.form = self.answers = None
-        self.plain = False
+        self.plain = plain
 
     def write(self, arrays: Sequence[Array]) -> None:
         """The arrays of a request, of the form it is turned to.
