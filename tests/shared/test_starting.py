@@ -197,9 +197,11 @@ def test_who_waits_for_a_host_that_hangs_can_be_called_off(folder: Path) -> None
         listener.bind(os.fspath(path))
         listener.listen()
         anyio.run(main)
-        with closing(Line(path, seconds=0.05)) as line:
-            with pytest.raises(BackendUnavailable, match=r"has said nothing for 0\.05 s"):
-                line.hear(Op.WELCOME)
+        with (
+            closing(Line(path, seconds=0.05)) as line,
+            pytest.raises(BackendUnavailable, match=r"has said nothing for 0\.05 s"),
+        ):
+            line.hear(Op.WELCOME)
     path.unlink()
 
 
