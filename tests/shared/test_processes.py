@@ -64,6 +64,8 @@ def test_who_was_killed_while_it_started_a_host_leaves_it_to_the_next(
         killed.say()
         wait_for(lambda: bool(_children(killed.process.pid)))
         (host,) = _children(killed.process.pid)
+        # it knows what it is to be
+        wait_for(lambda: "onnxruntime" in Path(f"/proc/{host}/maps").read_text())
         os.kill(host, signal.SIGSTOP)
         killed.kill()
         left.say()

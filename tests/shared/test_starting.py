@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,26 @@ def test_who_comes_in_a_crowd_waits_to_be_let_in(folder: Path) -> None:
         accepting.start()
         Line(path).close()
         accepting.join(PATIENCE)
+    path.unlink()
+
+
+def test_who_waits_for_a_host_that_hangs_can_be_called_off(folder: Path) -> None:
+    path = folder / "host.sock"
+
+    async def main() -> None:
+        with anyio.fail_after(PATIENCE / 4), anyio.move_on_after(0.05) as scope:
+            await connect(path)
+        assert scope.cancelled_caught
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(path))
+        listener.listen()
+        anyio.run(main)
+        with (
+            closing(Line(path, seconds=0.05)) as line,
+            pytest.raises(BackendUnavailable, match=r"has said nothing for 0\.05 s"),
+        ):
+            line.hear(Op.WELCOME)
     path.unlink()
 
 

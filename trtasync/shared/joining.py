@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,14 @@ from trtasync.shared.records import (
     parse,
 )
 from trtasync.shared.refusals import restore
+from trtasync.system.stopping import Stopped, go_on
 from trtasync.system.version import __version__
 
 PATIENCE = 10.0
 """Seconds in which a host that listens has to greet."""
 
 GLANCE = 0.02
-"""Seconds between two attempts to get into the host's line of those who connect."""
+"""Seconds between two looks at whether a wait was called off."""
 
 
 class NotThere(BackendUnavailable):
@@ -39,34 +41,41 @@ class NotThere(BackendUnavailable):
 class Line:
     """A blocking connection, for what is asked and answered one after the other."""
 
-    def __init__(self, path: Path, seconds: float = PATIENCE):
+    def __init__(self, path: Path, seconds: float = PATIENCE, stop: threading.Event | None = None):
         """Connect.
 
         Args:
             path: of the host's socket.
             seconds: that each word may take.
+            stop: set to give up.
 
         Raises:
+            Stopped: because `stop` was set.
             NotThere: nobody listens.
             BackendUnavailable: somebody does, and does not let this user in, or not in time.
         """
         self._path = path
+        self._seconds = seconds
+        self._stop = stop or threading.Event()
         try:
             self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError as error:  # there are no more descriptors
             raise self._failure(error) from error
-        self.end.settimeout(seconds)
+        self.end.settimeout(GLANCE)
         try:
-            self._connect(seconds)
+            self._connect()
         except (FileNotFoundError, ConnectionRefusedError) as error:
             self.end.close()
             raise NotThere(f"no engine process listens at {path}.") from error
         except OSError as error:
             self.end.close()
             raise self._failure(error) from error
+        except Stopped:
+            self.end.close()
+            raise
 
-    def _connect(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
+    def _connect(self) -> None:
+        end = time.monotonic() + self._seconds
         while True:
             try:
                 self.end.connect(os.fspath(self._path))
@@ -74,7 +83,8 @@ class Line:
             except BlockingIOError as error:  # as many wait to be let in as may wait
                 if time.monotonic() >= end:
                     raise TimeoutError("too many processes wait to be let in") from error
-                time.sleep(GLANCE)
+                self._stop.wait(GLANCE)
+                go_on(self._stop)
 
     def say(self, op: Op, payload: dict[str, Any] | None = None) -> None:
         """One record.
@@ -111,11 +121,23 @@ class Line:
             raise Nonsense(f"a payload of {size} bytes")
         data = b""
         while len(data) < size:
-            more = self.end.recv(size - len(data))
+            more = self._receive(size - len(data))
             if not more:
                 raise ConnectionResetError("it hung up")
             data += more
         return data
+
+    def _receive(self, most: int) -> bytes:
+        end = time.monotonic() + self._seconds
+        while True:
+            try:
+                return self.end.recv(most)
+            except TimeoutError:
+                go_on(self._stop)
+                if time.monotonic() >= end:
+                    raise TimeoutError(
+                        f"it has said nothing for {self._seconds:g} s, so it is stopped or hangs"
+                    ) from None
 
     def greet(self, hello: Hello) -> Welcome:
         """Say who this is.
@@ -169,15 +191,21 @@ def hello(model: str | None = None, *, observer: bool = False, logs: bool = Fals
     return Hello(__version__, os.getpid(), model, observer, logs)
 
 
-def join(path: Path, said: Hello) -> Joined:
+def join(path: Path, said: Hello, stop: threading.Event | None = None) -> Joined:
     """Connect and greet; blocks.
 
+    Args:
+        path: of the host's socket.
+        said: of this process.
+        stop: set to give up.
+
     Raises:
+        Stopped: because `stop` was set.
         NotThere: nobody listens.
         BackendUnavailable: somebody else does, or it cannot be talked to.
         TrtasyncError: the host refuses.
     """
-    line = Line(path)
+    line = Line(path, stop=stop)
     try:
         check_host(credentials(line.end)[1], path)
         return Joined(line.end, line.greet(said))

@@ -16,16 +16,13 @@ from typing import Any
 
 from trtasync.errors import BackendUnavailable, PlanError
 from trtasync.shared.identity import identity
-from trtasync.shared.joining import Joined, NotThere, hello, join
+from trtasync.shared.joining import GLANCE, Joined, NotThere, hello, join
 from trtasync.shared.pauses import note_start, pause_between_starts
 from trtasync.shared.places import VARIABLE, Place, runtime_folder
 from trtasync.shared.records import PROTOCOL
 from trtasync.shared.refusals import restore
 from trtasync.system.stopping import go_on
 from trtasync.system.version import __version__
-
-GLANCE = 0.02
-"""Seconds between two looks at whether a wait was called off."""
 
 LOCK = 3
 """The host's descriptor that holds the lock. So nobody starts a second one beside it when who has
@@ -91,13 +88,13 @@ class Started:
 
     def _join(self, lock: int, stop: threading.Event) -> Joined:
         try:
-            return join(self.path, hello())
+            return join(self.path, hello(), stop)
         except NotThere:
             if self._was_there:
                 pause_between_starts(self.place.starts, stop)
                 self._demand_same()
             self._start(lock, stop)
-            return join(self.path, hello(logs=True))
+            return join(self.path, hello(logs=True), stop)
 
     def _start(self, lock: int, stop: threading.Event) -> None:
         note_start(self.place.starts)

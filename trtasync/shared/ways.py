@@ -23,7 +23,7 @@ class Service:
     def join(self, stop: threading.Event) -> Joined:
         """See `link.Way.join`."""
         try:
-            return join(self.path, hello(self.model))
+            return join(self.path, hello(self.model), stop)
         except NotThere as error:
             raise BackendUnavailable(
                 f"{str(error).rstrip('.')}; start one: trtasync host MODEL --socket {self.path}"
