@@ -13,6 +13,7 @@ from trtasync.cli.build import build
 from trtasync.cli.check import check
 from trtasync.cli.host import host
 from trtasync.cli.inspect import inspect
+from trtasync.cli.serve import serve
 
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))]
 
@@ -22,8 +23,9 @@ OPTIONS = {
 }
 
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
-ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--workers", "--shm-size"}
+ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
+ELSEWHERE |= {"--collect-metrics", "--metrics-url"}
 """Options of other programs that these pages name, and the one that all have."""
 
 
@@ -48,6 +50,7 @@ def test_an_option_that_two_commands_share_takes_the_same_kind_of_value() -> Non
         bench,
         check,
         host,
+        serve,
     ):  # tune takes lists where these take one value
         for name, kind in get_type_hints(function).items():
             kinds.setdefault(name, set()).add(kind)

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.routing import Route
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
 
 import trtasync
 from support import doubles
@@ -67,7 +70,7 @@ async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: st
 async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend_name: str) -> None:
     for name in ("digits", "better"):
         write_identity(elsewhere / f"{name}.onnx", ["N", 4])
-    server, app = python_blocks("docs/serving.md")
+    server, over_grpc, app = python_blocks("docs/serving.md")
     names: dict[str, Any] = {"np": np, "trtasync": trtasync, "FastAPI": FastAPI}
     names |= {"Request": Request, "Route": Route, **vars(starlette)}
     await run_block(app, names)
@@ -75,6 +78,12 @@ async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend
     if anyio_backend_name == "asyncio":  # as the fast door is
         names = {"ask_the_server": ask_the_server}
         block = server.replace("8000", "0").replace("anyio.sleep_forever()", "ask_the_server(door)")
+        await run_block(block, names)
+        await names["main"]()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        names = {"ask_over_grpc": partial(ask_over_grpc, f"127.0.0.1:{port}")}
+        block = over_grpc.replace("8001", port).replace("anyio.sleep_forever()", "ask_over_grpc()")
         await run_block(block, names)
         await names["main"]()
 
@@ -99,3 +108,12 @@ async def ask_the_server(door: socket.socket) -> None:
         for name, version in (("stable", "1"), ("digits", "2")):
             answer = await client.post(f"{url}/{name}/infer", json={"inputs": inputs})
             assert answer.json()["model_version"] == version
+
+
+async def ask_over_grpc(address: str) -> None:
+    """Its model."""
+    async with InferenceServerClient(address) as client:
+        asked = InferInput("x", [1, 4], "FP32")
+        asked.set_data_from_numpy(np.array([[1, 2, 3, 4]], np.float32))
+        answer = await client.infer("digits", [asked])
+        assert answer.as_numpy("y").tolist() == [[1, 2, 3, 4]]

@@ -137,6 +137,7 @@ async def test_what_nobody_foresaw_is_for_the_log_only(
         """An engine with a fault."""
 
         inputs = outputs = ()
+        is_alive = True
 
         async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
             raise ZeroDivisionError("a secret")

@@ -14,6 +14,7 @@ from hypothesis import given, strategies
 from tests.server.serving import INFER, client_of
 from trtasync.server.logs import JsonFormatter
 from trtasync.server.models import Models
+from trtasync.server.tracing import current_trace
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -109,6 +110,7 @@ async def test_what_fails_unexpectedly_is_told_with_its_trace(log: Log) -> None:
         for headers in ({"traceparent": f"00-{TRACE}-{SPAN}-01"}, {}):
             response = await client.post(INFER, json={"inputs": []}, headers=headers)
             assert response.status_code == 500
+            assert current_trace.get() is None
     traced, untraced = log.lines()
     assert (traced["trace_id"], traced["parent_id"]) == (TRACE, SPAN)
     assert "trace_id" not in untraced

@@ -124,6 +124,35 @@ async def test_a_model_is_replaced_without_losing_a_request() -> None:
     assert first.closed == second.closed == 1
 
 
+@pytest.mark.parametrize("ending", ["load", "unload"])
+async def test_who_knows_an_engine_reaches_it_before_it_is_closed(ending: str) -> None:
+    """A task that was begun before the change asks after it."""
+    backends = [ScriptedBackend(lambda x: x), ScriptedBackend(lambda x: 2 * x)]
+    first = backends[0]
+    models = Models()
+    model = models.add("m", lambda: open_engine(backends.pop(0), loop_budget=0.0))
+    async with models, anyio.create_task_group() as tasks:
+        before = model.deployment
+        with before.users:
+            with before.users:
+                tasks.start_soon(getattr(model, ending))
+                await until(lambda: model._deployment is not before)
+            await anyio.wait_all_tasks_blocked()
+            assert (await before.engine.infer({"x": rows([1])}))["y"][0, 0] == 1
+        await until(lambda: first.closed == 1)
+
+
+async def test_unloading_that_is_cancelled_waits_for_nobody() -> None:
+    backend = ScriptedBackend()
+    models = models_of(backend)
+    model = models.find("m")
+    await model.load()
+    with model.deployment.users, anyio.CancelScope() as scope:
+        scope.cancel()
+        await model.unload()
+    assert backend.closed == 1
+
+
 async def test_a_replacement_that_fails_changes_nothing() -> None:
     backend = ScriptedBackend()
     faults: list[Exception] = []

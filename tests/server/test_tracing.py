@@ -50,6 +50,7 @@ async def test_the_context_is_that_of_the_request_being_served() -> None:
         """An engine that looks at the context."""
 
         inputs = outputs = ()
+        is_alive = True
 
         async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
             seen.append(current_trace.get())

@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,14 @@ import pytest
 
 from support.helpers import PATIENCE, ended, opened, row, same, submit, tensor, until
 from tests.shared.joined import Joined, host_of, joined
-from trtasync import AnyEngine, DeviceLost, EngineClosed, EngineRestarting, connect
+from trtasync import (
+    AnyEngine,
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    EngineRestarting,
+    connect,
+)
 from trtasync.host import serve
 from trtasync.shared.client import SharedEngine
 from trtasync.testing import ScriptedBackend
@@ -58,7 +66,7 @@ async def test_meanwhile_requests_are_told_so_and_then_it_goes_on() -> None:
         engine = shared.engine
         await engine.infer(row(0))
         with hidden(shared):
-            await until(lambda: not shared.engine._link.session.is_open)
+            await until(lambda: not shared.engine.is_alive)
             first = await restarting(shared)
             assert first.since < 20
             await until(lambda: engine._link._attempt > first.attempt)
@@ -66,7 +74,7 @@ async def test_meanwhile_requests_are_told_so_and_then_it_goes_on() -> None:
             assert later.attempt > first.attempt
             assert later.since > first.since
             assert vars(pickle.loads(pickle.dumps(later))) == vars(later)
-        await until(lambda: engine._link.session.is_open)
+        await until(lambda: engine.is_alive)
         assert same(await engine.infer(row(2)), row(2))
 
 
@@ -200,6 +208,22 @@ async def test_nothing_is_waited_for_that_nobody_waits_for() -> None:
         assert scope.cancelled_caught
         with anyio.fail_after(PATIENCE):
             await shared.engine.aclose()
+
+
+async def test_closing_needs_no_descriptor() -> None:
+    async with joined() as shared:
+        await shared.engine.infer(row(1))
+        unused = os.dup(0)
+        os.close(unused)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (unused, hard))
+        try:
+            with pytest.raises(BackendUnavailable, match="Too many open files"):
+                shared.engine.statistics()
+            await shared.engine.aclose()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await until(lambda: not shared.host.sessions)
 
 
 async def test_who_forgets_an_engine_is_warned_and_the_host_is_told() -> None:

@@ -11,11 +11,27 @@ import numpy as np
 import pytest
 
 from support.helpers import PATIENCE
+from tests.host.processes import product
 from tests.server.fast.clients import infer, request, running
 from trtasync import open_engine
 from trtasync.server.models import Models
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+async def test_a_large_tensor_is_received_into_memory_that_is_shared(
+    folder: Path, tmp_path: Path, rows: int
+) -> None:
+    wide = product(tmp_path, width=100_000)
+    x = np.random.default_rng(0).integers(0, 9, (rows, 100_000)).astype(np.float32)
+    async with open_engine(wide, batching=True) as engine:
+        expected = await engine.infer(x)
+    models = Models()
+    models.add("m", lambda: open_engine(wide, batching=True, shared=True, linger=0.2))
+    async with running(models) as server, server.client() as client:
+        for _ in range(3):
+            np.testing.assert_array_equal((await client.ask(infer(x))).y, expected)
 
 
 async def test_an_engine_of_another_process_is_served(folder: Path, model: Path) -> None:

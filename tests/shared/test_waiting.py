@@ -263,3 +263,21 @@ def test_no_slot_is_given_twice_while_memory_is_taken_back() -> None:
     given = [*free.taken, *(books.take(100) for _ in range(len(free)))]
     assert sorted(slot.number for slot in given) == list(range(64))
     books.forget()
+
+
+def test_memory_is_offered_again_however_often_it_was_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(credit.time, "monotonic", lambda: now)  # type: ignore[attr-defined]
+    books = Credit(None, lambda: None)
+    for _ in range(20):
+        books.refused(books.take(100).number)
+        with pytest.raises(QueueFull, match="had no memory for more a moment ago"):
+            books.take(100)
+        now += credit.LONGEST_PAUSE
+    books.taken()
+    books.refused(books.take(100).number)
+    now += credit.FIRST_PAUSE
+    books.take(100)
+    books.forget()

@@ -47,6 +47,7 @@ from trtasync.cli.arguments import (
 from trtasync.cli.bench_tables import SampleBar, show
 from trtasync.cli.failures import INTERRUPTED, failures, stop, until_interrupted
 from trtasync.cli.outputs import STDOUT, check_outputs, check_picture, deliver
+from trtasync.errors import BackendUnavailable, InvalidInput
 from trtasync.measure import Benchmark, Closed, Inputs, Load, Open, Recorder, Report, Settings, plot
 from trtasync.measure.inputs import read_shapes
 from trtasync.measure.loads import (
@@ -55,11 +56,21 @@ from trtasync.measure.loads import (
     read_rates,
     read_seconds,
 )
+from trtasync.measure.targets import Subject
 
 LOAD = "Load"
 
 
+_OF_REMOTE = {
+    *("model", "url", "concurrency", "rate", "arrivals", "seconds", "warm_up", "rounds"),
+    *("deadline", "loop", "rows", "shape", "samples", "seed"),
+    *("as_json", "picture", "quiet", "debug"),
+}
+"""Parameters that mean something for a model on a server; the others say how one is opened here."""
+
+
 def bench(
+    context: typer.Context,
     model: ModelArgument,
     concurrency: Annotated[
         str | None,
@@ -98,6 +109,14 @@ def bench(
     loop: Annotated[
         Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=LOAD)
     ] = "asyncio",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure a server of the Open Inference Protocol (ours, Triton) over HTTP, from "
+            "here: MODEL is the name of its model.",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
     rows: Rows = 1,
     shape: RowShapes = None,
     samples: Samples = None,
@@ -166,14 +185,46 @@ def bench(
             "cache": cache_of(cache_dir, cache_owner),
             "graphs": read_switch(graphs),
         }
-        check_outputs(model, as_json, picture, trace, inputs=(samples,))
+        check_outputs(None if url else model, as_json, picture, trace, inputs=(samples,))
         check_picture(picture)
+        subject: Path | Subject = model
+        if url is not None:
+            _demand_remote(context)
+            subject, options = _remote(url, str(model)), {}
         with SampleBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
-            work = Benchmark(model, settings, progress=bar, **options)
+            work = Benchmark(subject, settings, progress=bar, **options)
             report, interrupted = until_interrupted(work)
         _write(report, settings, as_json, picture, trace)
         if interrupted:
             stop(INTERRUPTED, "interrupted; these are the measurements so far.")
+
+
+def _demand_remote(context: typer.Context) -> None:
+    """Raise InvalidInput if an option is given that says how an engine is opened here."""
+    given = sorted(
+        each.opts[0]
+        for each in context.command.params
+        if each.name not in _OF_REMOTE and _is_given(context, str(each.name))
+    )
+    if given:
+        raise InvalidInput(
+            f"the server of --url has opened the model itself: leave {', '.join(given)} out."
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _remote(url: str, model: str) -> Subject:
+    try:
+        from trtasync.server.remote.subject import Remote
+    except ModuleNotFoundError as error:
+        raise BackendUnavailable(
+            f"--url needs pip install 'trtasync[server]' ({error})."
+        ) from error
+    return Remote(url, model)
 
 
 def _loads(

@@ -57,23 +57,28 @@ class SampleBar(Bar):
 
 def show(console: Console, report: Report) -> None:
     """Print a report."""
-    asked = report.parameters
-    say(
-        console,
-        f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, "
-        f"{asked['streams']} stream(s), batches of at most {asked['largest_batch']}, "
-        f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians",
-        fold=True,
-    )
+    say(console, _head(report), fold=True)
     points = report.points
     _throughput(console, report, points)
     _latencies(console, points)
-    _stages(console, points)
-    _histograms(console, points)
+    if any(point.batch_sizes for point in points):
+        _stages(console, points)
+        _histograms(console, points)
     _yardsticks(console, report)
     _notes(console, points)
     if report.ended == "interrupted":
         say(console, "Partial: the benchmark was interrupted.", fold=True)
+
+
+def _head(report: Report) -> str:
+    asked = report.parameters
+    engine = ""
+    if "streams" in asked:
+        engine = f"{asked['streams']} stream(s), batches of at most {asked['largest_batch']}, "
+    return (
+        f"{report.model} on {report.backend}, {_machine(report)}; {asked['loop']}, {engine}"
+        f"{asked['rows']} row(s) a request; {asked['rounds']} x {asked['seconds']:g} s, medians"
+    )
 
 
 def _machine(report: Report) -> str:
@@ -88,7 +93,8 @@ def _throughput(console: Console, report: Report, points: list[Point]) -> None:
     if report.parameters["rows"] > 1:
         columns["rows/s"] = lambda point: _rate(point, "rows_per_second")
     columns["CPU us each"] = lambda point: _number(point, "cpu_us")
-    columns["busy"] = lambda point: _share(point, "busy_share")
+    if "streams" in report.parameters:
+        columns["busy"] = lambda point: _share(point, "busy_share")
     for name, ratios in report.ratios.items():
         columns[f"of {name}"] = lambda point, found=ratios: (  # type: ignore[misc]
             f"{found[point.load.name]['median']:.3f}"

@@ -1,9 +1,10 @@
 """`trtasync serve`."""
 
+import importlib.util
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -39,6 +40,8 @@ from trtasync.errors import BackendUnavailable, InvalidInput
 if TYPE_CHECKING:
     from trtasync.server.program.settings import EngineSettings, ServerSettings, Wanted
 
+PACKAGES = ("msgspec", "starlette", "prometheus_client")
+
 CLIENTS, LIFE = "The clients", "The server's life"
 
 
@@ -65,6 +68,13 @@ def serve(
         int | None,
         typer.Option(help="Default: 8000; 0 for any that is free.", rich_help_panel=CLIENTS),
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve gRPC, too, at the same address; 0 for any that is free.",
+            rich_help_panel=CLIENTS,
+        ),
+    ] = None,
     tls_cert: Annotated[
         Path | None,
         typer.Option(help="A certificate (PEM), with --tls-key.", rich_help_panel=CLIENTS),
@@ -88,6 +98,12 @@ def serve(
         int | None,
         typer.Option(help="Of each worker. Default: 16384.", rich_help_panel=CLIENTS),
     ] = None,
+    triton_metrics: Annotated[
+        bool,
+        typer.Option(
+            "--triton-metrics", help="/metrics has Triton's names, too.", rich_help_panel=CLIENTS
+        ),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -109,6 +125,10 @@ def serve(
             help="Then let what was asked be answered within this. Default: 30s.",
             rich_help_panel=LIFE,
         ),
+    ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(help="Of the lines on stderr. Default: text.", rich_help_panel=LIFE),
     ] = None,
     backend: BackendOption = "auto",
     devices: Devices = None,
@@ -145,6 +165,9 @@ def serve(
             ServerSettings,
             host=host,
             port=port,
+            grpc_port=grpc_port,
+            triton_metrics=triton_metrics or None,
+            log_format=log_format,
             workers=workers,
             tls_cert=_absolute(tls_cert),
             tls_key=_absolute(tls_key),
@@ -220,10 +243,8 @@ def _demand_packages() -> None:
             "trtasync serve needs signals and sockets of Linux or macOS; see "
             "trtasync.server.asgi for servers that run here."
         )
-    try:
-        import msgspec
-        import starlette
-
-        del msgspec, starlette
-    except ModuleNotFoundError as error:
-        raise BackendUnavailable(f"this needs pip install 'trtasync[server]' ({error}).") from error
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BackendUnavailable(
+            f"this needs pip install 'trtasync[server]' ({', '.join(missing)} is missing)."
+        )

@@ -3,7 +3,8 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 _R10 = ("1", "1.25", "1.6", "2", "2.5", "3.15", "4", "5", "6.3", "8")
 BOUNDS: tuple[float, ...] = (
@@ -148,6 +149,36 @@ class Statistics:
     copy_out: TimeSummary
     deliver: TimeSummary
     streams: tuple[StreamStatistics, ...]
+
+
+def difference(after: Statistics, before: Statistics) -> Statistics:
+    """Subtract two snapshots; gauges such as `queued` and `in_flight` are taken from `after`."""
+    changed: dict[str, Any] = {}
+    for each in fields(Statistics):
+        new, old = getattr(after, each.name), getattr(before, each.name)
+        if isinstance(new, TimeSummary):
+            counts = tuple(n - o for n, o in zip(new.counts, old.counts, strict=True))
+            changed[each.name] = replace(
+                new, count=new.count - old.count, total=new.total - old.total, counts=counts
+            )
+        elif isinstance(new, int) and each.name not in ("queued", "in_flight"):
+            changed[each.name] = new - old
+    changed["batch_sizes"] = {
+        size: count - before.batch_sizes.get(size, 0)
+        for size, count in after.batch_sizes.items()
+        if count > before.batch_sizes.get(size, 0)
+    }
+    changed["streams"] = tuple(
+        replace(
+            new,
+            batches=new.batches - old.batches,
+            on_loop=new.on_loop - old.on_loop,
+            measured=new.measured - old.measured,
+            compute=new.compute - old.compute,
+        )
+        for new, old in zip(after.streams, before.streams, strict=True)
+    )
+    return replace(after, **changed)
 
 
 class Meter:

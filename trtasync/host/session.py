@@ -8,7 +8,7 @@ from socket import socket
 from typing import Any, Protocol
 
 from trtasync.core.intake import NEVER as FOREVER
-from trtasync.errors import EngineClosed, InvalidInput, QueueFull, TrtasyncError
+from trtasync.errors import EngineRestarting, InvalidInput, QueueFull, TrtasyncError
 from trtasync.host.answer_book import AnswerBook
 from trtasync.host.connection import Act, Connection
 from trtasync.host.limits import Limits
@@ -36,6 +36,11 @@ MOST_UNREAD_LOG = 256 * 1024
 """Bytes that wait for a client from which on it is told no lines of the log."""
 
 ENDING = "the engine process ends."
+
+RESTARTING = (
+    "the engine process ends, and takes nothing new; try again when there is another one, or have "
+    "requests wait for it (reconnect=)."
+)
 
 
 class Around(Protocol):
@@ -213,7 +218,7 @@ class Session:
         if slot.held:
             raise Nonsense(f"slot {slot.number} has a request already.")
         self._sources.clear()
-        slot.refuse(generation, EngineClosed(ENDING))
+        slot.refuse(generation, EngineRestarting(RESTARTING))
 
     def _source(self, record: Record, _: bytes) -> None:
         if len(self._sources) >= len(self.model.spec.inputs):

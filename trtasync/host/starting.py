@@ -74,7 +74,7 @@ def _tell_ready(answer: TextIO, lock: int | None) -> None:
 
 
 def tell(answer: TextIO, told: dict[str, Any]) -> None:
+    """Say the only line, if it was not said yet; who started this may have been killed."""
     if not answer.closed:
-        # closed: who reads it waits for the end; who started this may have been killed
         with suppress(BrokenPipeError), answer:
             answer.write(json.dumps(told) + "\n")

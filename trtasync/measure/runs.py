@@ -1,8 +1,7 @@
 """A whole benchmark: loads in rounds, yardsticks between them, a report at the end."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -11,13 +10,12 @@ from trtasync.engine import watch
 from trtasync.errors import InvalidInput
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Load, Open, distinct
-from trtasync.measure.machine import facts
-from trtasync.measure.opened import Opened, open_tapped
 from trtasync.measure.pacing import Pacer
 from trtasync.measure.report import Report
 from trtasync.measure.samples import Sample, take_sample
 from trtasync.measure.settings import LOOPS, Loop, Progress, Settings
 from trtasync.measure.statistics import Figures
+from trtasync.measure.targets import Local, Subject, Target
 from trtasync.measure.window import Span
 from trtasync.measure.yardsticks import Yardsticks
 
@@ -37,7 +35,8 @@ def run(
     """Measure a model on an event loop of its own.
 
     Args:
-        model: as for `open_engine`: a path, a `Plan`, or an object that implements `Backend`.
+        model: as for `open_engine`: a path, a `Plan`, or an object that implements `Backend`; or a
+            `Subject`, which has no options.
         settings: how to measure.
         progress: called between samples.
         **options: options of `open_engine`.
@@ -86,10 +85,9 @@ class Benchmark:
         **options: Any,
     ):
         """The arguments are those of `run`."""
-        self._model = model
+        self._subject = model if isinstance(model, Subject) else Local(model, options)
         self._how = settings or Settings()
         self._progress = progress or _nothing
-        self._options = options
         self._begun: tuple[Report, _Rounds] | None = None
 
     def run(self) -> Report:
@@ -109,20 +107,21 @@ class Benchmark:
         )
 
     async def _main(self) -> Report:
-        how, model = self._how, self._model
-        async with open_tapped(model, self._options) as opened:
-            requests = how.inputs.make(opened.engine.inputs)
-            await opened.engine.infer(requests[0])  # raises if the requests do not fit
+        how = self._how
+        async with self._subject.opened() as target:
+            made = how.inputs.make(target.inputs)
+            requests = [target.prepare(each) for each in made]
+            await target.infer(requests[0])  # raises if the requests do not fit
             empty = Report(
-                model=str(model) if isinstance(model, (str, Path)) else type(model).__name__,
-                backend=opened.tap.name,
-                about=facts(opened.tap.backend),
-                parameters=_parameters(how, opened, self._options),
+                model=target.model,
+                backend=target.backend,
+                about=target.about,
+                parameters=_parameters(how, target),
                 samples=(),
             )
             with Pacer() as pacer:
-                driver = Driver(opened.engine.infer, requests, pacer, how.deadline)
-                rounds = _Rounds(opened, driver, how, requests, self._progress)
+                driver = Driver(target.infer, requests, pacer, how.deadline)
+                rounds = _Rounds(target, driver, how, made, self._progress)
                 self._begun = empty, rounds
                 await rounds.run()
         report = self.report()
@@ -141,7 +140,7 @@ class _Rounds:
 
     def __init__(
         self,
-        opened: Opened,
+        target: Target,
         driver: Driver,
         how: Settings,
         requests: Sequence[Any],
@@ -150,12 +149,13 @@ class _Rounds:
         self.samples: list[Sample] = []
         self.yardsticks: dict[str, list[Figures]] = {}
         self.complete = False
-        self._engine = opened.engine
+        self._target = target
         self._driver = driver
         self._how = how
         # closed loads first: they measure the capacity that relative rates refer to
         self._loads = sorted(distinct(how.loads), key=lambda load: isinstance(load, Open))
-        self._baselines = Yardsticks(opened, requests) if how.compare else None
+        opened = target.opened
+        self._baselines = Yardsticks(opened, requests) if how.compare and opened else None
         self._progress = progress
         self._capacity = 0.0
         self._step = 0
@@ -175,9 +175,9 @@ class _Rounds:
                 self.yardsticks.setdefault(name, []).append(found)
                 self._done(found["rows_per_second"])
         if self._how.trace is not None:
-            watch(self._engine, self._how.trace)
+            watch(self._target.engine, self._how.trace)
             await self._take(self._loads[-1], 0, Span(0.0, TRACE_SECONDS))
-            watch(self._engine, None)
+            watch(self._target.engine, None)
         self.complete = True
 
     async def _take(self, load: Load, number: int, span: Span | None = None) -> Sample:
@@ -187,7 +187,7 @@ class _Rounds:
         rate = load.at(self._capacity) if isinstance(load, Open) else 0.0
         chosen = span or Span(how.warm_up, how.seconds)
         return await take_sample(
-            self._engine, self._driver, load, rate, chosen, number, how.inputs.rows
+            self._target.statistics, self._driver, load, rate, chosen, number, how.inputs.rows
         )
 
     def _learn_capacity(self) -> None:
@@ -216,7 +216,7 @@ class _Rounds:
         self._rate = rate
 
 
-def _parameters(how: Settings, opened: Opened, options: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(how: Settings, target: Target) -> dict[str, Any]:
     inputs = how.inputs
     return {
         "seconds": how.seconds,
@@ -227,16 +227,6 @@ def _parameters(how: Settings, opened: Opened, options: Mapping[str, Any]) -> di
         "rows": inputs.rows,
         "shapes": {name: list(shape) for name, shape in inputs.shapes.items()},
         "input": str(inputs.file) if inputs.file else f"random, seed {inputs.seed}",
-        "inputs": [str(spec) for spec in opened.engine.inputs],
-        "streams": len(opened.tap.lanes),
-        "largest_batch": opened.tap.largest,
-        "options": {name: _plain(value) for name, value in options.items() if value is not None},
+        "inputs": [str(spec) for spec in target.inputs],
+        **target.parameters,
     }
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else str(value)

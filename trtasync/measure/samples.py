@@ -1,12 +1,10 @@
 """One load applied for some seconds, and the figures of its window."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from trtasync.core.metrics import Statistics, TimeSummary
-from trtasync.engine import Engine
+from trtasync.core.metrics import Statistics, difference
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Load, Open
 from trtasync.measure.statistics import Figures, Seconds, percentiles, rates
@@ -38,12 +36,18 @@ class Sample:
 
 
 async def take_sample(
-    engine: Engine, driver: Driver, load: Load, rate: float, span: Span, number: int, rows: int
+    statistics: Callable[[], Statistics],
+    driver: Driver,
+    load: Load,
+    rate: float,
+    span: Span,
+    number: int,
+    rows: int,
 ) -> Sample:
     """Apply a load.
 
     Args:
-        engine: the engine that the driver uses.
+        statistics: what the engine that the driver uses has counted.
         driver: applies the load.
         load: the load.
         rate: requests per second of an open load; ignored for a closed one.
@@ -51,7 +55,7 @@ async def take_sample(
         number: the round.
         rows: rows per request.
     """
-    window = Window(span, engine.statistics, until_first=isinstance(load, Closed))
+    window = Window(span, statistics, until_first=isinstance(load, Closed))
     if isinstance(load, Closed):
         seen = await driver.closed(load, window)
     else:
@@ -99,33 +103,3 @@ def of_engine(counts: Statistics, seconds: float) -> Figures:
     if shares and any(stream.measured for stream in counts.streams):
         found["busy_share"] = math.fsum(shares) / len(shares)
     return found
-
-
-def difference(after: Statistics, before: Statistics) -> Statistics:
-    """Subtract two snapshots; gauges such as `queued` and `in_flight` are taken from `after`."""
-    changed: dict[str, Any] = {}
-    for each in fields(Statistics):
-        new, old = getattr(after, each.name), getattr(before, each.name)
-        if isinstance(new, TimeSummary):
-            counts = tuple(n - o for n, o in zip(new.counts, old.counts, strict=True))
-            changed[each.name] = replace(
-                new, count=new.count - old.count, total=new.total - old.total, counts=counts
-            )
-        elif isinstance(new, int) and each.name not in ("queued", "in_flight"):
-            changed[each.name] = new - old
-    changed["batch_sizes"] = {
-        size: count - before.batch_sizes.get(size, 0)
-        for size, count in after.batch_sizes.items()
-        if count > before.batch_sizes.get(size, 0)
-    }
-    changed["streams"] = tuple(
-        replace(
-            new,
-            batches=new.batches - old.batches,
-            on_loop=new.on_loop - old.on_loop,
-            measured=new.measured - old.measured,
-            compute=new.compute - old.compute,
-        )
-        for new, old in zip(after.streams, before.streams, strict=True)
-    )
-    return replace(after, **changed)

@@ -38,9 +38,10 @@ class Inference:
         deployment = self._models.deployed(name, version)
         plan, id, binary = deployment.codec.read(body, json_length)
         arrays = plan.arrays(binary)
-        outputs: dict[str, Array] = await while_connected(
-            request.receive, lambda: _run(deployment, plan, arrays)
-        )
+        with deployment.users:
+            outputs: dict[str, Array] = await while_connected(
+                request.receive, lambda: _run(deployment, plan, arrays)
+            )
         return deployment.codec.answer(plan, id, outputs)
 
     async def _respond(self, answer: Answer, accepted: str) -> Response:

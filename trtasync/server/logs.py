@@ -11,6 +11,12 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 """Attributes of every record; others are a caller's `extra`."""
 
 
+def log_as_json() -> None:
+    """Whatever the root logger's handlers write, from now on."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonFormatter())
+
+
 class JsonFormatter(logging.Formatter):
     """Time (UTC), level, logger and message of a record; the exception, the trace, what is extra.
 

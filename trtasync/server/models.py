@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from trtasync.errors import InvalidInput
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.tensors import Interface
+from trtasync.server.users import Users
 from trtasync.shared.protocol import AnyEngine
 
 MAX_ROWS = 4096
@@ -44,10 +45,19 @@ class Deployment:
     Attributes:
         engine: runs them.
         codec: reads and answers them.
+        users: must hold those who keep it over an `await`.
     """
 
     engine: AnyEngine
     codec: Codec
+    users: Users = field(default_factory=Users)
+
+    async def aclose(self) -> None:
+        """Answer who knows it, and close the engine; cancelled, it closes it all the same."""
+        try:
+            await self.users.wait_none()
+        finally:
+            await self.engine.aclose()
 
 
 class Model:
@@ -86,7 +96,8 @@ class Model:
 
     @property
     def deployment(self) -> Deployment:
-        """What answers now. Not to be kept over an `await`: the next moment it may be another.
+        """What answers now. Not to be kept over an `await`, without being one of its `users`: the
+        next moment it may be another.
 
         Raises:
             Refusal: nothing does.
@@ -116,7 +127,7 @@ class Model:
             if self._loading.cancelled_caught:
                 raise Refusal(f"model '{self.name}' was unloaded while it was loading.", status=503)
             if before is not None:
-                await before.engine.aclose()
+                await before.aclose()
 
     async def _replace(self, before: Deployment | None) -> None:
         if before is None:
@@ -153,7 +164,7 @@ class Model:
         self._changed()
         try:
             if before is not None:
-                await before.engine.aclose()
+                await before.aclose()
         finally:
             self.state, self.reason = State.UNAVAILABLE, "unloaded"
             self._changing.release()

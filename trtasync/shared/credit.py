@@ -19,8 +19,9 @@ from trtasync.shared.arena import (
 )
 from trtasync.shared.slots import Slot
 
-FIRST_PAUSE = 0.5
-"""Seconds after which memory is offered again to a host that took none; they double."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds after which memory is offered again to a host that took none; they double until it takes
+some."""
 
 
 class Credit:
@@ -158,7 +159,11 @@ class Credit:
             self._held -= segment.slot_bytes * segment.slots
             self._was_refused = True
             self._resume = time.monotonic() + self._pause
-            self._pause *= 2
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def taken(self) -> None:
+        """The host takes what it was offered."""
+        self._pause = FIRST_PAUSE
 
     def in_use(self) -> int:
         """Slots that are not free: of requests, of lent answers, of arrays."""

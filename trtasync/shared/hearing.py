@@ -165,6 +165,8 @@ class Hearing:
     def _mapped(self, record: Record, payload: bytes) -> None:
         if payload:
             self._credit.refused(record.slot)
+        else:
+            self._credit.taken()
 
     def _formed(self, record: Record, payload: bytes) -> None:
         if payload:

@@ -50,9 +50,12 @@ class Line:
             NotThere: nobody listens.
             BackendUnavailable: somebody does, and does not let this user in, or not in time.
         """
-        self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.end.settimeout(seconds)
         self._path = path
+        try:
+            self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # there are no more descriptors
+            raise self._failure(error) from error
+        self.end.settimeout(seconds)
         try:
             self._connect(seconds)
         except (FileNotFoundError, ConnectionRefusedError) as error:

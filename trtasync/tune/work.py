@@ -94,7 +94,7 @@ class Runner:
         rate = probe.load.rate if isinstance(probe.load, Open) else 0.0
         seed = max(0, probe.turn)  # the same arrivals for all configurations of a round
         return await take_sample(
-            engine, driver, probe.load, rate, span, seed, self._how.inputs.rows
+            engine.statistics, driver, probe.load, rate, span, seed, self._how.inputs.rows
         )
 
     def _window(self, probe: Probe) -> float:

@@ -1,13 +1,13 @@
 """Engines that are not of this process, such as shared ones: a task asks them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
-from support.helpers import rows, tensor, until
+from support.helpers import Array, rows, tensor, until
 from tests.server.fast.clients import Running, infer, running
 from tests.server.serving import filled, held
 from trtasync import Engine, Statistics, TensorSpec, open_engine
@@ -20,10 +20,17 @@ X = rows([1, 2])
 
 
 class Elsewhere:
-    """An engine behind something else, of which only what is promised of all of them is known."""
+    """An engine behind something else, of which only what is promised of all of them is known.
+
+    Attributes:
+        given: memory for requests.
+        asked: what requests were made of.
+    """
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self.given: list[Array] = []
+        self.asked: list[Any] = []
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -35,7 +42,19 @@ class Elsewhere:
         return self._engine.outputs
 
     async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
+        self.asked.append(inputs)
         return await self._engine.infer(inputs, priority=priority)
+
+    def empty_input(
+        self,
+        rows: int | None = None,
+        *,
+        name: str | None = None,
+        shape: Sequence[int] | None = None,
+    ) -> Array:
+        array = self._engine.empty_input(rows, name=name, shape=shape)
+        self.given.append(array)
+        return array
 
     def statistics(self) -> Statistics:
         return self._engine.statistics()
@@ -75,6 +94,24 @@ async def test_rows_of_any_number_and_size(outputs: int) -> None:
     async with served(doubling(outputs)) as server, server.client() as client:
         for x in (X[:1], X, np.ones((1, 50_000), np.float32), np.ones((2, 50_000), np.float32)):
             np.testing.assert_array_equal((await client.ask(infer(x))).y, 2 * x)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+async def test_a_large_tensor_is_received_where_the_engine_wants_it(rows: int) -> None:
+    x = np.random.default_rng(0).random((rows, 100_000), np.float32)
+    async with served(doubling()) as server, server.client() as client:
+        engine: Any = server.models.deployed("m").engine
+        np.testing.assert_array_equal((await client.ask(infer(x))).y, 2 * x)
+        (memory,) = engine.given
+        assert engine.asked[0] is memory
+        too_wide = infer(x).replace(b'"FP32"', b'"FP16"')
+        assert (await client.ask(too_wide)).status == 400
+        await client.send(infer(x)[:300_000])
+        await server.begun()
+        server.pass_time(2)  # who is slow leaves it to others
+        await client.send(infer(x)[300_000:])
+        np.testing.assert_array_equal((await client.answer()).y, 2 * x)
+        assert engine.asked[1] is not engine.given[1]
 
 
 async def test_errors() -> None:

@@ -1,23 +1,17 @@
 """Calls and how they end."""
 
 import logging
-from typing import Any
 
 import anyio
-import numpy as np
 import pytest
 
 from support.helpers import rows
 from tests.server.grpc.clients import parameters, raw, refused, request, serving
+from tests.server.grpc.looking import EMPTY, TRACE, TRACED, Looking
 from tests.server.serving import filled, held, models_of
-from trtasync.errors import TrtasyncError
-from trtasync.server.models import Models
-from trtasync.server.tracing import TraceContext, current_trace
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
-
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 async def test_an_answer(backend: ScriptedBackend) -> None:
@@ -77,58 +71,22 @@ async def test_a_full_queue_and_a_request_that_never_fits(backend: ScriptedBacke
             await refused(client.infer(request(rows([1, 2, 3]))), "INVALID_ARGUMENT")
 
 
-class Looking:
-    """An engine that looks at its context, and fails."""
-
-    inputs = outputs = ()
-
-    def __init__(self) -> None:
-        self.seen: list[TraceContext | None] = []
-        self.error: Exception = TrtasyncError()
-
-    async def infer(self, inputs: Any, *, priority: int = 0) -> Any:
-        self.seen.append(current_trace.get())
-        raise self.error
-
-    def statistics(self) -> Any: ...
-
-    async def aclose(self) -> None: ...
-
-
-async def looking(engine: Looking) -> Models:
-    """Served by that one."""
-    models = Models()
-
-    async def opened() -> Any:
-        return engine
-
-    models.add("m", opened)
-    return models
-
-
 async def test_what_nobody_foresaw_is_for_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
     engine = Looking()
     engine.error = KeyError("secret")
-    empty = request(np.zeros(0), inputs=[], raw_input_contents=[])
     with caplog.at_level(logging.ERROR, "trtasync"):
-        async with serving(await looking(engine)) as client:
-            error = await refused(client.infer(empty), "INTERNAL")
+        async with serving(engine.models) as client:
+            error = await refused(client.infer(EMPTY), "INTERNAL")
     assert "secret" not in error.details()
     assert "secret" in caplog.text
 
 
 async def test_the_trace_is_that_of_the_call() -> None:
     engine = Looking()
-    empty = request(np.zeros(0), inputs=[], raw_input_contents=[])
-    traced = (
-        ("traceparent", f"00-{TRACE}-{SPAN}-01"),
-        ("tracestate", "a=1"),
-        ("tracestate", "b=2"),
-    )
-    async with serving(await looking(engine)) as client:
-        for metadata in (traced, ()):
-            await refused(client.infer(empty, metadata=metadata), "INTERNAL")
-    assert engine.seen == [TraceContext(TRACE, SPAN, True, "a=1,b=2"), None]
+    async with serving(engine.models) as client:
+        for metadata in (TRACED, ()):
+            await refused(client.infer(EMPTY, metadata=metadata), "INTERNAL")
+    assert engine.seen == [TRACE, None]
 
 
 async def test_priorities(backend: ScriptedBackend) -> None:

@@ -1,6 +1,7 @@
 """Clients that leave, and time that passes, before an answer."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,7 @@ import anyio
 import pytest
 
 from support.helpers import rows, until
-from tests.server.grpc.clients import Client, parameters, refused, request, serving
+from tests.server.grpc.clients import Client, parameters, raw, refused, request, serving
 from tests.server.serving import filled, held, models_of
 from trtasync.scheduler.queues import AGEING
 from trtasync.shared.protocol import AnyEngine
@@ -106,3 +107,29 @@ async def test_who_leaves_a_watch_is_forgotten(backend: ScriptedBackend) -> None
         before = len(asyncio.all_tasks())
         watch.cancel()
         await until(lambda: len(asyncio.all_tasks()) < before)
+
+
+async def test_streams_whose_clients_leave_are_nobody_elses_affair(
+    backend: ScriptedBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are answered, and grpcio has nothing to complain about."""
+    models = models_of(backend)
+
+    async def leave(after: int) -> None:
+        stream = client.stream()
+        for value in range(10):
+            await stream.write(request(rows([value])))
+        for value in range(after):
+            assert (await stream.read()).infer_response.raw_output_contents[0] == raw(2 * value)
+        stream.cancel()
+
+    async def stay(value: int) -> None:
+        answer = await client.infer(request(rows([value])))
+        assert answer.raw_output_contents[0] == raw(2 * value)
+
+    with caplog.at_level(logging.WARNING):
+        async with serving(models) as client, anyio.create_task_group() as tasks:
+            for number in range(100):
+                tasks.start_soon(leave, number % 10)
+                tasks.start_soon(stay, number)
+    assert caplog.records == []

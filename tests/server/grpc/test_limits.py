@@ -33,7 +33,7 @@ async def test_the_bytes_of_a_request(compression: grpc.Compression) -> None:
         fits = request(np.zeros((1, (MOST - ROOM) // 4), np.float32))
         answer = await client.infer(fits, compression=compression)
         assert len(answer.raw_output_contents[0]) == MOST - ROOM
-        many = request(np.zeros((1, 16 * MOST), np.float32))
+        many = request(np.zeros((1, MOST // 2), np.float32))
         await refused(client.infer(many, compression=compression), "RESOURCE_EXHAUSTED")
         assert await client.infer(fits)
 

@@ -90,7 +90,14 @@ def test_elements_in_the_wrong_place() -> None:
 
 @pytest.mark.parametrize("count", [0, 7, 9])
 def test_elements_that_are_not_as_many(count: int) -> None:
-    assert f"must be 8 elements, not {count}" in refusal(typed("fp32_contents", [1.0] * count))
+    told = refusal(typed("fp32_contents", [1.0] * count))
+    assert told == f"input 'x' of shape [2, 4] is 32 bytes of FP32, and not {4 * count}."
+
+
+def test_a_shape_of_very_many_dimensions_costs_nothing() -> None:
+    """Their product would take hours."""
+    shape = [(1 << 63) - 1] * 500_000
+    assert "length <= " in refusal(typed("fp32_contents", [1.0] * 8, shape=shape))
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])

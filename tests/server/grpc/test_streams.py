@@ -1,13 +1,29 @@
 """ModelStreamInfer."""
 
+import logging
+
 import anyio
 import grpc
+import grpc.aio
 import pytest
 
 from support.helpers import rows, until
-from tests.server.grpc.clients import Client, parameters, raw, request, serving
+from tests.server.grpc.clients import (
+    Client,
+    connected,
+    parameters,
+    raw,
+    refused,
+    request,
+    serving,
+)
+from tests.server.grpc.looking import EMPTY, TRACE, TRACED, Looking
 from tests.server.serving import filled, held, models_of
 from trtasync.server.grpc import Limits
+from trtasync.server.grpc.inference import Inference
+from trtasync.server.grpc.server import INFERENCE_SERVICE
+from trtasync.server.grpc.streams import Streams
+from trtasync.server.protocol.refusals import UNEXPECTED
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +90,8 @@ async def test_a_stream_goes_on_after_errors_of_any_kind(backend: ScriptedBacken
         assert b"no ModelInferRequest" in await call.read()
         await call.write(request(rows([7])).SerializeToString())
         assert b"row of this batch is bad" in await call.read()
+        await call.write(request(rows([7]), model="x" * 100_000).SerializeToString())
+        assert len(await call.read()) < 1000
         await call.write(request(rows([1])).SerializeToString())
         assert raw(2) in await call.read()
 
@@ -85,10 +103,8 @@ async def test_a_client_may_have_the_first_error_end_its_stream(backend: Scripte
         await stream.write(request(rows([1])))
         await stream.write(request(rows([2]), model="nothing"))
         assert (await stream.read()).infer_response.raw_output_contents[0] == raw(2)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stream.read()
-        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-        assert caught.value.details() == "there is no model 'nothing'."
+        error = await refused(stream.read(), "NOT_FOUND")
+        assert error.details() == "there is no model 'nothing'."
 
 
 async def test_a_stream_takes_no_more_than_it_may(backend: ScriptedBackend) -> None:
@@ -134,3 +150,40 @@ async def test_streams_beside_each_other(backend: ScriptedBackend) -> None:
         for first in range(0, 1000, 100):
             tasks.start_soon(ask, first)
     await until(lambda: len(done) == 10)
+
+
+@pytest.mark.parametrize("ends", ["true", "false"])
+async def test_what_nobody_foresaw_is_for_the_log_alone(
+    caplog: pytest.LogCaptureFixture, ends: str
+) -> None:
+    engine = Looking()
+    engine.error = KeyError("secret")
+    with caplog.at_level(logging.ERROR, "trtasync"):
+        async with serving(engine.models) as client:
+            stream = client.stream(metadata=(*TRACED, ("triton_grpc_error", ends)))
+            await stream.write(EMPTY)
+            if ends == "true":
+                told = (await refused(stream.read(), "INTERNAL")).details()
+            else:
+                told = (await stream.read()).error_message
+    assert told == UNEXPECTED
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["'secret'"]
+    assert engine.seen == [TRACE]
+
+
+async def test_a_stream_that_begins_at_the_end_is_not_read(backend: ScriptedBackend) -> None:
+    models = models_of(backend)
+    streams = Streams(Inference(models), 1)
+    server = grpc.aio.server()
+    handlers = {"ModelStreamInfer": streams.handler}
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(INFERENCE_SERVICE, handlers)]
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    streams.drain()
+    async with connected(port) as client:
+        stream = client.stream()
+        error = await refused(stream.read(), "UNAVAILABLE")
+    assert error.details() == "the server is ending; ask another one."
+    await server.stop(None)

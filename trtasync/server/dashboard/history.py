@@ -2,10 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from trtasync.core.metrics import Statistics, StreamStatistics, TimeSummary
+from trtasync.core.metrics import Statistics, difference
 from trtasync.server.survey import Surveyed
 
 LOOKS = 90
@@ -16,11 +15,6 @@ APART = 0.5
 
 RECENT = 10.0
 """Seconds that rates and times are told of."""
-
-_NOW = {"queued", "in_flight"}
-"""Counts that are no sums."""
-
-_STREAM_SUMS = "batches", "on_loop", "measured", "compute"
 
 
 class Look(NamedTuple):
@@ -80,37 +74,7 @@ class History:
             if len(looks) == 1:
                 return Recent(None, last.counted)
             first = looks[-2]
-        return Recent(last.time - first.time, difference(first.counted, last.counted))
-
-
-def difference(before: Statistics, after: Statistics) -> Statistics:
-    """What was counted between two looks at one engine."""
-    return Statistics(
-        **{
-            each.name: getattr(after, each.name)
-            if each.name in _NOW
-            else _subtract(getattr(before, each.name), getattr(after, each.name))
-            for each in fields(Statistics)
-        }
-    )
-
-
-def _subtract(before: Any, after: Any) -> Any:
-    match after:
-        case TimeSummary():
-            counts = tuple(map(int.__sub__, after.counts, before.counts))
-            return TimeSummary(
-                after.count - before.count, after.total - before.total, after.bounds, counts
-            )
-        case dict():
-            more = {size: often - before.get(size, 0) for size, often in after.items()}
-            return {size: often for size, often in more.items() if often}
-        case tuple():
-            return tuple(map(_subtract, before, after))
-        case StreamStatistics():
-            sums = {name: getattr(after, name) - getattr(before, name) for name in _STREAM_SUMS}
-            return replace(after, **sums)
-    return after - before
+        return Recent(last.time - first.time, difference(last.counted, first.counted))
 
 
 def _is_in_the_way(looks: Sequence[Look], time: float) -> bool:

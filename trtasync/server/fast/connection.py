@@ -8,7 +8,7 @@ from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.heads import Head
 from trtasync.server.fast.reading import Reading
 from trtasync.server.fast.replies import Asked
-from trtasync.server.fast.sinks import Body, Discarded, Row, Sink
+from trtasync.server.fast.sinks import Body, Discarded, Place, Row, Sink
 from trtasync.server.fast.wire import Wire
 from trtasync.server.fast.writing import head_of_answer
 from trtasync.server.protocol.refusals import Refusal
@@ -84,12 +84,12 @@ class Connection(Reading):
         json, size = bytes(came[:json_length]), length - json_length
         try:
             request = Asked(self, desk, head, *desk.plan(json, json_length, size))
-            reservation = desk.reserve(request, size)
+            place = desk.reserve(request, size)
         except Exception as error:
             return Discarded(head, length - len(came), self._server.scratch, error, self._wire.fail)
-        if reservation is None:
+        if place is None:
             return None
-        return Row(request, reservation, json, came[json_length:], self._commit)
+        return Row(request, place, json, came[json_length:], self._commit)
 
     def _deliver(self, head: Head, body: Body, lent: bool = False) -> None:
         """See `Reading`."""
@@ -108,15 +108,15 @@ class Connection(Reading):
         else:
             self._await(request)
 
-    def _commit(self, request: Asked, reservation: Reservation) -> None:
+    def _commit(self, request: Asked, place: Place) -> None:
         """A tensor has been received into its rows."""
         try:
-            reservation.commit(request)
+            place.commit(request)
         except Exception as error:
             self._wire.fail(request.head, error)
         else:
-            if not request.done():
-                request.reservation = reservation
+            if isinstance(place, Reservation) and not request.done():
+                request.reservation = place
             self._await(request)
 
     def _await(self, request: Asked) -> None:

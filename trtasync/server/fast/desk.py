@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.server.fast.replies import Asked
+from trtasync.server.fast.sinks import Place
+from trtasync.server.models import Deployment
 from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
-from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape
-from trtasync.shared.protocol import AnyEngine
+from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape, Tensor
 
 
 class Desk(ABC):
@@ -55,7 +57,8 @@ class Desk(ABC):
             TrtasyncError: the engine does not take it, and tells the request nothing.
         """
 
-    def reserve(self, request: Asked, size: int) -> Reservation | None:
+    @abstractmethod
+    def reserve(self, request: Asked, size: int) -> Place | None:
         """Rows for a request of which `size` bytes of binary data are still to come.
 
         Returns:
@@ -64,7 +67,6 @@ class Desk(ABC):
         Raises:
             TrtasyncError: the engine does not take it.
         """
-        return None
 
     def answer(self, request: Asked) -> Answer:
         """The answer to a request that has its result; raises what stands against it."""
@@ -77,6 +79,17 @@ class Desk(ABC):
             outputs = {self._sole_output: result[np.newaxis] if request.bare else result}
         return self._codec.answer(request.plan, request.id, outputs)
 
+    def _rows_of(self, request: Asked, size: int) -> Tensor | None:
+        """The only tensor of a request, if that is all that is still to come of it, and needs not
+        be looked at."""
+        given, sole = request.plan.given[0], self._sole
+        if sole is None or given.array is not None or sole.datatype == "BOOL":
+            return None
+        if request.plan.size != size:
+            return None
+        request.bare = _is_one_row(given.shape, sole.shape)
+        return sole
+
     def _content(self, request: Asked, binary: Bytes) -> Any:
         """What an engine is asked with: one row of the only input bare, for that is fastest."""
         arrays = request.plan.arrays(binary)
@@ -85,6 +98,25 @@ class Desk(ABC):
             return arrays
         request.bare = True
         return array[0]
+
+
+class ArrayPlace:
+    """An array of the engine's own choice as a `Place`."""
+
+    def __init__(self, desk: "TaskDesk", array: Array):
+        self._desk = desk
+        self._array = array
+
+    def rows_to_write(self) -> Sequence[Array]:
+        """See `Place`."""
+        return (self._array,)
+
+    def commit(self, request: Asked, /) -> None:
+        """See `Place`."""
+        self._desk.start(request, self._array)
+
+    def drop(self) -> None:
+        """See `Place`."""
 
 
 class StraightDesk(Desk):
@@ -121,17 +153,13 @@ class StraightDesk(Desk):
         if not request.done():
             request.reservation = reservation
 
-    def reserve(self, request: Asked, size: int) -> Reservation | None:
-        """See `Desk.reserve`. Not for what is to be looked at, of several tensors, or placed
-        otherwise in a batch; and where there is a timeout, it counts from when all is here."""
-        plan, sole = request.plan, self._sole
-        given = plan.given[0]
-        if sole is None or given.array is not None or sole.datatype == "BOOL":
+    def reserve(self, request: Asked, size: int) -> Place | None:
+        """See `Desk.reserve`. Not with a timeout, which counts from when all is here."""
+        plan, tensor = request.plan, self._rows_of(request, size)
+        if tensor is None or plan.timeout is not None:
             return None
-        if plan.size != size or plan.timeout is not None:
-            return None
-        request.bare = _is_one_row(given.shape, sole.shape)
-        signature = self._signature(given.shape[1:] if request.bare else given.shape, sole.dtype)
+        shape = plan.given[0].shape
+        signature = self._signature(shape[1:] if request.bare else shape, tensor.dtype)
         if not signature.lies_as_given:
             return None
         return self._intake.reserve(signature, _level(plan))
@@ -144,16 +172,33 @@ class StraightDesk(Desk):
 class TaskDesk(Desk):
     """Of any other engine, such as one that is shared with other processes: a task asks it."""
 
-    def __init__(self, codec: Codec, engine: AnyEngine, loop: AbstractEventLoop):
+    def __init__(self, deployment: Deployment, loop: AbstractEventLoop):
         """See `Desk`; `loop` is the engine's."""
-        super().__init__(codec)
-        self._engine = engine
+        super().__init__(deployment.codec)
+        self._engine = deployment.engine
+        self._users = deployment.users
         self._loop = loop
 
     def ask(self, request: Asked, binary: Bytes) -> None:
         """See `Desk.ask`."""
-        content = self._content(request, binary)
+        self.start(request, self._content(request, binary))
+
+    def reserve(self, request: Asked, size: int) -> Place | None:
+        """See `Desk.reserve`: memory that the engine's process reads, if it is another one."""
+        tensor = self._rows_of(request, size)
+        if tensor is None:
+            return None
+        rows, *row = request.plan.given[0].shape
+        array = self._engine.empty_input(
+            None if request.bare else rows, name=tensor.name, shape=row
+        )
+        return ArrayPlace(self, array)
+
+    def start(self, request: Asked, content: Any) -> None:
+        """Let a task ask."""
+        self._users.come()
         task = self._loop.create_task(self._run(request, content))
+        task.add_done_callback(self._users.go)
         if not request.done():  # as it may be, where tasks begin at once
             request.task = task
 

@@ -1,7 +1,8 @@
 """The server: it listens, watches the clock for its connections, and ends in order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from socket import socket
@@ -22,6 +23,8 @@ from trtasync.server.protocol.refusals import Refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+log: logging.Logger = logging.getLogger("trtasync")
 
 READ = 256 << 10
 """Bytes that are read at once."""
@@ -105,14 +108,16 @@ class FastServer:
     async def _drain(self) -> None:
         self.is_draining = True
         self.look_round()
-        with anyio.move_on_after(self.limits.drain):
-            await self._until_none_is_left()
-            return
-        for connection in self.connections:
-            connection.abort()
-        for exchange in self.exchanges:
-            exchange.cancel()
-        await self._until_none_is_left()
+        try:
+            with anyio.move_on_after(self.limits.drain):
+                await self._until_none_is_left()
+        finally:
+            for connection in self.connections:
+                connection.abort()
+            for exchange in self.exchanges:
+                exchange.cancel()
+            with anyio.CancelScope(shield=True):
+                await self._until_none_is_left()
 
     async def _until_none_is_left(self) -> None:
         while self.connections or self.exchanges:
@@ -128,8 +133,15 @@ class FastServer:
 
     def look_round(self) -> None:
         """Has a client had its time?"""
+        self._for_all(Connection.check)
+
+    def _for_all(self, act: Callable[[Connection], None]) -> None:
+        """One client's trouble is not the others'."""
         for connection in tuple(self.connections):
-            connection.check()
+            try:
+                act(connection)
+            except Exception:
+                _give_up(connection)
 
     # -- for connections -------------------------------------------------------------------------
 
@@ -170,19 +182,17 @@ class FastServer:
             deployment = self._models.deployed(*model)
         except Refusal:
             return None  # the application says it
-        codec, engine = deployment.codec, deployment.engine
-        if isinstance(engine, Engine):
-            desk: Desk = StraightDesk(codec, engine)
+        if isinstance(deployment.engine, Engine):
+            desk: Desk = StraightDesk(deployment.codec, deployment.engine)
         else:
-            desk = TaskDesk(codec, engine, self.loop)
+            desk = TaskDesk(deployment, self.loop)
         self._desks[model] = desk
         return desk
 
     def _models_changed(self) -> None:
         """What is being received into rows of an engine that may end now goes on elsewhere."""
         self._desks.clear()
-        for connection in self.connections:
-            connection.step_out()
+        self._for_all(Connection.step_out)
 
     def answer_later(self, connection: Connection, request: Asked) -> None:
         """Write an answer at the end of this turn: now its engine may be at work."""
@@ -193,7 +203,10 @@ class FastServer:
     def _flush(self) -> None:
         answers, self._answers = self._answers, []
         for connection, request in answers:
-            connection.answer(request)
+            try:
+                connection.answer(request)
+            except Exception:
+                _give_up(connection)
 
     def apply(self, exchange: Exchange) -> None:
         """Let the application answer a request."""
@@ -204,6 +217,11 @@ class FastServer:
     def _applied(self, task: asyncio.Task[None]) -> None:
         self.exchanges.discard(task)
         self._none_left.set()
+
+
+def _give_up(connection: Connection) -> None:
+    log.exception("a connection failed, and is given up")
+    connection.abort()
 
 
 def _date() -> bytes:

@@ -1,15 +1,14 @@
 """Where the rest of a body goes that did not come together with its head."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from trtasync.core.reservations import Reservation
 from trtasync.server.fast.chunks import Chunks
 from trtasync.server.fast.heads import Head
 from trtasync.server.fast.replies import Asked
-from trtasync.server.protocol.tensors import Bytes
+from trtasync.server.protocol.tensors import Array, Bytes
 
 Scratch = memoryview
 Body = memoryview
@@ -35,6 +34,20 @@ class Sink(Protocol):
 
     def finish(self) -> None:
         """The body is complete: whoever waits for it gets it."""
+
+
+class Place(Protocol):
+    """Rows that are written before their request is complete; see `core.reservations`."""
+
+    def rows_to_write(self) -> Sequence[Array]:
+        """Where they lie until control returns to the event loop, and to be asked for again then:
+        one array of them."""
+
+    def commit(self, request: Asked, /) -> None:
+        """They are written: let the engine have the request. Raises why it does not take it."""
+
+    def drop(self) -> None:
+        """Nobody wants them any more."""
 
 
 class Memory:
@@ -73,15 +86,15 @@ class Row:
     def __init__(
         self,
         request: Asked,
-        reservation: Reservation,
+        place: Place,
         json: bytes,
         taken: Bytes,
-        deliver: Callable[[Asked, Reservation], None],
+        deliver: Callable[[Asked, Place], None],
     ):
-        """The rows of `reservation`, for the tensor behind `json`, of which `taken` is here."""
+        """The rows of `place`, for the tensor behind `json`, of which `taken` is here."""
         self.head: Head = request.head
         self._request = request
-        self._reservation = reservation
+        self._place = place
         self._json = json
         self._taken = 0
         self._deliver = deliver
@@ -90,7 +103,7 @@ class Row:
             self._taken = len(taken)
 
     def _rows(self) -> memoryview:
-        (rows,) = self._reservation.rows_to_write()
+        (rows,) = self._place.rows_to_write()
         return rows.reshape(-1).view(np.uint8).data
 
     def room(self) -> memoryview:
@@ -101,18 +114,18 @@ class Row:
         return self._taken == self._request.plan.size
 
     def finish(self) -> None:
-        self._deliver(self._request, self._reservation)
+        self._deliver(self._request, self._place)
 
     def step_out(self, deliver: Deliver) -> Memory:
         """Leave the rows; what came goes on in memory of its own."""
         came = bytes(self._rows()[: self._taken])
-        self._reservation.drop()
+        self._place.drop()
         length = len(self._json) + self._request.plan.size
         return Memory(self.head, length, self._json + came, deliver)
 
     def drop(self) -> None:
         """The client has left."""
-        self._reservation.drop()
+        self._place.drop()
 
 
 class InChunks:

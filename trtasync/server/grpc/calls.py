@@ -24,8 +24,8 @@ CODES = {
 """By the status that HTTP has for it; INTERNAL for any other."""
 
 LONGEST_TEXT = 500
-"""Characters of a status. It goes as a header, of which clients take 8 KiB, and a character of a
-name that a client has sent may need twelve bytes there."""
+"""Characters that a client is told: a status goes as a header, of which clients take 8 KiB, and
+one character of a name that they have sent may need twelve bytes there."""
 
 Handler = Any
 """Of a call, as grpcio has it, which comes without types."""
@@ -55,11 +55,15 @@ def unary(
 async def refuse(call: Call, error: Exception) -> NoReturn:
     """End a call with the status that tells of `error`."""
     log_unexpected(error)
-    text, wait = text_of(error), retry_after(error)
-    if len(text) > LONGEST_TEXT:
-        text = f"{text[:LONGEST_TEXT]}..."
+    wait = retry_after(error)
     more = () if wait is None else (("grpc-retry-pushback-ms", f"{wait}000"),)
-    await call.abort(CODES.get(status_of(error), StatusCode.INTERNAL), text, more)
+    await call.abort(CODES.get(status_of(error), StatusCode.INTERNAL), told(error), more)
+
+
+def told(error: Exception) -> str:
+    """What a client is told of an error."""
+    text = text_of(error)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
 
 
 def metadata_of(call: Call, key: str) -> str | None:

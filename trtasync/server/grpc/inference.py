@@ -41,7 +41,7 @@ class Inference:
         """
         deployment = self._models.deployed(request.model_name, request.model_version or None)
         plan, arrays = read_request(request, deployment.codec.interface)
-        with anyio.fail_after(_patience(plan, call)):
+        with deployment.users, anyio.fail_after(_patience(plan, call)):
             outputs = await deployment.engine.infer(arrays, priority=plan.priority)
         about, raw = _tensors(plan, outputs)
         return INFERENCE.make(

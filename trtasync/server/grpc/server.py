@@ -12,6 +12,7 @@ from trtasync.errors import InvalidInput, WrongLoop
 from trtasync.loops import current_loop
 from trtasync.loops.on_asyncio import AsyncioLoop
 from trtasync.server.about import About
+from trtasync.server.grpc.admission import Admission, Admits
 from trtasync.server.grpc.calls import unary
 from trtasync.server.grpc.health import Health
 from trtasync.server.grpc.inference import Inference
@@ -40,7 +41,12 @@ class GrpcServer:
     """
 
     def __init__(
-        self, models: Models, *, model_control: bool = False, limits: Limits | None = None
+        self,
+        models: Models,
+        *,
+        model_control: bool = False,
+        limits: Limits | None = None,
+        admit: Admits | None = None,
     ):
         """Not listening yet.
 
@@ -48,7 +54,10 @@ class GrpcServer:
             models: to be opened and closed by others.
             model_control: clients may have models loaded again and unloaded.
             limits: for clients; None for the usual ones.
+            admit: says of the `authorization` of a call whether it is let in; None: all are.
+                Health is told to all.
         """
+        self._interceptors = [] if admit is None else [Admission(admit)]
         self.limits: Limits = limits or Limits()
         self._models = models
         self._health = Health(models, (INFERENCE_SERVICE,))
@@ -87,7 +96,9 @@ class GrpcServer:
         if not isinstance(current_loop(), AsyncioLoop):
             raise WrongLoop("grpcio serves on asyncio and uvloop only; run the server on one.")
         server = grpc.aio.server(
-            options=_options(self.limits, share_port), maximum_concurrent_rpcs=self.limits.calls
+            interceptors=self._interceptors,
+            options=_options(self.limits, share_port),
+            maximum_concurrent_rpcs=self.limits.calls,
         )
         server.add_generic_rpc_handlers(self._services)
         port = _bind(server, address, credentials)

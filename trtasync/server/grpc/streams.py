@@ -6,14 +6,14 @@ from contextlib import contextmanager
 import anyio
 from anyio.abc import TaskGroup
 from grpc import stream_stream_rpc_method_handler
-from grpc.aio import EOF
+from grpc.aio import EOF, BaseError
 
 from trtasync.server.failures import log_unexpected
-from trtasync.server.grpc.calls import Handler, follow_trace, metadata_of, refuse
+from trtasync.server.grpc.calls import Handler, follow_trace, metadata_of, refuse, told
 from trtasync.server.grpc.inference import Inference
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.views import Call, Message
-from trtasync.server.protocol.refusals import Refusal, text_of
+from trtasync.server.protocol.refusals import Refusal
 
 ENDS_ON_FAILURE = "triton_grpc_error"
 """Metadata of a client that has the first failure end its stream, with the status of that."""
@@ -39,6 +39,8 @@ class Streams:
         async def serve(_: object, call: Call) -> None:
             follow_trace(call)
             failure = await self._serve(call)
+            if isinstance(failure, BaseError):
+                raise failure  # grpcio's own, which it knows what to do about
             if failure is not None:
                 await refuse(call, failure)
 
@@ -78,7 +80,7 @@ class _Stream:
     """One of them.
 
     Attributes:
-        failure: what a request failed with that ends the stream.
+        failure: what ended the stream.
     """
 
     def __init__(self, inference: Inference, call: Call, most: int):
@@ -102,13 +104,23 @@ class _Stream:
         """Answer a request when it is its turn."""
         answer, failure = await self._outcome(content)
         await turn.wait()
-        if failure is not None and self._ends_on_failure:
+        if failure is None or not self._ends_on_failure:
+            failure = await self._write(answer)
+        if failure is not None:
             self.failure = failure
             whole.cancel()
             return
-        await self._call.write(answer.SerializeToString())
         next_turn.set()
         self._room.release()
+
+    async def _write(self, answer: Message) -> Exception | None:
+        """Give the client an answer; the error if it is gone."""
+        gone: Exception | None = None
+        try:
+            await self._call.write(answer.SerializeToString())
+        except BaseError as error:
+            gone = error
+        return gone
 
     async def _outcome(self, content: bytes) -> tuple[Message, Exception | None]:
         """The answer to a request, and what it failed with, if so."""
@@ -128,5 +140,5 @@ def _refusal(id: str, error: Exception) -> Message:
     """What a client is told of a request that failed: besides that, its id and nothing else."""
     answer = INFERENCE.make("ModelInferResponse", id=id, parameters=LAST)
     return INFERENCE.make(
-        "ModelStreamInferResponse", error_message=text_of(error), infer_response=answer
+        "ModelStreamInferResponse", error_message=told(error), infer_response=answer
     )

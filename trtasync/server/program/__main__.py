@@ -1,8 +1,9 @@
 """`python -m trtasync.server.program`: a front as `fronts` starts it. For people there is `trtasync
 serve`.
 
-The descriptor of its socket is its argument. Each line of stdin says what it is to serve from now
-on; the end of it, that it is to end. To stdout goes one line, when clients can come or cannot.
+The descriptor of its socket is its argument. The first line of stdin says what it is to serve, each
+further one what it is to offer from then on; the end of it, that it is to end. To stdout goes one
+line, when clients can come or cannot.
 """
 
 import math
@@ -10,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 
 import anyio
@@ -19,8 +21,9 @@ from anyio.abc import ObjectSendStream
 from trtasync.errors import TrtasyncError
 from trtasync.host.daemon import asyncio_options, log_to_stderr, want_descriptors
 from trtasync.host.starting import take_stdout, tell
+from trtasync.server.logs import log_as_json
 from trtasync.server.program.front import Started, answer
-from trtasync.server.program.settings import Wanted
+from trtasync.server.program.settings import Offer, Wanted
 from trtasync.shared.refusals import describe
 
 STDIN = 0
@@ -32,16 +35,19 @@ def main() -> int:
     want_descriptors()
     word = take_stdout()
     door = socket.socket(fileno=int(sys.argv[1]))
+    door.set_inheritable(False)  # the process of an engine would keep it open
     with open(STDIN, "rb", buffering=0, closefd=False) as stdin:  # and nothing of the next line
         wanted = msgspec.json.decode(stdin.readline(), type=Wanted)
+    if wanted.server.log_format == "json":
+        log_as_json()
 
     async def ready(started: Started) -> None:
         tell(word, asdict(started))
 
     async def serve() -> None:
         os.set_blocking(STDIN, False)
-        async with anyio.create_task_group() as beside:
-            send, orders = anyio.create_memory_object_stream[Wanted](math.inf)
+        send, orders = anyio.create_memory_object_stream[Offer](math.inf)
+        async with orders, anyio.create_task_group() as beside:
             beside.start_soon(_read_orders, send)
             beside.start_soon(_heed_end, send)
             try:
@@ -57,8 +63,8 @@ def main() -> int:
     return len(failures)
 
 
-async def _read_orders(send: ObjectSendStream[Wanted]) -> None:
-    """Until there is nobody who gives them."""
+async def _read_orders(send: ObjectSendStream[Offer]) -> None:
+    """Until there is nobody who gives them, or who takes them."""
     rest = b""
     async with send:
         while True:
@@ -67,11 +73,12 @@ async def _read_orders(send: ObjectSendStream[Wanted]) -> None:
             if not more:
                 return
             *lines, rest = (rest + more).split(b"\n")
-            for line in lines:
-                await send.send(msgspec.json.decode(line, type=Wanted))
+            with suppress(anyio.ClosedResourceError):
+                for line in lines:
+                    await send.send(msgspec.json.decode(line, type=Offer))
 
 
-async def _heed_end(send: ObjectSendStream[Wanted]) -> None:
+async def _heed_end(send: ObjectSendStream[Offer]) -> None:
     """A service manager may tell all processes of a service."""
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
         async for _ in signals:

@@ -5,7 +5,8 @@ import ssl
 from pathlib import Path
 
 from trtasync.errors import InvalidInput
-from trtasync.server.fast.heads import Head
+from trtasync.server.fast.heads import Head, Heads
+from trtasync.server.program.settings import ServerSettings
 from trtasync.server.protocol.refusals import Refusal
 
 OPEN = (b"/v2/health/live", b"/v2/health/ready")
@@ -97,3 +98,53 @@ def load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> Non
             f"TLS cannot use {certificate} with {key}: {error.args[-1]}; both must be PEM, belong "
             "together, and need no password."
         ) from error
+
+
+class Gate:
+    """Whom the server lets in, by the files that say so."""
+
+    def __init__(self, server: ServerSettings):
+        """Read them.
+
+        Raises:
+            InvalidInput: one cannot be used.
+        """
+        self._server = server
+        self.tls: ssl.SSLContext | None = None
+        if server.tls_cert is not None and server.tls_key is not None:
+            self.tls = tls_context(server.tls_cert, server.tls_key)
+        self._tokens: Tokens | None = None
+        self._read_tokens()
+
+    def _read_tokens(self) -> None:
+        if self._server.token_file is not None:
+            self._tokens = read_tokens(self._server.token_file)
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """That are shown to be let in; None: everybody is."""
+        return self._tokens
+
+    def admits(self, authorization: str | None) -> bool:
+        """Whether who shows this is let in."""
+        if self._tokens is None:
+            return True
+        return authorization is not None and self._tokens.know(authorization.encode())
+
+    def heads(self) -> Heads:
+        """That reads heads of requests and lets them in."""
+        return Heads() if self._tokens is None else Heads(self._tokens.admit)
+
+    def read_again(self) -> None:
+        """Take what the files say now; where one cannot be used, nothing changes.
+
+        Raises:
+            InvalidInput: one cannot be used.
+        """
+        certificate, key = self._server.tls_cert, self._server.tls_key
+        if self.tls is not None and certificate is not None and key is not None:
+            tls_context(certificate, key)  # refuses before anything is half changed
+            self._read_tokens()
+            load_certificate(self.tls, certificate, key)
+        else:
+            self._read_tokens()

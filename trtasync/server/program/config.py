@@ -45,6 +45,17 @@ from trtasync.server.program.settings import (
 _PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", re.DOTALL)
 """How msgspec says what is wrong, and where."""
 
+_WORDS = {
+    "`": "",
+    " | null": "",
+    "Object contains": "this table contains",
+    "Object missing": "this table lacks the",
+    "object": "table",
+    "array": "list",
+    " | ": " or ",
+}
+"""Its words, and those of TOML."""
+
 
 class ModelSettings(EngineSettings, kw_only=True, forbid_unknown_fields=True):
     """One of [[models]].
@@ -179,6 +190,8 @@ def _said(error: msgspec.ValidationError) -> str:
     found = _PLACE.fullmatch(str(error))
     assert found is not None  # everything matches
     words, place = found.groups()
-    words = words.replace("`", "").replace("Object ", "this table ")
+    for theirs, ours in _WORDS.items():
+        words = words.replace(theirs, ours)
     words = words[:1].lower() + words[1:]
+    place = (place or "").replace("[...]", "")
     return f"{place}: {words}" if place else words

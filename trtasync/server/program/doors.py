@@ -48,6 +48,30 @@ def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
     return doors
 
 
+def hold_port(door: socket.socket, port: int) -> socket.socket:
+    """A port at the address of `door`, which only those can have from now on who share it.
+
+    What is returned does not listen, so it gets no clients, and is to be kept open.
+
+    Raises:
+        InvalidInput: somebody else has it.
+    """
+    held = socket.socket(door.family)
+    try:
+        held.bind((door.getsockname()[0], port))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError as error:
+        held.close()
+        raise InvalidInput(f"nobody can listen at port {port} for gRPC: {error}.") from error
+    return held
+
+
+def numeric(door: socket.socket) -> str:
+    """Its address, as it stands before a port."""
+    host = door.getsockname()[0]
+    return f"[{host}]" if ":" in host else str(host)
+
+
 def url_of(door: socket.socket, has_tls: bool) -> str:
     """Where clients of this machine find it."""
     host, port, *_ = door.getsockname()

@@ -2,28 +2,27 @@
 
 import logging
 import os
-import ssl
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from socket import socket
+from typing import Any
 
 import anyio
+from starlette.routing import BaseRoute
 
-from trtasync.errors import TrtasyncError
+from trtasync.errors import BackendUnavailable, TrtasyncError
 from trtasync.server.asgi import application
+from trtasync.server.dashboard.route import dashboard
 from trtasync.server.fast import FastServer
-from trtasync.server.fast.heads import Heads
 from trtasync.server.models import Models
-from trtasync.server.program.admission import (
-    Tokens,
-    load_certificate,
-    read_tokens,
-    tls_context,
-)
+from trtasync.server.program.admission import Gate
 from trtasync.server.program.catalogue import Catalogue
-from trtasync.server.program.doors import url_of
+from trtasync.server.program.doors import numeric, url_of
 from trtasync.server.program.hints import curl_for
-from trtasync.server.program.settings import ServerSettings, Wanted
+from trtasync.server.program.settings import Offer, ServerSettings, Wanted
+from trtasync.server.prometheus.route import metrics
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -33,65 +32,26 @@ class Started:
     """What a front says when clients can come.
 
     Attributes:
-        url: where.
+        places: where.
         models: names of what is served, with versions.
         hint: how to ask for the first of them.
     """
 
-    url: str
+    places: str
     models: list[str]
     hint: str
 
     def __str__(self) -> str:
-        return f"serves {', '.join(self.models)} at {self.url}; for example:\n  {self.hint}"
+        return f"serves {', '.join(self.models)} at {self.places}; for example:\n  {self.hint}"
 
 
 Ready = Callable[[Started], Awaitable[None]]
 
 
-class Gate:
-    """Whom the server lets in, by the files that say so."""
-
-    def __init__(self, server: ServerSettings):
-        """Read them.
-
-        Raises:
-            InvalidInput: one cannot be used.
-        """
-        self._server = server
-        self.tls: ssl.SSLContext | None = None
-        if server.tls_cert is not None and server.tls_key is not None:
-            self.tls = tls_context(server.tls_cert, server.tls_key)
-        self._tokens: Tokens | None = None
-        self._read_tokens()
-
-    def _read_tokens(self) -> None:
-        if self._server.token_file is not None:
-            self._tokens = read_tokens(self._server.token_file)
-
-    def heads(self) -> Heads:
-        """That reads heads of requests and lets them in."""
-        return Heads() if self._tokens is None else Heads(self._tokens.admit)
-
-    def read_again(self) -> None:
-        """Take what the files say now; where one cannot be used, nothing changes.
-
-        Raises:
-            InvalidInput: one cannot be used.
-        """
-        certificate, key = self._server.tls_cert, self._server.tls_key
-        if self.tls is not None and certificate is not None and key is not None:
-            tls_context(certificate, key)  # refuses before anything is half changed
-            self._read_tokens()
-            load_certificate(self.tls, certificate, key)
-        else:
-            self._read_tokens()
-
-
 async def answer(
     wanted: Wanted,
     door: socket,
-    orders: AsyncIterator[Wanted],
+    orders: AsyncIterator[Offer],
     ready: Ready,
     *,
     shared: bool,
@@ -101,7 +61,7 @@ async def answer(
     Args:
         wanted: what is served.
         door: a socket that listens; it is closed at the end.
-        orders: what is wanted from then on.
+        orders: what is offered from then on; with each, the files of the gate are read again.
         ready: is told when clients can come.
         shared: engines are shared with other processes.
 
@@ -112,23 +72,50 @@ async def answer(
     limits, gate = server.limits, Gate(server)
     models = Models()
     catalogue = Catalogue(models, wanted.offer, shared=shared)
+    grpc_door = _grpc_door(models, server, door, gate)
     async with models:
-        fast = FastServer(models, application(models, max_body=limits.body), limits)
+        app = application(models, max_body=limits.body, routes=_routes(models, server))
+        fast = FastServer(models, app, limits)
         fast.heads = gate.heads()
         async with (
             fast.listening(door, gate.tls),
+            grpc_door,
             anyio.create_task_group() as beside,
         ):
             beside.start_soon(catalogue.watch)
-            await ready(_started(wanted, door, models))
-            async for order in orders:
+            await ready(_started(server, door, models))
+            async for offer in orders:
                 _let_in_anew(gate, fast)
-                if order.server != server:
-                    log.warning("what is said of the server otherwise than before needs a restart")
-                beside.start_soon(catalogue.apply, order.offer)
+                beside.start_soon(catalogue.apply, offer)
             models.is_closing = True
             await anyio.sleep(server.grace_seconds)
             beside.cancel_scope.cancel()
+
+
+def _routes(models: Models, server: ServerSettings) -> list[BaseRoute]:
+    return [dashboard(models), metrics(models, triton_names=bool(server.triton_metrics))]
+
+
+def _grpc_door(
+    models: Models, server: ServerSettings, door: socket, gate: Gate
+) -> AbstractAsyncContextManager[Any]:
+    """At the address of the other door, where gRPC is wanted."""
+    if server.grpc_port is None:
+        return nullcontext()
+    try:
+        from trtasync.server.grpc import GrpcServer, Limits
+        from trtasync.server.grpc.admission import tls_credentials
+    except ModuleNotFoundError as error:
+        raise BackendUnavailable(
+            f"--grpc-port needs pip install 'trtasync[grpc]' ({error})."
+        ) from error
+    limits = Limits(message=server.limits.body, drain=server.limits.drain)
+    grpc = GrpcServer(models, limits=limits, admit=gate.admits if gate.tokens else None)
+    credentials = None
+    if server.tls_cert is not None and server.tls_key is not None:
+        credentials = tls_credentials(server.tls_cert, server.tls_key)
+    address = f"{numeric(door)}:{server.grpc_port}"
+    return grpc.listening(address, credentials, share_port=True)
 
 
 def _let_in_anew(gate: Gate, fast: FastServer) -> None:
@@ -140,18 +127,15 @@ def _let_in_anew(gate: Gate, fast: FastServer) -> None:
         fast.heads = gate.heads()
 
 
-def _started(wanted: Wanted, door: socket, models: Models) -> Started:
-    server = wanted.server
+def _started(server: ServerSettings, door: socket, models: Models) -> Started:
     url = url_of(door, server.tls_cert is not None)
     first, *_ = models
     options = "" if server.token_file is None else "-H 'Authorization: Bearer TOKEN' "
     if server.tls_cert is not None:
-        options += f"--cacert {os.path.relpath(server.tls_cert)} "
+        options += f"--cacert {shlex.quote(os.path.relpath(server.tls_cert))} "
+    grpc = "" if server.grpc_port is None else f" (gRPC: port {server.grpc_port})"
     return Started(
-        url,
-        [
-            model.name if model.version == "1" else f"{model.name}:{model.version}"
-            for model in models
-        ],
+        url + grpc,
+        [each.name if each.version == "1" else f"{each.name}:{each.version}" for each in models],
         curl_for(url, first.name, first.deployment.codec.interface, options),
     )

@@ -18,8 +18,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from trtasync.errors import BackendUnavailable, TrtasyncError
 from trtasync.opening.arguments import demand_linux
-from trtasync.server.program.front import Gate, Ready, Started
-from trtasync.server.program.settings import Wanted
+from trtasync.server.program.admission import Gate
+from trtasync.server.program.front import Ready, Started
+from trtasync.server.program.settings import Offer, Wanted
 from trtasync.shared.refusals import restore
 
 log: logging.Logger = logging.getLogger("trtasync")
@@ -37,7 +38,7 @@ LONGEST_WORD = 1 << 20
 
 
 async def answer_by_several(
-    wanted: Wanted, doors: Sequence[socket], orders: AsyncIterator[Wanted], ready: Ready
+    wanted: Wanted, doors: Sequence[socket], orders: AsyncIterator[Offer], ready: Ready
 ) -> None:
     """See `front.answer`; one front for each of `doors`.
 
@@ -56,14 +57,14 @@ async def answer_by_several(
         async with anyio.create_task_group() as keeping:
             for front in fronts:
                 keeping.start_soon(front.keep)
-            async for order in orders:
+            async for offer in orders:
                 try:
                     gate.read_again()
                 except TrtasyncError as error:
                     log.error("what was served before goes on: %s", error)
                     continue
                 for front in fronts:
-                    await front.tell(order)
+                    await front.tell(offer)
             keeping.cancel_scope.cancel()
     finally:
         for door in doors:
@@ -138,16 +139,16 @@ class Front:
             raise restore(told)
         return Started(**told)
 
-    async def tell(self, wanted: Wanted) -> None:
-        """This is to be served from now on; by who takes its place, too."""
-        self._wanted = wanted
-        await self._say(wanted)
+    async def tell(self, offer: Offer) -> None:
+        """This is to be offered from now on; by who takes its place, too."""
+        self._wanted = Wanted(self._wanted.server, offer)
+        await self._say(offer)
 
-    async def _say(self, wanted: Wanted) -> None:
+    async def _say(self, word: Wanted | Offer) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # it has ended
-            await self._process.stdin.send(msgspec.json.encode(wanted) + b"\n")
+            await self._process.stdin.send(msgspec.json.encode(word) + b"\n")
 
     async def keep(self) -> None:
         """Start it again whenever it ends, for ever."""

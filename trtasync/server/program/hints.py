@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 
 from trtasync.server.protocol.tensors import Interface
 
@@ -19,9 +20,11 @@ def curl_for(url: str, name: str, interface: Interface, options: str = "") -> st
         options: further ones of curl, with a blank behind.
     """
     model = f"curl -s {options}{url}/v2/models/{name}"
-    shapes = {tensor.name: _smallest(tensor.shape) for tensor in interface.inputs.values()}
     inputs = list(interface.inputs.values())
-    count = sum(math.prod(shape) for shape in shapes.values())
+    if any(-1 in tensor.shape[1:] for tensor in inputs) or not interface.takes_batches:
+        return model  # which lengths it takes is not for this to guess
+    shapes = {tensor.name: [1, *tensor.shape[1:]] for tensor in inputs}
+    count = sum(map(math.prod, shapes.values()))
     if all(tensor.goes_as_json for tensor in inputs) and count <= MOST_NUMBERS:
         told = [
             {
@@ -33,15 +36,12 @@ def curl_for(url: str, name: str, interface: Interface, options: str = "") -> st
             }
             for tensor in inputs
         ]
-        return f"{model}/infer -d '{json.dumps({'inputs': told}, separators=(',', ':'))}'"
-    if len(inputs) == 1 and -1 not in inputs[0].shape[1:] and interface.takes_batches:
+        body = json.dumps({"inputs": told}, separators=(",", ":"))
+        return f"{model}/infer -d {shlex.quote(body)}"
+    if len(inputs) == 1:
         size = count * inputs[0].dtype.itemsize
         return (
             f"head -c {size} /dev/zero | curl -s {options}--data-binary @- "
             f"-H 'Inference-Header-Content-Length: 0' {url}/v2/models/{name}/infer"
         )
     return model
-
-
-def _smallest(shape: tuple[int, ...]) -> list[int]:
-    return [1 if dim < 0 else dim for dim in shape]

@@ -4,8 +4,10 @@ import math
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 
 import anyio
+import msgspec
 from anyio.abc import ObjectReceiveStream, ObjectSendStream, TaskStatus
 
 from trtasync.errors import TrtasyncError
@@ -18,10 +20,11 @@ from trtasync.host.daemon import (
     want_descriptors,
 )
 from trtasync.host.notify import notify
-from trtasync.server.program.doors import is_loopback, open_doors
+from trtasync.server.logs import log_as_json
+from trtasync.server.program.doors import hold_port, is_loopback, open_doors
 from trtasync.server.program.front import Ready, Started, answer
 from trtasync.server.program.fronts import answer_by_several
-from trtasync.server.program.settings import Wanted
+from trtasync.server.program.settings import Offer, ServerSettings, Wanted
 
 HOST, PORT = "127.0.0.1", 8000
 
@@ -42,18 +45,22 @@ def run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> None:
         KeyboardInterrupt: Ctrl-C came before it was, or once more.
     """
     log_to_stderr()
+    if wanted.server.log_format == "json":
+        log_as_json()
     want_descriptors()
     anyio.run(_run, wanted, reread, say, **asyncio_options())
 
 
 async def _run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> None:
     failure: TrtasyncError | None = None
+    send, orders = anyio.create_memory_object_stream[Offer](math.inf)
     with (
         anyio.open_signal_receiver(signal.SIGHUP) as reloads,
         anyio.CancelScope() as by_force,
+        send,
+        orders,
     ):
         async with anyio.create_task_group() as beside:
-            send, orders = anyio.create_memory_object_stream[Wanted](math.inf)
 
             async def ready(started: Started) -> None:
                 await beside.start(_heed_end, send, by_force)
@@ -61,7 +68,7 @@ async def _run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> No
                 say(f"process {os.getpid()} {started}")
                 notify("READY=1")
 
-            beside.start_soon(_heed_reloads, reloads, reread, send)
+            beside.start_soon(_heed_reloads, reloads, reread, wanted.server, send)
             try:
                 await _serve(wanted, orders, ready)
             except TrtasyncError as error:
@@ -73,34 +80,42 @@ async def _run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> No
         raise KeyboardInterrupt
 
 
-async def _serve(wanted: Wanted, orders: ObjectReceiveStream[Wanted], ready: Ready) -> None:
+async def _serve(wanted: Wanted, orders: ObjectReceiveStream[Offer], ready: Ready) -> None:
     server = wanted.server
     workers = server.workers or 1
-    doors = open_doors(HOST if server.host is None else server.host, port_of(wanted), workers)
     name_process(f"trtasync serve: {', '.join(each.name for each in wanted.offer.models)}")
-    if server.token_file is None and not is_loopback(doors[0]):
-        log.warning("other machines can reach this server, and it asks nobody for a token")
-    try:
+    with ExitStack() as closing:
+        doors = open_doors(
+            HOST if server.host is None else server.host,
+            PORT if server.port is None else server.port,
+            workers,
+        )
+        for door in doors:
+            closing.enter_context(door)
+        if server.token_file is None and not is_loopback(doors[0]):
+            log.warning("other machines can reach this server, and it asks nobody for a token")
+        if server.grpc_port is not None:
+            held = closing.enter_context(hold_port(doors[0], server.grpc_port))
+            shared = msgspec.structs.replace(server, grpc_port=held.getsockname()[1])
+            wanted = Wanted(shared, wanted.offer)
         if workers == 1:
             await answer(wanted, doors[0], orders, ready, shared=False)
         else:
             await answer_by_several(wanted, doors, orders, ready)
-    finally:
-        for door in doors:
-            door.close()
-
-
-def port_of(wanted: Wanted) -> int:
-    """That is listened at."""
-    return PORT if wanted.server.port is None else wanted.server.port
 
 
 async def _heed_reloads(
-    signals: AsyncIterator[signal.Signals], reread: Reread, send: ObjectSendStream[Wanted]
+    signals: AsyncIterator[signal.Signals],
+    reread: Reread,
+    server: ServerSettings,
+    send: ObjectSendStream[Offer],
 ) -> None:
     async for _ in signals:
         try:
-            await send.send(reread())
+            wanted = reread()
+            if wanted.server != server:
+                log.warning("what is said of the server otherwise than before needs a restart")
+            await send.send(wanted.offer)
         except TrtasyncError as error:
             log.error("what was served before goes on: %s", error)
         except anyio.ClosedResourceError:
@@ -108,7 +123,7 @@ async def _heed_reloads(
 
 
 async def _heed_end(
-    send: ObjectSendStream[Wanted],
+    send: ObjectSendStream[Offer],
     by_force: anyio.CancelScope,
     *,
     task_status: TaskStatus[None],

@@ -10,7 +10,6 @@ from msgspec import Meta, Struct
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import read_seconds
 from trtasync.measure.opened import read_options
-from trtasync.opening.backends import BackendName
 from trtasync.plans import SharedCache
 from trtasync.server.fast import Limits
 from trtasync.server.models import MAX_ROWS
@@ -22,6 +21,7 @@ Seconds = Annotated[float, Meta(ge=0)] | str
 Size = Annotated[int, Meta(ge=1)] | str
 """A number of bytes, or text such as "64MiB"."""
 
+LogFormat = Literal["text", "json"]
 Count = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Version = Annotated[int, Meta(ge=1, lt=10**18)]
@@ -33,15 +33,15 @@ _CACHE = ("cache_dir", "cache_owner")
 class EngineSettings(Struct, kw_only=True, omit_defaults=True):
     """Options of `open_engine`; None for what it does by itself."""
 
-    backend: BackendName | None = None
+    backend: str | None = None
     devices: list[int] | None = None
     streams: int | None = None
     threads: int | None = None
     max_batch_size: int | None = None
     batch_sizes: list[int] | None = None
     preferred_batch_size: list[int] | None = None
-    batching: bool | Literal["auto", "proved"] | None = None
-    batch_axes: dict[str, int | Literal["none"]] | None = None
+    batching: bool | str | None = None
+    batch_axes: dict[str, int | str] | None = None
     check_seconds: Seconds | None = None
     max_queue_delay: Seconds | None = None
     max_queue_size: int | None = None
@@ -123,18 +123,22 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         host: name or address to listen at.
         port: 0 for any that is free.
+        grpc_port: for gRPC, at the same address; 0 for any that is free; None: not at all.
         workers: processes that answer.
         tls_cert: path of a file in PEM form: with it HTTPS is spoken.
-        tls_key: path of its key, where that is not in the same file.
+        tls_key: path of its key.
         token_file: path of a file with tokens, a line each.
         max_body: bytes.
         max_connections: of each process.
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
+        triton_metrics: metrics are told under Triton's names, too.
+        log_format: of what goes to stderr.
     """
 
     host: str | None = None
     port: Port | None = None
+    grpc_port: Port | None = None
     workers: Count | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
@@ -143,6 +147,8 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     max_connections: Count | None = None
     grace: Seconds | None = None
     drain: Seconds | None = None
+    triton_metrics: bool | None = None
+    log_format: LogFormat | None = None
 
     @property
     def limits(self) -> Limits:
@@ -199,8 +205,9 @@ def _options(settings: EngineSettings) -> dict[str, Any]:
         if name in options:
             options[name] = _size(options[name])
     if settings.batch_axes is not None:
-        axes = settings.batch_axes.items()
-        options["batch_axes"] = {name: None if at == "none" else at for name, at in axes}
+        options["batch_axes"] = {
+            name: _axis(name, said) for name, said in settings.batch_axes.items()
+        }
     if settings.cache_owner is not None and settings.cache_dir is None:
         raise InvalidInput("cache_owner names the owner of cache_dir; give both.")
     if settings.cache_owner is not None and settings.cache_dir is not None:
@@ -208,6 +215,14 @@ def _options(settings: EngineSettings) -> dict[str, Any]:
     elif settings.cache_dir is not None:
         options["cache"] = settings.cache_dir
     return options
+
+
+def _axis(name: str, said: int | str) -> int | None:
+    if isinstance(said, int):
+        return said
+    if said != "none":
+        raise InvalidInput(f"the batch axis of {name!r} is a number or 'none', not {said!r}.")
+    return None
 
 
 def _seconds(name: str, said: float | str) -> float:

@@ -1,5 +1,5 @@
 """GET /metrics: engines' counts for Prometheus, made when it asks and at no other time.
 
 `families` are the metrics, `triton` the same under Triton's names, `route` tells them over HTTP.
-With `pip install "trtasync[server,metrics]"`.
+It comes with `pip install "trtasync[server]"`.
 """

@@ -5,6 +5,7 @@ app = application(models, routes=[metrics(models)])
 
 from collections.abc import Iterable
 
+from anyio import to_thread
 from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -15,7 +16,8 @@ from starlette.routing import Route
 
 from trtasync.server.models import Models
 from trtasync.server.prometheus.families import MODEL, Counted, families
-from trtasync.server.prometheus.triton import triton_families
+from trtasync.server.prometheus.gpus import gpu_families
+from trtasync.server.prometheus.triton import triton_families, without_exponents
 from trtasync.server.survey import Surveyed, survey
 
 
@@ -31,15 +33,20 @@ def metrics(
     Args:
         models: of the server.
         path: of the route.
-        triton_names: have the metrics under Triton's names as well.
+        triton_names: have the metrics under Triton's names as well, and those of the GPUs.
         registry: whose metrics are told too; by default those of this process.
     """
 
     async def scrape(request: Request) -> Response:
         surveyed = await survey(models)
         own = [_ready(surveyed), *_families(surveyed, triton_names)]
+        if triton_names:
+            own += await to_thread.run_sync(gpu_families)
         encode, kind = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(_Together(own, registry)), headers={"content-type": kind})
+        text = encode(_Together(own, registry))
+        if kind.startswith("text/plain"):
+            text = without_exponents(text)
+        return Response(text, headers={"content-type": kind})
 
     return Route(path, scrape)
 

@@ -3,6 +3,7 @@
 They are without a type: Prometheus wants counters to end in `_total`, and Triton's do not.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import Metric
@@ -24,6 +25,8 @@ _DURATIONS = {
     "compute_output": "compute_output",
 }
 """Part of a metric's name -> part of what `model_statistics` tells."""
+
+_LARGE = re.compile(rb"^(nv_[^\n]*) ([0-9.]+e\+[0-9]+)$", re.MULTILINE)
 
 
 def triton_families(all_counted: Iterable[Counted]) -> Iterator[Metric]:
@@ -49,6 +52,12 @@ def triton_families(all_counted: Iterable[Counted]) -> Iterator[Metric]:
         for each, times in zip(counted, told, strict=True):
             family.add_sample(family.name, _labels(each), times[field]["ns"] // 1000)
         yield family
+
+
+def without_exponents(text: bytes) -> bytes:
+    """The text format with large numbers of these metrics written out, as Triton does:
+    perf_analyzer takes 1.5e+09 for 1."""
+    return _LARGE.sub(lambda found: b"%s %.6f" % (found[1], float(found[2])), text)
 
 
 def _failures(counted: Statistics) -> dict[str, int]:

@@ -84,8 +84,11 @@ def write_answer(
             plan.texts.clear()
         texts = plan.texts[key] = _texts(model, version, plan.wanted, key)
     front = b'{"id":' + id + b"," if id else b"{"
-    pieces = [piece for pair in zip(texts[:-1], data, strict=True) for piece in pair]
-    json = b"".join((front, *pieces, texts[-1]))
+    if data:
+        pieces = [piece for pair in zip(texts[:-1], data, strict=True) for piece in pair]
+        json = b"".join((front, *pieces, texts[-1]))
+    else:
+        json = front + texts[-1]
     follow = any(map(len, tensors))
     return Answer([json, *tensors], len(json) if follow else None)
 

@@ -1,5 +1,6 @@
 """What Prometheus is told: names, values after a scripted load, and that it can read it."""
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -92,8 +93,11 @@ async def models(backend: ScriptedBackend) -> Models:
 
 
 @pytest.fixture
-async def client(models: Models) -> AsyncIterator[httpx.AsyncClient]:
-    """Of a server that tells it under all names."""
+async def client(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Of a server that tells it under all names, on a machine without GPUs."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
     route = metrics(models, triton_names=True, registry=CollectorRegistry())
     async with client_of(models, routes=[route]) as client:
         yield client

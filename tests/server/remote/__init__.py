@@ -1,0 +1,1 @@
+"""Models on other servers, as a load asks them."""
