@@ -69,8 +69,8 @@ def test_5_when_cuda_refuses(tmp_path: Path) -> None:
 
 def test_1_for_what_nobody_expected(tmp_path: Path) -> None:
     code = (
-        "import trtasync.__main__ as m, trtasync.measure.runs as r; "
-        "r.open_tapped = lambda *_: 1 / 0; m.main()"
+        "import trtasync.__main__ as m, trtasync.measure.targets as t; "
+        "t.open_tapped = lambda *_: 1 / 0; m.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "bench", str(PAIR), *QUICK],
