@@ -252,7 +252,34 @@ def summary(results: Mapping[str, Result], against: Sequence[str] = ()) -> str:
     return "\n".join([*lines, "", f"<sub>{_hardware(results[shown[0]])}. {when}.</sub>"])
 
 
+def shared(result: Result) -> str:
+    """ResNet-50 for four processes that share an engine."""
+    lines = [
+        "| ResNet-50, rows in `empty_input` | images/s | over the ceiling | CPU µs/image, callers "
+        "| p99 ms |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for dtype in ("float32", "uint8"):
+        for name, words in _SHARED.items():
+            cell = f"{name}/{dtype}"
+            figures = [_figure(result, cell, figure) for figure in (RATE, "cpu_us")]
+            ratio = _ratio(result, cell, f"ceiling/{dtype}")
+            latency = _milli(result["summary"]["cells"][cell], "p99_us")
+            lines.append(
+                f"| {dtype}, {words} | {figures[0]} | {ratio} | {figures[1]} | {latency} |"
+            )
+    return "\n".join([*lines, "", source(result)])
+
+
+_SHARED = {
+    "ceiling": "the ceiling",
+    "shared": "four processes",
+    "shared busy": "four processes, a computing Python thread in each",
+}
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
+    "gpu_shared": shared,
     "gpu_zero_copy": zero_copy,
     "gpu_busy": busy,
     "gpu_bert": bert,

@@ -25,6 +25,7 @@ PAGES = (
     ROOT / "docs" / "tensorrt.md",
     ROOT / "docs" / "policies.md",
     ROOT / "docs" / "model-coverage.md",
+    ROOT / "docs" / "deploying.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -200,8 +201,31 @@ def _share(lost: Mapping[str, float]) -> str:
     return f"{lost['median']:.1%}" if lost["max"] else "0"
 
 
+def sharing(result: Result) -> str:
+    """One engine in the process, and one that processes share."""
+    summary = result["summary"]
+    lines = [
+        "| 12 KB rows | requests/s (min .. max) | over in process | CPU µs/request, callers "
+        "| its host | p50 µs | p99 µs |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for cell, figures in summary["cells"][""].items():
+        where, _, load = cell.partition("/")
+        ratio = summary["ratios"].get(f"{cell} : in process/64, requests_per_second")
+        host = _median(figures, "host_us") if where == "shared" else ""
+        lines.append(
+            f"| {where}, {load.replace('x', '×')} | {_rate(figures)} | "
+            f"{_times(ratio) if ratio else ''} | {_median(figures, 'cpu_us')} | {host} | "
+            f"{_median(figures, 'p50_us')} | {_median(figures, 'p99_us')} |"
+        )
+    lone = summary["ratios"]["shared/one caller : in process/one caller, p50_us"]
+    note = f"One caller's p50, shared over in process: {_times(lone)}."
+    return "\n".join([*lines, "", note, "", source(result)])
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
+    "sharing": sharing,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
