@@ -69,6 +69,7 @@ def test_dtypes_and_versions(url: str, model: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["models/double.onnx"], 2, "such as 'double'"),
         (["nothing"], 2, "no model 'nothing'"),
         (["bfloat16"], 2, "BF16"),
         (["double", "--streams", "2", "--compare"], 2, "--compare, --streams"),

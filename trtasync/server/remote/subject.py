@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,10 @@ from trtasync.server.remote.messages import (
 from trtasync.server.remote.wire import Connections, read_url
 
 
+SUFFIXES = {".onnx", ".plan", ".engine"}
+"""Of files, which servers are not told."""
+
+
 class Remote(Subject):
     """A model that a server of the Open Inference Protocol offers."""
 
@@ -34,8 +39,15 @@ class Remote(Subject):
             model: its name there, or NAME/versions/NUMBER.
 
         Raises:
-            InvalidInput: `url` names no server.
+            InvalidInput: `url` names no server, or `model` is a path of a file.
         """
+        if Path(model).suffix in SUFFIXES:
+            raise InvalidInput(
+                f"with --url the model is named as the server names it, such as "
+                f"'{Path(model).stem}'; got the path {model}.",
+                name="model",
+                got=model,
+            )
         self._place = read_url(url)
         self._url = url
         self._model = model
