@@ -23,7 +23,6 @@ from trtasync.server.remote.messages import (
 )
 from trtasync.server.remote.wire import Connections, read_url
 
-
 SUFFIXES = {".onnx", ".plan", ".engine"}
 """Of files, which servers are not told."""
 
