@@ -1,7 +1,7 @@
 """A plan file made into an engine, and why that may not be possible."""
 
 import mmap
-from typing import Any, cast
+from typing import Any
 
 from trtasync.errors import BackendUnavailable, CudaError, PlanError
 from trtasync.runtimes.cuda import Device
@@ -119,7 +119,7 @@ def demand_gpu(device: Device, lib: Library, words: str = "") -> None:
 def _is_named(lib: Library, device: Device) -> bool:
     """Plans of TensorRT for RTX can be built for this kind by name."""
     member = f"SM{_capability(device).replace('.', '')}"
-    return hasattr(cast(Any, lib.trt).ComputeCapability, member)
+    return hasattr(getattr(lib.trt, "ComputeCapability", None), member)
 
 
 def _capability(device: Device) -> str:
