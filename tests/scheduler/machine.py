@@ -143,14 +143,17 @@ class PolicyMachine(RuleBasedStateMachine):
             and request.state is not EXPIRED
             and not any(self.is_launched(entry) for entry in entries_of(request))
         ]
+        in_time = [request for request in self.live if request.state is not EXPIRED]
         try:
             request = desk.submit(self.queues[queue], rows, level=level, deadline=desk.now + slack)
         except QueueFull:
             assert excess > sum(request.rows for request in worse)
             assert desk.displaced == []
             return
+        # a slot that is free again was offered to whoever waits, and some turned out to be late
+        late = sum(request.rows for request in in_time if request.state is EXPIRED)
         self.live.append(request)
-        self.check_displaced(worse, excess)
+        self.check_displaced(worse, excess, late)
         self.pumped = False
 
     @precondition(alive)
@@ -249,8 +252,9 @@ class PolicyMachine(RuleBasedStateMachine):
         if not really:
             self.abort()
 
-    def check_displaced(self, worse: list[Request], excess: int) -> None:
-        """Those who could be spared most left, and no more of them than had to."""
+    def check_displaced(self, worse: list[Request], excess: int, late: int) -> None:
+        """Those who could be spared most left, and no more of them than had to; `late` rows left
+        by themselves meanwhile."""
         displaced = [request for request, _ in self.desk.displaced]
         self.desk.displaced.clear()
         for request in displaced:
@@ -259,7 +263,7 @@ class PolicyMachine(RuleBasedStateMachine):
             self.forget(request)
             excess -= request.rows
         if displaced:
-            assert excess <= 0 < excess + displaced[-1].rows
+            assert excess - late <= 0 < excess + displaced[-1].rows
             first = min(rank(request) for request in displaced)
             assert all(rank(request) <= first for request in worse if request.state is not EXPIRED)
         else:
