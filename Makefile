@@ -16,6 +16,9 @@ BINDINGS := 10.16.1.11 11.4.0.106
 # TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
 RTX := 1.7.1.116
 
+# tests run side by side; more processes would be in each other's way where time matters
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
+
 # of all tests, so many have to pass on that
 ALL_TESTS = $(or $(ARGS),--genuine-at-least 300)
 
@@ -41,13 +44,13 @@ demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 	@$(BIN)/python -m examples.demo $(ARGS)
 
 test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) ## all tests (ARGS="-k word" for some)
-	@$(BIN)/python -m pytest $(ALL_TESTS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ALL_TESTS)
 
 test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv-3.13
-	@$(BIN)/python -m pytest $(ENGINE_TESTS) $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ENGINE_TESTS) $(ARGS)
 
 test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
-	@$(FLOORS)/bin/python -m pytest $(FLOOR_TESTS) $(ARGS)
+	@$(FLOORS)/bin/python -m pytest $(SIDE_BY_SIDE) $(FLOOR_TESTS) $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
