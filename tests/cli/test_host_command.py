@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,10 +114,16 @@ def test_status_as_json_is_what_the_host_told(tmp_path: Path) -> None:
         assert json.loads(out.read_text())["pid"] == process.pid
 
 
-async def test_status_is_of_all_hosts_where_none_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "run"))
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder of their own; sockets have short paths."""
+    with tempfile.TemporaryDirectory(prefix="trtasync-") as folder:
+        monkeypatch.setenv(VARIABLE, f"{folder}/run")
+        yield
+
+
+@pytest.mark.usefixtures("hosts")
+async def test_status_is_of_all_hosts_where_none_is_named(tmp_path: Path) -> None:
     model = product(tmp_path)
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(runtime_folder() / "killed.sock"))
