@@ -14,6 +14,11 @@ from hypothesis import settings
 
 from trtasync import open_engine
 
+# gRPC would start its threads again in children that fork only to run something else, and these
+# stop there now and then. Before grpc is imported anywhere.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+
 settings.register_profile("trtasync", deadline=None, derandomize=True, database=None)
 settings.load_profile("trtasync")
 
