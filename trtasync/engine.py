@@ -4,8 +4,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from operator import index
-from typing import Any, NamedTuple, SupportsIndex, overload
+from typing import Any, NamedTuple, overload
 
 import anyio
 import numpy as np
@@ -14,6 +13,7 @@ from trtasync.core.assembly import Core
 from trtasync.core.intake import NEVER, REFUSED
 from trtasync.core.layouts import queue_maker
 from trtasync.core.metrics import Statistics
+from trtasync.core.priorities import read_level
 from trtasync.core.records import BatchRecord
 from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
@@ -35,7 +35,6 @@ from trtasync.requests.signature import Array, Signature
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions, Queue
-from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
 
 ndarray = np.ndarray
 
@@ -386,19 +385,6 @@ def inside(engine: Engine) -> Inside:
     """Return the internal interface of an engine, for servers and the host of a shared engine. Only
     the thread of the engine's loop may use it."""
     return Inside(engine._reader, engine._core, engine._backend)
-
-
-def read_level(priority: object) -> int:
-    """The level that a `priority` of `Engine.infer` means.
-
-    Raises:
-        InvalidInput: it means none.
-    """
-    if isinstance(priority, SupportsIndex) and not isinstance(priority, bool):
-        level = index(priority)
-        if 0 <= level <= LEVELS:
-            return level or DEFAULT_LEVEL
-    raise InvalidInput(f"priority must be 0 (default) or 1 (first) to {LEVELS}, not {priority!r}.")
 
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()

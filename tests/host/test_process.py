@@ -114,7 +114,7 @@ async def test_it_ends_when_the_last_client_has_left(tmp_path: Path) -> None:
         await client.greet()
         observer = started.connect()  # does not keep it
         await observer.greet(observer=True)
-        await anyio.sleep(0.6)
+        await anyio.sleep(0.6)  # three times `linger`: only time shows that it goes on
         assert started.process.poll() is None
         client.close()
         assert await ended(started) == 0

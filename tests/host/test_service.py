@@ -59,10 +59,10 @@ async def test_statistics_are_of_all_and_of_each() -> None:
         await until(lambda: backend.gate.arrived == 4)
         known = await told(host)
         backend.gate.let()
-        statistics = statistics_from_plain(known["models"]["scripted"])  # type: ignore[index]
+        statistics = statistics_from_plain(known["models"]["scripted"])  # type: ignore[index]  # JSON
         assert (statistics.answered, statistics.failed) == (2, 1)
         assert known["pid"] == os.getpid()
-        clients = [client for client in known["clients"] if client["model"]]  # type: ignore[attr-defined]
+        clients = [client for client in known["clients"] if client["model"]]  # type: ignore[attr-defined]  # JSON
         facts = sorted(
             tuple(client[key] for key in ("requests", "failed", "in_flight", "slots", "bytes"))
             for client in clients
@@ -139,7 +139,7 @@ async def test_an_engine_that_breaks_down_ends_the_host_and_all_are_told() -> No
             raise ZeroDivisionError
 
         (model,) = host.service._models.values()
-        model.core.pump._launch_all = bug  # type: ignore[method-assign]
+        model.core.pump._launch_all = bug  # type: ignore[method-assign]  # nothing else fails there
         asks.ask(0, 0, row(1))
         assert "ZeroDivisionError" in str(await asks.refusal(Op.FAILED))
         for client in (asks, waits):

@@ -226,7 +226,7 @@ async def test_the_derived_profile_goes_up_to_the_largest_batch(
     gpu: Installed, tmp_path: Path, sizes: dict[str, object]
 ) -> None:
     model = write_matmul(tmp_path / "m.onnx", matrix())
-    async with open_engine(model, cache=tmp_path, **sizes) as engine:  # type: ignore[call-overload]
+    async with open_engine(model, cache=tmp_path, **sizes) as engine:  # type: ignore[call-overload]  # by name
         assert same(await engine.infer(matrix(1, 6, 4)), matrix(1, 6, 4) @ matrix())
     (plan,) = (tmp_path / "plans").glob("*.plan")
     assert note_of(plan)["facts"]["max_batch_size"] == 6

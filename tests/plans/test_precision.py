@@ -54,7 +54,7 @@ def calibrator_of(trt: Any) -> Any:
 async def test_weak_types_are_refused_on_eleven_with_the_way_out(name: str) -> None:
     with doubles.install(version=ELEVEN) as gpu:
         with pytest.raises(InvalidInput) as caught:
-            await build_plan(GATHER, builder_config=BuilderConfig(**{name: True}))  # type: ignore[arg-type]
+            await build_plan(GATHER, builder_config=BuilderConfig(**{name: True}))  # type: ignore[arg-type]  # by name
         assert gpu.builds.started == 0
     words(str(caught.value), ELEVEN, f"BuilderFlag.{name.upper()}", "modelopt", "Q/DQ", "add_cast")
 
@@ -71,7 +71,7 @@ async def test_int8_is_refused_on_eleven_with_the_way_out() -> None:
 def test_weak_types_reach_ten(name: str) -> None:
     with doubles.install(version=TEN) as gpu:
         more = {"calibrator": calibrator_of(gpu.trt)} if name == "int8" else {}
-        config = BuilderConfig(**{name: True}, **more)  # type: ignore[arg-type]
+        config = BuilderConfig(**{name: True}, **more)  # type: ignore[arg-type]  # by name
         assert ONLY_TEN[name](*target_of(config))
         assert not ONLY_TEN[name](*target_of(None))
 
@@ -160,7 +160,7 @@ async def test_what_the_gpu_is_not_fast_in_is_refused(slow: str) -> None:
     with doubles.install(version=TEN) as gpu:
         setattr(gpu.builds, f"fast_{slow}", False)
         more = {"calibrator": calibrator_of(gpu.trt)} if slow == "int8" else {}
-        config = BuilderConfig(**{slow: True}, **more)  # type: ignore[arg-type]
+        config = BuilderConfig(**{slow: True}, **more)  # type: ignore[arg-type]  # by name
         with pytest.raises(InvalidInput, match=f"not fast in {slow}"):
             await build_plan(GATHER, builder_config=config, cache_key="x")
         assert gpu.builds.started == 0

@@ -43,27 +43,27 @@ class Driver(ModuleType):
             raise AttributeError(name)
         return ask
 
-    def nvmlInit(self) -> None:  # noqa: N802
+    def nvmlInit(self) -> None:  # noqa: N802 - NVML's name
         if not self.works:
             raise NVMLError("driver not loaded")
         self.users += 1
 
-    def nvmlShutdown(self) -> None:  # noqa: N802
+    def nvmlShutdown(self) -> None:  # noqa: N802 - NVML's name
         self.users -= 1
 
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802 - NVML's name
         return 2
 
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802 - NVML's name
         return index
 
-    def nvmlDeviceGetUUID(self, gpu: int) -> str:  # noqa: N802
+    def nvmlDeviceGetUUID(self, gpu: int) -> str:  # noqa: N802 - NVML's name
         return f"GPU-{gpu}"
 
-    def nvmlDeviceGetUtilizationRates(self, gpu: int) -> SimpleNamespace:  # noqa: N802
+    def nvmlDeviceGetUtilizationRates(self, gpu: int) -> SimpleNamespace:  # noqa: N802 - NVML's name
         return SimpleNamespace(gpu=25 * (gpu + 1))
 
-    def nvmlDeviceGetMemoryInfo(self, gpu: int) -> SimpleNamespace:  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, gpu: int) -> SimpleNamespace:  # noqa: N802 - NVML's name
         return SimpleNamespace(used=2**30, total=2**36)
 
 

@@ -86,7 +86,7 @@ def descriptors() -> int:
 async def at_rest(shared: Joined, engines: list[SharedEngine]) -> None:
     """Everybody has a host again, and nothing is under way."""
     for engine in engines:
-        await until(lambda engine=engine: engine._link.session.is_open)  # type: ignore[misc]
+        await until(lambda engine=engine: engine._link.session.is_open)  # type: ignore[misc]  # early
         await engine.infer(row(1))
     in_use = [engine._link.session.credit.in_use for engine in engines]
     await until(lambda: not any(count() for count in in_use))
@@ -111,7 +111,7 @@ async def test_cut_off_again_and_again(seed: int, anyio_backend: Any) -> None:
                     tasks.start_soon(load.caller)
             for _ in range(CUTS):
                 asked = sum(load.answered for load in loads) + chance.randrange(1, 30)
-                await until(lambda: sum(load.answered for load in loads) >= asked)  # noqa: B023
+                await until(lambda: sum(load.answered for load in loads) >= asked)  # noqa: B023 - awaited here
                 shared.host.cut()
                 for engine in engines:
                     engine._link._delay = 0.0  # a host that ran well

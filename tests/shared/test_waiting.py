@@ -269,7 +269,7 @@ def test_memory_is_offered_again_however_often_it_was_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(credit.time, "monotonic", lambda: now)  # type: ignore[attr-defined]
+    monkeypatch.setattr(credit.time, "monotonic", lambda: now)  # type: ignore[attr-defined]  # not exported
     books = Credit(None, lambda: None)
     for _ in range(20):
         books.refused(books.take(100).number)

@@ -4,7 +4,7 @@ import atexit
 import math
 from collections.abc import Callable
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
 import anyio
@@ -101,7 +101,7 @@ async def in_thread(
     thread.join()
     succeeded, value = outcome[0]
     if succeeded and lasting and not bare:
-        return value  # type: ignore[no-any-return]
+        return cast(T, value)
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()
     except cancellation as error:
@@ -112,7 +112,7 @@ async def in_thread(
         raise cancelled
     if not succeeded:
         raise value
-    return value  # type: ignore[no-any-return]
+    return cast(T, value)
 
 
 async def free_in_thread(work: Callable[[], T]) -> T:

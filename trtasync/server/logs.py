@@ -39,7 +39,7 @@ class JsonFormatter(logging.Formatter):
         more = {key: value for key, value in vars(record).items() if key not in _KNOWN}
         return json.dumps(more | told, default=str)
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         """In ISO 8601, to the millisecond."""
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         return f"{seconds}.{int(record.msecs):03}Z"

@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 
 from trtasync.core.metrics import Statistics
-from trtasync.engine import read_level
+from trtasync.core.priorities import read_level
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.loops import Future, current_loop, free_in_thread
 from trtasync.model.tensors import ModelSpec, TensorSpec

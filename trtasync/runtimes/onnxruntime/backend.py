@@ -29,8 +29,8 @@ at up to twice the cost (64 callers, batches of 8: 16 us of CPU with two slots, 
 
 SLOT_MEMORY = 8 << 20
 """Bytes of rows that a lane's slots may hold beyond the first two. The slot that was used last is
-used first, so that few callers stay in the processor's cache; 512 callers with rows of 12 KB take
-5.4 us of CPU a request with 8 MB, 10 with 2 MB and the line."""
+used first, so that few callers stay in the processor's cache, and 512 callers with rows of 12 KB
+need not wait in line."""
 
 UNKNOWN_LENGTH = 64
 """Stands for a length of a row that the file leaves open."""

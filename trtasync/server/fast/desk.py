@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from trtasync.core.intake import NEVER, REFUSED
+from trtasync.core.priorities import read_level
 from trtasync.core.reservations import Reservation
-from trtasync.engine import Engine, inside, read_level
+from trtasync.engine import Engine, inside
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL

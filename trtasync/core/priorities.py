@@ -1,0 +1,20 @@
+"""What callers mean by `priority`."""
+
+from operator import index
+from typing import SupportsIndex
+
+from trtasync.errors import InvalidInput
+from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
+
+
+def read_level(priority: object) -> int:
+    """The level that a `priority` of `Engine.infer` means.
+
+    Raises:
+        InvalidInput: it means none.
+    """
+    if isinstance(priority, SupportsIndex) and not isinstance(priority, bool):
+        level = index(priority)
+        if 0 <= level <= LEVELS:
+            return level or DEFAULT_LEVEL
+    raise InvalidInput(f"priority must be 0 (default) or 1 (first) to {LEVELS}, not {priority!r}.")
