@@ -37,7 +37,8 @@ class Server:
         asked: list[bytes] = []
         self.asked.append(asked)
         async with stream:
-            with suppress(anyio.EndOfStream):  # the client leaves
+            # A client that leaves with an answer unread resets the connection.
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 await self._talk(stream, asked)
 
     async def _talk(self, stream: SocketStream, asked: list[bytes]) -> None:
