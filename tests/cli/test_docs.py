@@ -25,7 +25,9 @@ OPTIONS = {
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
-ELSEWHERE |= {"--collect-metrics", "--metrics-url"}
+ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--concurrency-range", "--request-rate-range"}
+ELSEWHERE |= {"--streaming", "--verbose-csv", "--shared-memory", "--trace-level"}
+ELSEWHERE |= {"--exclude-checks"}
 """Options of other programs that these pages name, and the one that all have."""
 
 
