@@ -32,7 +32,7 @@ class Server(NamedTuple):
     http: str
     grpc: str
 
-    def count(self, metric: str, **labels: str) -> float:
+    def told(self, metric: str, **labels: str) -> float:
         """What it tells of the model."""
         text = httpx.get(f"http://{self.http}/metrics", timeout=20, trust_env=False).text
         (value,) = (
@@ -46,12 +46,12 @@ class Server(NamedTuple):
     @property
     def waiting(self) -> float:
         """Rows that wait."""
-        return self.count("nv_inference_pending_request_count")
+        return self.told("nv_inference_pending_request_count")
 
     @property
     def cancelled(self) -> float:
         """Requests that were withdrawn."""
-        return self.count("nv_inference_request_failure", reason="CANCELED")
+        return self.told("nv_inference_request_failure", reason="CANCELED")
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,16 @@ def test_several_inputs_and_outputs_in_any_order(client: Any) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("names", [["nothing", "y"], ["nothing"]])
+def test_an_output_of_no_elements(client: Any, names: list[str], binary: bool) -> None:
+    asked = [output(name, binary) for name in names]
+    result = client.infer("empty", [infer_input("x", X)], outputs=asked)
+    assert result.as_numpy("nothing").shape == (3, 0)
+    if "y" in names:
+        np.testing.assert_array_equal(result.as_numpy("y"), X)
+
+
+@pytest.mark.parametrize("binary", [True, False])
 def test_classification(client: Any, binary: bool) -> None:
     x = np.array([[1, 4, 2, 3]], np.float32)
     result = client.infer("double", [infer_input("x", x)], outputs=[output("y", binary, 2)])

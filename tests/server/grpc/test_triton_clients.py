@@ -139,6 +139,13 @@ def test_several_inputs_and_outputs_in_any_order(client: Any) -> None:
     assert only.as_numpy("difference") is None
 
 
+def test_an_output_of_no_elements(client: Any) -> None:
+    """It has its place among the raw contents, though there is nothing in it."""
+    result = client.infer("empty", [infer_input("x", X)])
+    assert result.as_numpy("nothing").shape == (3, 0)
+    np.testing.assert_array_equal(result.as_numpy("y"), X)
+
+
 def test_classification(client: Any) -> None:
     x = np.array([[1, 4, 2, 3], [9, 0, 0, 0]], np.float32)
     result = client.infer("double", [infer_input("x", x)], outputs=[output("y", 2)])
