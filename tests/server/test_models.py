@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from support.helpers import rows, tensor, until
+from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.serving import models_of, opener
 from trtasync import open_engine
 from trtasync.errors import EngineClosed, InvalidInput, PlanError
@@ -194,7 +194,7 @@ async def test_unloading_gives_up_a_loading() -> None:
         except Refusal as error:
             refused.append(error)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(load)
             await begun.wait()

@@ -9,7 +9,7 @@ import anyio
 import numpy as np
 import pytest
 
-from support.helpers import rows, tensor, until
+from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.fast.clients import Client, infer, request, running
 from tests.server.serving import filled, held, models_of
 from trtasync.server.fast.limits import SLOWEST, Limits
@@ -277,7 +277,7 @@ async def test_a_client_that_reads_nothing_is_not_answered_for_ever() -> None:
     async with running(models_of(backend_of("W"))) as server, server.client() as client:
         engine = server.models.deployed("m").engine
         (connection,) = await server.connections(1)
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(send_for_ever, client, infer(large))
                 await until(lambda: connection.is_blocked)
