@@ -228,6 +228,12 @@ async def test_an_idle_client_is_sent_home() -> None:
         assert await client.rest() == b""
 
 
+async def test_time_passes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trtasync.server.fast.server.TICK", 0.001)
+    async with running(models_of(backend_of())) as server, server.client() as client:
+        assert await client.rest() == b""  # after 76 ticks
+
+
 async def test_a_client_that_waits_for_its_answer_is_not_idle() -> None:
     backend = backend_of()
     async with running(models_of(backend)) as server, server.client() as client:
