@@ -241,7 +241,8 @@ class Models:
         _check_name(alias)
         number = None if version is None else str(version)
         if name not in self._models or (number and number not in self._models[name]):
-            raise InvalidInput(f"alias '{alias}' is for '{name}', and there is no such model.")
+            target = f"'{name}'" if number is None else f"version {number} of '{name}'"
+            raise InvalidInput(f"alias '{alias}' is for {target}, and there is no such model.")
         if alias in self._models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number
