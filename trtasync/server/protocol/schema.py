@@ -13,6 +13,9 @@ Dimension = Annotated[int, Meta(ge=0, le=MOST_TENSOR_BYTES)]
 Count = Annotated[int, Meta(ge=0)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # as gRPC carries them
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises where bytes are no JSON, or not of the kind that is wanted."""
+
 RESERVED = "triton_"
 """What begins so is between Triton and its own fronts."""
 
