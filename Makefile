@@ -33,7 +33,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
+	bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
 	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills clean
 .DELETE_ON_ERROR:
 
@@ -96,6 +96,9 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 
 bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 minutes)
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
 
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
 	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
