@@ -50,7 +50,7 @@ class ManyModels:
     """
 
     find: ClassVar[Callable[[str], Model]]
-    options: ClassVar[Mapping[str, Any]]
+    options: Mapping[str, Any]
 
     def __init__(self) -> None:
         """No model is open yet."""
@@ -58,8 +58,11 @@ class ManyModels:
 
     async def load(self, model: str) -> Leased:
         """Open a model. `multiplexed` makes Ray keep what it returns, for later requests."""
-        engine = await open_engine(type(self).find(model), **{"name": model, **self.options})
-        return Leased(engine, self.closing)
+        return Leased(await self.open(model), self.closing)
+
+    async def open(self, model: str) -> Engine:
+        """Open the engine of a model."""
+        return await open_engine(type(self).find(model), **{"name": model, **self.options})
 
     async def infer(self, inputs: Any, *, priority: int = 0, seconds: float | None = None) -> Any:
         """Run the model that the request names; see `Replica.infer`.

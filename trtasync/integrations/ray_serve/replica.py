@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import anyio
 from starlette.applications import Starlette
@@ -43,9 +43,9 @@ class Replica:
         grpc_calls: answers calls of the protocol.
     """
 
-    model: ClassVar[Model]
-    options: ClassVar[Mapping[str, Any]]
-    stalled_after: ClassVar[float]
+    model: Model
+    options: Mapping[str, Any]
+    stalled_after: float
 
     async def __init__(self) -> None:  # type: ignore[misc]  # Ray awaits it
         """Open the engine. Raises what `open_engine` raises."""
