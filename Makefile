@@ -34,7 +34,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills clean
+	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills nightly-image clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -61,6 +61,7 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "pyright --verifytypes" && found="$$($(PYRIGHT) --verifytypes trtasync --ignoreexternal)" \
 		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
+	@echo "hadolint" && $(BIN)/hadolint deploy/Dockerfile
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
 	@$(BIN)/python -m tests.package.precision $(ARGS)
@@ -114,6 +115,9 @@ nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine t
 
 nightly-kills: $(VENV)/.dev ## 1 000 workers and hosts of a shared engine are killed under load (10 minutes)
 	@$(BIN)/python -m tests.shared.kills 1000 $(ARGS)
+
+nightly-image: $(VENV)/.dev ## the CPU image's recipe in a fresh root, without Docker (5 minutes; root, debootstrap)
+	@$(BIN)/python -m tests.deploy.image
 
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
