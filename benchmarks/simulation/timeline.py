@@ -1,7 +1,7 @@
 """How batches form, as a picture: the engine's own policy on a simulated device.
 
-`python -m benchmarks.simulation.timeline` writes docs/pictures/batches.svg. The same arrivals always
-give the same picture, so a test holds the committed one to the policy as it is.
+`python -m benchmarks.simulation.timeline` writes docs/pictures/batches.svg. The same arrivals give
+the same picture, so a test holds the committed one to the policy as it is.
 """
 
 from collections.abc import Iterator

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import trtasync
+from support.helpers import until
 from tests.documents.running import python_blocks, run_block, write_identity
 from tests.shared.processes import sockets, wait_for
 from trtasync.shared.places import VARIABLE
@@ -40,9 +41,7 @@ async def test_its_code_runs(sockets_folder: Path) -> None:
     joined = joining.replace("/run/trtasync/host.sock", str(socket)).replace("resnet50", "model")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run_block, served, {"trtasync": trtasync, "stop": stop})
-        with anyio.fail_after(30):
-            while not socket.exists():
-                await anyio.sleep(0.01)
+        await until(socket.exists)
         await run_block(joined, names)
         stop.set()
     np.testing.assert_array_equal(names["y"], X)  # type: ignore[call-overload]  # an object
