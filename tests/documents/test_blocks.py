@@ -48,6 +48,10 @@ HERE = {
     "docs/padding.md": Setting(),
     "docs/dependent-rows.md": Setting(),
     "docs/first-gpu.md": Setting({"model.onnx": ["N", 3, 32, 32]}, gpu=True, commands=True),
+    "docs/blocking.md": Setting({"model.onnx": ["N", 4]}),
+    "docs/notebooks.md": Setting({"model.onnx": ["N", 4]}),
+    "docs/several-models.md": Setting({"detect.onnx": ["N", 4], "classify.onnx": ["N", 4]}),
+    "docs/reloading.md": Setting({"model.onnx": ["N", 4], "better.onnx": ["N", 4]}),
 }
 """Pages whose code needs no more than this."""
 
@@ -56,8 +60,10 @@ ELSEWHERE = {
     "docs/benchmarking.md": "test_gpu_pages.py",
     "docs/checking.md": "test_checking_page.py",
     "docs/deploying.md": "test_deploying_page.py",
+    "docs/fastapi.md": "test_pages.py",
     "docs/observing.md": "test_observing_page.py",
     "docs/serving.md": "test_pages.py",
+    "docs/testing.md": "test_testing_page.py",
     "docs/tensorrt.md": "test_gpu_pages.py",
     "docs/tensorrt-flow.md": "test_pages.py",
     "docs/tuning.md": "../tune/test_docs.py",

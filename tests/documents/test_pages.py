@@ -1,4 +1,4 @@
-"""The code in docs/tensorrt-flow.md and in docs/serving.md runs."""
+"""The code in docs/tensorrt-flow.md, in docs/serving.md and in docs/fastapi.md runs."""
 
 import socket
 from functools import partial
@@ -56,6 +56,16 @@ async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend
         block = over_grpc.replace("8001", port).replace("anyio.sleep_forever()", "ask_over_grpc()")
         await run_block(block, names)
         await names["main"]()
+
+
+@pytest.mark.anyio
+async def test_the_page_about_fastapi(elsewhere: Path) -> None:
+    write_identity(elsewhere / "model.onnx", ["N", 4])
+    whole, workers = python_blocks("docs/fastapi.md")
+    names: dict[str, Any] = {}
+    await run_block(whole, names)
+    assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
+    await run_block(workers, names)  # what opens the engine in each worker: test_web_servers asks it
 
 
 async def ask_the_app(app: FastAPI) -> object:
