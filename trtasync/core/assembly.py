@@ -10,6 +10,7 @@ from trtasync.core.intake import Intake
 from trtasync.core.lanes import LaneThread, Worker
 from trtasync.core.metrics import Statistics, StreamStatistics
 from trtasync.core.pump import Pump
+from trtasync.core.records import Observer
 from trtasync.core.watchdog import Watchdog, WatchedLane
 from trtasync.loops import EventLoop, current_loop
 from trtasync.runtimes import Backend, OpenLane, Slot
@@ -27,6 +28,7 @@ class Core:
         completion: answers requests, and counts.
         failing: fails those for whom nothing can be done.
         closing: ends all of it.
+        observer: is told of requests and batches; None, or nobody is.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Core:
             run_timeout: seconds after which a run is ended; None for never.
         """
         self.loop: EventLoop = current_loop()
+        self.observer: Observer | None = None
         states = [LaneState(at, each.lane.device, each.lane.depth) for at, each in enumerate(lanes)]
         slots: list[Slot] = [slot for lane in lanes for slot in lane.slots]
         self.policy: Policy[Slot] = Policy(

@@ -58,6 +58,7 @@ def open_engine(
     shared: bool,
     linger: float = LINGER,
     reconnect: float = 0.0,
+    traces: str | None = None,
     **options: Unpack[EngineArguments],
 ) -> Opening[AnyEngine]: ...
 def open_engine(
@@ -91,6 +92,7 @@ def open_engine(
     shared: bool = False,
     linger: float = LINGER,
     reconnect: float = 0.0,
+    traces: str | None = None,
 ) -> Opening[Any]:
     """Open a model: `async with open_engine(model) as engine:`, or `await open_engine(model)`.
 
@@ -167,6 +169,8 @@ def open_engine(
         linger: with `shared`: seconds that the process stays when the last engine is closed.
         reconnect: with `shared`: seconds that requests wait for another process when that one has
             ended. 0 (default): they raise `EngineRestarting` at once.
+        traces: with `shared`: name of the exporter of OpenTelemetry ("otlp", "console") by which
+            the process tells of its batches; see `trtasync.integrations.opentelemetry`.
 
     Returns:
         what is to be entered or awaited, once.
@@ -205,12 +209,12 @@ def open_engine(
         name=name,
     )
     check_options(options)
-    check_sharing(shared, linger, reconnect)
+    check_sharing(shared, linger, reconnect, traces)
     if not shared:
         return engine_of(options)
     from trtasync.opening.sharing import open_shared
 
-    return Opening(partial(open_shared, options, linger, reconnect))
+    return Opening(partial(open_shared, options, linger, reconnect, traces))
 
 
 def connect(
