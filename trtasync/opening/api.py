@@ -31,6 +31,7 @@ from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions
 from trtasync.shared.protocol import AnyEngine
 from trtasync.system.free_memory import free_memory
+from trtasync.system.ranges import ranged
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
@@ -293,6 +294,7 @@ class _Opened:
                 closing.callback(lane.lane.close)
 
 
+@ranged("open")
 def _open(options: EngineOptions, stop: Stop) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
     from trtasync.opening.judging import load_judged  # what judges is loaded with the first model
@@ -302,7 +304,8 @@ def _open(options: EngineOptions, stop: Stop) -> _Opened:
         policy = _policy_options(options, backend)
         row_bytes = options.max_row_bytes or _row_bytes(policy.max_batch_size)
         streams = options.streams or backend.default_streams
-        lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
+        with ranged("make lanes"):
+            lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
         name = engine_name(options, backend)
         return _Opened(name, backend, lanes, policy, judgement, row_bytes)
     except BaseException:
