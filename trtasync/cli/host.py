@@ -31,6 +31,7 @@ from trtasync.cli.arguments import (
     RunTimeout,
     Streams,
     Threads,
+    TracesOption,
     cache_of,
     read_batch_axes,
     read_batching,
@@ -102,6 +103,7 @@ def host(
     cache_owner: CacheOwner = None,
     graphs: Graphs = "on",
     engine_host_code_allowed: HostCode = False,
+    traces: TracesOption = None,
     as_json: AsJson = None,
     debug: Debug = False,
 ) -> None:
@@ -140,6 +142,7 @@ def host(
             [read_options(model, options) for model in models or ()],
             os.path.abspath(path or default_path()),
             limits,
+            traces=traces,
         )
         run(wanted, partial(_say_ready, wanted))
 

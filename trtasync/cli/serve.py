@@ -28,6 +28,7 @@ from trtasync.cli.arguments import (
     RunTimeout,
     Streams,
     Threads,
+    TracesOption,
     read_batch_axes,
     read_batching,
     read_devices,
@@ -104,6 +105,7 @@ def serve(
             "--triton-metrics", help="/metrics has Triton's names, too.", rich_help_panel=CLIENTS
         ),
     ] = False,
+    traces: TracesOption = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -167,6 +169,7 @@ def serve(
             port=port,
             grpc_port=grpc_port,
             triton_metrics=triton_metrics or None,
+            traces=traces,
             log_format=log_format,
             workers=workers,
             tls_cert=_absolute(tls_cert),
