@@ -10,7 +10,8 @@ import pytest
 from support.helpers import rows, until
 from tests.server.fast.clients import Running, infer, running
 from tests.server.serving import filled, held, models_of
-from trtasync.engine import inside
+from trtasync.core.pump import Pump
+from trtasync.engine import Engine, inside
 from trtasync.server.fast.connection import Connection
 from trtasync.testing import ScriptedBackend
 
@@ -43,10 +44,15 @@ def ask(server: Running, written: Callable[[], None]) -> Connection:
     return connection
 
 
+def pump_of(engine: object) -> Pump:
+    assert isinstance(engine, Engine)
+    return inside(engine).core.pump
+
+
 async def test_an_answer_is_written_before_the_engine_s_turn_ends() -> None:
     """Otherwise a lone client waits for one more turn of the loop."""
     async with running(models_of(ScriptedBackend(np.negative))) as server:
-        pump = inside(server.models.deployed("m").engine).core.pump
+        pump = pump_of(server.models.deployed("m").engine)
         seen: list[str] = []
         connection = ask(server, lambda: seen.append("written"))
         pump.flushes = (*pump.flushes, lambda: seen.append("end of the turn"))
@@ -59,7 +65,7 @@ async def test_an_engine_that_is_replaced_keeps_nothing_of_the_door() -> None:
     backend = ScriptedBackend(np.negative)
     async with running(models_of(backend)) as server, server.client() as client:
         before = server.models.deployed("m").engine
-        pump = inside(before).core.pump
+        pump = pump_of(before)
         assert (await client.ask(infer(X))).status == 200
         assert len(pump.flushes) == 1
         model = server.models.find("m")
