@@ -16,7 +16,6 @@ HAS_RAY = importlib.util.find_spec("ray") is not None
 collect_ignore_glob = [] if HAS_RAY else ["test_*.py"]
 
 
-
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
@@ -96,6 +95,17 @@ def _processes_of(folder: Path) -> list[str]:
         if str(folder) in words:
             found.append(words)
     return found
+
+
+@pytest.fixture(scope="session")
+def double(portal: BlockingPortal, cluster: None) -> Any:
+    """The handle of a scripted replica, for tests that leave it as they find it."""
+    from ray import serve
+
+    from tests.ray.models import scripted
+
+    bound = scripted().bind()
+    return portal.call(lambda: serve.run(bound, name="double", route_prefix="/double"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """HTTP and gRPC through Ray, in whatever mode it passes requests on."""
 
 import os
+from functools import partial
 from typing import Any
 
 import anyio
@@ -10,14 +11,14 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from support.helpers import row, same
-from tests.ray.conftest import GRPC, HTTP, Run
-from tests.ray.models import scripted
-from tests.ray.test_requests import reached
+from tests.ray.conftest import GRPC, HTTP
+from tests.ray.test_requests import held, reached
+from trtasync import Statistics
 
 tritonhttp = pytest.importorskip("tritonclient.http")
 tritongrpc = pytest.importorskip("tritonclient.grpc")
 
-URL = f"http://127.0.0.1:{HTTP}/app/v2"
+URL = f"http://127.0.0.1:{HTTP}/double/v2"
 BEHIND_HAPROXY = os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
 REQUEST = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 1, 1, 1]}]}
 
@@ -29,18 +30,19 @@ def given(kind: Any) -> Any:
     return tensor
 
 
-def test_tritons_http_client(run: Run) -> None:
-    run(scripted())
-    with tritonhttp.InferenceServerClient(f"127.0.0.1:{HTTP}/app") as client:
+pytestmark = pytest.mark.usefixtures("double")
+
+
+def test_tritons_http_client() -> None:
+    with tritonhttp.InferenceServerClient(f"127.0.0.1:{HTTP}/double") as client:
         assert client.is_server_ready()
         assert client.get_model_metadata("double")["inputs"][0]["name"] == "x"
         answer = client.infer("double", [given(tritonhttp)])
         assert same(answer.as_numpy("y"), [row(2)])
 
 
-def test_tritons_grpc_client(run: Run) -> None:
-    run(scripted())
-    metadata = {"application": "app"}
+def test_tritons_grpc_client() -> None:
+    metadata = {"application": "double"}
     with tritongrpc.InferenceServerClient(f"127.0.0.1:{GRPC}") as client:
         assert client.is_server_ready(headers=metadata)
         answer = client.infer("double", [given(tritongrpc)], headers=metadata)
@@ -57,41 +59,38 @@ def test_tritons_grpc_client(run: Run) -> None:
         ("/../../elsewhere/v2/models/double", 404, "Path '/elsewhere/v2/models/double' not found."),
     ],
 )
-def test_errors_have_the_protocols_form(run: Run, path: str, status: int, text: str) -> None:
+def test_errors_have_the_protocols_form(path: str, status: int, text: str) -> None:
     if BEHIND_HAPROXY and "elsewhere" in path:
         pytest.skip("HAProxy answers that by itself")
-    run(scripted())
     answer = httpx.get(URL + path)
     assert answer.status_code == status
     assert answer.json()["error"].startswith(text)
 
 
-def test_who_leaves_or_is_timed_out_leaves_the_queue(run: Run, portal: BlockingPortal) -> None:
-    handle = run(scripted())
-
+def test_who_leaves_or_is_timed_out_leaves_the_queue(double: Any, portal: BlockingPortal) -> None:
     async def load() -> tuple[httpx.Response, int]:
-        await handle.hold.remote()
-        async with httpx.AsyncClient(timeout=30) as client, anyio.create_task_group() as kept:
-
-            async def ask(**headers: str) -> httpx.Response:
-                return await client.post(
-                    f"{URL}/models/double/infer", json=REQUEST, headers=headers
-                )
-
+        before: Statistics = await double.statistics.remote()
+        url, cancelled = f"{URL}/models/double/infer", before.cancelled
+        async with (
+            httpx.AsyncClient(timeout=30) as client,
+            anyio.create_task_group() as kept,
+            held(double),
+        ):
+            ask = partial(client.post, url, json=REQUEST)
             kept.start_soon(ask)
-            await reached(handle, lambda counts: counts.in_flight == 1)
+            await reached(double, lambda counts: counts.in_flight == 1)
             async with anyio.create_task_group() as leaving:
                 for _ in range(10):
                     leaving.start_soon(ask)
-                await reached(handle, lambda counts: counts.queued == 10)
+                await reached(double, lambda counts: counts.queued == 10)
                 leaving.cancel_scope.cancel()
-            await reached(handle, lambda counts: counts.cancelled == 10)
-            late = await ask(**{"x-request-timeout-seconds": "0.2"})
-            await reached(handle, lambda counts: counts.cancelled == 11)
-            await handle.let.remote()
-        return late, await handle.computed.remote()
+            await reached(double, lambda counts: counts.cancelled - cancelled == 10)
+            late = await ask(headers={"x-request-timeout-seconds": "0.2"})
+            await reached(double, lambda counts: counts.cancelled - cancelled == 11)
+        after: Statistics = await double.statistics.remote()
+        return late, after.rows - before.rows
 
-    late, computed = portal.call(load)
-    assert computed == 1
+    late, rows = portal.call(load)
+    assert rows == 1
     assert late.status_code == 408
     assert "timed out" in late.json()["error"]
