@@ -1,13 +1,16 @@
 """HTTP and gRPC through Ray, in whatever mode it passes requests on."""
 
+import json
 import os
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
 import httpx
 import numpy as np
 import pytest
+from anyio.abc import SocketStream
 from anyio.from_thread import BlockingPortal
 
 from support.helpers import row, same
@@ -18,7 +21,8 @@ from trtasync import Statistics
 tritonhttp = pytest.importorskip("tritonclient.http")
 tritongrpc = pytest.importorskip("tritonclient.grpc")
 
-URL = f"http://127.0.0.1:{HTTP}/double/v2"
+PATH = "/double/v2"
+URL = f"http://127.0.0.1:{HTTP}{PATH}"
 BEHIND_HAPROXY = os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
 REQUEST = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 1, 1, 1]}]}
 
@@ -67,30 +71,37 @@ def test_errors_have_the_protocols_form(path: str, status: int, text: str) -> No
     assert answer.json()["error"].startswith(text)
 
 
-def test_who_leaves_or_is_timed_out_leaves_the_queue(double: Any, portal: BlockingPortal) -> None:
-    async def load() -> tuple[httpx.Response, int]:
-        before: Statistics = await double.statistics.remote()
-        url, cancelled = f"{URL}/models/double/infer", before.cancelled
-        async with (
-            httpx.AsyncClient(timeout=30) as client,
-            anyio.create_task_group() as kept,
-            held(double),
-        ):
-            ask = partial(client.post, url, json=REQUEST)
-            kept.start_soon(ask)
-            await reached(double, lambda counts: counts.in_flight == 1)
-            async with anyio.create_task_group() as leaving:
-                for _ in range(10):
-                    leaving.start_soon(ask)
-                await reached(double, lambda counts: counts.queued == 10)
-                leaving.cancel_scope.cancel()
-            await reached(double, lambda counts: counts.cancelled - cancelled == 10)
-            late = await ask(headers={"x-request-timeout-seconds": "0.2"})
-            await reached(double, lambda counts: counts.cancelled - cancelled == 11)
-        after: Statistics = await double.statistics.remote()
-        return late, after.rows - before.rows
+@asynccontextmanager
+async def asked(**headers: str) -> AsyncIterator[SocketStream]:
+    """The socket of a client who has asked, and leaves at the end of the block."""
+    body = json.dumps(REQUEST)
+    lines = {"host": "ray", "content-length": str(len(body)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    async with await anyio.connect_tcp("127.0.0.1", HTTP) as client:
+        await client.send(f"POST {PATH}/models/double/infer HTTP/1.1\r\n{head}\r\n{body}".encode())
+        yield client
 
-    late, rows = portal.call(load)
+
+def test_who_leaves_or_is_timed_out_leaves_the_queue(double: Any, portal: BlockingPortal) -> None:
+    async def load() -> tuple[bytes, int]:
+        before: Statistics = await double.statistics.remote()
+        cancelled = before.cancelled
+        async with AsyncExitStack() as kept:
+            await kept.enter_async_context(held(double))
+            await kept.enter_async_context(asked())
+            await reached(double, lambda counts: counts.in_flight == 1)
+            async with AsyncExitStack() as leaving:
+                for _ in range(10):
+                    await leaving.enter_async_context(asked())
+                await reached(double, lambda counts: counts.queued == 10)
+            await reached(double, lambda counts: counts.cancelled - cancelled == 10)
+            async with asked(**{"x-request-timeout-seconds": "0.2"}) as late:
+                answer = await late.receive()
+            await reached(double, lambda counts: counts.cancelled - cancelled == 11)
+        after = await reached(double, lambda counts: counts.in_flight == 0)
+        return answer, after.rows - before.rows
+
+    answer, rows = portal.call(load)
     assert rows == 1
-    assert late.status_code == 408
-    assert "timed out" in late.json()["error"]
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'{"error": "Request ' in answer
