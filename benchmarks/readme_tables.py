@@ -26,6 +26,7 @@ PAGES = (
     ROOT / "docs" / "policies.md",
     ROOT / "docs" / "model-coverage.md",
     ROOT / "docs" / "deploying.md",
+    ROOT / "docs" / "fleet.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
