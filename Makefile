@@ -15,6 +15,9 @@ PYRIGHT_TESTS := tests/engine/test_infer_types.py
 BINDINGS := 10.16.1.11 11.4.0.106
 # TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
 RTX := 1.7.1.116
+# a wheel of Triton's client that has perf_analyzer in it; tests/server/program/analyzer.py looks
+# for the same
+ANALYZER := 2.50.0
 
 # tests run side by side; more processes would be in each other's way where time matters
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
@@ -33,8 +36,9 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills nightly-image clean
+	bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
+	nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills nightly-image \
+	clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -43,7 +47,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 	@$(BIN)/python -m examples.demo $(ARGS)
 
-test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) ## all tests (ARGS="-k word" for some)
+test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) $(VENV)/.analyzer-$(ANALYZER) ## all tests (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ALL_TESTS)
 
 test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv-3.13
@@ -98,6 +102,9 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
+bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 minutes)
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
+
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
 	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
 
@@ -106,6 +113,9 @@ nightly-fuzz: $(VENV)/.dev ## 50 000 hostile models, notes, archives, arguments 
 
 nightly-http: $(VENV)/.dev ## a million hostile requests to the fast door (an hour or two)
 	@$(BIN)/python -m tests.server.fast.hostile --cases 1000000 $(ARGS)
+
+nightly-openapi: $(VENV)/.dev ## Schemathesis over both doors, 2 000 examples of each route (an hour)
+	@$(BIN)/python -m tests.server.openapi --examples 2000 $(ARGS)
 
 nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine that is shared (a minute)
 	@$(BIN)/python -m tests.host_fuzz --records 100000 $(ARGS)
@@ -150,7 +160,8 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	@echo "installing trtasync[test,check,bench] into $(VENV)" && $(INSTALL) ".[test,check,bench]"
+	@echo "installing trtasync[test,clients,check,bench] into $(VENV)" && \
+		$(INSTALL) ".[test,clients,check,bench]"
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev
@@ -179,4 +190,10 @@ $(VENV)/.rtx-%: $(VENV)/.made
 	@echo "fetching TensorRT for RTX $*" && $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-rtx-$* \
 		tensorrt-rtx-cu13-libs==$* tensorrt-rtx-cu13-bindings==$*
+	@touch $@
+
+$(VENV)/.analyzer-%: $(VENV)/.made
+	@echo "fetching Triton's perf_analyzer $*" && $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/perf-analyzer-$* \
+		tritonclient==$* nvidia-cuda-runtime-cu12==12.9.79
 	@touch $@

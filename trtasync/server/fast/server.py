@@ -94,7 +94,12 @@ class FastServer:
         ticking = self.loop.create_task(self._tick())
         try:
             listener = await self.loop.create_server(
-                lambda: Connection(self), sock=door, ssl=tls, backlog=BACKLOG
+                lambda: Connection(self),
+                sock=door,
+                ssl=tls,
+                backlog=BACKLOG,
+                # before it is over there is no connection here that could be looked at
+                ssl_handshake_timeout=None if tls is None else self.limits.head,
             )
             try:
                 yield

@@ -1,0 +1,45 @@
+"""What mkdocs calls while it builds the site (`hooks` in mkdocs.yml)."""
+
+import re
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+from support.site.generated import GENERATED, code_page, folder_page
+from support.site.links import ROOT, beyond, for_site, place
+
+MARKED = re.compile(r"<!-- generated: (\w+) -->.*?<!-- /generated -->", re.DOTALL)
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add README as the first page, and whatever else of the repository the pages lead to."""
+    own = [f"docs/{file.src_uri}" for file in files.documentation_pages()]
+    for path in sorted({"README.md", *beyond(iter([*own, "README.md"]))}):
+        for page in _with_contents(path):
+            files.append(File.generated(config, place(page), content=_content(page)))
+    return files
+
+
+def _with_contents(path: str) -> list[str]:
+    """A file, or a folder and the code in it."""
+    if not (ROOT / path).is_dir():
+        return [path]
+    return [path, *(str(file.relative_to(ROOT)) for file in (ROOT / path).glob("[a-z]*.py"))]
+
+
+def _content(path: str) -> str | bytes:
+    if (ROOT / path).is_dir():
+        return folder_page(path)
+    if path.endswith(".py"):
+        return code_page(path)
+    if path.endswith(".md"):
+        return for_site(path, (ROOT / path).read_text(encoding="utf-8"))
+    return (ROOT / path).read_bytes()
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Links as the site needs them, and the parts that are made of the code."""
+    source = f"docs/{page.file.src_uri}"
+    if (ROOT / source).is_file():
+        markdown = for_site(source, markdown)
+    return MARKED.sub(lambda mark: GENERATED[mark[1]](), markdown)
