@@ -29,6 +29,7 @@ PAGES = (
     ROOT / "docs" / "model-coverage.md",
     ROOT / "docs" / "deploying.md",
     ROOT / "docs" / "serving.md",
+    ROOT / "docs" / "fleet.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
