@@ -3,10 +3,11 @@
 import re
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 from support.site.generated import GENERATED, code_page, folder_page
-from support.site.links import ROOT, beyond, for_site, place
+from support.site.links import ROOT, beyond, for_site, loaded, place
 
 MARKED = re.compile(r"<!-- generated: (\w+) -->.*?<!-- /generated -->", re.DOTALL)
 
@@ -43,3 +44,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     if (ROOT / source).is_file():
         markdown = for_site(source, markdown)
     return MARKED.sub(lambda mark: GENERATED[mark[1]](), markdown)
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Hold every page to loading nothing from elsewhere."""
+    if found := loaded(output):
+        raise PluginError(
+            f"{page.file.src_uri} loads {', '.join(found)}; a page loads nothing from elsewhere."
+        )
+    return output

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?P<path>[^)#\s]*)(?P<anchor>#[^)\s]*)?(?=\))")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+LOADED = re.compile(r'<(?:script|img|link)\b[^>]*?\b(?:src|href)="((?:https?:)?//[^"]*)')
 ABROAD = re.compile(r"^(?:[a-z]+:|//)")
 
 
@@ -27,7 +28,9 @@ def replaced(text: str, change: Callable[[str, str], str]) -> str:
     """
     parts = FENCED.split(text)
     for index in range(0, len(parts), 2):
-        parts[index] = LINK.sub(lambda link: change(link["path"], link["anchor"] or ""), parts[index])
+        parts[index] = LINK.sub(
+            lambda link: change(link["path"], link["anchor"] or ""), parts[index]
+        )
     return "".join(parts)
 
 
@@ -94,4 +97,11 @@ def anchors(text: str) -> tuple[set[str], set[str]]:
     """Of every heading of a page: its anchor on the site, and in the repository."""
     headings = HEADING.findall(FENCED.sub("", text))
     bare = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
-    return {re.sub(r"[-\s]+", "-", each) for each in bare}, {each.replace(" ", "-") for each in bare}
+    return {re.sub(r"[-\s]+", "-", each) for each in bare}, {
+        each.replace(" ", "-") for each in bare
+    }
+
+
+def loaded(html: str) -> list[str]:
+    """What a page would have a browser fetch from elsewhere."""
+    return LOADED.findall(html)

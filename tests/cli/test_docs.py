@@ -4,10 +4,9 @@ import re
 from typing import get_type_hints
 
 import pytest
-import typer
 
 from support.doubles.child import ROOT
-from trtasync.cli import app
+from tests.cli.options import OPTIONS
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build
 from trtasync.cli.check import check
@@ -17,15 +16,11 @@ from trtasync.cli.serve import serve
 
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))]
 
-OPTIONS = {
-    name: {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
-    for name, command in typer.main.get_group(app).commands.items()
-}
-
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
-ELSEWHERE |= {"--collect-metrics", "--metrics-url"}
+ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--limit-concurrency"}
+ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir"}
 """Options of other programs that these pages name, and the one that all have."""
 
 
