@@ -35,7 +35,7 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check docs types-report coverage format hooks notes dist \
+.PHONY: help demo test test-engine test-floors check docs fresh types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
 	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills clean
 .DELETE_ON_ERROR:
@@ -89,6 +89,9 @@ notes: $(VENV)/.release ## gather changes/ in CHANGELOG.md (ARGS=--draft to see 
 dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
 	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
+
+fresh: ## what README says of installing, into environments that are made for it (needs an index)
+	@$(PYTHON) -m tests.package.fresh
 
 hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
 	@$(BIN)/pre-commit install
