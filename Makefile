@@ -67,7 +67,7 @@ check: $(VENV)/.dev ## lint, format, types, floors, the site
 	@echo "mkdocs build --strict" && $(SITE) --quiet
 
 docs: $(VENV)/.dev ## the pages as a site, in build/site
-	@$(SITE) && echo "open build/site/index.html, or: $(BIN)/python -m http.server -d build/site"
+	@$(SITE) && echo "to look at it: $(BIN)/python -m http.server -d build/site"
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
 	@$(BIN)/python -m tests.package.precision $(ARGS)

@@ -20,7 +20,7 @@ ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
 ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--limit-concurrency"}
-ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir"}
+ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
 """Options of other programs that these pages name, and the one that all have."""
 
 
