@@ -6,7 +6,6 @@ tests install what they find here (`test_release.py`).
 """
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ def ways(readme: str) -> dict[str, list[str]]:
 
 def ten_lines(readme: str) -> str:
     """Its first Python code."""
-    return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
+    return readme.partition("```python\n")[2].partition("```")[0]
 
 
 def try_out(commands: list[str], code: str) -> str:
@@ -38,18 +37,15 @@ def try_out(commands: list[str], code: str) -> str:
     """
     with tempfile.TemporaryDirectory() as made:
         folder, home = Path(made) / "clone", Path(made) / "venv"
-        subprocess.run(
-            ["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", folder], check=True
-        )
+        clone = ["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(folder)]
+        subprocess.run(clone, check=True)
         venv.create(home, with_pip=True)
         own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         own |= {"PATH": f"{home / 'bin'}{os.pathsep}{own['PATH']}", "PIP_QUIET": "1"}
         for command in commands:
             subprocess.run(command, shell=True, cwd=folder, env=own, check=True)
-        run = [home / "bin" / "python", "-W", "error", "-c", code]
-        return subprocess.run(
-            run, cwd=made, env=own, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
+        run = [str(home / "bin" / "python"), "-W", "error", "-c", code]
+        return subprocess.check_output(run, cwd=made, env=own, text=True)
 
 
 def main() -> None:
