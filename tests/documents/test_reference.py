@@ -8,6 +8,7 @@ import trtasync.testing
 from tests.documents.running import ROOT
 from trtasync import errors
 from trtasync.opening.arguments import EngineArguments
+from trtasync.server.protocol.refusals import status_of
 
 
 def page(name: str) -> str:
@@ -24,6 +25,13 @@ def test_every_option_of_open_engine_has_a_line() -> None:
 def test_every_error_has_a_line() -> None:
     rows = re.findall(r"^\| `(\w+)`", page("errors.md"), re.MULTILINE)
     assert sorted(rows) == sorted({*errors.__all__} - {"TrtasyncError"})
+
+
+def test_the_statuses_are_those_that_servers_answer() -> None:
+    rows = re.findall(r"^\| `(\w+)`.*\| (\d+) \|$", page("errors.md"), re.MULTILINE)
+    assert len(rows) > 6
+    for name, status in rows:
+        assert status_of(getattr(errors, name)("why")) == int(status), name
 
 
 def test_every_public_name_is_told() -> None:
