@@ -12,6 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+LANGUAGES = {".py": "python", ".toml": "toml", ".yaml": "yaml", "Dockerfile": "dockerfile"}
+"""Code that the site shows as a page, by its suffix or name; other files lie there as they are."""
+
 FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?P<path>[^)#\s]*)(?P<anchor>#[^)\s]*)?(?=\))")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
@@ -64,7 +67,18 @@ def place(path: str) -> str:
         return path.removeprefix("docs/")
     if (ROOT / path).is_dir():
         return f"repository/{path}/index.md"
-    return f"repository/{path}.md" if path.endswith(".py") else f"repository/{path}"
+    return f"repository/{path}.md" if is_code(path) else f"repository/{path}"
+
+
+def language(path: str) -> str:
+    """Of a file of code; "" for any other."""
+    name = posixpath.basename(path)
+    return LANGUAGES.get(name) or LANGUAGES.get(posixpath.splitext(name)[1], "")
+
+
+def is_code(path: str) -> bool:
+    """Whether the site shows a file as a page of code."""
+    return bool(language(path))
 
 
 def for_site(page: str, text: str) -> str:

@@ -51,7 +51,11 @@ def test_what_pages_lead_to_is_on_the_site_too() -> None:
     found = beyond(iter(["README.md"]))
     assert {"examples", "ARCHITECTURE.md", "benchmarks/results/peers.json"} <= found
     assert place("examples") == "repository/examples/index.md"
-    assert "[hello.py](hello.py.md)" in folder_page("examples")
+    page = folder_page("examples")
+    assert "| [hello.py](hello.py.md) | The shortest use: are two" in page
+    assert "[models/graphs.py](models/graphs.py.md)" in page
+    assert ".cache" not in page
+    assert "__init__" not in page
 
 
 def test_a_page_that_loads_from_elsewhere_is_noticed() -> None:
