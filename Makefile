@@ -11,6 +11,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" basedpyright
 PYRIGHT_TESTS := tests/engine/test_infer_types.py
 
+# mkdocs finds support/site from here; the notice that is switched off is on the makers' plans
+SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
+
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
 # TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
@@ -35,9 +38,10 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills clean
+.PHONY: help demo test test-engine test-floors check docs fresh types-report coverage format hooks notes \
+	dist bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
+	nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills nightly-image \
+	clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -55,7 +59,7 @@ test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv
 test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
 	@$(FLOORS)/bin/python -m pytest $(SIDE_BY_SIDE) $(FLOOR_TESTS) $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, floors
+check: $(VENV)/.dev ## lint, format, types, floors, the site
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
@@ -64,6 +68,11 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "pyright --verifytypes" && found="$$($(PYRIGHT) --verifytypes trtasync --ignoreexternal)" \
 		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
+	@echo "hadolint" && $(BIN)/hadolint deploy/Dockerfile
+	@echo "mkdocs build --strict" && $(SITE) --quiet
+
+docs: $(VENV)/.dev ## the pages as a site, in build/site
+	@$(SITE) && echo "to look at it: $(BIN)/python -m http.server -d build/site"
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
 	@$(BIN)/python -m tests.package.precision $(ARGS)
@@ -86,6 +95,9 @@ dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/re
 	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
 
+fresh: ## what README says of installing, into environments that are made for it (needs an index)
+	@$(PYTHON) -m tests.package.fresh
+
 hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
 	@$(BIN)/pre-commit install
 
@@ -99,6 +111,9 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 
 bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 minutes)
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
 
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
 	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
@@ -117,6 +132,9 @@ nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine t
 
 nightly-kills: $(VENV)/.dev ## 1 000 workers and hosts of a shared engine are killed under load (10 minutes)
 	@$(BIN)/python -m tests.shared.kills 1000 $(ARGS)
+
+nightly-image: $(VENV)/.dev ## the CPU image's recipe in a fresh root, without Docker (5 minutes; root, debootstrap)
+	@$(BIN)/python -m tests.deploy.image
 
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
@@ -152,8 +170,8 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	@echo "installing trtasync[test,clients,check,bench] into $(VENV)" && \
-		$(INSTALL) ".[test,clients,check,bench]"
+	@echo "installing trtasync[test,clients,check,bench,docs] into $(VENV)" && \
+		$(INSTALL) ".[test,clients,check,bench,docs]"
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev

@@ -1,8 +1,10 @@
 """What is asked of the server and its models at any door, inference apart."""
 
+from collections.abc import Iterable
+
 from trtasync import __version__
 from trtasync.server.counting import statistics_of
-from trtasync.server.models import Models, State
+from trtasync.server.models import Model, Models, State
 from trtasync.server.protocol.descriptions import (
     ModelConfig,
     ModelMetadata,
@@ -46,8 +48,7 @@ class About:
         """The model's inputs, its outputs, and its versions that are ready."""
         model = self._models.find(name, version)
         interface = model.deployment.codec.interface
-        known = self._models.versions(name)
-        versions = [each.version for each in known if each.state is State.READY]
+        versions = [each.version for each in _ready(self._models.versions(name))]
         return model_metadata(model.name, versions, model.platform, interface)
 
     def config(self, name: str, version: str | None) -> ModelConfig:
@@ -57,14 +58,19 @@ class About:
         return model_config(model.name, model.platform, interface, model.max_rows)
 
     async def statistics(self, name: str | None, version: str | None) -> list[ModelStatistics]:
-        """The counts of one version, of all versions of a model, or of all models (None)."""
+        """The counts of one version, or of all that are ready: of a model, or of all models."""
         if name is None:
-            asked = [model for model in self._models if model.state is State.READY]
-        elif version is not None:
-            asked = [self._models.find(name, version)]
+            asked = _ready(self._models)
+        elif version is None:
+            asked = _ready(self._models.versions(name)) or [self._models.find(name)]
         else:
-            asked = self._models.versions(name)
+            asked = [self._models.find(name, version)]
+        engines = [(each, each.deployment.engine) for each in asked]  # which may be others soon
         return [
-            model_statistics(each.name, each.version, await statistics_of(each.deployment.engine))
-            for each in asked
+            model_statistics(each.name, each.version, await statistics_of(engine))
+            for each, engine in engines
         ]
+
+
+def _ready(models: Iterable[Model]) -> list[Model]:
+    return [model for model in models if model.state is State.READY]

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.protocol.schema import UNREADABLE
 from trtasync.server.receiving import read_body
 from trtasync.server.repository import Repository
 
@@ -69,5 +70,5 @@ class Control:
     async def _read(self, request: Request, kind: type[Asked]) -> Asked:
         try:
             return msgspec.json.decode(await read_body(request, self._max_body) or b"{}", type=kind)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise Refusal(f"the JSON of the request: {error}.") from None

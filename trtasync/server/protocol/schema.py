@@ -19,6 +19,9 @@ Microseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # as gRPC carries them
 Data = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "array"})]
 """Read when the datatype is known."""
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises where bytes are no JSON, or not of the kind that is wanted."""
+
 RESERVED = "triton_"
 """What begins so is between Triton and its own fronts."""
 
