@@ -133,7 +133,7 @@ class Connection(Reading):
 
     def answered(self, request: Asked) -> None:
         """See `Asker.answered`: at the end of the turn comes `answer`."""
-        self._server.answer_later(self, request)
+        self._server.outbox.put(self, request)
 
     def answer(self, request: Asked) -> None:
         """Write how a request ended. Not to be called by the engine, which may be at work."""

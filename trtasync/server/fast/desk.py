@@ -37,8 +37,7 @@ class Desk(ABC):
         self.asked: Callable[[Asker, Desk, Head, Plan, bytes], Asked] = Asked
         self._codec = codec
         self._interface = interface = codec.interface
-        sole = list(interface.inputs.values())
-        self._sole = sole[0] if len(sole) == 1 and interface.takes_batches else None
+        self._sole = interface.sole
         self._sole_output = next(iter(interface.outputs), "")
 
     def plan(self, json: Bytes, json_length: int | None, size: int) -> tuple[Plan, bytes]:
@@ -100,8 +99,11 @@ class Desk(ABC):
 
     def _content(self, request: Asked, binary: Bytes) -> Any:
         """What an engine is asked with: one row of the only input bare, for that is fastest."""
-        arrays = request.plan.arrays(binary)
-        sole = self._sole
+        plan, sole = request.plan, self._sole
+        if plan.row is not None and len(binary) == plan.size:
+            request.bare = True
+            return np.frombuffer(binary, plan.given[0].tensor.dtype).reshape(plan.row)
+        arrays = plan.arrays(binary)
         if sole is None or not _is_one_row((array := arrays[sole.name]).shape, sole.shape):
             return arrays
         request.bare = True

@@ -234,4 +234,7 @@ def _seconds(name: str, said: float | str) -> float:
 
 
 def _size(said: int | str) -> int:
-    return parse_size(said) if isinstance(said, str) else said
+    size = parse_size(said) if isinstance(said, str) else said
+    if size < 1:
+        raise InvalidInput(f"a size here is at least one byte, not {said!r}.")
+    return size
