@@ -19,6 +19,7 @@ GOOD_FOR = {
     "grpc": "its gRPC",
     "metrics": "Prometheus",
     "otel": "OpenTelemetry",
+    "nvtx": "NVIDIA's profilers",
     "uvloop": "a faster event loop",
 }
 """The extras that users name; others are for developers."""
