@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from trtasync.engine import Engine, inside
+from trtasync.server.fast.arrivals import accepting
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.connection import Connection
 from trtasync.server.fast.desk import Desk, StraightDesk, TaskDesk
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 READ = 256 << 10
 """Bytes that are read at once."""
-
-BACKLOG = 1024
-"""Clients that wait to be accepted."""
 
 TICK = 1.0
 """Seconds between two looks at the clock."""
@@ -91,13 +89,11 @@ class FastServer:
         self._models.watchers.append(self._models_changed)
         ticking = self.loop.create_task(self._tick())
         try:
-            listener = await self.loop.create_server(
-                lambda: Connection(self), sock=door, ssl=tls, backlog=BACKLOG
-            )
             try:
-                yield
+                async with accepting(door, lambda: Connection(self), tls, self.limits.drain):
+                    yield
+                    self.is_draining = True
             finally:
-                listener.close()
                 await self._drain()
         finally:
             ticking.cancel()
