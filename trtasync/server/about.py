@@ -4,7 +4,8 @@ from typing import Any
 
 from trtasync import __version__
 from trtasync.server.counting import statistics_of
-from trtasync.server.models import Models, State
+from trtasync.server.deployments import State
+from trtasync.server.models import Models
 from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.statistics import model_statistics

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trtasync.server.departures import while_connected
-from trtasync.server.models import Deployment, Models
+from trtasync.server.deployments import Deployment
+from trtasync.server.models import Models
 from trtasync.server.protocol.answers import JSON_LENGTH, Answer
 from trtasync.server.protocol.bodies import choose_encoding, compress
 from trtasync.server.protocol.requests import Plan

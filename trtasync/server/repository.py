@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from trtasync.server.models import Models, State
+from trtasync.server.deployments import State
+from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
 
 

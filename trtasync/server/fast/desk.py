@@ -14,9 +14,9 @@ from trtasync.engine import Engine, inside
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
+from trtasync.server.deployments import Deployment
 from trtasync.server.fast.replies import Asked
 from trtasync.server.fast.sinks import Place
-from trtasync.server.models import Deployment
 from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
