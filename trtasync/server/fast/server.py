@@ -1,12 +1,12 @@
 """The server: it listens, watches the clock for its connections, and ends in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from socket import socket
 from ssl import SSLContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -46,7 +46,7 @@ class FastServer:
         heads: that were seen before.
         connections: that are open.
         outbox: takes answers of engines.
-        exchanges: tasks in which the application answers.
+        exchanges: tasks that answer, most of them by the application.
         tick: grows by one each second.
         date: the line of an answer's head that tells the time.
         is_draining: every answer is the last of its connection.
@@ -193,7 +193,11 @@ class FastServer:
 
     def apply(self, exchange: Exchange) -> None:
         """Let the application answer a request."""
-        task = self.loop.create_task(exchange.run(self._application))
+        self.beside(exchange.run(self._application))
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a task see to an answer; the server waits for it when it ends."""
+        task = self.loop.create_task(work)
         self.exchanges.add(task)
         task.add_done_callback(self._applied)
 
