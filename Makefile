@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 FLOORS := .venv-floors
+RAY := .venv-ray
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
@@ -15,6 +16,11 @@ PYRIGHT_TESTS := tests/engine/test_infer_types.py
 BINDINGS := 10.16.1.11 11.4.0.106
 # TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
 RTX := 1.7.1.116
+
+# Ray brings warnings of its own; those of the library are errors here too
+RAY_TESTS := $(RAY)/bin/python -m pytest -p no:logging -o filterwarnings=error:::trtasync
+# how Ray is told to pass requests on as fast as it can
+FAST := RAY_SERVE_THROUGHPUT_OPTIMIZED=1 RAY_SERVE_ENABLE_HA_PROXY=1
 
 # tests run side by side; more processes would be in each other's way where time matters
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
@@ -32,9 +38,9 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
+.PHONY: help demo test test-engine test-floors test-ray check types-report coverage format hooks notes dist \
 	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills clean
+	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills nightly-ray clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -51,6 +57,10 @@ test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv
 
 test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
 	@$(FLOORS)/bin/python -m pytest $(SIDE_BY_SIDE) $(FLOOR_TESTS) $(ARGS)
+
+test-ray: $(RAY)/.made ## replicas of Ray Serve: a cluster in Ray's default mode, one in its fastest (a minute)
+	@$(RAY_TESTS) tests/ray $(ARGS)
+	@$(FAST) $(RAY_TESTS) tests/ray $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
@@ -112,6 +122,10 @@ nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine t
 nightly-kills: $(VENV)/.dev ## 1 000 workers and hosts of a shared engine are killed under load (10 minutes)
 	@$(BIN)/python -m tests.shared.kills 1000 $(ARGS)
 
+nightly-ray: $(RAY)/.made ## such replicas die, hang, come and go, under load (2 minutes)
+	@$(RAY_TESTS) tests/ray/nightly.py $(ARGS)
+	@$(FAST) $(RAY_TESTS) tests/ray/nightly.py $(ARGS)
+
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
 
@@ -162,6 +176,11 @@ $(FLOORS)/.made: pyproject.toml tests/package/floors.py
 	@$(PYTHON) -m tests.package.floors test > $(FLOORS)/constraints.txt
 	@$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(FLOORS)/constraints.txt --editable ".[test]"
+	@touch $@
+
+$(RAY)/.made: pyproject.toml
+	@echo "installing trtasync[test-ray] into $(RAY)" && $(PYTHON) -m venv $(RAY)
+	@$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test-ray]"
 	@touch $@
 
 # beside the environment's packages, not among them: nothing else may find these
