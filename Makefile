@@ -39,7 +39,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors test-ray check types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers models readme nightly-models nightly-real nightly-genuine \
+	bench bench-quick bench-peers bench-ray models readme nightly-models nightly-real nightly-genuine \
 	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills nightly-ray clean
 .DELETE_ON_ERROR:
 
@@ -106,6 +106,9 @@ bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
 
 bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed into .peers/ (Linux)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-ray: $(RAY)/.made ## in a replica of Ray Serve, beside Ray's own batching (4 minutes, Linux)
+	@$(RAY)/bin/python -m benchmarks.ray_serve $(ARGS)
 
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
 	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
