@@ -18,7 +18,8 @@ BINDINGS := 10.16.1.11 11.4.0.106
 RTX := 1.7.1.116
 
 # Ray brings warnings of its own; those of the library are errors here too
-RAY_TESTS := $(RAY)/bin/python -m pytest -p no:logging -o filterwarnings=error:::trtasync
+RAY_TESTS := $(RAY)/bin/python -m pytest -p no:logging --disable-warnings \
+	-o filterwarnings=error:::trtasync
 # how Ray is told to pass requests on as fast as it can
 FAST := RAY_SERVE_THROUGHPUT_OPTIMIZED=1 RAY_SERVE_ENABLE_HA_PROXY=1
 
