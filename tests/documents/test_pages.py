@@ -65,7 +65,9 @@ async def test_the_page_about_fastapi(elsewhere: Path) -> None:
     names: dict[str, Any] = {}
     await run_block(whole, names)
     assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
-    await run_block(workers, names)  # what opens the engine in each worker: test_web_servers asks it
+    await run_block(
+        workers, names
+    )  # what opens the engine in each worker: test_web_servers asks it
 
 
 async def ask_the_app(app: FastAPI) -> object:

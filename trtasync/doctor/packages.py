@@ -20,6 +20,7 @@ GOOD_FOR = {
     "metrics": "Prometheus",
     "otel": "OpenTelemetry",
     "uvloop": "a faster event loop",
+    "ray": "engines in Ray Serve",
 }
 """The extras that users name; others are for developers."""
 
