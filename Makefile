@@ -11,6 +11,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" basedpyright
 PYRIGHT_TESTS := tests/engine/test_infer_types.py
 
+# mkdocs finds support/site from here; the notice that is switched off is on the makers' plans
+SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
+
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
 # TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
@@ -35,8 +38,8 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
+.PHONY: help demo test test-engine test-floors check docs fresh types-report coverage format hooks notes \
+	dist bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
 	nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills nightly-image \
 	clean
 .DELETE_ON_ERROR:
@@ -56,7 +59,7 @@ test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv
 test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
 	@$(FLOORS)/bin/python -m pytest $(SIDE_BY_SIDE) $(FLOOR_TESTS) $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, floors
+check: $(VENV)/.dev ## lint, format, types, floors, the site
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
@@ -66,6 +69,10 @@ check: $(VENV)/.dev ## lint, format, types, floors
 		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
 	@echo "hadolint" && $(BIN)/hadolint deploy/Dockerfile
+	@echo "mkdocs build --strict" && $(SITE) --quiet
+
+docs: $(VENV)/.dev ## the pages as a site, in build/site
+	@$(SITE) && echo "to look at it: $(BIN)/python -m http.server -d build/site"
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
 	@$(BIN)/python -m tests.package.precision $(ARGS)
@@ -87,6 +94,9 @@ notes: $(VENV)/.release ## gather changes/ in CHANGELOG.md (ARGS=--draft to see 
 dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
 	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
+
+fresh: ## what README says of installing, into environments that are made for it (needs an index)
+	@$(PYTHON) -m tests.package.fresh
 
 hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
 	@$(BIN)/pre-commit install
@@ -160,8 +170,8 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	@echo "installing trtasync[test,clients,check,bench] into $(VENV)" && \
-		$(INSTALL) ".[test,clients,check,bench]"
+	@echo "installing trtasync[test,clients,check,bench,docs] into $(VENV)" && \
+		$(INSTALL) ".[test,clients,check,bench,docs]"
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev

@@ -18,14 +18,14 @@ def headlines(results: Mapping[str, Result]) -> str:
         results: by the names of their files.
     """
     rows = [
-        ("what a lone caller waits for an answer, p50", _lone(results["peers"]), ("peers",)),
+        ("how long a lone caller waits for an answer (p50)", _lone(results["peers"]), ("peers",)),
         (
-            "ResNet-50 on an H200, images/s over the ceiling (copies and graphs back to back)",
+            "ResNet-50 on an H200: images/s, relative to copies and graphs run back to back",
             _gpu(results["gpu_resnet"]),
             ("gpu_resnet",),
         ),
         (
-            "models of others, asked alone and in company: wrong answers",
+            "wrong answers from other people's models, asked alone and in batches",
             _wrong(results["model_coverage"], results["real_models"]),
             ("model_coverage", "real_models"),
         ),
@@ -43,7 +43,7 @@ def _lone(peers: Result) -> str:
         return float(cell["1"]["p50_us"]["median"]) / 1000
 
     rivals = " and ".join(f"{milliseconds(each):.1f} with {name}" for each, name in RIVALS.items())
-    return f"**{milliseconds('trtasync'):.3f} ms**; {rivals} (all with their defaults)"
+    return f"**{milliseconds('trtasync'):.3f} ms**; {rivals} (defaults, a model of microseconds)"
 
 
 def _gpu(resnet: Result) -> str:
@@ -57,4 +57,4 @@ def _wrong(*suites: Result) -> str:
     asked, wrong, refused = (
         sum(counts[name] for counts in ways) for name in ("models", "wrong", "refused")
     )
-    return f"**{wrong} of {asked:,}**; {refused:,} refused, in a sentence that says why"
+    return f"**{wrong} of {asked:,}**; {refused:,} were refused, each with the reason"

@@ -62,6 +62,7 @@ class Stand(NamedTuple):
 MANY, ONE, LARGE, JSON, GRPC = "64", "1", "600 KB", "JSON", "gRPC"
 OURS, ECHO, MOSEC, PYTRITON = "trtasync", "Starlette echo", "mosec", "pytriton"
 OTHERS = ("litserve", "bentoml", "ray")
+IDLE = "no model"
 FRONT, SEVERAL = "trtasync serve", f"trtasync serve --workers {FRONTS}"
 
 OIP, OIP_JSON = "KServe v2, binary", "KServe v2, JSON"
@@ -89,6 +90,10 @@ def _stands() -> dict[str, Stand]:
         ),
         f"{OURS}, {LARGE}": Stand(
             _ours(OURS, "the fast door", "oip_server", "images"), {LARGE: image}
+        ),
+        f"{OURS}, {IDLE}": Stand(
+            _ours(OURS, "the fast door, no model", "oip_server", IDLE),
+            {ONE: Load(1, OIP, model="first columns")},
         ),
         f"{OURS}, {GRPC}": Stand(
             _ours(OURS, "the gRPC door", "oip_server", "rows", "GRPC_PORT"),
@@ -144,6 +149,7 @@ TARGETS = (
 
 RATIOS = (
     *(target.ratio for target in TARGETS),
+    Ratio(cell_name(f"{OURS}, {IDLE}", ONE), cell_name(ECHO, ONE), "p50_us"),
     Ratio(cell_name(f"{OURS}, {GRPC}", GRPC), cell_name(PYTRITON, GRPC), "requests_per_second"),
     Ratio(cell_name(f"{OURS}, {GRPC}", GRPC), cell_name(PYTRITON, GRPC), "cpu_us"),
     Ratio(cell_name(f"{OURS}, {GRPC}", GRPC), cell_name(OURS, MANY), "cpu_us"),

@@ -1,26 +1,46 @@
 """Parts of the site that are made of the code."""
 
 import ast
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from support.site.links import ROOT
+from support.site.links import ROOT, is_code, language
 
 
 def code_page(path: str) -> str:
-    """A Python file as a page."""
+    """A file of code as a page."""
     code = (ROOT / path).read_text(encoding="utf-8")
-    return f"# `{path}`\n\n````python\n{code}````\n"
+    return f"# `{path}`\n\n````{language(path)}\n{code}````\n"
 
 
 def folder_page(path: str) -> str:
-    """What there is in a folder of Python files: their names, and what they say of themselves."""
+    """The code in a folder: names, and what each file says of itself."""
     lines = [f"# `{path}`", "", "| | |", "| --- | --- |"]
-    for file in sorted((ROOT / path).glob("[a-z]*.py")):
-        said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        about = " ".join(said.partition("\n\n")[0].split())
-        lines.append(f"| [{file.name}]({file.name}.md) | {about} |")
+    for file in contents(path):
+        name = file.removeprefix(f"{path}/")
+        page = f"{name}.md" if is_code(file) else name
+        lines.append(f"| [{name}]({page}) | {_about(ROOT / file)} |")
     return "\n".join(lines) + "\n"
+
+
+def contents(folder: str) -> list[str]:
+    """Files of code in a folder and in those within, without caches and empty ones."""
+    found = (path for path in (ROOT / folder).rglob("[!_.]*") if is_code(path.name))
+    named = (path.relative_to(ROOT) for path in found)
+    return sorted(str(path) for path in named if not re.search(r"(^|/)[._]", str(path)))
+
+
+def _about(file: Path) -> str:
+    """A docstring's first paragraph, or the comment that a file begins with."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".py":
+        said = (ast.get_docstring(ast.parse(text)) or "").partition("\n\n")[0]
+    else:
+        comment = re.match(r"(?:#.*\n)+", text)
+        said = re.sub(r"^#+", "", comment[0], flags=re.MULTILINE) if comment else ""
+    return _prose(said)
 
 
 def commands() -> str:

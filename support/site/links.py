@@ -12,9 +12,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+LANGUAGES = {".py": "python", ".toml": "toml", ".yaml": "yaml", "Dockerfile": "dockerfile"}
+"""Code that the site shows as a page, by its suffix or name; other files lie there as they are."""
+
 FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?P<path>[^)#\s]*)(?P<anchor>#[^)\s]*)?(?=\))")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+LOADED = re.compile(r'<(?:script|img|link)\b[^>]*?\b(?:src|href)="((?:https?:)?//[^"]*)')
 ABROAD = re.compile(r"^(?:[a-z]+:|//)")
 
 
@@ -27,7 +31,9 @@ def replaced(text: str, change: Callable[[str, str], str]) -> str:
     """
     parts = FENCED.split(text)
     for index in range(0, len(parts), 2):
-        parts[index] = LINK.sub(lambda link: change(link["path"], link["anchor"] or ""), parts[index])
+        parts[index] = LINK.sub(
+            lambda link: change(link["path"], link["anchor"] or ""), parts[index]
+        )
     return "".join(parts)
 
 
@@ -61,7 +67,18 @@ def place(path: str) -> str:
         return path.removeprefix("docs/")
     if (ROOT / path).is_dir():
         return f"repository/{path}/index.md"
-    return f"repository/{path}.md" if path.endswith(".py") else f"repository/{path}"
+    return f"repository/{path}.md" if is_code(path) else f"repository/{path}"
+
+
+def language(path: str) -> str:
+    """Of a file of code; "" for any other."""
+    name = posixpath.basename(path)
+    return LANGUAGES.get(name) or LANGUAGES.get(posixpath.splitext(name)[1], "")
+
+
+def is_code(path: str) -> bool:
+    """Whether the site shows a file as a page of code."""
+    return bool(language(path))
 
 
 def for_site(page: str, text: str) -> str:
@@ -94,4 +111,11 @@ def anchors(text: str) -> tuple[set[str], set[str]]:
     """Of every heading of a page: its anchor on the site, and in the repository."""
     headings = HEADING.findall(FENCED.sub("", text))
     bare = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
-    return {re.sub(r"[-\s]+", "-", each) for each in bare}, {each.replace(" ", "-") for each in bare}
+    return {re.sub(r"[-\s]+", "-", each) for each in bare}, {
+        each.replace(" ", "-") for each in bare
+    }
+
+
+def loaded(html: str) -> list[str]:
+    """What a page would have a browser fetch from elsewhere."""
+    return LOADED.findall(html)

@@ -5,11 +5,10 @@ import shlex
 from typing import get_type_hints
 
 import pytest
-import typer
 
 from support.doubles.child import ROOT
+from tests.cli.options import COMMANDS, OPTIONS
 from tests.cli.support import run
-from trtasync.cli import app
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build
 from trtasync.cli.check import check
@@ -19,16 +18,11 @@ from trtasync.cli.serve import serve
 
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))]
 
-COMMANDS = typer.main.get_group(app).commands
-OPTIONS = {
-    name: {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
-    for name, command in COMMANDS.items()
-}
-
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user", "--file", "--rm", "--publish", "--volume", "--set"}
-ELSEWHERE |= {"--collect-metrics", "--metrics-url"}
+ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--limit-concurrency"}
+ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
 """Options of other programs that these pages name, and the one that all have."""
 
 

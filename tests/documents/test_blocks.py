@@ -61,6 +61,7 @@ ELSEWHERE = {
     "docs/checking.md": "test_checking_page.py",
     "docs/deploying.md": "test_deploying_page.py",
     "docs/fastapi.md": "test_pages.py",
+    "docs/first-server.md": "test_first_server_page.py",
     "docs/observing.md": "test_observing_page.py",
     "docs/serving.md": "test_pages.py",
     "docs/testing.md": "test_testing_page.py",

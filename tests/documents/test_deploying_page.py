@@ -34,7 +34,7 @@ async def test_its_code_runs(sockets_folder: Path) -> None:
     brief = shared.replace("shared=True", "shared=True, linger=0")
     assert brief != shared
     await run_block(brief, names)
-    np.testing.assert_array_equal(names.pop("y"), X)  # type: ignore[call-overload]  # an object
+    np.testing.assert_array_equal(names.pop("y"), X)
 
     socket, stop = sockets_folder / "engine.sock", anyio.Event()
     served = serving.replace("/run/app/engine.sock", str(socket))
@@ -44,4 +44,4 @@ async def test_its_code_runs(sockets_folder: Path) -> None:
         await until(socket.exists)
         await run_block(joined, names)
         stop.set()
-    np.testing.assert_array_equal(names["y"], X)  # type: ignore[call-overload]  # an object
+    np.testing.assert_array_equal(names["y"], X)

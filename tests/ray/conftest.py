@@ -1,6 +1,7 @@
 """A cluster for all tests of a run; how Ray passes requests on is told by its own variables."""
 
 import importlib.util
+import itertools
 import os
 import shutil
 import socket
@@ -25,22 +26,28 @@ HTTP, GRPC = _free_port(), _free_port()
 """Where the proxies of the cluster listen."""
 
 HOME = "trtasync.integrations.ray_serve"
-FOLDER = Path(tempfile.mkdtemp(prefix="ray-"))  # sockets lie here: their paths must be short
+FOLDER = Path(tempfile.gettempdir(), f"ray-{os.getpid()}")
+"""Of all files of the cluster. Sockets are among them: their paths must be short."""
 
 if HAS_RAY:  # which reads these when it is imported
+    haproxy = FOLDER / "haproxy"
     os.environ |= {
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_IGNORE_UNHANDLED_ERRORS": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{HOME}.json_errors:middlewares",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(FOLDER / "haproxy" / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(FOLDER / "haproxy" / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(FOLDER / "haproxy"),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
     }
 
 
 Run = Callable[..., Any]
+
+_applications = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -97,18 +104,28 @@ def _processes_of(folder: Path) -> list[str]:
     return found
 
 
-@pytest.fixture
-def run(portal: BlockingPortal, cluster: None) -> Iterator[Run]:
-    """Runs an application under a name and gives its handle; deletes it when the test ends."""
+@pytest.fixture(scope="session")
+def double(portal: BlockingPortal, cluster: None) -> Any:
+    """The handle of a scripted replica, for tests that leave it as they find it."""
     from ray import serve
 
-    names = []
+    from tests.ray.models import scripted
 
-    def running(deployment: Any, name: str = "app", **options: Any) -> Any:
-        names.append(name)
+    bound = scripted().bind()
+    return portal.call(lambda: serve.run(bound, name="double", route_prefix="/double"))
+
+
+@pytest.fixture
+def run(portal: BlockingPortal, cluster: None) -> Iterator[Run]:
+    """Runs a deployment as the application of this test, or another version of it, and gives its
+    handle; deletes it when the test ends."""
+    from ray import serve
+
+    name = f"app{next(_applications)}"  # Ray's routers remember who was deleted
+
+    def running(deployment: Any, **options: Any) -> Any:
         bound = deployment.options(graceful_shutdown_wait_loop_s=0.1, **options).bind()
         return portal.call(lambda: serve.run(bound, name=name, route_prefix=f"/{name}"))
 
     yield running
-    for name in dict.fromkeys(names):
-        portal.call(serve.delete, name)
+    portal.call(serve.delete, name)

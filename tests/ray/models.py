@@ -47,7 +47,7 @@ class Scripted(Replica):
 
     async def wedge(self) -> None:
         """Hang the loop for as long as anybody could wait for it."""
-        time.sleep(60)
+        time.sleep(60)  # noqa: ASYNC251 - that is what it is for
 
     async def pid(self) -> int:
         """Of the replica's process."""

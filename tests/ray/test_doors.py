@@ -1,23 +1,28 @@
 """HTTP and gRPC through Ray, in whatever mode it passes requests on."""
 
+import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
 import httpx
 import numpy as np
 import pytest
+from anyio.abc import SocketStream
 from anyio.from_thread import BlockingPortal
 
 from support.helpers import row, same
-from tests.ray.conftest import GRPC, HTTP, Run
-from tests.ray.models import scripted
-from tests.ray.test_requests import reached
+from tests.ray.conftest import GRPC, HTTP
+from tests.ray.test_requests import held, reached
+from trtasync import Statistics
 
 tritonhttp = pytest.importorskip("tritonclient.http")
 tritongrpc = pytest.importorskip("tritonclient.grpc")
 
-URL = f"http://127.0.0.1:{HTTP}/app/v2"
+PATH = "/double/v2"
+URL = f"http://127.0.0.1:{HTTP}{PATH}"
 BEHIND_HAPROXY = os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
 REQUEST = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 1, 1, 1]}]}
 
@@ -29,18 +34,19 @@ def given(kind: Any) -> Any:
     return tensor
 
 
-def test_tritons_http_client(run: Run) -> None:
-    run(scripted())
-    with tritonhttp.InferenceServerClient(f"127.0.0.1:{HTTP}/app") as client:
+pytestmark = pytest.mark.usefixtures("double")
+
+
+def test_tritons_http_client() -> None:
+    with tritonhttp.InferenceServerClient(f"127.0.0.1:{HTTP}/double") as client:
         assert client.is_server_ready()
         assert client.get_model_metadata("double")["inputs"][0]["name"] == "x"
         answer = client.infer("double", [given(tritonhttp)])
         assert same(answer.as_numpy("y"), [row(2)])
 
 
-def test_tritons_grpc_client(run: Run) -> None:
-    run(scripted())
-    metadata = {"application": "app"}
+def test_tritons_grpc_client() -> None:
+    metadata = {"application": "double"}
     with tritongrpc.InferenceServerClient(f"127.0.0.1:{GRPC}") as client:
         assert client.is_server_ready(headers=metadata)
         answer = client.infer("double", [given(tritongrpc)], headers=metadata)
@@ -57,41 +63,45 @@ def test_tritons_grpc_client(run: Run) -> None:
         ("/../../elsewhere/v2/models/double", 404, "Path '/elsewhere/v2/models/double' not found."),
     ],
 )
-def test_errors_have_the_protocols_form(run: Run, path: str, status: int, text: str) -> None:
+def test_errors_have_the_protocols_form(path: str, status: int, text: str) -> None:
     if BEHIND_HAPROXY and "elsewhere" in path:
         pytest.skip("HAProxy answers that by itself")
-    run(scripted())
     answer = httpx.get(URL + path)
     assert answer.status_code == status
     assert answer.json()["error"].startswith(text)
 
 
-def test_who_leaves_or_is_timed_out_leaves_the_queue(run: Run, portal: BlockingPortal) -> None:
-    handle = run(scripted())
+@asynccontextmanager
+async def asked(**headers: str) -> AsyncIterator[SocketStream]:
+    """The socket of a client who has asked, and leaves at the end of the block."""
+    body = json.dumps(REQUEST)
+    lines = {"host": "ray", "content-length": str(len(body)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    async with await anyio.connect_tcp("127.0.0.1", HTTP) as client:
+        await client.send(f"POST {PATH}/models/double/infer HTTP/1.1\r\n{head}\r\n{body}".encode())
+        yield client
 
-    async def load() -> tuple[httpx.Response, int]:
-        await handle.hold.remote()
-        async with httpx.AsyncClient(timeout=30) as client, anyio.create_task_group() as kept:
 
-            async def ask(**headers: str) -> httpx.Response:
-                return await client.post(
-                    f"{URL}/models/double/infer", json=REQUEST, headers=headers
-                )
-
-            kept.start_soon(ask)
-            await reached(handle, lambda counts: counts.in_flight == 1)
-            async with anyio.create_task_group() as leaving:
+def test_who_leaves_or_is_timed_out_leaves_the_queue(double: Any, portal: BlockingPortal) -> None:
+    async def load() -> tuple[bytes, int]:
+        before: Statistics = await double.statistics.remote()
+        cancelled = before.cancelled
+        async with AsyncExitStack() as kept:
+            await kept.enter_async_context(held(double))
+            await kept.enter_async_context(asked())
+            await reached(double, lambda counts: counts.in_flight == 1)
+            async with AsyncExitStack() as leaving:
                 for _ in range(10):
-                    leaving.start_soon(ask)
-                await reached(handle, lambda counts: counts.queued == 10)
-                leaving.cancel_scope.cancel()
-            await reached(handle, lambda counts: counts.cancelled == 10)
-            late = await ask(**{"x-request-timeout-seconds": "0.2"})
-            await reached(handle, lambda counts: counts.cancelled == 11)
-            await handle.let.remote()
-        return late, await handle.computed.remote()
+                    await leaving.enter_async_context(asked())
+                await reached(double, lambda counts: counts.queued == 10)
+            await reached(double, lambda counts: counts.cancelled - cancelled == 10)
+            async with asked(**{"x-request-timeout-seconds": "0.2"}) as late:
+                answer = await late.receive()
+            await reached(double, lambda counts: counts.cancelled - cancelled == 11)
+        after = await reached(double, lambda counts: counts.in_flight == 0)
+        return answer, after.rows - before.rows
 
-    late, computed = portal.call(load)
-    assert computed == 1
-    assert late.status_code == 408
-    assert "timed out" in late.json()["error"]
+    answer, rows = portal.call(load)
+    assert rows == 1
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'{"error": "Request ' in answer

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from support.helpers import row, same
+from support.helpers import row, same, until
 from tests.ray.conftest import Run
 from tests.ray.models import doubling
 from trtasync import Engine, InvalidInput
@@ -47,8 +47,7 @@ class Churning(ManyModels):
 
     async def still_open(self) -> int:
         """Engines that are neither closed nor asked for any more; waits for those being closed."""
-        while self.closing:
-            await anyio.sleep(0.01)
+        await until(lambda: not self.closing)
         return sum("closed" not in repr(engine) for engine in self.opened)
 
 

@@ -14,6 +14,7 @@ from trtasync.cli.arguments import (
     AsJson,
     Debug,
     HostCode,
+    TracesOption,
 )
 from trtasync.cli.engine_flags import EngineFlags, takes_engine_flags
 from trtasync.cli.failures import failures
@@ -64,6 +65,7 @@ def host(
     ] = False,
     engine: EngineFlags,
     engine_host_code_allowed: HostCode = False,
+    traces: TracesOption = None,
     as_json: AsJson = None,
     debug: Debug = False,
 ) -> None:
@@ -87,6 +89,7 @@ def host(
             [read_options(model, options) for model in models or ()],
             os.path.abspath(path or default_path()),
             limits,
+            traces=traces,
         )
         run(wanted, partial(_say_ready, wanted))
 

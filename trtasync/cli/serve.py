@@ -12,6 +12,7 @@ import typer
 from trtasync.cli.arguments import (
     Debug,
     HostCode,
+    TracesOption,
     read_batch_axes,
     read_batching,
     read_devices,
@@ -91,6 +92,7 @@ def serve(
             "--triton-metrics", help="/metrics has Triton's names, too.", rich_help_panel=CLIENTS
         ),
     ] = False,
+    traces: TracesOption = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -138,6 +140,7 @@ def serve(
             port=port,
             grpc_port=grpc_port,
             triton_metrics=triton_metrics or None,
+            traces=traces,
             log_format=log_format,
             workers=workers,
             tls_cert=_absolute(tls_cert),

@@ -1,9 +1,11 @@
-"""Our own server, on uvloop: `... PORT KIND [GRPC_PORT]`. KIND is rows or images."""
+"""Our own server, on uvloop: `... PORT KIND [GRPC_PORT]`. KIND is a key of `KINDS`."""
 
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import anyio
 
@@ -13,12 +15,19 @@ from trtasync.server.asgi import application
 from trtasync.server.fast import FastServer
 from trtasync.server.grpc import GrpcServer
 from trtasync.server.models import Models
+from trtasync.testing import FunctionBackend
+
+KINDS: dict[str, Callable[[], FunctionBackend]] = {
+    "rows": backend,
+    "images": partial(backend, first_columns, IMAGE),
+    "no model": partial(backend, first_columns),
+}
 
 
 async def serve(port: int, kind: str, grpc_ports: list[int]) -> None:
     """Both doors, until a signal."""
     models = Models()
-    model = backend(first_columns, IMAGE) if kind == "images" else backend()
+    model = KINDS[kind]()
     models.add("rows", lambda: open_engine(model, max_batch_size=MAX_BATCH_SIZE))
     door = socket.create_server(("127.0.0.1", port), backlog=1024)
     async with AsyncExitStack() as serving:

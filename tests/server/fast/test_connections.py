@@ -181,6 +181,7 @@ async def test_a_client_that_expects_too_much_sends_no_body() -> None:
         (request("POST", "/v2", b"0\r\nA: b\r\n\r\n", "Transfer-Encoding: chunked"), 400),
         (request("POST", "/v2", b"ffffff\r\n", "Transfer-Encoding: chunked"), 413),
         (request("POST", "/v2/models/m/infer", b"", "Content-Length: 100000"), 413),
+        (request("POST", "/v2/models/m/infer", b" " * 50_001), 413),
     ],
 )
 async def test_whoever_cannot_be_understood_is_told_why_and_nothing_more(

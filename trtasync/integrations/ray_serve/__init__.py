@@ -4,10 +4,11 @@ app = deployment("digits.onnx", num_replicas=2, max_batch_size=32).bind()
 client = Client(serve.run(app))
 y = await client.infer(x)
 
-`deploying` makes deployments of `replica`, or of `many` models each; `client` asks them, `failures`
-says what becomes of Ray's errors. `limits`, `progress`, `load` and `scaling` are pure: how much a
-replica may be sent, whether it gets on, how busy it is, and how many it takes. `routing` and
-`backpressure` tell Ray; `grpc` and `json_errors` are what its proxies have to know.
+`deploying` makes deployments of `replica`, or of `many` models each. `client` asks them,
+`deadlines` tells when its caller gives up, and `failures` what becomes of Ray's errors. `limits`,
+`progress`, `load` and `scaling` are pure: how much a replica may be sent, whether it gets on, how
+busy it is, and how many the load takes. `routing` and `backpressure` tell Ray; `grpc` and
+`json_errors` are what its proxies have to know.
 With `pip install "trtasync[ray]"`.
 """
 

@@ -4,6 +4,7 @@ from ray.serve.exceptions import BackPressureError
 
 from trtasync.errors import QueueFull
 from trtasync.server.protocol.refusals import retry_after, status_of
+from trtasync.words import one_line
 
 
 class Overloaded(QueueFull, BackPressureError):  # type: ignore[misc]  # Ray is looked into by nobody
@@ -12,7 +13,8 @@ class Overloaded(QueueFull, BackPressureError):  # type: ignore[misc]  # Ray is 
 
     def __init__(self, message: object = "", **fields: object):
         """As `QueueFull`; what Ray's class wants to be given is told by the properties."""
-        QueueFull.__init__(self, message, **fields)
+        Exception.__init__(self, one_line(str(message)))  # not what lies between them
+        self.__dict__.update(fields)
 
     @classmethod
     def of(cls, error: QueueFull) -> "Overloaded":

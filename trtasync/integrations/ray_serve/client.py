@@ -1,6 +1,5 @@
 """Asking a deployment as one asks an engine."""
 
-import math
 from typing import Any
 
 import anyio
@@ -14,6 +13,7 @@ from ray.serve.exceptions import (
 
 from trtasync.errors import EngineClosed, QueueFull
 from trtasync.integrations.ray_serve.backpressure import Overloaded
+from trtasync.integrations.ray_serve.deadlines import Deadline
 from trtasync.integrations.ray_serve.failures import RayErrors, as_ours
 
 RAY = RayErrors(
@@ -59,9 +59,8 @@ class Client:
             BackendUnavailable: the deployment has failed to deploy.
             TimeoutError: the caller's deadline has passed.
         """
-        left = anyio.current_effective_deadline() - anyio.current_time()
-        seconds = None if left == math.inf else max(0.0, left)
-        response = self._method(model).remote(inputs, priority=priority, seconds=seconds)
+        deadline = Deadline.of_caller()
+        response = self._method(model).remote(inputs, priority=priority, deadline=deadline)
         return await _answer(response)
 
     def _method(self, model: str) -> Any:

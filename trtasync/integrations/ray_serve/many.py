@@ -8,6 +8,7 @@ from ray import serve
 
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
+from trtasync.integrations.ray_serve.deadlines import Deadline
 from trtasync.integrations.ray_serve.replica import infer_within
 from trtasync.opening.api import open_engine
 from trtasync.opening.arguments import Model
@@ -64,7 +65,9 @@ class ManyModels:
         """Open the engine of a model."""
         return await open_engine(type(self).find(model), **{"name": model, **self.options})
 
-    async def infer(self, inputs: Any, *, priority: int = 0, seconds: float | None = None) -> Any:
+    async def infer(
+        self, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
+    ) -> Any:
         """Run the model that the request names; see `Replica.infer`.
 
         Raises:
@@ -73,15 +76,15 @@ class ManyModels:
         model = serve.get_multiplexed_model_id()
         if not model:
             raise InvalidInput("several models are here; say which: infer(x, model='...').")
-        return await self.infer_on(model, inputs, priority=priority, seconds=seconds)
+        return await self.infer_on(model, inputs, priority=priority, deadline=deadline)
 
     async def infer_on(
-        self, model: str, inputs: Any, *, priority: int = 0, seconds: float | None = None
+        self, model: str, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
     ) -> Any:
         """The same, for a subclass that knows the model by other means."""
         leased = await self.load(model)
         with leased.users:  # in the same turn of the loop, or it may be evicted in between
-            return await infer_within(leased.engine, inputs, priority, seconds)
+            return await infer_within(leased.engine, inputs, priority, deadline)
 
     async def __del__(self) -> None:
         """Wait for engines that are being closed; Ray evicts the others itself, after this."""

@@ -1,6 +1,5 @@
 """What runs in a replica: one engine, on the loop that Ray runs a replica's code on."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from trtasync.core.metrics import Statistics
 from trtasync.engine import Engine
 from trtasync.errors import QueueFull
 from trtasync.integrations.ray_serve.backpressure import Overloaded
+from trtasync.integrations.ray_serve.deadlines import Deadline
 from trtasync.integrations.ray_serve.grpc import CALLS, GrpcCalls, method
 from trtasync.integrations.ray_serve.load import Gauge
 from trtasync.integrations.ray_serve.progress import Progress
@@ -65,20 +65,22 @@ class Replica:
     async def _opened(self) -> Engine:
         return self.engine
 
-    async def infer(self, inputs: Any, *, priority: int = 0, seconds: float | None = None) -> Any:
+    async def infer(
+        self, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
+    ) -> Any:
         """Run the model; see `Client.infer`.
 
         Args:
             inputs: as `Engine.infer` takes them.
             priority: likewise.
-            seconds: until nobody waits for the answer any more; None without limit.
+            deadline: when nobody waits for the answer any more; None for never.
 
         Raises:
-            TimeoutError: they have passed.
+            TimeoutError: it has passed.
             Overloaded: the queue is full.
             TrtasyncError: what else `Engine.infer` raises.
         """
-        return await infer_within(self.engine, inputs, priority, seconds)
+        return await infer_within(self.engine, inputs, priority, deadline)
 
     def application(self) -> ASGIApp:
         """What answers HTTP: the Open Inference Protocol. A subclass may have something else."""
@@ -118,10 +120,12 @@ for _name in CALLS:
     setattr(Replica, _name, method(_name))
 
 
-async def infer_within(engine: Engine, inputs: Any, priority: int, seconds: float | None) -> Any:
+async def infer_within(
+    engine: Engine, inputs: Any, priority: int, deadline: Deadline | None
+) -> Any:
     """`Engine.infer` for as long as somebody waits; a full queue in Ray's terms."""
     try:
-        with anyio.fail_after(math.inf if seconds is None else seconds):
+        with anyio.fail_after(None if deadline is None else deadline.left()):
             return await engine.infer(inputs, priority=priority)
     except QueueFull as error:
         raise Overloaded.of(error) from error
