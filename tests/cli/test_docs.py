@@ -22,8 +22,8 @@ ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user", "--file", "--rm", "--publish", "--volume", "--set"}
 ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--limit-concurrency"}
-ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
-"""Options of other programs that these pages name, and the one that all have."""
+ELSEWHERE |= {"--version", "--init", "--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
+"""Options of other programs that these pages name, and those that are no command's."""
 
 
 @pytest.mark.parametrize("page", PAGES)

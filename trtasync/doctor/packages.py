@@ -19,6 +19,7 @@ GOOD_FOR = {
     "grpc": "its gRPC",
     "metrics": "Prometheus",
     "otel": "OpenTelemetry",
+    "nvtx": "batches in Nsight Systems",
     "uvloop": "a faster event loop",
     "ray": "engines in Ray Serve",
 }
