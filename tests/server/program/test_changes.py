@@ -12,11 +12,13 @@ import httpx
 import numpy as np
 import pytest
 
+from support.helpers import PATIENCE
 from support.onnx_models import FLOAT, node, value, write_model
-from tests.server.program.serving import PATIENCE, Server, ask, factor_of, serving, times, until
+from tests.server.program.serving import Server, ask, factor_of, serving, times, until
 from tests.shared.processes import is_there
-from trtasync.server.program.opening import Source
+from trtasync.server.program.opening import Manner, Source
 from trtasync.server.program.settings import EngineSettings, Served
+from trtasync.tracing.exporting import Tracing
 
 CLIENTS = 6
 
@@ -104,7 +106,7 @@ def test_a_model_is_replaced_under_load(tmp_path: Path, workers: int) -> None:
 async def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     """Nothing is tried between two looks that differ."""
     path, whole = times(tmp_path, 2), times(tmp_path, 3, "other").read_bytes()
-    source = Source(Served("m", 1, str(path), EngineSettings()), shared=False)
+    source = Source(Served("m", 1, str(path), EngineSettings()), Manner(False, None, Tracing(None)))
     await (await source.open()).aclose()
     with path.open("wb") as file:
         for byte in whole:
@@ -263,7 +265,7 @@ def listening(port: int | None) -> int:
     """Sockets that listen at this port."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     found = [(int(local.partition(":")[2], 16), state) for _, local, _, state, *_ in lines]
-    return found.count((port, "0A"))
+    return sum(each == (port, "0A") for each in found)
 
 
 def test_clients_do_not_wait_for_a_worker_that_cannot_serve(tmp_path: Path) -> None:
