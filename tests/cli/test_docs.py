@@ -22,10 +22,10 @@ ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
 ELSEWHERE |= {"--gpus", "--ulimit", "--user", "--file", "--rm", "--publish", "--volume", "--set"}
 ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--limit-concurrency"}
-ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
+ELSEWHERE |= {"--version", "--init", "--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
 ELSEWHERE |= {"--concurrency-range", "--request-rate-range", "--streaming", "--verbose-csv"}
 ELSEWHERE |= {"--shared-memory", "--trace-level", "--exclude-checks"}
-"""Options of other programs that these pages name, and the one that all have."""
+"""Options of other programs that these pages name, and those that are no command's."""
 
 
 @pytest.mark.parametrize("page", PAGES)
