@@ -14,11 +14,12 @@ from typing import Any
 
 from benchmarks import coverage_tables, gpu_tables, headlines
 from benchmarks.peers.catalogue import REFERENCE
-from benchmarks.report import RESULTS, ROOT, Result, when
+from benchmarks.report import RESULTS, ROOT, Result
+from benchmarks.serving.tables import serving
+from benchmarks.showing import median, milli, rate, source, times
 from benchmarks.simulation import ablation as rules
 from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
-from benchmarks.table import number
 
 PAGES = (
     ROOT / "README.md",
@@ -27,6 +28,8 @@ PAGES = (
     ROOT / "docs" / "policies.md",
     ROOT / "docs" / "model-coverage.md",
     ROOT / "docs" / "deploying.md",
+    ROOT / "docs" / "serving.md",
+    ROOT / "docs" / "fleet.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -57,8 +60,8 @@ def overhead(result: Result) -> str:
         many, one = by_callers["64"], by_callers["1"]
         name = SYSTEM_NAMES[system].format_map(result["versions"])
         lines.append(
-            f"| {name} | {loop} | {_rate(many)} | {_median(many, 'cpu_us')} | "
-            f"{_median(many, 'p50_us')} | {_median(many, 'p99_us')} | {_median(one, 'p50_us')} |"
+            f"| {name} | {loop} | {rate(many)} | {median(many, 'cpu_us')} | "
+            f"{median(many, 'p50_us')} | {median(many, 'p99_us')} | {median(one, 'p50_us')} |"
         )
     return "\n".join([*lines, "", *_overhead_notes(result), "", source(result)])
 
@@ -73,7 +76,7 @@ def _overhead_notes(result: Result) -> list[str]:
             )
             for loop in ("asyncio", "uvloop")
         }
-        shown = [f"{_times(ratio)} ({loop})" for loop, ratio in found.items() if ratio]
+        shown = [f"{times(ratio)} ({loop})" for loop, ratio in found.items() if ratio]
         if shown:
             notes.append(f"Requests/s of trtasync against {name}: {', '.join(shown)}.")
     if summary["idle"]:
@@ -96,8 +99,8 @@ def busy_thread(result: Result) -> str:
         many, one = by_callers["64"], by_callers["1"]
         name = "**trtasync**" if system == "trtasync" else "hand-written"
         lines.append(
-            f"| {DISTURBANCE_NAMES[disturb]} | {interval} | {name} | {_rate(many)} | "
-            f"{_milli(many, 'p50_us')} | {_milli(many, 'p99_us')} | {_milli(one, 'p50_us')} |"
+            f"| {DISTURBANCE_NAMES[disturb]} | {interval} | {name} | {rate(many)} | "
+            f"{milli(many, 'p50_us')} | {milli(many, 'p99_us')} | {milli(one, 'p50_us')} |"
         )
     return "\n".join([*lines, "", source(result)])
 
@@ -134,12 +137,12 @@ def _peer(cell: str, about: Mapping[str, str], summary: Mapping[str, Any]) -> st
         return f"{name} not run: {about['not_run']} | | | | | |"
     many, one = summary["cells"][cell]["64"], summary["cells"][cell]["1"]
     ratios = summary["ratios"].items()
-    cost = [_times(ratio) for key, ratio in ratios if key.startswith(f"{cell} : ") and "cpu" in key]
+    cost = [times(ratio) for key, ratio in ratios if key.startswith(f"{cell} : ") and "cpu" in key]
     if cell in REFERENCE.values():
         cost = ["1"]
     return (
-        f"{name} {_rate(many)} | {_median(many, 'cpu_us')} | {''.join(cost)} | "
-        f"{_milli(many, 'p50_us')} | {_milli(many, 'p99_us')} | {_milli(one, 'p50_us')} |"
+        f"{name} {rate(many)} | {median(many, 'cpu_us')} | {''.join(cost)} | "
+        f"{milli(many, 'p50_us')} | {milli(many, 'p99_us')} | {milli(one, 'p50_us')} |"
     )
 
 
@@ -192,8 +195,8 @@ def overload(result: Result) -> str:
         lines.append(
             f"| `{bound}` | {times} | {goodput['median']:.3f} "
             f"({goodput['min']:.3f} .. {goodput['max']:.3f}) | {_share(first['lost'])} | "
-            f"{_median(first, 'p99_ms')} | {_share(last['lost'])} | {_median(last, 'p99_ms')} | "
-            f"{_median(figures, 'refusal_p50_us') if refusal else ''} |"
+            f"{median(first, 'p99_ms')} | {_share(last['lost'])} | {median(last, 'p99_ms')} | "
+            f"{median(figures, 'refusal_p50_us') if refusal else ''} |"
         )
     return "\n".join([*lines, "", source(result)])
 
@@ -213,20 +216,21 @@ def sharing(result: Result) -> str:
     for cell, figures in summary["cells"][""].items():
         where, _, load = cell.partition("/")
         ratio = summary["ratios"].get(f"{cell} : in process/64, requests_per_second")
-        host = _median(figures, "host_us") if where == "shared" else ""
+        host = median(figures, "host_us") if where == "shared" else ""
         lines.append(
-            f"| {where}, {load.replace('x', '×')} | {_rate(figures)} | "
-            f"{_times(ratio) if ratio else ''} | {_median(figures, 'cpu_us')} | {host} | "
-            f"{_median(figures, 'p50_us')} | {_median(figures, 'p99_us')} |"
+            f"| {where}, {load.replace('x', '×')} | {rate(figures)} | "
+            f"{times(ratio) if ratio else ''} | {median(figures, 'cpu_us')} | {host} | "
+            f"{median(figures, 'p50_us')} | {median(figures, 'p99_us')} |"
         )
     lone = summary["ratios"]["shared/one caller : in process/one caller, p50_us"]
-    note = f"One caller's p50, shared over in process: {_times(lone)}."
+    note = f"One caller's p50, shared over in process: {times(lone)}."
     return "\n".join([*lines, "", note, "", source(result)])
 
 
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "sharing": sharing,
+    "serving": serving,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
@@ -237,51 +241,6 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "ablation": ablation,
     "overload": overload,
 }
-
-
-def source(result: Result) -> str:
-    """Where and when a table's figures come from, as one line."""
-    hardware, versions = result["hardware"], result["versions"]
-    parameters = result["parameters"]
-    foreign = parameters["foreign_cores"]
-    busy = ""
-    if foreign:
-        median, most = foreign["median"], foreign["max"]
-        busy = f"; other processes used {median:.2g} cores meanwhile (at most {most:.2g})"
-    return (
-        f"<sub>Median of {parameters['rounds']} interleaved rounds, {when(result)}; "
-        f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, "
-        f"{hardware['system']}; Python {versions['python']}, NumPy {versions['numpy']}{busy}. "
-        f"`benchmarks/results/{result['name']}.json`</sub>"
-    )
-
-
-def _median(figures: Mapping[str, Any], figure: str) -> str:
-    return number(float(figures[figure]["median"]))
-
-
-def _milli(figures: Mapping[str, Any], figure: str) -> str:
-    value = float(figures[figure]["median"]) / 1000
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def _rate(figures: Mapping[str, Any]) -> str:
-    rate = figures["requests_per_second"]
-    median, low, high = (_short(float(rate[key])) for key in ("median", "min", "max"))
-    return f"{median} ({low} .. {high})"
-
-
-def _short(rate: float) -> str:
-    return f"{rate:.3g}" if rate < 1000 else f"{float(f'{rate:.3g}') / 1000:,.4g} k"
-
-
-def _times(ratio: Mapping[str, float]) -> str:
-    median, low, high = (_factor(ratio[key]) for key in ("median", "min", "max"))
-    return f"{median}× [{low} .. {high}]"
-
-
-def _factor(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def regenerated(text: str, results: Path = RESULTS) -> str:

@@ -53,7 +53,7 @@ def test_what_it_says_can_be_pasted(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2)) as server:
         _, line = server.said.splitlines()
         assert shlex.split(line)[:2] == ["curl", "-s"]
-        done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=20)
+        done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=PATIENCE)
         assert b'"data":[0.0,0.0,0.0,0.0]' in done.stdout
 
 

@@ -16,7 +16,8 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 import trtasync
 from support import doubles
-from tests.documents.running import python_blocks, run_block, write_identity
+from tests.documents.running import python_blocks, run, run_block, write_identity
+from tests.server.program.serving import serving
 from trtasync.integrations import starlette
 
 VERSIONS = ["11.4.0.106", "10.16.1.11"]
@@ -40,7 +41,7 @@ async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: st
 async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend_name: str) -> None:
     for name in ("digits", "better"):
         write_identity(elsewhere / f"{name}.onnx", ["N", 4])
-    server, over_grpc, app = python_blocks("docs/serving.md")
+    _, server, over_grpc, app = python_blocks("docs/serving.md")
     names: dict[str, Any] = {"np": np, "trtasync": trtasync, "FastAPI": FastAPI}
     names |= {"Request": Request, "Route": Route, **vars(starlette)}
     await run_block(app, names)
@@ -65,9 +66,15 @@ async def test_the_page_about_fastapi(elsewhere: Path) -> None:
     names: dict[str, Any] = {}
     await run_block(whole, names)
     assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
-    await run_block(
-        workers, names
-    )  # what opens the engine in each worker: test_web_servers asks it
+    await run_block(workers, names)  # what opens the engine in a worker: test_web_servers asks it
+
+
+def test_tritons_client_in_the_documents_is_answered(tmp_path: Path) -> None:
+    write_identity(tmp_path / "model.onnx", ["N", 4])
+    script, block = tmp_path / "client.py", python_blocks("docs/serving.md")[0]
+    with serving(tmp_path, tmp_path / "model.onnx") as server:
+        script.write_text(block.replace("127.0.0.1:8000", server.url.removeprefix("http://")))
+        assert run(str(script)) == "[[1. 1. 1. 1.]]\n"
 
 
 async def ask_the_app(app: FastAPI) -> object:

@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 import pytest
 
-from support.helpers import same, until
+from support.helpers import PATIENCE, same, until
 from support.onnx_models import FLOAT, node, value, write_model
 from support.wire import hello
 from tests.host.processes import HostProcess, connected, host, order, product, stuck
@@ -179,7 +179,7 @@ async def test_a_service_manager_is_told(tmp_path: Path, abstract: bool) -> None
     name = f"\0trtasync-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(name)
-        manager.settimeout(20)
+        manager.settimeout(PATIENCE)
         with host(
             order(tmp_path, product(tmp_path)),
             NOTIFY_SOCKET=name.replace("\0", "@"),

@@ -150,7 +150,7 @@ async def test_closing_ends_the_search_for_a_host(drain: bool) -> None:
         with hidden(shared):
             await until(lambda: not shared.engine._link.session.is_open)
             caller = await submit(tasks, shared.engine, row(1))
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 await shared.engine.aclose(drain)
             await ended(caller)
             assert isinstance(caller.error, EngineClosed)

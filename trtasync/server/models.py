@@ -70,6 +70,7 @@ class Model:
         max_rows: what clients are told of the most rows of a request.
         state: READY as long as it answers, also while it is being replaced.
         reason: why it is in this state, where something went wrong; otherwise "".
+        is_missed: the server is not ready without it.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Model:
         opener: Opener,
         platform: str,
         max_rows: int,
+        is_missed: bool,
         changed: Callable[[], None],
     ):
         """Nothing is opened yet; `changed` is called when something else answers than before."""
@@ -88,6 +90,7 @@ class Model:
         self.max_rows = max_rows
         self.state: State = State.UNAVAILABLE
         self.reason: str = "not loaded yet"
+        self.is_missed = is_missed
         self._opener = opener
         self._changed = changed
         self._deployment: Deployment | None = None
@@ -138,7 +141,7 @@ class Model:
             self.reason = str(error) if isinstance(error, Exception) else "loading was given up"
             self.state = State.UNAVAILABLE if before is None else State.READY
             raise
-        self.state, self.reason = State.READY, ""
+        self.state, self.reason, self.is_missed = State.READY, "", True
         self._changed()
 
     async def _open(self) -> Deployment:
@@ -183,6 +186,7 @@ class Models:
         """There is none yet; see `add`."""
         self._models: dict[str, dict[str, Model]] = {}
         self._aliases: dict[str, tuple[str, str | None]] = {}
+        self._are_open = False
         self.is_closing: bool = False
         self.watchers: list[Callable[[], None]] = []
 
@@ -195,7 +199,8 @@ class Models:
         platform: str = "trtasync",
         max_rows: int = MAX_ROWS,
     ) -> Model:
-        """Add a model, or a further version of one.
+        """Add a model, or a further version of one. While others are open it is to be loaded by
+        itself, and nobody misses it before.
 
         Args:
             name: as it stands in paths: letters, digits and `_.:@+~-`.
@@ -217,7 +222,9 @@ class Models:
         versions = self._models.setdefault(name, {})
         if number in versions:
             raise InvalidInput(f"model '{name}' has version {number} already.")
-        model = versions[number] = Model(name, number, opener, platform, max_rows, self._changed)
+        is_missed = not self._are_open
+        model = Model(name, number, opener, platform, max_rows, is_missed, self._changed)
+        versions[number] = model
         return model
 
     def alias(self, alias: str, name: str, version: int | None = None) -> None:
@@ -234,7 +241,8 @@ class Models:
         _check_name(alias)
         number = None if version is None else str(version)
         if name not in self._models or (number and number not in self._models[name]):
-            raise InvalidInput(f"alias '{alias}' is for '{name}', and there is no such model.")
+            target = f"'{name}'" if number is None else f"version {number} of '{name}'"
+            raise InvalidInput(f"alias '{alias}' is for {target}, and there is no such model.")
         if alias in self._models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number
@@ -313,12 +321,12 @@ class Models:
 
     @property
     def are_ready(self) -> bool:
-        """All of them are, and stay so for a while."""
-        return not self.is_closing and all(model.is_ready for model in self)
+        """All that are missed otherwise are, and stay so for a while."""
+        return not self.is_closing and all(model.is_ready for model in self if model.is_missed)
 
     async def aclose(self) -> None:
         """Close all, each after it has answered what it has taken."""
-        self.is_closing = True
+        self.is_closing, self._are_open = True, False
         async with AsyncExitStack() as closing:
             for model in self:
                 closing.push_async_callback(model.unload)
@@ -331,6 +339,7 @@ class Models:
         except BaseException:
             await self.aclose()
             raise
+        self._are_open = True
         return self
 
     async def __aexit__(

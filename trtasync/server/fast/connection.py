@@ -83,7 +83,7 @@ class Connection(Reading):
             return None
         json, size = bytes(came[:json_length]), length - json_length
         try:
-            request = Asked(self, desk, head, *desk.plan(json, json_length, size))
+            request = desk.asked(self, desk, head, *desk.plan(json, json_length, size))
             place = desk.reserve(request, size)
         except Exception as error:
             return Discarded(head, length - len(came), self._server.scratch, error, self._wire.fail)
@@ -101,7 +101,7 @@ class Connection(Reading):
         length = head.json_length
         json, binary = (body, b"") if length is None else (body[:length], body[length:])
         try:
-            request = Asked(self, desk, head, *desk.plan(json, length, len(binary)))
+            request = desk.asked(self, desk, head, *desk.plan(json, length, len(binary)))
             desk.ask(request, bytes(binary) if lent else binary)
         except Exception as error:
             self._wire.fail(head, error)
@@ -133,7 +133,7 @@ class Connection(Reading):
 
     def answered(self, request: Asked) -> None:
         """See `Asker.answered`: at the end of the turn comes `answer`."""
-        self._server.answer_later(self, request)
+        self._server.outbox.put(self, request)
 
     def answer(self, request: Asked) -> None:
         """Write how a request ended. Not to be called by the engine, which may be at work."""

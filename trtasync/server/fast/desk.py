@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from trtasync.engine import Engine, inside
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
-from trtasync.server.fast.replies import Asked
+from trtasync.server.fast.heads import Head
+from trtasync.server.fast.replies import Asked, Asker, ObservedAsked
 from trtasync.server.fast.sinks import Place
 from trtasync.server.models import Deployment
 from trtasync.server.protocol.answers import Answer
@@ -24,14 +26,18 @@ from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape, Tensor
 
 
 class Desk(ABC):
-    """Of one engine, whatever it is."""
+    """Of one engine, whatever it is.
+
+    Attributes:
+        asked: makes a request of who asks, this desk, its head, its plan and its id.
+    """
 
     def __init__(self, codec: Codec):
         """`codec`: of the model that the engine runs."""
+        self.asked: Callable[[Asker, Desk, Head, Plan, bytes], Asked] = Asked
         self._codec = codec
         self._interface = interface = codec.interface
-        sole = list(interface.inputs.values())
-        self._sole = sole[0] if len(sole) == 1 and interface.takes_batches else None
+        self._sole = interface.sole
         self._sole_output = next(iter(interface.outputs), "")
 
     def plan(self, json: Bytes, json_length: int | None, size: int) -> tuple[Plan, bytes]:
@@ -93,8 +99,11 @@ class Desk(ABC):
 
     def _content(self, request: Asked, binary: Bytes) -> Any:
         """What an engine is asked with: one row of the only input bare, for that is fastest."""
-        arrays = request.plan.arrays(binary)
-        sole = self._sole
+        plan, sole = request.plan, self._sole
+        if plan.row is not None and len(binary) == plan.size:
+            request.bare = True
+            return np.frombuffer(binary, plan.given[0].tensor.dtype).reshape(plan.row)
+        arrays = plan.arrays(binary)
         if sole is None or not _is_one_row((array := arrays[sole.name]).shape, sole.shape):
             return arrays
         request.bare = True
@@ -129,6 +138,8 @@ class StraightDesk(Desk):
         reader, core, _ = inside(engine)
         self._reader = reader
         self._signatures = reader.arrays
+        if core.observer is not None:
+            self.asked = partial(ObservedAsked, core.observer)
         self._intake = core.intake
         self._now = core.loop.now
 

@@ -64,10 +64,11 @@ class Codec:
             plan = read_request(header, self.interface)
             return plan, plan.id
         header, id = bytes(header), b""
-        if found := _ID_FIRST.match(header):
+        known = self._plans.get(header)
+        if known is None and (found := _ID_FIRST.match(header)):
             id = found[1]
             header = b"{" + header[found.end() :]
-        known = self._plans.get(header)
+            known = self._plans.get(header)
         if known is not None:
             return known, id
         plan = read_request(header, self.interface)

@@ -18,7 +18,12 @@ from trtasync.server.protocol.parameters import (
     request_parameters,
 )
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.schema import InferRequest, InputTensor, OutputTensor
+from trtasync.server.protocol.schema import (
+    UNREADABLE,
+    InferRequest,
+    InputTensor,
+    OutputTensor,
+)
 from trtasync.server.protocol.tensors import (
     Array,
     Bytes,
@@ -73,6 +78,8 @@ class Plan:
         timeout: seconds that the request may take; None without limit.
         priority: as `Engine.infer` takes it.
         id: as JSON, to be repeated in the answer; empty for none.
+        row: the shape without batch axis of what follows the JSON, if that is one row of the only
+            input, and any bytes are one; otherwise None.
         texts: of its answers, kept by `answers`.
     """
 
@@ -82,6 +89,7 @@ class Plan:
     timeout: float | None = None
     priority: int = 0
     id: bytes = b""
+    row: Shape | None = None
     texts: dict[Any, tuple[bytes, ...]] = field(default_factory=dict)
 
     @property
@@ -114,7 +122,7 @@ def read_request(header: Bytes, interface: Interface) -> Plan:
     """
     try:
         request = _requests.decode(header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refusal(f"the JSON of the request: {error}.{_hint(header)}") from None
     return plan_of(request, interface)
 
@@ -139,6 +147,7 @@ def plan_of(request: InferRequest, interface: Interface) -> Plan:
         options.timeout / 1e6 if options.timeout else None,
         options.priority,
         msgspec.json.encode(request.id) if request.id else b"",
+        _row(given, interface),
     )
 
 
@@ -162,7 +171,19 @@ def raw_request(size: int, interface: Interface) -> Plan:
         raise Refusal(f"{size} bytes are no {tensor.datatype} of shape {dims} for '{tensor.name}'.")
     shape = tuple(open_dim if dim == -1 else dim for dim in dims)
     wanted = tuple(Wanted(output, True, 0) for output in interface.outputs.values())
-    return Plan((Given(tensor, shape, 0, None),), wanted, size)
+    given = (Given(tensor, shape, 0, None),)
+    return Plan(given, wanted, size, row=_row(given, interface))
+
+
+def _row(given: Sequence[Given], interface: Interface) -> Shape | None:
+    """See `Plan.row`."""
+    if interface.sole is None:
+        return None
+    ((tensor, shape, _, array),) = given
+    if array is not None or tensor.datatype == "BOOL":
+        return None
+    is_one = len(shape) == len(tensor.shape) and shape[0] == 1 and 0 not in shape
+    return shape[1:] if is_one else None
 
 
 def _given(inputs: Sequence[InputTensor], interface: Interface) -> tuple[tuple[Given, ...], int]:

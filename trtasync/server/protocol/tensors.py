@@ -63,6 +63,7 @@ class Interface:
         inputs: by name, in the model's order.
         outputs: by name, in the model's order.
         takes_batches: rows lie along axis 0 of every tensor, which may be of any length.
+        sole: the only input of a model that takes batches; None where there are others.
     """
 
     def __init__(self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]):
@@ -73,6 +74,8 @@ class Interface:
             tensor.batch_axis == 0 and tensor.shape[0] == -1
             for tensor in (*self.inputs.values(), *self.outputs.values())
         )
+        first = list(self.inputs.values())
+        self.sole: Tensor | None = first[0] if self.takes_batches and len(first) == 1 else None
 
 
 def from_json(tensor: Tensor, shape: Shape, data: Bytes) -> Array:
@@ -156,7 +159,7 @@ def check_output(tensor: Tensor, array: Array) -> None:
     Raises:
         TrtasyncError: the array is of another dtype.
     """
-    if array.dtype is not tensor.dtype and array.dtype != tensor.dtype:
+    if array.dtype != tensor.dtype:
         raise TrtasyncError(
             f"output '{tensor.name}' came as {array.dtype}, and the model declares {tensor.dtype}."
         )
