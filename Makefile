@@ -38,8 +38,8 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check docs fresh types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
+.PHONY: help demo test test-engine test-floors check docs fresh types-report coverage format hooks notes \
+	dist bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
 	nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills nightly-image \
 	clean
 .DELETE_ON_ERROR:

@@ -27,6 +27,7 @@ async def test_the_app_answers_rightly_and_says_when_it_can(
         monkeypatch.setenv(name, value)
     (x,) = rows(1)
     async with app.router.lifespan_context(app) as state:
+        assert state is not None
         assert (tmp_path / str(os.getpid())).is_file()
         assert hasattr(state["engines"]["rows"], "host_pid") is (kind == "shared")
 

@@ -112,7 +112,6 @@ def test_resnet_on_the_doubles_builds_a_plan_once(
         assert re.search(r"rows in a batch: .*32 \(", printed)
 
 
-@pytest.mark.timeout(120)
 def test_the_demo_checks_every_answer() -> None:
     output = run("-m", "examples.demo", "--quick")
     assert re.search(r"All [\d,]+ answers have the bits of the model run alone", output)

@@ -28,6 +28,7 @@ from support.helpers import (
 )
 from tests.engine.interruptions import Interrupt, Interruption
 from trtasync import Engine, TrtasyncError
+from trtasync.core.reservations import Reservation
 from trtasync.memory.staging import Copies, CopyThreads
 from trtasync.testing import ScriptedBackend
 
@@ -194,6 +195,14 @@ async def test_near_the_limit_of_the_stack(scene: str, monkeypatch: pytest.Monke
         with anyio.fail_after(PATIENCE):
             await engine.aclose()
     assert 0 < refused < 39  # the fewer, the less of a request is written in Python
+
+
+async def test_who_was_never_let_in_leaves_nothing_however_he_is_interrupted() -> None:
+    """Once before the queue knew of the request, and once more while it was taken back."""
+    async with opened(ScriptedBackend(double)) as engine:
+        engine._core.intake.leaving = (Reservation(),)
+        assert same(await engine.infer(row(7)), row(14))
+        assert check_at_rest(engine).cancelled == 0
 
 
 class Cramped:

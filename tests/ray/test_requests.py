@@ -33,9 +33,11 @@ async def reached(handle: Any, holds: Callable[[Statistics], bool]) -> Statistic
     """The engine's counts, once this holds of them."""
     patience = anyio.current_time() + PATIENCE
     # what is waited for happens in another process
-    while not holds(counts := await handle.statistics.remote()):
+    counts: Statistics = await handle.statistics.remote()
+    while not holds(counts):
         assert anyio.current_time() < patience, counts
         await anyio.sleep(0.01)
+        counts = await handle.statistics.remote()
     return counts
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from support.doubles.child import ROOT
-from tests.server.program.serving import PATIENCE, ask, serving, times, until
+from support.helpers import PATIENCE
+from tests.server.program.serving import ask, serving, times, until
 
 EXPORTER = '''
 import json, os

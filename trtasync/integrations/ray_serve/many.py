@@ -63,7 +63,9 @@ class ManyModels:
 
     async def open(self, model: str) -> Engine:
         """Open the engine of a model."""
-        return await open_engine(type(self).find(model), **{"name": model, **self.options})
+        options: dict[str, Any] = {"name": model, **self.options}
+        engine: Engine = await open_engine(type(self).find(model), **options)
+        return engine
 
     async def infer(
         self, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
