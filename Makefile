@@ -62,6 +62,7 @@ test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of e
 check: $(VENV)/.dev ## lint, format, types, floors, the site
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
+	@echo "codespell" && $(BIN)/codespell
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "types-report" && $(BIN)/python -m tests.package.precision --least 98 > /dev/null
 	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
