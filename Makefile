@@ -73,6 +73,7 @@ test-ray: $(RAY)/.made ## replicas of Ray Serve: a cluster in Ray's default mode
 check: $(VENV)/.dev ## lint, format, types, floors, the site
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
+	@echo "codespell" && $(BIN)/codespell
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "types-report" && $(BIN)/python -m tests.package.precision --least 98 > /dev/null
 	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
