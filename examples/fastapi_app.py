@@ -44,7 +44,7 @@ async def read(request: Request) -> dict[str, str]:
     if rest or width < WINDOW:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"no float32 [8, W >= 8] in {len(body)} bytes")
     image = np.frombuffer(body, "<f4").reshape(1, HEIGHT, width)
-    with anyio.fail_after(1):
+    with anyio.fail_after(10):
         return {"text": decode(await infer(request, "lines", image))}
 
 
@@ -53,7 +53,10 @@ async def main() -> None:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as door:
         url = f"http://127.0.0.1:{door.getsockname()[1]}"
-        async with anyio.create_task_group() as tasks, httpx.AsyncClient(base_url=url) as client:
+        async with (
+            anyio.create_task_group() as tasks,
+            httpx.AsyncClient(base_url=url, timeout=30) as client,
+        ):
             tasks.start_soon(server.serve, [door])
             await ask(client)
             server.should_exit = True
