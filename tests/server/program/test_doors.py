@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import grpc
-import httpx
 import pytest
 
 from support.helpers import PATIENCE
@@ -82,9 +81,10 @@ def test_metrics_and_the_page(tmp_path: Path, workers: int) -> None:
 def test_they_are_not_for_who_has_no_token(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("secret\n")
-    with serving(tmp_path, times(tmp_path, 2), "--token-file", tokens) as server:
+    options = ("--token-file", tokens)
+    with serving(tmp_path, times(tmp_path, 2), *options) as server, server.client() as client:
         for path in ("/metrics", "/dashboard", "/v2/health/ready/"):
-            assert httpx.get(server.url + path, trust_env=False).status_code == 401
+            assert client.get(path).status_code == 401
 
 
 def test_tokens_are_compared_whole() -> None:
