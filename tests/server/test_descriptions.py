@@ -8,7 +8,7 @@ import pytest
 
 from support.helpers import opened, rows, tensor
 from tests.server.messages import codec
-from trtasync.core.metrics import Meter, TimeHistogram
+from trtasync.core.metrics import Meter, TimeHistogram, TimeSummary
 from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
 from trtasync.server.protocol.refusals import error_body
 from trtasync.server.protocol.statistics import model_statistics
@@ -108,18 +108,28 @@ async def test_the_counts_of_an_engine_in_tritons_form() -> None:
 
 
 def test_requests_are_charged_the_means_of_their_own_times() -> None:
-    times = {"latency": 7, "queue": 1, "copy_in": 2, "compute": 3, "copy_out": 4}
-    histograms = {name: TimeHistogram() for name in times}
-    for name, seconds in times.items():
-        for part in (0.5, 1.5):
-            histograms[name].add(part * seconds)
-    idle = Meter().snapshot(queued=0, in_flight=0, waiting=0, rejected=0, expired=0, streams=())
-    told = {name: each.snapshot() for name, each in histograms.items()}
-    counted = model_statistics("m", "1", replace(idle, answered=10, **told))["inference_stats"]
-    charged = {name: each["ns"] for name, each in counted.items() if each["ns"]}
-    seconds = {"success": 7, "queue": 1, "compute_input": 2, "compute_infer": 3}
-    assert charged == {
-        name: each * 10**10 for name, each in (seconds | {"compute_output": 4}).items()
+    def times(mean: float) -> TimeSummary:
+        histogram = TimeHistogram()
+        histogram.add(mean / 2)
+        histogram.add(mean * 1.5)
+        return histogram.snapshot()
+
+    counted = replace(
+        Meter().snapshot(queued=0, in_flight=0, waiting=0, rejected=0, expired=0, streams=()),
+        answered=10,
+        latency=times(7),
+        queue=times(1),
+        copy_in=times(2),
+        compute=times(3),
+        copy_out=times(4),
+    )
+    told = model_statistics("m", "1", counted)["inference_stats"]
+    assert {name: each["ns"] / 10**10 for name, each in told.items() if each["ns"]} == {
+        "success": 7,
+        "queue": 1,
+        "compute_input": 2,
+        "compute_infer": 3,
+        "compute_output": 4,
     }
 
 

@@ -129,7 +129,9 @@ async def test_errors() -> None:
         np.testing.assert_array_equal((await client.ask(infer(X))).y, 2 * X)
 
 
-async def test_an_engine_that_is_replaced_is_not_closed_before_it_is_asked() -> None:
+async def test_an_engine_that_is_replaced_is_not_closed_before_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """By the task of a request that has come."""
     async with served(doubling()) as server, server.client() as client:
         deployment = server.models.deployed("m")
@@ -141,7 +143,7 @@ async def test_an_engine_that_is_replaced_is_not_closed_before_it_is_asked() -> 
             await anyio.wait_all_tasks_blocked()
             return await ask(inputs, priority=priority)
 
-        deployment.engine.infer = late  # type: ignore[method-assign]  # as if far away
+        monkeypatch.setattr(deployment.engine, "infer", late)  # as if it were far away
         await client.send(infer(X))
         await began.wait()
         await server.models.find("m").load()
