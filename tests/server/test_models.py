@@ -5,11 +5,12 @@ from typing import Any
 import anyio
 import pytest
 
-from support.helpers import rows, tensor, until
+from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.serving import models_of, opener
 from trtasync import open_engine
 from trtasync.errors import EngineClosed, InvalidInput, PlanError
-from trtasync.server.models import Models, State
+from trtasync.server.deployments import State
+from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.testing import ScriptedBackend
 
@@ -219,7 +220,7 @@ async def test_unloading_gives_up_a_loading() -> None:
         except Refusal as error:
             refused.append(error)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(load)
             await begun.wait()

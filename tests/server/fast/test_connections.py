@@ -8,7 +8,7 @@ import anyio
 import numpy as np
 import pytest
 
-from support.helpers import rows, tensor, until
+from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.fast.clients import Client, infer, request, running
 from tests.server.serving import filled, held, models_of
 from trtasync.server.fast.limits import SLOWEST, Limits
@@ -231,6 +231,12 @@ async def test_an_idle_client_is_sent_home() -> None:
         assert await client.rest() == b""
 
 
+async def test_time_passes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trtasync.server.fast.server.TICK", 0.001)
+    async with running(models_of(backend_of())) as server, server.client() as client:
+        assert await client.rest() == b""  # after 76 ticks
+
+
 async def test_a_client_that_waits_for_its_answer_is_not_idle() -> None:
     backend = backend_of()
     async with running(models_of(backend)) as server, server.client() as client:
@@ -280,7 +286,7 @@ async def test_a_client_that_reads_nothing_is_not_answered_for_ever() -> None:
     async with running(models_of(backend_of("W"))) as server, server.client() as client:
         engine = server.models.deployed("m").engine
         (connection,) = await server.connections(1)
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(send_for_ever, client, infer(large))
                 await until(lambda: connection.is_blocked)

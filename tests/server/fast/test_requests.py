@@ -120,6 +120,7 @@ async def test_there_is_a_limit_to_all_that_is_being_received() -> None:
             refused = await other.ask(content)
             assert (refused.status, refused.headers["retry-after"]) == (503, "1")
             assert await other.rest() == b""
+        server.pass_time(3)  # the other one does not go
         await server.connections(0)
         async with server.client() as client:
             for _ in range(3):

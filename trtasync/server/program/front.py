@@ -22,8 +22,10 @@ from trtasync.server.program.admission import Gate
 from trtasync.server.program.catalogue import Catalogue
 from trtasync.server.program.doors import numeric, url_of
 from trtasync.server.program.hints import curl_for
+from trtasync.server.program.opening import Manner
 from trtasync.server.program.settings import Offer, ServerSettings, Wanted
 from trtasync.server.prometheus.route import metrics
+from trtasync.tracing.exporting import exporting
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -72,10 +74,18 @@ async def answer(
     Raises:
         TrtasyncError: a model cannot be opened, or nobody could be let in.
     """
+    traces = wanted.server.traces
+    async with exporting(traces) as tracing:
+        await _answer(wanted, door, orders, ready, Manner(shared, traces, tracing))
+
+
+async def _answer(
+    wanted: Wanted, door: socket, orders: AsyncIterator[Offer], ready: Ready, manner: Manner
+) -> None:
     server = wanted.server
     limits, gate = within_descriptors(server.limits), Gate(server)
     models = Models()
-    catalogue = Catalogue(models, wanted.offer, shared=shared)
+    catalogue = Catalogue(models, wanted.offer, manner)
     grpc_door = _grpc_door(models, server, door, gate)
     async with models:
         app = application(models, max_body=limits.body, routes=_routes(models, server))

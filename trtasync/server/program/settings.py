@@ -135,6 +135,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
         triton_metrics: metrics are told under Triton's names, too.
+        traces: exporter of OpenTelemetry that is given spans.
         log_format: of what goes to stderr.
     """
 
@@ -150,6 +151,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     grace: Seconds | None = None
     drain: Seconds | None = None
     triton_metrics: bool | None = None
+    traces: str | None = None
     log_format: LogFormat | None = None
 
     @property
