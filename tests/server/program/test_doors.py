@@ -73,6 +73,8 @@ def test_metrics_and_the_page(tmp_path: Path, workers: int) -> None:
         told = client.get("/metrics").text
         assert 'trtasync_model_ready{model="m",version="1"} 1.0' in told
         assert "nv_inference_count" in told
+        # of a process; that of several would go to and fro
+        assert ("process_cpu_seconds_total" in told) is (workers == 1)
         assert client.get("/dashboard").headers["content-type"].startswith("text/html")
     with serving(tmp_path, times(tmp_path, 2)) as server, server.client() as client:
         assert "nv_inference_count" not in client.get("/metrics").text
