@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.helpers import PATIENCE
 from tests.cli.support import refused, run
 from tests.server.program.serving import (
-    PATIENCE,
     Server,
     X,
     ask,

@@ -12,8 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
+from support.helpers import PATIENCE
 from support.onnx_models import FLOAT, node, value, write_model
-from tests.server.program.serving import PATIENCE, Server, ask, factor_of, serving, times, until
+from tests.server.program.serving import Server, ask, factor_of, serving, times, until
 from tests.shared.processes import is_there
 from trtasync.server.program.opening import Source
 from trtasync.server.program.settings import EngineSettings, Served
