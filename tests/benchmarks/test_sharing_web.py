@@ -1,6 +1,8 @@
 """FastAPI over engines of its workers' own, and over a shared one: the parts of the benchmark."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,21 @@ from benchmarks.table import Table
 from trtasync.shared.places import VARIABLE
 
 
+@pytest.fixture
+def runtime() -> Iterator[str]:
+    """Where the engine's process listens: sockets have short paths."""
+    with tempfile.TemporaryDirectory(prefix="web-") as folder:
+        yield folder
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_app_answers_rightly_and_says_when_it_can(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, runtime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {"MODEL": str(product(tmp_path)), "SHARED": KINDS[kind], "FOLDER": str(tmp_path)}
-    for name, value in {**made, VARIABLE: str(tmp_path)}.items():
+    for name, value in {**made, VARIABLE: runtime}.items():
         monkeypatch.setenv(name, value)
     (x,) = rows(1)
     async with app.router.lifespan_context(app) as state:
