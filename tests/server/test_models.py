@@ -9,7 +9,8 @@ from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.serving import models_of, opener
 from trtasync import open_engine
 from trtasync.errors import EngineClosed, InvalidInput, PlanError
-from trtasync.server.models import Models, State
+from trtasync.server.deployments import State
+from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.testing import ScriptedBackend
 

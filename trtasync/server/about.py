@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from trtasync import __version__
 from trtasync.server.counting import statistics_of
-from trtasync.server.models import Model, Models, State
+from trtasync.server.deployments import Model, State
+from trtasync.server.models import Models
 from trtasync.server.protocol.descriptions import (
     ModelConfig,
     ModelMetadata,

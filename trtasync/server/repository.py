@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from typing import TypedDict
 
-from trtasync.server.models import Models, State
+from trtasync.server.deployments import State
+from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
 
 

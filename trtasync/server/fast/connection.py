@@ -3,6 +3,8 @@
 from asyncio import BaseTransport, Transport
 from typing import TYPE_CHECKING, cast
 
+from anyio import to_thread
+
 from trtasync.core.reservations import Reservation
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.heads import Head
@@ -11,6 +13,7 @@ from trtasync.server.fast.replies import Asked
 from trtasync.server.fast.sinks import Body, Discarded, Place, Row, Sink
 from trtasync.server.fast.wire import Wire
 from trtasync.server.fast.writing import head_of_answer
+from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -139,15 +142,37 @@ class Connection(Reading):
         """Write how a request ended. Not to be called by the engine, which may be at work."""
         if self._asked is not request:
             return  # the client has left
+        if request.plan.in_json and request.is_large():
+            self._server.beside(self._answer_beside(request))
+            return
         self._asked = None
         try:
             answer = request.read()
         except Exception as error:
             self._wire.fail(request.head, error)
         else:
-            size = sum(map(len, answer.parts))
-            self._wire.answer(request.head, head_of_answer(answer, size), answer.parts, size)
+            self._write(request.head, answer)
         self.go_on()
+
+    async def _answer_beside(self, request: Asked) -> None:
+        try:
+            outcome: Answer | Exception = await to_thread.run_sync(
+                request.read, abandon_on_cancel=True
+            )
+        except Exception as error:
+            outcome = error
+        if self._asked is not request:
+            return  # the client has left meanwhile
+        self._asked = None
+        if isinstance(outcome, Exception):
+            self._wire.fail(request.head, outcome)
+        else:
+            self._write(request.head, outcome)
+        self.go_on()
+
+    def _write(self, head: Head, answer: Answer) -> None:
+        size = sum(map(len, answer.parts))
+        self._wire.answer(head, head_of_answer(answer, size), answer.parts, size)
 
     def exchanged(self) -> None:
         """The application has answered."""

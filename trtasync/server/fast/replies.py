@@ -101,6 +101,10 @@ class Asked:
             raise self._error
         return self._desk.answer(self)
 
+    def is_large(self) -> bool:
+        """The answer to it takes too long to write for the loop."""
+        return bool(self.plan.in_json) and self._error is None and self._desk.is_large(self)
+
     def leave(self) -> None:
         """Nobody wants the answer any more: what is not running is never computed."""
         if self._over:

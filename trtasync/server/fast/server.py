@@ -1,16 +1,17 @@
 """The server: it listens, watches the clock for its connections, and ends in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from socket import socket
 from ssl import SSLContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from trtasync.engine import Engine, inside
+from trtasync.server.fast.arrivals import accepting
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.connection import Connection
 from trtasync.server.fast.desk import Desk, StraightDesk, TaskDesk
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 READ = 256 << 10
 """Bytes that are read at once."""
-
-BACKLOG = 1024
-"""Clients that wait to be accepted."""
 
 TICK = 1.0
 """Seconds between two looks at the clock."""
@@ -48,7 +46,7 @@ class FastServer:
         heads: that were seen before.
         connections: that are open.
         outbox: takes answers of engines.
-        exchanges: tasks in which the application answers.
+        exchanges: tasks that answer, most of them by the application.
         tick: grows by one each second.
         date: the line of an answer's head that tells the time.
         is_draining: every answer is the last of its connection.
@@ -91,18 +89,11 @@ class FastServer:
         self._models.watchers.append(self._models_changed)
         ticking = self.loop.create_task(self._tick())
         try:
-            listener = await self.loop.create_server(
-                lambda: Connection(self),
-                sock=door,
-                ssl=tls,
-                backlog=BACKLOG,
-                # before it is over there is no connection here that could be looked at
-                ssl_handshake_timeout=None if tls is None else self.limits.head,
-            )
             try:
-                yield
+                async with accepting(door, lambda: Connection(self), tls, self.limits):
+                    yield
+                    self.is_draining = True
             finally:
-                listener.close()
                 await self._drain()
         finally:
             ticking.cancel()
@@ -202,7 +193,11 @@ class FastServer:
 
     def apply(self, exchange: Exchange) -> None:
         """Let the application answer a request."""
-        task = self.loop.create_task(exchange.run(self._application))
+        self.beside(exchange.run(self._application))
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a task see to an answer; the server waits for it when it ends."""
+        task = self.loop.create_task(work)
         self.exchanges.add(task)
         task.add_done_callback(self._applied)
 

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+from trtasync.server.deployments import Deployment
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.requests import read_request
 from trtasync.server.grpc.views import InferRequest
 from trtasync.server.grpc.wire import cut
-from trtasync.server.models import Deployment, Models
+from trtasync.server.models import Models
 from trtasync.server.protocol.codec import KEPT, LONGEST_KEPT, Codec
 from trtasync.server.protocol.requests import Plan
 from trtasync.server.protocol.tensors import Array, from_binary

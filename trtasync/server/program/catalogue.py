@@ -5,7 +5,8 @@ import logging
 import anyio
 
 from trtasync.errors import InvalidInput, PlanError
-from trtasync.server.models import Model, Models
+from trtasync.server.deployments import Model
+from trtasync.server.models import Models
 from trtasync.server.program.opening import Manner, Source
 from trtasync.server.program.settings import Offer, Served
 from trtasync.shared.protocol import AnyEngine

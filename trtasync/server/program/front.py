@@ -11,6 +11,7 @@ from socket import socket
 from typing import Any
 
 import anyio
+from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.routing import BaseRoute
 
 from trtasync.errors import BackendUnavailable, DeviceLost, TrtasyncError
@@ -139,7 +140,10 @@ def within_descriptors(limits: Limits) -> Limits:
 
 
 def _routes(models: Models, server: ServerSettings) -> list[BaseRoute]:
-    return [dashboard(models), metrics(models, triton_names=bool(server.triton_metrics))]
+    # of several processes nobody knows which one is asked
+    registry = REGISTRY if server.workers in (None, 1) else CollectorRegistry()
+    triton_names = bool(server.triton_metrics)
+    return [dashboard(models), metrics(models, triton_names=triton_names, registry=registry)]
 
 
 def _grpc_door(
@@ -149,13 +153,14 @@ def _grpc_door(
     if server.grpc_port is None:
         return nullcontext()
     try:
-        from trtasync.server.grpc import GrpcServer, Limits
+        from trtasync.server.grpc import GrpcServer
+        from trtasync.server.grpc import Limits as GrpcLimits
         from trtasync.server.grpc.admission import tls_credentials
     except ModuleNotFoundError as error:
         raise BackendUnavailable(
             f"--grpc-port needs pip install 'trtasync[grpc]' ({error})."
         ) from error
-    limits = Limits(message=server.limits.body, drain=server.limits.drain)
+    limits = GrpcLimits(message=server.limits.body, drain=server.limits.drain)
     grpc = GrpcServer(models, limits=limits, admit=gate.admits if gate.tokens else None)
     credentials = None
     if server.tls_cert is not None and server.tls_key is not None:

@@ -7,6 +7,7 @@ import msgspec
 
 from trtasync.server.protocol.classes import bytes_to_binary, classify
 from trtasync.server.protocol.datatypes import BYTES
+from trtasync.server.protocol.numbers import LARGE_ARRAY
 from trtasync.server.protocol.refusals import JSON
 from trtasync.server.protocol.requests import Plan, Wanted
 from trtasync.server.protocol.tensors import (
@@ -91,6 +92,11 @@ def write_answer(
         json = front + texts[-1]
     follow = any(map(len, tensors))
     return Answer([json, *tensors], len(json) if follow else None)
+
+
+def is_large(plan: Plan, outputs: Mapping[str, Array]) -> bool:
+    """The answer takes so long to write as JSON that it is not for an event loop."""
+    return sum([outputs[name].size for name in plan.in_json]) > LARGE_ARRAY
 
 
 def content_of(wanted: Wanted, array: Array) -> tuple[Shape, Bytes]:

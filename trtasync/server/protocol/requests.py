@@ -74,6 +74,7 @@ class Plan:
     Attributes:
         given: in the order of their bytes.
         wanted: in the order of the answer.
+        in_json: names of outputs that go as JSON.
         size: bytes that follow the JSON.
         timeout: seconds that the request may take; None without limit.
         priority: as `Engine.infer` takes it.
@@ -85,6 +86,7 @@ class Plan:
 
     given: tuple[Given, ...]
     wanted: tuple[Wanted, ...]
+    in_json: tuple[str, ...]
     size: int
     timeout: float | None = None
     priority: int = 0
@@ -140,9 +142,11 @@ def plan_of(request: InferRequest, interface: Interface) -> Plan:
         raise Refusal(f"the request lacks the inputs {sorted(missing)} of the model.")
     given, size = _given(request.inputs, interface)
     asked = request.outputs or [OutputTensor(name) for name in interface.outputs]
+    wanted = tuple(_wanted(each, interface, options.binary_data_output) for each in asked)
     return Plan(
         given,
-        tuple(_wanted(each, interface, options.binary_data_output) for each in asked),
+        wanted,
+        tuple(each.tensor.name for each in wanted if not (each.binary or each.classes)),
         size,
         options.timeout / 1e6 if options.timeout else None,
         options.priority,
@@ -172,7 +176,7 @@ def raw_request(size: int, interface: Interface) -> Plan:
     shape = tuple(open_dim if dim == -1 else dim for dim in dims)
     wanted = tuple(Wanted(output, True, 0) for output in interface.outputs.values())
     given = (Given(tensor, shape, 0, None),)
-    return Plan(given, wanted, size, row=_row(given, interface))
+    return Plan(given, wanted, (), size, row=_row(given, interface))
 
 
 def _row(given: Sequence[Given], interface: Interface) -> Shape | None:
