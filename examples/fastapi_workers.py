@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request
 import trtasync
 from examples import fastapi_app
 from examples.digit_lines import lines
+from examples.line_service import MODEL
 from trtasync.integrations.starlette import answer_failure, exception_handlers, lifespan
 
 APP = "examples.fastapi_workers:app"
@@ -32,7 +33,7 @@ SERVERS = {
 app = FastAPI(
     lifespan=lifespan(  # of each worker: the first one starts the engine's process
         lines=lambda: trtasync.open_engine(
-            fastapi_app.MODEL, max_batch_size=16, max_queue_size=256, shared=True, reconnect=2
+            MODEL, max_batch_size=16, max_queue_size=256, shared=True, reconnect=2
         )
     ),
     exception_handlers={**exception_handlers, TimeoutError: answer_failure},
@@ -56,14 +57,16 @@ def serving(server: str) -> Iterator[str]:
     Yields:
         its address.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    command = SERVERS[server].replace("PORT", port).split()
-    with subprocess.Popen([sys.executable, "-m", *command]) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with socket.socket() as kept:  # so that nobody else is given its port before the server begins
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = str(kept.getsockname()[1])
+        command = SERVERS[server].replace("PORT", port).split()
+        with subprocess.Popen([sys.executable, "-m", *command]) as process:
+            try:
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
 
 
 async def ask(address: str, count: int = 64) -> tuple[int, Counter[int], set[int]]:

@@ -9,16 +9,16 @@ from typing import Any
 
 import httpx
 
-from support.helpers import until
+from support.helpers import PATIENCE, until
 from trtasync import open_engine
 from trtasync.server.asgi import application
-from trtasync.server.models import Models, Opener
+from trtasync.server.deployments import Opener
+from trtasync.server.models import Models
 from trtasync.shared.protocol import AnyEngine
 from trtasync.testing import ScriptedBackend
 
 INFER = "/v2/models/m/infer"
 URL = "http://server"
-PATIENCE = 20.0
 
 
 def opener(backend: ScriptedBackend, **options: Any) -> Opener:

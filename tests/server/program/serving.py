@@ -16,11 +16,10 @@ import httpx
 import numpy as np
 
 from support.doubles.child import ROOT
-from support.helpers import heed_sigint
+from support.helpers import PATIENCE, heed_sigint
 from support.onnx_models import FLOAT, node, value, write_model
 from trtasync.shared.places import VARIABLE
 
-PATIENCE = 30.0
 X = [1.0, 2.0, 3.0, 4.0]
 
 
@@ -56,6 +55,13 @@ class Server:
         found = re.search(r"https?://\S+:\d+", self.said)
         assert found is not None, (self.said, self.log.read_text())
         return found[0]
+
+    @property
+    def grpc_port(self) -> int:
+        """Where it listens for gRPC."""
+        found = re.search(r"gRPC: port (\d+)", self.said)
+        assert found is not None, (self.said, self.log.read_text())
+        return int(found[1])
 
     def client(self, **options: Any) -> httpx.Client:
         """Of it."""

@@ -13,9 +13,8 @@ import grpc
 
 from trtasync.errors import TrtasyncError
 from trtasync.server.about import About
-from trtasync.server.grpc.calls import unary
+from trtasync.server.grpc.calls import unary_bytes
 from trtasync.server.grpc.inference import Inference
-from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.server import INFERENCE_SERVICE
 from trtasync.server.grpc.services import Information
 from trtasync.server.models import Models
@@ -44,7 +43,7 @@ class GrpcCalls:
 
     def __init__(self, models: Models):
         """About these models."""
-        infer = unary(INFERENCE, "ModelInferRequest", Inference(models).infer)
+        infer = unary_bytes(Inference(models).infer)
         self._handlers = {
             "ModelInfer": infer,
             **Information(About(models, model_control=False)).handlers,
