@@ -59,9 +59,9 @@ def wait_for_quiet(patience: float, busy: float = 0.2) -> None:
             return
 
 
-def rows(count: int, seed: int = 3) -> list[Array]:
+def rows(count: int, seed: int = 3, columns: int = COLUMNS) -> list[Array]:
     """Random ones, for the model of `benchmarks.systems`."""
-    return list(np.random.default_rng(seed).standard_normal((count, COLUMNS), dtype=np.float32))
+    return list(np.random.default_rng(seed).standard_normal((count, columns), dtype=np.float32))
 
 
 async def check(infer: Infer, callers: int) -> None:

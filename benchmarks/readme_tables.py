@@ -8,24 +8,28 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import coverage_tables, gpu_tables
+from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
 from benchmarks.peers.catalogue import REFERENCE
-from benchmarks.report import RESULTS, ROOT, Result, when
+from benchmarks.report import RESULTS, ROOT, Result
+from benchmarks.serving.tables import serving
+from benchmarks.showing import median, milli, rate, source, times
 from benchmarks.simulation import ablation as rules
 from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
-from benchmarks.table import number
 
 PAGES = (
     ROOT / "README.md",
+    ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "tensorrt.md",
     ROOT / "docs" / "policies.md",
     ROOT / "docs" / "model-coverage.md",
     ROOT / "docs" / "deploying.md",
+    ROOT / "docs" / "serving.md",
+    ROOT / "docs" / "fleet.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -56,8 +60,8 @@ def overhead(result: Result) -> str:
         many, one = by_callers["64"], by_callers["1"]
         name = SYSTEM_NAMES[system].format_map(result["versions"])
         lines.append(
-            f"| {name} | {loop} | {_rate(many)} | {_median(many, 'cpu_us')} | "
-            f"{_median(many, 'p50_us')} | {_median(many, 'p99_us')} | {_median(one, 'p50_us')} |"
+            f"| {name} | {loop} | {rate(many)} | {median(many, 'cpu_us')} | "
+            f"{median(many, 'p50_us')} | {median(many, 'p99_us')} | {median(one, 'p50_us')} |"
         )
     return "\n".join([*lines, "", *_overhead_notes(result), "", source(result)])
 
@@ -72,7 +76,7 @@ def _overhead_notes(result: Result) -> list[str]:
             )
             for loop in ("asyncio", "uvloop")
         }
-        shown = [f"{_times(ratio)} ({loop})" for loop, ratio in found.items() if ratio]
+        shown = [f"{times(ratio)} ({loop})" for loop, ratio in found.items() if ratio]
         if shown:
             notes.append(f"Requests/s of trtasync against {name}: {', '.join(shown)}.")
     if summary["idle"]:
@@ -95,8 +99,8 @@ def busy_thread(result: Result) -> str:
         many, one = by_callers["64"], by_callers["1"]
         name = "**trtasync**" if system == "trtasync" else "hand-written"
         lines.append(
-            f"| {DISTURBANCE_NAMES[disturb]} | {interval} | {name} | {_rate(many)} | "
-            f"{_milli(many, 'p50_us')} | {_milli(many, 'p99_us')} | {_milli(one, 'p50_us')} |"
+            f"| {DISTURBANCE_NAMES[disturb]} | {interval} | {name} | {rate(many)} | "
+            f"{milli(many, 'p50_us')} | {milli(many, 'p99_us')} | {milli(one, 'p50_us')} |"
         )
     return "\n".join([*lines, "", source(result)])
 
@@ -133,12 +137,12 @@ def _peer(cell: str, about: Mapping[str, str], summary: Mapping[str, Any]) -> st
         return f"{name} not run: {about['not_run']} | | | | | |"
     many, one = summary["cells"][cell]["64"], summary["cells"][cell]["1"]
     ratios = summary["ratios"].items()
-    cost = [_times(ratio) for key, ratio in ratios if key.startswith(f"{cell} : ") and "cpu" in key]
+    cost = [times(ratio) for key, ratio in ratios if key.startswith(f"{cell} : ") and "cpu" in key]
     if cell in REFERENCE.values():
         cost = ["1"]
     return (
-        f"{name} {_rate(many)} | {_median(many, 'cpu_us')} | {''.join(cost)} | "
-        f"{_milli(many, 'p50_us')} | {_milli(many, 'p99_us')} | {_milli(one, 'p50_us')} |"
+        f"{name} {rate(many)} | {median(many, 'cpu_us')} | {''.join(cost)} | "
+        f"{milli(many, 'p50_us')} | {milli(many, 'p99_us')} | {milli(one, 'p50_us')} |"
     )
 
 
@@ -191,8 +195,8 @@ def overload(result: Result) -> str:
         lines.append(
             f"| `{bound}` | {times} | {goodput['median']:.3f} "
             f"({goodput['min']:.3f} .. {goodput['max']:.3f}) | {_share(first['lost'])} | "
-            f"{_median(first, 'p99_ms')} | {_share(last['lost'])} | {_median(last, 'p99_ms')} | "
-            f"{_median(figures, 'refusal_p50_us') if refusal else ''} |"
+            f"{median(first, 'p99_ms')} | {_share(last['lost'])} | {median(last, 'p99_ms')} | "
+            f"{median(figures, 'refusal_p50_us') if refusal else ''} |"
         )
     return "\n".join([*lines, "", source(result)])
 
@@ -212,20 +216,21 @@ def sharing(result: Result) -> str:
     for cell, figures in summary["cells"][""].items():
         where, _, load = cell.partition("/")
         ratio = summary["ratios"].get(f"{cell} : in process/64, requests_per_second")
-        host = _median(figures, "host_us") if where == "shared" else ""
+        host = median(figures, "host_us") if where == "shared" else ""
         lines.append(
-            f"| {where}, {load.replace('x', '×')} | {_rate(figures)} | "
-            f"{_times(ratio) if ratio else ''} | {_median(figures, 'cpu_us')} | {host} | "
-            f"{_median(figures, 'p50_us')} | {_median(figures, 'p99_us')} |"
+            f"| {where}, {load.replace('x', '×')} | {rate(figures)} | "
+            f"{times(ratio) if ratio else ''} | {median(figures, 'cpu_us')} | {host} | "
+            f"{median(figures, 'p50_us')} | {median(figures, 'p99_us')} |"
         )
     lone = summary["ratios"]["shared/one caller : in process/one caller, p50_us"]
-    note = f"One caller's p50, shared over in process: {_times(lone)}."
+    note = f"One caller's p50, shared over in process: {times(lone)}."
     return "\n".join([*lines, "", note, "", source(result)])
 
 
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "sharing": sharing,
+    "serving": serving,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
@@ -238,49 +243,12 @@ TABLES: dict[str, Callable[[Result], str]] = {
 }
 
 
-def source(result: Result) -> str:
-    """Where and when a table's figures come from, as one line."""
-    hardware, versions = result["hardware"], result["versions"]
-    parameters = result["parameters"]
-    foreign = parameters["foreign_cores"]
-    busy = ""
-    if foreign:
-        median, most = foreign["median"], foreign["max"]
-        busy = f"; other processes used {median:.2g} cores meanwhile (at most {most:.2g})"
-    return (
-        f"<sub>Median of {parameters['rounds']} interleaved rounds, {when(result)}; "
-        f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, "
-        f"{hardware['system']}; Python {versions['python']}, NumPy {versions['numpy']}{busy}. "
-        f"`benchmarks/results/{result['name']}.json`</sub>"
-    )
-
-
-def _median(figures: Mapping[str, Any], figure: str) -> str:
-    return number(float(figures[figure]["median"]))
-
-
-def _milli(figures: Mapping[str, Any], figure: str) -> str:
-    value = float(figures[figure]["median"]) / 1000
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def _rate(figures: Mapping[str, Any]) -> str:
-    rate = figures["requests_per_second"]
-    median, low, high = (_short(float(rate[key])) for key in ("median", "min", "max"))
-    return f"{median} ({low} .. {high})"
-
-
-def _short(rate: float) -> str:
-    return f"{rate:.3g}" if rate < 1000 else f"{float(f'{rate:.3g}') / 1000:,.4g} k"
-
-
-def _times(ratio: Mapping[str, float]) -> str:
-    median, low, high = (_factor(ratio[key]) for key in ("median", "min", "max"))
-    return f"{median}× [{low} .. {high}]"
-
-
-def _factor(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+TOGETHER: dict[str, tuple[Iterable[str], Callable[[Mapping[str, Result]], str]]] = {
+    "headlines": (headlines.NAMES, headlines.headlines),
+    "fleet": (fleet_table.NEEDED, fleet_table.fleet),
+    "fronts": ((fleet_table.SERVING,), fleet_table.fronts),
+}
+"""Tables of several results, or of one by another name: what they need, and who makes them."""
 
 
 def regenerated(text: str, results: Path = RESULTS) -> str:
@@ -298,6 +266,10 @@ def regenerated(text: str, results: Path = RESULTS) -> str:
         name = match["name"]
         if name in gpu_tables.names():
             return f"{match[1]}{gpu_tables.marked(name, on_gpus)}\n{match[3]}"
+        if name in TOGETHER:
+            names, make = TOGETHER[name]
+            needed = {each: json.loads((results / f"{each}.json").read_text()) for each in names}
+            return f"{match[1]}{make(needed)}\n{match[3]}"
         path = results / f"{name}.json"
         if name not in TABLES or not path.exists():
             raise ValueError(f"table:{name}: no such table or no {path.name} in {results.name}/")

@@ -5,16 +5,22 @@ Libraries are imported when their system is opened, so that a sample's process h
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.yardsticks import Array, Null, SlabBatcher
+from benchmarks.yardsticks import Array, Model, Null, SlabBatcher
+
+if TYPE_CHECKING:
+    from trtasync.testing import FunctionBackend
 
 Infer = Callable[[Array], Awaitable[Array]]
 Open = Callable[[], AbstractAsyncContextManager[Infer]]
 
 COLUMNS = 3072
 CLASSES = 10
+IMAGE = 150_528
+"""Columns of a row as large as an image of 3 x 224 x 224: 602 KB."""
 MAX_BATCH_SIZE = 32
 WEIGHTS: Array = np.random.default_rng(7).standard_normal((COLUMNS, CLASSES), dtype=np.float32)
 
@@ -22,6 +28,19 @@ WEIGHTS: Array = np.random.default_rng(7).standard_normal((COLUMNS, CLASSES), dt
 def model(rows: Array) -> Array:
     """The model of all systems: float32[n, 3072] -> float32[n, 10]."""
     return rows @ WEIGHTS
+
+
+def first_columns(rows: Array) -> Array:
+    """The model for rows of `IMAGE`: it costs nothing beside carrying them."""
+    return np.ascontiguousarray(rows[:, :CLASSES])
+
+
+def echo(rows: Array) -> Array:
+    """No model."""
+    return rows
+
+
+MODELS: dict[str, Model] = {"product": model, "first columns": first_columns, "echo": echo}
 
 
 @asynccontextmanager
@@ -61,18 +80,24 @@ def async_batcher_best() -> AbstractAsyncContextManager[Infer]:
     return _async_batcher(max_queue_time=0)
 
 
+def backend(model: Model = model, columns: int = COLUMNS) -> "FunctionBackend":
+    """A model for an engine of this project: a numpy function."""
+    from trtasync import TensorSpec
+    from trtasync.testing import FunctionBackend
+
+    return FunctionBackend(
+        model,
+        inputs=[TensorSpec("x", np.dtype("float32"), ("N", columns))],
+        outputs=[TensorSpec("y", np.dtype("float32"), ("N", CLASSES))],
+    )
+
+
 @asynccontextmanager
 async def trtasync() -> AsyncIterator[Infer]:
     """This project, as a user would open it, with a numpy function as its model."""
-    from trtasync import TensorSpec, open_engine
-    from trtasync.testing import FunctionBackend
+    from trtasync import open_engine
 
-    backend = FunctionBackend(
-        model,
-        inputs=[TensorSpec("x", np.dtype("float32"), ("N", COLUMNS))],
-        outputs=[TensorSpec("y", np.dtype("float32"), ("N", CLASSES))],
-    )
-    async with open_engine(backend, max_batch_size=MAX_BATCH_SIZE) as engine:
+    async with open_engine(backend(), max_batch_size=MAX_BATCH_SIZE) as engine:
         yield engine.infer
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.peers.http11 import Answer, request_bytes
-from benchmarks.systems import CLASSES, COLUMNS
+from benchmarks.systems import CLASSES
 from benchmarks.yardsticks import Array
 
 
@@ -48,7 +48,7 @@ def _kserve(row: Array) -> bytes:
     """Triton's HTTP protocol with binary tensors: a JSON head, then the bytes."""
     x = {
         "name": "x",
-        "shape": [1, COLUMNS],
+        "shape": [1, row.size],
         "datatype": "FP32",
         "parameters": {"binary_data_size": row.nbytes},
     }
@@ -59,6 +59,18 @@ def _kserve(row: Array) -> bytes:
         "Inference-Header-Content-Length": str(len(head)),
     }
     return request_bytes("/v2/models/rows/infer", headers, head + row.tobytes())
+
+
+def _kserve_json(row: Array) -> bytes:
+    """The same protocol without binary tensors: numbers as text."""
+    x = {"name": "x", "shape": [1, row.size], "datatype": "FP32", "data": row.tolist()}
+    body = json.dumps({"inputs": [x]}).encode()
+    return request_bytes("/v2/models/rows/infer", {"Content-Type": "application/json"}, body)
+
+
+def _kserve_json_answer(answer: Answer) -> Array:
+    (y,) = json.loads(answer.body)["outputs"]
+    return np.array(y["data"], np.float32)
 
 
 def _kserve_answer(answer: Answer) -> Array:
@@ -72,4 +84,5 @@ BODIES: dict[str, Body] = {
     "raw, /inference": Body(_raw_mosec, _raw_answer),
     "base64 in JSON": Body(_base64, _json_answer),
     "KServe v2, binary": Body(_kserve, _kserve_answer),
+    "KServe v2, JSON": Body(_kserve_json, _kserve_json_answer),
 }

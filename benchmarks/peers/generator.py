@@ -10,8 +10,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,7 +22,7 @@ from benchmarks.peers.bodies import BODIES
 from benchmarks.peers.http11 import Answer, AnswerReader, BadAnswer
 from benchmarks.peers.processes import cpu_below
 from benchmarks.peers.reasons import told
-from benchmarks.systems import model
+from benchmarks.systems import COLUMNS, MODELS
 from trtasync.measure.runs import on_loop
 
 
@@ -36,6 +36,8 @@ class Order:
         seconds: length of each sample, by its number of callers.
         warm_up: seconds of the same load before each sample, not counted.
         patience: seconds that the server may take to give its first right answer.
+        columns: of a row.
+        model: what answers are checked by, a key of `MODELS`.
     """
 
     port: int
@@ -43,6 +45,8 @@ class Order:
     seconds: dict[int, float]
     warm_up: float
     patience: float
+    columns: int = COLUMNS
+    model: str = "product"
 
 
 class Caller(asyncio.Protocol):
@@ -110,7 +114,7 @@ async def check(caller: Caller, order: Order, row: np.ndarray) -> None:
     """
     body = BODIES[order.body]
     answer = body.answer(await caller.ask(body.request(row)))
-    np.testing.assert_allclose(answer, model(row[None])[0], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(answer, MODELS[order.model](row[None])[0], rtol=1e-3, atol=1e-3)
 
 
 async def wait_until_it_answers(order: Order) -> None:
@@ -119,7 +123,7 @@ async def wait_until_it_answers(order: Order) -> None:
     Raises:
         TimeoutError: patience is at its end; the message is the last failure's.
     """
-    row = rows(1)[0]
+    row = rows(1, columns=order.columns)[0]
     end = time.monotonic() + order.patience
     while True:
         try:
@@ -134,6 +138,20 @@ async def wait_until_it_answers(order: Order) -> None:
             if time.monotonic() > end:
                 raise TimeoutError(f"no right answer in {order.patience:.0f} s: {error}") from error
         await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def checked_callers(order: Order, count: int) -> AsyncIterator[list[Caller]]:
+    """So many connections, each of which has been answered rightly, all at once."""
+    asked = rows(count, seed=2, columns=order.columns)
+    with ExitStack() as stack:
+        callers = [await connect(order.port) for _ in asked]
+        for caller in callers:
+            stack.callback(caller.close)
+        async with asyncio.TaskGroup() as group:
+            for caller, row in zip(callers, asked, strict=True):
+                group.create_task(check(caller, order, row))
+        yield callers
 
 
 async def load(callers: Sequence[Caller], order: Order, seconds: float) -> Sample:
@@ -158,15 +176,8 @@ async def load(callers: Sequence[Caller], order: Order, seconds: float) -> Sampl
 async def work(order: Order) -> dict[int, Sample]:
     """Wait, check, warm up, measure."""
     await wait_until_it_answers(order)
-    most = max(order.seconds)
     samples = {}
-    with ExitStack() as stack:
-        callers = [await connect(order.port) for _ in range(most)]
-        for caller in callers:
-            stack.callback(caller.close)
-        async with asyncio.TaskGroup() as group:
-            for caller, row in zip(callers, rows(most, seed=2), strict=True):
-                group.create_task(check(caller, order, row))
+    async with checked_callers(order, max(order.seconds)) as callers:
         for count, seconds in order.seconds.items():
             await load(callers[:count], order, order.warm_up)
             samples[count] = await load(callers[:count], order, seconds)

@@ -55,8 +55,8 @@ def _called(system: System, python: Path, times: Times, folder: Path) -> dict[st
     plan = Plan(system.key, "asyncio", *times)
     command = [str(python), "-m", "benchmarks.worker", json.dumps(asdict(plan))]
     answer, said = folder / "answer", folder / "said"
-    worker = _start(command, folder, environment(system, python, folder), answer, said)
-    _wait([worker], said, times.limit)
+    worker = start(command, folder, environment(system, python, folder), answer, said)
+    wait([worker], said, times.limit)
     return _found(answer)
 
 
@@ -65,13 +65,13 @@ def _served(system: System, python: Path, times: Times, folder: Path) -> dict[st
     module, *more = system.server
     command = [str(python), "-m", f"benchmarks.peers.servers.{module}", str(port), *more]
     said = folder / "said"
-    server = _start(command, folder, environment(system, python, folder), said, said)
+    server = start(command, folder, environment(system, python, folder), said, said)
     order = {"port": port, "body": system.body, "patience": START_PATIENCE, **times._asdict()}
     command = [sys.executable, "-m", "benchmarks.peers.generator", json.dumps(order)]
     answer, complaint = folder / "answer", folder / "complaint"
-    generator = _start(command, ROOT, dict(os.environ), answer, complaint)
+    generator = start(command, ROOT, dict(os.environ), answer, complaint)
     try:
-        _wait([generator, server], complaint, times.limit)
+        wait([generator, server], complaint, times.limit)
     except NotRun as reason:
         if server.poll() is not None:
             status = f"the server ended with status {server.returncode}"
@@ -80,7 +80,7 @@ def _served(system: System, python: Path, times: Times, folder: Path) -> dict[st
     return _found(answer)
 
 
-def _start(
+def start(
     command: Sequence[str], folder: Path, environment: dict[str, str], out: Path, said: Path
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that Ctrl-C reaches it only through us."""
@@ -96,7 +96,7 @@ def _start(
         )
 
 
-def _wait(processes: Sequence[subprocess.Popen[bytes]], said: Path, limit: float) -> None:
+def wait(processes: Sequence[subprocess.Popen[bytes]], said: Path, limit: float) -> None:
     """Wait for the first; none of the others may end before it.
 
     Raises:

@@ -12,7 +12,8 @@ import httpx
 from support.helpers import PATIENCE, until
 from trtasync import open_engine
 from trtasync.server.asgi import application
-from trtasync.server.models import Models, Opener
+from trtasync.server.deployments import Opener
+from trtasync.server.models import Models
 from trtasync.shared.protocol import AnyEngine
 from trtasync.testing import ScriptedBackend
 

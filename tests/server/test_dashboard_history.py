@@ -10,7 +10,7 @@ import pytest
 from trtasync.core.metrics import Meter, Statistics, StreamStatistics
 from trtasync.server.dashboard.figures import NOTHING, duration, number, share
 from trtasync.server.dashboard.history import APART, LOOKS, RECENT, History
-from trtasync.server.models import State
+from trtasync.server.deployments import State
 from trtasync.server.survey import Surveyed
 
 STREAM = StreamStatistics(1, True, 2, 10, 3, 4, 0.5)

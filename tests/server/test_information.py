@@ -27,6 +27,18 @@ async def test_a_model_that_is_not_ready(backend: ScriptedBackend) -> None:
         assert (await client.get("/v2/models/stats")).json() == {"model_stats": []}
 
 
+async def test_a_version_that_is_not_ready_beside_one_that_is(backend: ScriptedBackend) -> None:
+    models = models_of(backend)
+    async with client_of(models) as client:
+        models.add("m", opener(ScriptedBackend()), version=2)
+        assert (await client.get("/v2/models/m")).json()["versions"] == ["1"]
+        (told,) = (await client.get("/v2/models/m/stats")).json()["model_stats"]
+        assert told["version"] == "1"
+        for path in ("", "/config", "/stats", "/ready"):
+            error_of(await client.get(f"/v2/models/m/versions/2{path}"), 503)
+        assert (await client.get("/v2/health/ready")).status_code == 200
+
+
 async def test_a_server_that_has_lost_its_device_is_not_ready(backend: ScriptedBackend) -> None:
     async with client_of(models_of(backend)) as client:
         assert (await client.get("/v2/health/ready")).status_code == 200
@@ -63,6 +75,12 @@ async def test_a_server_that_is_about_to_end_is_not_ready(backend: ScriptedBacke
         ("POST", "/v2/models/z/infer"),
         ("POST", "/v2/models/m/versions/2/infer"),
         ("POST", "/v2/models/m/generate"),
+        ("POST", "/v2/models/m/generate_stream"),
+        ("GET", "/v2/trace/setting"),
+        ("POST", "/v2/models/m/trace/setting"),
+        ("GET", "/v2/logging"),
+        ("POST", "/v2/systemsharedmemory/region/r/register"),
+        ("POST", "/v2/systemsharedmemory/unregister"),
         ("POST", "/v2/repository/models/z/load"),
         ("GET", "/v2/systemsharedmemory/status"),
         ("POST", "/v2/cudasharedmemory/unregister"),

@@ -27,7 +27,7 @@ from trtasync.shared.joining import Line
 from trtasync.shared.pauses import note_start, pause_between_starts
 from trtasync.shared.peers import check_host, credentials
 from trtasync.shared.places import Place
-from trtasync.shared.records import Op, dump, pack
+from trtasync.shared.records import PROTOCOL, Op, dump, pack
 from trtasync.shared.starting import Started, locked
 from trtasync.system.stopping import Stopped
 from trtasync.system.version import __version__
@@ -156,7 +156,10 @@ def welcome(version: str) -> bytes:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (welcome("0.0.1"), f"is of trtasync 0.0.1 (protocol 1), and this is {__version__}"),
+        (
+            welcome("0.0.1"),
+            f"is of trtasync 0.0.1 (protocol {PROTOCOL}), and this is {__version__}",
+        ),
         (pack(Op.DONE, payload=b"{}"), "it said 69 for WELCOME"),
         (pack(Op.WELCOME, payload=b"[]"), "must be a JSON object"),
         (pack(Op.WELCOME, payload=b"{}"), "lacks something"),

@@ -8,9 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trtasync.server.departures import while_connected
-from trtasync.server.models import Deployment, Models
-from trtasync.server.protocol.answers import JSON_LENGTH, Answer
+from trtasync.server.deployments import Deployment
+from trtasync.server.models import Models
+from trtasync.server.protocol.answers import JSON_LENGTH, Answer, is_large
 from trtasync.server.protocol.bodies import choose_encoding, compress
+from trtasync.server.protocol.codec import json_size
+from trtasync.server.protocol.numbers import LARGE_JSON
 from trtasync.server.protocol.requests import Plan
 from trtasync.server.protocol.tensors import Array
 from trtasync.server.receiving import BESIDE_THE_LOOP, one_value, read_body
@@ -36,13 +39,19 @@ class Inference:
         self._models.deployed(name, version)  # refuses before the body is received
         body = await read_body(request, self._max_body)
         deployment = self._models.deployed(name, version)
-        plan, id, binary = deployment.codec.read(body, json_length)
-        arrays = plan.arrays(binary)
+        codec = deployment.codec
         with deployment.users:
+            if json_size(json_length, len(body)) > LARGE_JSON:
+                plan, id, binary = await anyio.to_thread.run_sync(codec.read, body, json_length)
+            else:
+                plan, id, binary = codec.read(body, json_length)
+            arrays = plan.arrays(binary)
             outputs: dict[str, Array] = await while_connected(
                 request.receive, lambda: _run(deployment, plan, arrays)
             )
-        return deployment.codec.answer(plan, id, outputs)
+        if is_large(plan, outputs):
+            return await anyio.to_thread.run_sync(codec.answer, plan, id, outputs)
+        return codec.answer(plan, id, outputs)
 
     async def _respond(self, answer: Answer, accepted: str) -> Response:
         content = b"".join(answer.parts)

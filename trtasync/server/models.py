@@ -1,21 +1,14 @@
-"""The models of a server: engines by name and version, opened, replaced and closed."""
+"""The models of a server: versions by name, aliases, and what answers whom."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-import anyio
-
 from trtasync.errors import InvalidInput
-from trtasync.server.protocol.codec import Codec
+from trtasync.server.deployments import Deployment, Model, Opener, State
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.tensors import Interface
-from trtasync.server.users import Users
-from trtasync.shared.protocol import AnyEngine
 
 MAX_ROWS = 4096
 """Of a request that an engine takes, unless its `max_queue_size` says otherwise."""
@@ -24,150 +17,6 @@ _NAME = re.compile(r"[A-Za-z0-9_.:@+~-]+")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _TAKEN = {"stats", ".", ".."}
 """Names that a path would mistake for something else."""
-
-
-Opener = Callable[[], Awaitable[AnyEngine]]
-
-
-class State(StrEnum):
-    """Of a version of a model, as the protocol names it."""
-
-    LOADING = "LOADING"
-    READY = "READY"
-    UNLOADING = "UNLOADING"
-    UNAVAILABLE = "UNAVAILABLE"
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """What answers the requests for a version of a model now.
-
-    Attributes:
-        engine: runs them.
-        codec: reads and answers them.
-        users: must hold those who keep it over an `await`.
-    """
-
-    engine: AnyEngine
-    codec: Codec
-    users: Users = field(default_factory=Users)
-
-    async def aclose(self) -> None:
-        """Answer who knows it, and close the engine; cancelled, it closes it all the same."""
-        try:
-            await self.users.wait_none()
-        finally:
-            await self.engine.aclose()
-
-
-class Model:
-    """One version of a model.
-
-    Attributes:
-        name: without version.
-        version: a number, as text.
-        platform: what clients are told of what runs it.
-        max_rows: what clients are told of the most rows of a request.
-        state: READY as long as it answers, also while it is being replaced.
-        reason: why it is in this state, where something went wrong; otherwise "".
-    """
-
-    def __init__(
-        self,
-        name: str,
-        version: str,
-        opener: Opener,
-        platform: str,
-        max_rows: int,
-        changed: Callable[[], None],
-    ):
-        """Nothing is opened yet; `changed` is called when something else answers than before."""
-        self.name = name
-        self.version = version
-        self.platform = platform
-        self.max_rows = max_rows
-        self.state: State = State.UNAVAILABLE
-        self.reason: str = "not loaded yet"
-        self._opener = opener
-        self._changed = changed
-        self._deployment: Deployment | None = None
-        self._changing = anyio.Lock()
-        self._loading: anyio.CancelScope | None = None
-
-    @property
-    def deployment(self) -> Deployment:
-        """What answers now. Not to be kept over an `await`, without being one of its `users`: the
-        next moment it may be another.
-
-        Raises:
-            Refusal: nothing does.
-        """
-        if self._deployment is None:
-            why = f": {self.reason}" if self.reason else ""
-            raise Refusal(
-                f"model '{self.name}' version {self.version} is {self.state}{why}.", status=503
-            )
-        return self._deployment
-
-    @property
-    def is_ready(self) -> bool:
-        """It answers, and has a stream left to compute on."""
-        return self._deployment is not None and self._deployment.engine.is_alive
-
-    async def load(self) -> None:
-        """Open the model; one that is open is replaced by what its opener gives now.
-
-        What was answering answers until the new engine is ready, and then ends what it has begun.
-        Raises what the opener raises; then all is as it was.
-        """
-        async with self._changing:
-            before = self._deployment
-            with anyio.CancelScope() as self._loading:
-                await self._replace(before)
-            if self._loading.cancelled_caught:
-                raise Refusal(f"model '{self.name}' was unloaded while it was loading.", status=503)
-            if before is not None:
-                await before.aclose()
-
-    async def _replace(self, before: Deployment | None) -> None:
-        if before is None:
-            self.state, self.reason = State.LOADING, ""
-        try:
-            self._deployment = await self._open()
-        except BaseException as error:
-            self.reason = str(error) if isinstance(error, Exception) else "loading was given up"
-            self.state = State.UNAVAILABLE if before is None else State.READY
-            raise
-        self.state, self.reason = State.READY, ""
-        self._changed()
-
-    async def _open(self) -> Deployment:
-        engine = await self._opener()
-        try:
-            interface = Interface(engine.inputs, engine.outputs)
-        except BaseException:
-            await engine.aclose()
-            raise
-        return Deployment(engine, Codec(self.name, self.version, interface))
-
-    async def unload(self) -> None:
-        """Take no more requests, answer those that were taken, close. Twice is fine.
-
-        A loading under way is given up. Cancelled, it closes the engine all the same.
-        """
-        if self._loading is not None:
-            self._loading.cancel()
-        with anyio.CancelScope(shield=True):
-            await self._changing.acquire()
-        before, self._deployment = self._deployment, None
-        self.state, self.reason = State.UNLOADING, ""
-        self._changed()
-        try:
-            if before is not None:
-                await before.aclose()
-        finally:
-            self.state, self.reason = State.UNAVAILABLE, "unloaded"
-            self._changing.release()
 
 
 class Models:
@@ -183,6 +32,7 @@ class Models:
         """There is none yet; see `add`."""
         self._models: dict[str, dict[str, Model]] = {}
         self._aliases: dict[str, tuple[str, str | None]] = {}
+        self._are_open = False
         self.is_closing: bool = False
         self.watchers: list[Callable[[], None]] = []
 
@@ -195,7 +45,8 @@ class Models:
         platform: str = "trtasync",
         max_rows: int = MAX_ROWS,
     ) -> Model:
-        """Add a model, or a further version of one.
+        """Add a model, or a further version of one. While others are open it is to be loaded by
+        itself, and nobody misses it before.
 
         Args:
             name: as it stands in paths: letters, digits and `_.:@+~-`.
@@ -217,7 +68,9 @@ class Models:
         versions = self._models.setdefault(name, {})
         if number in versions:
             raise InvalidInput(f"model '{name}' has version {number} already.")
-        model = versions[number] = Model(name, number, opener, platform, max_rows, self._changed)
+        is_missed = not self._are_open
+        model = Model(name, number, opener, platform, max_rows, is_missed, self._changed)
+        versions[number] = model
         return model
 
     def alias(self, alias: str, name: str, version: int | None = None) -> None:
@@ -234,7 +87,8 @@ class Models:
         _check_name(alias)
         number = None if version is None else str(version)
         if name not in self._models or (number and number not in self._models[name]):
-            raise InvalidInput(f"alias '{alias}' is for '{name}', and there is no such model.")
+            target = f"'{name}'" if number is None else f"version {number} of '{name}'"
+            raise InvalidInput(f"alias '{alias}' is for {target}, and there is no such model.")
         if alias in self._models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number
@@ -313,12 +167,12 @@ class Models:
 
     @property
     def are_ready(self) -> bool:
-        """All of them are, and stay so for a while."""
-        return not self.is_closing and all(model.is_ready for model in self)
+        """All that are missed otherwise are, and stay so for a while."""
+        return not self.is_closing and all(model.is_ready for model in self if model.is_missed)
 
     async def aclose(self) -> None:
         """Close all, each after it has answered what it has taken."""
-        self.is_closing = True
+        self.is_closing, self._are_open = True, False
         async with AsyncExitStack() as closing:
             for model in self:
                 closing.push_async_callback(model.unload)
@@ -331,6 +185,7 @@ class Models:
         except BaseException:
             await self.aclose()
             raise
+        self._are_open = True
         return self
 
     async def __aexit__(

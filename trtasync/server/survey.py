@@ -6,7 +6,8 @@ from typing import NamedTuple
 from trtasync.core.metrics import Statistics
 from trtasync.errors import TrtasyncError
 from trtasync.server.counting import statistics_of
-from trtasync.server.models import Model, Models, State
+from trtasync.server.deployments import Model, State
+from trtasync.server.models import Models
 
 
 class Surveyed(NamedTuple):

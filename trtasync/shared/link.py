@@ -14,7 +14,7 @@ from trtasync.loops import EventLoop, Future
 from trtasync.model.tensors import ModelSpec
 from trtasync.shared.greeting import read_spec
 from trtasync.shared.joining import Joined
-from trtasync.shared.session import Session
+from trtasync.shared.session import Session, Wrap
 from trtasync.system.stopping import Stopped
 from trtasync.system.threads import NoThread, start_thread
 
@@ -87,6 +87,7 @@ class Link:
         self._since = 0.0
         self._waiting: list[Future] = []
         self.refusal: Callable[[], TrtasyncError] | None = None
+        self._wrap: Wrap | None = None
         loop.callback = self._turn
         self._begin(joined)
 
@@ -97,6 +98,12 @@ class Link:
         self.session: Session = Session(
             self._loop, joined.end, self._spec, joined.welcome.most_bytes or None, self._lost
         )
+        self.session.wrap(self._wrap)
+
+    def wrap(self, wrap: Wrap | None) -> None:
+        """Let every request await what `wrap` makes of its future; None ends it."""
+        self._wrap = wrap
+        self.session.wrap(wrap)
 
     def _turn(self) -> None:
         """What the loop does when it is woken."""

@@ -1,5 +1,9 @@
-"""PyTriton: a Triton server with its dynamic batcher, the model in a Python process beside it."""
+"""PyTriton: a Triton server with its dynamic batcher, the model in a Python process beside it.
 
+`... PORT SETTINGS [GRPC_PORT]`
+"""
+
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +23,15 @@ def infer(x: Array) -> dict[str, Array]:
 
 
 def main() -> None:
-    """Serve over HTTP alone."""
+    """Serve over HTTP, and over gRPC where a port for that is given."""
     port, _ = port_and_best()
     config = TritonConfig(
-        http_address="127.0.0.1", http_port=port, allow_grpc=False, allow_metrics=False
+        http_address="127.0.0.1",
+        http_port=port,
+        allow_grpc=len(sys.argv) > 3,
+        grpc_address="127.0.0.1",
+        grpc_port=int(sys.argv[3]) if len(sys.argv) > 3 else None,
+        allow_metrics=False,
     )
     with Triton(config=config, workspace=str(Path("triton").resolve())) as triton:
         triton.bind(

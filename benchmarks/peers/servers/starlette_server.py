@@ -1,6 +1,6 @@
 """A batcher of ours behind the smallest Starlette app: `... PORT SETTINGS BATCHER`.
 
-BATCHER is a key of `benchmarks.systems.SYSTEMS`. This stands in for a server of the project's own.
+BATCHER is a key of `benchmarks.systems.SYSTEMS`. `oip_server` is the project's own server.
 """
 
 import sys

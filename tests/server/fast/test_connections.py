@@ -3,7 +3,6 @@
 import ssl
 import subprocess
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import anyio
 import numpy as np
@@ -182,6 +181,7 @@ async def test_a_client_that_expects_too_much_sends_no_body() -> None:
         (request("POST", "/v2", b"0\r\nA: b\r\n\r\n", "Transfer-Encoding: chunked"), 400),
         (request("POST", "/v2", b"ffffff\r\n", "Transfer-Encoding: chunked"), 413),
         (request("POST", "/v2/models/m/infer", b"", "Content-Length: 100000"), 413),
+        (request("POST", "/v2/models/m/infer", b" " * 50_001), 413),
     ],
 )
 async def test_whoever_cannot_be_understood_is_told_why_and_nothing_more(
@@ -441,9 +441,12 @@ async def test_a_server_does_not_wait_for_ever_to_end() -> None:
         assert await client.rest() == b""
 
 
-async def test_tls(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(  # noqa: ASYNC221 - there is nobody else to be held up
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS of a server, and of clients that trust it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
             *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
@@ -453,7 +456,11 @@ async def test_tls(tmp_path: Path) -> None:
     )
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
-    trusting = ssl.create_default_context(cafile=str(certificate))
+    return tls, ssl.create_default_context(cafile=str(certificate))
+
+
+async def test_tls(certified: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    tls, trusting = certified
     large = np.random.default_rng(0).random((1, 300_000), np.float32)
     async with running(models_of(backend_of("W")), tls=tls) as server:
         stream = await anyio.connect_tcp(
@@ -464,3 +471,18 @@ async def test_tls(tmp_path: Path) -> None:
             for x in (X, large):
                 np.testing.assert_array_equal((await client.ask(infer(x))).y, 2 * x)
             assert (await client.ask(LIVE)).status == 200
+
+
+async def test_who_does_not_finish_a_handshake(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    tls, trusting = certified
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        trusting.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    async with running(models_of(backend_of()), limits=Limits(head=0.1), tls=tls) as server:
+        for sent in (b"", outgoing.read()):
+            async with server.client() as client:
+                if sent:
+                    await client.send(sent)
+                await client.rest()  # until it ends, in less than the patience of tests

@@ -272,6 +272,15 @@ async def test_what_was_late_is_never_taken_for_the_next_answer() -> None:
         np.testing.assert_array_equal((await client.answer()).y, 6 * X)
 
 
+async def test_what_was_sent_behind_what_is_late_is_answered() -> None:
+    backend = doubling()
+    async with running(models_of(backend)) as server, server.client() as client:
+        with held(backend):
+            await client.send(infer(X, parameters={"timeout": 20_000}) + request())
+            assert (await client.answer()).status == 504
+            assert (await client.answer()).status == 200
+
+
 async def test_priority() -> None:
     backend = doubling()
     models = models_of(backend, max_batch_size=1)

@@ -16,8 +16,9 @@ from support.helpers import PATIENCE
 from support.onnx_models import FLOAT, node, value, write_model
 from tests.server.program.serving import Server, ask, factor_of, serving, times, until
 from tests.shared.processes import is_there
-from trtasync.server.program.opening import Source
+from trtasync.server.program.opening import Manner, Source
 from trtasync.server.program.settings import EngineSettings, Served
+from trtasync.tracing.exporting import Tracing
 
 CLIENTS = 6
 
@@ -105,7 +106,7 @@ def test_a_model_is_replaced_under_load(tmp_path: Path, workers: int) -> None:
 async def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     """Nothing is tried between two looks that differ."""
     path, whole = times(tmp_path, 2), times(tmp_path, 3, "other").read_bytes()
-    source = Source(Served("m", 1, str(path), EngineSettings()), shared=False)
+    source = Source(Served("m", 1, str(path), EngineSettings()), Manner(False, None, Tracing(None)))
     await (await source.open()).aclose()
     with path.open("wb") as file:
         for byte in whole:
@@ -258,6 +259,30 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert second in children(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
+
+
+def listening(port: int | None) -> int:
+    """Sockets that listen at this port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    found = [(int(local.partition(":")[2], 16), state) for _, local, _, state, *_ in lines]
+    return sum(each == (port, "0A") for each in found)
+
+
+def test_clients_do_not_wait_for_a_worker_that_cannot_serve(tmp_path: Path) -> None:
+    with serving(tmp_path, times(tmp_path, 2), "--workers", 2) as server:
+        port = httpx.URL(server.url).port
+        (tmp_path / "m.onnx").write_bytes(b"no model")
+        server.told("is not loaded, and the one before goes on")
+        os.kill(min(children(server.process.pid)), signal.SIGKILL)
+        server.told("cannot serve")
+        until(lambda: listening(port) == 1)
+        for _ in range(20):
+            with server.client() as client:
+                assert factor_of(ask(client)) == 2
+        times(tmp_path, 3)
+        until(lambda: listening(port) == 2)
+        with server.client() as client:
+            until(lambda: factor_of(ask(client)) == 3)
 
 
 def test_an_engine_process_that_is_killed_is_replaced(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def code(channel: grpc.Channel, method: str, *metadata: tuple[str, str]) -> grpc
 def test_grpc_beside_http(tmp_path: Path, workers: int) -> None:
     options = ("--grpc-port", 0, "--workers", workers)
     with serving(tmp_path, times(tmp_path, 2), *options) as server:
-        port = server.said.partition("gRPC: port ")[2].partition(")")[0]
+        port = server.grpc_port
         for _ in range(4):  # whoever of the workers answers
             assert called(grpc.insecure_channel(f"127.0.0.1:{port}"), "ServerReady") == TRUE
         other = times(tmp_path, 2, "other")
@@ -51,11 +51,10 @@ def test_grpc_asks_for_the_same_tokens_and_speaks_tls(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "localhost")
     options = ("--grpc-port", 0, "--token-file", tokens, "--tls-cert", cert, "--tls-key", key)
     with serving(tmp_path, times(tmp_path, 2), *options) as server:
-        port = server.said.partition("gRPC: port ")[2].partition(")")[0]
         trusted = grpc.ssl_channel_credentials(cert.read_bytes())
 
         def channel() -> grpc.Channel:
-            return grpc.secure_channel(f"127.0.0.1:{port}", trusted)
+            return grpc.secure_channel(f"127.0.0.1:{server.grpc_port}", trusted)
 
         assert called(channel(), "ServerReady") == TRUE
         for shown in ((), (("authorization", "Bearer wrong"),)):

@@ -3,6 +3,8 @@
 from asyncio import BaseTransport, Transport
 from typing import TYPE_CHECKING, cast
 
+from anyio import to_thread
+
 from trtasync.core.reservations import Reservation
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.heads import Head
@@ -11,6 +13,7 @@ from trtasync.server.fast.replies import Asked
 from trtasync.server.fast.sinks import Body, Discarded, Place, Row, Sink
 from trtasync.server.fast.wire import Wire
 from trtasync.server.fast.writing import head_of_answer
+from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -83,7 +86,7 @@ class Connection(Reading):
             return None
         json, size = bytes(came[:json_length]), length - json_length
         try:
-            request = Asked(self, desk, head, *desk.plan(json, json_length, size))
+            request = desk.asked(self, desk, head, *desk.plan(json, json_length, size))
             place = desk.reserve(request, size)
         except Exception as error:
             return Discarded(head, length - len(came), self._server.scratch, error, self._wire.fail)
@@ -101,7 +104,7 @@ class Connection(Reading):
         length = head.json_length
         json, binary = (body, b"") if length is None else (body[:length], body[length:])
         try:
-            request = Asked(self, desk, head, *desk.plan(json, length, len(binary)))
+            request = desk.asked(self, desk, head, *desk.plan(json, length, len(binary)))
             desk.ask(request, bytes(binary) if lent else binary)
         except Exception as error:
             self._wire.fail(head, error)
@@ -133,21 +136,43 @@ class Connection(Reading):
 
     def answered(self, request: Asked) -> None:
         """See `Asker.answered`: at the end of the turn comes `answer`."""
-        self._server.answer_later(self, request)
+        self._server.outbox.put(self, request)
 
     def answer(self, request: Asked) -> None:
         """Write how a request ended. Not to be called by the engine, which may be at work."""
         if self._asked is not request:
             return  # the client has left
+        if request.plan.in_json and request.is_large():
+            self._server.beside(self._answer_beside(request))
+            return
         self._asked = None
         try:
             answer = request.read()
         except Exception as error:
             self._wire.fail(request.head, error)
         else:
-            size = sum(map(len, answer.parts))
-            self._wire.answer(request.head, head_of_answer(answer, size), answer.parts, size)
+            self._write(request.head, answer)
         self.go_on()
+
+    async def _answer_beside(self, request: Asked) -> None:
+        try:
+            outcome: Answer | Exception = await to_thread.run_sync(
+                request.read, abandon_on_cancel=True
+            )
+        except Exception as error:
+            outcome = error
+        if self._asked is not request:
+            return  # the client has left meanwhile
+        self._asked = None
+        if isinstance(outcome, Exception):
+            self._wire.fail(request.head, outcome)
+        else:
+            self._write(request.head, outcome)
+        self.go_on()
+
+    def _write(self, head: Head, answer: Answer) -> None:
+        size = sum(map(len, answer.parts))
+        self._wire.answer(head, head_of_answer(answer, size), answer.parts, size)
 
     def exchanged(self) -> None:
         """The application has answered."""

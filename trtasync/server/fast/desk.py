@@ -2,7 +2,9 @@
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,24 +16,29 @@ from trtasync.engine import Engine, inside
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
-from trtasync.server.fast.replies import Asked
+from trtasync.server.deployments import Deployment
+from trtasync.server.fast.heads import Head
+from trtasync.server.fast.replies import Asked, Asker, ObservedAsked
 from trtasync.server.fast.sinks import Place
-from trtasync.server.models import Deployment
-from trtasync.server.protocol.answers import Answer
+from trtasync.server.protocol.answers import Answer, is_large
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
 from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape, Tensor
 
 
 class Desk(ABC):
-    """Of one engine, whatever it is."""
+    """Of one engine, whatever it is.
+
+    Attributes:
+        asked: makes a request of who asks, this desk, its head, its plan and its id.
+    """
 
     def __init__(self, codec: Codec):
         """`codec`: of the model that the engine runs."""
+        self.asked: Callable[[Asker, Desk, Head, Plan, bytes], Asked] = Asked
         self._codec = codec
         self._interface = interface = codec.interface
-        sole = list(interface.inputs.values())
-        self._sole = sole[0] if len(sole) == 1 and interface.takes_batches else None
+        self._sole = interface.sole
         self._sole_output = next(iter(interface.outputs), "")
 
     def plan(self, json: Bytes, json_length: int | None, size: int) -> tuple[Plan, bytes]:
@@ -71,14 +78,20 @@ class Desk(ABC):
 
     def answer(self, request: Asked) -> Answer:
         """The answer to a request that has its result; raises what stands against it."""
+        return self._codec.answer(request.plan, request.id, self._outputs(request))
+
+    def is_large(self, request: Asked) -> bool:
+        """The answer to a request that has its result takes too long to write for a loop."""
+        return is_large(request.plan, self._outputs(request))
+
+    def _outputs(self, request: Asked) -> dict[str, Array]:
         result = request.result
         if type(result) is dict:
-            outputs: dict[str, Array] = result
             if request.bare:
-                outputs = {name: array[np.newaxis] for name, array in result.items()}
-        else:
-            outputs = {self._sole_output: result[np.newaxis] if request.bare else result}
-        return self._codec.answer(request.plan, request.id, outputs)
+                return {name: array[np.newaxis] for name, array in result.items()}
+            outputs: dict[str, Array] = result
+            return outputs
+        return {self._sole_output: result[np.newaxis] if request.bare else result}
 
     def _rows_of(self, request: Asked, size: int) -> Tensor | None:
         """The only tensor of a request, if that is all that is still to come of it, and needs not
@@ -93,8 +106,11 @@ class Desk(ABC):
 
     def _content(self, request: Asked, binary: Bytes) -> Any:
         """What an engine is asked with: one row of the only input bare, for that is fastest."""
-        arrays = request.plan.arrays(binary)
-        sole = self._sole
+        plan, sole = request.plan, self._sole
+        if plan.row is not None and len(binary) == plan.size:
+            request.bare = True
+            return np.frombuffer(binary, plan.given[0].tensor.dtype).reshape(plan.row)
+        arrays = plan.arrays(binary)
         if sole is None or not _is_one_row((array := arrays[sole.name]).shape, sole.shape):
             return arrays
         request.bare = True
@@ -129,6 +145,8 @@ class StraightDesk(Desk):
         reader, core, _ = inside(engine)
         self._reader = reader
         self._signatures = reader.arrays
+        if core.observer is not None:
+            self.asked = partial(ObservedAsked, core.observer)
         self._intake = core.intake
         self._now = core.loop.now
 
@@ -196,9 +214,10 @@ class TaskDesk(Desk):
         return ArrayPlace(self, array)
 
     def start(self, request: Asked, content: Any) -> None:
-        """Let a task ask."""
+        """Let a task ask, whose context is not that of who has started the server: of whose span
+        no request is a child."""
         self._users.come()
-        task = self._loop.create_task(self._run(request, content))
+        task = self._loop.create_task(self._run(request, content), context=Context())
         task.add_done_callback(self._users.go)
         if not request.done():  # as it may be, where tasks begin at once
             request.task = task

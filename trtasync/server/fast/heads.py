@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trtasync.server.protocol.answers import JSON_LENGTH
+from trtasync.server.protocol.numbers import LARGE_JSON
 from trtasync.server.protocol.refusals import Refusal
 
 END = b"\r\n\r\n"
@@ -170,6 +171,8 @@ def _asked_of_model(
         return None
     json_length = int(lengths[0]) if lengths else None
     if json_length is not None and json_length > length:
+        return None
+    if (length if json_length is None else json_length) > LARGE_JSON:
         return None
     name, version = found.groups()
     return (name.decode(), None if version is None else version.decode()), json_length

@@ -110,7 +110,7 @@ class Reading(BufferedProtocol, ABC):
 
     def _take_up(self, buffer: bytearray, stop: int) -> int:
         start = 0
-        while start < stop and self._is_free():
+        while start < stop:
             if buffer.startswith(b"\r\n", start):  # some clients send one behind a body
                 start += 2
                 continue
@@ -122,6 +122,8 @@ class Reading(BufferedProtocol, ABC):
             end += len(END)
             head = self._server.heads.read(bytes(buffer[start:end]))
             start = end + self._begin(head, memoryview(buffer)[end:stop])
+            if not self._is_free():
+                break
         return start
 
     def _send_away(self, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from asyncio import CancelledError, InvalidStateError, Task, TimerHandle
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trtasync.core.records import Observed, Observer
 from trtasync.core.reservations import Reservation
 from trtasync.server.fast.heads import Head
 from trtasync.server.protocol.answers import Answer
@@ -100,6 +101,10 @@ class Asked:
             raise self._error
         return self._desk.answer(self)
 
+    def is_large(self) -> bool:
+        """The answer to it takes too long to write for the loop."""
+        return bool(self.plan.in_json) and self._error is None and self._desk.is_large(self)
+
     def leave(self) -> None:
         """Nobody wants the answer any more: what is not running is never computed."""
         if self._over:
@@ -112,3 +117,36 @@ class Asked:
             reservation.intake.leave(reservation, CancelledError())
         if self.task is not None:
             self.task.cancel()
+
+
+class ObservedAsked(Asked):
+    """One whose engine has an observer, who is told of it when its answer is about to be written:
+    the observer hears of the batch before that.
+
+    Attributes:
+        observed: what the observer knows it by.
+    """
+
+    __slots__ = ("observed",)
+
+    def __init__(
+        self, observer: Observer, asker: Asker, desk: "Desk", head: Head, plan: Plan, id: bytes
+    ):
+        """See `Asked`."""
+        super().__init__(asker, desk, head, plan, id)
+        self.observed: Observed = observer.begin()
+
+    def read(self) -> Answer:
+        """See `Asked.read`."""
+        try:
+            answer = super().read()
+        except Exception as error:
+            self.observed.end(error)
+            raise
+        self.observed.end(None)
+        return answer
+
+    def leave(self) -> None:
+        """See `Asked.leave`."""
+        super().leave()
+        self.observed.end(CancelledError())

@@ -1,36 +1,31 @@
 """The server: it listens, watches the clock for its connections, and ends in order."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from socket import socket
 from ssl import SSLContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from trtasync.engine import Engine
+from trtasync.engine import Engine, inside
+from trtasync.server.fast.arrivals import accepting
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.connection import Connection
 from trtasync.server.fast.desk import Desk, StraightDesk, TaskDesk
 from trtasync.server.fast.heads import Head, Heads, ModelName
 from trtasync.server.fast.limits import Limits
-from trtasync.server.fast.replies import Asked
+from trtasync.server.fast.outbox import Outbox, give_up
 from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-log: logging.Logger = logging.getLogger("trtasync")
-
 READ = 256 << 10
 """Bytes that are read at once."""
-
-BACKLOG = 1024
-"""Clients that wait to be accepted."""
 
 TICK = 1.0
 """Seconds between two looks at the clock."""
@@ -50,7 +45,8 @@ class FastServer:
         scratch: the same, to be written to.
         heads: that were seen before.
         connections: that are open.
-        exchanges: tasks in which the application answers.
+        outbox: takes answers of engines.
+        exchanges: tasks that answer, most of them by the application.
         tick: grows by one each second.
         date: the line of an answer's head that tells the time.
         is_draining: every answer is the last of its connection.
@@ -72,13 +68,13 @@ class FastServer:
         self.heads: Heads = Heads()
         self.tick: int = 0
         self.date: bytes = _date()
+        self.outbox: Outbox = Outbox(self.loop)
         self.is_draining: bool = False
         self._models = models
         self._application = application
         self._desks: dict[ModelName, Desk] = {}
         self.connections: set[Connection] = set()
         self._coming = 0  # bytes
-        self._answers: list[tuple[Connection, Asked]] = []
         self.exchanges: set[asyncio.Task[None]] = set()
         self._none_left = asyncio.Event()
 
@@ -93,16 +89,15 @@ class FastServer:
         self._models.watchers.append(self._models_changed)
         ticking = self.loop.create_task(self._tick())
         try:
-            listener = await self.loop.create_server(
-                lambda: Connection(self), sock=door, ssl=tls, backlog=BACKLOG
-            )
             try:
-                yield
+                async with accepting(door, lambda: Connection(self), tls, self.limits):
+                    yield
+                    self.is_draining = True
             finally:
-                listener.close()
                 await self._drain()
         finally:
             ticking.cancel()
+            self.outbox.leave()
             self._models.watchers.remove(self._models_changed)
 
     async def _drain(self) -> None:
@@ -141,7 +136,7 @@ class FastServer:
             try:
                 act(connection)
             except Exception:
-                _give_up(connection)
+                give_up(connection)
 
     # -- for connections -------------------------------------------------------------------------
 
@@ -184,6 +179,7 @@ class FastServer:
             return None  # the application says it
         if isinstance(deployment.engine, Engine):
             desk: Desk = StraightDesk(deployment.codec, deployment.engine)
+            self.outbox.join(inside(deployment.engine).core.pump)
         else:
             desk = TaskDesk(deployment, self.loop)
         self._desks[model] = desk
@@ -192,36 +188,22 @@ class FastServer:
     def _models_changed(self) -> None:
         """What is being received into rows of an engine that may end now goes on elsewhere."""
         self._desks.clear()
+        self.outbox.leave()
         self._for_all(Connection.step_out)
-
-    def answer_later(self, connection: Connection, request: Asked) -> None:
-        """Write an answer at the end of this turn: now its engine may be at work."""
-        if not self._answers:
-            self.loop.call_soon(self._flush)
-        self._answers.append((connection, request))
-
-    def _flush(self) -> None:
-        answers, self._answers = self._answers, []
-        for connection, request in answers:
-            try:
-                connection.answer(request)
-            except Exception:
-                _give_up(connection)
 
     def apply(self, exchange: Exchange) -> None:
         """Let the application answer a request."""
-        task = self.loop.create_task(exchange.run(self._application))
+        self.beside(exchange.run(self._application))
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a task see to an answer; the server waits for it when it ends."""
+        task = self.loop.create_task(work)
         self.exchanges.add(task)
         task.add_done_callback(self._applied)
 
     def _applied(self, task: asyncio.Task[None]) -> None:
         self.exchanges.discard(task)
         self._none_left.set()
-
-
-def _give_up(connection: Connection) -> None:
-    log.exception("a connection failed, and is given up")
-    connection.abort()
 
 
 def _date() -> bytes:

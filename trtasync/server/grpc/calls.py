@@ -9,7 +9,7 @@ from trtasync.server.failures import log_unexpected
 from trtasync.server.grpc.descriptors import Messages
 from trtasync.server.grpc.views import Call, Message
 from trtasync.server.protocol.refusals import retry_after, status_of, text_of
-from trtasync.server.tracing import current_trace, read_trace
+from trtasync.tracing.context import current_trace, read_trace
 
 CODES = {
     400: StatusCode.INVALID_ARGUMENT,
@@ -42,10 +42,19 @@ def unary(
         answer: gives the other; what it raises becomes the status of the call.
     """
 
+    async def answer_bytes(content: bytes, call: Call) -> bytes:
+        return (await answer(messages.parse(asked, content), call)).SerializeToString()
+
+    return unary_bytes(answer_bytes)
+
+
+def unary_bytes(answer: Callable[[bytes, Call], Awaitable[bytes]]) -> Handler:
+    """The same where `answer` reads and writes the bytes itself."""
+
     async def handle(content: bytes, call: Call) -> bytes:
         follow_trace(call)
         try:
-            return (await answer(messages.parse(asked, content), call)).SerializeToString()
+            return await answer(content, call)
         except Exception as error:
             await refuse(call, error)
 

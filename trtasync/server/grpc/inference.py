@@ -1,58 +1,61 @@
 """Answers requests for models: ModelInfer, and what a stream of them is made of."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import anyio
 
+from trtasync.server.grpc import wire
 from trtasync.server.grpc.messages import INFERENCE
-from trtasync.server.grpc.requests import read_request
-from trtasync.server.grpc.views import Call, InferRequest, Message
+from trtasync.server.grpc.reading import Read, Reader
+from trtasync.server.grpc.views import Call
 from trtasync.server.models import Models
-from trtasync.server.protocol.answers import content_of
+from trtasync.server.protocol.answers import FORMS, Form, content_of
+from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.datatypes import BYTES
 from trtasync.server.protocol.requests import Plan
-from trtasync.server.protocol.tensors import Array
+from trtasync.server.protocol.tensors import Array, Bytes
 
-NOTHING: Mapping[str, Message] = MappingProxyType({})
+LAST = {"triton_final_response": INFERENCE.make("InferParameter", bool_param=True)}
+"""Parameters of an answer that no further one to the same request follows: in streams, each."""
 
 
 class Inference:
-    """From a request to its answer."""
+    """From a request to its answer, both as bytes."""
 
     def __init__(self, models: Models):
         """Of these models."""
-        self._models = models
+        self._reader = Reader(models)
 
-    async def infer(
-        self, request: InferRequest, call: Call, told: Mapping[str, Message] = NOTHING
-    ) -> Message:
+    async def infer(self, content: bytes, call: Call, *, in_stream: bool = False) -> bytes:
         """ModelInfer. Cancelled, it withdraws the request.
 
         Args:
-            request: as it came.
+            content: the request as it came.
             call: that brought it.
-            told: parameters of the answer.
+            in_stream: the answer says that it is the last one to its request.
 
         Raises:
             Refusal: it is no request for a model here.
             TimeoutError: neither its `timeout` nor the deadline of its call is later.
             TrtasyncError: what becomes of it otherwise.
         """
-        deployment = self._models.deployed(request.model_name, request.model_version or None)
-        plan, arrays = read_request(request, deployment.codec.interface)
-        with deployment.users, anyio.fail_after(_patience(plan, call)):
-            outputs = await deployment.engine.infer(arrays, priority=plan.priority)
-        about, raw = _tensors(plan, outputs)
-        return INFERENCE.make(
-            "ModelInferResponse",
-            model_name=deployment.codec.name,
-            model_version=deployment.codec.version,
-            id=request.id,
-            parameters=told,
-            outputs=about,
-            raw_output_contents=raw,
-        )
+        request = self._reader.read(content)
+        with request.deployment.users:
+            patience = _patience(request.plan, call)
+            if patience is None:
+                outputs = await _run(request)
+            else:
+                with anyio.fail_after(patience):
+                    outputs = await _run(request)
+        form, raw = _tensors(request.plan, outputs)
+        head = _head(request.deployment.codec, request.plan, form, in_stream)
+        return wire.answer(head, request.id, raw)
+
+
+async def _run(request: Read) -> Mapping[str, Array]:
+    plan, engine = request.plan, request.deployment.engine
+    outputs: Mapping[str, Array] = await engine.infer(request.arrays, priority=plan.priority)
+    return outputs
 
 
 def _patience(plan: Plan, call: Call) -> float | None:
@@ -61,15 +64,36 @@ def _patience(plan: Plan, call: Call) -> float | None:
     return min(limits, default=None)
 
 
-def _tensors(
-    plan: Plan, outputs: Mapping[str, Array]
-) -> tuple[list[dict[str, object]], list[bytes]]:
-    """What is told of each output, and its bytes: Triton's clients read none but raw ones."""
-    about: list[dict[str, object]] = []
-    raw = []
-    for wanted in plan.wanted:
-        shape, content = content_of(wanted, outputs[wanted.tensor.name])
-        datatype = BYTES if wanted.classes else wanted.tensor.datatype
-        about.append({"name": wanted.tensor.name, "datatype": datatype, "shape": shape})
-        raw.append(bytes(content))
-    return about, raw
+def _tensors(plan: Plan, outputs: Mapping[str, Array]) -> tuple[Form, list[Bytes]]:
+    """The shape and the bytes of each output: Triton's clients read none but raw ones."""
+    found = [content_of(wanted, outputs[wanted.tensor.name]) for wanted in plan.wanted]
+    return tuple([(shape, None) for shape, _ in found]), [content for _, content in found]
+
+
+def _head(codec: Codec, plan: Plan, form: Form, in_stream: bool) -> bytes:
+    """What an answer says of its outputs; kept with the plan."""
+    key = in_stream, form
+    known = plan.texts.get(key)
+    if known is None:
+        if len(plan.texts) >= FORMS:
+            plan.texts.clear()
+        known = plan.texts[key] = (_told(codec, plan, form, in_stream),)
+    return known[0]
+
+
+def _told(codec: Codec, plan: Plan, form: Form, in_stream: bool) -> bytes:
+    about = [
+        {
+            "name": wanted.tensor.name,
+            "datatype": BYTES if wanted.classes else wanted.tensor.datatype,
+            "shape": shape,
+        }
+        for wanted, (shape, _) in zip(plan.wanted, form, strict=True)
+    ]
+    return INFERENCE.make(
+        "ModelInferResponse",
+        model_name=codec.name,
+        model_version=codec.version,
+        parameters=LAST if in_stream else {},
+        outputs=about,
+    ).SerializeToString()

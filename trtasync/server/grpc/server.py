@@ -13,7 +13,7 @@ from trtasync.loops import current_loop
 from trtasync.loops.on_asyncio import AsyncioLoop
 from trtasync.server.about import About
 from trtasync.server.grpc.admission import Admission, Admits
-from trtasync.server.grpc.calls import unary
+from trtasync.server.grpc.calls import unary_bytes
 from trtasync.server.grpc.health import Health
 from trtasync.server.grpc.inference import Inference
 from trtasync.server.grpc.limits import Limits
@@ -64,7 +64,7 @@ class GrpcServer:
         inference = Inference(models)
         self._streams = Streams(inference, self.limits.of_stream)
         calls = {
-            "ModelInfer": unary(INFERENCE, "ModelInferRequest", inference.infer),
+            "ModelInfer": unary_bytes(inference.infer),
             "ModelStreamInfer": self._streams.handler,
             **Information(About(models, model_control)).handlers,
             **Control(Repository(models, model_control)).handlers,

@@ -10,16 +10,15 @@ from grpc.aio import EOF, BaseError
 
 from trtasync.server.failures import log_unexpected
 from trtasync.server.grpc.calls import Handler, follow_trace, metadata_of, refuse, told
-from trtasync.server.grpc.inference import Inference
+from trtasync.server.grpc.inference import LAST, Inference
 from trtasync.server.grpc.messages import INFERENCE
-from trtasync.server.grpc.views import Call, Message
+from trtasync.server.grpc.reading import id_of
+from trtasync.server.grpc.views import Call
+from trtasync.server.grpc.wire import in_stream
 from trtasync.server.protocol.refusals import Refusal
 
 ENDS_ON_FAILURE = "triton_grpc_error"
 """Metadata of a client that has the first failure end its stream, with the status of that."""
-
-LAST = {"triton_final_response": INFERENCE.make("InferParameter", bool_param=True)}
-"""Parameters of an answer that no further one to the same request follows: here none does."""
 
 
 class Streams:
@@ -113,32 +112,28 @@ class _Stream:
         next_turn.set()
         self._room.release()
 
-    async def _write(self, answer: Message) -> Exception | None:
+    async def _write(self, answer: bytes) -> Exception | None:
         """Give the client an answer; the error if it is gone."""
         gone: Exception | None = None
         try:
-            await self._call.write(answer.SerializeToString())
+            await self._call.write(answer)
         except BaseError as error:
             gone = error
         return gone
 
-    async def _outcome(self, content: bytes) -> tuple[Message, Exception | None]:
+    async def _outcome(self, content: bytes) -> tuple[bytes, Exception | None]:
         """The answer to a request, and what it failed with, if so."""
-        id = ""
         try:
-            request = INFERENCE.parse("ModelInferRequest", content)
-            id = request.id
-            answer = await self._inference.infer(request, self._call, LAST)
-            return INFERENCE.make("ModelStreamInferResponse", infer_response=answer), None
+            return in_stream(await self._inference.infer(content, self._call, in_stream=True)), None
         except Exception as error:
             if not self._ends_on_failure:
                 log_unexpected(error)
-            return _refusal(id, error), error
+            return _refusal(id_of(content), error), error
 
 
-def _refusal(id: str, error: Exception) -> Message:
+def _refusal(id: str, error: Exception) -> bytes:
     """What a client is told of a request that failed: besides that, its id and nothing else."""
     answer = INFERENCE.make("ModelInferResponse", id=id, parameters=LAST)
     return INFERENCE.make(
         "ModelStreamInferResponse", error_message=told(error), infer_response=answer
-    )
+    ).SerializeToString()

@@ -7,6 +7,7 @@ import msgspec
 
 from trtasync.server.protocol.classes import bytes_to_binary, classify
 from trtasync.server.protocol.datatypes import BYTES
+from trtasync.server.protocol.numbers import LARGE_ARRAY
 from trtasync.server.protocol.refusals import JSON
 from trtasync.server.protocol.requests import Plan, Wanted
 from trtasync.server.protocol.tensors import (
@@ -93,6 +94,11 @@ def write_answer(
     return Answer([json, *tensors], len(json) if follow else None)
 
 
+def is_large(plan: Plan, outputs: Mapping[str, Array]) -> bool:
+    """The answer takes so long to write as JSON that it is not for an event loop."""
+    return sum([outputs[name].size for name in plan.in_json]) > LARGE_ARRAY
+
+
 def content_of(wanted: Wanted, array: Array) -> tuple[Shape, Bytes]:
     """The shape and the bytes of an output in the form that was asked for.
 
@@ -101,7 +107,8 @@ def content_of(wanted: Wanted, array: Array) -> tuple[Shape, Bytes]:
         TrtasyncError: the array is not what the model declares.
     """
     tensor, binary, classes = wanted
-    check_output(tensor, array)
+    if array.dtype is not tensor.dtype:
+        check_output(tensor, array)
     if classes:
         shape, elements = classify(tensor, array, classes)
         if binary:

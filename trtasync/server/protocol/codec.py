@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from trtasync.server.protocol.answers import Answer, write_answer
+from trtasync.server.protocol.numbers import MOST_JSON
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.requests import Plan, raw_request, read_request
 from trtasync.server.protocol.tensors import Array, Bytes, Interface
@@ -49,7 +50,13 @@ class Codec:
         Raises:
             Refusal: it is no request for this model.
         """
-        size = _json_size(json_length, len(body))
+        size = json_size(json_length, len(body))
+        if size > MOST_JSON:
+            raise Refusal(
+                f"the JSON of a request has at most {MOST_JSON} bytes, not {size}; send tensors as "
+                "binary data.",
+                status=413,
+            )
         view = memoryview(body)
         if not size and json_length is not None:
             return raw_request(len(body), self.interface), b"", view
@@ -64,10 +71,11 @@ class Codec:
             plan = read_request(header, self.interface)
             return plan, plan.id
         header, id = bytes(header), b""
-        if found := _ID_FIRST.match(header):
+        known = self._plans.get(header)
+        if known is None and (found := _ID_FIRST.match(header)):
             id = found[1]
             header = b"{" + header[found.end() :]
-        known = self._plans.get(header)
+            known = self._plans.get(header)
         if known is not None:
             return known, id
         plan = read_request(header, self.interface)
@@ -95,8 +103,8 @@ class Codec:
         return write_answer(self.name, self.version, plan, id, outputs)
 
 
-def _json_size(said: str | None, whole: int) -> int:
-    """The length of the JSON at the front of a body of `whole` bytes."""
+def json_size(said: str | None, whole: int) -> int:
+    """The length of the JSON at the front of a body of `whole` bytes. Raises Refusal."""
     if said is None:
         return whole
     if not _LENGTH.fullmatch(said.strip()):

@@ -18,7 +18,12 @@ from trtasync.server.protocol.parameters import (
     request_parameters,
 )
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.schema import InferRequest, InputTensor, OutputTensor
+from trtasync.server.protocol.schema import (
+    UNREADABLE,
+    InferRequest,
+    InputTensor,
+    OutputTensor,
+)
 from trtasync.server.protocol.tensors import (
     Array,
     Bytes,
@@ -69,19 +74,24 @@ class Plan:
     Attributes:
         given: in the order of their bytes.
         wanted: in the order of the answer.
+        in_json: names of outputs that go as JSON.
         size: bytes that follow the JSON.
         timeout: seconds that the request may take; None without limit.
         priority: as `Engine.infer` takes it.
         id: as JSON, to be repeated in the answer; empty for none.
+        row: the shape without batch axis of what follows the JSON, if that is one row of the only
+            input, and any bytes are one; otherwise None.
         texts: of its answers, kept by `answers`.
     """
 
     given: tuple[Given, ...]
     wanted: tuple[Wanted, ...]
+    in_json: tuple[str, ...]
     size: int
     timeout: float | None = None
     priority: int = 0
     id: bytes = b""
+    row: Shape | None = None
     texts: dict[Any, tuple[bytes, ...]] = field(default_factory=dict)
 
     @property
@@ -114,7 +124,7 @@ def read_request(header: Bytes, interface: Interface) -> Plan:
     """
     try:
         request = _requests.decode(header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refusal(f"the JSON of the request: {error}.{_hint(header)}") from None
     return plan_of(request, interface)
 
@@ -132,13 +142,16 @@ def plan_of(request: InferRequest, interface: Interface) -> Plan:
         raise Refusal(f"the request lacks the inputs {sorted(missing)} of the model.")
     given, size = _given(request.inputs, interface)
     asked = request.outputs or [OutputTensor(name) for name in interface.outputs]
+    wanted = tuple(_wanted(each, interface, options.binary_data_output) for each in asked)
     return Plan(
         given,
-        tuple(_wanted(each, interface, options.binary_data_output) for each in asked),
+        wanted,
+        tuple(each.tensor.name for each in wanted if not (each.binary or each.classes)),
         size,
         options.timeout / 1e6 if options.timeout else None,
         options.priority,
         msgspec.json.encode(request.id) if request.id else b"",
+        _row(given, interface),
     )
 
 
@@ -162,7 +175,19 @@ def raw_request(size: int, interface: Interface) -> Plan:
         raise Refusal(f"{size} bytes are no {tensor.datatype} of shape {dims} for '{tensor.name}'.")
     shape = tuple(open_dim if dim == -1 else dim for dim in dims)
     wanted = tuple(Wanted(output, True, 0) for output in interface.outputs.values())
-    return Plan((Given(tensor, shape, 0, None),), wanted, size)
+    given = (Given(tensor, shape, 0, None),)
+    return Plan(given, wanted, (), size, row=_row(given, interface))
+
+
+def _row(given: Sequence[Given], interface: Interface) -> Shape | None:
+    """See `Plan.row`."""
+    if interface.sole is None:
+        return None
+    ((tensor, shape, _, array),) = given
+    if array is not None or tensor.datatype == "BOOL":
+        return None
+    is_one = len(shape) == len(tensor.shape) and shape[0] == 1 and 0 not in shape
+    return shape[1:] if is_one else None
 
 
 def _given(inputs: Sequence[InputTensor], interface: Interface) -> tuple[tuple[Given, ...], int]:

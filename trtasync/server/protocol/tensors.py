@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from trtasync.errors import TrtasyncError
 from trtasync.model.tensors import TensorSpec
+from trtasync.server.protocol import numbers
 from trtasync.server.protocol.datatypes import NOT_IN_JSON, datatype_of, json_decoder
 from trtasync.server.protocol.refusals import Refusal
 
@@ -63,6 +64,7 @@ class Interface:
         inputs: by name, in the model's order.
         outputs: by name, in the model's order.
         takes_batches: rows lie along axis 0 of every tensor, which may be of any length.
+        sole: the only input of a model that takes batches; None where there are others.
     """
 
     def __init__(self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]):
@@ -73,6 +75,8 @@ class Interface:
             tensor.batch_axis == 0 and tensor.shape[0] == -1
             for tensor in (*self.inputs.values(), *self.outputs.values())
         )
+        first = list(self.inputs.values())
+        self.sole: Tensor | None = first[0] if self.takes_batches and len(first) == 1 else None
 
 
 def from_json(tensor: Tensor, shape: Shape, data: Bytes) -> Array:
@@ -89,9 +93,12 @@ def from_json(tensor: Tensor, shape: Shape, data: Bytes) -> Array:
     nested = _NESTED.match(data) is not None
     depth = max(1, len(shape)) if nested else 1
     try:
-        elements = json_decoder(tensor.datatype, depth).decode(data)
         with np.errstate(over="ignore"):
-            array: Array = np.array(elements, dtype=tensor.dtype)
+            if len(data) > numbers.PIECE:
+                array = _in_pieces(tensor, shape if nested else (math.prod(shape),), bytes(data))
+            else:
+                elements = json_decoder(tensor.datatype, depth).decode(data)
+                array = np.array(elements, dtype=tensor.dtype)
     except (msgspec.MsgspecError, OverflowError) as error:
         raise Refusal(f"data of input '{tensor.name}' ({tensor.datatype}): {error}.") from None
     except ValueError:  # lists of different lengths beside each other
@@ -107,6 +114,12 @@ def from_json(tensor: Tensor, shape: Shape, data: Bytes) -> Array:
             f"data of input '{tensor.name}' holds a number that is too large for {tensor.datatype}."
         )
     return array.reshape(shape)
+
+
+def _in_pieces(tensor: Tensor, shape: Shape, data: bytes) -> Array:
+    if not numbers.is_of_shape(data, shape):
+        raise _not_as_many(tensor, shape, "others")
+    return numbers.read(data, json_decoder(tensor.datatype, 1), tensor.dtype).reshape(shape)
 
 
 def _not_as_many(tensor: Tensor, shape: Shape, came: str) -> Refusal:
@@ -147,7 +160,7 @@ def to_json(tensor: Tensor, array: Array) -> bytes:
             f"output '{tensor.name}' holds NaN or infinity, which JSON has no number for; ask for "
             'it as binary data ("binary_data": true).'
         )
-    return msgspec.json.encode(array.reshape(-1).tolist())
+    return numbers.write(array.reshape(-1))
 
 
 def check_output(tensor: Tensor, array: Array) -> None:
@@ -156,7 +169,7 @@ def check_output(tensor: Tensor, array: Array) -> None:
     Raises:
         TrtasyncError: the array is of another dtype.
     """
-    if array.dtype is not tensor.dtype and array.dtype != tensor.dtype:
+    if array.dtype != tensor.dtype:
         raise TrtasyncError(
             f"output '{tensor.name}' came as {array.dtype}, and the model declares {tensor.dtype}."
         )

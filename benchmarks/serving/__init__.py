@@ -1,0 +1,1 @@
+"""Our doors beside other people's servers, under wrk: see `__main__`."""

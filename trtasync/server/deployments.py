@@ -1,0 +1,159 @@
+"""A version of a model: an engine and its codec, opened, replaced under load, and closed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import anyio
+
+from trtasync.server.protocol.codec import Codec
+from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.protocol.tensors import Interface
+from trtasync.server.users import Users
+from trtasync.shared.protocol import AnyEngine
+
+Opener = Callable[[], Awaitable[AnyEngine]]
+
+
+class State(StrEnum):
+    """Of a version of a model, as the protocol names it."""
+
+    LOADING = "LOADING"
+    READY = "READY"
+    UNLOADING = "UNLOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What answers the requests for a version of a model now.
+
+    Attributes:
+        engine: runs them.
+        codec: reads and answers them.
+        users: must hold those who keep it over an `await`.
+    """
+
+    engine: AnyEngine
+    codec: Codec
+    users: Users = field(default_factory=Users)
+
+    async def aclose(self) -> None:
+        """Answer who knows it, and close the engine; cancelled, it closes it all the same."""
+        try:
+            await self.users.wait_none()
+        finally:
+            await self.engine.aclose()
+
+
+class Model:
+    """One version of a model.
+
+    Attributes:
+        name: without version.
+        version: a number, as text.
+        platform: what clients are told of what runs it.
+        max_rows: what clients are told of the most rows of a request.
+        state: READY as long as it answers, also while it is being replaced.
+        reason: why it is in this state, where something went wrong; otherwise "".
+        is_missed: the server is not ready without it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        opener: Opener,
+        platform: str,
+        max_rows: int,
+        is_missed: bool,
+        changed: Callable[[], None],
+    ):
+        """Nothing is opened yet; `changed` is called when something else answers than before."""
+        self.name = name
+        self.version = version
+        self.platform = platform
+        self.max_rows = max_rows
+        self.state: State = State.UNAVAILABLE
+        self.reason: str = "not loaded yet"
+        self.is_missed = is_missed
+        self._opener = opener
+        self._changed = changed
+        self._deployment: Deployment | None = None
+        self._changing = anyio.Lock()
+        self._loading: anyio.CancelScope | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """What answers now. Not to be kept over an `await`, without being one of its `users`: the
+        next moment it may be another.
+
+        Raises:
+            Refusal: nothing does.
+        """
+        if self._deployment is None:
+            why = f": {self.reason}" if self.reason else ""
+            raise Refusal(
+                f"model '{self.name}' version {self.version} is {self.state}{why}.", status=503
+            )
+        return self._deployment
+
+    @property
+    def is_ready(self) -> bool:
+        """It answers, and has a stream left to compute on."""
+        return self._deployment is not None and self._deployment.engine.is_alive
+
+    async def load(self) -> None:
+        """Open the model; one that is open is replaced by what its opener gives now.
+
+        What was answering answers until the new engine is ready, and then ends what it has begun.
+        Raises what the opener raises; then all is as it was.
+        """
+        async with self._changing:
+            before = self._deployment
+            with anyio.CancelScope() as self._loading:
+                await self._replace(before)
+            if self._loading.cancelled_caught:
+                raise Refusal(f"model '{self.name}' was unloaded while it was loading.", status=503)
+            if before is not None:
+                await before.aclose()
+
+    async def _replace(self, before: Deployment | None) -> None:
+        if before is None:
+            self.state, self.reason = State.LOADING, ""
+        try:
+            self._deployment = await self._open()
+        except BaseException as error:
+            self.reason = str(error) if isinstance(error, Exception) else "loading was given up"
+            self.state = State.UNAVAILABLE if before is None else State.READY
+            raise
+        self.state, self.reason, self.is_missed = State.READY, "", True
+        self._changed()
+
+    async def _open(self) -> Deployment:
+        engine = await self._opener()
+        try:
+            interface = Interface(engine.inputs, engine.outputs)
+        except BaseException:
+            await engine.aclose()
+            raise
+        return Deployment(engine, Codec(self.name, self.version, interface))
+
+    async def unload(self) -> None:
+        """Take no more requests, answer those that were taken, close. Twice is fine.
+
+        A loading under way is given up. Cancelled, it closes the engine all the same.
+        """
+        if self._loading is not None:
+            self._loading.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._changing.acquire()
+        before, self._deployment = self._deployment, None
+        self.state, self.reason = State.UNLOADING, ""
+        self._changed()
+        try:
+            if before is not None:
+                await before.aclose()
+        finally:
+            self.state, self.reason = State.UNAVAILABLE, "unloaded"
+            self._changing.release()

@@ -1,0 +1,101 @@
+"""Requests cut from their bytes, and answers put together as bytes: tensors are not copied by
+protobuf, and what is the same in all requests of a client is not read again.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from trtasync.server.protocol.tensors import Bytes
+
+ID, RAW = 3, 7
+"""Fields of ModelInferRequest: its `id` and `raw_input_contents`."""
+
+ID_OF_ANSWER, RAW_OF_ANSWER = 3, 6
+"""Those of ModelInferResponse."""
+
+INFER_RESPONSE = 2
+"""The field of ModelStreamInferResponse."""
+
+_BYTES = 2
+"""The wire type of what has a length: strings, bytes and messages."""
+
+_LONGEST_LENGTH = 5
+"""Bytes of the length of anything that protobuf carries."""
+
+
+class Cut(NamedTuple):
+    """A ModelInferRequest.
+
+    Attributes:
+        head: all of it but the rest here.
+        id: in UTF-8, if it is right.
+        raw: `raw_input_contents`, where they came.
+    """
+
+    head: bytes
+    id: bytes
+    raw: list[memoryview]
+
+
+def cut(content: bytes) -> Cut | None:
+    """The parts of a request; None where it is not written as clients do, be it right or wrong."""
+    view, at, end = memoryview(content), 0, len(content)
+    head: list[memoryview] = []
+    raw: list[memoryview] = []
+    id = b""
+    while at < end:
+        tag = content[at]
+        begin, size = _length(content, at + 1, end)
+        stop = begin + size
+        if tag & 7 != _BYTES or tag & 0x80 or not begin or stop > end:
+            return None
+        if tag >> 3 == RAW:
+            raw.append(view[begin:stop])
+        elif tag >> 3 == ID:
+            id = content[begin:stop]
+        else:
+            head.append(view[at:stop])
+        at = stop
+    return Cut(b"".join(head), id, raw)
+
+
+def _length(content: bytes, at: int, end: int) -> tuple[int, int]:
+    """Where what begins with its length goes on, and the length; nowhere if that is none."""
+    size = 0
+    for shift, place in enumerate(range(at, min(at + _LONGEST_LENGTH, end))):
+        byte = content[place]
+        size |= (byte & 0x7F) << 7 * shift
+        if not byte & 0x80:
+            return place + 1, size
+    return 0, 0
+
+
+def answer(head: bytes, id: bytes, raw: Iterable[Bytes]) -> bytes:
+    """A ModelInferResponse.
+
+    Args:
+        head: all of it but the rest here, as bytes.
+        id: in UTF-8; empty for none.
+        raw: `raw_output_contents`.
+    """
+    parts: list[Bytes] = [head]
+    if id:
+        parts += [_begin(ID_OF_ANSWER, len(id)), id]
+    for each in raw:
+        parts += [_begin(RAW_OF_ANSWER, len(each)), each]
+    return b"".join(parts)
+
+
+def in_stream(content: bytes) -> bytes:
+    """The ModelStreamInferResponse of an answer."""
+    return _begin(INFER_RESPONSE, len(content)) + content
+
+
+def _begin(field: int, size: int) -> bytes:
+    """What stands before so many bytes of a field."""
+    found = bytearray((field << 3 | _BYTES,))
+    while size > 0x7F:
+        found.append(size & 0x7F | 0x80)
+        size >>= 7
+    found.append(size)
+    return bytes(found)
