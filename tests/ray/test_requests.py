@@ -8,14 +8,13 @@ import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from support.helpers import row, same
+from support.helpers import PATIENCE, row, same
 from tests.ray.conftest import Run
 from tests.ray.models import Scripted, doubling, scripted
 from trtasync import InferenceError, InvalidInput, QueueFull, Statistics
 from trtasync.integrations.ray_serve import Client, deployment
 
 BATCH_SECONDS = 0.3
-PATIENCE = 20.0
 
 
 @asynccontextmanager
