@@ -11,10 +11,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" basedpyright
 PYRIGHT_TESTS := tests/engine/test_infer_types.py
 
+# mkdocs finds support/site from here; the notice that is switched off is on the makers' plans
+SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
+
 # TensorRT's own Python bindings, for tests/conformance to look at; VERSIONS there lists the same
 BINDINGS := 10.16.1.11 11.4.0.106
 # TensorRT for RTX, whole: it builds without a GPU; tests/genuine/library.py looks for the same
 RTX := 1.7.1.116
+# a wheel of Triton's client that has perf_analyzer in it; tests/server/program/analyzer.py looks
+# for the same
+ANALYZER := 2.50.0
 
 # tests run side by side; more processes would be in each other's way where time matters
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
@@ -32,9 +38,10 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check types-report coverage format hooks notes dist \
-	bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http nightly-shared nightly-kills clean
+.PHONY: help demo test test-engine test-floors check docs fresh types-report coverage format hooks notes \
+	dist bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
+	nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills nightly-image \
+	clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -43,7 +50,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the engine at work, on this machine's CPU
 	@$(BIN)/python -m examples.demo $(ARGS)
 
-test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) ## all tests (ARGS="-k word" for some)
+test: $(VENV)/.dev $(BINDINGS:%=$(VENV)/.bindings-%) $(VENV)/.rtx-$(RTX) $(VENV)/.analyzer-$(ANALYZER) ## all tests (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ALL_TESTS)
 
 test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv-3.13
@@ -52,7 +59,7 @@ test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv
 test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
 	@$(FLOORS)/bin/python -m pytest $(SIDE_BY_SIDE) $(FLOOR_TESTS) $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, floors
+check: $(VENV)/.dev ## lint, format, types, floors, the site
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
@@ -61,6 +68,11 @@ check: $(VENV)/.dev ## lint, format, types, floors
 	@echo "pyright --verifytypes" && found="$$($(PYRIGHT) --verifytypes trtasync --ignoreexternal)" \
 		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
+	@echo "hadolint" && $(BIN)/hadolint deploy/Dockerfile
+	@echo "mkdocs build --strict" && $(SITE) --quiet
+
+docs: $(VENV)/.dev ## the pages as a site, in build/site
+	@$(SITE) && echo "to look at it: $(BIN)/python -m http.server -d build/site"
 
 types-report: $(VENV)/.dev ## how much of the core mypy knows exactly (ARGS="--least 98")
 	@$(BIN)/python -m tests.package.precision $(ARGS)
@@ -82,6 +94,9 @@ notes: $(VENV)/.release ## gather changes/ in CHANGELOG.md (ARGS=--draft to see 
 dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
 	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
+
+fresh: ## what README says of installing, into environments that are made for it (needs an index)
+	@$(PYTHON) -m tests.package.fresh
 
 hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
 	@$(BIN)/pre-commit install
@@ -109,11 +124,17 @@ nightly-fuzz: $(VENV)/.dev ## 50 000 hostile models, notes, archives, arguments 
 nightly-http: $(VENV)/.dev ## a million hostile requests to the fast door (an hour or two)
 	@$(BIN)/python -m tests.server.fast.hostile --cases 1000000 $(ARGS)
 
+nightly-openapi: $(VENV)/.dev ## Schemathesis over both doors, 2 000 examples of each route (an hour)
+	@$(BIN)/python -m tests.server.openapi --examples 2000 $(ARGS)
+
 nightly-shared: $(VENV)/.dev ## 100 000 records that nobody says, to an engine that is shared (a minute)
 	@$(BIN)/python -m tests.host_fuzz --records 100000 $(ARGS)
 
 nightly-kills: $(VENV)/.dev ## 1 000 workers and hosts of a shared engine are killed under load (10 minutes)
 	@$(BIN)/python -m tests.shared.kills 1000 $(ARGS)
+
+nightly-image: $(VENV)/.dev ## the CPU image's recipe in a fresh root, without Docker (5 minutes; root, debootstrap)
+	@$(BIN)/python -m tests.deploy.image
 
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
@@ -149,7 +170,8 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	@echo "installing trtasync[test,check,bench] into $(VENV)" && $(INSTALL) ".[test,check,bench]"
+	@echo "installing trtasync[test,clients,check,bench,docs] into $(VENV)" && \
+		$(INSTALL) ".[test,clients,check,bench,docs]"
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev
@@ -178,4 +200,10 @@ $(VENV)/.rtx-%: $(VENV)/.made
 	@echo "fetching TensorRT for RTX $*" && $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-rtx-$* \
 		tensorrt-rtx-cu13-libs==$* tensorrt-rtx-cu13-bindings==$*
+	@touch $@
+
+$(VENV)/.analyzer-%: $(VENV)/.made
+	@echo "fetching Triton's perf_analyzer $*" && $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --upgrade --target $(VENV)/perf-analyzer-$* \
+		tritonclient==$* nvidia-cuda-runtime-cu12==12.9.79
 	@touch $@

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import coverage_tables, gpu_tables
+from benchmarks import coverage_tables, gpu_tables, headlines
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
@@ -23,11 +23,13 @@ from benchmarks.simulation.table import counts, table
 
 PAGES = (
     ROOT / "README.md",
+    ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "tensorrt.md",
     ROOT / "docs" / "policies.md",
     ROOT / "docs" / "model-coverage.md",
     ROOT / "docs" / "deploying.md",
     ROOT / "docs" / "serving.md",
+    ROOT / "docs" / "fleet.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -256,6 +258,11 @@ def regenerated(text: str, results: Path = RESULTS) -> str:
         name = match["name"]
         if name in gpu_tables.names():
             return f"{match[1]}{gpu_tables.marked(name, on_gpus)}\n{match[3]}"
+        if name == "headlines":
+            needed = {
+                each: json.loads((results / f"{each}.json").read_text()) for each in headlines.NAMES
+            }
+            return f"{match[1]}{headlines.headlines(needed)}\n{match[3]}"
         path = results / f"{name}.json"
         if name not in TABLES or not path.exists():
             raise ValueError(f"table:{name}: no such table or no {path.name} in {results.name}/")

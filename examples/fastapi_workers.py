@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request
 import trtasync
 from examples import fastapi_app
 from examples.digit_lines import lines
+from examples.line_service import MODEL
 from trtasync.integrations.starlette import answer_failure, exception_handlers, lifespan
 
 APP = "examples.fastapi_workers:app"
@@ -32,7 +33,7 @@ SERVERS = {
 app = FastAPI(
     lifespan=lifespan(  # of each worker: the first one starts the engine's process
         lines=lambda: trtasync.open_engine(
-            fastapi_app.MODEL, max_batch_size=16, max_queue_size=256, shared=True, reconnect=2
+            MODEL, max_batch_size=16, max_queue_size=256, shared=True, reconnect=2
         )
     ),
     exception_handlers={**exception_handlers, TimeoutError: answer_failure},

@@ -11,6 +11,7 @@ import anyio
 import numpy.typing as npt
 
 import trtasync
+from support.helpers import PATIENCE
 from trtasync.model.tensors import ModelSpec
 from trtasync.shared import forms, greeting, records, refusals
 from trtasync.shared.arena import Segment, make_segment
@@ -18,8 +19,6 @@ from trtasync.shared.records import NEVER, Op, Record, pack
 
 Array = npt.NDArray[Any]
 Said = tuple[Record, bytes]
-
-PATIENCE = 20.0
 
 
 class Splitter:

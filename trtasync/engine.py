@@ -14,7 +14,7 @@ from trtasync.core.intake import NEVER, REFUSED
 from trtasync.core.layouts import queue_maker
 from trtasync.core.metrics import Statistics
 from trtasync.core.priorities import read_level
-from trtasync.core.records import BatchRecord
+from trtasync.core.records import BatchRecord, Observer
 from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
@@ -358,13 +358,15 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
     engine._core.completion.watcher = watcher
 
 
-def wrap_futures(engine: Engine, wrap: Callable[[Future], Future] | None) -> None:
-    """Let `infer` await `wrap(future)`, made in the caller's task and context; None ends it.
+def observe(engine: Engine, observer: Observer | None) -> None:
+    """Tell `observer`, the engine's only watcher, of requests and batches; None ends it.
 
-    For tracing: a watcher finds what was made in `BatchRecord.replies`. Without it nothing is paid.
+    For tracing. Servers look for it when they begin to serve an engine. Without it nothing is paid.
     """
-    future = engine._core.loop.future
-    engine._future = future if wrap is None else lambda: wrap(future())
+    core, future = engine._core, engine._core.loop.future
+    core.observer = observer
+    engine._future = future if observer is None else lambda: observer.future(future())
+    core.completion.watcher = None if observer is None else observer.batch
 
 
 class Inside(NamedTuple):

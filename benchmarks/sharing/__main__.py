@@ -8,16 +8,13 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.load import Sample
 from benchmarks.report import cell_name
 from benchmarks.rounds import command, finish, take
 from benchmarks.sharing.client import Plan
 from benchmarks.sharing.clients import measure
-from benchmarks.systems import CLASSES, COLUMNS, WEIGHTS
+from benchmarks.sharing.models import product
 from benchmarks.table import Ratio, Table
-from support.onnx_models import FLOAT, node, value, write_model
 
 CALLERS = 64
 PROCESSES = (1, 2, 4, 8)
@@ -33,17 +30,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if options.quick:
         options.rounds, options.seconds, options.warm_up, options.no_write = 3, 0.3, 0.2, True
     return options
-
-
-def product(folder: Path) -> Path:
-    """The model of `benchmarks.systems`, for ONNX Runtime."""
-    return write_model(
-        folder / "product.onnx",
-        [node("MatMul", ["x", "w"], ["y"])],
-        [value("x", FLOAT, ["N", COLUMNS])],
-        [value("y", FLOAT, ["N", CLASSES])],
-        {"w": np.asarray(WEIGHTS)},
-    )
 
 
 def cells(options: argparse.Namespace, model: Path) -> dict[str, tuple[Plan, int]]:

@@ -1,13 +1,14 @@
 """What README and docs say of the command line is true."""
 
 import re
+import shlex
 from typing import get_type_hints
 
 import pytest
-import typer
 
 from support.doubles.child import ROOT
-from trtasync.cli import app
+from tests.cli.options import COMMANDS, OPTIONS
+from tests.cli.support import run
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build
 from trtasync.cli.check import check
@@ -17,15 +18,11 @@ from trtasync.cli.serve import serve
 
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))]
 
-OPTIONS = {
-    name: {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
-    for name, command in typer.main.get_group(app).commands.items()
-}
-
 ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
 ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
-ELSEWHERE |= {"--gpus", "--ulimit", "--user"}
-ELSEWHERE |= {"--collect-metrics", "--metrics-url"}
+ELSEWHERE |= {"--gpus", "--ulimit", "--user", "--file", "--rm", "--publish", "--volume", "--set"}
+ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--limit-concurrency"}
+ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
 """Options of other programs that these pages name, and the one that all have."""
 
 
@@ -40,6 +37,26 @@ def test_every_command_line_is_one_that_exists(page: str) -> None:
 def test_every_option_that_is_named_exists(page: str) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", (ROOT / page).read_text()))
     assert named - ELSEWHERE <= set().union(*OPTIONS.values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_ends_with_an_example_that_the_command_takes(name: str) -> None:
+    *_, example = (COMMANDS[name].epilog or "").partition("Example: trtasync ")
+    first, *words = shlex.split(example)
+
+    assert first == name
+    assert COMMANDS[name].make_context(name, words).params
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_of_a_help_is_taken_for_markup(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
+
+    shown = " ".join(run(name, "--help").stdout.split())
+
+    for each in COMMANDS[name].params:
+        told = " ".join((getattr(each, "help", None) or "").replace("`", "").split())
+        assert told in shown, each.name
 
 
 def test_an_option_that_two_commands_share_takes_the_same_kind_of_value() -> None:

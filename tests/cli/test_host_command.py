@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from support.doubles.child import ROOT
+from support.helpers import PATIENCE
 from tests.cli.support import refused, run, told
 from tests.host.processes import connected, product
 from trtasync import connect, open_engine
@@ -64,7 +65,7 @@ async def test_models_are_served_until_it_is_told_to_end(tmp_path: Path) -> None
             assert [client["pid"] for client in status["clients"]] == [os.getpid(), os.getpid()]
             assert "other" in run("host", "--status", "--socket", path).stdout
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
         assert not path.exists()
 
 

@@ -40,7 +40,7 @@ def test_ctrl_c_stops_a_build_and_leaves_nothing(tmp_path: Path, version: str) -
         while not log.exists() or "start" not in log.read_text():
             assert child.poll() is None, child.communicate()
         child.send_signal(signal.SIGINT)
-        out, errors = child.communicate(timeout=30)
+        out, errors = child.communicate(timeout=50)
     finally:
         child.kill()
     assert child.returncode == 130, errors

@@ -1,5 +1,6 @@
 """`trtasync serve`: real processes, asked over real HTTP."""
 
+import os
 import re
 import shlex
 import signal
@@ -10,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.helpers import PATIENCE
 from tests.cli.support import refused, run
 from tests.server.program.serving import (
-    PATIENCE,
     Server,
     X,
     ask,
@@ -53,7 +54,7 @@ def test_what_it_says_can_be_pasted(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2)) as server:
         _, line = server.said.splitlines()
         assert shlex.split(line)[:2] == ["curl", "-s"]
-        done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=20)
+        done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=PATIENCE)
         assert b'"data":[0.0,0.0,0.0,0.0]' in done.stdout
 
 
@@ -142,7 +143,7 @@ def test_tls_and_another_certificate_later(tmp_path: Path) -> None:
 def test_a_service_manager_is_told(tmp_path: Path) -> None:
     model = times(tmp_path, 2)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind("\0trtasync-serve-test-" + str(tmp_path)[-20:])
+        manager.bind(f"\0trtasync-serve-test-{os.getpid()}")
         manager.settimeout(PATIENCE)
         place = "@" + manager.getsockname()[1:].decode()
         with serving(tmp_path, model, NOTIFY_SOCKET=place, WATCHDOG_USEC="200000") as server:

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import trtasync
+from trtasync import engine as engines
 
 FOREVER = 10**15
 
@@ -47,7 +48,8 @@ def endless_model(path: Path) -> Path:
 
 
 async def run_for_ever(path: str) -> None:
-    """A program that waits for a run which does not end."""
+    """A program that waits for a run which does not end, and would wait for it after a Ctrl-C."""
+    engines.ABORTING = 3600.0
     async with trtasync.open_engine(
         path, batching=False, backend="onnxruntime", loop_budget=0.0
     ) as engine:

@@ -6,7 +6,18 @@ from functools import partial
 import anyio
 import pytest
 
-from support.helpers import check_at_rest, ended, hold, row, rows, same, start, submit_all, until
+from support.helpers import (
+    PATIENCE,
+    check_at_rest,
+    ended,
+    hold,
+    row,
+    rows,
+    same,
+    start,
+    submit_all,
+    until,
+)
 from trtasync import DeviceLost, open_engine
 from trtasync.memory.slots import HostSlot
 from trtasync.memory.staging import Copies, CopyThreads
@@ -102,7 +113,7 @@ async def test_asynchronous_lanes_of_depth_two_answer_in_place(loop_budget: floa
 
 
 def until_open(gate: threading.Event) -> None:
-    assert gate.wait(20)
+    assert gate.wait(PATIENCE)
 
 
 async def test_what_waits_for_its_copies_goes_with_its_lane() -> None:

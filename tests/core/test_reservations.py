@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from support.helpers import (
+    PATIENCE,
     check_at_rest,
     hold,
     row,
@@ -186,7 +187,7 @@ async def test_a_more_urgent_request_takes_the_place_of_one_that_is_not_complete
 async def test_closing_waits_for_nobody_who_is_still_writing(drain: bool) -> None:
     engine = await open_engine(ScriptedBackend())
     placed, larger = reserve(engine, row(1)), reserve(engine, rows(range(100)))
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await engine.aclose(drain=drain)
     for reservation in (placed, larger):
         with pytest.raises(EngineClosed):

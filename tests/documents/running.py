@@ -14,26 +14,31 @@ from onnx import TensorProto, helper, save_model
 ROOT = Path(__file__).parents[2]
 
 
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A Python process in the repository's root, at its end."""
+def start(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A Python process in the repository's root, or in another folder, at its end."""
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         # what is promised is the CPU's, also on a machine with a GPU
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=110,
         check=False,
     )
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, folder: Path = ROOT) -> str:
     """The output of such a process; it must exit with 0, silently."""
-    done = start(*arguments)
+    done = start(*arguments, folder=folder)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
+
+
+def all_pages() -> list[str]:
+    """README and what is in docs, by their paths in the repository."""
+    return ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 
 
 def python_blocks(page: str, sections: Sequence[str] | None = None) -> list[str]:
@@ -45,6 +50,11 @@ def python_blocks(page: str, sections: Sequence[str] | None = None) -> list[str]
     return re.findall(r"```python\n(.*?)```", "".join(chosen), re.DOTALL)
 
 
+def code_blocks(page: str) -> list[tuple[str, str]]:
+    """All fenced code of a Markdown file, each with its language."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
 async def run_block(block: str, names: dict[str, object]) -> None:
     """Run code that may await outside of any function."""
     running = eval(compile(block, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
@@ -52,7 +62,7 @@ async def run_block(block: str, names: dict[str, object]) -> None:
         await running
 
 
-def write_identity(path: Path, axes: Sequence[int | str]) -> None:
+def write_identity(path: Path | str, axes: Sequence[int | str]) -> None:
     """An ONNX file: x -> y, the same."""
     graph = helper.make_graph(
         [helper.make_node("Identity", ["x"], ["y"])],

@@ -1,6 +1,5 @@
-"""The code in the README, in docs/tensorrt-flow.md and in docs/serving.md runs."""
+"""The code in docs/tensorrt-flow.md, in docs/serving.md and in docs/fastapi.md runs."""
 
-import logging
 import socket
 from functools import partial
 from pathlib import Path
@@ -18,34 +17,10 @@ from tritonclient.grpc.aio import InferenceServerClient
 import trtasync
 from support import doubles
 from tests.documents.running import python_blocks, run, run_block, write_identity
+from tests.server.program.serving import serving
 from trtasync.integrations import starlette
 
 VERSIONS = ["11.4.0.106", "10.16.1.11"]
-
-
-def test_code_in_the_readme_runs(tmp_path: Path) -> None:
-    blocks = [block for block in python_blocks("README.md") if "import trtasync" in block]
-    assert len(blocks) == 2
-    for index, block in enumerate(blocks):
-        script = tmp_path / f"block_{index}.py"
-        script.write_text(block)
-        assert "same" in run(str(script))
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, where plans are kept as well."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path
-
-
-@pytest.mark.anyio
-async def test_the_readmes_way_to_a_plan_runs_on_the_doubles(elsewhere: Path) -> None:
-    (block,) = [block for block in python_blocks("README.md") if "import" not in block]
-    write_identity(elsewhere / "model.onnx", ["N", 3, 224, 224])
-    with doubles.install():
-        await run_block(block, {"trtasync": trtasync})
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -53,14 +28,10 @@ async def test_the_readmes_way_to_a_plan_runs_on_the_doubles(elsewhere: Path) ->
 async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: str) -> None:
     write_identity(elsewhere / "model.onnx", ["N", "H", "W"])
     names: dict[str, object] = {}
-    level = logging.getLogger("trtasync.tensorrt").level
     with doubles.install(version=version) as gpu:
         gpu.builds.static_contexts = True  # those that are made by hand
-        try:
-            for block in python_blocks("docs/tensorrt-flow.md"):
-                await run_block(block, names)
-        finally:
-            logging.getLogger("trtasync.tensorrt").setLevel(level)
+        for block in python_blocks("docs/tensorrt-flow.md"):
+            await run_block(block, names)
     np.testing.assert_array_equal(names["y"], names["x"])
     assert (elsewhere / "model.plan").is_file()
     assert (elsewhere / "again.plan").is_file()
@@ -70,7 +41,7 @@ async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: st
 async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend_name: str) -> None:
     for name in ("digits", "better"):
         write_identity(elsewhere / f"{name}.onnx", ["N", 4])
-    server, over_grpc, app = python_blocks("docs/serving.md")
+    _, server, over_grpc, app = python_blocks("docs/serving.md")
     names: dict[str, Any] = {"np": np, "trtasync": trtasync, "FastAPI": FastAPI}
     names |= {"Request": Request, "Route": Route, **vars(starlette)}
     await run_block(app, names)
@@ -86,6 +57,24 @@ async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend
         block = over_grpc.replace("8001", port).replace("anyio.sleep_forever()", "ask_over_grpc()")
         await run_block(block, names)
         await names["main"]()
+
+
+@pytest.mark.anyio
+async def test_the_page_about_fastapi(elsewhere: Path) -> None:
+    write_identity(elsewhere / "model.onnx", ["N", 4])
+    whole, workers = python_blocks("docs/fastapi.md")
+    names: dict[str, Any] = {}
+    await run_block(whole, names)
+    assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
+    await run_block(workers, names)  # what opens the engine in a worker: test_web_servers asks it
+
+
+def test_tritons_client_in_the_documents_is_answered(tmp_path: Path) -> None:
+    write_identity(tmp_path / "model.onnx", ["N", 4])
+    script, block = tmp_path / "client.py", python_blocks("docs/serving.md")[0]
+    with serving(tmp_path, tmp_path / "model.onnx") as server:
+        script.write_text(block.replace("127.0.0.1:8000", server.url.removeprefix("http://")))
+        assert run(str(script)) == "[[1. 1. 1. 1.]]\n"
 
 
 async def ask_the_app(app: FastAPI) -> object:

@@ -8,6 +8,7 @@ import numpy as np
 
 from support.doubles import cuda_runtime
 from support.doubles.kernels import view
+from support.helpers import PATIENCE
 
 CUDA: Any = cuda_runtime
 THREAD_LOCAL = CUDA.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -44,4 +45,4 @@ def event(flags: int = 0) -> int:
 def in_thread(work: Callable[[], None]) -> None:
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE)

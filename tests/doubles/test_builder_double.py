@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from support import doubles
+from support.helpers import PATIENCE
 from tests.doubles.building import VERSIONS, Kit, X, memory
 
 
@@ -143,7 +144,7 @@ def test_the_gate_holds_a_build(kit: Kit) -> None:
         gate.wait_for_build(threads=2)
         assert gate.passed == 5
         assert plans == []
-    thread.join(10)
+    thread.join(PATIENCE)
     assert plans[0] is not None
 
 
@@ -154,7 +155,7 @@ def test_two_threads_in_one_builder_are_noted(kit: Kit) -> None:
         thread.start()
         kit.gpu.builds.gate.wait_for_build()
         assert kit.build() is None
-    thread.join(10)
+    thread.join(PATIENCE)
     assert kit.gpu.violations == ["two threads at once in one builder"]
 
 

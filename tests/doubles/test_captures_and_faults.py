@@ -9,6 +9,7 @@ import pytest
 from support import doubles
 from support.doubles import cuda_runtime, models
 from support.doubles.world import FRESH, World, current, new_world, replace
+from support.helpers import PATIENCE
 from tests.doubles.calling import (
     CUDA,
     THREAD_LOCAL,
@@ -113,7 +114,7 @@ def test_a_broken_device_stays_broken_and_lets_nobody_wait(gpu: World, stream: i
     waiter = threading.Thread(target=wait)
     waiter.start()
     gpu.break_device("cudaErrorIllegalAddress")
-    waiter.join(10)
+    waiter.join(PATIENCE)
     assert seen == ["cudaErrorIllegalAddress"]
     assert name(CUDA.cudaMalloc(1)) == "cudaErrorIllegalAddress"
     assert name(CUDA.cudaGetLastError()) == name(CUDA.cudaGetLastError()) != "cudaSuccess"

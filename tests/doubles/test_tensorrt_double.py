@@ -12,6 +12,7 @@ from support.doubles import Installed, models
 from support.doubles import tensorrt as trt
 from support.doubles.kernels import view
 from support.doubles.models import Model, Tensor
+from support.helpers import PATIENCE
 from tests.doubles.calling import CUDA, THREAD_LOCAL, ok
 
 OWN = trt.ExecutionContextAllocationStrategy.USER_MANAGED
@@ -298,19 +299,19 @@ def test_two_threads_in_one_context_are_noticed(bench: Bench) -> None:
 
     def kernel(context: Any, stream: int) -> bool:
         inside.set()
-        return go.wait(10)
+        return go.wait(PATIENCE)
 
     context = bench.context(models.elementwise(lambda x: x, name="slow", kernel=kernel))
     first = threading.Thread(target=context.execute_async_v3, args=(bench.stream,))
     first.start()
-    assert inside.wait(10)
+    assert inside.wait(PATIENCE)
     second = threading.Thread(target=context.get_tensor_shape, args=("y",))
     second.start()
     while not bench.gpu.violations:
         second.join(0.001)
     go.set()
-    first.join(10)
-    second.join(10)
+    first.join(PATIENCE)
+    second.join(PATIENCE)
     assert bench.gpu.violations == ["two threads at once in one context (get_tensor_shape)"]
 
 

@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from support.helpers import (
+    PATIENCE,
     SlowToOpen,
     check_at_rest,
     computed,
@@ -100,7 +101,7 @@ async def test_a_drain_does_not_wait_for_company() -> None:
         anyio.create_task_group() as tasks,
     ):
         callers = await submit_all(tasks, engine, range(3))
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             await engine.aclose()
         await ended(*callers)
     assert [caller.answer[0] for caller in callers] == [0, 1, 2]
@@ -301,7 +302,7 @@ async def main():
 
 asyncio.run(main())
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=50)
 
 
 def test_an_engine_nobody_closed_warns_and_lets_its_threads_go() -> None:

@@ -5,7 +5,7 @@ import time
 import anyio
 import pytest
 
-from support.helpers import Array, check_at_rest, row, tensor, until
+from support.helpers import PATIENCE, Array, check_at_rest, row, tensor, until
 from trtasync import Engine, open_engine
 from trtasync.testing import FunctionBackend
 
@@ -13,7 +13,8 @@ pytestmark = pytest.mark.anyio
 
 FIRST, EACH = 0.01, 0.04
 """Seconds of a batch, and of each of its rows: 0.33 for eight rows, 0.17 for four."""
-PATIENCE = 0.3
+OF_A_CALLER = 0.3
+"""Seconds, and then it asks again."""
 
 
 def model(x: Array) -> Array:
@@ -27,7 +28,7 @@ async def test_eight_callers_for_whom_a_batch_of_eight_is_too_late() -> None:
 
     async def ask(engine: Engine) -> None:
         while True:
-            with anyio.move_on_after(PATIENCE):
+            with anyio.move_on_after(OF_A_CALLER):
                 await engine.infer(row(1))
                 answers[0] += 1
                 if answers[0] == 24:
@@ -37,7 +38,7 @@ async def test_eight_callers_for_whom_a_batch_of_eight_is_too_late() -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(8):
                 tasks.start_soon(ask, engine)
-            with anyio.fail_after(10):  # not `until`: its turns of the loop bring callers apart
+            with anyio.fail_after(PATIENCE):  # not `until`: its turns bring callers apart
                 await enough.wait()
             tasks.cancel_scope.cancel()
         await until(lambda: engine.statistics().in_flight == 0)

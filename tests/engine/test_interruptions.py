@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from support.helpers import (
+    PATIENCE,
     Array,
     Caller,
     check_at_rest,
@@ -27,6 +28,7 @@ from support.helpers import (
 )
 from tests.engine.interruptions import Interrupt, Interruption
 from trtasync import Engine, TrtasyncError
+from trtasync.core.reservations import Reservation
 from trtasync.memory.staging import Copies, CopyThreads
 from trtasync.testing import ScriptedBackend
 
@@ -104,15 +106,15 @@ async def cross(
         neighbours += [await neighbour(before + value) for value in range(after)]
         if cancel:
             victim.scope.cancel()
-            await until(lambda: victim.done, 5)
+            await until(lambda: victim.done)
         backend.gate.let()
         callers = [caller for caller, _ in neighbours]
-        await until(lambda: victim.done and all(c.done for c in [*blocker, *callers]), 5)
+        await until(lambda: victim.done and all(c.done for c in [*blocker, *callers]))
         for caller, expected in neighbours:
             assert caller.error is not None or same(caller.answer, expected), victim.where
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         assert same(await engine.infer(row(7)), row(14)), victim.where
-    await until(lambda: engine.statistics().in_flight == 0, 5)
+    await until(lambda: engine.statistics().in_flight == 0)
     check_at_rest(engine)
     assert engine._core.failing.is_idle(), victim.where
 
@@ -141,7 +143,7 @@ async def every_line(
                     raise
                 if victim.where:
                     seen.append(victim.where)
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             await engine.aclose()
     assert any(where.endswith(" enter") for where in seen)
 
@@ -190,9 +192,17 @@ async def test_near_the_limit_of_the_stack(scene: str, monkeypatch: pytest.Monke
             victim = Cramped(room, arguments)
             await cross(engine, backend, victim, inputs, **surroundings)
             refused += victim.refused
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             await engine.aclose()
     assert 0 < refused < 39  # the fewer, the less of a request is written in Python
+
+
+async def test_who_was_never_let_in_leaves_nothing_however_he_is_interrupted() -> None:
+    """Once before the queue knew of the request, and once more while it was taken back."""
+    async with opened(ScriptedBackend(double)) as engine:
+        engine._core.intake.leaving = (Reservation(),)
+        assert same(await engine.infer(row(7)), row(14))
+        assert check_at_rest(engine).cancelled == 0
 
 
 class Cramped:

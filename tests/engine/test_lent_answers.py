@@ -170,7 +170,7 @@ async def test_a_caller_that_is_cancelled_when_its_answer_comes_gives_it_back() 
                             cancel.cancel()
 
                     tasks.start_soon(ask)
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             await engine.infer(pair(1))
 
 

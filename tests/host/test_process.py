@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import stat
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import anyio
 import numpy as np
 import pytest
 
-from support.helpers import same, until
+from support.helpers import PATIENCE, same, until
 from support.onnx_models import FLOAT, node, value, write_model
 from support.wire import hello
 from tests.host.processes import HostProcess, connected, host, order, product, stuck
@@ -20,6 +22,7 @@ from trtasync.errors import DeviceLost, EngineClosed, PlanError
 from trtasync.host.process import LOST
 from trtasync.shared.records import Op, pack, parse
 from trtasync.shared.refusals import restore
+from trtasync.shared.starting import locked
 
 pytestmark = pytest.mark.anyio
 
@@ -109,9 +112,13 @@ async def test_why_it_cannot_start_is_what_it_says(tmp_path: Path) -> None:
 
 
 async def test_it_ends_when_the_last_client_has_left(tmp_path: Path) -> None:
-    with host(order(tmp_path, product(tmp_path), linger=0.2)) as started:
+    wanted = order(tmp_path, product(tmp_path), linger=0.2)
+    with ExitStack() as hosts, locked(Path(wanted["lock"]), threading.Event()):
+        started = hosts.enter_context(host(wanted))
         client = started.connect()
         await client.greet()
+        kept = hosts.pop_all()  # who starts a host holds the lock until it has joined
+    with kept:
         observer = started.connect()  # does not keep it
         await observer.greet(observer=True)
         await anyio.sleep(0.6)  # three times `linger`: only time shows that it goes on
@@ -179,7 +186,7 @@ async def test_a_service_manager_is_told(tmp_path: Path, abstract: bool) -> None
     name = f"\0trtasync-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(name)
-        manager.settimeout(20)
+        manager.settimeout(PATIENCE)
         with host(
             order(tmp_path, product(tmp_path)),
             NOTIFY_SOCKET=name.replace("\0", "@"),

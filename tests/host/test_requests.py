@@ -121,7 +121,10 @@ async def test_a_full_queue_refuses_at_once() -> None:
         assert same(answer, row(70))
 
 
-async def test_priorities_and_deadlines_are_those_of_infer() -> None:
+async def test_priorities_and_deadlines_are_those_of_infer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trtasync.scheduler.expired.GRACE", 3600.0)  # nobody comes so late
     backend = ScriptedBackend()
     backend.gate.shut()
     async with scripted(backend, max_batch_size=1) as host:

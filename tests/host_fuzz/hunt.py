@@ -10,7 +10,7 @@ from random import Random
 import anyio
 import anyio.lowlevel
 
-from support.helpers import opened, until
+from support.helpers import PATIENCE, opened, until
 from tests.host.serving import Hosted, hosting, maps
 from tests.host_fuzz.attackers import Attacker
 from tests.host_fuzz.witness import Witness, model
@@ -57,7 +57,7 @@ class Hunt:
                     seed += 1
                     witness.ask()
                     await self._go_on()
-                    with anyio.fail_after(30):
+                    with anyio.fail_after(PATIENCE):
                         await witness.hear()
                 while self._there:
                     self._there.pop()[1].leave()

@@ -63,7 +63,8 @@ def test_the_histogram_adds_up(report: Report) -> None:
         rows = sum(size * count for size, count in sample.batch_sizes.items())
         batches = sum(sample.batch_sizes.values())
         assert sample.figures["batch_mean"] == pytest.approx(rows / batches)
-        assert abs(rows - sample.figures["requests"]) <= 2 * 8  # in flight at the window's edges
+        if isinstance(sample.load, Closed):  # so few are in flight at the window's edges
+            assert abs(rows - sample.figures["requests"]) <= 2 * sample.load.concurrency
 
 
 def test_a_relative_rate_is_that_share_of_the_first_round_s_best(report: Report) -> None:

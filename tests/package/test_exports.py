@@ -99,6 +99,7 @@ OPTIONS = [
     "shared",
     "linger",
     "reconnect",
+    "traces",
 ]
 
 

@@ -1,8 +1,11 @@
 """What a release is made of: the version, the packages, the notes."""
 
+import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import trtasync
+from tests.documents.running import python_blocks
 
 ROOT = Path(__file__).parents[2]
 NAME = f"trtasync-{trtasync.__version__}"
@@ -70,6 +74,35 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
     assert inside == here | {"trtasync/py.typed", "trtasync/server/dashboard/style.css"}
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     assert "trtasync = trtasync.__main__:main" in commands
+
+
+def test_the_installed_wheel_runs_the_readmes_ten_lines(wheel: Path, tmp_path: Path) -> None:
+    """In an environment that has nothing of ours; what we depend on lies in this one's. With an
+    index, and from the repository too, it is `make fresh`."""
+    home = tmp_path / "venv"
+    venv.create(home)
+    python = home / "bin" / "python"
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(_output(str(python), "-c", where).strip())
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    offline = ["--quiet", "--no-deps", "--no-index"]
+    _output(*pip, "install", *offline, str(wheel), folder=tmp_path)
+
+    (block,) = python_blocks("README.md")
+    (tmp_path / "ten.py").write_text(f"{block}\nprint(trtasync.__file__)\n")
+    answers, file = _output(str(python), "-W", "error", "ten.py", folder=tmp_path).splitlines()
+    assert "594" in answers
+    assert Path(file).is_relative_to(packages)
+    version = _output(str(home / "bin" / "trtasync"), "--version", folder=tmp_path)
+    assert version.strip() == trtasync.__version__
+
+
+def _output(*command: str, folder: Path = ROOT) -> str:
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_source_holds_what_tests_and_notes_need(sdist: Path) -> None:

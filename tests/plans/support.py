@@ -17,7 +17,7 @@ from anyio import to_thread
 from onnx import TensorProto, helper, numpy_helper, save_model
 
 from support.doubles import Installed
-from support.helpers import MODELS, Array
+from support.helpers import MODELS, PATIENCE, Array
 from tests.genuine.machines import Machine
 from trtasync import BuilderConfig, open_engine
 from trtasync.plans import Phases
@@ -269,7 +269,7 @@ def elsewhere(work: Callable[[threading.Event], None]) -> Iterator[None]:
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert begun.wait(10)
+        assert begun.wait(PATIENCE)
         yield
     finally:
         thread.join()
@@ -292,7 +292,7 @@ def mountable(folder: Path) -> bool:
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
     try:
         return not subprocess.run(
-            ["unshare", "-rm", *mount], capture_output=True, timeout=20, check=False
+            ["unshare", "-rm", *mount], capture_output=True, timeout=50, check=False
         ).returncode
     except OSError:
         return False

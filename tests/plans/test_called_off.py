@@ -21,7 +21,7 @@ from anyio import to_thread
 
 from support import doubles
 from support.doubles import Installed
-from support.helpers import until
+from support.helpers import PATIENCE, until
 from tests.plans.support import GATHER, Attempt, contents, looks_up
 from trtasync import Plan, build_plan
 from trtasync.plans.job import Job
@@ -29,8 +29,6 @@ from trtasync.plans.plan import make_order
 from trtasync.system.stopping import Stop, Stopped
 
 BEFORE = b"the one before"
-
-PATIENCE = 20
 
 
 class Pause:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.doubles import Installed
+from support.helpers import PATIENCE
 from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
@@ -225,7 +226,7 @@ async def test_a_reader_takes_no_lock(gpu: Installed, own_cache: Path) -> None:
     def hold(begun: threading.Event) -> None:
         with locked(plan.path):
             begun.set()
-            assert let.wait(20)
+            assert let.wait(PATIENCE)
 
     with elsewhere(hold):
         try:

@@ -11,7 +11,6 @@ from trtasync import BuildError
 from trtasync.plans.locks import locked
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EIO, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_an_error_and_no_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
@@ -24,7 +23,6 @@ def test_a_file_system_without_locks_is_an_error_and_no_wait_for_ever(
         pass
 
 
-@pytest.mark.timeout(20)
 def test_what_a_lock_is_a_link_to_stays_as_it_is(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("years of work")

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from support.doubles import Installed
-from support.helpers import until
+from support.helpers import PATIENCE, until
 from tests.genuine.machines import Machine
 from tests.plans.support import (
     GATHER,
@@ -204,7 +204,7 @@ async def test_waiting_for_another_process_that_builds_can_be_cancelled(
     def hold(begun: threading.Event) -> None:
         with locked(plan.path):
             begun.set()
-            assert let.wait(20)
+            assert let.wait(PATIENCE)
 
     with elsewhere(hold):
         try:

@@ -13,6 +13,7 @@ import pytest
 
 from support import doubles
 from support.doubles import Installed
+from support.helpers import PATIENCE
 from tests.plans.support import (
     ELEVEN,
     GATHER,
@@ -211,7 +212,7 @@ async def test_while_somebody_else_writes_it_a_build_waits(gpu: Installed, tmp_p
     def hold(begun: threading.Event) -> None:
         with locked(file):
             begun.set()
-            assert let.wait(20)
+            assert let.wait(PATIENCE)
             assert not done.is_set()
 
     with elsewhere(hold):

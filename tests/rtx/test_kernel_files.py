@@ -233,7 +233,6 @@ async def test_a_full_disk_leaves_the_kernels_that_were_there(
     assert told(caplog)[0].count("No space left") == 2  # here and there
 
 
-@pytest.mark.timeout(20)
 async def test_an_opening_waits_for_nobody_who_keeps_kernels(
     made: Made, plan: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -70,7 +70,6 @@ def _folder(path: Path) -> None:
     (path / "file").touch()
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("spoil", [_link, _folder, os.mkfifo])
 @pytest.mark.parametrize("suffix", ["", ".lock"])
 async def test_what_is_no_plain_file_is_neither_read_nor_written_through(

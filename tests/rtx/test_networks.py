@@ -14,7 +14,7 @@ from anyio import to_thread
 from onnx import TensorProto, helper
 
 from support import doubles
-from support.helpers import until
+from support.helpers import PATIENCE, until
 from tests.plans.support import Attempt, contents, mark, save, words
 from trtasync import BuilderConfig, BuildError, BuildProgress, PlanError, build_plan
 from trtasync.plans import Phases
@@ -274,7 +274,7 @@ async def test_who_calls_a_build_off_is_told_while_it_goes_on(rtx: Library, tmp_
     def hold(news: BuildProgress) -> None:
         heard.append(news)
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
 
     output = tmp_path / "out.plan"
     model = write(tmp_path / "m.onnx", "Relu")

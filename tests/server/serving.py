@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from support.helpers import until
+from support.helpers import PATIENCE, until
 from trtasync import open_engine
 from trtasync.server.asgi import application
 from trtasync.server.deployments import Opener
@@ -19,7 +19,6 @@ from trtasync.testing import ScriptedBackend
 
 INFER = "/v2/models/m/infer"
 URL = "http://server"
-PATIENCE = 20.0
 
 
 def opener(backend: ScriptedBackend, **options: Any) -> Opener:

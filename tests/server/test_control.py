@@ -50,12 +50,19 @@ async def test_nobody_brings_files_or_settings_along(
 
 
 @pytest.mark.parametrize(
-    "content", [b"[]", b"{", b'{"ready": 1}', b'{"parameters": {"unload_dependents": "yes"}}']
+    ("path", "content"),
+    [
+        ("index", b"[]"),
+        ("index", b"{"),
+        ("index", b'{"ready": 1}'),
+        ("index", b'{"x": ' + b"[" * 100_000),
+        ("models/m/load", b'{"parameters": {"\xff": 1}}'),
+        ("models/m/unload", b'{"parameters": {"unload_dependents": "yes"}}'),
+    ],
 )
 async def test_what_is_no_request_to_the_repository(
-    backend: ScriptedBackend, content: bytes
+    backend: ScriptedBackend, path: str, content: bytes
 ) -> None:
-    path = "models/m/unload" if b"unload" in content else "index"
     async with client_of(models_of(backend), model_control=True) as client:
         error_of(await client.post(f"/v2/repository/{path}", content=content), 400)
 

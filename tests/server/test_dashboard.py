@@ -111,14 +111,18 @@ async def test_what_waits_and_runs(
 
 
 async def test_who_is_not_ready(client: httpx.AsyncClient, models: Models) -> None:
-    models.add("later", opener(ScriptedBackend()), version=7)
+    """The page says of the server what its health says."""
+    later = models.add("later", opener(ScriptedBackend()), version=7)
     page = await look(client)
-    assert text(page.find(".//header/span")) == "not ready"
+    assert text(page.find(".//header/span")) == "ready"
     heads = [text(each) for each in page.iter("h2")]
     assert heads == ["mversion 1ready", "laterversion 7unavailable"]
     assert [text(each) for each in page.iter("p") if each.get("class") == "reason"] == [
         "not loaded yet"
     ]
+    await later.load()
+    await later.unload()
+    assert text((await look(client)).find(".//header/span")) == "not ready"
 
 
 async def test_a_lost_device(

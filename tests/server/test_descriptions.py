@@ -1,12 +1,15 @@
 """What servers and models say of themselves, and the counts in Triton's form."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 
 from support.helpers import opened, rows, tensor
 from tests.server.messages import codec
+from trtasync.core.metrics import Meter, TimeHistogram
 from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
 from trtasync.server.protocol.refusals import error_body
 from trtasync.server.protocol.statistics import model_statistics
@@ -103,6 +106,20 @@ async def test_the_counts_of_an_engine_in_tritons_form() -> None:
         (3, 1),
     ]
     assert json.loads(msgspec.json.encode(after)) == after
+
+
+def test_requests_are_charged_the_means_of_their_own_times() -> None:
+    times = {"latency": 7, "queue": 1, "copy_in": 2, "compute": 3, "copy_out": 4}
+    histograms = {name: TimeHistogram() for name in times}
+    for name, seconds in times.items():
+        for part in (0.5, 1.5):
+            histograms[name].add(part * seconds)
+    idle = Meter().snapshot(queued=0, in_flight=0, waiting=0, rejected=0, expired=0, streams=())
+    told: dict[str, Any] = {name: each.snapshot() for name, each in histograms.items()}
+    counted = model_statistics("m", "1", replace(idle, answered=10, **told))["inference_stats"]
+    charged = {name: each["ns"] for name, each in counted.items() if each["ns"]}
+    means = {"success": 7, "queue": 1, "compute_input": 2, "compute_infer": 3, "compute_output": 4}
+    assert charged == {name: each * 10**10 for name, each in means.items()}
 
 
 def test_an_error_is_one_object_with_one_text() -> None:

@@ -27,6 +27,18 @@ async def test_a_model_that_is_not_ready(backend: ScriptedBackend) -> None:
         assert (await client.get("/v2/models/stats")).json() == {"model_stats": []}
 
 
+async def test_a_version_that_is_not_ready_beside_one_that_is(backend: ScriptedBackend) -> None:
+    models = models_of(backend)
+    async with client_of(models) as client:
+        models.add("m", opener(ScriptedBackend()), version=2)
+        assert (await client.get("/v2/models/m")).json()["versions"] == ["1"]
+        (told,) = (await client.get("/v2/models/m/stats")).json()["model_stats"]
+        assert told["version"] == "1"
+        for path in ("", "/config", "/stats", "/ready"):
+            error_of(await client.get(f"/v2/models/m/versions/2{path}"), 503)
+        assert (await client.get("/v2/health/ready")).status_code == 200
+
+
 async def test_a_server_that_has_lost_its_device_is_not_ready(backend: ScriptedBackend) -> None:
     async with client_of(models_of(backend)) as client:
         assert (await client.get("/v2/health/ready")).status_code == 200

@@ -14,7 +14,7 @@ from hypothesis import given, strategies
 from tests.server.serving import INFER, client_of
 from trtasync.server.logs import JsonFormatter
 from trtasync.server.models import Models
-from trtasync.server.tracing import current_trace
+from trtasync.tracing.context import current_trace
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

@@ -251,6 +251,17 @@ async def test_in_openmetrics_too(client: httpx.AsyncClient) -> None:
     assert set(OWN) < set(found.families)
 
 
+@pytest.mark.parametrize("version", ["much", "1=2", "1..", "\xb2"])
+async def test_a_format_of_no_version_is_the_usual_one(
+    client: httpx.AsyncClient, version: str
+) -> None:
+    wanted = f"application/openmetrics-text; version={version}".encode("latin-1")
+    response = await client.get("/metrics", headers={b"accept": wanted})
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    assert {*OWN, "trtasync_model_ready"} <= {each.name for each in read_text(response.text)}
+
+
 async def test_a_model_that_is_not_ready(client: httpx.AsyncClient, models: Models) -> None:
     assert (await scraped(client)).value("trtasync_model_ready") == 1
     await models.find("m").unload()

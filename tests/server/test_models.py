@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from support.helpers import rows, tensor, until
+from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.serving import models_of, opener
 from trtasync import open_engine
 from trtasync.errors import EngineClosed, InvalidInput, PlanError
@@ -74,6 +74,31 @@ async def test_nothing_is_ready_before_and_after() -> None:
         await engine.infer({"x": rows([1])})
     async with models:  # again
         assert models.are_ready
+
+
+async def test_a_model_that_is_added_to_others_is_not_missed_before_it_answers() -> None:
+    """Nor while it is opened, which may take minutes, nor if that fails."""
+    models, may_open = models_of(ScriptedBackend()), anyio.Event()
+
+    async def opened() -> Any:
+        await may_open.wait()
+        return await open_engine(ScriptedBackend())
+
+    async def failing() -> Any:
+        raise PlanError("damaged")
+
+    async with models, anyio.create_task_group() as tasks:
+        with pytest.raises(PlanError):
+            await models.add("m", failing, version=2).load()
+        added = models.add("n", opened)
+        tasks.start_soon(added.load)
+        await until(lambda: added.state is State.LOADING)
+        assert models.are_ready
+        may_open.set()
+        await until(lambda: added.is_ready)
+        assert models.are_ready
+        await added.unload()
+        assert not models.are_ready
 
 
 async def test_one_model_that_cannot_be_opened_closes_the_others() -> None:
@@ -195,7 +220,7 @@ async def test_unloading_gives_up_a_loading() -> None:
         except Refusal as error:
             refused.append(error)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(load)
             await begun.wait()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.serving import INFER, client_of
 from trtasync.server.models import Models
-from trtasync.server.tracing import TraceContext, current_trace, read_trace
+from trtasync.tracing.context import TraceContext, current_trace, read_trace
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

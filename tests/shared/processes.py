@@ -55,7 +55,7 @@ class Worker:
         assert self.process.stdin is not None
         self.process.stdin.close()
         loaded = self.hear()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(PATIENCE) == 0
         return loaded
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -24,7 +25,9 @@ from trtasync import (
     connect,
 )
 from trtasync.host import serve
+from trtasync.shared import joining
 from trtasync.shared.client import SharedEngine
+from trtasync.shared.link import Way
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -150,7 +153,7 @@ async def test_closing_ends_the_search_for_a_host(drain: bool) -> None:
         with hidden(shared):
             await until(lambda: not shared.engine._link.session.is_open)
             caller = await submit(tasks, shared.engine, row(1))
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 await shared.engine.aclose(drain)
             await ended(caller)
             assert isinstance(caller.error, EngineClosed)
@@ -264,6 +267,45 @@ async def test_who_forgets_an_engine_without_a_host_leaves_no_thread() -> None:
         with pytest.warns(ResourceWarning):
             _forget(engines)
         host.show()
+        await until(lambda: not any("mend" in each.name for each in threading.enumerate()))
+        await until(lambda: not host.sessions)
+
+
+class Late:
+    """A way to a host that is reached only when somebody says so.
+
+    Attributes:
+        begun: somebody goes it.
+        go_on: he may arrive.
+    """
+
+    def __init__(self, way: Way):
+        self.path = way.path
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self._way = way
+
+    def join(self, stop: threading.Event) -> joining.Joined:
+        """See `Way.join`; it does not look at `stop` any more, as at the very end of the way."""
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+        return self._way.join(threading.Event())
+
+
+async def test_who_forgets_an_engine_that_has_just_reached_a_host_leaves_nothing() -> None:
+    async with host_of(ScriptedBackend()) as host:
+        engine = await connect(host.path)
+        assert isinstance(engine, SharedEngine)
+        link = engine._link
+        link._way = way = Late(link._way)
+        host.cut()
+        await until(way.begun.is_set)
+        engines: list[AnyEngine] = [engine]
+        del engine
+        with pytest.warns(ResourceWarning):
+            _forget(engines)
+        loop: Any = link._loop
+        await until(lambda: loop._closed)
+        way.go_on.set()
         await until(lambda: not any("mend" in each.name for each in threading.enumerate()))
         await until(lambda: not host.sessions)
 

@@ -1,6 +1,7 @@
 """Which engine is meant: equal content and options are one, and nothing else is."""
 
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from support.onnx_models import FLOAT, node, value, write_model
 from trtasync import PlanError
-from trtasync.shared.identity import LENGTH, external_files, identity
+from trtasync.shared.identity import LENGTH, LONGEST, PIECE, external_files, identity
 
 KEY = b"\x0a\x08location\x12"
 """What stands before the name of a file in a model."""
@@ -60,6 +61,30 @@ def test_weights_beside_a_model_belong_to_it(tmp_path: Path, name: str) -> None:
     assert external_files(one) == [tmp_path / "one" / name]
     assert one.read_bytes() == other.read_bytes()
     assert identity(one, OPTIONS) != identity(other, OPTIONS)
+
+
+@pytest.mark.parametrize("behind", [0, 1, 5, 11, 12, 13, 17, 30])
+def test_a_name_of_weights_is_found_wherever_it_stands(tmp_path: Path, behind: int) -> None:
+    """`behind` bytes of its entry are in what is read first of the file."""
+    (tmp_path / "weights.bin").touch()
+    entry = b"\x0a\x08location\x12\x0bweights.bin"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(bytes(PIECE - behind) + entry + bytes(LONGEST))
+    assert external_files(path) == [tmp_path / "weights.bin"]
+    path.write_bytes(bytes(PIECE - behind) + entry)
+    assert external_files(path) == [tmp_path / "weights.bin"]
+
+
+def test_a_large_model_does_not_hold_up_other_threads(tmp_path: Path) -> None:
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        file.truncate(256 << 20)
+    searching, turns = Thread(target=external_files, args=[path]), 0
+    searching.start()
+    while searching.is_alive():
+        searching.join(0.001)
+        turns += 1
+    assert turns > 10
 
 
 def test_another_gpu_is_another_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,13 +45,14 @@ def test_processes_that_come_at_once_share_one_engine(folder: Path, model: Path)
 def test_who_comes_while_it_lingers_finds_it(folder: Path, model: Path) -> None:
     hosts = []
     for _ in range(2):
-        with workers(model, 1, linger=2) as (worker,):
+        with workers(model, 1, linger=600) as (worker,):
             worker.say()
             hosts.append(worker.hear()["host"])
             worker.leave()
     assert hosts[0] == hosts[1]
-    wait_for(lambda: not is_there(hosts[0]))
+    os.kill(hosts[0], signal.SIGTERM)
     with workers(model, 1) as (worker,):
+        wait_for(lambda: not is_there(hosts[0]))
         worker.say()
         assert worker.hear()["host"] != hosts[0]
         assert worker.ask() == ANSWER
@@ -77,9 +78,9 @@ def test_who_was_killed_while_it_started_a_host_leaves_it_to_the_next(
     wait_for(lambda: not is_there(host))
 
 
-def _children(pid: int) -> list[int]:
+def _children(pid: int) -> set[int]:
     told = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for child in " ".join(told).split()]
+    return {int(child) for child in " ".join(told).split()}
 
 
 def _has_open(pid: int, path: Path) -> bool:
@@ -208,10 +209,14 @@ async def test_a_model_of_this_process_cannot_be_shared(folder: Path) -> None:
 
 @pytest.mark.anyio
 async def test_who_stops_waiting_for_a_start_ends_it(folder: Path, model: Path) -> None:
-    with anyio.move_on_after(0.2) as scope:
-        await open_engine(model, batching=True, shared=True)
-    assert scope.cancelled_caught
-    await until(lambda: not sockets(folder))
+    others = _children(os.getpid())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(open_engine(model, batching=True, shared=True).__aenter__)
+        await until(lambda: bool(_children(os.getpid()) - others))
+        (host,) = _children(os.getpid()) - others
+        tasks.cancel_scope.cancel()
+    await until(lambda: not is_there(host))
+    assert not sockets(folder)
     async with open_engine(model, batching=True, shared=True, linger=0.2) as engine:
         assert (await engine.infer(ROW)).tolist() == ANSWER
 

@@ -178,7 +178,7 @@ def test_who_is_cancelled_when_a_lent_answer_comes_gives_it_back() -> None:
     async def main() -> None:
         async with joined() as shared:
             await shared.engine.infer(row(0))
-            shared.engine._link.session._future = Unlucky
+            shared.engine._link.session.future = Unlucky
             tasks.append(asyncio.ensure_future(shared.engine.infer(row(1), copy=False)))
             with pytest.raises(asyncio.CancelledError):
                 await tasks[0]

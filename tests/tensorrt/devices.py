@@ -9,7 +9,7 @@ import numpy as np
 from support.doubles import Installed
 from support.doubles import cuda_runtime as cuda
 from support.doubles.kernels import view
-from support.helpers import Array
+from support.helpers import PATIENCE, Array
 from trtasync.runtimes.cuda import dlpack
 
 CUDA: Any = cuda
@@ -41,7 +41,7 @@ class Producer:
         """Enqueue a write that happens after `go`."""
 
         def work() -> None:
-            assert self._gate.wait(20)
+            assert self._gate.wait(PATIENCE)
             array.memory[...] = values
 
         self._gpu.world.enqueue(self._gpu.world.streams[self.handle], work)

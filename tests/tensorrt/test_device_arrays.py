@@ -327,7 +327,7 @@ async def test_a_split_answer_on_the_device_lets_go_of_its_memory(tmp_path: Path
         assert same(content(answer), double(rows(range(19))))
         del answer
         try:
-            await until(lambda: gpu.world.calls["cudaDeviceSynchronize"] > 0, seconds=2)
+            await until(lambda: gpu.world.calls["cudaDeviceSynchronize"] > 0)
         finally:
             gc.collect()  # not in a later test, on another world
 

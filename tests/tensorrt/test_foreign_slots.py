@@ -10,7 +10,7 @@ import pytest
 
 from support import doubles
 from support.doubles import Installed, models
-from support.helpers import same
+from support.helpers import PATIENCE, same
 from tests.tensorrt.support import double, write
 from trtasync.requests.reader import RequestReader
 from trtasync.runtimes import OpenLane
@@ -36,7 +36,7 @@ class Opened:
         rows = next(size for size in (1, 2, 4) if size >= len(x))
         there = threading.Event()
         if slot.copies is not None and not slot.copies.done(there.set):  # a copy thread is at it
-            assert there.wait(10)
+            assert there.wait(PATIENCE)
         slot.pad(len(x), rows)
         self.lanes[lane].lane.launch(slot, rows)
         self.lanes[lane].lane.wait(slot)

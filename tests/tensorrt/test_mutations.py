@@ -18,7 +18,7 @@ import pytest
 from support import doubles
 from support.doubles import Installed, models
 from support.doubles import tensorrt as trt
-from support.helpers import Array, row, same, until
+from support.helpers import PATIENCE, Array, row, same, until
 from tests.tensorrt.devices import Dlpack, Producer, called
 from tests.tensorrt.support import double, engine_on, lines, write
 from trtasync import Engine, open_engine
@@ -35,8 +35,6 @@ from trtasync.scheduler import Policy
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 Scenario = Callable[[Path], Awaitable[None]]
-
-PATIENCE = 10.0
 
 
 # -- the scenarios --------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from support import doubles
 from support.doubles import Installed, models
 from support.helpers import (
     MODELS,
+    PATIENCE,
     Caller,
     check_at_rest,
     ended,
@@ -166,7 +167,7 @@ async def test_copies_by_threads_are_right_under_cancellation(
 async def test_a_batch_waits_for_the_copies_on_their_way(tmp_path: Path) -> None:
     gate = threading.Event()
     async with engine_on(tmp_path, inline_bytes=0, copy_threads=1) as (engine, gpu):
-        engine._backend._threads.put(lambda: gate.wait(20) and None)  # type: ignore[attr-defined]
+        engine._backend._threads.put(lambda: gate.wait(PATIENCE) and None)  # type: ignore[attr-defined]
         async with anyio.create_task_group() as tasks:
             caller = await submit(tasks, engine, rows([1, 2, 3]))
             await running(engine, 3)
@@ -190,7 +191,7 @@ async def test_a_copy_on_its_way_does_not_write_over_who_got_its_place(tmp_path:
                 blockers = [await submit(tasks, engine, rows([n] * 4)) for n in (1, 2)]
                 await running(engine, 8)
                 first = await submit(tasks, engine, row(9))
-                engine._backend._threads.put(lambda: gate.wait(20) and None)  # type: ignore[attr-defined]
+                engine._backend._threads.put(lambda: gate.wait(PATIENCE) and None)  # type: ignore[attr-defined]
                 leaver = await submit(tasks, engine, rows([50, 51, 52]))
                 leaver.scope.cancel()
                 await ended(leaver)
@@ -217,7 +218,7 @@ async def test_a_slot_is_not_bound_again_while_a_copy_is_on_its_way(tmp_path: Pa
             with gpu.world.held():
                 blockers = [await submit(tasks, engine, rows([n] * 4)) for n in (1, 2)]
                 await running(engine, 8)
-                engine._backend._threads.put(lambda: gate.wait(20) and None)  # type: ignore[attr-defined]
+                engine._backend._threads.put(lambda: gate.wait(PATIENCE) and None)  # type: ignore[attr-defined]
                 leaver = await submit(tasks, engine, rows([50, 51, 52]))
                 leaver.scope.cancel()
                 await ended(leaver)

@@ -15,7 +15,7 @@ from anyio import to_thread
 from support import doubles
 from support.doubles import models
 from support.doubles.trt_context import IExecutionContext
-from support.helpers import Array, rows, same
+from support.helpers import PATIENCE, Array, rows, same
 from tests.tensorrt.support import double, engine_on, masked, tensor, write
 from trtasync import InferenceError, InvalidInput, Pad, PlanError, open_engine
 
@@ -212,7 +212,7 @@ async def test_a_cancelled_opening_ends_at_its_next_step_and_leaves_nothing(
         steps.append(1)
         if len(steps) == built + 1:
             begun.set()
-            assert go.wait(10)
+            assert go.wait(PATIENCE)
         return real(context, *arguments)
 
     monkeypatch.setattr(IExecutionContext, "set_optimization_profile_async", slow)

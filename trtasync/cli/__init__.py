@@ -1,5 +1,6 @@
 """The command line, on typer and rich."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from trtasync import __version__
 from trtasync.cli.bench import bench
 from trtasync.cli.build import build
 from trtasync.cli.check import check
+from trtasync.cli.doctor import doctor
 from trtasync.cli.host import host
 from trtasync.cli.inspect import inspect
 from trtasync.cli.serve import serve
@@ -15,18 +17,24 @@ from trtasync.cli.tune import tune
 
 app: typer.Typer = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,  # `failures` prints one line, or with --debug a traceback
     help="Asynchronous batch inference on TensorRT. Exit codes: 0 done, 1 unexpected, 2 wrong "
     "arguments, 3 missing GPU or package, 4 bad model or plan, 5 CUDA failed, 6 goal not met or "
     "check failed, 130 interrupted.",
 )
-app.command()(build)
-app.command()(inspect)
-app.command()(bench)
-app.command()(tune)
-app.command()(check)
-app.command()(serve)
-app.command()(host)
+EXAMPLES: dict[Callable[..., None], str] = {
+    build: "build model.onnx --profile x:1x3x224x224/16x3x224x224/64x3x224x224 -o model.plan",
+    inspect: "inspect model.onnx --layers",
+    bench: "bench model.onnx -c 1,64 --rate 50%,90%",
+    tune: "tune model.onnx --p99 20ms --minutes 5",
+    check: "check model.onnx --seconds 30",
+    serve: "serve model.onnx --workers 4 --grpc-port 8001",
+    host: "host model.onnx --socket /run/trtasync/host.sock",
+    doctor: "doctor --json machine.json",
+}
+for command, example in EXAMPLES.items():
+    app.command(epilog=f"Example: trtasync {example}")(command)
 
 
 def _print_version(wanted: bool) -> None:

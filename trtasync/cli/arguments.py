@@ -101,6 +101,13 @@ RunTimeout = Annotated[
     str | None,
     typer.Option(help="Abort runs that take longer, e.g. 10s.", rich_help_panel=ENGINE),
 ]
+TracesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Export spans by this exporter of OpenTelemetry, e.g. otlp; OTEL_* variables say "
+        "where to, and which.",
+    ),
+]
 MaxRowBytes = Annotated[
     str | None,
     typer.Option(help="Reject larger rows, e.g. 64MiB.", rich_help_panel=ENGINE),

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -10,41 +10,17 @@ from rich.console import Console
 from trtasync.cli.arguments import (
     OUT,
     AsJson,
-    BackendOption,
-    BatchAxes,
-    BatchingOption,
-    BatchSizes,
-    CacheFolder,
-    CacheOwner,
     Debug,
-    Devices,
-    Graphs,
-    MaxBatchSize,
-    MaxQueueDelay,
-    MaxQueueSize,
-    MaxQueueTime,
-    MaxRowBytes,
     ModelArgument,
     Picture,
-    ProfileOptions,
     Quiet,
     Rows,
     RowShapes,
-    RunTimeout,
     Samples,
     Seed,
-    Streams,
-    Threads,
-    cache_of,
-    read_batch_axes,
-    read_batching,
-    read_devices,
-    read_limits,
-    read_queue,
-    read_sizes,
-    read_switch,
 )
 from trtasync.cli.bench_tables import SampleBar, show
+from trtasync.cli.engine_flags import EngineFlags, takes_engine_flags
 from trtasync.cli.failures import INTERRUPTED, failures, stop, until_interrupted
 from trtasync.cli.outputs import STDOUT, check_outputs, check_picture, deliver
 from trtasync.errors import BackendUnavailable, InvalidInput
@@ -69,7 +45,9 @@ _OF_REMOTE = {
 """Parameters that mean something for a model on a server; the others say how one is opened here."""
 
 
+@takes_engine_flags
 def bench(
+    *,
     context: typer.Context,
     model: ModelArgument,
     concurrency: Annotated[
@@ -121,23 +99,7 @@ def bench(
     shape: RowShapes = None,
     samples: Samples = None,
     seed: Seed = 0,
-    backend: BackendOption = "auto",
-    devices: Devices = None,
-    streams: Streams = None,
-    threads: Threads = None,
-    max_batch_size: MaxBatchSize = None,
-    batch_sizes: BatchSizes = None,
-    batching: BatchingOption = "auto",
-    batch_axis: BatchAxes = None,
-    max_queue_delay: MaxQueueDelay = "0",
-    max_queue_size: MaxQueueSize = None,
-    max_queue_time: MaxQueueTime = None,
-    max_row_bytes: MaxRowBytes = None,
-    run_timeout: RunTimeout = None,
-    profile: ProfileOptions = None,
-    cache_dir: CacheFolder = None,
-    cache_owner: CacheOwner = None,
-    graphs: Graphs = "on",
+    engine: EngineFlags,
     compare: Annotated[
         bool,
         typer.Option(
@@ -170,21 +132,7 @@ def bench(
             compare=compare,
             trace=None if trace is None else Recorder(),
         )
-        options: dict[str, Any] = {
-            "backend": backend,
-            "devices": read_devices(devices),
-            "streams": streams,
-            "threads": threads,
-            "max_batch_size": max_batch_size,
-            "batch_sizes": read_sizes(batch_sizes),
-            "batching": read_batching(batching),
-            "batch_axes": read_batch_axes(batch_axis),
-            **read_queue(max_queue_delay, max_queue_size, max_queue_time),
-            **read_limits(run_timeout, max_row_bytes),
-            "profiles": profile or None,
-            "cache": cache_of(cache_dir, cache_owner),
-            "graphs": read_switch(graphs),
-        }
+        options = engine.options()
         check_outputs(None if url else model, as_json, picture, trace, inputs=(samples,))
         check_picture(picture)
         subject: Path | Subject = model

@@ -136,7 +136,7 @@ def _stages(console: Console, points: list[Point]) -> None:
 
 def _histograms(console: Console, points: list[Point]) -> None:
     table = new_table(console, "batches by rows", "rows", "batches")
-    table.add_column("")
+    table.add_column("", overflow="crop")  # the figures stand beside it
     for point in points:
         most = max(point.batch_sizes.values(), default=1)
         for line, (size, count) in enumerate(_largest(point.batch_sizes)):

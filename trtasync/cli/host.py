@@ -12,34 +12,11 @@ import typer
 from trtasync.cli.arguments import (
     OUT,
     AsJson,
-    BackendOption,
-    BatchAxes,
-    BatchingOption,
-    BatchSizes,
-    CacheFolder,
-    CacheOwner,
     Debug,
-    Devices,
-    Graphs,
     HostCode,
-    MaxBatchSize,
-    MaxQueueDelay,
-    MaxQueueSize,
-    MaxQueueTime,
-    MaxRowBytes,
-    ProfileOptions,
-    RunTimeout,
-    Streams,
-    Threads,
-    cache_of,
-    read_batch_axes,
-    read_batching,
-    read_devices,
-    read_limits,
-    read_queue,
-    read_sizes,
-    read_switch,
+    TracesOption,
 )
+from trtasync.cli.engine_flags import EngineFlags, takes_engine_flags
 from trtasync.cli.failures import failures
 from trtasync.cli.host_tables import show
 from trtasync.cli.outputs import check_outputs, deliver
@@ -53,7 +30,9 @@ if TYPE_CHECKING:
 CLIENTS = "The clients"
 
 
+@takes_engine_flags
 def host(
+    *,
     models: Annotated[
         list[Path] | None, typer.Argument(help=".onnx, .plan or .engine files.")
     ] = None,
@@ -84,24 +63,9 @@ def host(
             rich_help_panel=OUT,
         ),
     ] = False,
-    backend: BackendOption = "auto",
-    devices: Devices = None,
-    streams: Streams = None,
-    threads: Threads = None,
-    max_batch_size: MaxBatchSize = None,
-    batch_sizes: BatchSizes = None,
-    batching: BatchingOption = "auto",
-    batch_axis: BatchAxes = None,
-    max_queue_delay: MaxQueueDelay = "0",
-    max_queue_size: MaxQueueSize = None,
-    max_queue_time: MaxQueueTime = None,
-    max_row_bytes: MaxRowBytes = None,
-    run_timeout: RunTimeout = None,
-    profile: ProfileOptions = None,
-    cache_dir: CacheFolder = None,
-    cache_owner: CacheOwner = None,
-    graphs: Graphs = "on",
+    engine: EngineFlags,
     engine_host_code_allowed: HostCode = False,
+    traces: TracesOption = None,
     as_json: AsJson = None,
     debug: Debug = False,
 ) -> None:
@@ -113,22 +77,7 @@ def host(
             return
         _demand(models, "say which models are to be served.")
         _demand(as_json is None, "--json goes with --status.")
-        options: dict[str, Any] = {
-            "backend": backend,
-            "devices": read_devices(devices),
-            "streams": streams,
-            "threads": threads,
-            "max_batch_size": max_batch_size,
-            "batch_sizes": read_sizes(batch_sizes),
-            "batching": read_batching(batching),
-            "batch_axes": read_batch_axes(batch_axis),
-            **read_queue(max_queue_delay, max_queue_size, max_queue_time),
-            **read_limits(run_timeout, max_row_bytes),
-            "profiles": profile or None,
-            "cache": cache_of(cache_dir, cache_owner),
-            "graphs": read_switch(graphs),
-            "engine_host_code_allowed": engine_host_code_allowed,
-        }
+        options = engine.options() | {"engine_host_code_allowed": engine_host_code_allowed}
         from trtasync.host.limits import default_limits
         from trtasync.host.process import Wanted, run
 
@@ -140,6 +89,7 @@ def host(
             [read_options(model, options) for model in models or ()],
             os.path.abspath(path or default_path()),
             limits,
+            traces=traces,
         )
         run(wanted, partial(_say_ready, wanted))
 

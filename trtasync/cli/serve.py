@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,31 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from trtasync.cli.arguments import (
-    BackendOption,
-    BatchAxes,
-    BatchingOption,
-    BatchSizes,
-    CacheFolder,
-    CacheOwner,
     Debug,
-    Devices,
-    Graphs,
     HostCode,
-    MaxBatchSize,
-    MaxQueueDelay,
-    MaxQueueSize,
-    MaxQueueTime,
-    MaxRowBytes,
-    ProfileOptions,
-    RunTimeout,
-    Streams,
-    Threads,
+    TracesOption,
     read_batch_axes,
     read_batching,
     read_devices,
     read_sizes,
     read_switch,
 )
+from trtasync.cli.engine_flags import EngineFlags, takes_engine_flags
 from trtasync.cli.failures import failures
 from trtasync.errors import BackendUnavailable, InvalidInput
 
@@ -45,7 +31,9 @@ PACKAGES = ("msgspec", "starlette", "prometheus_client")
 CLIENTS, LIFE = "The clients", "The server's life"
 
 
+@takes_engine_flags
 def serve(
+    *,
     models: Annotated[
         list[Path] | None,
         typer.Argument(help=".onnx, .plan or .engine files, named after the files."),
@@ -104,6 +92,7 @@ def serve(
             "--triton-metrics", help="/metrics has Triton's names, too.", rich_help_panel=CLIENTS
         ),
     ] = False,
+    traces: TracesOption = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -130,23 +119,7 @@ def serve(
         Literal["text", "json"] | None,
         typer.Option(help="Of the lines on stderr. Default: text.", rich_help_panel=LIFE),
     ] = None,
-    backend: BackendOption = "auto",
-    devices: Devices = None,
-    streams: Streams = None,
-    threads: Threads = None,
-    max_batch_size: MaxBatchSize = None,
-    batch_sizes: BatchSizes = None,
-    batching: BatchingOption = "auto",
-    batch_axis: BatchAxes = None,
-    max_queue_delay: MaxQueueDelay = "0",
-    max_queue_size: MaxQueueSize = None,
-    max_queue_time: MaxQueueTime = None,
-    max_row_bytes: MaxRowBytes = None,
-    run_timeout: RunTimeout = None,
-    profile: ProfileOptions = None,
-    cache_dir: CacheFolder = None,
-    cache_owner: CacheOwner = None,
-    graphs: Graphs = "on",
+    engine: EngineFlags,
     engine_host_code_allowed: HostCode = False,
     debug: Debug = False,
 ) -> None:
@@ -159,7 +132,7 @@ def serve(
     with failures(debug):
         _demand_packages()
         from trtasync.server.program.process import run
-        from trtasync.server.program.settings import EngineSettings, ServerSettings
+        from trtasync.server.program.settings import ServerSettings
 
         server = _read(
             ServerSettings,
@@ -167,6 +140,7 @@ def serve(
             port=port,
             grpc_port=grpc_port,
             triton_metrics=triton_metrics or None,
+            traces=traces,
             log_format=log_format,
             workers=workers,
             tls_cert=_absolute(tls_cert),
@@ -177,29 +151,8 @@ def serve(
             grace=grace,
             drain=drain,
         )
-        axes = read_batch_axes(batch_axis).items()
-        engine = _read(
-            EngineSettings,
-            backend=None if backend == "auto" else backend,
-            devices=read_devices(devices),
-            streams=streams,
-            threads=threads,
-            max_batch_size=max_batch_size,
-            batch_sizes=read_sizes(batch_sizes),
-            batching=None if batching == "auto" else read_batching(batching),
-            batch_axes={name: "none" if at is None else at for name, at in axes} or None,
-            max_queue_delay=None if max_queue_delay == "0" else max_queue_delay,
-            max_queue_size=max_queue_size,
-            max_queue_time=max_queue_time,
-            max_row_bytes=max_row_bytes,
-            run_timeout=run_timeout,
-            profiles=profile,
-            cache_dir=_absolute(cache_dir),
-            cache_owner=cache_owner,
-            graphs=None if graphs == "on" else read_switch(graphs),
-            engine_host_code_allowed=engine_host_code_allowed or None,
-        )
-        read = partial(_wanted, models or [], config, server, engine)
+        opened = _settings_of(engine, engine_host_code_allowed)
+        read = partial(_wanted, models or [], config, server, opened)
         run(read(), read, typer.echo)
 
 
@@ -231,6 +184,30 @@ def _read(kind: Any, **said: Any) -> Any:
         raise InvalidInput(
             f"--{option}: {words[:1].lower()}{words[1:].replace('`', '')}."
         ) from error
+
+
+def _settings_of(engine: EngineFlags, host_code_allowed: bool) -> "EngineSettings":
+    """What is said of an engine; nothing of what is as usual, so that a file may say it."""
+    from trtasync.server.program.settings import EngineSettings
+
+    given = engine.given()
+    axes = read_batch_axes(given.pop("batch_axis", None)).items()
+    profiles = given.pop("profile", None)
+    read: dict[str, Callable[[Any], Any]] = {
+        "devices": read_devices,
+        "batch_sizes": read_sizes,
+        "batching": read_batching,
+        "cache_dir": _absolute,
+        "graphs": read_switch,
+    }
+    settings: EngineSettings = _read(
+        EngineSettings,
+        **{name: read[name](value) if name in read else value for name, value in given.items()},
+        profiles=profiles,
+        batch_axes={name: "none" if at is None else at for name, at in axes} or None,
+        engine_host_code_allowed=host_code_allowed or None,
+    )
+    return settings
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -38,15 +38,31 @@ def new_table(console: Console, *columns: str, figures: bool = True) -> Table:
 
 
 def show_table(console: Console, table: Table) -> None:
-    """Print a table below an empty line. Names are folded first, so that numbers stay whole as long
-    as they leave the names some room."""
+    """Print a table below an empty line. Names are folded first, so that numbers stay whole; where
+    these leave names no room, rows are told one below the other."""
     figures = [column for column in table.columns if _is_figures(column)]
     room = console.width - NARROWEST * (len(table.columns) - len(figures))
-    if sum(map(_width, figures)) <= room:
-        for column in figures:
-            column.no_wrap = True
     console.print()
+    if sum(map(_width, figures)) > room:
+        _show_rows(console, table)
+        return
+    for column in figures:
+        column.no_wrap = True
     console.print(table)
+
+
+def _show_rows(console: Console, table: Table) -> None:
+    """A line for each cell, with the head of its column."""
+    columns = [(column.header, tuple(column.cells)) for column in table.columns]
+    for index in range(table.row_count):
+        row = Table(box=None, show_header=False, pad_edge=False)
+        row.add_column(overflow="fold")
+        row.add_column(overflow="fold")
+        for head, cells in columns:
+            row.add_row(head, cells[index])
+        if index:
+            console.print()
+        console.print(row)
 
 
 def _is_figures(column: Column) -> bool:

@@ -10,10 +10,13 @@ from trtasync.core.intake import Intake
 from trtasync.core.lanes import LaneThread, Worker
 from trtasync.core.metrics import Statistics, StreamStatistics
 from trtasync.core.pump import Pump
+from trtasync.core.ranges import RangedCompletion, RangedIntake, RangedLane, RangedPump
+from trtasync.core.records import Observer
 from trtasync.core.watchdog import Watchdog, WatchedLane
 from trtasync.loops import EventLoop, current_loop
 from trtasync.runtimes import Backend, OpenLane, Slot
 from trtasync.scheduler import LaneState, Policy, PolicyOptions
+from trtasync.system.ranges import wanted_domain
 
 
 class Core:
@@ -27,6 +30,7 @@ class Core:
         completion: answers requests, and counts.
         failing: fails those for whom nothing can be done.
         closing: ends all of it.
+        observer: is told of requests and batches; None, or nobody is.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Core:
             run_timeout: seconds after which a run is ended; None for never.
         """
         self.loop: EventLoop = current_loop()
+        self.observer: Observer | None = None
         states = [LaneState(at, each.lane.device, each.lane.depth) for at, each in enumerate(lanes)]
         slots: list[Slot] = [slot for lane in lanes for slot in lane.slots]
         self.policy: Policy[Slot] = Policy(
@@ -59,7 +64,9 @@ class Core:
             lambda request, error: self.completion.displace(request, error),
             lambda entry: self.intake.keep_content(entry),
         )
-        self.completion: Completion = Completion(
+        domain = wanted_domain()
+        complete = Completion if domain is None else partial(RangedCompletion, domain)
+        self.completion: Completion = complete(
             [spec.name for spec in backend.spec.outputs],
             backend.lends_outputs,
             self.loop.done_error,
@@ -68,7 +75,8 @@ class Core:
             lambda slot: self.pump.returned(slot),
         )
         meter, fail = self.completion.meter, self.completion.fail
-        self.intake: Intake = Intake(self.policy, self.loop, meter, fail)
+        let_in = Intake if domain is None else partial(RangedIntake, domain)
+        self.intake: Intake = let_in(self.policy, self.loop, meter, fail)
         self._workers = [
             Worker(
                 each.lane,
@@ -78,10 +86,14 @@ class Core:
             for at, (each, state) in enumerate(zip(lanes, states, strict=True))
         ]
         watchdog = None if run_timeout is None else self._watch(name, run_timeout)
+        if domain is not None:
+            for worker in self._workers:
+                worker.lane = RangedLane(domain, worker.lane)
+        make_pump = Pump if domain is None else partial(RangedPump, domain)
         self.failing: Failing = Failing(
             name, self.policy, self.loop, self._workers, self.intake, self.completion
         )
-        self.pump: Pump = Pump(
+        self.pump: Pump = make_pump(
             name,
             self.policy,
             self.loop,

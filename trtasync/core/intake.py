@@ -367,8 +367,9 @@ class Intake:
         self.leaving = tuple(other for other in self.leaving if other is not reservation)
 
     def mend(self) -> None:
-        """Somebody who left was interrupted, in the midst of the scheduler perhaps."""
-        left = self.leaving
+        """Somebody who left was interrupted, in the midst of the scheduler perhaps; or there twice,
+        before the scheduler knew of the request and while it was forgotten again."""
+        left = [each for each in self.leaving if hasattr(each, "reply")]  # see `leave`
         self._policy.mend(left, self._now())
         for reservation in left:
             reservation.chunks = None

@@ -1,9 +1,10 @@
-"""What is told of a batch to who watches an engine."""
+"""What is told of requests and batches to who watches an engine."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from trtasync.core.replies import Reply
 from trtasync.core.reservations import reservation_of
+from trtasync.loops import Future
 from trtasync.runtimes import Slot, Times
 from trtasync.scheduler import Batch
 
@@ -23,7 +24,8 @@ class BatchRecord(NamedTuple):
         times: seconds of copy in, compute, copy out; None when they were not measured.
         shapes: per input (shape tensors left out) the shape of one row as it was run, padding
             included.
-        replies: who was told of these requests, likewise in row order.
+        replies: who was told of these requests, likewise in row order. What an observer knows one
+            by, and what another process said of one, is its attribute `observed`.
     """
 
     lane: int
@@ -56,3 +58,27 @@ def record_of(
         reservation_of(batch.entries[0]).signature.layout.shapes,
         tuple(reservation_of(entry).reply for entry in batch.entries),
     )
+
+
+class Observed(Protocol):
+    """A request, as its observer knows it."""
+
+    def end(self, error: BaseException | None) -> None:
+        """It is over.
+
+        Args:
+            error: why it has no answer; of a request that nobody waits for any more no Exception.
+        """
+
+
+class Observer(Protocol):
+    """Who is told of the requests and batches of an engine."""
+
+    def future(self, future: Future, /) -> Future:
+        """What stands for the future of an `infer`, made in its caller's task and context."""
+
+    def begin(self) -> Observed:
+        """A request has come to a server, which has no task and no future for it."""
+
+    def batch(self, record: BatchRecord, /) -> None:
+        """A batch went well; see `engine.watch`."""

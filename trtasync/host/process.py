@@ -27,6 +27,7 @@ from trtasync.host.places import StartLock
 from trtasync.host.service import Service
 from trtasync.opening.api import engine_of
 from trtasync.opening.loading import EngineOptions
+from trtasync.tracing.exporting import exporting
 
 LAST_SECONDS = 5.0
 """For closing what a lost device has left."""
@@ -44,12 +45,14 @@ class Wanted:
         socket: path of the socket to listen at.
         limits: what clients are granted.
         lock: path of the file that whoever starts hosts locks; None where nobody does.
+        traces: exporter of OpenTelemetry that is given spans; None: no tracing.
     """
 
     models: Sequence[EngineOptions]
     socket: str
     limits: Limits
     lock: str | None = None
+    traces: str | None = None
 
 
 def run(wanted: Wanted, ready: Callable[[], None]) -> None:
@@ -70,13 +73,14 @@ def run(wanted: Wanted, ready: Callable[[], None]) -> None:
 async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
     logs = ClientLogs()
     log.addHandler(logs)  # what opening the models says is for who starts this
-    async with AsyncExitStack() as open_models:
+    async with exporting(wanted.traces) as tracing, AsyncExitStack() as open_models:
         models: dict[str, Model] = {}
         for options in wanted.models:
             engine = await open_models.enter_async_context(engine_of(options))
             if engine.name in models:
                 raise InvalidInput(f"two models are called {engine.name!r}; rename a file.")
             models[engine.name] = Model(engine.name, engine)
+            tracing.trace(engine)
         name_process(f"trtasync host: {', '.join(models)}")
         drain = partial(_close_all, list(models.values()))
         lock = StartLock(wanted.lock)

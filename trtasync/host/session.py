@@ -105,6 +105,7 @@ class Session:
         self.slots: SlotBook = SlotBook(partial(SharedSlot, self))
         self._forms: dict[int, Form] = {}
         self._sources: list[Record] = []
+        self._observed: Record | None = None
         self._connection = Connection(
             connection, around.loop, around.limits.unsent, around.waiting, self._over
         )
@@ -128,6 +129,7 @@ class Session:
                 Op.MEMORY: self._memory,
                 Op.SOURCE: self._source,
                 Op.TAKE: self._take,
+                Op.TRACE: self._trace,
             }
         self._connection.acts = acts
         self._tell(Op.WELCOME, payload=dump(tell(welcome)))
@@ -207,6 +209,19 @@ class Session:
             return
         deadline = FOREVER if nanoseconds == NEVER else self._host.time_of(nanoseconds)
         slot.ask(form, generation, flag or DEFAULT_LEVEL, deadline, sources)
+
+    def _trace(self, record: Record, _: bytes) -> None:
+        self._observed = record
+        if self._connection.infer == self._infer:
+            self._connection.infer = self._infer_observed
+
+    def _infer_observed(
+        self, flag: int, form_number: int, number: int, generation: int, nanoseconds: int
+    ) -> None:
+        """A request of a client that traces."""
+        slot = self.slots.at(number)
+        slot.observed, self._observed = self._observed, None
+        self._infer(flag, form_number, number, generation, nanoseconds)
 
     def turn_away(self) -> None:
         """Nothing more is accepted."""

@@ -15,7 +15,7 @@ from trtasync.requests.signature import Array, Shape, Signature, Staged
 from trtasync.scheduler import Batch, Chunk, Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.scheduler.states import OVER, RUNNING
-from trtasync.shared.records import RECORD, Nonsense, Op, dump, pack
+from trtasync.shared.records import RECORD, Nonsense, Op, Record, dump, pack
 from trtasync.shared.refusals import describe
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class SharedSlot:
         memory: its bytes; None where the host could not map them.
         held: the host's.
         generation: of the request, by which the client tells it from others in the slot.
+        observed: the client's `TRACE` of the request; None without one.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class SharedSlot:
         "held",
         "memory",
         "number",
+        "observed",
     )
 
     def __init__(self, session: "Session", number: int, memory: Array | None):
@@ -76,6 +78,7 @@ class SharedSlot:
         self.memory: Array | None = memory
         self.held: bool = False
         self.generation: int = 0
+        self.observed: Record | None = None
         self._session = session
         self._contents: dict[Form, Content] = {}
         self._done = True

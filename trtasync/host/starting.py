@@ -53,7 +53,7 @@ def read_wanted(told: Mapping[str, Any]) -> Wanted:
             for model in told["models"]
         ]
         limits = default_limits(linger=float(told["linger"]), **told.get("limits", {}))
-        return Wanted(models, str(told["socket"]), limits, str(told["lock"]))
+        return Wanted(models, str(told["socket"]), limits, str(told["lock"]), told.get("traces"))
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"the engine process was told to be {told}: {error!r}.") from error
 

@@ -13,23 +13,26 @@ async def read(request: Request) -> list[float]:
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from types import MappingProxyType
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trtasync.errors import TrtasyncError
+from trtasync.integrations.engines import (
+    ENGINES,
+    Engines,
+    Opener,
+    engine_of,
+    engines_of,
+    health_of,
+    opened,
+)
 from trtasync.server.departures import while_connected
 from trtasync.server.responses import failure
-from trtasync.shared.protocol import AnyEngine
 
-ENGINES = "engines"
-"""Where the lifespan's state has them: `request.state.engines`."""
-
-Opener = Callable[[], AbstractAsyncContextManager[AnyEngine]]
-State = Mapping[str, Mapping[str, AnyEngine]]
+State = Mapping[str, Engines]
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
@@ -46,14 +49,11 @@ def lifespan(**openers: Opener) -> Callable[[Any], AbstractAsyncContextManager[S
     """
 
     @asynccontextmanager
-    async def opened(app: Any) -> AsyncIterator[State]:
-        async with AsyncExitStack() as stack:
-            engines = {
-                name: await stack.enter_async_context(opener()) for name, opener in openers.items()
-            }
-            yield {ENGINES: MappingProxyType(engines)}
+    async def lasting(app: Any) -> AsyncIterator[State]:
+        async with opened(openers) as engines:
+            yield {ENGINES: engines}
 
-    return opened
+    return lasting
 
 
 async def infer(request: Request, name: str, inputs: Any, **options: Any) -> Any:
@@ -74,9 +74,7 @@ async def infer(request: Request, name: str, inputs: Any, **options: Any) -> Any
         ClientGone: the client left, so nobody gets what the handler returns.
         TrtasyncError: what `Engine.infer` raises; or the body has not been read.
     """
-    engine = _engines(request).get(name)
-    if engine is None:
-        raise TrtasyncError(f"the lifespan opened no engine '{name}'.")
+    engine = engine_of(engines_of(request.state), name)
     return await while_connected(request.receive, lambda: engine.infer(inputs, **options))
 
 
@@ -85,8 +83,7 @@ async def health(request: Request) -> Response:
 
     An endpoint: `Route("/health", health)`.
     """
-    states = {name: engine.is_alive for name, engine in _engines(request).items()}
-    return JSONResponse({"engines": states}, 200 if all(states.values()) else 503)
+    return JSONResponse(*health_of(engines_of(request.state)))
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
@@ -100,10 +97,3 @@ async def answer_failure(request: Request, error: Exception) -> Response:
 
 exception_handlers: dict[int | type[Exception], Handler] = {TrtasyncError: answer_failure}
 """For the `exception_handlers` of an application, to be added to others."""
-
-
-def _engines(request: Request) -> Mapping[str, AnyEngine]:
-    engines: Mapping[str, AnyEngine] | None = getattr(request.state, ENGINES, None)
-    if engines is None:
-        raise TrtasyncError("the application has no engines; give it a lifespan of this module.")
-    return engines

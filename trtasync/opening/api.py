@@ -31,6 +31,7 @@ from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions
 from trtasync.shared.protocol import AnyEngine
 from trtasync.system.free_memory import free_memory
+from trtasync.system.ranges import ranged
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
@@ -58,6 +59,7 @@ def open_engine(
     shared: bool,
     linger: float = LINGER,
     reconnect: float = 0.0,
+    traces: str | None = None,
     **options: Unpack[EngineArguments],
 ) -> Opening[AnyEngine]: ...
 def open_engine(
@@ -91,6 +93,7 @@ def open_engine(
     shared: bool = False,
     linger: float = LINGER,
     reconnect: float = 0.0,
+    traces: str | None = None,
 ) -> Opening[Any]:
     """Open a model: `async with open_engine(model) as engine:`, or `await open_engine(model)`.
 
@@ -167,6 +170,8 @@ def open_engine(
         linger: with `shared`: seconds that the process stays when the last engine is closed.
         reconnect: with `shared`: seconds that requests wait for another process when that one has
             ended. 0 (default): they raise `EngineRestarting` at once.
+        traces: with `shared`: name of the exporter of OpenTelemetry ("otlp", "console") by which
+            the process tells of its batches; see `trtasync.integrations.opentelemetry`.
 
     Returns:
         what is to be entered or awaited, once.
@@ -205,12 +210,12 @@ def open_engine(
         name=name,
     )
     check_options(options)
-    check_sharing(shared, linger, reconnect)
+    check_sharing(shared, linger, reconnect, traces)
     if not shared:
         return engine_of(options)
     from trtasync.opening.sharing import open_shared
 
-    return Opening(partial(open_shared, options, linger, reconnect))
+    return Opening(partial(open_shared, options, linger, reconnect, traces))
 
 
 def connect(
@@ -289,6 +294,7 @@ class _Opened:
                 closing.callback(lane.lane.close)
 
 
+@ranged("open")
 def _open(options: EngineOptions, stop: Stop) -> _Opened:
     """Load the model and make its lanes; runs in a thread."""
     from trtasync.opening.judging import load_judged  # what judges is loaded with the first model
@@ -298,7 +304,8 @@ def _open(options: EngineOptions, stop: Stop) -> _Opened:
         policy = _policy_options(options, backend)
         row_bytes = options.max_row_bytes or _row_bytes(policy.max_batch_size)
         streams = options.streams or backend.default_streams
-        lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
+        with ranged("make lanes"):
+            lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
         name = engine_name(options, backend)
         return _Opened(name, backend, lanes, policy, judgement, row_bytes)
     except BaseException:

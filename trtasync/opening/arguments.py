@@ -52,7 +52,7 @@ class EngineArguments(TypedDict, total=False):
     name: str | None
 
 
-def check_sharing(shared: object, linger: object, reconnect: object) -> None:
+def check_sharing(shared: object, linger: object, reconnect: object, traces: object) -> None:
     """Refuse what makes no sense of how an engine is shared.
 
     Raises:
@@ -63,9 +63,12 @@ def check_sharing(shared: object, linger: object, reconnect: object) -> None:
         raise InvalidInput(f"shared must be True or False, not {shared!r}.", name="shared")
     check_seconds("linger", linger)
     check_seconds("reconnect", reconnect)
-    if not shared and (linger, reconnect) != (LINGER, 0.0):
-        name = "linger" if linger != LINGER else "reconnect"
-        raise InvalidInput(f"{name} belongs to shared=True; give both.", name=name)
+    if traces is not None and not isinstance(traces, str):
+        raise InvalidInput(f"traces must be an exporter's name, not {traces!r}.", name="traces")
+    usual = {"linger": linger == LINGER, "reconnect": reconnect == 0.0, "traces": traces is None}
+    for name, is_usual in usual.items():
+        if not (shared or is_usual):
+            raise InvalidInput(f"{name} belongs to shared=True; give both.", name=name)
     if shared:
         demand_linux("shared=True")
 

@@ -13,6 +13,7 @@ from trtasync.rows.judge import Evidence, conclude, judge, report
 from trtasync.runtimes import Backend
 from trtasync.runtimes.plan_files import is_plan, is_plan_data
 from trtasync.runtimes.trials import sizes_of
+from trtasync.system.ranges import ranged
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def load_judged(options: EngineOptions, stop: Stop) -> tuple[Backend, Judgement]
         raise
 
 
+@ranged("judge rows")
 def judge_rows(options: EngineOptions, loaded: Loaded) -> Judgement:
     """Settle the axes along which rows lie and whether they may meet; the backend goes by it.
 

@@ -19,6 +19,7 @@ from trtasync.runtimes import Backend
 from trtasync.runtimes.flavours import RTX, insisted, of_backend
 from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
 from trtasync.system.cores import cores
+from trtasync.system.ranges import ranged
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
@@ -88,6 +89,7 @@ def engine_name(options: EngineOptions, backend: Backend) -> str:
     return "model" if isinstance(options.model, bytes) else backend.name
 
 
+@ranged("load")
 def load(options: EngineOptions, stop: Stop) -> Loaded:
     """The model on the backend it is to run on.
 

@@ -16,7 +16,9 @@ from trtasync.shared.starting import Started
 from trtasync.system.stopping import Stop
 
 
-async def open_shared(options: EngineOptions, linger: float, reconnect: float) -> SharedEngine:
+async def open_shared(
+    options: EngineOptions, linger: float, reconnect: float, traces: str | None
+) -> SharedEngine:
     """Join the process of an engine, and start it if there is none.
 
     Raises:
@@ -24,7 +26,8 @@ async def open_shared(options: EngineOptions, linger: float, reconnect: float) -
     """
     plain = options_to_plain(options)
     model, name = _model(options), _name(options)
-    return await join_engine(partial(Started, model, plain, name, linger), name, reconnect)
+    way = partial(Started, model, plain, name, linger, traces)
+    return await join_engine(way, name, reconnect)
 
 
 async def join_engine(way: Callable[[], Way], name: str | None, reconnect: float) -> SharedEngine:

@@ -25,6 +25,7 @@ from trtasync.runtimes.cuda import Device, find_device
 from trtasync.runtimes.flavours import RTX
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.library import is_installed
+from trtasync.system.ranges import ranged
 from trtasync.system.stopping import Stop, go_on
 from trtasync.system.trust import Owner
 
@@ -210,6 +211,7 @@ class Job:
             "driver": device.driver(),
         }
 
+    @ranged("build")
     def _build(self, phases: Phases, model: OnnxModel | FunctionModel) -> tuple[HostMemory, float]:
         """The plan, and the seconds it took."""
         order = self._order

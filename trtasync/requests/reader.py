@@ -5,7 +5,7 @@ a combination of shapes (a `Signature`) is kept: a request of a known one costs 
 look-up.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic
 
 import numpy as np
@@ -64,6 +64,11 @@ class RequestReader(Generic[QueueT]):
         self._single: dict[Any, Signature[QueueT]] = {}
         self._named: dict[Any, Signature[QueueT]] = {}
         self.dtype: np.dtype[Any] = spec.inputs[0].dtype
+
+    @property
+    def queues(self) -> Iterable[QueueT]:
+        """Of the layouts that are known."""
+        return (queue for queue, _ in self._queues.values())
 
     def read(self, inputs: Any) -> tuple[Signature[QueueT], Staged]:
         """Check one request.

@@ -252,6 +252,11 @@ class Policy(Generic[SlotT]):
         return min(self._wake_at, due)
 
     @property
+    def largest(self) -> int:
+        """Rows of the largest batch."""
+        return self._capacity
+
+    @property
     def queued(self) -> int:
         """Rows waiting or forming."""
         return self._rows.queued

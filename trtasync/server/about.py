@@ -1,14 +1,21 @@
 """What is asked of the server and its models at any door, inference apart."""
 
-from typing import Any
+from collections.abc import Iterable
 
 from trtasync import __version__
 from trtasync.server.counting import statistics_of
-from trtasync.server.deployments import State
+from trtasync.server.deployments import Model, State
 from trtasync.server.models import Models
-from trtasync.server.protocol.descriptions import model_config, model_metadata, server_metadata
+from trtasync.server.protocol.descriptions import (
+    ModelConfig,
+    ModelMetadata,
+    ServerMetadata,
+    model_config,
+    model_metadata,
+    server_metadata,
+)
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.statistics import model_statistics
+from trtasync.server.protocol.statistics import ModelStatistics, model_statistics
 
 
 class About:
@@ -34,33 +41,37 @@ class About:
         if self._models.is_closing or not model.is_ready:
             raise Refusal(f"model '{model.name}' is not ready.", status=503)
 
-    def server(self) -> dict[str, Any]:
+    def server(self) -> ServerMetadata:
         """The server's name, version and extensions."""
         return server_metadata(__version__, self._model_control)
 
-    def model(self, name: str, version: str | None) -> dict[str, Any]:
+    def model(self, name: str, version: str | None) -> ModelMetadata:
         """The model's inputs, its outputs, and its versions that are ready."""
         model = self._models.find(name, version)
         interface = model.deployment.codec.interface
-        known = self._models.versions(name)
-        versions = [each.version for each in known if each.state is State.READY]
+        versions = [each.version for each in _ready(self._models.versions(name))]
         return model_metadata(model.name, versions, model.platform, interface)
 
-    def config(self, name: str, version: str | None) -> dict[str, Any]:
+    def config(self, name: str, version: str | None) -> ModelConfig:
         """The model's configuration in Triton's form."""
         model = self._models.find(name, version)
         interface = model.deployment.codec.interface
         return model_config(model.name, model.platform, interface, model.max_rows)
 
-    async def statistics(self, name: str | None, version: str | None) -> list[dict[str, Any]]:
-        """The counts of one version, of all versions of a model, or of all models (None)."""
+    async def statistics(self, name: str | None, version: str | None) -> list[ModelStatistics]:
+        """The counts of one version, or of all that are ready: of a model, or of all models."""
         if name is None:
-            asked = [model for model in self._models if model.state is State.READY]
-        elif version is not None:
-            asked = [self._models.find(name, version)]
+            asked = _ready(self._models)
+        elif version is None:
+            asked = _ready(self._models.versions(name)) or [self._models.find(name)]
         else:
-            asked = self._models.versions(name)
+            asked = [self._models.find(name, version)]
+        engines = [(each, each.deployment.engine) for each in asked]  # which may be others soon
         return [
-            model_statistics(each.name, each.version, await statistics_of(each.deployment.engine))
-            for each in asked
+            model_statistics(each.name, each.version, await statistics_of(engine))
+            for each, engine in engines
         ]
+
+
+def _ready(models: Iterable[Model]) -> list[Model]:
+    return [model for model in models if model.state is State.READY]

@@ -7,17 +7,22 @@ app = application(models)  # uvicorn module:app, or app.mount("/models", applica
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from trtasync.server.about import About
-from trtasync.server.control import Control
+from trtasync.server.control import Control, IndexRequest, LoadRequest, UnloadRequest
 from trtasync.server.inference import Inference
 from trtasync.server.information import Information
 from trtasync.server.models import Models
-from trtasync.server.repository import Repository
+from trtasync.server.openapi import Way, described
+from trtasync.server.protocol.descriptions import ModelConfig, ModelMetadata, ServerMetadata
+from trtasync.server.protocol.schema import InferAnswer, InferRequest
+from trtasync.server.protocol.statistics import AllStatistics
+from trtasync.server.repository import IndexEntry, Repository
 from trtasync.server.responses import Answering, Endpoint, no_such_route
 
 MAX_BODY = 64 << 20
@@ -66,23 +71,65 @@ def _routes(
     infer = Inference(models, max_body, compress_answers)
     about = Information(About(models, model_control))
     control = Control(Repository(models, model_control), max_body)
-    ways: list[tuple[str, str, Endpoint]] = [
-        ("POST", "/v2/models/{model}/infer", infer),
-        ("POST", "/v2/models/{model}/versions/{version}/infer", infer),
-        ("GET", "/v2/health/live", about.live),
-        ("GET", "/v2/health/ready", about.ready),
-        ("GET", "/v2", about.server),
-        ("GET", "/v2/models/stats", about.statistics),
-        ("GET", "/v2/models/{model}", about.model),
-        ("GET", "/v2/models/{model}/ready", about.model_ready),
-        ("GET", "/v2/models/{model}/config", about.config),
-        ("GET", "/v2/models/{model}/stats", about.statistics),
-        ("GET", "/v2/models/{model}/versions/{version}", about.model),
-        ("GET", "/v2/models/{model}/versions/{version}/ready", about.model_ready),
-        ("GET", "/v2/models/{model}/versions/{version}/config", about.config),
-        ("GET", "/v2/models/{model}/versions/{version}/stats", about.statistics),
-        ("POST", "/v2/repository/index", control.index),
-        ("POST", "/v2/repository/models/{model}/load", control.load),
-        ("POST", "/v2/repository/models/{model}/unload", control.unload),
+    return [
+        Route(path, Answering(way.endpoint), methods=[way.method])
+        for way in described([*_about_models(infer, about), *_about_the_server(about, control)])
+        for path, _ in way.paths
     ]
-    return [Route(path, Answering(endpoint), methods=[method]) for method, path, endpoint in ways]
+
+
+def _about_the_server(about: Information, control: Control) -> list[Way]:
+    repository, changes = "/v2/repository", (403, 404, 415, 500)
+    return [
+        Way("GET", "/v2/health/live", about.live, "live", "The server answers."),
+        Way("GET", "/v2/health/ready", about.ready, "ready", "All models answer."),
+        Way(
+            *("GET", "/v2", about.server, "server", "Name, version, extensions."),
+            gives=ServerMetadata,
+        ),
+        Way(
+            *("POST", f"{repository}/index", control.index, "index", "All models, how they are."),
+            takes=IndexRequest,
+            gives=list[IndexEntry],
+            fails=(415,),
+        ),
+        Way(
+            *("POST", f"{repository}/models/{{model}}/load", control.load, "load"),
+            "Open a model, or open it again.",
+            takes=LoadRequest,
+            fails=changes,
+        ),
+        Way(
+            *("POST", f"{repository}/models/{{model}}/unload", control.unload, "unload"),
+            "Close a model.",
+            takes=UnloadRequest,
+            fails=changes,
+        ),
+    ]
+
+
+def _about_models(infer: Inference, about: Information) -> list[Way]:
+    def look(path: str, endpoint: Endpoint, name: str, summary: str, gives: Any) -> Way:
+        where = f"/v2/models/{{model}}{path}"
+        return Way(
+            "GET", where, endpoint, name, summary, gives=gives, fails=(404,), has_versions=True
+        )
+
+    return [
+        Way(
+            *("POST", "/v2/models/{model}/infer", infer, "infer", "Run a model."),
+            takes=InferRequest,
+            gives=InferAnswer,
+            fails=(404, 415, 429, 500, 504),
+            has_versions=True,
+            has_tensors=True,
+        ),
+        Way(
+            *("GET", "/v2/models/stats", about.statistics, "statistics", "Counts of all models."),
+            gives=AllStatistics,
+        ),
+        look("", about.model, "model", "What a model takes and gives.", ModelMetadata),
+        look("/ready", about.model_ready, "model_ready", "A model answers.", None),
+        look("/config", about.config, "config", "A model as Triton tells it.", ModelConfig),
+        look("/stats", about.statistics, "model_statistics", "A model's counts.", AllStatistics),
+    ]

@@ -1,27 +1,28 @@
 """The repository over ASGI."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.protocol.schema import UNREADABLE
 from trtasync.server.receiving import read_body
 from trtasync.server.repository import Repository
 
 
 class IndexRequest(Struct, frozen=True):
-    """The body of POST v2/repository/index: with `ready` only what is ready is listed."""
+    """With `ready` only what is ready is listed."""
 
     ready: bool = False
 
 
 class LoadRequest(Struct, frozen=True):
-    """The body of .../load: what Triton would take here is more than a path says."""
+    """How a model is loaded: as the server was told, so there must be no parameters."""
 
-    parameters: dict[str, msgspec.Raw] = {}
+    parameters: Annotated[dict[str, msgspec.Raw], Meta(extra_json_schema={"maxProperties": 0})] = {}
 
 
 class UnloadParameters(Struct, frozen=True):
@@ -31,7 +32,7 @@ class UnloadParameters(Struct, frozen=True):
 
 
 class UnloadRequest(Struct, frozen=True):
-    """The body of .../unload."""
+    """How a model is unloaded."""
 
     parameters: UnloadParameters = UnloadParameters()
 
@@ -69,5 +70,5 @@ class Control:
     async def _read(self, request: Request, kind: type[Asked]) -> Asked:
         try:
             return msgspec.json.decode(await read_body(request, self._max_body) or b"{}", type=kind)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise Refusal(f"the JSON of the request: {error}.") from None

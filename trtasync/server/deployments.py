@@ -56,6 +56,7 @@ class Model:
         max_rows: what clients are told of the most rows of a request.
         state: READY as long as it answers, also while it is being replaced.
         reason: why it is in this state, where something went wrong; otherwise "".
+        is_missed: the server is not ready without it.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Model:
         opener: Opener,
         platform: str,
         max_rows: int,
+        is_missed: bool,
         changed: Callable[[], None],
     ):
         """Nothing is opened yet; `changed` is called when something else answers than before."""
@@ -74,6 +76,7 @@ class Model:
         self.max_rows = max_rows
         self.state: State = State.UNAVAILABLE
         self.reason: str = "not loaded yet"
+        self.is_missed = is_missed
         self._opener = opener
         self._changed = changed
         self._deployment: Deployment | None = None
@@ -124,7 +127,7 @@ class Model:
             self.reason = str(error) if isinstance(error, Exception) else "loading was given up"
             self.state = State.UNAVAILABLE if before is None else State.READY
             raise
-        self.state, self.reason = State.READY, ""
+        self.state, self.reason, self.is_missed = State.READY, "", True
         self._changed()
 
     async def _open(self) -> Deployment:

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trtasync.server.about import About
+from trtasync.server.protocol.statistics import AllStatistics
 
 
 class Information:
@@ -43,7 +44,8 @@ class Information:
         """The counts of one version, of all versions of a model, or of all models."""
         path = request.path_params
         counts = await self._about.statistics(path.get("model"), path.get("version"))
-        return JSONResponse({"model_stats": counts})
+        told: AllStatistics = {"model_stats": counts}
+        return JSONResponse(told)
 
 
 def _model(request: Request) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Any
 
-from trtasync.server.tracing import current_trace
+from trtasync.tracing.context import current_trace
 
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Attributes of every record; others are a caller's `extra`."""

@@ -32,6 +32,7 @@ class Models:
         """There is none yet; see `add`."""
         self._models: dict[str, dict[str, Model]] = {}
         self._aliases: dict[str, tuple[str, str | None]] = {}
+        self._are_open = False
         self.is_closing: bool = False
         self.watchers: list[Callable[[], None]] = []
 
@@ -44,7 +45,8 @@ class Models:
         platform: str = "trtasync",
         max_rows: int = MAX_ROWS,
     ) -> Model:
-        """Add a model, or a further version of one.
+        """Add a model, or a further version of one. While others are open it is to be loaded by
+        itself, and nobody misses it before.
 
         Args:
             name: as it stands in paths: letters, digits and `_.:@+~-`.
@@ -66,7 +68,9 @@ class Models:
         versions = self._models.setdefault(name, {})
         if number in versions:
             raise InvalidInput(f"model '{name}' has version {number} already.")
-        model = versions[number] = Model(name, number, opener, platform, max_rows, self._changed)
+        is_missed = not self._are_open
+        model = Model(name, number, opener, platform, max_rows, is_missed, self._changed)
+        versions[number] = model
         return model
 
     def alias(self, alias: str, name: str, version: int | None = None) -> None:
@@ -83,7 +87,8 @@ class Models:
         _check_name(alias)
         number = None if version is None else str(version)
         if name not in self._models or (number and number not in self._models[name]):
-            raise InvalidInput(f"alias '{alias}' is for '{name}', and there is no such model.")
+            target = f"'{name}'" if number is None else f"version {number} of '{name}'"
+            raise InvalidInput(f"alias '{alias}' is for {target}, and there is no such model.")
         if alias in self._models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number
@@ -162,12 +167,12 @@ class Models:
 
     @property
     def are_ready(self) -> bool:
-        """All of them are, and stay so for a while."""
-        return not self.is_closing and all(model.is_ready for model in self)
+        """All that are missed otherwise are, and stay so for a while."""
+        return not self.is_closing and all(model.is_ready for model in self if model.is_missed)
 
     async def aclose(self) -> None:
         """Close all, each after it has answered what it has taken."""
-        self.is_closing = True
+        self.is_closing, self._are_open = True, False
         async with AsyncExitStack() as closing:
             for model in self:
                 closing.push_async_callback(model.unload)
@@ -180,6 +185,7 @@ class Models:
         except BaseException:
             await self.aclose()
             raise
+        self._are_open = True
         return self
 
     async def __aexit__(

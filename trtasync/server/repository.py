@@ -1,10 +1,20 @@
 """The repository: which models there are; where that is allowed, they are loaded and unloaded."""
 
 from collections.abc import Collection
+from typing import TypedDict
 
 from trtasync.server.deployments import State
 from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
+
+
+class IndexEntry(TypedDict):
+    """A version of a model, its state, and why it is so where something went wrong."""
+
+    name: str
+    version: str
+    state: State
+    reason: str
 
 
 class Repository:
@@ -15,7 +25,7 @@ class Repository:
         self._models = models
         self._model_control = model_control
 
-    def index(self, only_ready: bool) -> list[dict[str, str]]:
+    def index(self, only_ready: bool) -> list[IndexEntry]:
         """All versions of all models, and how they are."""
         return [
             {

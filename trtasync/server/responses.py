@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from trtasync.server.failures import failure_of
 from trtasync.server.protocol.refusals import JSON, error_body
-from trtasync.server.tracing import current_trace, read_trace
+from trtasync.tracing.context import current_trace, read_trace
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

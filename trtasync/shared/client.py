@@ -27,6 +27,7 @@ from trtasync.shared.joining import Joined
 from trtasync.shared.link import ABORTED, CLOSED, Link, Way
 from trtasync.shared.protocol import AnyEngine
 from trtasync.shared.records import NEVER, RECORD, Nonsense, Op
+from trtasync.shared.session import Wrap
 from trtasync.shared.slots import Form, array_in
 
 INFER = int(Op.INFER)
@@ -76,7 +77,6 @@ class SharedEngine(AnyEngine):
         # What every request needs, looked up once.
         self._dtype = self._spec.inputs[0].dtype
         self._deadline: Callable[[], float] = self._loop.deadline
-        self._future: Callable[[], Future] = self._loop.future
         _engines.add(self)
 
     @property
@@ -169,7 +169,7 @@ class SharedEngine(AnyEngine):
                 slot.vector[:] = inputs
             except (TypeError, ValueError):  # more axes than one; unaligned memory
                 slot.write((inputs,))
-            reply = self._future()
+            reply = session.future()
             if not session.out:
                 session.wake()
             when = NEVER if deadline == inf else session.until(deadline)
@@ -245,7 +245,7 @@ class SharedEngine(AnyEngine):
 
     async def _wait_closed(self, closers: list[Future] | None) -> None:
         if not self._is_closed and closers is not None:
-            future = self._future()
+            future = self._loop.future()
             closers.append(future)
             await future
 
@@ -278,6 +278,12 @@ class SharedEngine(AnyEngine):
         if not getattr(self, "_is_closed", True):
             self._link.let_go()
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
+
+
+def wrap_futures(engine: SharedEngine, wrap: Wrap | None) -> None:
+    """Let `infer` await what `wrap` makes of its future, in the caller's task and context; None
+    ends it. For tracing; without it nothing is paid."""
+    engine._link.wrap(wrap)
 
 
 _engines: "weakref.WeakSet[SharedEngine]" = weakref.WeakSet()

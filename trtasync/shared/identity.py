@@ -2,22 +2,31 @@
 
 import hashlib
 import json
-import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from trtasync.errors import PlanError
 
 LENGTH = 32
 """Characters of an identity: 128 bits."""
 
-_LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]*[\x00-\x7f])")
-"""An entry of `TensorProto.external_data` (onnx.proto): the key, and the length of the value."""
+_LOCATION = b"\x0a\x08location\x12"
+"""How an entry of `TensorProto.external_data` (onnx.proto) begins: the length of its value follows,
+and the value."""
+
+_LENGTH = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]")
+"""A varint: seven bits of it in each byte, the lowest first."""
 
 MOST_NAME = 4096
+
+LONGEST = len(_LOCATION) + 5 + MOST_NAME
+"""Bytes of an entry."""
+
+PIECE = 1 << 20
+"""Bytes of a file that are searched at once, which holds up other threads."""
 
 DEVICES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 """Environment variables that say which GPU is meant: a host has them of who starts it."""
@@ -55,18 +64,30 @@ def external_files(path: Path) -> list[Path]:
     like such a name and is none makes an identity finer at worst.
     """
     with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return []
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            names = sorted({os.fsdecode(name) for name in _locations(data)})
+        names = sorted({os.fsdecode(name) for name in _locations(file)})
     found = [path.parent / name for name in names if "\0" not in name]
     return [each for each in found if each.is_file()]
 
 
-def _locations(data: mmap.mmap) -> Iterator[bytes]:
-    for found in _LOCATION.finditer(data):
-        length = 0
-        for place, byte in enumerate(found[1]):  # a varint: seven bits each, the lowest first
-            length |= (byte & 0x7F) << (7 * place)
-        if 0 < length <= MOST_NAME:
-            yield data[found.end() : found.end() + length]
+def _locations(file: BinaryIO) -> Iterator[bytes]:
+    """The names; some perhaps twice. It is not mapped into memory: who cuts it off while it is
+    searched would kill this process."""
+    data = b""
+    while piece := file.read(PIECE):
+        data = data[-LONGEST:] + piece
+        at = data.find(_LOCATION)
+        while at >= 0:
+            name = _value(data, at + len(_LOCATION))
+            if name:
+                yield name
+            at = data.find(_LOCATION, at + 1)
+
+
+def _value(data: bytes, at: int) -> bytes:
+    """Of an entry, its length first; empty where it is none, or not all of it is here."""
+    found = _LENGTH.match(data, at)
+    if found is None:
+        return b""
+    length = sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(found[0]))
+    value = data[found.end() : found.end() + length] if length <= MOST_NAME else b""
+    return value if len(value) == length else b""

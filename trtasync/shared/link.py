@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from trtasync.loops import EventLoop, Future
 from trtasync.model.tensors import ModelSpec
 from trtasync.shared.greeting import read_spec
 from trtasync.shared.joining import Joined
-from trtasync.shared.session import Session
+from trtasync.shared.session import Session, Wrap
 from trtasync.system.stopping import Stopped
 from trtasync.system.threads import NoThread, start_thread
 
@@ -78,7 +79,7 @@ class Link:
         self._patience = patience
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._found: Joined | None = None
+        self._found: deque[Joined] = deque()  # one at most; whoever pops it sees to it
         self._is_mending = False
         self._problem = ""
         self._attempt = 0
@@ -86,6 +87,7 @@ class Link:
         self._since = 0.0
         self._waiting: list[Future] = []
         self.refusal: Callable[[], TrtasyncError] | None = None
+        self._wrap: Wrap | None = None
         loop.callback = self._turn
         self._begin(joined)
 
@@ -96,11 +98,16 @@ class Link:
         self.session: Session = Session(
             self._loop, joined.end, self._spec, joined.welcome.most_bytes or None, self._lost
         )
+        self.session.wrap(self._wrap)
+
+    def wrap(self, wrap: Wrap | None) -> None:
+        """Let every request await what `wrap` makes of its future; None ends it."""
+        self._wrap = wrap
+        self.session.wrap(wrap)
 
     def _turn(self) -> None:
         """What the loop does when it is woken."""
-        if self._found is not None and self._is_mending:  # nobody closes meanwhile
-            found, self._found = self._found, None
+        if self._is_mending and (found := self._take()) is not None:  # nobody closes meanwhile
             self._is_mending = False
             self.refusal = None
             self._begin(found)
@@ -145,9 +152,23 @@ class Link:
             except TrtasyncError as error:
                 self._problem = str(error)
             else:
-                self._found = found
+                self._found.append(found)
+                if self._stop.is_set():  # whoever ends this may have looked before
+                    self._drop()
                 self._loop.wake_from_thread()
                 return
+
+    def _take(self) -> Joined | None:
+        """The host that was reached, if nobody has taken it yet."""
+        try:
+            return self._found.pop()
+        except IndexError:
+            return None
+
+    def _drop(self) -> None:
+        """Hang up on it."""
+        if (found := self._take()) is not None:
+            found.close()
 
     def _demand_same(self, found: Joined) -> None:
         """What is served is still the model that callers know."""
@@ -204,8 +225,7 @@ class Link:
         """Wait until nothing of it runs; in a thread."""
         if self._thread is not None:
             self._thread.join()
-        if self._found is not None:
-            self._found.close()
+        self._drop()
 
     def let_go(self) -> None:
         """The engine was forgotten. From any thread."""
@@ -215,8 +235,7 @@ class Link:
 
     def _end_forgotten(self) -> None:
         self.hang_up()
-        if self._found is not None:
-            self._found.close()
+        self._drop()
 
     def leave_to_parent(self) -> None:
         """In a forked child, whose copies of descriptors must not keep the parent's host."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from trtasync.errors import TrtasyncError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Changes with every change of what is said; client and host must agree."""
 
 RECORD: Struct = Struct("<BBHIIIQQ")
@@ -56,6 +56,9 @@ class Op(IntEnum):
     """[number: a slot] Where an answer that was `LARGE` is to be written, from its beginning."""
     ASK = 8
     """Statistics are wanted."""
+    TRACE = 9
+    """[flag: of the trace, slot and generation: upper and lower half of the span's number, number
+    and other: of the trace's] Who asks with the `INFER` that follows, as OpenTelemetry knows it."""
 
     # the host's
     WELCOME = 65

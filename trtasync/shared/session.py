@@ -25,6 +25,9 @@ from trtasync.shared.slots import Form, Owner, Slot, source_of
 
 INFER, SOURCE = int(Op.INFER), int(Op.SOURCE)
 
+Wrap = Callable[[Future, Callable[[bytes], None]], Future]
+"""Makes what stands for a future, and may say a record before that of the request."""
+
 
 class Session:
     """A client's books of one connection. For the loop's own thread, but `credit`.
@@ -35,6 +38,7 @@ class Session:
         quick: those of requests that were one bare array, by its shape: the hot path looks here.
         out: records of this turn of the loop.
         is_open: the host is there.
+        future: makes what a request awaits.
     """
 
     def __init__(
@@ -68,7 +72,7 @@ class Session:
         self.quick: dict[Shape, Form] = self.forms.quick
         self.out: list[bytes] = []
         self.is_open: bool = True
-        self._future: Callable[[], Future] = loop.future
+        self.future: Callable[[], Future] = loop.future
         self._idle: list[Future] = []
         self._over: Callable[[], TrtasyncError] = lambda: ended("")
         self._hearing = Hearing(spec, self.credit, self.forms, self._say)
@@ -85,6 +89,17 @@ class Session:
         if not self.is_open:
             raise self._over()
         self._loop.wake()
+        self.out.append(record)
+
+    def wrap(self, wrap: Wrap | None) -> None:
+        """See `link.Link.wrap`."""
+        future = self._loop.future
+        self.future = future if wrap is None else lambda: wrap(future(), self._say_ahead)
+
+    def _say_ahead(self, record: bytes) -> None:
+        """What belongs to the request that is said next."""
+        if not self.out:
+            self.wake()
         self.out.append(record)
 
     def wake(self) -> None:
@@ -134,7 +149,7 @@ class Session:
                 slot.write(arrays)
             if not copy:
                 slot.lent, slot.plain = lent, False
-            reply = self._future()
+            reply = self.future()
             if not self.out:
                 self.wake()
             when = NEVER if deadline == math.inf else self.until(deadline)

@@ -44,6 +44,7 @@ class Started:
         options: plain data; see `opening.plain`.
         name: what the engine is called.
         linger: seconds that the host stays when nobody is left.
+        traces: what exports its spans; None: it traces nothing.
         identity: of the engine.
         place: its files.
     """
@@ -52,12 +53,13 @@ class Started:
     options: Mapping[str, Any]
     name: str
     linger: float
+    traces: str | None = None
     identity: str = field(init=False)
     place: Place = field(init=False)
     _was_there: bool = False
 
     def __post_init__(self) -> None:
-        self.identity = identity(self.model, self.options)
+        self.identity = self._identity()
         self.place = Place.of(self.identity)
 
     @property
@@ -113,11 +115,14 @@ class Started:
         Raises:
             PlanError: it is another one, or gone.
         """
-        if identity(self.model, self.options) != self.identity:
+        if self._identity() != self.identity:
             raise PlanError(
                 f"the model of {self.name!r}, or what GPUs are to be seen, is not what it was when "
                 "this engine was opened: open it anew."
             )
+
+    def _identity(self) -> str:
+        return identity(self.model, {**self.options, "traces": self.traces})
 
     def _file(self) -> AbstractContextManager[Path]:
         return nullcontext(self.model) if isinstance(self.model, Path) else _kept(self.model)
@@ -132,6 +137,7 @@ class Started:
             "lock": str(self.place.lock),
             "holds": LOCK,
             "linger": self.linger,
+            "traces": self.traces,
             "models": [opened],
         }
 

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.sharing.__main__ import product
+from benchmarks.sharing.models import product
 from benchmarks.systems import MAX_BATCH_SIZE
 
 

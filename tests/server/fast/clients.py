@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import anyio
 from anyio.abc import ByteStream
 
-from support.helpers import Array, until
+from support.helpers import PATIENCE, Array, until
 from tests.server.messages import binary, body, parsed
 from trtasync.server.asgi import application
 from trtasync.server.fast import FastServer
@@ -17,8 +17,6 @@ from trtasync.server.fast.connection import Connection
 from trtasync.server.fast.limits import Limits
 from trtasync.server.models import Models
 from trtasync.server.protocol.answers import JSON_LENGTH
-
-PATIENCE = 20.0
 
 
 class Answer(NamedTuple):

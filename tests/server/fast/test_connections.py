@@ -3,13 +3,12 @@
 import ssl
 import subprocess
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import anyio
 import numpy as np
 import pytest
 
-from support.helpers import rows, tensor, until
+from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.fast.clients import Client, infer, request, running
 from tests.server.serving import filled, held, models_of
 from trtasync.server.fast.limits import SLOWEST, Limits
@@ -182,6 +181,7 @@ async def test_a_client_that_expects_too_much_sends_no_body() -> None:
         (request("POST", "/v2", b"0\r\nA: b\r\n\r\n", "Transfer-Encoding: chunked"), 400),
         (request("POST", "/v2", b"ffffff\r\n", "Transfer-Encoding: chunked"), 413),
         (request("POST", "/v2/models/m/infer", b"", "Content-Length: 100000"), 413),
+        (request("POST", "/v2/models/m/infer", b" " * 50_001), 413),
     ],
 )
 async def test_whoever_cannot_be_understood_is_told_why_and_nothing_more(
@@ -226,6 +226,12 @@ async def test_an_idle_client_is_sent_home() -> None:
         assert (await client.ask(LIVE)).status == 200
         server.pass_time(76)
         assert await client.rest() == b""
+
+
+async def test_time_passes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trtasync.server.fast.server.TICK", 0.001)
+    async with running(models_of(backend_of())) as server, server.client() as client:
+        assert await client.rest() == b""  # after 76 ticks
 
 
 async def test_a_client_that_waits_for_its_answer_is_not_idle() -> None:
@@ -277,7 +283,7 @@ async def test_a_client_that_reads_nothing_is_not_answered_for_ever() -> None:
     async with running(models_of(backend_of("W"))) as server, server.client() as client:
         engine = server.models.deployed("m").engine
         (connection,) = await server.connections(1)
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(send_for_ever, client, infer(large))
                 await until(lambda: connection.is_blocked)
@@ -435,9 +441,12 @@ async def test_a_server_does_not_wait_for_ever_to_end() -> None:
         assert await client.rest() == b""
 
 
-async def test_tls(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(  # noqa: ASYNC221 - there is nobody else to be held up
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS of a server, and of clients that trust it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
             *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
@@ -447,7 +456,11 @@ async def test_tls(tmp_path: Path) -> None:
     )
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
-    trusting = ssl.create_default_context(cafile=str(certificate))
+    return tls, ssl.create_default_context(cafile=str(certificate))
+
+
+async def test_tls(certified: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    tls, trusting = certified
     large = np.random.default_rng(0).random((1, 300_000), np.float32)
     async with running(models_of(backend_of("W")), tls=tls) as server:
         stream = await anyio.connect_tcp(
@@ -458,3 +471,18 @@ async def test_tls(tmp_path: Path) -> None:
             for x in (X, large):
                 np.testing.assert_array_equal((await client.ask(infer(x))).y, 2 * x)
             assert (await client.ask(LIVE)).status == 200
+
+
+async def test_who_does_not_finish_a_handshake(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    tls, trusting = certified
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        trusting.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    async with running(models_of(backend_of()), limits=Limits(head=0.1), tls=tls) as server:
+        for sent in (b"", outgoing.read()):
+            async with server.client() as client:
+                if sent:
+                    await client.send(sent)
+                await client.rest()  # until it ends, in less than the patience of tests

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from support.helpers import rows
-from tests.server.fast.clients import PATIENCE, infer, running
+from support.helpers import PATIENCE, rows
+from tests.server.fast.clients import infer, running
 from tests.server.serving import models_of
 from trtasync.testing import ScriptedBackend
 

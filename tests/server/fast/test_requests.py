@@ -120,6 +120,7 @@ async def test_there_is_a_limit_to_all_that_is_being_received() -> None:
             refused = await other.ask(content)
             assert (refused.status, refused.headers["retry-after"]) == (503, "1")
             assert await other.rest() == b""
+        server.pass_time(3)  # the other one does not go
         await server.connections(0)
         async with server.client() as client:
             for _ in range(3):
@@ -269,6 +270,15 @@ async def test_what_was_late_is_never_taken_for_the_next_answer() -> None:
             await client.send(infer(3 * X))
             await filled(server.models.deployed("m").engine, queued=2, in_flight=2)
         np.testing.assert_array_equal((await client.answer()).y, 6 * X)
+
+
+async def test_what_was_sent_behind_what_is_late_is_answered() -> None:
+    backend = doubling()
+    async with running(models_of(backend)) as server, server.client() as client:
+        with held(backend):
+            await client.send(infer(X, parameters={"timeout": 20_000}) + request())
+            assert (await client.answer()).status == 504
+            assert (await client.answer()).status == 200
 
 
 async def test_priority() -> None:

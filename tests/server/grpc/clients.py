@@ -8,13 +8,12 @@ import grpc
 import grpc.aio
 import pytest
 
-from support.helpers import Array, rows
+from support.helpers import PATIENCE, Array, rows
 from trtasync.server.grpc import GrpcServer
 from trtasync.server.grpc.messages import HEALTH, INFERENCE
 from trtasync.server.grpc.server import HEALTH_SERVICE, INFERENCE_SERVICE
 from trtasync.server.models import Models
 
-PATIENCE = 20.0
 ALONE = ("grpc.use_local_subchannel_pool", 1)
 """Channels share no connections: each server is a new one."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from trtasync.errors import TrtasyncError
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.models import Models
-from trtasync.server.tracing import TraceContext, current_trace
+from trtasync.tracing.context import TraceContext, current_trace
 
 TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", True, "a=1,b=2")
 TRACED = (

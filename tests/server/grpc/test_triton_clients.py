@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from support.helpers import rows
+from support.helpers import PATIENCE, rows
 from tests.server.grpc_server import WIDE
 from tests.server.serving import served
 from tests.server.uvicorn_server import DTYPES
@@ -18,7 +18,6 @@ aio = pytest.importorskip("tritonclient.grpc.aio")
 ServerError = pytest.importorskip("tritonclient.utils").InferenceServerException
 
 X = rows([1, 2, 3])
-PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")

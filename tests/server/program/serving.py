@@ -16,11 +16,10 @@ import httpx
 import numpy as np
 
 from support.doubles.child import ROOT
-from support.helpers import heed_sigint
+from support.helpers import PATIENCE, heed_sigint
 from support.onnx_models import FLOAT, node, value, write_model
 from trtasync.shared.places import VARIABLE
 
-PATIENCE = 30.0
 X = [1.0, 2.0, 3.0, 4.0]
 
 

@@ -5,15 +5,20 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from support.helpers import PATIENCE
 from support.onnx_models import FLOAT, node, value, write_model
-from tests.server.program.serving import PATIENCE, Server, ask, factor_of, serving, times, until
+from tests.server.program.serving import Server, ask, factor_of, serving, times, until
+from tests.shared.processes import is_there
+from trtasync.server.program.opening import Manner, Source
+from trtasync.server.program.settings import EngineSettings, Served
+from trtasync.tracing.exporting import Tracing
 
 CLIENTS = 6
 
@@ -97,16 +102,21 @@ def test_a_model_is_replaced_under_load(tmp_path: Path, workers: int) -> None:
         assert "Traceback" not in server.log.read_text()
 
 
-def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     """Nothing is tried between two looks that differ."""
-    with serving(tmp_path, times(tmp_path, 2)) as server, server.client() as client:
-        whole = times(tmp_path, 3, "other").read_bytes()
-        with (tmp_path / "m.onnx").open("wb") as file:
-            for byte in whole:
-                file.write(bytes([byte]))
-                file.flush()
-        until(lambda: factor_of(ask(client)) == 3)
-        assert "is not loaded" not in server.log.read_text()
+    path, whole = times(tmp_path, 2), times(tmp_path, 3, "other").read_bytes()
+    source = Source(Served("m", 1, str(path), EngineSettings()), Manner(False, None, Tracing(None)))
+    await (await source.open()).aclose()
+    with path.open("wb") as file:
+        for byte in whole:
+            file.write(bytes([byte]))
+            file.flush()
+            assert not await source.has_changed()
+    assert await source.has_changed()
+    async with aclosing(await source.open()) as engine:
+        assert (await engine.infer(np.ones(4, np.float32))).tolist() == [3] * 4
+    assert not await source.has_changed()
 
 
 def failing(folder: Path) -> Path:
@@ -181,7 +191,7 @@ def test_the_configuration_is_read_again(tmp_path: Path, workers: int) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_leaves_nobody_without_an_answer(tmp_path: Path, workers: int) -> None:
     """Who looks whether it is ready, as a balancer does, sees no failure at all."""
-    options = ("--workers", workers, "--grace", "1s")
+    options = ("--workers", workers, "--grace", "60s")
     with serving(tmp_path, times(tmp_path, 2), *options) as server:
         clients = Clients(server, until_not_ready=True)
         clients.begin()
@@ -189,7 +199,8 @@ def test_sigterm_leaves_nobody_without_an_answer(tmp_path: Path, workers: int) -
         server.process.send_signal(signal.SIGTERM)
         clients.end(told=False)
         assert clients.faults == []
-        assert server.process.wait(PATIENCE) == 0
+        server.process.send_signal(signal.SIGTERM)  # nobody is left
+        assert server.process.wait(PATIENCE) == 130
 
 
 def test_a_request_that_is_half_here_is_answered_after_sigterm(tmp_path: Path) -> None:
@@ -250,6 +261,30 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert server.process.wait(PATIENCE) == 0
 
 
+def listening(port: int | None) -> int:
+    """Sockets that listen at this port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    found = [(int(local.partition(":")[2], 16), state) for _, local, _, state, *_ in lines]
+    return sum(each == (port, "0A") for each in found)
+
+
+def test_clients_do_not_wait_for_a_worker_that_cannot_serve(tmp_path: Path) -> None:
+    with serving(tmp_path, times(tmp_path, 2), "--workers", 2) as server:
+        port = httpx.URL(server.url).port
+        (tmp_path / "m.onnx").write_bytes(b"no model")
+        server.told("is not loaded, and the one before goes on")
+        os.kill(min(children(server.process.pid)), signal.SIGKILL)
+        server.told("cannot serve")
+        until(lambda: listening(port) == 1)
+        for _ in range(20):
+            with server.client() as client:
+                assert factor_of(ask(client)) == 2
+        times(tmp_path, 3)
+        until(lambda: listening(port) == 2)
+        with server.client() as client:
+            until(lambda: factor_of(ask(client)) == 3)
+
+
 def test_an_engine_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2), "--workers", 2) as server, server.client() as client:
         assert factor_of(ask(client)) == 2
@@ -272,4 +307,4 @@ def test_workers_do_not_outlive_who_started_them(tmp_path: Path) -> None:
         workers = children(server.process.pid)
         server.process.kill()
         server.process.wait(PATIENCE)
-        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+        until(lambda: not any(map(is_there, workers)))

@@ -6,8 +6,9 @@ import grpc
 import httpx
 import pytest
 
+from support.helpers import PATIENCE
 from tests.cli.support import refused
-from tests.server.program.serving import PATIENCE, ask, factor_of, serving, times
+from tests.server.program.serving import ask, factor_of, serving, times
 from tests.server.program.tls import certificate
 from trtasync.server.program.admission import Tokens
 

@@ -27,7 +27,7 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
         InvalidInput: there are too many threads, or they could not all be started.
         PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
     """
-    runtime = _import_runtime()
+    runtime = import_runtime()
     _demand_threads(threads or cores())
     if isinstance(model, Path) and not os.path.isfile(model):
         raise PlanError(f"{model} is not a file; give the path of an .onnx model.")
@@ -71,7 +71,7 @@ def _demand_threads(threads: int) -> None:
         )
 
 
-def _import_runtime() -> Any:
+def import_runtime() -> Any:
     """Import onnxruntime with its telemetry off: the variable counts at the first import only."""
     name = "ORT_DISABLE_TELEMETRY"
     before = os.environ.get(name)

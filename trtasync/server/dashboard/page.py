@@ -13,6 +13,9 @@ from trtasync.server.survey import Surveyed
 
 STYLE: str = files(__package__).joinpath("style.css").read_text("utf-8")
 
+READY = "ready"
+"""The state of a server that is well."""
+
 _STAGES = {
     "latency": "request",
     "queue": "waiting",
@@ -24,13 +27,13 @@ _STAGES = {
 """Of `Statistics`, times that the page tells."""
 
 
-def page(surveyed: list[Surveyed], history: History, is_closing: bool, refresh: int) -> str:
+def page(surveyed: list[Surveyed], history: History, state: str, refresh: int) -> str:
     """The page as HTML.
 
     Args:
         surveyed: the models; the history knows this look already.
         history: of the looks.
-        is_closing: the server is about to end.
+        state: of the whole server, in a word or two; `READY` where it is well.
         refresh: seconds after which the browser asks again; 0 for never.
     """
     style = Markup(STYLE)
@@ -45,19 +48,17 @@ def page(surveyed: list[Surveyed], history: History, is_closing: bool, refresh: 
     )
     cards = [_card(each, history) for each in surveyed]
     none = [element("p", "This server has no models.", class_="card")]
-    ready = not is_closing and all(each.computes for each in surveyed)
-    body = element("body", _top(ready, is_closing, refresh), element("main", *(cards or none)))
+    body = element("body", _top(state, refresh), element("main", *(cards or none)))
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en")
 
 
-def _top(ready: bool, is_closing: bool, refresh: int) -> Markup:
-    state = "ending" if is_closing else "ready" if ready else "not ready"
+def _top(state: str, refresh: int) -> Markup:
     keep = element("a", "hold still", href="?refresh=0")
     go_on = element("a", "go on", href="?refresh=2")
     return element(
         "header",
         element("h1", "trtasync ", element("small", __version__)),
-        _badge(state, ready),
+        _badge(state, state == READY),
         element("nav", f"anew every {refresh} s · " if refresh else "", keep if refresh else go_on),
     )
 

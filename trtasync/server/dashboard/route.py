@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trtasync.server.dashboard.history import History
-from trtasync.server.dashboard.page import STYLE, page
+from trtasync.server.dashboard.page import READY, STYLE, page
 from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.responses import Answering
@@ -46,10 +46,16 @@ def dashboard(models: Models, *, path: str = "/dashboard") -> Route:
         async with looking:  # or an older survey could come after a newer one
             surveyed = await survey(models)
             history.add(monotonic(), surveyed)
-        html = page(surveyed, history, models.is_closing, refresh)
+        html = page(surveyed, history, _state(models), refresh)
         return Response(html, headers=_HEADERS, media_type="text/html")
 
     return Route(path, Answering(show), methods=["GET"])
+
+
+def _state(models: Models) -> str:
+    if models.is_closing:
+        return "ending"
+    return READY if models.are_ready else "not ready"
 
 
 def _refresh(asked: str | None) -> int:

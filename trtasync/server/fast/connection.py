@@ -13,7 +13,6 @@ from trtasync.server.fast.replies import Asked
 from trtasync.server.fast.sinks import Body, Discarded, Place, Row, Sink
 from trtasync.server.fast.wire import Wire
 from trtasync.server.fast.writing import head_of_answer
-from trtasync.server.protocol.answers import Answer
 from trtasync.server.protocol.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Connection(Reading):
             return None
         json, size = bytes(came[:json_length]), length - json_length
         try:
-            request = Asked(self, desk, head, *desk.plan(json, json_length, size))
+            request = desk.asked(self, desk, head, *desk.plan(json, json_length, size))
             place = desk.reserve(request, size)
         except Exception as error:
             return Discarded(head, length - len(came), self._server.scratch, error, self._wire.fail)
@@ -104,7 +103,7 @@ class Connection(Reading):
         length = head.json_length
         json, binary = (body, b"") if length is None else (body[:length], body[length:])
         try:
-            request = Asked(self, desk, head, *desk.plan(json, length, len(binary)))
+            request = desk.asked(self, desk, head, *desk.plan(json, length, len(binary)))
             desk.ask(request, bytes(binary) if lent else binary)
         except Exception as error:
             self._wire.fail(head, error)
@@ -144,35 +143,24 @@ class Connection(Reading):
             return  # the client has left
         if request.plan.in_json and request.is_large():
             self._server.beside(self._answer_beside(request))
-            return
+        else:
+            self._finish(request)
+
+    async def _answer_beside(self, request: Asked) -> None:
+        await to_thread.run_sync(request.compose, abandon_on_cancel=True)
+        if self._asked is request:  # the client is still there
+            self._finish(request)
+
+    def _finish(self, request: Asked) -> None:
         self._asked = None
         try:
             answer = request.read()
         except Exception as error:
             self._wire.fail(request.head, error)
         else:
-            self._write(request.head, answer)
+            size = sum(map(len, answer.parts))
+            self._wire.answer(request.head, head_of_answer(answer, size), answer.parts, size)
         self.go_on()
-
-    async def _answer_beside(self, request: Asked) -> None:
-        try:
-            outcome: Answer | Exception = await to_thread.run_sync(
-                request.read, abandon_on_cancel=True
-            )
-        except Exception as error:
-            outcome = error
-        if self._asked is not request:
-            return  # the client has left meanwhile
-        self._asked = None
-        if isinstance(outcome, Exception):
-            self._wire.fail(request.head, outcome)
-        else:
-            self._write(request.head, outcome)
-        self.go_on()
-
-    def _write(self, head: Head, answer: Answer) -> None:
-        size = sum(map(len, answer.parts))
-        self._wire.answer(head, head_of_answer(answer, size), answer.parts, size)
 
     def exchanged(self) -> None:
         """The application has answered."""

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.server.deployments import Deployment
-from trtasync.server.fast.replies import Asked
+from trtasync.server.fast.heads import Head
+from trtasync.server.fast.replies import Asked, Asker, ObservedAsked
 from trtasync.server.fast.sinks import Place
 from trtasync.server.protocol.answers import Answer, is_large
 from trtasync.server.protocol.codec import Codec
@@ -24,10 +26,15 @@ from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape, Tensor
 
 
 class Desk(ABC):
-    """Of one engine, whatever it is."""
+    """Of one engine, whatever it is.
+
+    Attributes:
+        asked: makes a request of who asks, this desk, its head, its plan and its id.
+    """
 
     def __init__(self, codec: Codec):
         """`codec`: of the model that the engine runs."""
+        self.asked: Callable[[Asker, Desk, Head, Plan, bytes], Asked] = Asked
         self._codec = codec
         self._interface = interface = codec.interface
         self._sole = interface.sole
@@ -137,6 +144,8 @@ class StraightDesk(Desk):
         reader, core, _ = inside(engine)
         self._reader = reader
         self._signatures = reader.arrays
+        if core.observer is not None:
+            self.asked = partial(ObservedAsked, core.observer)
         self._intake = core.intake
         self._now = core.loop.now
 

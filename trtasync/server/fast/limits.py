@@ -15,7 +15,7 @@ class Limits:
         bodies: bytes that have come of bodies which are not complete, of all clients together.
         connections: at once; more are told so and sent away.
         idle: between requests.
-        head: for a head, from its first byte to its last.
+        head: for a head, from its first byte to its last; and for a handshake of TLS.
         first: for a body, besides what its bytes need at `SLOWEST`.
         in_row: for a body that is received into rows of a batch, before it has to leave them.
         unread: for a client to read what it asked for, besides what that needs at `SLOWEST`.

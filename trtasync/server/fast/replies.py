@@ -3,6 +3,7 @@
 from asyncio import CancelledError, InvalidStateError, Task, TimerHandle
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trtasync.core.records import Observed, Observer
 from trtasync.core.reservations import Reservation
 from trtasync.server.fast.heads import Head
 from trtasync.server.protocol.answers import Answer
@@ -37,6 +38,7 @@ class Asked:
     """
 
     __slots__ = (
+        "_answer",
         "_asker",
         "_cancelled",
         "_desk",
@@ -57,6 +59,7 @@ class Asked:
         self._asker = asker
         self._desk = desk
         self._error: BaseException | None = None
+        self._answer: Answer | None = None
         self._cancelled = self._over = False
         self.head: Head = head
         self.plan: Plan = plan
@@ -98,7 +101,14 @@ class Asked:
         """The answer to it, when it has ended. Raises why there is none."""
         if self._error is not None:
             raise self._error
-        return self._desk.answer(self)
+        return self._desk.answer(self) if self._answer is None else self._answer
+
+    def compose(self) -> None:
+        """Have ready what `read` gives or raises. In a thread, if it takes long."""
+        try:
+            self._answer = self._desk.answer(self)
+        except Exception as error:
+            self._error = error
 
     def is_large(self) -> bool:
         """The answer to it takes too long to write for the loop."""
@@ -116,3 +126,36 @@ class Asked:
             reservation.intake.leave(reservation, CancelledError())
         if self.task is not None:
             self.task.cancel()
+
+
+class ObservedAsked(Asked):
+    """One whose engine has an observer, who is told of it when its answer is about to be written:
+    the observer hears of the batch before that.
+
+    Attributes:
+        observed: what the observer knows it by.
+    """
+
+    __slots__ = ("observed",)
+
+    def __init__(
+        self, observer: Observer, asker: Asker, desk: "Desk", head: Head, plan: Plan, id: bytes
+    ):
+        """See `Asked`."""
+        super().__init__(asker, desk, head, plan, id)
+        self.observed: Observed = observer.begin()
+
+    def read(self) -> Answer:
+        """See `Asked.read`."""
+        try:
+            answer = super().read()
+        except Exception as error:
+            self.observed.end(error)
+            raise
+        self.observed.end(None)
+        return answer
+
+    def leave(self) -> None:
+        """See `Asked.leave`."""
+        super().leave()
+        self.observed.end(CancelledError())

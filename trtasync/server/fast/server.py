@@ -90,7 +90,7 @@ class FastServer:
         ticking = self.loop.create_task(self._tick())
         try:
             try:
-                async with accepting(door, lambda: Connection(self), tls, self.limits.drain):
+                async with accepting(door, lambda: Connection(self), tls, self.limits.head):
                     yield
                     self.is_draining = True
             finally:

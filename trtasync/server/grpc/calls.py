@@ -9,7 +9,7 @@ from trtasync.server.failures import log_unexpected
 from trtasync.server.grpc.descriptors import Messages
 from trtasync.server.grpc.views import Call, Message
 from trtasync.server.protocol.refusals import retry_after, status_of, text_of
-from trtasync.server.tracing import current_trace, read_trace
+from trtasync.tracing.context import current_trace, read_trace
 
 CODES = {
     400: StatusCode.INVALID_ARGUMENT,

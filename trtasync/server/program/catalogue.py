@@ -7,7 +7,7 @@ import anyio
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.server.deployments import Model
 from trtasync.server.models import Models
-from trtasync.server.program.opening import Source
+from trtasync.server.program.opening import Manner, Source
 from trtasync.server.program.settings import Offer, Served
 from trtasync.shared.protocol import AnyEngine
 
@@ -29,9 +29,9 @@ class Held:
         model: it.
     """
 
-    def __init__(self, models: Models, served: Served, shared: bool):
+    def __init__(self, models: Models, served: Served, manner: Manner):
         """Add it to `models`, not open yet."""
-        self.source: Source = Source(served, shared)
+        self.source: Source = Source(served, manner)
         self._has_answered = False
         self.model: Model = models.add(
             served.name, self._open, version=served.version, max_rows=served.max_rows
@@ -67,19 +67,19 @@ class Held:
 class Catalogue:
     """See the module's docstring. What goes wrong is for the log: the models that answer go on."""
 
-    def __init__(self, models: Models, offer: Offer, *, shared: bool):
-        """Fill `models`, which others open and close; see `Source` for `shared`.
+    def __init__(self, models: Models, offer: Offer, manner: Manner):
+        """Fill `models`, which others open and close; they are opened in this `manner`.
 
         Raises:
             InvalidInput: two models have one name.
         """
         self._models = models
-        self._shared = shared
+        self._manner = manner
         self._held: dict[Key, Held] = {}
         self._aliases: set[str] = set()
         self._changing = anyio.Lock()
         for served in offer.models:
-            self._held[key_of(served)] = Held(models, served, shared)
+            self._held[key_of(served)] = Held(models, served, manner)
         self._name(offer)
 
     async def watch(self) -> None:
@@ -112,7 +112,7 @@ class Catalogue:
             log.info("%d models are served", len(self._held))
 
     async def _add(self, key: Key, served: Served) -> None:
-        self._held[key] = held = Held(self._models, served, self._shared)
+        self._held[key] = held = Held(self._models, served, self._manner)
         if not await held.load("and is left out"):
             self._remove(key)
 
@@ -121,7 +121,7 @@ class Catalogue:
         before = held.source
         if served == before.served and not held.model.reason:
             return
-        held.source = Source(served, self._shared)
+        held.source = Source(served, self._manner)
         if await held.load(GOES_ON):
             held.model.max_rows = served.max_rows
         else:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from typing import Any
 
 from trtasync.errors import InvalidInput
 
@@ -31,10 +32,7 @@ def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
         for _ in range(count):
             door = socket.socket(family)
             doors.append(door)
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if len(doors) > 1:
-                door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            door.bind(address)
+            _bind(door, address, is_shared=len(doors) > 1)
             if count > 1:
                 # only now for the first: nobody else may have been there
                 door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -48,6 +46,22 @@ def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
     return doors
 
 
+def replace_door(door: socket.socket) -> socket.socket:
+    """Close one of several, and have its clients go to the others: another at its address, which
+    does not listen before a server does it."""
+    other = socket.socket(door.family)
+    _bind(other, door.getsockname(), is_shared=True)
+    door.close()
+    return other
+
+
+def _bind(door: socket.socket, address: Any, is_shared: bool) -> None:
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    door.bind(address)
+
+
 def hold_port(door: socket.socket, port: int) -> socket.socket:
     """A port at the address of `door`, which only those can have from now on who share it.
 
@@ -58,8 +72,7 @@ def hold_port(door: socket.socket, port: int) -> socket.socket:
     """
     held = socket.socket(door.family)
     try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind((door.getsockname()[0], port))
+        _bind(held, (door.getsockname()[0], port), is_shared=False)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:
         held.close()

@@ -2,10 +2,11 @@
 
 import logging
 import os
+import resource
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from socket import socket
 from typing import Any
 
@@ -15,16 +16,21 @@ from starlette.routing import BaseRoute
 from trtasync.errors import BackendUnavailable, TrtasyncError
 from trtasync.server.asgi import application
 from trtasync.server.dashboard.route import dashboard
-from trtasync.server.fast import FastServer
+from trtasync.server.fast import FastServer, Limits
 from trtasync.server.models import Models
 from trtasync.server.program.admission import Gate
 from trtasync.server.program.catalogue import Catalogue
 from trtasync.server.program.doors import numeric, url_of
 from trtasync.server.program.hints import curl_for
+from trtasync.server.program.opening import Manner
 from trtasync.server.program.settings import Offer, ServerSettings, Wanted
 from trtasync.server.prometheus.route import metrics
+from trtasync.tracing.exporting import exporting
 
 log: logging.Logger = logging.getLogger("trtasync")
+
+FOR_OTHERS = 128
+"""Descriptors that are not for clients: files of models, memory of engines, and what listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,18 @@ async def answer(
     Raises:
         TrtasyncError: a model cannot be opened, or nobody could be let in.
     """
+    traces = wanted.server.traces
+    async with exporting(traces) as tracing:
+        await _answer(wanted, door, orders, ready, Manner(shared, traces, tracing))
+
+
+async def _answer(
+    wanted: Wanted, door: socket, orders: AsyncIterator[Offer], ready: Ready, manner: Manner
+) -> None:
     server = wanted.server
-    limits, gate = server.limits, Gate(server)
+    limits, gate = within_descriptors(server.limits), Gate(server)
     models = Models()
-    catalogue = Catalogue(models, wanted.offer, shared=shared)
+    catalogue = Catalogue(models, wanted.offer, manner)
     grpc_door = _grpc_door(models, server, door, gate)
     async with models:
         app = application(models, max_body=limits.body, routes=_routes(models, server))
@@ -90,6 +104,19 @@ async def answer(
             models.is_closing = True
             await anyio.sleep(server.grace_seconds)
             beside.cancel_scope.cancel()
+
+
+def within_descriptors(limits: Limits) -> Limits:
+    """The same, for as many connections as this process can have: one that is too many for the
+    system is lost without a word, and a model that changes could not be opened any more."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if most == resource.RLIM_INFINITY or limits.connections <= most - FOR_OTHERS:
+        return limits
+    connections = max(1, most - FOR_OTHERS)
+    log.warning(
+        "at most %d clients at once: the system lets this process open %d files", connections, most
+    )
+    return replace(limits, connections=connections)
 
 
 def _routes(models: Models, server: ServerSettings) -> list[BaseRoute]:

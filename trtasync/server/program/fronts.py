@@ -19,6 +19,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from trtasync.errors import BackendUnavailable, TrtasyncError
 from trtasync.opening.arguments import demand_linux
 from trtasync.server.program.admission import Gate
+from trtasync.server.program.doors import replace_door
 from trtasync.server.program.front import Ready, Started
 from trtasync.server.program.settings import Offer, Wanted
 from trtasync.shared.refusals import restore
@@ -67,8 +68,8 @@ async def answer_by_several(
                     await front.tell(offer)
             keeping.cancel_scope.cancel()
     finally:
-        for door in doors:
-            door.close()  # who has not been accepted yet may go elsewhere
+        for front in fronts:
+            front.shut()  # who has not been accepted yet may go elsewhere
         draining = 2 * server.limits.drain  # one door after the other
         await _end(fronts, server.grace_seconds + draining + LAST_SECONDS)
 
@@ -152,7 +153,11 @@ class Front:
             await self._process.stdin.send(msgspec.json.encode(word) + b"\n")
 
     async def keep(self) -> None:
-        """Start it again whenever it ends, for ever."""
+        """Start it again whenever it ends, for ever.
+
+        Who waits to be accepted meanwhile is left to the next one; but if that cannot serve, to the
+        other fronts.
+        """
         while True:
             code = await self.wait()
             why = signal.Signals(-code).name if code < 0 else f"code {code}"
@@ -166,6 +171,11 @@ class Front:
                 await self.greeting()
             except (TrtasyncError, OSError) as error:
                 log.error("worker %d cannot serve: %s", self._number, error)
+                self._door = replace_door(self._door)
+
+    def shut(self) -> None:
+        """Nobody is to be left to it any more."""
+        self._door.close()
 
     async def let_end(self) -> None:
         """Tell it that there is nothing more to come."""

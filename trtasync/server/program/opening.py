@@ -1,7 +1,7 @@
 """A model of a server is opened: from its file as it is now, checked, and warm."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from anyio import to_thread
@@ -13,12 +13,27 @@ from trtasync.opening.api import open_engine
 from trtasync.server.program.files import Look, ModelFiles
 from trtasync.server.program.settings import Served
 from trtasync.shared.protocol import AnyEngine
+from trtasync.tracing.exporting import Tracing
 
 LINGER = 1.0
 """Seconds for which the process of a shared engine stays when no front asks it any more."""
 
 MOST_BYTES = 256 << 20
 """Of a trial request."""
+
+
+class Manner(NamedTuple):
+    """How this process opens engines.
+
+    Attributes:
+        shared: they are shared with other processes.
+        traces: what exports the spans of their batches then; None: nothing does.
+        tracing: is told of each of them.
+    """
+
+    shared: bool
+    traces: str | None
+    tracing: Tracing
 
 
 class Source:
@@ -31,13 +46,13 @@ class Source:
         fault: what the engine that was opened last failed with when it was asked; None if nothing.
     """
 
-    def __init__(self, served: Served, shared: bool):
-        """`shared`: the engine is to be one that processes share."""
+    def __init__(self, served: Served, manner: Manner):
+        """`manner`: how it is opened."""
         self.served: Served = served
         self.tried: Look = ()
         self.seen: Look = ()
         self.fault: TrtasyncError | None = None
-        self._shared = shared
+        self._manner = manner
         self._files = ModelFiles(served.path)
 
     async def has_changed(self) -> bool:
@@ -55,12 +70,13 @@ class Source:
         served = self.served
         self.tried = self.seen = await to_thread.run_sync(self._files.look)
         options = served.options
-        if self._shared:
-            options |= {"shared": True, "linger": LINGER}
+        if self._manner.shared:
+            options |= {"shared": True, "linger": LINGER, "traces": self._manner.traces}
         name = served.name if served.version == 1 else f"{served.name}:{served.version}"
         engine: Any = await open_engine(served.path, name=name, **options)
         try:
             self.fault = await try_out(engine)
+            self._manner.tracing.trace(engine)
         except BaseException:
             await engine.aclose()
             raise

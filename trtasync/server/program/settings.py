@@ -135,6 +135,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
         triton_metrics: metrics are told under Triton's names, too.
+        traces: exporter of OpenTelemetry that is given spans.
         log_format: of what goes to stderr.
     """
 
@@ -150,6 +151,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     grace: Seconds | None = None
     drain: Seconds | None = None
     triton_metrics: bool | None = None
+    traces: str | None = None
     log_format: LogFormat | None = None
 
     @property
@@ -232,4 +234,7 @@ def _seconds(name: str, said: float | str) -> float:
 
 
 def _size(said: int | str) -> int:
-    return parse_size(said) if isinstance(said, str) else said
+    size = parse_size(said) if isinstance(said, str) else said
+    if size < 1:
+        raise InvalidInput(f"a size here is at least one byte, not {said!r}.")
+    return size

@@ -3,7 +3,7 @@
 app = application(models, routes=[metrics(models)])
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from anyio import to_thread
 from prometheus_client import REGISTRY
@@ -18,6 +18,7 @@ from trtasync.server.models import Models
 from trtasync.server.prometheus.families import MODEL, Counted, families
 from trtasync.server.prometheus.gpus import gpu_families
 from trtasync.server.prometheus.triton import triton_families, without_exponents
+from trtasync.server.responses import Answering
 from trtasync.server.survey import Surveyed, survey
 
 
@@ -42,13 +43,21 @@ def metrics(
         own = [_ready(surveyed), *_families(surveyed, triton_names)]
         if triton_names:
             own += await to_thread.run_sync(gpu_families)
-        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        encode, kind = _encoder(request.headers.get("accept", ""))
         text = encode(_Together(own, registry))
         if kind.startswith("text/plain"):
             text = without_exponents(text)
         return Response(text, headers={"content-type": kind})
 
-    return Route(path, scrape)
+    return Route(path, Answering(scrape), methods=["GET"])
+
+
+def _encoder(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
+    """What writes the format that is asked for, and its name."""
+    try:
+        return choose_encoder(accepted)
+    except (TypeError, ValueError):  # of a version that is none
+        return choose_encoder("")
 
 
 class _Together(Collector):

@@ -43,24 +43,18 @@ def decompress(body: bytes, form: int, most: int) -> bytes:
     Raises:
         Refusal: more than `most` bytes, or it is damaged.
     """
-    pieces, room = [], most
-    while True:
-        stream = zlib.decompressobj(form)
-        try:
-            piece = stream.decompress(body, room + 1)
-        except zlib.error as error:
-            raise Refusal(f"the compressed body is damaged: {error}.") from None
-        pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            raise too_large(most)
-        if not stream.eof:
-            raise Refusal("the compressed body ends too early.")
-        body = stream.unused_data
-        if not body:
-            return b"".join(pieces)
-        if form != GZIP:  # whose members may follow each other
-            raise Refusal("something follows the compressed body.")
+    stream = zlib.decompressobj(form)
+    try:
+        content = stream.decompress(body, most + 1)
+    except zlib.error as error:
+        raise Refusal(f"the compressed body is damaged: {error}.") from None
+    if len(content) > most:
+        raise too_large(most)
+    if not stream.eof:
+        raise Refusal("the compressed body ends too early.")
+    if stream.unused_data:  # of gzip too: a body of many small ones would take for ever
+        raise Refusal("something follows the compressed body, which has to be one stream.")
+    return content
 
 
 def compress(body: bytes, encoding: str) -> bytes:

@@ -1,9 +1,9 @@
 """What the server and its models say of themselves."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
-from trtasync.server.protocol.tensors import Interface, Tensor
+from trtasync.server.protocol.tensors import Interface, Shape, Tensor
 
 EXTENSIONS = (
     "classification",
@@ -19,7 +19,61 @@ REPOSITORY = ("model_repository", "model_repository(unload_dependents)")
 """There too where models may be loaded and unloaded."""
 
 
-def server_metadata(version: str, repository: bool) -> dict[str, Any]:
+class ServerMetadata(TypedDict):
+    """What a server is, and which extensions of the protocol it has."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(TypedDict):
+    """A tensor of a model; -1 is a length that each request chooses."""
+
+    name: str
+    datatype: str
+    shape: Shape
+
+
+class ModelMetadata(TypedDict):
+    """What a model takes and gives; `versions` are those that are ready."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class TensorConfig(TypedDict):
+    """A tensor in Triton's form."""
+
+    name: str
+    data_type: str
+    dims: Shape
+    is_shape_tensor: bool
+    optional: NotRequired[bool]
+
+
+class TransactionPolicy(TypedDict):
+    """How many answers a request has: one, where it is not `decoupled`."""
+
+    decoupled: bool
+
+
+class ModelConfig(TypedDict):
+    """A model's configuration in Triton's form; `dynamic_batching` is there where it batches."""
+
+    name: str
+    platform: str
+    max_batch_size: int
+    input: list[TensorConfig]
+    output: list[TensorConfig]
+    model_transaction_policy: TransactionPolicy
+    dynamic_batching: NotRequired[dict[str, str]]
+
+
+def server_metadata(version: str, repository: bool) -> ServerMetadata:
     """GET v2.
 
     Args:
@@ -33,7 +87,7 @@ def server_metadata(version: str, repository: bool) -> dict[str, Any]:
 
 def model_metadata(
     name: str, versions: Sequence[str], platform: str, interface: Interface
-) -> dict[str, Any]:
+) -> ModelMetadata:
     """GET v2/models/M.
 
     Args:
@@ -51,7 +105,7 @@ def model_metadata(
     }
 
 
-def model_config(name: str, platform: str, interface: Interface, max_rows: int) -> dict[str, Any]:
+def model_config(name: str, platform: str, interface: Interface, max_rows: int) -> ModelConfig:
     """GET v2/models/M/config, as far as Triton's clients look.
 
     Args:
@@ -61,24 +115,26 @@ def model_config(name: str, platform: str, interface: Interface, max_rows: int) 
         max_rows: of a request of a model that takes batches.
     """
     batches = interface.takes_batches
-    return {
+    config: ModelConfig = {
         "name": name,
         "platform": platform,
         "max_batch_size": max_rows if batches else 0,
         "input": [
-            _config(each, batches) | {"optional": False} for each in interface.inputs.values()
+            {**_config(each, batches), "optional": False} for each in interface.inputs.values()
         ],
         "output": [_config(each, batches) for each in interface.outputs.values()],
         "model_transaction_policy": {"decoupled": False},
-        **({"dynamic_batching": {}} if batches else {}),
     }
+    if batches:
+        config["dynamic_batching"] = {}
+    return config
 
 
-def _metadata(tensor: Tensor) -> dict[str, Any]:
+def _metadata(tensor: Tensor) -> TensorMetadata:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
 
 
-def _config(tensor: Tensor, batches: bool) -> dict[str, Any]:
+def _config(tensor: Tensor, batches: bool) -> TensorConfig:
     return {
         "name": tensor.name,
         "data_type": f"TYPE_{tensor.datatype}",

@@ -6,12 +6,18 @@ from typing import TypeVar
 import msgspec
 
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.schema import RESERVED, OfInput, OfOutput, OfRequest, Parameters
+from trtasync.server.protocol.schema import (
+    RESERVED,
+    InputParameters,
+    OutputParameters,
+    Parameters,
+    RequestParameters,
+)
 
-Known = TypeVar("Known", OfRequest, OfInput, OfOutput)
+Known = TypeVar("Known", RequestParameters, InputParameters, OutputParameters)
 
 
-def request_parameters(given: Parameters) -> OfRequest:
+def request_parameters(given: Parameters) -> RequestParameters:
     """Those of the request; what has no meaning here is let pass.
 
     Raises:
@@ -19,7 +25,7 @@ def request_parameters(given: Parameters) -> OfRequest:
     """
     if reserved := [name for name in given if name.startswith(RESERVED) or name == "headers"]:
         raise Refusal(f"the parameters {reserved} are reserved; leave them out.")
-    read = _read(given, OfRequest, "the request")
+    read = _read(given, RequestParameters, "the request")
     if read.sequence_id not in (0, "") or read.sequence_start or read.sequence_end:
         raise Refusal(
             "no model here has sequences; leave out sequence_id, sequence_start and sequence_end."
@@ -27,16 +33,16 @@ def request_parameters(given: Parameters) -> OfRequest:
     return read
 
 
-def input_parameters(name: str, given: Parameters) -> OfInput:
+def input_parameters(name: str, given: Parameters) -> InputParameters:
     """Those of the input `name`. Raises Refusal."""
-    read = _read(given, OfInput, f"input '{name}'")
+    read = _read(given, InputParameters, f"input '{name}'")
     _refuse_shared_memory(read.shared_memory_region)
     return read
 
 
-def output_parameters(name: str, given: Parameters) -> OfOutput:
+def output_parameters(name: str, given: Parameters) -> OutputParameters:
     """Those of the output `name`. Raises Refusal."""
-    read = _read(given, OfOutput, f"output '{name}'")
+    read = _read(given, OutputParameters, f"output '{name}'")
     _refuse_shared_memory(read.shared_memory_region)
     return read
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import TypedDict
 
 from trtasync.errors import (
     BackendUnavailable,
@@ -15,6 +16,12 @@ from trtasync.errors import (
 )
 
 JSON = "application/json"
+
+
+class ErrorBody(TypedDict):
+    """What went wrong: what was expected, what came, how to mend it."""
+
+    error: str
 
 
 class Refusal(TrtasyncError):
@@ -63,7 +70,8 @@ def text_of(error: BaseException) -> str:
 
 def error_body(text: str) -> bytes:
     """The protocol's form of an error."""
-    return json.dumps({"error": text}).encode()
+    body: ErrorBody = {"error": text}
+    return json.dumps(body).encode()
 
 
 def retry_after(error: BaseException) -> str | None:

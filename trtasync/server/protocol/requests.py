@@ -18,7 +18,12 @@ from trtasync.server.protocol.parameters import (
     request_parameters,
 )
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.schema import InferRequest, InputTensor, OutputTensor
+from trtasync.server.protocol.schema import (
+    UNREADABLE,
+    InferRequest,
+    InputTensor,
+    OutputTensor,
+)
 from trtasync.server.protocol.tensors import (
     Array,
     Bytes,
@@ -119,7 +124,7 @@ def read_request(header: Bytes, interface: Interface) -> Plan:
     """
     try:
         request = _requests.decode(header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refusal(f"the JSON of the request: {error}.{_hint(header)}") from None
     return plan_of(request, interface)
 

@@ -1,6 +1,10 @@
-"""What the JSON of an infer request may hold. msgspec checks it, and says what is wrong where."""
+"""What the JSON of an infer request may hold, and of its answer.
 
-from typing import Annotated
+msgspec checks requests, and says what is wrong where. What is described to clients is made of this.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, NotRequired, TypedDict
 
 import msgspec
 from msgspec import Meta, Struct
@@ -12,30 +16,36 @@ Parameters = dict[str, Parameter]
 Dimension = Annotated[int, Meta(ge=0, le=MOST_TENSOR_BYTES)]
 Count = Annotated[int, Meta(ge=0)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # as gRPC carries them
+Data = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "array"})]
+"""Read when the datatype is known."""
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises where bytes are no JSON, or not of the kind that is wanted."""
 
 RESERVED = "triton_"
 """What begins so is between Triton and its own fronts."""
 
 
 class InputTensor(Struct, frozen=True):
-    """One tensor that is sent; `data` is read when its datatype is known."""
+    """A tensor that is sent: as `data`, flat or nested, or behind the JSON as so many bytes as
+    `binary_data_size` says."""
 
     name: str
     shape: Annotated[tuple[Dimension, ...], Meta(max_length=MOST_AXES)]
     datatype: str
-    data: msgspec.Raw = msgspec.Raw()
+    data: Data = msgspec.field(default_factory=msgspec.Raw)
     parameters: Parameters = {}
 
 
 class OutputTensor(Struct, frozen=True):
-    """One tensor that is asked for."""
+    """A tensor that is asked for."""
 
     name: str
     parameters: Parameters = {}
 
 
 class InferRequest(Struct, frozen=True):
-    """The whole."""
+    """A request to a model; without `outputs` all of them are wanted."""
 
     inputs: tuple[InputTensor, ...]
     outputs: tuple[OutputTensor, ...] = ()
@@ -43,8 +53,8 @@ class InferRequest(Struct, frozen=True):
     parameters: Parameters = {}
 
 
-class OfRequest(Struct, frozen=True):
-    """The parameters of a request that mean something here: `timeout` is in microseconds."""
+class RequestParameters(Struct, frozen=True):
+    """Those of a request that mean something here: `timeout` is in microseconds."""
 
     timeout: Microseconds = 0
     priority: Count = 0
@@ -54,16 +64,49 @@ class OfRequest(Struct, frozen=True):
     sequence_end: bool = False
 
 
-class OfInput(Struct, frozen=True):
+class InputParameters(Struct, frozen=True):
     """Those of an input."""
 
     binary_data_size: Count | None = None
     shared_memory_region: str | None = None
 
 
-class OfOutput(Struct, frozen=True):
+class OutputParameters(Struct, frozen=True):
     """Those of an output; `classification` is how many classes are wanted, 0 for the tensor."""
 
     binary_data: bool | None = None
     classification: Count = 0
     shared_memory_region: str | None = None
+
+
+KNOWN_PARAMETERS: Mapping[type[Struct], type[Struct]] = {
+    InferRequest: RequestParameters,
+    InputTensor: InputParameters,
+    OutputTensor: OutputParameters,
+}
+"""What has parameters -> those of them that mean something here."""
+
+
+class AnswerParameters(TypedDict):
+    """Of an output whose data are behind the JSON: how many bytes."""
+
+    binary_data_size: Count
+
+
+class AnswerTensor(TypedDict):
+    """A tensor that is answered, as `data`, flat, or behind the JSON."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: NotRequired[Data]
+    parameters: NotRequired[AnswerParameters]
+
+
+class InferAnswer(TypedDict):
+    """What a model answers; `id` is that of the request. `answers` writes it, piece by piece."""
+
+    id: NotRequired[str]
+    model_name: str
+    model_version: str
+    outputs: list[AnswerTensor]

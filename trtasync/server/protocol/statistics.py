@@ -1,11 +1,46 @@
 """An engine's counts in the form that Triton gives them."""
 
-from typing import Any
+from typing import TypedDict
 
 from trtasync.core.metrics import Statistics, TimeSummary
 
 
-def model_statistics(name: str, version: str, counted: Statistics) -> dict[str, Any]:
+class Duration(TypedDict):
+    """How often something was done, and how long that took in all, in nanoseconds."""
+
+    count: int
+    ns: int
+
+
+class BatchStatistics(TypedDict):
+    """How many batches of a size there were."""
+
+    batch_size: int
+    compute_input: Duration
+    compute_infer: Duration
+    compute_output: Duration
+
+
+class ModelStatistics(TypedDict):
+    """What the engine of a model has counted, in Triton's form. Of `inference_stats` these are
+    told: success, fail, queue, compute_input, compute_infer, compute_output, cache_hit and
+    cache_miss."""
+
+    name: str
+    version: str
+    inference_count: int
+    execution_count: int
+    inference_stats: dict[str, Duration]
+    batch_stats: list[BatchStatistics]
+
+
+class AllStatistics(TypedDict):
+    """Of every version that was asked for."""
+
+    model_stats: list[ModelStatistics]
+
+
+def model_statistics(name: str, version: str, counted: Statistics) -> ModelStatistics:
     """One entry of GET v2/models/stats.
 
     Triton counts times per request: each is charged the whole of its batch. Here times of batches
@@ -46,9 +81,9 @@ def model_statistics(name: str, version: str, counted: Statistics) -> dict[str, 
     }
 
 
-def _charged(requests: int, times: TimeSummary) -> dict[str, int]:
+def _charged(requests: int, times: TimeSummary) -> Duration:
     return _duration(requests, requests * times.mean if times.count else 0.0)
 
 
-def _duration(count: int, seconds: float = 0.0) -> dict[str, int]:
+def _duration(count: int, seconds: float = 0.0) -> Duration:
     return {"count": count, "ns": round(seconds * 1e9)}

@@ -1,21 +1,16 @@
 """Spans of requests and batches, as an exporter gets them."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import anyio
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
 from support.helpers import rows, until
 from tests.server.messages import given
 from tests.server.serving import INFER, client_of, filled, held
+from tests.tracing.collecting import Spans, ids, told
 from trtasync import InferenceError, QueueFull, open_engine
-from trtasync.engine import watch, wrap_futures
+from trtasync.engine import observe
 from trtasync.integrations.opentelemetry import trace_engine
 from trtasync.server.models import Models
 from trtasync.shared.protocol import AnyEngine
@@ -24,49 +19,6 @@ from trtasync.testing import ScriptedBackend
 pytestmark = pytest.mark.anyio
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-class Spans:
-    """What is exported.
-
-    Attributes:
-        provider: of the tracers.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        self._exporter = InMemorySpanExporter()
-        self.provider = TracerProvider(shutdown_on_exit=False, **options)
-        self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-
-    def named(self, name: str) -> list[ReadableSpan]:
-        """Spans that have ended, in this order."""
-        return [each for each in self._exporter.get_finished_spans() if each.name == name]
-
-
-@pytest.fixture
-def spans() -> Iterator[Spans]:
-    """Of a provider that records everything."""
-    spans = Spans()
-    yield spans
-    spans.provider.shutdown()
-
-
-@pytest.fixture
-def backend() -> ScriptedBackend:
-    """Doubles its input; a negative number is bad."""
-    backend = ScriptedBackend(lambda x: 2 * x)
-    backend.bad = lambda row: row[0] < 0
-    return backend
-
-
-def told(span: ReadableSpan, name: str) -> Any:
-    """The value of an attribute; None without it."""
-    return (span.attributes or {}).get(name)
-
-
-def ids(found: list[Any]) -> set[int]:
-    """Which spans are these?"""
-    return {each.context.span_id for each in found}
 
 
 async def test_a_batch_is_linked_to_its_requests(backend: ScriptedBackend, spans: Spans) -> None:
@@ -177,8 +129,7 @@ async def test_a_split_request_is_linked_to_all_its_batches(
 async def test_it_ends_when_it_is_taken_back(backend: ScriptedBackend, spans: Spans) -> None:
     async with open_engine(backend, name="m", loop_budget=0.0) as engine:
         trace_engine(engine, spans.provider)
-        wrap_futures(engine, None)
-        watch(engine, None)
+        observe(engine, None)
         await engine.infer(rows([1]))
         assert spans.named("infer m") == spans.named("batch m") == []
 

@@ -1,0 +1,99 @@
+"""What one GPU takes of the machine and the network around it, from what was measured on it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from benchmarks.report import Result, when
+from benchmarks.table import number
+
+PLANNED = 0.7
+"""Of what was measured: the load that is planned for; what is left keeps queues short."""
+
+GIGA = 1e9
+LINKS = (25, 100)
+"""Gbit/s of a node's network."""
+
+COLUMNS = (
+    "| model | rows/s of a GPU | planned for | cores of the engine's process "
+    "| of clients in Python | into the node | a link of 25 Gbit/s is full at | of 100 Gbit/s |"
+)
+
+
+class Work(NamedTuple):
+    """A model whose requests were measured.
+
+    Attributes:
+        words: that name it.
+        result: where it was.
+        cell: of that result.
+        row_bytes: of a request.
+        engine: its figure of CPU per request in the engine's process, in microseconds.
+        clients: likewise in processes that share the engine; "" where it was not shared.
+    """
+
+    words: str
+    result: str
+    cell: str
+    row_bytes: float
+    engine: str = "cpu_us"
+    clients: str = ""
+
+
+WORKS = (
+    Work(
+        "ResNet-50, float32 images",
+        "gpu_shared",
+        "shared/float32",
+        4 * 3 * 224 * 224,
+        "host_us",
+        "cpu_us",
+    ),
+    Work(
+        "ResNet-50, uint8 images",
+        "gpu_shared",
+        "shared/uint8",
+        3 * 224 * 224,
+        "host_us",
+        "cpu_us",
+    ),
+    # two inputs of int64; the mean of the texts' lengths
+    Work("BERT-base's size, texts of 61 tokens", "gpu_bert", "trtasync/3", 2 * 8 * 61.4),
+    Work("a tiny model, 12 KB rows", "gpu_tiny", "trtasync/uvloop/2", 4 * 3072),
+)
+
+
+def fleet(results: Mapping[str, Result]) -> str:
+    """A line per model."""
+    lines = [COLUMNS, "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    lines += [_line(work, results[work.result]) for work in WORKS]
+    return "\n".join([*lines, "", _source(results)])
+
+
+def _line(work: Work, result: Result) -> str:
+    figures = result["summary"]["cells"][work.cell]
+    rate = figures["requests_per_second"]["median"]
+    planned = PLANNED * rate
+    bits = 8 * work.row_bytes
+    cells = [
+        work.words,
+        f"{rate:,.0f}",
+        f"{planned:,.0f}",
+        f"{planned * figures[work.engine]['median'] / 1e6:.2g}",
+        f"{planned * figures[work.clients]['median'] / 1e6:.2g}" if work.clients else "",
+        f"{number(planned * bits / GIGA)} Gbit/s",
+        *(f"{link * GIGA / bits:,.0f}" for link in LINKS),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _source(results: Mapping[str, Result]) -> str:
+    used = {work.result: results[work.result] for work in WORKS}
+    gpus = {result["hardware"]["gpu"] for result in used.values()}
+    said = "; ".join(f"`{name}.json`: {when(result)}" for name, result in used.items())
+    return (
+        f"<sub>{', '.join(sorted(gpus))}; a double of TensorRT whose kernels are real. {said}</sub>"
+    )
+
+
+NEEDED = frozenset(work.result for work in WORKS)
+"""Results without which there is no table."""

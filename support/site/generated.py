@@ -1,0 +1,92 @@
+"""Parts of the site that are made of the code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from support.site.links import ROOT, is_code, language
+
+
+def code_page(path: str) -> str:
+    """A file of code as a page."""
+    code = (ROOT / path).read_text(encoding="utf-8")
+    return f"# `{path}`\n\n````{language(path)}\n{code}````\n"
+
+
+def folder_page(path: str) -> str:
+    """The code in a folder: names, and what each file says of itself."""
+    lines = [f"# `{path}`", "", "| | |", "| --- | --- |"]
+    for file in contents(path):
+        name = file.removeprefix(f"{path}/")
+        page = f"{name}.md" if is_code(file) else name
+        lines.append(f"| [{name}]({page}) | {_about(ROOT / file)} |")
+    return "\n".join(lines) + "\n"
+
+
+def contents(folder: str) -> list[str]:
+    """Files of code in a folder and in those within, without caches and empty ones."""
+    found = (path for path in (ROOT / folder).rglob("[!_.]*") if is_code(path.name))
+    named = (path.relative_to(ROOT) for path in found)
+    return sorted(str(path) for path in named if not re.search(r"(^|/)[._]", str(path)))
+
+
+def _about(file: Path) -> str:
+    """A docstring's first paragraph, or the comment that a file begins with."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".py":
+        said = (ast.get_docstring(ast.parse(text)) or "").partition("\n\n")[0]
+    else:
+        comment = re.match(r"(?:#.*\n)+", text)
+        said = re.sub(r"^#+", "", comment[0], flags=re.MULTILINE) if comment else ""
+    return _prose(said)
+
+
+def commands() -> str:
+    """Every command with its arguments and options, from the command line itself."""
+    import typer
+
+    from trtasync.cli import app
+
+    group = typer.main.get_group(app)
+    return "\n".join(
+        line for name, command in group.commands.items() for line in _command(name, command)
+    )
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    yield f"## `trtasync {name}`\n"
+    yield f"{_prose(command.help or '')}\n"
+    by_panel: dict[str, list[Any]] = {}
+    for each in command.params:
+        if not getattr(each, "hidden", False):
+            by_panel.setdefault(getattr(each, "rich_help_panel", None) or "", []).append(each)
+    for panel, parameters in by_panel.items():
+        if panel:
+            yield f"\n**{panel}**\n"
+        yield "| | |\n| --- | --- |"
+        yield from map(_parameter, parameters)
+        yield ""
+
+
+def _parameter(parameter: Any) -> str:
+    names = [*parameter.opts, *parameter.secondary_opts]
+    if parameter.param_type_name == "argument":
+        names = [parameter.name]
+    shown = ", ".join(f"`{name}`" for name in names)
+    default = parameter.default
+    said = "" if default in (None, False, True, "", ()) or callable(default) else f" ({default})"
+    return f"| {shown} | {_cell(parameter.help or '')}{said} |"
+
+
+def _prose(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cell(text: str) -> str:
+    return _prose(text).replace("|", "\\|").replace("<", "&lt;")
+
+
+GENERATED = {"commands": commands}
+"""What can stand between `<!-- generated: NAME -->` and `<!-- /generated -->`."""

@@ -1,0 +1,27 @@
+"""The arithmetic of a fleet's table, with numbers that can be worked out in one's head."""
+
+from typing import Any
+
+from benchmarks.fleet_table import NEEDED, WORKS, fleet
+
+FIGURES = {"requests_per_second": 1000.0, "cpu_us": 100.0, "host_us": 500.0}
+
+
+def _result(name: str) -> dict[str, Any]:
+    cell = {figure: {"median": median} for figure, median in FIGURES.items()}
+    return {
+        "date": "today",
+        "commit": "0123456789",
+        "dirty": False,
+        "hardware": {"gpu": "GPU"},
+        "summary": {"cells": {work.cell: cell for work in WORKS if work.result == name}},
+    }
+
+
+def test_cores_and_links_follow_from_rates_and_sizes() -> None:
+    images, *_, tiny, _, source = fleet({name: _result(name) for name in NEEDED}).splitlines()[2:]
+
+    # 700 rows/s: of 602 112 bytes, at 500 us in the engine's process and 100 us in its clients'
+    assert images.endswith("| 1,000 | 700 | 0.35 | 0.07 | 3.37 Gbit/s | 5,190 | 20,760 |")
+    assert tiny.endswith("| 1,000 | 700 | 0.07 |  | 0.0688 Gbit/s | 254,313 | 1,017,253 |")
+    assert all(f"`{name}.json`: today, 0123456789" in source for name in NEEDED)

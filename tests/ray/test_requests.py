@@ -1,0 +1,149 @@
+"""What callers get by a handle, in whatever mode Ray passes requests on."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from support.helpers import row, same
+from tests.ray.conftest import Run
+from tests.ray.models import Scripted, doubling, scripted
+from trtasync import InferenceError, InvalidInput, QueueFull, Statistics
+from trtasync.integrations.ray_serve import Client, deployment
+
+BATCH_SECONDS = 0.3
+PATIENCE = 20.0
+
+
+@asynccontextmanager
+async def held(handle: Any) -> AsyncIterator[None]:
+    """No batch of a scripted replica ends within."""
+    await handle.hold.remote()
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):  # or the replica could not end
+            await handle.let.remote()
+
+
+async def reached(handle: Any, holds: Callable[[Statistics], bool]) -> Statistics:
+    """The engine's counts, once this holds of them."""
+    patience = anyio.current_time() + PATIENCE
+    # what is waited for happens in another process
+    counts: Statistics = await handle.statistics.remote()
+    while not holds(counts):
+        assert anyio.current_time() < patience, counts
+        await anyio.sleep(0.01)
+        counts = await handle.statistics.remote()
+    return counts
+
+
+def test_of_late_callers_only_few_rows_are_computed(run: Run, portal: BlockingPortal) -> None:
+    handle = run(deployment(doubling(BATCH_SECONDS), name="slow", num_gpus=0))
+    client = Client(handle)
+    outcomes: list[object] = []
+
+    async def caller() -> None:
+        try:
+            with anyio.fail_after(0.75):
+                outcomes.append(await client.infer(row(1)))
+        except TimeoutError as error:
+            outcomes.append(error)
+
+    async def callers(count: int) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(caller)
+
+    async def load() -> int:
+        await client.infer(row(1))  # the engine learns how long a batch takes
+        before: Statistics = await handle.statistics.remote()
+        await callers(64)
+        after = await reached(handle, lambda counts: counts.queued + counts.in_flight == 0)
+        return after.rows - before.rows
+
+    rows = portal.call(load)
+    answers = [each for each in outcomes if not isinstance(each, TimeoutError)]
+    assert len(outcomes) == 64
+    assert all(same(each, row(2)) for each in answers)
+    assert len(answers) <= rows <= 16
+
+
+def test_cancelled_requests_leave_the_queue_and_are_counted(
+    double: Any, portal: BlockingPortal
+) -> None:
+    client = Client(double)
+
+    async def load() -> tuple[Statistics, Statistics]:
+        before: Statistics = await double.statistics.remote()
+        async with anyio.create_task_group() as kept, held(double):
+            kept.start_soon(client.infer, row(1))
+            await reached(double, lambda counts: counts.in_flight == 1)
+            async with anyio.create_task_group() as dropped:
+                for _ in range(20):
+                    dropped.start_soon(client.infer, row(2))
+                await reached(double, lambda counts: counts.queued == 20)
+                dropped.cancel_scope.cancel()
+            await reached(double, lambda counts: counts.cancelled - before.cancelled == 20)
+        return before, await double.statistics.remote()
+
+    before, after = portal.call(load)
+    assert after.queued == 0
+    assert after.rows - before.rows == 1
+
+
+def test_errors_are_those_of_an_engine(double: Any, portal: BlockingPortal) -> None:
+    client = Client(double)
+    with pytest.raises(InvalidInput, match="must be 4, not 5") as refused:
+        portal.call(client.infer, row(1, width=5))
+    assert type(refused.value) is InvalidInput
+    assert (refused.value.expected, refused.value.got) == (4, 5)
+    with pytest.raises(InferenceError, match="bad") as failed:
+        portal.call(client.infer, row(-1))
+    assert type(failed.value) is InferenceError
+    assert same(portal.call(client.infer, row(3)), row(6))
+
+
+def test_a_full_queue_is_told_at_once_and_in_rays_terms(run: Run, portal: BlockingPortal) -> None:
+    from ray.serve.exceptions import BackPressureError
+
+    handle = run(scripted(max_queue_size=2, max_batch_size=1, streams=1))
+    client = Client(handle)
+    refused: list[QueueFull] = []
+
+    async def ask() -> None:
+        try:
+            await client.infer(row(1))
+        except QueueFull as error:
+            refused.append(error)
+
+    async def load() -> None:
+        async with anyio.create_task_group() as tasks, held(handle):
+            tasks.start_soon(ask)
+            await reached(handle, lambda counts: counts.in_flight == 1)
+            for _ in range(3):
+                tasks.start_soon(ask)
+            await reached(handle, lambda counts: counts.rejected == 1)
+
+    portal.call(load)
+    (error,) = refused
+    assert isinstance(error, BackPressureError)
+    assert (error.limit, error.status_code) == (2, 429)
+
+
+def test_a_subclass_prepares_and_finishes(run: Run, portal: BlockingPortal) -> None:
+    client = Client(run(deployment(doubling(), replica=Summing, name="sums", num_gpus=0)))
+    assert portal.call(client.infer, [1, 2, 3, 4]) == 20.0
+
+
+class Summing(Scripted):
+    """Takes numbers and gives their doubled sum."""
+
+    async def infer(self, inputs: Any, **options: Any) -> float:
+        """See `Replica.infer`."""
+        x = row(0)
+        x[:] = inputs
+        return float((await super().infer(x, **options)).sum())

@@ -1,0 +1,1 @@
+"""Clients that know the server by its OpenAPI description only."""

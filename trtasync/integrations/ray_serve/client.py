@@ -1,0 +1,107 @@
+"""Asking a deployment as one asks an engine."""
+
+from typing import Any
+
+import anyio
+from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    ReplicaUnavailableError,
+    RequestCancelledError,
+)
+
+from trtasync.errors import EngineClosed, QueueFull
+from trtasync.integrations.ray_serve.backpressure import Overloaded
+from trtasync.integrations.ray_serve.deadlines import Deadline
+from trtasync.integrations.ray_serve.failures import RayErrors, as_ours
+
+RAY = RayErrors(
+    task=RayTaskError,
+    replica=(RayActorError, ActorUnavailableError, ReplicaUnavailableError),
+    crowded=BackPressureError,
+    unavailable=(DeploymentUnavailableError,),
+    cancelled=(TaskCancelledError, RequestCancelledError),
+)
+
+
+class Client:
+    """A deployment behind its handle: `await client.infer(x)`, with what an engine promises.
+
+    Of Ray's own calls a late or cancelled one is computed all the same, and errors come in various
+    wrappers. For asyncio, which is all that Ray's handles know.
+    """
+
+    def __init__(self, handle: Any):
+        """Of a handle, such as `serve.run(app)`, `serve.get_app_handle(name)` or what Ray gives a
+        deployment for another one that it was bound to."""
+        self._handle = handle
+        self._methods: dict[str, Any] = {}
+
+    async def infer(self, inputs: Any, *, priority: int = 0, model: str = "") -> Any:
+        """Run the model, as `Engine.infer` does.
+
+        The time that is left of the caller's deadline goes along, so that a replica does not
+        compute what would come too late. A cancelled request leaves the replica's queue.
+
+        Args:
+            inputs: as `Engine.infer` takes them, in host memory.
+            priority: likewise.
+            model: of a deployment of several models, the one to ask.
+
+        Returns:
+            what `Engine.infer` returns; of a subclass of `Replica`, whatever that returns.
+
+        Raises:
+            TrtasyncError: what `Engine.infer` raises. `QueueFull` is a `BackPressureError` too, so
+                that Ray's ingresses answer it by 429.
+            DeviceLost: the replica died under this request.
+            BackendUnavailable: the deployment has failed to deploy.
+            TimeoutError: the caller's deadline has passed.
+        """
+        deadline = Deadline.of_caller()
+        response = self._method(model).remote(inputs, priority=priority, deadline=deadline)
+        return await _answer(response)
+
+    def _method(self, model: str) -> Any:
+        if model not in self._methods:
+            options = {"multiplexed_model_id": model} if model else {}
+            self._methods[model] = self._handle.options(method_name="infer", **options)
+        return self._methods[model]
+
+
+async def _answer(response: Any) -> Any:
+    """What a response turns out to be. Cancelled, it cancels what was asked.
+
+    The response is awaited in a task of its own: a cancelled one raises anew what it was cancelled
+    by, and a scope of AnyIO does not know that for its own.
+    """
+    answers: list[Any] = []
+    failures: list[BaseException] = []
+    cancelled = anyio.get_cancelled_exc_class()
+    arrived = anyio.Event()
+
+    async def receive() -> None:
+        try:
+            answers.append(await response)
+        except cancelled:
+            failures.append(EngineClosed("Ray cancelled this request: its replica ends."))
+            raise
+        except Exception as error:
+            failures.append(error)
+        finally:
+            arrived.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(receive)
+        try:
+            await arrived.wait()
+        except cancelled:
+            response.cancel()
+            raise
+    if answers:
+        return answers[0]
+    ours = as_ours(failures[0], RAY)
+    if isinstance(ours, QueueFull) and not isinstance(ours, Overloaded):
+        ours = Overloaded.of(ours)
+    raise ours from (None if ours is failures[0] else failures[0])

@@ -1,0 +1,180 @@
+"""Deployments: what Ray is told of an engine's replicas."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Unpack
+
+import ray
+from ray import serve
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
+
+from trtasync.errors import InvalidInput
+from trtasync.integrations.ray_serve.limits import ongoing_requests
+from trtasync.integrations.ray_serve.many import ManyModels
+from trtasync.integrations.ray_serve.replica import Replica
+from trtasync.opening.arguments import EngineArguments, Model
+
+HOME = "trtasync.integrations.ray_serve"
+
+STALLED_AFTER = 30.0
+
+HEALTH_PERIOD, HEALTH_TIMEOUT = 1.0, 2.0
+"""Seconds. Ray gives a replica up after three checks in a row that fail or do not return."""
+
+
+def deployment(
+    model: Model,
+    *,
+    num_replicas: int | tuple[int, int] = 1,
+    num_gpus: float | None = None,
+    replica: type[Replica] = Replica,
+    stalled_after: float = STALLED_AFTER,
+    **engine_options: Unpack[EngineArguments],
+) -> Any:
+    """A deployment of one engine to a replica: `serve.run(deployment("model.onnx").bind())`.
+
+    Whatever else Ray can be told goes by `.options(...)` of the result.
+
+    Args:
+        model: as `open_engine` takes it. A path is one of the replica's machine.
+        num_replicas: how many; (least, most) to have as many as the load takes.
+        num_gpus: of a replica. None (default): 1 if the cluster has GPUs, unless
+            `backend="onnxruntime"`; before `ray.init`, none can be known, and `backend="auto"`
+            needs it said.
+        replica: a subclass, to prepare requests and finish answers.
+        stalled_after: seconds within which some batch has to end while there is work; after that
+            Ray puts another replica in the place of this one.
+        engine_options: as `open_engine` takes them.
+
+    Raises:
+        InvalidInput: `num_gpus` must be given, or `num_replicas` makes no sense.
+    """
+    options = dict(engine_options)
+    fields = {"model": model, "options": options, "stalled_after": stalled_after}
+    bound = serve.ingress()(_bound(replica, fields))
+    return serve.deployment(
+        name=str(engine_options.get("name") or _name(model) or replica.__name__),
+        **_settings(options, num_replicas, num_gpus),
+    )(bound)
+
+
+def multiplexed(
+    models: Mapping[str, Model] | Callable[[str], Model],
+    *,
+    most: int = 3,
+    num_replicas: int | tuple[int, int] = 1,
+    num_gpus: float | None = None,
+    replica: type[ManyModels] = ManyModels,
+    **engine_options: Unpack[EngineArguments],
+) -> Any:
+    """A deployment whose replicas have several models each, opened when they are asked for.
+
+    By handles only: Ray tells a replica of a model that is asked for in a header of its own.
+
+    Args:
+        models: by id, or what gives the model of an id.
+        most: that a replica has open at a time. An engine in use is never closed: an opening
+            waits for it.
+        num_replicas: see `deployment`.
+        num_gpus: likewise.
+        replica: a subclass of `ManyModels`.
+        engine_options: of every model.
+    """
+    options = dict(engine_options)
+    find = models if callable(models) else models.__getitem__
+    load = serve.multiplexed(max_num_models_per_replica=most)(replica.load)
+    bound = _bound(replica, {"find": staticmethod(find), "options": options, "load": load})
+    settings = _settings(options, num_replicas, num_gpus)
+    settings["max_ongoing_requests"] *= most
+    return serve.deployment(**settings)(bound)
+
+
+def application(args: Mapping[str, Any]) -> Any:
+    """What `serve run` and serve.yaml can name, with the arguments of `deployment`.
+
+    serve run trtasync.integrations.ray_serve:application model=digits.onnx num_replicas=2
+
+    Args:
+        args: `model`, and others of `deployment`; those that come as text are read as JSON.
+
+    Raises:
+        InvalidInput: there is no `model`.
+    """
+    given: dict[str, Any] = {name: _read(name, value) for name, value in args.items()}
+    if "model" not in given:
+        raise InvalidInput("say which model: model=PATH, or `args: {model: PATH}` in serve.yaml.")
+    if isinstance(given.get("num_replicas"), list):
+        given["num_replicas"] = tuple(given["num_replicas"])
+    return deployment(given.pop("model"), **given).bind()
+
+
+def _bound(replica: type, fields: Mapping[str, Any]) -> type:
+    """A class of its own for a deployment: Ray sends it, by value, to its replicas."""
+    about = {"__module__": replica.__module__, "__doc__": replica.__doc__}
+    return type(replica.__name__, (replica,), {**about, **fields})
+
+
+def _settings(
+    options: Mapping[str, Any], num_replicas: int | tuple[int, int], num_gpus: float | None
+) -> dict[str, Any]:
+    gpus = _gpus(str(options.get("backend", "auto"))) if num_gpus is None else num_gpus
+    return {
+        "max_ongoing_requests": ongoing_requests(options),
+        "ray_actor_options": {"num_gpus": gpus} if gpus else {},
+        "health_check_period_s": HEALTH_PERIOD,
+        "health_check_timeout_s": HEALTH_TIMEOUT,
+        "request_router_config": _router(),
+        **_replicas(num_replicas),
+    }
+
+
+def _router() -> Any:
+    """HAProxy deals requests out by its own rule, and Ray refuses any other one beside it."""
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
+        return RequestRouterConfig()
+    return RequestRouterConfig(
+        request_router_class=f"{HOME}.routing:CapacityRouter", request_routing_stats_period_s=1
+    )
+
+
+def _replicas(wanted: int | tuple[int, int]) -> dict[str, Any]:
+    if isinstance(wanted, int):
+        return {"num_replicas": wanted}
+    least, most = wanted
+    policy = AutoscalingPolicy(policy_function=f"{HOME}.scaling:by_load")
+    return {
+        "autoscaling_config": AutoscalingConfig(
+            min_replicas=least, max_replicas=most, metrics_interval_s=1, policy=policy
+        )
+    }
+
+
+def _gpus(backend: str) -> float:
+    """How many a replica should have."""
+    if backend == "onnxruntime":
+        return 0
+    if not ray.is_initialized():
+        if backend == "auto":
+            raise InvalidInput(
+                "whether there are GPUs is not known before ray.init(); call that first, or say "
+                "num_gpus=1 or num_gpus=0.",
+                name="num_gpus",
+            )
+        return 1
+    return 1 if backend != "auto" or ray.cluster_resources().get("GPU", 0) else 0
+
+
+def _name(model: object) -> str:
+    return Path(model).stem if isinstance(model, str | Path) else ""
+
+
+def _read(name: str, value: object) -> object:
+    """An argument of a command, which is text: numbers, lists and the like are JSON."""
+    if not isinstance(value, str) or name == "model":
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

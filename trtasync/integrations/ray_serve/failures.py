@@ -1,0 +1,43 @@
+"""What Ray raises, as what an engine would have raised."""
+
+from typing import Any, NamedTuple
+
+from trtasync.errors import BackendUnavailable, DeviceLost, EngineClosed, QueueFull
+
+
+class RayErrors(NamedTuple):
+    """Ray's own exceptions; given, so that this module needs no Ray.
+
+    Attributes:
+        task: carries what a replica raised, as `cause`.
+        replica: the replica died, or cannot be reached.
+        crowded: more requests wait than may.
+        unavailable: there is no replica, and there will be none.
+        cancelled: the request was cancelled, not by who asks here.
+    """
+
+    task: type[BaseException]
+    replica: tuple[type[BaseException], ...]
+    crowded: type[BaseException]
+    unavailable: tuple[type[BaseException], ...]
+    cancelled: tuple[type[BaseException], ...]
+
+
+def as_ours(error: BaseException, known: RayErrors) -> BaseException:
+    """What to raise to a caller instead of `error`, which may come bare or in a task error."""
+    if isinstance(error, known.task):
+        cause: Any = getattr(error, "cause", None)
+        return error if cause is None else as_ours(cause, known)
+    if isinstance(error, known.crowded):
+        return error if isinstance(error, QueueFull) else _full(error)
+    if isinstance(error, known.unavailable):
+        return BackendUnavailable(f"Ray has no replica for this request: {error}")
+    if isinstance(error, known.cancelled):
+        return EngineClosed("Ray cancelled this request: its replica ends.")
+    if isinstance(error, known.replica):
+        return DeviceLost(f"the replica was lost under this request: {error}")
+    return error
+
+
+def _full(error: Any) -> QueueFull:
+    return QueueFull(f"as many requests wait at Ray's router as may: {error}")

@@ -1,0 +1,94 @@
+"""Several models to a replica: the one not asked for longest makes room for another."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from ray import serve
+
+from trtasync.engine import Engine
+from trtasync.errors import InvalidInput
+from trtasync.integrations.ray_serve.deadlines import Deadline
+from trtasync.integrations.ray_serve.replica import infer_within
+from trtasync.opening.api import open_engine
+from trtasync.opening.arguments import Model
+from trtasync.server.users import Users
+
+
+class Leased:
+    """An engine that is closed when it is evicted, but not before its users have gone.
+
+    Ray evicts by awaiting the model's `__del__`. That is an attribute of the object and not of its
+    class: the interpreter, when it frees the object, looks at the class only.
+    """
+
+    def __init__(self, engine: Engine, closing: "set[asyncio.Task[None]]"):
+        """Of an open engine; `closing` keeps the task that closes it."""
+        self.engine: Engine = engine
+        self.users: Users = Users()
+        self._closing = closing
+        self.__del__ = self.evict
+
+    async def evict(self) -> None:
+        """Wait for the users, and close the engine. Cancelled, somebody else goes on with it."""
+        task = asyncio.get_running_loop().create_task(self._close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.shield(task)
+
+    async def _close(self) -> None:
+        await self.users.wait_none()
+        await self.engine.aclose()
+
+
+class ManyModels:
+    """Engines by a model's id, asked by handles: `Client(handle).infer(x, model="...")`.
+
+    Attributes:
+        find: gives the model of an id; set by `multiplexed`.
+        options: for `open_engine`, of every model.
+        closing: engines that were evicted and are still in use, or being closed.
+    """
+
+    find: ClassVar[Callable[[str], Model]]
+    options: Mapping[str, Any]
+
+    def __init__(self) -> None:
+        """No model is open yet."""
+        self.closing: set[asyncio.Task[None]] = set()
+
+    async def load(self, model: str) -> Leased:
+        """Open a model. `multiplexed` makes Ray keep what it returns, for later requests."""
+        return Leased(await self.open(model), self.closing)
+
+    async def open(self, model: str) -> Engine:
+        """Open the engine of a model."""
+        options: dict[str, Any] = {"name": model, **self.options}
+        engine: Engine = await open_engine(type(self).find(model), **options)
+        return engine
+
+    async def infer(
+        self, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
+    ) -> Any:
+        """Run the model that the request names; see `Replica.infer`.
+
+        Raises:
+            InvalidInput: it names none.
+        """
+        model = serve.get_multiplexed_model_id()
+        if not model:
+            raise InvalidInput("several models are here; say which: infer(x, model='...').")
+        return await self.infer_on(model, inputs, priority=priority, deadline=deadline)
+
+    async def infer_on(
+        self, model: str, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
+    ) -> Any:
+        """The same, for a subclass that knows the model by other means."""
+        leased = await self.load(model)
+        with leased.users:  # in the same turn of the loop, or it may be evicted in between
+            return await infer_within(leased.engine, inputs, priority, deadline)
+
+    async def __del__(self) -> None:
+        """Wait for engines that are being closed; Ray evicts the others itself, after this."""
+        for task in list(self.closing):
+            await task

@@ -1,0 +1,1 @@
+"""Who asks, as far as tracing goes, and what OpenTelemetry is told of it."""
