@@ -12,7 +12,7 @@ from trtasync.server.fast.reading import Reading
 from trtasync.server.fast.replies import Asked
 from trtasync.server.fast.sinks import Body, Discarded, Place, Row, Sink
 from trtasync.server.fast.wire import Wire
-from trtasync.server.fast.writing import head_of_answer
+from trtasync.server.fast.writing import VARY, head_of_answer
 from trtasync.server.protocol.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -159,7 +159,10 @@ class Connection(Reading):
             self._wire.fail(request.head, error)
         else:
             size = sum(map(len, answer.parts))
-            self._wire.answer(request.head, head_of_answer(answer, size), answer.parts, size)
+            lines = head_of_answer(answer, size)
+            if self._server.compresses:
+                lines += VARY
+            self._wire.answer(request.head, lines, answer.parts, size)
         self.go_on()
 
     def exchanged(self) -> None:
