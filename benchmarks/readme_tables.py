@@ -231,6 +231,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "sharing": sharing,
     "serving": serving,
+    "serving_fronts": serving,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
