@@ -221,7 +221,7 @@ class Intake:
         self._policy.withdraw(request, self._now())
 
     def drop(self, reservation: Reservation) -> None:
-        """See `Reservation.drop`. Whoever waits for its rows gets them in a turn that comes soon."""
+        """See `Reservation.drop`. Whoever waits for its rows gets them in a turn to come."""
         self._loop.wake()
         self.withdraw(reservation)
 
