@@ -211,6 +211,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "sharing": sharing,
     "sharing_web": sharing_web,
     "serving": serving,
+    "serving_fronts": serving,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,

@@ -62,6 +62,7 @@ def application(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.compress_answers = compress_answers  # the fast door does as it does
     return app
 
 
