@@ -25,6 +25,7 @@ HALF, GREEDY = 100, 20
 """Clients that send half a request, and that read no answer."""
 
 ASKED = 30
+GAUGES = "trtasync_queue_rows", "trtasync_inflight_rows"
 LEFT_OVER = 8 << 20
 """Bytes by which a process may be larger after a second crowd than after the first: of each
 connection less than a kilobyte."""
@@ -107,8 +108,7 @@ def test_others_notice_nothing_of_a_crowd(tmp_path: Path) -> None:
                     assert factor_of(ask(client)) == 2
                 assert client.get("/v2/health/ready").status_code == 200
             until(lambda: descriptors_of(server) < HALF)
-            for gauge in ("trtasync_queue_rows", "trtasync_inflight_rows"):
-                until(lambda gauge=gauge: values(client, gauge) == {0})
+            until(lambda: all(values(client, gauge) == {0} for gauge in GAUGES))
             sizes.append(resident(server))
         assert sizes[1] - sizes[0] < LEFT_OVER, sizes
 
