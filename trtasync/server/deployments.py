@@ -103,6 +103,11 @@ class Model:
         """It answers, and has a stream left to compute on."""
         return self._deployment is not None and self._deployment.engine.is_alive
 
+    @property
+    def is_lost(self) -> bool:
+        """It is open, and has no stream left to compute on."""
+        return self._deployment is not None and not self._deployment.engine.is_alive
+
     async def load(self) -> None:
         """Open the model; one that is open is replaced by what its opener gives now.
 
