@@ -13,8 +13,9 @@ import numpy as np
 
 from trtasync.errors import DeviceLost, InferenceError
 from trtasync.memory.slots import HostSlot
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.signature import Array, Layout
+from trtasync.requests.signature import Layout
 from trtasync.runtimes import HostMemoryBackend, OpenLane, Slot, Times
 from trtasync.runtimes.arrange import Arrangement
 

@@ -6,6 +6,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trtasync.model.arrays import Array
 from trtasync.server.beside import beside
 from trtasync.server.departures import while_connected
 from trtasync.server.deployments import Deployment
@@ -15,7 +16,6 @@ from trtasync.server.protocol.bodies import choose_encoding, compress
 from trtasync.server.protocol.codec import json_size
 from trtasync.server.protocol.numbers import LARGE_JSON
 from trtasync.server.protocol.requests import Plan
-from trtasync.server.protocol.tensors import Array
 from trtasync.server.receiving import one_value, read_body
 
 BESIDE_THE_LOOP = 1 << 16

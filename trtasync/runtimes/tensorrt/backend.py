@@ -12,9 +12,10 @@ import numpy as np
 
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.memory.staging import CopyThreads, default_threads
-from trtasync.model.profiles import Shape, Shapes
+from trtasync.model.arrays import Array, Shape
+from trtasync.model.profiles import Shapes
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
-from trtasync.requests.signature import Array, Layout
+from trtasync.requests.signature import Layout
 from trtasync.runtimes import OpenLane
 from trtasync.runtimes.cuda import (
     ArrayIntake,

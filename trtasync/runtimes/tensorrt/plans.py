@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trtasync.errors import PlanError
-from trtasync.model.profiles import Shape, Shapes
+from trtasync.model.arrays import Shape
+from trtasync.model.profiles import Shapes
 from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
 from trtasync.requests.signature import Layout
 from trtasync.runtimes.tensorrt.api import CudaEngine, Dims

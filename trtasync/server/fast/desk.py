@@ -14,6 +14,7 @@ from trtasync.core.priorities import read_level
 from trtasync.core.records import Observer
 from trtasync.core.reservations import Reservation
 from trtasync.engine import Engine, inside
+from trtasync.model.arrays import Array, Shape
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
@@ -24,7 +25,7 @@ from trtasync.server.fast.sinks import Place
 from trtasync.server.protocol.answers import Answer, is_large
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
-from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape, Tensor
+from trtasync.server.protocol.tensors import Bytes, DType, Tensor
 
 
 class Desk(ABC):
