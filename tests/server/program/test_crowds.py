@@ -80,10 +80,13 @@ def come(server: Server, crowd: ExitStack) -> None:
             pass
 
 
-def values(client: httpx.Client, name: str) -> set[float]:
-    """Of a metric."""
+def rows_left(client: httpx.Client) -> set[float]:
+    """That wait, and that run: one number each, if there are as many of both."""
     lines = client.get("/metrics").text.splitlines()
-    return {float(line.split()[-1]) for line in lines if line.startswith(f"{name}{{")}
+    gauges = ("trtasync_queue_rows{", "trtasync_inflight_rows{")
+    found = {float(line.split()[-1]) for line in lines if line.startswith(gauges)}
+    assert found
+    return found
 
 
 def test_others_notice_nothing_of_a_crowd(tmp_path: Path) -> None:
@@ -107,8 +110,7 @@ def test_others_notice_nothing_of_a_crowd(tmp_path: Path) -> None:
                     assert factor_of(ask(client)) == 2
                 assert client.get("/v2/health/ready").status_code == 200
             until(lambda: descriptors_of(server) < HALF)
-            for gauge in ("trtasync_queue_rows", "trtasync_inflight_rows"):
-                until(lambda gauge=gauge: values(client, gauge) == {0})
+            until(lambda: rows_left(client) == {0})
             sizes.append(resident(server))
         assert sizes[1] - sizes[0] < LEFT_OVER, sizes
 
