@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 FLOORS := .venv-floors
+RAY := .venv-ray
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
@@ -22,6 +23,12 @@ RTX := 1.7.1.116
 # for the same
 ANALYZER := 2.50.0
 
+# Ray brings warnings of its own; those of the library are errors here too
+RAY_TESTS := $(RAY)/bin/python -m pytest -p no:logging --disable-warnings \
+	-o filterwarnings=error:::trtasync
+# how Ray is told to pass requests on as fast as it can
+FAST := RAY_SERVE_THROUGHPUT_OPTIMIZED=1 RAY_SERVE_ENABLE_HA_PROXY=1
+
 # tests run side by side; more processes would be in each other's way where time matters
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
 
@@ -38,10 +45,10 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors check docs fresh types-report coverage format hooks notes \
-	dist bench bench-quick bench-peers bench-serving models readme nightly-models nightly-real nightly-genuine \
-	nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills nightly-image \
-	clean
+.PHONY: help demo test test-engine test-floors test-ray check docs fresh types-report coverage format hooks \
+	notes dist bench bench-quick bench-peers bench-serving bench-ray models readme nightly-models nightly-real \
+	nightly-genuine nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills \
+	nightly-ray nightly-image clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -59,9 +66,14 @@ test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv
 test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
 	@$(FLOORS)/bin/python -m pytest $(SIDE_BY_SIDE) $(FLOOR_TESTS) $(ARGS)
 
+test-ray: $(RAY)/.made ## replicas of Ray Serve: a cluster in Ray's default mode, one in its fastest (a minute)
+	@$(RAY_TESTS) tests/ray $(ARGS)
+	@$(FAST) $(RAY_TESTS) tests/ray $(ARGS)
+
 check: $(VENV)/.dev ## lint, format, types, floors, the site
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
+	@echo "codespell" && $(BIN)/codespell
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "types-report" && $(BIN)/python -m tests.package.precision --least 98 > /dev/null
 	@echo "pyright" && $(PYRIGHT) $(PYRIGHT_TESTS)
@@ -115,6 +127,9 @@ bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed i
 bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 minutes)
 	@$(BIN)/python -m benchmarks.serving $(ARGS)
 
+bench-ray: $(RAY)/.made ## in a replica of Ray Serve, beside Ray's own batching (4 minutes, Linux)
+	@$(RAY)/bin/python -m benchmarks.ray_serve $(ARGS)
+
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
 	@$(BIN)/python -m tests.rows.judge --graphs 1500 $(ARGS)
 
@@ -135,6 +150,10 @@ nightly-kills: $(VENV)/.dev ## 1 000 workers and hosts of a shared engine are ki
 
 nightly-image: $(VENV)/.dev ## the CPU image's recipe in a fresh root, without Docker (5 minutes; root, debootstrap)
 	@$(BIN)/python -m tests.deploy.image
+
+nightly-ray: $(RAY)/.made ## such replicas die, hang, come and go, under load (2 minutes)
+	@$(RAY_TESTS) tests/ray/nightly.py $(ARGS)
+	@$(FAST) $(RAY_TESTS) tests/ray/nightly.py $(ARGS)
 
 models: $(VENV)/.models ## make the example models again
 	@$(BIN)/python -m examples.models.make_models $(ARGS)
@@ -187,6 +206,11 @@ $(FLOORS)/.made: pyproject.toml tests/package/floors.py
 	@$(PYTHON) -m tests.package.floors test > $(FLOORS)/constraints.txt
 	@$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(FLOORS)/constraints.txt --editable ".[test]"
+	@touch $@
+
+$(RAY)/.made: pyproject.toml
+	@echo "installing trtasync[test-ray] into $(RAY)" && $(PYTHON) -m venv $(RAY)
+	@$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test-ray]"
 	@touch $@
 
 # beside the environment's packages, not among them: nothing else may find these

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from benchmarks import showing
 from benchmarks.report import Result, when
 from benchmarks.table import number
 
@@ -97,3 +98,27 @@ def _source(results: Mapping[str, Result]) -> str:
 
 NEEDED = frozenset(work.result for work in WORKS)
 """Results without which there is no table."""
+
+SERVING = "serving"
+"""The result that tells what fronts cost."""
+
+DOORS = {
+    "trtasync/64": "HTTP, binary, 12 KB",
+    "trtasync, 600 KB/600 KB": "HTTP, binary, 602 KB",
+    "trtasync/JSON": "HTTP, the same 12 KB as JSON",
+    "trtasync, gRPC/gRPC": "gRPC, 12 KB",
+    "ray/64": "Ray Serve, 12 KB, without this library",
+}
+
+
+def fronts(results: Mapping[str, Result]) -> str:
+    """A line per door: what a request costs, and what that makes of a core."""
+    result = results[SERVING]
+    lines = [
+        "| a request over | CPU µs of the server | requests/s that are planned for, of a core |",
+        "|---|---:|---:|",
+    ]
+    for cell, words in DOORS.items():
+        cost = result["summary"]["cells"][""][cell]["cpu_us"]["median"]
+        lines.append(f"| {words} | {number(cost)} | {number(PLANNED * 1e6 / cost)} |")
+    return "\n".join([*lines, "", showing.source(result)])

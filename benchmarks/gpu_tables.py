@@ -7,7 +7,6 @@ says so.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.fleet_table import NEEDED, fleet
 from benchmarks.report import Result, when
 from benchmarks.table import number
 
@@ -328,25 +327,21 @@ def _figure(result: Result, cell: str, figure: str) -> str:
 
 
 def marked(name: str, results: Mapping[str, Result]) -> str:
-    """The table of a marker: "gpu" is that of all parts, "gpu_headlines" the short one,
-    "gpu_fleet" what a GPU takes around it.
+    """The table of a marker: "gpu" is that of all parts, "gpu_headlines" the short one.
 
     Raises:
         ValueError: there is no such table.
     """
     if name in _OF_ALL:
         return summary(results, _OF_ALL[name])
-    if name == FLEET:
-        return fleet(results) if results.keys() >= NEEDED else NOT_YET
     if name not in TABLES:
         raise ValueError(f"table:{name}: no such table")
     return TABLES[name](results[name]) if name in results else NOT_YET
 
 
 _OF_ALL: dict[str, Sequence[str]] = {"gpu": (), "gpu_headlines": HEADLINES}
-FLEET = "gpu_fleet"
 
 
 def names() -> Sequence[str]:
     """All markers that there may be."""
-    return (*_OF_ALL, FLEET, *TABLES)
+    return (*_OF_ALL, *TABLES)

@@ -8,11 +8,11 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import coverage_tables, gpu_tables, headlines
+from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
@@ -244,6 +244,14 @@ TABLES: dict[str, Callable[[Result], str]] = {
 }
 
 
+TOGETHER: dict[str, tuple[Iterable[str], Callable[[Mapping[str, Result]], str]]] = {
+    "headlines": (headlines.NAMES, headlines.headlines),
+    "fleet": (fleet_table.NEEDED, fleet_table.fleet),
+    "fronts": ((fleet_table.SERVING,), fleet_table.fronts),
+}
+"""Tables of several results, or of one by another name: what they need, and who makes them."""
+
+
 def regenerated(text: str, results: Path = RESULTS) -> str:
     """`text` with every marked table made again.
 
@@ -259,11 +267,10 @@ def regenerated(text: str, results: Path = RESULTS) -> str:
         name = match["name"]
         if name in gpu_tables.names():
             return f"{match[1]}{gpu_tables.marked(name, on_gpus)}\n{match[3]}"
-        if name == "headlines":
-            needed = {
-                each: json.loads((results / f"{each}.json").read_text()) for each in headlines.NAMES
-            }
-            return f"{match[1]}{headlines.headlines(needed)}\n{match[3]}"
+        if name in TOGETHER:
+            names, make = TOGETHER[name]
+            needed = {each: json.loads((results / f"{each}.json").read_text()) for each in names}
+            return f"{match[1]}{make(needed)}\n{match[3]}"
         path = results / f"{name}.json"
         if name not in TABLES or not path.exists():
             raise ValueError(f"table:{name}: no such table or no {path.name} in {results.name}/")

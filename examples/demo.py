@@ -157,7 +157,7 @@ def run_alone(model: Path, feeds: Sequence[Mapping[str, Array]], threads: int) -
 # -- the digits ----------------------------------------------------------------------------------
 
 
-def line_ways(digits: Sequence[Line]) -> list[Way]:
+def line_ways(digits: Sequence[Line], seconds: float) -> list[Way]:
     """One by one; 64 at once; 64 at once with widths padded to shared lengths."""
     images = [line.image for line in digits]
     pairs = [{"image": image, "width": np.asarray(image.shape[-1])} for image in images]
@@ -172,8 +172,9 @@ def line_ways(digits: Sequence[Line]) -> list[Way]:
         (f"{CALLERS} at once", open_plain, images, alone, CALLERS),
         (f"{CALLERS}, padded", open_padded, pairs, alone_twin, CALLERS),
     ]
+    burst = max(len(images), round(700 * seconds))  # every line, and few pauses
     return [
-        Way(name=name, open=opener, requests=asked, expected=told, callers=callers, burst=2000)
+        Way(name=name, open=opener, requests=asked, expected=told, callers=callers, burst=burst)
         for name, opener, asked, told, callers in rows
     ]
 
@@ -338,7 +339,7 @@ def demo(console: Console, seconds: float, hidden: int) -> int:
         highlight=False,
     )
     stage = Stage(console, seconds)
-    ways = line_ways(digits)
+    ways = line_ways(digits, seconds)
     found = stage.run(ways)
     console.print(
         f"[bold]{len(digits)} lines of handwritten digits[/], for example:\n", highlight=False

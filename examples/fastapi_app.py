@@ -31,7 +31,7 @@ app = FastAPI(
 async def read(request: Request) -> dict[str, str]:
     """Read a line of digits."""
     image = image_of(await request.body())
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         return {"text": decode(await infer(request, "lines", image))}
 
 

@@ -57,14 +57,16 @@ def serving(server: str) -> Iterator[str]:
     Yields:
         its address.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    command = SERVERS[server].replace("PORT", port).split()
-    with subprocess.Popen([sys.executable, "-m", *command]) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with socket.socket() as kept:  # so that nobody else is given its port before the server begins
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = str(kept.getsockname()[1])
+        command = SERVERS[server].replace("PORT", port).split()
+        with subprocess.Popen([sys.executable, "-m", *command]) as process:
+            try:
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
 
 
 async def ask(address: str, count: int = 64) -> tuple[int, Counter[int], set[int]]:

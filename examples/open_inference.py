@@ -30,7 +30,7 @@ async def main() -> None:
 
 async def ask(url: str) -> None:
     """What does the model take? One row of it, please."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         model = (await client.get(url)).json()
         for each in (*model["inputs"], *model["outputs"]):
             print(each["name"], each["datatype"], each["shape"])

@@ -37,7 +37,7 @@ async def ask(client: InferenceServerClient) -> None:
         print(each.name, each.datatype, list(each.shape))
         row = np.zeros([max(1, dim) for dim in each.shape], np.float32)
         inputs.append(InferInput(each.name, row.shape, each.datatype).set_data_from_numpy(row))
-    answer = await client.infer("pair", inputs, request_id="first", client_timeout=5)
+    answer = await client.infer("pair", inputs, request_id="first", client_timeout=30)
     for output in model.outputs:
         print(output.name, answer.as_numpy(output.name))
 

@@ -21,7 +21,7 @@ from trtasync.testing import ScriptedBackend
 Array = npt.NDArray[Any]
 
 MODELS = Path(__file__).parents[1] / "examples" / "models"
-PATIENCE = 40.0
+PATIENCE = 100.0
 """Seconds after which a condition is taken to be never true, on a machine that others use too. Less
 than a test may take (`timeout` in pyproject.toml), so that the test says what it waited for."""
 TURNS, PAUSE = 20, 0.0005

@@ -219,13 +219,13 @@ SERVED = (
         HTTP,
         "ray",
         "Ray Serve {ray}",
-        "wait 0, 256 admitted, tuned for throughput, no access log",
+        "256 admitted, tuned for throughput, HAProxy, no access log",
         "raw",
         ("ray_server", "best"),
         (
             ("RAY_AUTH_MODE", "disabled"),
             ("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1"),
-            ("RAY_SERVE_ENABLE_DIRECT_INGRESS", "0"),  # it wants HAProxy
+            ("RAY_SERVE_ENABLE_HA_PROXY", "1"),
         ),
     ),
 )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 Job = Callable[[], None]
 DEFAULT_STREAMS = (1, 2)
 """cudaStreamLegacy and cudaStreamPerThread. Not 0: nobody here means that on purpose."""
-PATIENCE = 40.0
+PATIENCE = 100.0
 """Seconds until a thread that hangs makes a test fail."""
 
 

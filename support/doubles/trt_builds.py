@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 LOG_VARIABLE = "TRTASYNC_DOUBLE_LOG"
 SECONDS_VARIABLE = "TRTASYNC_DOUBLE_STEP_SECONDS"
 
-PATIENCE = 40.0
+PATIENCE = 100.0
 """Seconds a test waits for what should be there at once."""
 
 

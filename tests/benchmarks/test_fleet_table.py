@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.fleet_table import NEEDED, WORKS, fleet
+from benchmarks.fleet_table import DOORS, NEEDED, SERVING, WORKS, fleet, fronts
 
 FIGURES = {"requests_per_second": 1000.0, "cpu_us": 100.0, "host_us": 500.0}
 
@@ -25,3 +25,18 @@ def test_cores_and_links_follow_from_rates_and_sizes() -> None:
     assert images.endswith("| 1,000 | 700 | 0.35 | 0.07 | 3.37 Gbit/s | 5,190 | 20,760 |")
     assert tiny.endswith("| 1,000 | 700 | 0.07 |  | 0.0688 Gbit/s | 254,313 | 1,017,253 |")
     assert all(f"`{name}.json`: today, 0123456789" in source for name in NEEDED)
+
+
+def test_a_core_answers_what_its_time_is_enough_for() -> None:
+    about = {"cpu": "CPU", "cores": 2, "memory_gib": 1, "system": "Linux"}
+    result = _result("serving") | {
+        "name": SERVING,
+        "hardware": about,
+        "versions": {"python": "3", "numpy": "2"},
+        "parameters": {"foreign_cores": None, "rounds": 3},
+        "summary": {"cells": {"": {cell: {"cpu_us": {"median": 100.0}} for cell in DOORS}}},
+    }
+
+    first, *_ = fronts({SERVING: result}).splitlines()[2:]
+
+    assert first == "| HTTP, binary, 12 KB | 100 | 7,000 |"

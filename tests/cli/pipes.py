@@ -32,6 +32,6 @@ def trtasync(
         cwd=ROOT,
         env=environment(tmp_path, **settings),
         capture_output=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )

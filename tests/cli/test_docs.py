@@ -18,12 +18,21 @@ from trtasync.cli.serve import serve
 
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))]
 
-ELSEWHERE = {"--onnx_path", "--output_path", "--low_precision_type", "--quantize_mode"}
-ELSEWHERE |= {"--calibration_data", "--preload", "--quick", "--help", "--shm-size"}
-ELSEWHERE |= {"--gpus", "--ulimit", "--user", "--file", "--rm", "--publish", "--volume", "--set"}
-ELSEWHERE |= {"--collect-metrics", "--metrics-url", "--limit-concurrency"}
-ELSEWHERE |= {"--no-deps", "--wheel-dir", "--no-cache-dir", "--data-binary"}
-"""Options of other programs that these pages name, and the one that all have."""
+ELSEWHERE = {
+    option
+    for options in (
+        "--help --version",  # of every command; of all together
+        "--onnx_path --output_path --low_precision_type --quantize_mode --calibration_data",
+        "--preload --limit-concurrency --quick",  # gunicorn, uvicorn, benchmarks
+        "--gpus --ulimit --user --file --rm --publish --volume --set --shm-size --init",  # Docker
+        "--no-deps --wheel-dir --no-cache-dir --data-binary",  # pip, curl
+        "--collect-metrics --metrics-url --concurrency-range --request-rate-range",
+        "--shared-memory --streaming --verbose-csv --trace-",  # perf_analyzer
+        "--exclude-checks",  # Schemathesis
+    )
+    for option in options.split()
+}
+"""Options of other programs that these pages name, and those that are no command's."""
 
 
 @pytest.mark.parametrize("page", PAGES)

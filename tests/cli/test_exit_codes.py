@@ -54,7 +54,7 @@ def test_3_without_a_gpu_driver(tmp_path: Path) -> None:
         env={**os.environ, "TRTASYNC_CACHE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, ""), done.stderr
@@ -63,7 +63,7 @@ def test_3_without_a_gpu_driver(tmp_path: Path) -> None:
 
 def test_5_when_cuda_refuses(tmp_path: Path) -> None:
     child = start(tmp_path / "log", "build", PAIR, TRTASYNC_DOUBLE_REFUSES="cudaSetDevice")
-    _, errors = child.communicate(timeout=50)
+    _, errors = child.communicate(timeout=120)
     assert (child.returncode, errors.count("\n")) == (5, 1), errors
 
 
@@ -77,7 +77,7 @@ def test_1_for_what_nobody_expected(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")

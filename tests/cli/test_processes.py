@@ -21,7 +21,7 @@ def python(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
 
@@ -40,7 +40,7 @@ def test_ctrl_c_stops_a_build_and_leaves_nothing(tmp_path: Path, version: str) -
         while not log.exists() or "start" not in log.read_text():
             assert child.poll() is None, child.communicate()
         child.send_signal(signal.SIGINT)
-        out, errors = child.communicate(timeout=50)
+        out, errors = child.communicate(timeout=120)
     finally:
         child.kill()
     assert child.returncode == 130, errors
@@ -53,14 +53,14 @@ def test_ctrl_c_stops_a_build_and_leaves_nothing(tmp_path: Path, version: str) -
 
 def test_debug_prints_a_traceback(tmp_path: Path) -> None:
     child = start(tmp_path / "log", "build", tmp_path / "none.onnx", "--debug")
-    _, errors = child.communicate(timeout=50)
+    _, errors = child.communicate(timeout=120)
     assert child.returncode == 1
     words(errors, "Traceback", "BuildError", "none.onnx")
 
 
 def test_an_error_is_one_line(tmp_path: Path) -> None:
     child = start(tmp_path / "log", "build", tmp_path / "none.onnx")
-    out, errors = child.communicate(timeout=50)
+    out, errors = child.communicate(timeout=120)
     assert (child.returncode, out, len(errors.splitlines())) == (4, "", 1)
 
 

@@ -99,7 +99,7 @@ def test_progress_is_drawn_in_the_terminal_s_own_characters(
     os.close(follower)
     try:
         screen = _read(leader).decode(encoding)
-        assert child.wait(timeout=50) == 0, screen
+        assert child.wait(timeout=120) == 0, screen
     finally:
         child.kill()
         os.close(leader)

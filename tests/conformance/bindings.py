@@ -116,7 +116,7 @@ def _make_libraries(major: str, folder: Path) -> None:
 
 def _run(command: list[str], environment: Mapping[str, str]) -> str:
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=50, check=False
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")

@@ -68,7 +68,7 @@ async def test_opening_a_model_has_its_steps(marks: Marks) -> None:
         ("open", ()),
         ("load", ("open",)),
         ("judge rows", ("open",)),
-        ("make lanes", ("open",)),
+        ("open lanes", ("open",)),
     ]
     assert all(each.is_over for each in marks.ranges)
 

@@ -4,7 +4,10 @@
 
 DEFINITIONS is `_definitions.json` of a strict version in the package kubernetes-validate, which has
 all of Kubernetes' own kinds; each CRD is a file of a project's custom resources. Together they are
-50 MB, so the tests have `schemas.json`: of every schema the parts that a manifest touches.
+5 MB, so the tests have `schemas.json`: of every schema the parts that a manifest touches.
+
+Made of Kubernetes 1.37 (kubernetes-validate 1.37.0, v1.37.0-local-strict), and the CRDs in
+kserve/kserve aaac4e2, ray-project/kuberay feeaf72 and kedacore/keda 8b4f083.
 """
 
 import json

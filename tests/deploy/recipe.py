@@ -99,8 +99,8 @@ def _instructions(text: str) -> Iterator[Instruction]:
 
 def copied(value: str) -> tuple[str, list[Path], Path]:
     """Of a COPY: from which stage ("" for the build's context), what, and where to."""
-    source, _, paths = value.rpartition("--from=")[2].partition(" ")
-    if not value.startswith("--from="):
-        source, paths = "", value
-    *what, where = map(Path, paths.split())
+    source = ""
+    if value.startswith("--from="):
+        source, _, value = value.removeprefix("--from=").partition(" ")
+    *what, where = map(Path, value.split())
     return source, what, where

@@ -1,5 +1,6 @@
 """The recipe of the images; `make nightly-image` executes it."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -35,6 +36,10 @@ def test_an_image_has_what_serves_and_one_thing_that_computes(name: str) -> None
 
     assert extras <= optional.keys()
     assert len(extras & {"cpu", "cu12", "cu13", "rtx"}) == 1
+    for each in list(extras):
+        extras |= set(
+            ",".join(re.findall(r"trtasync\[(.*?)\]", " ".join(optional[each]))).split(",")
+        )
     assert {"server", "grpc"} <= extras
 
 

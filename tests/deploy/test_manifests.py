@@ -1,5 +1,6 @@
 """Manifests agree with their schemas, and with the server that they start."""
 
+import ast
 import copy
 import json
 import re
@@ -7,10 +8,13 @@ from typing import Any
 
 import fastjsonschema
 import pytest
+import yaml
 
 from tests.deploy.commands import Container, containers, ports, read, settings
 from tests.deploy.manifests import MANIFESTS, SCHEMAS, Manifest, kind_of, one
 from tests.deploy.recipe import DEPLOY, bakes
+from tests.documents.running import ROOT
+from trtasync.opening.arguments import EngineArguments
 from trtasync.server.program.admission import OPEN
 from trtasync.server.program.fronts import LAST_SECONDS
 from trtasync.server.prometheus.families import families
@@ -40,6 +44,7 @@ def test_a_manifest_is_what_its_schema_allows(manifest: Manifest) -> None:
         ("ScaledObject", "trtasync", "spec.triggers.0.metadata"),
         ("ServingRuntime", "trtasync", "spec.supportedModelFormats.0.autoSelect"),
         ("InferenceService", "digits", "spec.predictor.model.storageUri"),
+        ("RayService", "trtasync", "spec.rayClusterConfig.workerGroupSpecs.0.groupName"),
     ],
 )
 def test_schemas_refuse_other_names_and_other_types(kind: str, name: str, path: str) -> None:
@@ -137,6 +142,23 @@ def test_servers_read_the_plans_that_the_job_keeps() -> None:
     assert built["max_batch_size"] == served["max_batch_size"]
     for name in ("runAsUser", "runAsGroup"):
         assert job["securityContext"][name] == server["securityContext"][name]
+
+
+def test_ray_is_told_what_its_application_takes() -> None:
+    (told,) = yaml.safe_load(one("RayService", "trtasync")["spec"]["serveConfigV2"])["applications"]
+    job = next(each for each in containers() if not each.serves)
+    built = read(job.words)
+
+    module, _, name = told["import_path"].partition(":")
+    tree = ast.parse((ROOT / module.replace(".", "/") / "deploying.py").read_text())
+    functions = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
+    assert name in functions
+    known = {each.arg for each in functions["deployment"].args.kwonlyargs}
+    assert told["args"].keys() - {"model"} <= known | EngineArguments.__annotations__.keys()
+    assert (told["args"]["model"], told["args"]["cache"]) == (
+        built["model"],
+        str(built["cache_dir"]),
+    )
 
 
 def test_metrics_that_are_asked_for_are_told() -> None:

@@ -56,7 +56,7 @@ def test_what_is_too_old_is_missing(
 
 def test_every_extra_for_users_is_known() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    developers = {"demo", "test", "check", "release", "models", "bench"}
+    developers = {"demo", "test", "check", "release", "models", "bench", "clients", "docs"}
 
     assert GOOD_FOR.keys() == project["optional-dependencies"].keys() - developers
 

@@ -23,7 +23,7 @@ def start(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[s
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 

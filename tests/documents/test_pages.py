@@ -16,6 +16,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 import trtasync
 from support import doubles
+from support.helpers import PATIENCE
 from tests.documents.running import python_blocks, run, run_block, write_identity
 from tests.server.program.serving import serving
 from trtasync.integrations import starlette
@@ -93,7 +94,7 @@ async def ask_the_server(door: socket.socket) -> None:
     """Both of its models."""
     url = f"http://127.0.0.1:{door.getsockname()[1]}/v2/models"
     inputs = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         for name, version in (("stable", "1"), ("digits", "2")):
             answer = await client.post(f"{url}/{name}/infer", json={"inputs": inputs})
             assert answer.json()["model_version"] == version

@@ -135,7 +135,7 @@ def test_a_plan_of_another_process_runs_here(
     monkeypatch.setenv(trt_builds.LOG_VARIABLE, str(log))
     command = child.command("tests.doubles.test_plan_double:build_to", path)
     done = subprocess.run(
-        command, cwd=child.ROOT, capture_output=True, text=True, timeout=50, check=False
+        command, cwd=child.ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == path.stat().st_size

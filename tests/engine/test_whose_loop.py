@@ -140,4 +140,4 @@ loop.close()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_as_of_gunicorn_with_preload() -> None:
-    subprocess.run([sys.executable, "-c", PRELOAD], check=True, timeout=50)
+    subprocess.run([sys.executable, "-c", PRELOAD], check=True, timeout=120)

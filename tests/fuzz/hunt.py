@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BATCH = 1000
 """Attacks of one process."""
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds for one attack: it takes milliseconds, on a machine that has nothing else to do."""
 STARTING = 300.0
 """Seconds until a process begins with its first one."""

@@ -30,7 +30,7 @@ def genuine() -> dict[str, list[str]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     outcomes = dict(json.loads(line) for line in done.stdout.splitlines())

@@ -28,7 +28,6 @@ def of(judgements: list[Judgement], outcome: Outcome) -> list[Judgement]:
     return [judgement for judgement in judgements if judgement.outcome is outcome]
 
 
-@pytest.mark.timeout(240)
 def test_models_of_the_onnx_package_are_built_or_refused_in_a_sentence() -> None:
     subjects = [each for each in of_the_onnx_package() if not LARGE.match(each.name)]
     judgements = list(sweep(subjects))

@@ -12,7 +12,7 @@ from support.wire import WireClient, form, hello, infer, source
 from tests.host.serving import Hosted, scripted
 from trtasync.errors import BackendUnavailable, InvalidInput, QueueFull, TrtasyncError
 from trtasync.shared.arena import make_segment
-from trtasync.shared.records import MOST_PAYLOAD, RECORD, Op, pack
+from trtasync.shared.records import MOST_PAYLOAD, PROTOCOL, RECORD, Op, pack
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +100,7 @@ async def test_an_observer_asks_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"protocol": 2}, {"version": "0.0.1"}], ids=["protocol", "version"]
+    "fields", [{"protocol": PROTOCOL + 1}, {"version": "0.0.1"}], ids=["protocol", "version"]
 )
 async def test_another_version_is_refused_with_both(fields: dict[str, Any]) -> None:
     async with scripted() as host:

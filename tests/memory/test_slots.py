@@ -309,7 +309,7 @@ def test_small_slots_are_left_alone(slot: HostSlot) -> None:
 @pytest.mark.anyio
 async def test_an_idle_engine_keeps_no_large_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     """32 rows of 4 MB, and nothing after them."""
-    monkeypatch.setattr("trtasync.core.shrinking.UNUSED", 0.05)
+    monkeypatch.setattr("trtasync.core.shrinking.UNUSED", 0.5)
     backend = ScriptedBackend(inputs=[tensor("x", "N", "n")], outputs=[tensor("y", "N", "n")])
     async with open_engine(backend, loop_budget=0.0) as engine:
         slots = [slot for slot in engine._core.policy.slots.all if isinstance(slot, HostSlot)]

@@ -11,7 +11,6 @@ from tests.onnx_backend.cases import all_cases, spread
 from tests.onnx_backend.suite import Way, judged
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("way", list(Way))
 def test_models_of_the_onnx_package(way: Way) -> None:
     judgements = anyio.run(judged, spread(all_cases(), each=2), way)

@@ -32,7 +32,7 @@ def test_ctrl_c_while_a_model_is_opened(loop: str) -> None:
         assert program.stdout is not None
         assert program.stdout.readline() == "opening\n"
         program.send_signal(signal.SIGINT)
-        output, errors = program.communicate("go on\n", timeout=60)
+        output, errors = program.communicate("go on\n", timeout=120)
     assert output == "closed\n"
     assert "KeyboardInterrupt" in errors
     assert program.returncode != 0
@@ -51,6 +51,6 @@ def test_ctrl_c_while_a_model_is_opened(loop: str) -> None:
 def test_a_full_machine(name: str, expected: list[str], loop: str) -> None:
     """Who asks too much is refused; the others are answered, and closing ends."""
     with child(name, loop) as program:
-        output, errors = program.communicate(timeout=60)
+        output, errors = program.communicate(timeout=120)
     assert output.split() == [*expected, "ended"], errors
     assert program.returncode == 0

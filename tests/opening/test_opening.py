@@ -198,7 +198,7 @@ def test_a_process_ends_well_with_an_engine_that_nobody_closed(last: str) -> Non
         [sys.executable, "-W", "always", "-c", FORGOTTEN + last],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=True,
     )
     assert "Traceback" not in done.stderr

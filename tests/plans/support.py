@@ -292,7 +292,7 @@ def mountable(folder: Path) -> bool:
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
     try:
         return not subprocess.run(
-            ["unshare", "-rm", *mount], capture_output=True, timeout=50, check=False
+            ["unshare", "-rm", *mount], capture_output=True, timeout=120, check=False
         ).returncode
     except OSError:
         return False

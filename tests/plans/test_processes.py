@@ -56,7 +56,7 @@ def start(
 
 def result(started: subprocess.Popen[bytes]) -> Any:
     """What a child returns; it must end well."""
-    out, errors = started.communicate(timeout=190)
+    out, errors = started.communicate(timeout=290)
     assert started.returncode == 0, errors.decode()
     return json.loads(out)
 
@@ -76,7 +76,6 @@ def test_two_processes_at_once_make_one_build_and_two_readers(tmp_path: Path, bu
     assert all(each["right"] for each in results)
 
 
-@pytest.mark.timeout(200)
 @ELEVEN_AND_GENUINE
 def test_fifty_killed_builders_never_leave_a_torn_plan(tmp_path: Path, builder: str) -> None:
     model = write_matmul(tmp_path / "m.onnx", matrix(0, SIZE, SIZE))
@@ -119,7 +118,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path, build
     how = "mount" if mountable(disk) else "patch"
     arguments = command(builder, "build_on_a_small_disk", model, disk, how)
     inside = ["unshare", "-rm", *arguments] if how == "mount" else arguments
-    done = subprocess.run(inside, cwd=ROOT, capture_output=True, timeout=50, check=False)
+    done = subprocess.run(inside, cwd=ROOT, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr.decode()
     told = json.loads(done.stdout)
     for text in told["errors"]:

@@ -32,13 +32,12 @@ async def held(handle: Any) -> AsyncIterator[None]:
 async def reached(handle: Any, holds: Callable[[Statistics], bool]) -> Statistics:
     """The engine's counts, once this holds of them."""
     patience = anyio.current_time() + PATIENCE
-    # what is waited for happens in another process
-    counts: Statistics = await handle.statistics.remote()
-    while not holds(counts):
+    while True:  # what is waited for happens in another process
+        counts: Statistics = await handle.statistics.remote()
+        if holds(counts):
+            return counts
         assert anyio.current_time() < patience, counts
         await anyio.sleep(0.01)
-        counts = await handle.statistics.remote()
-    return counts
 
 
 def test_of_late_callers_only_few_rows_are_computed(run: Run, portal: BlockingPortal) -> None:

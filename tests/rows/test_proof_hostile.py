@@ -20,9 +20,9 @@ ROW = ["N", 4]
 
 def judged(made: Any, **axes: int | None) -> dict[str, Proof]:
     """The proof, which must not take long."""
-    start = time.monotonic()
+    start = time.process_time()  # of this process, whatever others do
     found = prove(made, {"x": 0, **axes})
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
     return found
 
 

@@ -52,7 +52,6 @@ def large(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.stress
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is looked up in /proc")
-@pytest.mark.timeout(180)
 def test_a_large_build_holds_up_nobody_and_takes_what_tensorrt_takes(
     rtx: Library, large: Path
 ) -> None:

@@ -23,7 +23,7 @@ def test_a_read_only_cache_serves(rtx: Library, tmp_path: Path) -> None:
         ["unshare", "-rm", *process.command(target, model, disk)],
         cwd=ROOT,
         capture_output=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

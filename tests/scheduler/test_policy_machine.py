@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -10,8 +9,6 @@ from hypothesis.stateful import initialize, precondition, rule
 from tests.scheduler.harness import MS
 from tests.scheduler.machine import COSTS, PolicyMachine, lane_lists
 from trtasync.scheduler.requests import LEVELS
-
-pytestmark = pytest.mark.timeout(300)  # several seconds each on a machine of its own
 
 
 class CuttingMachine(PolicyMachine):

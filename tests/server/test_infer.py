@@ -109,6 +109,31 @@ async def test_a_body_that_is_refused(
         assert (await client.post(INFER, json=IN_JSON)).status_code == 200
 
 
+async def test_a_compressed_body_that_is_one_tensor(client: httpx.AsyncClient) -> None:
+    headers = {JSON_LENGTH: "0", "content-encoding": "gzip"}
+    response = await client.post(INFER, content=gzip.compress(X[:1].tobytes()), headers=headers)
+    _, outputs = parsed(response.content, response.headers[JSON_LENGTH])
+    np.testing.assert_array_equal(outputs["y"], 2 * X[:1])
+
+
+async def test_who_compresses_otherwise_is_told_what_is_understood(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.post(INFER, json=IN_JSON, headers={"content-encoding": "br"})
+    error_of(response, 415)
+    assert response.headers["accept-encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize("told", [None, "text/plain", "application/x-www-form-urlencoded", "?"])
+async def test_what_the_body_is_said_to_be_does_not_matter(
+    client: httpx.AsyncClient, told: str | None
+) -> None:
+    """Triton's client of threads says nothing, curl that it is a form."""
+    headers = {} if told is None else {"content-type": told}
+    response = await client.post(INFER, content=json.dumps(IN_JSON), headers=headers)
+    np.testing.assert_array_equal(parsed(response.content, None)[1]["y"], 2 * X)
+
+
 async def test_the_length_of_the_json_comes_once(client: httpx.AsyncClient) -> None:
     content, length = body(IN_BINARY, X)
     headers = [(JSON_LENGTH, length), (JSON_LENGTH, length)]

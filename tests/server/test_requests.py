@@ -142,6 +142,12 @@ def test_strings_are_no_input_of_any_model() -> None:
         Interface([tensor("x", 1, dtype="complex64")], [])
 
 
+@pytest.mark.parametrize("byte", [2, 128, 255])
+def test_truth_is_a_byte_of_0_or_1(byte: int) -> None:
+    request = {"inputs": [binary("x", [1, 4], "BOOL")]}
+    assert "0 or 1" in str(refused(request, bytes([1, 0, byte, 1]), dtype="bool"))
+
+
 def test_binary_data_is_not_copied_wherever_it_lies() -> None:
     for spaces in range(4):  # of which three leave it without alignment
         request = json.dumps({"inputs": [binary("x", [2, 4], "FP32")]}).encode() + b" " * spaces

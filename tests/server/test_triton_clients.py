@@ -117,6 +117,16 @@ def test_several_inputs_and_outputs_in_any_order(client: Any) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("names", [["nothing", "y"], ["nothing"]])
+def test_an_output_of_no_elements(client: Any, names: list[str], binary: bool) -> None:
+    asked = [output(name, binary) for name in names]
+    result = client.infer("empty", [infer_input("x", X)], outputs=asked)
+    assert result.as_numpy("nothing").shape == (3, 0)
+    if "y" in names:
+        np.testing.assert_array_equal(result.as_numpy("y"), X)
+
+
+@pytest.mark.parametrize("binary", [True, False])
 def test_classification(client: Any, binary: bool) -> None:
     x = np.array([[1, 4, 2, 3]], np.float32)
     result = client.infer("double", [infer_input("x", x)], outputs=[output("y", binary, 2)])
@@ -221,3 +231,40 @@ async def test_errors_of_the_aio_client(aio_client: Any) -> None:
         await aio_client.infer("nothing", [infer_input("x", X)])
     with pytest.raises(ServerError, match="no model 'nothing'"):
         await aio_client.get_model_metadata("nothing")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("model", "datatype"), [("bool", "BOOL"), ("float16", "FP16"), ("bfloat16", "BF16")]
+)
+async def test_dtypes_of_the_aio_client(aio_client: Any, model: str, datatype: str) -> None:
+    x = np.array([[0, 1, 1, 0]], ml_dtypes.bfloat16 if model == "bfloat16" else model)
+    result = await aio_client.infer(model, [infer_input("x", x, datatype)])
+    np.testing.assert_array_equal(result.as_numpy("y"), x)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("wanted", [None, "gzip", "deflate"])
+async def test_several_tensors_of_the_aio_client(aio_client: Any, wanted: str | None) -> None:
+    result = await aio_client.infer(
+        "pair",
+        [infer_input("b", X, binary=False), infer_input("a", 5 * X)],
+        outputs=[output("difference"), output("sum", binary=False)],
+        response_compression_algorithm=wanted,
+        priority=1,
+        timeout=10_000_000,
+    )
+    np.testing.assert_array_equal(result.as_numpy("sum"), 6 * X)
+    np.testing.assert_array_equal(result.as_numpy("difference"), 4 * X)
+    chosen = await aio_client.infer(
+        "pair", [infer_input("b", X), infer_input("a", X)], outputs=[output("sum", classes=1)]
+    )
+    assert chosen.as_numpy("sum").tolist() == [[b"2.0:0"], [b"4.0:0"], [b"6.0:0"]]
+    assert chosen.as_numpy("difference") is None
+
+
+@pytest.mark.anyio
+async def test_strings_of_the_aio_client(aio_client: Any) -> None:
+    strings = infer_input("x", np.full((1, 4), "a", object), "BYTES")
+    with pytest.raises(ServerError, match="not BYTES"):
+        await aio_client.infer("double", [strings])

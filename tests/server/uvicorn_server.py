@@ -19,7 +19,8 @@ DTYPES = [
 
 
 def models() -> Models:
-    """ "double" in two versions, "pair" of two inputs and outputs, and the others."""
+    """ "double" in two versions, "pair" of two inputs and outputs, "empty" whose first output is
+    so, and the others."""
     models = Models()
     for version in (1, 2):
         models.add("double", opener(ScriptedBackend(lambda x: 2 * x)), version=version)
@@ -33,6 +34,10 @@ def models() -> Models:
         outputs=[tensor("sum", "N", 4), tensor("difference", "N", 4)],
     )
     models.add("pair", opener(pair))
+    empty = ScriptedBackend(
+        lambda x: [x[:, :0], x], outputs=[tensor("nothing", "N", "K"), tensor("y", "N", 4)]
+    )
+    models.add("empty", opener(empty))
     return models
 
 

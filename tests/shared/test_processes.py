@@ -248,7 +248,7 @@ asyncio.run(main())
 
 
 def test_a_fork_is_told_so_and_its_parent_goes_on(folder: Path, model: Path) -> None:
-    subprocess.run([sys.executable, "-c", FORK, str(model)], cwd=ROOT, check=True, timeout=50)
+    subprocess.run([sys.executable, "-c", FORK, str(model)], cwd=ROOT, check=True, timeout=120)
 
 
 @pytest.mark.anyio

@@ -20,8 +20,9 @@ from opentelemetry.util.types import Attributes
 from support.helpers import Array, rows, tensor, until
 from tests.server.fast.clients import infer, running
 from tests.server.serving import filled, held, models_of
+from tests.shared.joined import joined
 from tests.tracing.collecting import Spans, ids, linked, told
-from trtasync import Engine, open_engine
+from trtasync import Engine, connect, open_engine
 from trtasync.integrations.opentelemetry import trace_engine
 from trtasync.server.fast.desk import StraightDesk
 from trtasync.server.fast.replies import Asked
@@ -105,6 +106,24 @@ async def test_a_request_without_traceparent_begins_a_trace(
     for request, batch in zip(requests, batches, strict=True):
         assert None not in (request.end_time, batch.end_time)
         assert (request.end_time or 0) >= (batch.end_time or 0) - 1_000_000  # two clocks
+
+
+async def test_a_request_for_a_shared_engine_begins_one_too(
+    backend: ScriptedBackend, spans: Spans
+) -> None:
+    tracer = spans.provider.get_tracer("test")
+    async with joined(backend) as shared:
+
+        async def opened() -> AnyEngine:
+            return trace_engine(await connect(shared.host.path), spans.provider)
+
+        models = Models()
+        models.add("m", opened)
+        with tracer.start_as_current_span("start of the server"):
+            async with running(models, no_application) as server, server.client() as client:
+                np.testing.assert_array_equal((await client.ask(infer(rows([1])))).y, 2 * rows([1]))
+    (request,) = spans.named("infer scripted")
+    assert request.parent is None
 
 
 async def test_the_sampler_decides(backend: ScriptedBackend) -> None:

@@ -120,7 +120,7 @@ def test_a_process_that_gets_sigint_and_goes_on(tmp_path: Path) -> None:
     command += ["--state", str(state), "--backend", "onnxruntime"]
     places = {"cwd": ROOT, "env": {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}}
     child: subprocess.Popen[str] = subprocess.Popen(  # type: ignore[call-overload]
-        [*command, "--warm-up", "0.05"],
+        [*command, "--warm-up", "0.2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -138,7 +138,7 @@ def test_a_process_that_gets_sigint_and_goes_on(tmp_path: Path) -> None:
     assert "Partial: the search was interrupted." in out
     assert "Traceback" not in errors
     kept = state.read_bytes().count(b'"end"')
-    done = tune(*command[4:], "--warm-up", "0.05", width=300)
+    done = tune(*command[4:], "--warm-up", "0.2", width=300)
     assert done.exit_code == 0, done.output
     assert f"{kept} of them taken from" in done.stdout
 

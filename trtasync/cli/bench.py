@@ -38,7 +38,17 @@ LOAD = "Load"
 
 
 _OF_REMOTE = {
-    *("model", "url", "concurrency", "rate", "arrivals", "seconds", "warm_up", "rounds"),
+    *(
+        "model",
+        "url",
+        "token_file",
+        "concurrency",
+        "rate",
+        "arrivals",
+        "seconds",
+        "warm_up",
+        "rounds",
+    ),
     *("deadline", "loop", "rows", "shape", "samples", "seed"),
     *("as_json", "picture", "quiet", "debug"),
 }
@@ -90,8 +100,16 @@ def bench(
     url: Annotated[
         str | None,
         typer.Option(
-            help="Measure a server of the Open Inference Protocol (ours, Triton) over HTTP, from "
-            "here: MODEL is the name of its model.",
+            help="Measure a server of the Open Inference Protocol (ours, Triton) from here: "
+            "http://HOST:PORT, https, grpc or grpcs. MODEL is the name of its model.",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Show the server of --url the first token in this file: one a line, as `serve` "
+            "takes them.",
             rich_help_panel=LOAD,
         ),
     ] = None,
@@ -138,7 +156,9 @@ def bench(
         subject: Path | Subject = model
         if url is not None:
             _demand_remote(context)
-            subject, options = _remote(url, str(model)), {}
+            subject, options = _remote(url, str(model), token_file), {}
+        elif token_file is not None:
+            raise InvalidInput("--token-file is for the server of --url: give both, or neither.")
         with SampleBar(Console(stderr=True), not quiet and as_json != STDOUT) as bar:
             work = Benchmark(subject, settings, progress=bar, **options)
             report, interrupted = until_interrupted(work)
@@ -165,14 +185,16 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _remote(url: str, model: str) -> Subject:
+def _remote(url: str, model: str, token_file: Path | None) -> Subject:
     try:
         from trtasync.server.remote.subject import Remote
+        from trtasync.server.tokens import read_tokens
     except ModuleNotFoundError as error:
         raise BackendUnavailable(
             f"--url needs pip install 'trtasync[server]' ({error})."
         ) from error
-    return Remote(url, model)
+    token = "" if token_file is None else read_tokens(str(token_file))[0].decode()
+    return Remote(url, model, token)
 
 
 def _loads(

@@ -19,7 +19,9 @@ GOOD_FOR = {
     "grpc": "its gRPC",
     "metrics": "Prometheus",
     "otel": "OpenTelemetry",
+    "nvtx": "batches in Nsight Systems",
     "uvloop": "a faster event loop",
+    "ray": "engines in Ray Serve",
 }
 """The extras that users name; others are for developers."""
 

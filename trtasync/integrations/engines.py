@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from trtasync.errors import TrtasyncError
+from trtasync.server.departures import Receive, while_connected
 from trtasync.shared.protocol import AnyEngine
 
 ENGINES = "engines"
@@ -51,6 +52,26 @@ def engine_of(engines: Engines, name: str) -> AnyEngine:
     if engine is None:
         raise TrtasyncError(f"the application has opened no engine '{name}'.")
     return engine
+
+
+async def infer_for(
+    receive: Receive, engines: Engines, name: str, inputs: Any, options: Mapping[str, Any]
+) -> Any:
+    """`Engine.infer` for as long as a client of an ASGI server waits.
+
+    Args:
+        receive: of the request, whose body has been read.
+        engines: of the application.
+        name: of the one that is asked.
+        inputs: as `Engine.infer` takes them.
+        options: likewise.
+
+    Raises:
+        ClientGone: the client left, so nobody gets the answer.
+        TrtasyncError: what `Engine.infer` raises; there is no such engine; the body was not read.
+    """
+    engine = engine_of(engines, name)
+    return await while_connected(receive, lambda: engine.infer(inputs, **options))
 
 
 def health_of(engines: Engines) -> tuple[dict[str, Any], int]:

@@ -23,12 +23,11 @@ from trtasync.errors import TrtasyncError
 from trtasync.integrations.engines import (
     ENGINES,
     Opener,
-    engine_of,
     engines_of,
     health_of,
+    infer_for,
     opened,
 )
-from trtasync.server.departures import while_connected
 from trtasync.server.failures import failure_of
 from trtasync.server.protocol.refusals import JSON
 
@@ -57,26 +56,11 @@ def lifespan(**openers: Opener) -> Callable[[Litestar], AbstractAsyncContextMana
 
 
 async def infer(request: AnyRequest, name: str, inputs: Any, **options: Any) -> Any:
-    """`Engine.infer` for as long as the client of `request` waits.
-
-    Litestar lets a handler go on when its client has left; this withdraws the model's part of it.
-
-    Args:
-        request: whose body has been read.
-        name: of the engine, as the lifespan was told.
-        inputs: as `Engine.infer` takes them.
-        options: likewise.
-
-    Returns:
-        what `Engine.infer` returns.
-
-    Raises:
-        ClientGone: the client left, so nobody gets what the handler returns.
-        TrtasyncError: what `Engine.infer` raises; or the body has not been read.
-    """
-    engine = engine_of(engines_of(request.app.state), name)
+    """`Engine.infer(inputs, **options)` of the engine `name`, for as long as the client of
+    `request` waits; see `trtasync.integrations.starlette.infer`. Litestar, too, lets a handler go
+    on when its client has left."""
     receive: Any = request.receive  # typed by Litestar's own messages
-    return await while_connected(receive, lambda: engine.infer(inputs, **options))
+    return await infer_for(receive, engines_of(request.app.state), name, inputs, options)
 
 
 @get("/health")

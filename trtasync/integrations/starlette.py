@@ -24,12 +24,11 @@ from trtasync.integrations.engines import (
     ENGINES,
     Engines,
     Opener,
-    engine_of,
     engines_of,
     health_of,
+    infer_for,
     opened,
 )
-from trtasync.server.departures import while_connected
 from trtasync.server.responses import failure
 
 State = Mapping[str, Engines]
@@ -74,8 +73,7 @@ async def infer(request: Request, name: str, inputs: Any, **options: Any) -> Any
         ClientGone: the client left, so nobody gets what the handler returns.
         TrtasyncError: what `Engine.infer` raises; or the body has not been read.
     """
-    engine = engine_of(engines_of(request.state), name)
-    return await while_connected(request.receive, lambda: engine.infer(inputs, **options))
+    return await infer_for(request.receive, engines_of(request.state), name, inputs, options)
 
 
 async def health(request: Request) -> Response:

@@ -304,7 +304,7 @@ def _open(options: EngineOptions, stop: Stop) -> _Opened:
         policy = _policy_options(options, backend)
         row_bytes = options.max_row_bytes or _row_bytes(policy.max_batch_size)
         streams = options.streams or backend.default_streams
-        with ranged("make lanes"):
+        with ranged("open lanes"):
             lanes = backend.open(streams, policy.max_batch_size, policy.batch_sizes)
         name = engine_name(options, backend)
         return _Opened(name, backend, lanes, policy, judgement, row_bytes)

@@ -1,12 +1,18 @@
 """What a client is told of an error, and what the log is."""
 
 import logging
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from trtasync.errors import TrtasyncError
+from trtasync.server.protocol.bodies import FORMS
 from trtasync.server.protocol.refusals import error_body, retry_after, status_of, text_of
 
-UNAUTHORIZED = 401
+WAYS_OUT: Mapping[int, Mapping[str, str]] = {
+    401: {"www-authenticate": "Bearer"},
+    415: {"accept-encoding": ", ".join(FORMS)},
+}
+"""Headers that say how to do better, by status."""
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -29,10 +35,10 @@ def failure_of(error: BaseException) -> Failure:
     """The answer to a request that ends in `error`; what nobody foresaw goes to the log as well."""
     log_unexpected(error)
     wait = retry_after(error)
-    headers = {} if wait is None else {"retry-after": wait}
     status = status_of(error)
-    if status == UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"
+    headers = dict(WAYS_OUT.get(status, {}))
+    if wait is not None:
+        headers["retry-after"] = wait
     return Failure(status, error_body(text_of(error)), headers)
 
 

@@ -42,7 +42,8 @@ EVERYWHERE = (400, 401, 408, 413, 417, 431, 501, 503)
 """Statuses that say nothing of what was asked for, but of how, or of the server's state."""
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {
-    401: {"WWW-Authenticate": "Bearer"},
+    401: {"WWW-Authenticate": "Bearer."},
+    415: {"Accept-Encoding": "Those that are known."},
     429: {"Retry-After": "Seconds after which to try again."},
     503: {"Retry-After": "Seconds after which to try again."},
 }

@@ -18,10 +18,6 @@ from benchmarks.yardsticks import Array
 class Rows:
     """The model as a deployment."""
 
-    def __init__(self, wait: float | None) -> None:
-        if wait is not None:
-            self.batch.set_batch_wait_timeout_s(wait)
-
     @serve.batch(max_batch_size=MAX_BATCH_SIZE)  # type: ignore[untyped-decorator]
     async def batch(self, rows: list[Array]) -> list[Array]:
         """The model."""
@@ -35,19 +31,28 @@ class Rows:
 
 
 def main() -> None:
-    """Serve; at its best no waiting, no access log, and all callers admitted at once."""
+    """Serve; at its best without an access log, and with all callers admitted at once."""
     port, best = port_and_best()
+    folder = Path("ray").resolve()
+    haproxy = folder / "haproxy"
+    os.environ |= {  # of the proxies, which would use places that outlive them
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+    }
     ray.init(
         address="local",
         include_dashboard=False,
-        _temp_dir=str(Path("ray").resolve()),
+        _temp_dir=str(folder),
         object_store_memory=100 << 20,
         log_to_driver=False,
     )
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     options = {"max_ongoing_requests": 256, "logging_config": {"enable_access_log": False}}
     deployment = serve.deployment(**(options if best else {}))(Rows)
-    serve.run(deployment.bind(0.0 if best else None), route_prefix="/infer")
+    serve.run(deployment.bind(), route_prefix="/infer")
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     os._exit(0)  # what is left of the cluster is the caller's to end
 

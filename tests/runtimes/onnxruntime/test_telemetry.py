@@ -40,7 +40,7 @@ def test_telemetry_stays_off_and_the_environment_as_it_was(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,7 @@ class Client:
             head, _, self._come = self._come.partition(b"\r\n\r\n")
             first, *lines = head.decode().split("\r\n")
             pairs = [line.split(": ", 1) for line in lines]
-            headers: dict[str, str] = dict(pairs)
+            headers = {name.lower(): value for name, value in pairs}
             assert len(headers) == len(pairs), f"a header twice in {lines}"
             version, status, *_ = first.split(" ")
             assert version == "HTTP/1.1"

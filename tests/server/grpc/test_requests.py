@@ -201,6 +201,8 @@ def test_parameters() -> None:
         (parameters(timeout=-1), "parameters of the request"),
         (parameters(triton_other=True), "reserved"),
         (parameters(sequence_id=5), "no model here has sequences"),
+        (parameters(sequence_id="five"), "no model here has sequences"),
+        (parameters(sequence_end=True), "no model here has sequences"),
         ({"priority": INFERENCE.make("InferParameter")}, "'priority' has no value"),
     ],
 )

@@ -138,6 +138,13 @@ def test_several_inputs_and_outputs_in_any_order(client: Any) -> None:
     assert only.as_numpy("difference") is None
 
 
+def test_an_output_of_no_elements(client: Any) -> None:
+    """It has its place among the raw contents, though there is nothing in it."""
+    result = client.infer("empty", [infer_input("x", X)])
+    assert result.as_numpy("nothing").shape == (3, 0)
+    np.testing.assert_array_equal(result.as_numpy("y"), X)
+
+
 def test_classification(client: Any) -> None:
     x = np.array([[1, 4, 2, 3], [9, 0, 0, 0]], np.float32)
     result = client.infer("double", [infer_input("x", x)], outputs=[output("y", 2)])
@@ -290,3 +297,36 @@ async def test_a_stream_of_the_aio_client(aio_client: Any) -> None:
         np.testing.assert_array_equal(result.as_numpy("y"), rows([2 * value]))
         value += 1
     assert value == 8
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("model", "datatype"), [("bool", "BOOL"), ("float16", "FP16"), ("bfloat16", "BF16")]
+)
+async def test_dtypes_of_the_aio_client(aio_client: Any, model: str, datatype: str) -> None:
+    x = np.array([[0, 1, 1, 0]], ml_dtypes.bfloat16 if model == "bfloat16" else model)
+    result = await aio_client.infer(model, [infer_input("x", x, datatype)])
+    np.testing.assert_array_equal(result.as_numpy("y"), x)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("algorithm", [None, "gzip", "deflate"])
+async def test_several_tensors_of_the_aio_client(aio_client: Any, algorithm: str | None) -> None:
+    result = await aio_client.infer(
+        "pair",
+        [infer_input("b", X), infer_input("a", 5 * X)],
+        outputs=[output("difference"), output("sum", classes=1)],
+        compression_algorithm=algorithm,
+        priority=1,
+        timeout=10_000_000,
+    )
+    np.testing.assert_array_equal(result.as_numpy("difference"), 4 * X)
+    assert result.as_numpy("sum").tolist() == [[b"6.0:0"], [b"12.0:0"], [b"18.0:0"]]
+
+
+@pytest.mark.anyio
+async def test_strings_of_the_aio_client(aio_client: Any) -> None:
+    strings = infer_input("x", np.full((1, 4), "a", object), "BYTES")
+    with pytest.raises(ServerError, match="not BYTES") as refused:
+        await aio_client.infer("double", [strings])
+    assert refused.value.status() == "StatusCode.INVALID_ARGUMENT"

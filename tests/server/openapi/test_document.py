@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 
 from support.doubles.child import ROOT
 from trtasync.server.asgi import application
+from trtasync.server.failures import WAYS_OUT
 from trtasync.server.models import Models
 from trtasync.server.openapi import MEANINGS, PATH
 from trtasync.server.protocol.refusals import STATUSES
@@ -116,11 +117,14 @@ async def test_every_error_is_described_and_is_of_the_protocols_form(document: A
 
 async def test_who_is_sent_away_is_told_what_to_do(document: Any) -> None:
     headers = {
-        status: set(told["headers"])
+        int(status): list(told["headers"])
         for status, told in document["components"]["responses"].items()
         if "headers" in told
     }
-    assert headers == {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}
+    wait = ["Retry-After"]
+    assert headers == {401: ["WWW-Authenticate"], 415: ["Accept-Encoding"], 429: wait, 503: wait}
+    lower = {status: {name.lower() for name in names} for status, names in headers.items()}
+    assert all(set(told) == lower[status] for status, told in WAYS_OUT.items())
 
 
 async def test_tensors_come_and_go_behind_json(document: Any) -> None:

@@ -8,9 +8,12 @@ import pytest
 from tests.server.openapi.asking import DOORS, ask
 from tests.server.serving import served
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("schemathesis") is None, reason="Schemathesis is not installed"
-)
+pytestmark = [
+    pytest.mark.timeout(300),  # some hundred requests, of which each is made up at length
+    pytest.mark.skipif(
+        importlib.util.find_spec("schemathesis") is None, reason="Schemathesis is not installed"
+    ),
+]
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -56,6 +56,13 @@ class Server:
         assert found is not None, (self.said, self.log.read_text())
         return found[0]
 
+    @property
+    def grpc_port(self) -> int:
+        """Where it listens for gRPC."""
+        found = re.search(r"gRPC: port (\d+)", self.said)
+        assert found is not None, (self.said, self.log.read_text())
+        return int(found[1])
+
     def client(self, **options: Any) -> httpx.Client:
         """Of it."""
         return httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False, **options)

@@ -6,15 +6,16 @@ import pytest
 
 from tests.server.fast.clients import request
 from trtasync.server.fast.heads import Heads
-from trtasync.server.program.admission import read_tokens
+from trtasync.server.program.admission import Tokens
 from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.tokens import read_tokens
 
 
 @pytest.fixture
 def heads(tmp_path: Path) -> Heads:
     """That lets in who shows one of two tokens."""
     (tmp_path / "tokens").write_text("first\nsecond\n")
-    return Heads(read_tokens(str(tmp_path / "tokens")).admit)
+    return Heads(Tokens(read_tokens(str(tmp_path / "tokens"))).admit)
 
 
 @pytest.mark.parametrize(

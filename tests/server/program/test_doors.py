@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import grpc
-import httpx
 import pytest
 
 from support.helpers import PATIENCE
@@ -36,7 +35,7 @@ def code(channel: grpc.Channel, method: str, *metadata: tuple[str, str]) -> grpc
 def test_grpc_beside_http(tmp_path: Path, workers: int) -> None:
     options = ("--grpc-port", 0, "--workers", workers)
     with serving(tmp_path, times(tmp_path, 2), *options) as server:
-        port = server.said.partition("gRPC: port ")[2].partition(")")[0]
+        port = server.grpc_port
         for _ in range(4):  # whoever of the workers answers
             assert called(grpc.insecure_channel(f"127.0.0.1:{port}"), "ServerReady") == TRUE
         other = times(tmp_path, 2, "other")
@@ -52,11 +51,10 @@ def test_grpc_asks_for_the_same_tokens_and_speaks_tls(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "localhost")
     options = ("--grpc-port", 0, "--token-file", tokens, "--tls-cert", cert, "--tls-key", key)
     with serving(tmp_path, times(tmp_path, 2), *options) as server:
-        port = server.said.partition("gRPC: port ")[2].partition(")")[0]
         trusted = grpc.ssl_channel_credentials(cert.read_bytes())
 
         def channel() -> grpc.Channel:
-            return grpc.secure_channel(f"127.0.0.1:{port}", trusted)
+            return grpc.secure_channel(f"127.0.0.1:{server.grpc_port}", trusted)
 
         assert called(channel(), "ServerReady") == TRUE
         for shown in ((), (("authorization", "Bearer wrong"),)):
@@ -83,9 +81,10 @@ def test_metrics_and_the_page(tmp_path: Path, workers: int) -> None:
 def test_they_are_not_for_who_has_no_token(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("secret\n")
-    with serving(tmp_path, times(tmp_path, 2), "--token-file", tokens) as server:
+    options = ("--token-file", tokens)
+    with serving(tmp_path, times(tmp_path, 2), *options) as server, server.client() as client:
         for path in ("/metrics", "/dashboard", "/v2/health/ready/"):
-            assert httpx.get(server.url + path, trust_env=False).status_code == 401
+            assert client.get(path).status_code == 401
 
 
 def test_tokens_are_compared_whole() -> None:

@@ -57,10 +57,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / "pynvml.py").write_text(DRIVER)
     options = ("--grpc-port", 0, "--triton-metrics")
     with serving(folder, times(folder, 2), *options, PYTHONPATH=str(folder)) as server:
-        port = server.said.partition("gRPC: port ")[2].partition(")")[0]
         yield Served(
             server.url.removeprefix("http://"),
-            f"127.0.0.1:{port}",
+            f"127.0.0.1:{server.grpc_port}",
             rows(folder / "rows.json", 2.0),
             rows(folder / "wrong.json", 3.0),
         )
@@ -138,9 +137,8 @@ def test_a_token(tmp_path: Path) -> None:
     tokens.write_text("secret\n")
     options = ("--grpc-port", 0, "--token-file", tokens)
     with serving(tmp_path, times(tmp_path, 2), *options) as server:
-        port = server.said.partition("gRPC: port ")[2].partition(")")[0]
         http = ("-u", server.url.removeprefix("http://"))
-        for over in (http, ("-i", "grpc", "-u", f"127.0.0.1:{port}")):
+        for over in (http, ("-i", "grpc", "-u", f"127.0.0.1:{server.grpc_port}")):
             asked = (*MODEL, *over, "--request-count", 10)
             assert "wants a token" in analyze(*asked).stderr
             done = analyze(*asked, "-H", "authorization:Bearer secret")

@@ -24,7 +24,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
         ["openssl", *words, *names, "-keyout", str(key), "-out", str(cert)],
         check=True,
         capture_output=True,
-        timeout=50,
+        timeout=120,
     )
     return cert, key
 

@@ -1,12 +1,14 @@
-"""`trtasync bench --url`, against both of our doors in processes of their own."""
+"""`trtasync bench --url`, against all of our doors in processes of their own."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.server.program.serving import serving, times
 from tests.server.serving import served
 from trtasync.cli import app
 from trtasync.measure import Closed, Inputs, Load, Open, Settings, run
@@ -15,11 +17,11 @@ from trtasync.server.remote.subject import Remote
 QUICK = ["--seconds", "0.1", "--warm-up", "0.02", "--rounds", "1", "-q"]
 
 
-@pytest.fixture(scope="module", params=["fast_server", "uvicorn_server"])
+@pytest.fixture(scope="module", params=["fast_server", "uvicorn_server", "grpc_server"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where it serves."""
     with served(f"tests.server.{request.param}") as place:
-        yield f"http://{place}"
+        yield f"{'grpc' if request.param == 'grpc_server' else 'http'}://{place}"
 
 
 def bench(*arguments: str) -> Any:
@@ -39,6 +41,8 @@ def test_tables(url: str) -> None:
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_figures(url: str, loop: Any) -> None:
+    if loop == "trio" and url.startswith("grpc"):
+        pytest.skip("grpcio knows asyncio only")
     loads: list[Load] = [Closed(4), Open(100.0)]
     inputs = Inputs(rows=3)
     settings = Settings(loads=loads, seconds=0.2, warm_up=0.02, rounds=1, inputs=inputs, loop=loop)
@@ -82,9 +86,42 @@ def test_refusals(url: str, arguments: list[str], code: int, words: str) -> None
     assert words in done.stderr
 
 
-def test_no_server() -> None:
-    done = bench("double", "--url", "http://127.0.0.1:1", *QUICK)
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_no_server(scheme: str) -> None:
+    done = bench("double", "--url", f"{scheme}://127.0.0.1:1", *QUICK)
     assert done.exit_code == 3, done.output
     assert "127.0.0.1:1" in done.stderr
-    done = bench("double", "--url", "grpc://127.0.0.1:1", *QUICK)
+
+
+def test_no_url() -> None:
+    done = bench("double", "--url", "ftp://127.0.0.1:1", *QUICK)
     assert done.exit_code == 2, done.output
+
+
+def test_grpc_is_for_asyncio() -> None:
+    done = bench("double", "--url", "grpc://127.0.0.1:1", "--loop", "trio", *QUICK)
+    assert done.exit_code == 2, done.output
+    assert "asyncio and uvloop only" in done.stderr
+
+
+def test_a_token(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("# of the server\nsecret\nother\n")
+    model = times(tmp_path, 2)
+    with serving(tmp_path, model, "--grpc-port", 0, "--token-file", tokens) as server:
+        for url in (server.url, f"grpc://127.0.0.1:{server.grpc_port}"):
+            refused = bench("m", "--url", url, *QUICK)
+            assert refused.exit_code == 2, refused.output
+            assert "wants a token" in refused.stderr
+            done = bench("m", "--url", url, "--token-file", str(tokens), "--json", "-", *QUICK)
+            assert done.exit_code == 0, done.output
+            assert "secret" not in done.output
+            (point, *_) = json.loads(done.stdout)["points"]
+            assert point["figures"]["requests"]["median"] > 0
+            assert point["figures"]["failed"]["max"] == 0
+
+
+def test_a_token_is_for_a_server() -> None:
+    done = bench("m.onnx", "--token-file", "tokens")
+    assert done.exit_code == 2
+    assert "--url" in done.stderr

@@ -15,18 +15,16 @@ from trtasync.errors import (
     TrtasyncError,
 )
 from trtasync.server.remote.messages import (
-    Metadata,
-    ToldTensor,
-    arrays_of,
     check,
     check_outputs,
     infer,
     read,
-    specs_of,
 )
-from trtasync.server.remote.wire import Answer, Place
+from trtasync.server.remote.offers import Metadata, ToldTensor, arrays_of, specs_of
+from trtasync.server.remote.places import Place
+from trtasync.server.remote.wire import Answer
 
-HERE = Place("server", 8000, False, "/prefix")
+HERE = Place("http", "server", 8000, "/prefix")
 
 
 def refused(status: int, body: bytes = b'{"error": "it is so"}') -> Answer:

@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
 
 from support.helpers import until
-from trtasync.errors import BackendUnavailable, InvalidInput
-from trtasync.server.remote.wire import LONGEST, Connections, Place, read_url
+from trtasync.errors import BackendUnavailable
+from trtasync.server.remote.places import Place
+from trtasync.server.remote.wire import LONGEST, Connections
 
 ASKED = b"GET /v2 HTTP/1.1\r\nHost: server\r\n\r\n"
 
@@ -59,7 +59,7 @@ async def listening(server: Server) -> AsyncIterator[Connections]:
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, server)
-        connections = Connections(Place("127.0.0.1", port, False, ""))
+        connections = Connections(Place("http", "127.0.0.1", port))
         try:
             yield connections
         finally:
@@ -141,38 +141,3 @@ async def test_nobody_is_there() -> None:
         place = connections._place
     with pytest.raises(BackendUnavailable, match=place.authority):
         await Connections(place).ask(ASKED)
-
-
-@pytest.mark.parametrize(
-    ("url", "place"),
-    [
-        ("http://server:8000", ("server", 8000, False, "")),
-        ("http://server/", ("server", 80, False, "")),
-        ("https://server/models/", ("server", 443, True, "/models")),
-        ("http://[::1]:9", ("::1", 9, False, "")),
-    ],
-)
-def test_urls(url: str, place: Any) -> None:
-    assert read_url(url) == place
-
-
-def test_an_address_in_a_header() -> None:
-    assert read_url("http://[::1]:9").authority == "[::1]:9"
-    assert read_url("http://server").authority == "server:80"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "server:8000",
-        "grpc://server:8001",
-        "http://",
-        "http://a:b",
-        "http://u:p@a",
-        "http://a?b",
-        "",
-    ],
-)
-def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(InvalidInput, match=r"URL|HOST:PORT"):
-        read_url(url)

@@ -1,8 +1,9 @@
 """Asking a deployment as one asks an engine."""
 
+import asyncio
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError, TaskCancelledError
 from ray.serve.exceptions import (
     BackPressureError,
@@ -71,37 +72,19 @@ class Client:
 
 
 async def _answer(response: Any) -> Any:
-    """What a response turns out to be. Cancelled, it cancels what was asked.
-
-    The response is awaited in a task of its own: a cancelled one raises anew what it was cancelled
-    by, and a scope of AnyIO does not know that for its own.
-    """
-    answers: list[Any] = []
-    failures: list[BaseException] = []
-    cancelled = anyio.get_cancelled_exc_class()
-    arrived = anyio.Event()
-
-    async def receive() -> None:
-        try:
-            answers.append(await response)
-        except cancelled:
-            failures.append(EngineClosed("Ray cancelled this request: its replica ends."))
+    """What a response turns out to be. Cancelled, it cancels what was asked."""
+    try:
+        return await response
+    except asyncio.CancelledError:
+        response.cancel()
+        # Ray raises anew what it is cancelled by, and a scope would not know that for its own
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
             raise
-        except Exception as error:
-            failures.append(error)
-        finally:
-            arrived.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(receive)
-        try:
-            await arrived.wait()
-        except cancelled:
-            response.cancel()
-            raise
-    if answers:
-        return answers[0]
-    ours = as_ours(failures[0], RAY)
-    if isinstance(ours, QueueFull) and not isinstance(ours, Overloaded):
-        ours = Overloaded.of(ours)
-    raise ours from (None if ours is failures[0] else failures[0])
+        raise EngineClosed("Ray cancelled this request: its replica ends.") from None
+    except Exception as error:
+        ours = as_ours(error, RAY)
+        if isinstance(ours, QueueFull) and not isinstance(ours, Overloaded):
+            ours = Overloaded.of(ours)
+        raise ours from (None if ours is error else error)

@@ -63,8 +63,9 @@ class ManyModels:
 
     async def open(self, model: str) -> Engine:
         """Open the engine of a model."""
-        options: dict[str, Any] = {"name": model, **self.options}
-        engine: Engine = await open_engine(type(self).find(model), **options)
+        engine: Engine = await open_engine(
+            type(self).find(model), **{"name": model, **self.options}
+        )
         return engine
 
     async def infer(

@@ -1,11 +1,10 @@
 """What runs in a replica: one engine, on the loop that Ray runs a replica's code on."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from trtasync.core.metrics import Statistics
@@ -84,8 +83,9 @@ class Replica:
 
     def application(self) -> ASGIApp:
         """What answers HTTP: the Open Inference Protocol. A subclass may have something else."""
-        # mounted: its own lifespan would open and close the models, which this replica does
-        return Starlette(routes=[Mount("/", application(self.models))])
+        app = application(self.models)
+        app.router.lifespan_context = _nothing  # this replica opens and closes the models
+        return app
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return self.application()
@@ -114,6 +114,11 @@ class Replica:
         """Close the engine: Ray awaits it when the last request is answered."""
         if hasattr(self, "models"):  # it was opened
             await self.models.aclose()
+
+
+@asynccontextmanager
+async def _nothing(app: ASGIApp) -> AsyncIterator[None]:
+    yield
 
 
 for _name in CALLS:

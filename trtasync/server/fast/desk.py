@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -213,9 +214,10 @@ class TaskDesk(Desk):
         return ArrayPlace(self, array)
 
     def start(self, request: Asked, content: Any) -> None:
-        """Let a task ask."""
+        """Let a task ask, whose context is not that of who has started the server: of whose span
+        no request is a child."""
         self._users.come()
-        task = self._loop.create_task(self._run(request, content))
+        task = self._loop.create_task(self._run(request, content), context=Context())
         task.add_done_callback(self._users.go)
         if not request.done():  # as it may be, where tasks begin at once
             request.task = task

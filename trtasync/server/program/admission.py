@@ -8,6 +8,7 @@ from trtasync.errors import InvalidInput
 from trtasync.server.fast.heads import Head, Heads
 from trtasync.server.program.settings import ServerSettings
 from trtasync.server.protocol.refusals import Refusal
+from trtasync.server.tokens import read_tokens
 
 OPEN = (b"/v2/health/live", b"/v2/health/ready")
 """Whoever looks after processes may ask these without a token."""
@@ -45,28 +46,6 @@ class Tokens:
             return False
         shown = authorization[len(SCHEME) :].strip()
         return any(hmac.compare_digest(shown, token) for token in self._tokens)
-
-
-def read_tokens(path: str) -> Tokens:
-    """The tokens of a file: one a line, empty lines and those that begin with # left out.
-
-    Raises:
-        InvalidInput: it cannot be read, or holds none that could be sent.
-    """
-    try:
-        lines = Path(path).read_bytes().splitlines()
-    except OSError as error:
-        raise InvalidInput(f"the tokens in {path} cannot be read: {error.strerror}.") from error
-    tokens = [line for each in lines if (line := each.strip()) and not line.startswith(b"#")]
-    if not tokens:
-        raise InvalidInput(f"{path} holds no token; write one a line.")
-    for number, token in enumerate(tokens, 1):
-        if not all(0x21 <= byte <= 0x7E for byte in token):
-            raise InvalidInput(
-                f"token {number} in {path} has blanks or other characters that no header carries; "
-                "use visible ASCII."
-            )
-    return Tokens(tokens)
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
@@ -118,7 +97,7 @@ class Gate:
 
     def _read_tokens(self) -> None:
         if self._server.token_file is not None:
-            self._tokens = read_tokens(self._server.token_file)
+            self._tokens = Tokens(read_tokens(self._server.token_file))
 
     @property
     def tokens(self) -> Tokens | None:

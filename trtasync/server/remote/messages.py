@@ -1,11 +1,9 @@
-"""The protocol as its clients write and read it."""
+"""The protocol over HTTP as its clients write and read it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
-from msgspec import Struct
 
 from trtasync.errors import (
     BackendUnavailable,
@@ -14,46 +12,17 @@ from trtasync.errors import (
     QueueFull,
     TrtasyncError,
 )
-from trtasync.model.tensors import TensorSpec
 from trtasync.server.protocol.answers import JSON_LENGTH, OCTETS
 from trtasync.server.protocol.datatypes import DATATYPES
 from trtasync.server.protocol.tensors import Array, to_binary
-from trtasync.server.remote.wire import Answer, Place
+from trtasync.server.remote.places import Place
+from trtasync.server.remote.wire import Answer
 from trtasync.words import one_line
-
-
-class ToldTensor(Struct, frozen=True):
-    """As the metadata of a model tell it."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-
-class Metadata(Struct, frozen=True):
-    """GET v2/models/M."""
-
-    name: str
-    inputs: tuple[ToldTensor, ...]
-    platform: str = ""
-
-
-class Config(Struct, frozen=True):
-    """GET .../config, of Triton and those who follow it."""
-
-    max_batch_size: int = 0
-
-
-class Server(Struct, frozen=True):
-    """GET v2."""
-
-    name: str
-    version: str = ""
 
 
 def get(place: Place, path: str) -> bytes:
     """A request for `path`, which begins with v2."""
-    return f"GET {place.path}/{path} HTTP/1.1\r\nHost: {place.authority}\r\n\r\n".encode()
+    return _head(place, f"GET {place.path}/{path}")
 
 
 def infer(place: Place, path: str, inputs: Mapping[str, Array]) -> bytes:
@@ -77,60 +46,21 @@ def infer(place: Place, path: str, inputs: Mapping[str, Array]) -> bytes:
             }
         )
     json = msgspec.json.encode({"inputs": told, "parameters": {"binary_data_output": True}})
-    head = (
-        f"POST {place.path}/{path}/infer HTTP/1.1\r\nHost: {place.authority}\r\n"
-        f"Content-Type: {OCTETS}\r\n{JSON_LENGTH}: {len(json)}\r\n"
-        f"Content-Length: {len(json) + sum(map(len, tensors))}\r\n\r\n"
+    head = _head(
+        place,
+        f"POST {place.path}/{path}/infer",
+        f"Content-Type: {OCTETS}",
+        f"{JSON_LENGTH}: {len(json)}",
+        f"Content-Length: {len(json) + sum(map(len, tensors))}",
     )
-    return b"".join([head.encode(), json, *tensors])
+    return b"".join([head, json, *tensors])
 
 
-def specs_of(metadata: Metadata, takes_batches: bool) -> list[TensorSpec]:
-    """A model's inputs.
-
-    Args:
-        metadata: of the model.
-        takes_batches: the first axis of each is that of the rows.
-
-    Raises:
-        InvalidInput: no array holds what one of them is.
-    """
-    axis = 0 if takes_batches else None
-    return [
-        TensorSpec(
-            told.name,
-            _dtype(told),
-            tuple(None if length < 0 else length for length in told.shape),
-            batch_axis=axis,
-        )
-        for told in metadata.inputs
-    ]
-
-
-def _dtype(told: ToldTensor) -> np.dtype[Any]:
-    for name, datatype in DATATYPES.items():
-        if datatype == told.datatype and name != "bfloat16":  # which numpy has not by itself
-            return np.dtype(name)
-    raise InvalidInput(
-        f"input '{told.name}' is {told.datatype}, of which no requests are made here."
-    )
-
-
-def arrays_of(specs: Sequence[TensorSpec], request: Any) -> dict[str, Array]:
-    """The arrays of a request as the protocol has them, with all axes.
-
-    Args:
-        specs: of the model's inputs.
-        request: as `measure.Inputs` makes it: an array, or arrays by name; one row needs no axis.
-    """
-    given = request if isinstance(request, dict) else {specs[0].name: request}
-    return {spec.name: _whole(spec, given[spec.name]) for spec in specs}
-
-
-def _whole(spec: TensorSpec, array: Array) -> Array:
-    if spec.batch_axis is not None and array.ndim < len(spec.shape):
-        return np.expand_dims(array, spec.batch_axis)
-    return array
+def _head(place: Place, asked: str, *headers: str) -> bytes:
+    lines = [f"{asked} HTTP/1.1", f"Host: {place.authority}", *headers]
+    if place.token:
+        lines.append(f"Authorization: {place.authorization}")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def check(answer: Answer) -> bytes:

@@ -3,25 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-from trtasync.errors import InvalidInput
+from trtasync.errors import BackendUnavailable, InvalidInput
 from trtasync.measure.machine import PACKAGES, record
 from trtasync.measure.targets import Subject, Target
-from trtasync.server.remote.messages import (
-    Config,
-    Metadata,
-    Server,
-    arrays_of,
-    check,
-    check_outputs,
-    get,
-    infer,
-    read,
-    specs_of,
-)
-from trtasync.server.remote.wire import Connections, read_url
+from trtasync.server.remote.offers import Client, Config, arrays_of, specs_of
+from trtasync.server.remote.over_http import OverHttp
+from trtasync.server.remote.places import read_url
 
 SUFFIXES = {".onnx", ".plan", ".engine"}
 """Of files, which servers are not told."""
@@ -30,12 +18,13 @@ SUFFIXES = {".onnx", ".plan", ".engine"}
 class Remote(Subject):
     """A model that a server of the Open Inference Protocol offers."""
 
-    def __init__(self, url: str, model: str):
+    def __init__(self, url: str, model: str, token: str = ""):
         """Not asked yet.
 
         Args:
             url: of the server.
             model: its name there, or NAME/versions/NUMBER.
+            token: is shown there to be let in; empty for none.
 
         Raises:
             InvalidInput: `url` names no server, or `model` is a path of a file.
@@ -47,41 +36,37 @@ class Remote(Subject):
                 name="model",
                 got=model,
             )
-        self._place = read_url(url)
+        self._place = read_url(url, token)
         self._url = url
         self._model = model
-        self._path = f"v2/models/{quote(model, safe='/:@+~')}"
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Target]:
         """See `Subject.opened`."""
-        connections = Connections(self._place)
+        client = self._client()
         try:
-            yield await self._ask_about(connections)
+            yield await self._ask_about(client)
         finally:
-            await connections.aclose()
+            await client.aclose()
 
-    async def _ask_about(self, connections: Connections) -> Target:
-        async def tell(path: str, kind: Any) -> Any:
-            return read(await connections.ask(get(self._place, path)), kind)
+    def _client(self) -> Client:
+        if not self._place.scheme.startswith("grpc"):
+            return OverHttp(self._place, self._model)
+        try:
+            from trtasync.server.remote.over_grpc import OverGrpc
+        except ModuleNotFoundError as error:
+            raise BackendUnavailable(
+                f"{self._url} needs pip install 'trtasync[grpc]' ({error})."
+            ) from error
+        return OverGrpc(self._place, self._model)
 
-        server = await tell("v2", Server)
-        metadata = await tell(self._path, Metadata)
+    async def _ask_about(self, client: Client) -> Target:
+        server = await client.server()
+        metadata = await client.metadata()
         config = Config()
         with suppress(InvalidInput):  # which only Triton and its likes have
-            config = await tell(f"{self._path}/config", Config)
+            config = await client.config()
         specs = specs_of(metadata, takes_batches=config.max_batch_size > 0)
-        is_checked = False
-
-        async def ask(request: bytes) -> None:
-            nonlocal is_checked
-            answer = await connections.ask(request)
-            if is_checked:
-                check(answer)
-            else:
-                check_outputs(answer)
-                is_checked = True
-
         about = record(PACKAGES)
         about["hardware"]["gpus"] = []
         return Target(
@@ -89,7 +74,7 @@ class Remote(Subject):
             backend=f"{server.name} {server.version} at {self._url}",
             about=about,
             inputs=specs,
-            infer=ask,
-            prepare=lambda request: infer(self._place, self._path, arrays_of(specs, request)),
+            infer=client.infer,
+            prepare=lambda request: client.request(arrays_of(specs, request)),
             parameters={"url": self._url, "platform": metadata.platform},
         )

@@ -4,13 +4,13 @@ import re
 import ssl
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from trtasync.errors import BackendUnavailable, InvalidInput
+from trtasync.errors import BackendUnavailable
+from trtasync.server.remote.places import Place
 
 CHUNK = 256 << 10
 """Bytes that are read at once."""
@@ -23,46 +23,6 @@ PATIENCE = 10.0
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
 _ENDED = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
-
-
-class Place(NamedTuple):
-    """Where a server is.
-
-    Attributes:
-        host: its name or address.
-        port: where it listens.
-        is_tls: it wants TLS.
-        path: before those of the protocol, without a slash at its end.
-    """
-
-    host: str
-    port: int
-    is_tls: bool
-    path: str
-
-    @property
-    def authority(self) -> str:
-        """For a Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def read_url(url: str) -> Place:
-    """Where `url` leads.
-
-    Raises:
-        InvalidInput: it is none of http or https, or has more than host, port and path.
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise InvalidInput(f"{url!r} is no URL: {error}.") from None
-    more = parts.query or parts.fragment or parts.username or parts.password
-    if parts.scheme not in ("http", "https") or not host or more:
-        raise InvalidInput(f"a server is named by http://HOST:PORT, or https, not by {url!r}.")
-    is_tls = parts.scheme == "https"
-    return Place(host, port or (443 if is_tls else 80), is_tls, parts.path.rstrip("/"))
 
 
 class Answer(NamedTuple):

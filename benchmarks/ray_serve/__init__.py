@@ -1,0 +1,1 @@
+"""trtasync in a replica of Ray Serve: `python -m benchmarks.ray_serve`."""

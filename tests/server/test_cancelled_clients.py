@@ -1,0 +1,127 @@
+"""Triton's clients give up: what they asked for is withdrawn."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import anyio
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.helpers import rows
+from tests.server.program.serving import until
+from tests.server.serving import served
+
+http = pytest.importorskip("tritonclient.http")
+http_aio = pytest.importorskip("tritonclient.http.aio")
+grpc = pytest.importorskip("tritonclient.grpc")
+grpc_aio = pytest.importorskip("tritonclient.grpc.aio")
+ServerError = pytest.importorskip("tritonclient.utils").InferenceServerException
+
+X = rows([1])
+
+
+class Server(NamedTuple):
+    """It has a model "m", which waits for more requests than come.
+
+    Attributes:
+        http: where it is.
+        grpc: likewise.
+    """
+
+    http: str
+    grpc: str
+
+    def told(self, metric: str, **labels: str) -> float:
+        """What it tells of the model."""
+        text = httpx.get(f"http://{self.http}/metrics", timeout=20, trust_env=False).text
+        (value,) = (
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == metric and labels.items() <= sample.labels.items()
+        )
+        return value
+
+    @property
+    def waiting(self) -> float:
+        """Rows that wait."""
+        return self.told("nv_inference_pending_request_count")
+
+    @property
+    def cancelled(self) -> float:
+        """Requests that were withdrawn."""
+        return self.told("nv_inference_request_failure", reason="CANCELED")
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """The aio clients are for asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """In a process of its own."""
+    with served("tests.server.patient_server") as places:
+        yield Server(*places.split())
+
+
+def given(client: Any) -> list[Any]:
+    """One row."""
+    tensor = client.InferInput("x", [1, 4], "FP32")
+    tensor.set_data_from_numpy(X)
+    return [tensor]
+
+
+def test_over_http(server: Server) -> None:
+    """The client of threads cannot be cancelled, but gives up in the end."""
+    before = server.cancelled
+
+    def is_withdrawn() -> bool:
+        impatient = http.InferenceServerClient(server.http, network_timeout=0.5)
+        with impatient as client, pytest.raises(TimeoutError):
+            client.infer("m", given(http))
+        return server.cancelled > before  # unless it gave up before the server had read it
+
+    until(is_withdrawn)
+    until(lambda: server.waiting == 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"client_timeout": 0.5}])
+def test_over_grpc(server: Server, options: dict[str, float]) -> None:
+    before = server.cancelled
+    answers: list[Any] = []
+    with grpc.InferenceServerClient(server.grpc) as client:
+        call = client.async_infer(
+            "m",
+            given(grpc),
+            callback=lambda result, error: answers.append(error),
+            **options,
+        )
+        if not options:
+            until(lambda: server.waiting == 1)
+            call.cancel()
+        until(lambda: bool(answers))
+    assert isinstance(answers[0], ServerError)
+    if not options:
+        until(lambda: server.cancelled == before + 1)
+    until(lambda: server.waiting == 0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", [http, grpc])
+async def test_over_the_aio_clients(server: Server, kind: Any) -> None:
+    before = server.cancelled
+    aio = http_aio if kind is http else grpc_aio
+    url = server.http if kind is http else server.grpc
+    async with aio.InferenceServerClient(url) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.infer, "m", given(kind))
+        await _until(lambda: server.waiting == 1)
+        tasks.cancel_scope.cancel()
+    await _until(lambda: server.cancelled == before + 1)
+    assert server.waiting == 0
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    await anyio.to_thread.run_sync(until, condition)

@@ -1,0 +1,27 @@
+"""Files of tokens: servers let in who shows one, and clients show the first."""
+
+from pathlib import Path
+
+from trtasync.errors import InvalidInput
+
+
+def read_tokens(path: str) -> list[bytes]:
+    """The tokens of a file: one a line, empty lines and those that begin with # left out.
+
+    Raises:
+        InvalidInput: it cannot be read, or holds none that could be sent.
+    """
+    try:
+        lines = Path(path).read_bytes().splitlines()
+    except OSError as error:
+        raise InvalidInput(f"the tokens in {path} cannot be read: {error.strerror}.") from error
+    tokens = [line for each in lines if (line := each.strip()) and not line.startswith(b"#")]
+    if not tokens:
+        raise InvalidInput(f"{path} holds no token; write one a line.")
+    for number, token in enumerate(tokens, 1):
+        if not all(0x21 <= byte <= 0x7E for byte in token):
+            raise InvalidInput(
+                f"token {number} in {path} has blanks or other characters that no header carries; "
+                "use visible ASCII."
+            )
+    return tokens
