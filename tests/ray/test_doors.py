@@ -15,7 +15,7 @@ from anyio.from_thread import BlockingPortal
 
 from support.helpers import row, same
 from tests.ray.conftest import GRPC, HTTP
-from tests.ray.test_requests import held, reached
+from tests.ray.watching import held, reached
 from trtasync import Statistics
 
 tritonhttp = pytest.importorskip("tritonclient.http")

@@ -1,7 +1,5 @@
 """What callers get by a handle, in whatever mode Ray passes requests on."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -11,33 +9,11 @@ from anyio.from_thread import BlockingPortal
 from support.helpers import row, same
 from tests.ray.conftest import Run
 from tests.ray.models import Scripted, doubling, scripted
+from tests.ray.watching import held, reached
 from trtasync import InferenceError, InvalidInput, QueueFull, Statistics
 from trtasync.integrations.ray_serve import Client, deployment
 
 BATCH_SECONDS = 0.3
-PATIENCE = 20.0
-
-
-@asynccontextmanager
-async def held(handle: Any) -> AsyncIterator[None]:
-    """No batch of a scripted replica ends within."""
-    await handle.hold.remote()
-    try:
-        yield
-    finally:
-        with anyio.CancelScope(shield=True):  # or the replica could not end
-            await handle.let.remote()
-
-
-async def reached(handle: Any, holds: Callable[[Statistics], bool]) -> Statistics:
-    """The engine's counts, once this holds of them."""
-    patience = anyio.current_time() + PATIENCE
-    while True:  # what is waited for happens in another process
-        counts: Statistics = await handle.statistics.remote()
-        if holds(counts):
-            return counts
-        assert anyio.current_time() < patience, counts
-        await anyio.sleep(0.01)
 
 
 def test_of_late_callers_only_few_rows_are_computed(run: Run, portal: BlockingPortal) -> None:

@@ -1,13 +1,21 @@
 """A full engine, in Ray's terms."""
 
-from ray.serve.exceptions import BackPressureError
+from typing import TYPE_CHECKING
 
 from trtasync.errors import QueueFull
 from trtasync.server.protocol.refusals import retry_after, status_of
 from trtasync.words import one_line
 
+if TYPE_CHECKING:  # where Ray need not be installed
 
-class Overloaded(QueueFull, BackPressureError):  # type: ignore[misc]  # Ray is looked into by nobody
+    class BackPressureError(Exception):
+        """Ray's."""
+
+else:
+    from ray.serve.exceptions import BackPressureError
+
+
+class Overloaded(QueueFull, BackPressureError):
     """`QueueFull`, and what Ray's ingresses answer by 429 and `Retry-After`: Ray's and FastAPI's
     own ones, and gRPC (RESOURCE_EXHAUSTED)."""
 

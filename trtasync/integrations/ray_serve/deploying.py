@@ -94,7 +94,7 @@ def multiplexed(
 def application(args: Mapping[str, Any]) -> Any:
     """What `serve run` and serve.yaml can name, with the arguments of `deployment`.
 
-    serve run trtasync.integrations.ray_serve:application model=digits.onnx num_replicas=2
+    serve run trtasync.integrations.ray_serve:application model=digits.onnx num_gpus=0
 
     Args:
         args: `model`, and others of `deployment`; those that come as text are read as JSON.

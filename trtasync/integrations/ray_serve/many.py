@@ -1,7 +1,7 @@
 """Several models to a replica: the one not asked for longest makes room for another."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from ray import serve
@@ -27,7 +27,7 @@ class Leased:
         self.engine: Engine = engine
         self.users: Users = Users()
         self._closing = closing
-        self.__del__ = self.evict
+        self.__del__: Callable[[], Awaitable[None]] = self.evict
 
     async def evict(self) -> None:
         """Wait for the users, and close the engine. Cancelled, somebody else goes on with it."""

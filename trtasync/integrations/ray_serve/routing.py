@@ -1,16 +1,35 @@
 """Which replica a request goes to: of two, where it waits less by what they can do."""
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ray.serve.request_router import FIFOMixin, LocalityMixin, MultiplexMixin, RequestRouter
+if TYPE_CHECKING:  # where Ray need not be installed; what is used of it
+
+    class RayRouter:
+        """Ray's router, and those of its mixins that a power of two choices has."""
+
+        curr_replicas: Mapping[Any, Any]
+        replica_queue_len_cache: Any
+
+        def apply_multiplex_routing(self, pending_request: Any) -> Iterable[Any]:
+            """Ids of the replicas that have the model, as long as there are any."""
+
+        def apply_locality_routing(self, pending_request: Any) -> Iterable[Any]:
+            """Ids of the replicas that are near, if near ones are preferred."""
+
+else:
+    from ray.serve.request_router import FIFOMixin, LocalityMixin, MultiplexMixin, RequestRouter
+
+    class RayRouter(FIFOMixin, LocalityMixin, MultiplexMixin, RequestRouter):
+        """See above."""
+
 
 CAPACITY = "trtasync_capacity"
 """Rows per second, which replicas tell Ray's routers of themselves; see `load.Load`."""
 
 
-class CapacityRouter(FIFOMixin, LocalityMixin, MultiplexMixin, RequestRouter):  # type: ignore[misc]
+class CapacityRouter(RayRouter):
     """Ray's power of two choices, with queues weighed by what the replicas were measured to do.
 
     A replica on a GPU twice as fast gets twice as much. Where either queue or either capacity is
@@ -25,7 +44,7 @@ class CapacityRouter(FIFOMixin, LocalityMixin, MultiplexMixin, RequestRouter):  
             ids = self.apply_multiplex_routing(pending_request=pending_request)
         else:
             ids = self.apply_locality_routing(pending_request=pending_request)
-        known = tuple(ids or ())
+        known = tuple(ids)
         pair = [self.curr_replicas[each] for each in random.sample(known, min(2, len(known)))]
         queues = [self.replica_queue_len_cache.get(replica.replica_id) for replica in pair]
         return ranked(pair, queues, [replica.routing_stats for replica in pair])

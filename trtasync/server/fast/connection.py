@@ -179,6 +179,8 @@ class Connection(Reading):
     def check(self) -> None:
         """Has the client had its time? Called once a tick, and when the server ends."""
         wire, sink, limits = self._wire, self._sink, self._server.limits
+        if self._exchange and not (wire.unread or wire.is_ending):
+            wire.began()  # an application may take as long as it likes, its client still reads
         if wire.is_stuck():
             wire.abort()
             return
