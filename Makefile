@@ -81,7 +81,7 @@ check: $(VENV)/.dev ## lint, format, types, floors, the site
 		|| { echo "$$found" | grep -B1 -A1 ' error: '; exit 1; }
 	@echo "lint-imports" && $(BIN)/lint-imports --no-cache --no-logo
 	@echo "hadolint" && $(BIN)/hadolint deploy/Dockerfile
-	@echo "mkdocs build --strict" && $(SITE) --quiet
+	@echo "mkdocs build --strict" && found="$$($(SITE) 2>&1)" || { echo "$$found"; exit 1; }
 
 docs: $(VENV)/.dev ## the pages as a site, in build/site
 	@$(SITE) && echo "to look at it: $(BIN)/python -m http.server -d build/site"

@@ -82,7 +82,7 @@ def _line(work: Work, result: Result) -> str:
         f"{planned * figures[work.engine]['median'] / 1e6:.2g}",
         f"{planned * figures[work.clients]['median'] / 1e6:.2g}" if work.clients else "",
         f"{number(planned * bits / GIGA)} Gbit/s",
-        *(f"{link * GIGA / bits:,.0f}" for link in LINKS),
+        *(f"{float(f'{link * GIGA / bits:.3g}'):,.0f}" for link in LINKS),
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -16,6 +16,7 @@ from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
+from benchmarks.sharing.tables import sharing, sharing_web
 from benchmarks.showing import median, milli, rate, source, times
 from benchmarks.simulation import ablation as rules
 from benchmarks.simulation import deadlines as hasty
@@ -205,32 +206,12 @@ def _share(lost: Mapping[str, float]) -> str:
     return f"{lost['median']:.1%}" if lost["max"] else "0"
 
 
-def sharing(result: Result) -> str:
-    """One engine in the process, and one that processes share."""
-    summary = result["summary"]
-    lines = [
-        "| 12 KB rows | requests/s (min .. max) | over in process | CPU µs/request, callers "
-        "| its host | p50 µs | p99 µs |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for cell, figures in summary["cells"][""].items():
-        where, _, load = cell.partition("/")
-        ratio = summary["ratios"].get(f"{cell} : in process/64, requests_per_second")
-        host = median(figures, "host_us") if where == "shared" else ""
-        lines.append(
-            f"| {where}, {load.replace('x', '×')} | {rate(figures)} | "
-            f"{times(ratio) if ratio else ''} | {median(figures, 'cpu_us')} | {host} | "
-            f"{median(figures, 'p50_us')} | {median(figures, 'p99_us')} |"
-        )
-    lone = summary["ratios"]["shared/one caller : in process/one caller, p50_us"]
-    note = f"One caller's p50, shared over in process: {times(lone)}."
-    return "\n".join([*lines, "", note, "", source(result)])
-
-
 TABLES: dict[str, Callable[[Result], str]] = {
     "overhead": overhead,
     "sharing": sharing,
+    "sharing_web": sharing_web,
     "serving": serving,
+    "serving_fronts": serving,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,

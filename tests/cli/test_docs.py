@@ -27,7 +27,7 @@ ELSEWHERE = {
         "--gpus --ulimit --user --file --rm --publish --volume --set --shm-size --init",  # Docker
         "--no-deps --wheel-dir --no-cache-dir --data-binary",  # pip, curl
         "--collect-metrics --metrics-url --concurrency-range --request-rate-range",
-        "--shared-memory --streaming --verbose-csv --trace-",  # perf_analyzer
+        "--shared-memory --streaming --verbose-csv --trace-level",  # perf_analyzer
         "--exclude-checks",  # Schemathesis
     )
     for option in options.split()

@@ -63,6 +63,7 @@ ELSEWHERE = {
     "docs/fastapi.md": "test_pages.py",
     "docs/first-server.md": "test_first_server_page.py",
     "docs/observing.md": "test_observing_page.py",
+    "docs/ray.md": "../ray/test_page.py",
     "docs/serving.md": "test_pages.py",
     "docs/testing.md": "test_testing_page.py",
     "docs/tensorrt.md": "test_gpu_pages.py",

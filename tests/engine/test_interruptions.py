@@ -26,6 +26,7 @@ from support.helpers import (
     submit,
     until,
 )
+from tests.conftest import LOOPS
 from tests.engine.interruptions import Interrupt, Interruption
 from trtasync import Engine, TrtasyncError
 from trtasync.core.reservations import Reservation
@@ -35,6 +36,12 @@ from trtasync.testing import ScriptedBackend
 pytestmark = pytest.mark.anyio
 
 ERRORS = [Interrupt, MemoryError]
+
+
+@pytest.fixture(params=[loop for loop in LOOPS if loop.id != "uvloop"], scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> object:
+    """See `tests.conftest`. A request runs the same lines on uvloop as on asyncio's own loop."""
+    return request.param
 
 
 class Victim:

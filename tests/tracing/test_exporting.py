@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from support.helpers import row
@@ -15,7 +16,11 @@ pytestmark = pytest.mark.anyio
 
 KEPT: list[Any] = []
 
+SDKS_OWN_PATIENCE = 30.0
+"""Seconds that its `shutdown` waits for an exporter."""
+
 MODULE = """
+import threading
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from tests.tracing import test_exporting
 
@@ -24,12 +29,25 @@ class Keeping(SpanExporter):
         test_exporting.KEPT.extend(spans)
         return SpanExportResult.SUCCESS
 
+class Stuck(Keeping):
+    told = threading.Event()
+
+    def export(self, spans):
+        assert self.told.wait(50)
+        return SpanExportResult.FAILURE
+
+    def shutdown(self):
+        self.told.set()
+
 def broken():
     raise ValueError("no such place")
 """
-OFFERED = (
-    "[opentelemetry_traces_exporter]\nkeeping = kept_spans:Keeping\nbroken = kept_spans:broken\n"
-)
+OFFERED = """
+[opentelemetry_traces_exporter]
+keeping = kept_spans:Keeping
+stuck = kept_spans:Stuck
+broken = kept_spans:broken
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +75,19 @@ async def test_everything_is_exported_by_the_end(
         await engine.infer(row(1))
     assert {each.name for each in KEPT} == {"infer m", "batch m"}
     assert {each.resource.attributes["service.name"] for each in KEPT} == {named or "trtasync"}
+
+
+async def test_who_is_cancelled_does_not_wait_for_a_collector() -> None:
+    """It would be waited for half a minute; it is told to give up."""
+    began = anyio.current_time()
+    with anyio.CancelScope() as scope:
+        async with exporting("stuck") as tracing:
+            async with open_engine(ScriptedBackend(), name="m") as engine:
+                tracing.trace(engine)
+                await engine.infer(row(1))
+            scope.cancel()
+    assert scope.cancelled_caught
+    assert anyio.current_time() - began < SDKS_OWN_PATIENCE - 5
 
 
 async def test_without_a_name_nothing_is_traced() -> None:

@@ -109,7 +109,7 @@ class Reservation(Request):
     def drop(self) -> None:
         """Nobody wants the rows any more. After `commit`, or twice: nothing happens."""
         if self.state is RESERVED:
-            self.intake.withdraw(self)
+            self.intake.drop(self)
 
     def rows_of(self, chunk: Chunk) -> Staged:
         """What is staged for one chunk of a split request."""

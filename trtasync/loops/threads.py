@@ -115,9 +115,9 @@ async def in_thread(
     return cast(T, value)
 
 
-async def free_in_thread(work: Callable[[], T]) -> T:
+async def free_in_thread(work: Callable[[], T], interrupt: Callable[[], object] | None = None) -> T:
     """Like `in_thread`, for freeing resources: if no thread can be started, it runs on the loop."""
     try:
-        return await in_thread(work)
+        return await in_thread(work, interrupt=interrupt)
     except NoThread:
         return work()

@@ -5,13 +5,12 @@ from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-import anyio
-from anyio import to_thread
-
 from trtasync.errors import BackendUnavailable, InvalidInput
+from trtasync.loops import free_in_thread
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
     from trtasync.shared.protocol import AnyEngine
 
@@ -40,7 +39,8 @@ class Tracing:
 
 @asynccontextmanager
 async def exporting(name: str | None) -> AsyncIterator[Tracing]:
-    """Export spans until the end of the block, and those that are left then.
+    """Export spans until the end of the block, and those that are left then, unless it is
+    cancelled.
 
     Args:
         name: of the exporter, such as "otlp"; None for nobody.
@@ -53,16 +53,16 @@ async def exporting(name: str | None) -> AsyncIterator[Tracing]:
     if name is None:
         yield Tracing(None)
         return
-    provider = provider_of(name)
+    provider, exporter = provider_of(name)
     try:
         yield Tracing(provider)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(provider.shutdown)
+    finally:  # who is in a hurry does not wait for a collector that does not answer
+        await free_in_thread(provider.shutdown, interrupt=exporter.shutdown)
 
 
-def provider_of(name: str) -> "TracerProvider":
-    """A provider of tracers whose sampler, limits and resource are as OTEL_* variables say.
+def provider_of(name: str) -> "tuple[TracerProvider, SpanExporter]":
+    """A provider of tracers whose sampler, limits and resource are as OTEL_* variables say, and the
+    exporter that gets their spans.
 
     Raises:
         BackendUnavailable, InvalidInput: see `exporting`.
@@ -83,13 +83,13 @@ def provider_of(name: str) -> "TracerProvider":
         resource = Resource.create()
         if str(resource.attributes.get(SERVICE, UNNAMED)).startswith(UNNAMED):
             resource = resource.merge(Resource({SERVICE: "trtasync"}))
-        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_span_processor(BatchSpanProcessor(make()))
+        provider, exporter = TracerProvider(resource=resource, shutdown_on_exit=False), make()
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     except Exception as error:  # it may raise whatever it likes
         raise BackendUnavailable(
             f"the exporter {name!r} cannot be set up as the OTEL_* variables say: {error!r}."
         ) from error
-    return provider
+    return provider, exporter
 
 
 def _exporter(name: str) -> Any:

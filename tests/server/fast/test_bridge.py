@@ -226,6 +226,33 @@ async def test_an_application_waits_for_its_client_to_read() -> None:
     assert sent <= 1000
 
 
+async def test_who_has_read_all_of_a_long_answer_has_time_to_read_on() -> None:
+    """However long ago he asked."""
+    pieces, (give, take) = 0, anyio.create_memory_object_stream[bytes](0)
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        with take:
+            async for piece in take:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with running(Models(), slow) as server, server.client() as client:
+        await client.send(request())
+        (connection,) = await server.connections(1)
+        await give.send(b"first")
+        await until(lambda: bool(server.server.exchanges))
+        server.pass_time(1000)
+        while not connection._wire.unread:  # what lies in the sockets is as good as read
+            await give.send(bytes(16 << 10))
+            await anyio.lowlevel.checkpoint()
+            pieces += 1
+        assert not connection.is_blocked
+        server.pass_time(5)
+        give.close()
+        assert len((await client.answer()).body) == len(b"first") + pieces * (16 << 10)
+
+
 async def test_an_application_that_does_not_end_is_ended() -> None:
     async def never(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep_forever()

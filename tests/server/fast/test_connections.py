@@ -18,6 +18,9 @@ pytestmark = pytest.mark.anyio
 
 X = rows([1])
 CHUNKED = "Transfer-Encoding: chunked"
+HOURS = 10_000
+"""Seconds that do not go by in a test, unless it says so."""
+
 LIVE = request(path="/v2/health/live")
 
 
@@ -247,12 +250,12 @@ async def test_a_client_that_waits_for_its_answer_is_not_idle() -> None:
 @pytest.mark.parametrize("cut", [5, 60])
 async def test_a_head_that_takes_too_long(cut: int) -> None:
     """Whatever comes of it meanwhile."""
-    content = infer(X)
-    async with running(models_of(backend_of())) as server, server.client() as client:
+    content, limits = infer(X), Limits(head=HOURS)
+    async with running(models_of(backend_of()), limits=limits) as server, server.client() as client:
         assert (await client.ask(infer(X))).status == 200
         await client.send(content[:cut])
         await server.begun()
-        server.pass_time(10)
+        server.pass_time(HOURS)
         await client.send(content[cut : cut + 1])
         await server.begun(longer_than=cut)
         server.pass_time(1)
@@ -265,7 +268,7 @@ async def test_a_head_that_takes_too_long(cut: int) -> None:
 async def test_a_body_that_takes_too_long(size: int) -> None:
     content = infer(np.ones((1, size), np.float32))
     models = models_of(backend_of("W"))
-    async with running(models) as server, server.client() as client:
+    async with running(models, limits=Limits(first=HOURS)) as server, server.client() as client:
         await client.send(content[:-1])
         await server.begun()
         server.pass_time(int(server.server.limits.for_body(len(content))))

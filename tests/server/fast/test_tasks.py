@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 
@@ -126,6 +127,27 @@ async def test_errors() -> None:
             answer = await client.ask(sent)
             assert (answer.status, bool(answer.error)) == (status, True)
         np.testing.assert_array_equal((await client.ask(infer(X))).y, 2 * X)
+
+
+async def test_an_engine_that_is_replaced_is_not_closed_before_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the task of a request that has come."""
+    async with served(doubling()) as server, server.client() as client:
+        deployment = server.models.deployed("m")
+        began, ask = anyio.Event(), deployment.engine.infer
+
+        async def late(inputs: Any, *, priority: int = 0) -> Any:
+            began.set()
+            await until(lambda: server.models.deployed("m") is not deployment)
+            await anyio.wait_all_tasks_blocked()
+            return await ask(inputs, priority=priority)
+
+        monkeypatch.setattr(deployment.engine, "infer", late)  # as if it were far away
+        await client.send(infer(X))
+        await began.wait()
+        await server.models.find("m").load()
+        np.testing.assert_array_equal((await client.answer()).y, 2 * X)
 
 
 async def test_a_timeout() -> None:

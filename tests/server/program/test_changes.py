@@ -261,26 +261,26 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert server.process.wait(PATIENCE) == 0
 
 
-def listening(port: int | None) -> int:
-    """Sockets that listen at this port."""
+def listening(server: Server) -> int:
+    """Sockets that listen at its port."""
+    port = server.url.rpartition(":")[2]
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     found = [(int(local.partition(":")[2], 16), state) for _, local, _, state, *_ in lines]
-    return sum(each == (port, "0A") for each in found)
+    return found.count((int(port), "0A"))
 
 
 def test_clients_do_not_wait_for_a_worker_that_cannot_serve(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2), "--workers", 2) as server:
-        port = httpx.URL(server.url).port
         (tmp_path / "m.onnx").write_bytes(b"no model")
         server.told("is not loaded, and the one before goes on")
         os.kill(min(children(server.process.pid)), signal.SIGKILL)
         server.told("cannot serve")
-        until(lambda: listening(port) == 1)
+        until(lambda: listening(server) == 1)
         for _ in range(20):
             with server.client() as client:
                 assert factor_of(ask(client)) == 2
         times(tmp_path, 3)
-        until(lambda: listening(port) == 2)
+        until(lambda: listening(server) == 2)
         with server.client() as client:
             until(lambda: factor_of(ask(client)) == 3)
 

@@ -57,12 +57,12 @@ def test_grpc_asks_for_the_same_tokens_and_speaks_tls(tmp_path: Path) -> None:
             return grpc.secure_channel(f"127.0.0.1:{server.grpc_port}", trusted)
 
         assert called(channel(), "ServerReady") == TRUE
-        for shown in ((), (("authorization", "Bearer wrong"),)):
+        right, wrong = [("authorization", f"Bearer {each}") for each in ("secret", "wrong")]
+        for shown in ((), (wrong,), (right, wrong)):
             for method in ("ServerMetadata", "ModelInfer", "ModelStreamInfer"):
                 assert code(channel(), method, *shown) == grpc.StatusCode.UNAUTHENTICATED
-        shown = (("authorization", "Bearer secret"),)
-        assert b"trtasync" in called(channel(), "ServerMetadata", *shown)
-        assert code(channel(), "ModelInfer", *shown) != grpc.StatusCode.UNAUTHENTICATED
+        assert b"trtasync" in called(channel(), "ServerMetadata", right)
+        assert code(channel(), "ModelInfer", right) != grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -73,6 +73,8 @@ def test_metrics_and_the_page(tmp_path: Path, workers: int) -> None:
         told = client.get("/metrics").text
         assert 'trtasync_model_ready{model="m",version="1"} 1.0' in told
         assert "nv_inference_count" in told
+        # of a process; that of several would go to and fro
+        assert ("process_cpu_seconds_total" in told) is (workers == 1)
         assert client.get("/dashboard").headers["content-type"].startswith("text/html")
     with serving(tmp_path, times(tmp_path, 2)) as server, server.client() as client:
         assert "nv_inference_count" not in client.get("/metrics").text

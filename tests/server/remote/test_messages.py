@@ -116,10 +116,22 @@ def test_refusals(status: int, kind: type[Exception]) -> None:
     assert type(caught.value) is kind
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"detail": 1}', b"\xff"])
+ODD = [b"\xff", b'{"\xff": 1}', b'{"name": "\xff", "inputs": []}', b'{"x": ' + 100_000 * b"["]
+"""JSON only at a first look."""
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"detail": 1}', *ODD])
 def test_refusals_of_others(body: bytes) -> None:
     with pytest.raises(InferenceError, match=f"{len(body)} bytes"):
         check(refused(500, body))
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_what_is_no_json_of_the_protocol(body: bytes) -> None:
+    with pytest.raises(BackendUnavailable, match="does not speak the Open Inference Protocol"):
+        read(Answer(200, {}, body), Metadata)
+    with pytest.raises(TrtasyncError, match="does not hold the outputs"):
+        check_outputs(Answer(200, {}, body))
 
 
 def test_a_server_of_another_protocol() -> None:

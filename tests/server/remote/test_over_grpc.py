@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import grpc
 import grpc.aio
 import pytest
 
 from support.helpers import rows
 from tests.server.grpc.looking import Looking
-from tests.server.serving import models_of
+from tests.server.serving import filled, held, models_of
 from trtasync.errors import (
     BackendUnavailable,
     EngineClosed,
@@ -111,6 +112,23 @@ async def test_refusals(error: Exception, kind: type[Exception]) -> None:
             await client.infer(client.request({}))
     assert type(caught.value) is kind
     assert str(error) in str(caught.value)
+
+
+async def test_who_gives_up_takes_the_request_along() -> None:
+    """As callers do that have a deadline."""
+    backend = ScriptedBackend()
+    models = models_of(backend, max_batch_size=1)
+    async with asking(models) as client:
+        engine, asked = models.deployed("m").engine, client.request({"x": rows([1])})
+        with held(backend):
+            async with anyio.create_task_group() as tasks:
+                for queued in (0, 1):
+                    tasks.start_soon(client.infer, asked)
+                    await filled(engine, queued)
+                tasks.cancel_scope.cancel()
+            await filled(engine, queued=0)
+        await client.infer(asked)
+    assert len(backend.computed) == 2
 
 
 async def test_no_server() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from trtasync.core.intake import NEVER, REFUSED
 from trtasync.core.priorities import read_level
+from trtasync.core.records import Observer
 from trtasync.core.reservations import Reservation
 from trtasync.engine import Engine, inside
 from trtasync.requests.signature import Signature
@@ -33,9 +34,11 @@ class Desk(ABC):
         asked: makes a request of who asks, this desk, its head, its plan and its id.
     """
 
-    def __init__(self, codec: Codec):
-        """`codec`: of the model that the engine runs."""
+    def __init__(self, codec: Codec, observer: Observer | None = None):
+        """`codec`: of the model that the engine runs; `observer`: is told of each request."""
         self.asked: Callable[[Asker, Desk, Head, Plan, bytes], Asked] = Asked
+        if observer is not None:
+            self.asked = partial(ObservedAsked, observer)
         self._codec = codec
         self._interface = interface = codec.interface
         self._sole = interface.sole
@@ -141,12 +144,10 @@ class StraightDesk(Desk):
 
     def __init__(self, codec: Codec, engine: Engine):
         """See `Desk`."""
-        super().__init__(codec)
         reader, core, _ = inside(engine)
+        super().__init__(codec, core.observer)
         self._reader = reader
         self._signatures = reader.arrays
-        if core.observer is not None:
-            self.asked = partial(ObservedAsked, core.observer)
         self._intake = core.intake
         self._now = core.loop.now
 

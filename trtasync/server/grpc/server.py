@@ -134,6 +134,6 @@ def _options(limits: Limits, share_port: bool) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", share_port),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", PING),
+        ("grpc.http2.min_ping_interval_without_data_ms", PING),
         ("grpc.keepalive_time_ms", SILENCE),
     ]

@@ -13,18 +13,18 @@ from typing import Any
 import anyio
 from starlette.routing import BaseRoute
 
-from trtasync.errors import BackendUnavailable, TrtasyncError
+from trtasync.errors import BackendUnavailable, DeviceLost, TrtasyncError
 from trtasync.server.asgi import application
 from trtasync.server.dashboard.route import dashboard
 from trtasync.server.fast import FastServer, Limits
 from trtasync.server.models import Models
 from trtasync.server.program.admission import Gate
-from trtasync.server.program.catalogue import Catalogue
+from trtasync.server.program.catalogue import INTERVAL, Catalogue
 from trtasync.server.program.doors import numeric, url_of
 from trtasync.server.program.hints import curl_for
 from trtasync.server.program.opening import Manner
 from trtasync.server.program.settings import Offer, ServerSettings, Wanted
-from trtasync.server.prometheus.route import metrics
+from trtasync.server.prometheus.route import OF_PROCESS, metrics
 from trtasync.tracing.exporting import exporting
 
 log: logging.Logger = logging.getLogger("trtasync")
@@ -73,6 +73,7 @@ async def answer(
 
     Raises:
         TrtasyncError: a model cannot be opened, or nobody could be let in.
+        DeviceLost: a model has lost its device.
     """
     traces = wanted.server.traces
     async with exporting(traces) as tracing:
@@ -97,13 +98,31 @@ async def _answer(
             anyio.create_task_group() as beside,
         ):
             beside.start_soon(catalogue.watch)
-            await ready(_started(server, door, models))
-            async for offer in orders:
-                _let_in_anew(gate, fast)
-                beside.start_soon(catalogue.apply, offer)
+            with anyio.CancelScope() as serving:
+                if not manner.shared:  # the process of a shared engine is started anew
+                    beside.start_soon(_end_when_lost, models, serving)
+                await ready(_started(server, door, models))
+                async for offer in orders:
+                    _let_in_anew(gate, fast)
+                    beside.start_soon(catalogue.apply, offer)
             models.is_closing = True
-            await anyio.sleep(server.grace_seconds)
+            lost = [repr(model.name) for model in models if model.is_lost]
+            if not serving.cancelled_caught:
+                await anyio.sleep(server.grace_seconds)
             beside.cancel_scope.cancel()
+        if serving.cancelled_caught:
+            raise DeviceLost(
+                f"the device of {', '.join(lost)} is lost to this process; start another one."
+            )
+
+
+async def _end_when_lost(models: Models, serving: anyio.CancelScope) -> None:
+    """Only another process gets a lost device back."""
+    while True:
+        await anyio.sleep(INTERVAL)
+        if any(model.is_lost for model in models):
+            serving.cancel()
+            return
 
 
 def within_descriptors(limits: Limits) -> Limits:
@@ -120,7 +139,9 @@ def within_descriptors(limits: Limits) -> Limits:
 
 
 def _routes(models: Models, server: ServerSettings) -> list[BaseRoute]:
-    return [dashboard(models), metrics(models, triton_names=bool(server.triton_metrics))]
+    registry = OF_PROCESS if server.workers in (None, 1) else None
+    triton_names = bool(server.triton_metrics)
+    return [dashboard(models), metrics(models, triton_names=triton_names, registry=registry)]
 
 
 def _grpc_door(
@@ -130,13 +151,14 @@ def _grpc_door(
     if server.grpc_port is None:
         return nullcontext()
     try:
-        from trtasync.server.grpc import GrpcServer, Limits
+        from trtasync.server.grpc import GrpcServer
+        from trtasync.server.grpc import Limits as GrpcLimits
         from trtasync.server.grpc.admission import tls_credentials
     except ModuleNotFoundError as error:
         raise BackendUnavailable(
             f"--grpc-port needs pip install 'trtasync[grpc]' ({error})."
         ) from error
-    limits = Limits(message=server.limits.body, drain=server.limits.drain)
+    limits = GrpcLimits(message=server.limits.body, drain=server.limits.drain)
     grpc = GrpcServer(models, limits=limits, admit=gate.admits if gate.tokens else None)
     credentials = None
     if server.tls_cert is not None and server.tls_key is not None:

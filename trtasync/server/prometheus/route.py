@@ -21,13 +21,16 @@ from trtasync.server.prometheus.triton import triton_families, without_exponents
 from trtasync.server.responses import Answering
 from trtasync.server.survey import Surveyed, survey
 
+OF_PROCESS: Collector = REGISTRY
+"""What this process has registered with prometheus-client."""
+
 
 def metrics(
     models: Models,
     *,
     path: str = "/metrics",
     triton_names: bool = False,
-    registry: Collector = REGISTRY,
+    registry: Collector | None = OF_PROCESS,
 ) -> Route:
     """A route that tells the counts of all models, in the format that is asked for.
 
@@ -35,7 +38,8 @@ def metrics(
         models: of the server.
         path: of the route.
         triton_names: have the metrics under Triton's names as well, and those of the GPUs.
-        registry: whose metrics are told too; by default those of this process.
+        registry: whose metrics are told too, by default those of this process; None for none: of
+            several processes behind one address nobody knows which one is asked.
     """
 
     async def scrape(request: Request) -> Response:
@@ -61,13 +65,14 @@ def _encoder(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
 
 
 class _Together(Collector):
-    def __init__(self, own: Iterable[Metric], registry: Collector):
+    def __init__(self, own: Iterable[Metric], registry: Collector | None):
         self._own = own
         self._registry = registry
 
     def collect(self) -> Iterable[Metric]:
         yield from self._own
-        yield from self._registry.collect()
+        if self._registry is not None:
+            yield from self._registry.collect()
 
 
 def _ready(surveyed: list[Surveyed]) -> Metric:

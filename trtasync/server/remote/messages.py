@@ -14,6 +14,7 @@ from trtasync.errors import (
 )
 from trtasync.server.protocol.answers import JSON_LENGTH, OCTETS
 from trtasync.server.protocol.datatypes import DATATYPES
+from trtasync.server.protocol.schema import UNREADABLE
 from trtasync.server.protocol.tensors import Array, to_binary
 from trtasync.server.remote.places import Place
 from trtasync.server.remote.wire import Answer
@@ -90,7 +91,7 @@ def _error(status: int, text: str) -> Exception:
 def _reason(body: bytes) -> str:
     try:
         return one_line(str(msgspec.json.decode(body)["error"]))
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
+    except (*UNREADABLE, KeyError, TypeError):
         return f"{len(body)} bytes that are not of the protocol"
 
 
@@ -102,7 +103,7 @@ def read(answer: Answer, kind: Any) -> Any:
     """
     try:
         return msgspec.json.decode(check(answer), type=kind)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BackendUnavailable(
             f"the server does not speak the Open Inference Protocol: {error}."
         ) from None
@@ -121,7 +122,7 @@ def check_outputs(answer: Answer) -> None:
         outputs = msgspec.json.decode(json)["outputs"]
         sizes = [(each.get("parameters") or {}).get("binary_data_size", 0) for each in outputs]
         is_whole = bool(outputs) and len(json) + sum(sizes) == len(body)
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+    except (*UNREADABLE, KeyError, TypeError, AttributeError):
         is_whole = False
     if not is_whole:
         raise TrtasyncError("the server's answer does not hold the outputs that it tells of.")
