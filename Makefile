@@ -106,6 +106,7 @@ notes: $(VENV)/.release ## gather changes/ in CHANGELOG.md (ARGS=--draft to see 
 dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
 	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
+	@$(BIN)/python -m tests.package.dist dist
 
 fresh: ## what README says of installing, into environments that are made for it (needs an index)
 	@$(PYTHON) -m tests.package.fresh
