@@ -12,9 +12,9 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TaskID,
-    TextColumn,
 )
 from rich.progress import TimeElapsedColumn as Elapsed
+from rich.table import Column
 from rich.text import Text
 
 from trtasync.plans import BuildProgress
@@ -24,6 +24,17 @@ from trtasync.words import shown as printable
 def clock(seconds: float) -> str:
     """Format as minutes and seconds."""
     return time.strftime("%M:%S" if seconds < 3600 else "%H:%M:%S", time.gmtime(max(1, seconds)))
+
+
+class Doing(ProgressColumn):
+    """The description, which is cut before anything else where the terminal is narrow."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(overflow="ellipsis"))
+
+    def render(self, task: Task) -> Text:
+        """On one line."""
+        return Text(task.description, no_wrap=True)
 
 
 class Left(ProgressColumn):
@@ -84,7 +95,7 @@ class WaitingBar(Bar):
             shown: False draws nothing.
             doing: the work, in words.
         """
-        columns = TextColumn("{task.description}", markup=False), BarColumn(), Elapsed()
+        columns = Doing(), BarColumn(), Elapsed()
         super().__init__(console, shown, *columns, refresh=True)
         self._progress.add_task(printable(doing), total=None)
 
@@ -99,8 +110,7 @@ class BuildBars(Bar):
             console: where to draw.
             shown: False draws nothing.
         """
-        description = TextColumn("{task.description}", markup=False)
-        columns = description, BarColumn(), MofNCompleteColumn(), Elapsed(), Left()
+        columns = Doing(), BarColumn(), MofNCompleteColumn(), Elapsed(), Left()
         super().__init__(console, shown, *columns, refresh=True)
         self._tasks: dict[str, TaskID] = {}
         self._depths: dict[str, int] = {}

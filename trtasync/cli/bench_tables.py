@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
-from trtasync.cli.bars import Bar, Left
+from trtasync.cli.bars import Bar, Doing, Left
 from trtasync.cli.tables import add_row, bar, new_table, say, show_table
 from trtasync.measure import Point, Report
 from trtasync.measure import Progress as News
@@ -35,7 +35,7 @@ class SampleBar(Bar):
             shown: False draws nothing.
         """
         columns = (
-            TextColumn("{task.description}", markup=False),
+            Doing(),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-from trtasync.cli.bars import Bar, clock
+from trtasync.cli.bars import Bar, Doing, clock
 from trtasync.cli.tables import add_row, new_table, say, show_table
 from trtasync.measure.loads import Open
 from trtasync.tune import CurvePoint, Report, Standing
@@ -42,7 +42,7 @@ class TuneBar(Bar):
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
-            TextColumn("{task.description}", markup=False),
+            Doing(),
         )
         super().__init__(console, shown, *columns, refresh=False)
         self._task = self._progress.add_task(
