@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
+from benchmarks.installs import installs
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
@@ -221,6 +222,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "deadlines": deadlines,
     "ablation": ablation,
     "overload": overload,
+    "installs": installs,
 }
 
 
