@@ -46,7 +46,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors test-ray check docs fresh types-report coverage format hooks \
-	notes dist bench bench-quick bench-peers bench-serving bench-ray models readme nightly-models nightly-real \
+	notes dist bench bench-quick bench-peers bench-serving bench-installs bench-ray models readme nightly-models nightly-real \
 	nightly-genuine nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills \
 	nightly-ray nightly-image clean
 .DELETE_ON_ERROR:
@@ -106,6 +106,7 @@ notes: $(VENV)/.release ## gather changes/ in CHANGELOG.md (ARGS=--draft to see 
 dist: $(VENV)/.release ## both packages of the committed tree, in dist/ (docs/releasing.md)
 	@test -z "$$(git status --porcelain)" || { echo "commit what is there first"; exit 1; }
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/twine check --strict dist/*
+	@$(BIN)/python -m tests.package.dist dist
 
 fresh: ## what README says of installing, into environments that are made for it (needs an index)
 	@$(PYTHON) -m tests.package.fresh
@@ -126,6 +127,9 @@ bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed i
 
 bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 minutes)
 	@$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-installs: $(VENV)/.dev ## megabytes and time to import, per extra (5 minutes, Linux; needs an index)
+	@$(BIN)/python -m benchmarks.installs $(ARGS)
 
 bench-ray: $(RAY)/.made ## in a replica of Ray Serve, beside Ray's own batching (4 minutes, Linux)
 	@$(RAY)/bin/python -m benchmarks.ray_serve $(ARGS)

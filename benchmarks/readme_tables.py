@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
+from benchmarks.installs import installs
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
@@ -211,6 +212,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "sharing": sharing,
     "sharing_web": sharing_web,
     "serving": serving,
+    "serving_fronts": serving,
     "busy_thread": busy_thread,
     "peers": peers,
     "policies": policies,
@@ -220,6 +222,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "deadlines": deadlines,
     "ablation": ablation,
     "overload": overload,
+    "installs": installs,
 }
 
 

@@ -14,7 +14,7 @@ from trtasync.integrations.aiohttp import answer_failures, engine, health, lifes
 async def read(request: web.Request) -> web.Response:
     """Read a line of digits."""
     image = image_of(await request.read())
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         return web.json_response({"text": decode(await engine(request, "lines").infer(image))})
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 import trtasync
-from trtasync.testing import FunctionBackend
 
 Array = npt.NDArray[np.float32]
 
@@ -90,7 +89,7 @@ async def full_queue(engine: trtasync.Engine) -> None:
 
 async def main() -> None:
     """Show all four."""
-    backend = FunctionBackend(slow_model, inputs=[SPEC], outputs=[SPEC])
+    backend = trtasync.FunctionBackend(slow_model, inputs=[SPEC], outputs=[SPEC])
     async with trtasync.open_engine(backend, max_batch_size=2, max_queue_size=64) as engine:
         await deadlines(engine)
         await cancellation(engine)

@@ -25,7 +25,7 @@ from trtasync.integrations.litestar import (
 async def read(request: Request[Any, Any, Any]) -> dict[str, str]:
     """Read a line of digits."""
     image = image_of(await request.body())
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         return {"text": decode(await infer(request, "lines", image))}
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 import trtasync
-from trtasync.testing import FunctionBackend
 
 Array = npt.NDArray[np.float32]
 
@@ -29,7 +28,7 @@ def nearest(points: Array) -> tuple[npt.NDArray[np.int64], Array]:
 
 async def main() -> None:
     """Ask for all five centres at once: each is nearest to itself."""
-    backend = FunctionBackend(nearest, inputs=INPUTS, outputs=OUTPUTS)
+    backend = trtasync.FunctionBackend(nearest, inputs=INPUTS, outputs=OUTPUTS)
     async with trtasync.open_engine(backend) as engine:
         answer = await engine.infer(CENTRES)
         print("five rows:", answer["nearest"], answer["distance"])

@@ -29,7 +29,7 @@ from trtasync.integrations.starlette import (
 async def read(request: Request) -> JSONResponse:
     """Read a line of digits."""
     image = image_of(await request.body())
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         return JSONResponse({"text": decode(await infer(request, "lines", image))})
 
 

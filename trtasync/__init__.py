@@ -30,6 +30,7 @@ from trtasync.system.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from trtasync.plans import BuilderConfig, BuildProgress, Plan, SharedCache, build_plan
+    from trtasync.runtimes.function import FunctionBackend
 
 __all__ = [
     "AnyEngine",
@@ -43,6 +44,7 @@ __all__ = [
     "Engine",
     "EngineClosed",
     "EngineRestarting",
+    "FunctionBackend",
     "InferenceError",
     "InvalidInput",
     "Pad",
@@ -67,15 +69,22 @@ __all__ = [
 
 logging.getLogger("trtasync").addFilter(show_in_logs)
 
-_LAZY = ("BuildProgress", "BuilderConfig", "Plan", "SharedCache", "build_plan")
+_LAZY = {
+    "BuildProgress": "trtasync.plans",
+    "BuilderConfig": "trtasync.plans",
+    "FunctionBackend": "trtasync.runtimes.function",
+    "Plan": "trtasync.plans",
+    "SharedCache": "trtasync.plans",
+    "build_plan": "trtasync.plans",
+}
 """Who only opens engines does not wait for these to load (a fifth of `import trtasync`)."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from trtasync import plans
+        from importlib import import_module
 
-        globals().update((each, getattr(plans, each)) for each in _LAZY)
+        globals()[name] = getattr(import_module(_LAZY[name]), name)
         return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

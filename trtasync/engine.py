@@ -18,6 +18,7 @@ from trtasync.core.records import BatchRecord, Observer
 from trtasync.core.reservations import Reservation
 from trtasync.errors import EngineClosed, InvalidInput
 from trtasync.loops import Future, free_in_thread
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import Pad, TensorSpec
 from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import (
@@ -31,7 +32,7 @@ from trtasync.requests.array_types import (
     OnDevice,
 )
 from trtasync.requests.reader import RequestReader
-from trtasync.requests.signature import Array, Signature
+from trtasync.requests.signature import Signature
 from trtasync.rows import Judgement
 from trtasync.runtimes import Backend, OpenLane
 from trtasync.scheduler import PolicyOptions, Queue

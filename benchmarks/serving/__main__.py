@@ -81,7 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
         "packages": installed,
     }
     systems = {"systems": described(options.only, installed, failed | not_run)}
-    finish("serving", table, RATIOS, options, parameters, systems, options.out)
+    name = options.out.stem if options.out else "serving"
+    finish(name, table, RATIOS, options, parameters, systems, options.out)
 
 
 def left_out(names: Sequence[str], not_made: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Fixtures for the tests of the command line."""
 
-import logging
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,17 +18,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TRTASYNC_CACHE_DIR", str(folder))
     monkeypatch.setenv("COLUMNS", "400")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def own_process() -> Iterator[None]:
-    """Commands that serve have a process of their own to log and to open files in."""
-    log, limits = logging.getLogger("trtasync"), resource.getrlimit(resource.RLIMIT_NOFILE)
-    level, handlers = log.level, list(logging.getLogger().handlers)
-    yield
-    log.setLevel(level)
-    logging.getLogger().handlers[:] = handlers
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.fixture(params=[*VERSIONS, GENUINE])

@@ -1,8 +1,12 @@
 """The command line, run in this process or in another one."""
 
 import json
+import logging
 import os
+import resource
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,23 @@ from trtasync.cli import app
 
 def run(*arguments: object, code: int = 0) -> Result:
     """Run the command line here; it must end with this code."""
-    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=True)
+    with own_process():
+        result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=True)
     assert result.exit_code == code, (result.output, result.stderr, result.exception)
     return result
+
+
+@contextmanager
+def own_process() -> Iterator[None]:
+    """Commands that serve have a process of their own to log and to open files in."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    loggers = [logging.getLogger(), logging.getLogger("trtasync")]
+    before = [(logger.level, [*logger.handlers]) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def told(*arguments: object) -> Any:

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.progress import Progress
 
 from trtasync import BuildProgress, InvalidInput
-from trtasync.cli.bars import BuildBars
+from trtasync.cli.bars import BuildBars, Left, WaitingBar, clock
+from trtasync.cli.bench_tables import SampleBar
+from trtasync.measure import Progress as Sampled
 from trtasync.system.sizes import parse_size, written_size
 
 NEWS = [
@@ -54,6 +57,43 @@ def test_a_phase_may_come_again() -> None:
     over = BuildProgress("Timing", "Building", 5, 5, finished=True)
     again = BuildProgress("Timing", "Building", 1, 7)
     assert "1/7" in last_frame(drawn([*NEWS[:2], over, again]))
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "left"),
+    [(0, 9.0, ""), (1, 60.0, "~03:00 left"), (3, 90.0, "~00:30 left"), (4, 120.0, "")],
+)
+def test_the_time_left_follows_from_the_steps_so_far(steps: int, seconds: float, left: str) -> None:
+    now = 0.0
+    progress = Progress(get_time=lambda: now, disable=True)
+    task = progress.add_task("steps", total=4)
+    now = seconds
+    progress.update(task, completed=steps)
+    assert Left().render(progress.tasks[0]).plain == left
+
+
+def test_a_bench_counts_the_time_left_from_its_first_sample() -> None:
+    """Opening a model may have taken minutes."""
+    now = 0.0
+    bar = SampleBar(Console(file=io.StringIO(), get_time=lambda: now), shown=True)
+    now = 1200.0
+    bar(Sampled(0, 4, "1 caller"))
+    now += 10.0
+    bar(Sampled(1, 4, "8 callers", 100.0))
+    assert Left().render(bar._progress.tasks[0]).plain == "~00:30 left"
+
+
+def test_work_without_steps_says_what_it_is_and_since_when() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=120, color_system=None)
+    with WaitingBar(console, True, "checking [m].onnx"):
+        pass
+    assert "checking [m].onnx" in file.getvalue()
+    assert "0:00:00" in file.getvalue()
+
+
+def test_the_clock() -> None:
+    assert [clock(seconds) for seconds in (0.2, 61, 3723)] == ["00:01", "01:01", "01:02:03"]
 
 
 def test_news_of_an_unknown_phase_do_no_harm() -> None:

@@ -1,7 +1,9 @@
 """`trtasync serve`: real processes, asked over real HTTP."""
 
+import logging
 import os
 import re
+import resource
 import shlex
 import signal
 import socket
@@ -196,6 +198,17 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         "none.onnx is not a file"
         in run("serve", tmp_path / "none.onnx", "--port", 0, code=4).stderr
     )
+
+
+def test_who_runs_it_in_a_test_finds_the_process_as_it_was(tmp_path: Path) -> None:
+    def state() -> tuple[object, ...]:
+        loggers = [logging.getLogger(), logging.getLogger("trtasync")]
+        told = [(logger.level, *logger.handlers) for logger in loggers]
+        return (*told, resource.getrlimit(resource.RLIMIT_NOFILE))
+
+    before = state()
+    refused(2, "serve", times(tmp_path, 2), "--host", "no..name", "--port", 0)
+    assert state() == before
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -28,7 +28,7 @@ async def test_a_run_on_the_loop_itself_is_stopped(tmp_path: Path, loop_budget: 
     """It was measured to be short, and blocks the loop now: a thread watches."""
     path = endless_model(tmp_path / "endless.onnx")
     async with open_engine(
-        path, backend="onnxruntime", batching=False, loop_budget=loop_budget, run_timeout=0.3
+        path, backend="onnxruntime", batching=False, loop_budget=loop_budget, run_timeout=0.5
     ) as engine:
         for _ in range(20):
             await engine.infer(steps(1))
@@ -44,10 +44,10 @@ async def test_the_runtime_is_stopped(tmp_path: Path, batching: bool) -> None:
     """The request fails, and the lane serves the next one."""
     path = endless_model(tmp_path / "endless.onnx")
     async with open_engine(
-        path, backend="onnxruntime", batching=batching, run_timeout=0.2
+        path, backend="onnxruntime", batching=batching, run_timeout=0.4
     ) as engine:
         for _ in range(2):
-            with pytest.raises(InferenceError, match=r"longer than run_timeout=0\.2 seconds"):
+            with pytest.raises(InferenceError, match=r"longer than run_timeout=0\.4 seconds"):
                 await engine.infer(steps(FOREVER))
             assert same(await engine.infer(steps(3)), steps(6))
         assert engine.statistics().streams[0].alive
@@ -57,7 +57,7 @@ async def test_its_neighbours_are_answered(tmp_path: Path) -> None:
     """Who keeps a batch from ending is found like who makes one fail."""
     path = endless_model(tmp_path / "endless.onnx")
     async with (
-        open_engine(path, backend="onnxruntime", batching=True, run_timeout=0.2) as engine,
+        open_engine(path, backend="onnxruntime", batching=True, run_timeout=0.4) as engine,
         anyio.create_task_group() as tasks,
     ):
         slow = start(tasks, engine, steps(FOREVER))
@@ -87,7 +87,7 @@ async def test_what_was_ended_is_not_taken_for_short(tmp_path: Path) -> None:
     """The loop is blocked once, not by each such request."""
     path = endless_model(tmp_path / "endless.onnx")
     async with open_engine(
-        path, backend="onnxruntime", batching=False, loop_budget=0.1, run_timeout=0.3
+        path, backend="onnxruntime", batching=False, loop_budget=0.1, run_timeout=0.5
     ) as engine:
         for _ in range(20):
             await engine.infer(steps(1))
@@ -103,7 +103,7 @@ async def test_what_cannot_be_stopped_is_lost() -> None:
     """As on a GPU: the lane goes, the other one serves."""
     backend = ScriptedBackend()
     async with (
-        open_engine(backend, streams=2, loop_budget=0.0, run_timeout=0.1) as engine,
+        open_engine(backend, streams=2, loop_budget=0.0, run_timeout=0.5) as engine,
         anyio.create_task_group() as tasks,
     ):
         stuck = await hold(tasks, engine, backend)

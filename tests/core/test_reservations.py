@@ -166,6 +166,22 @@ async def test_reserved_rows_count_against_the_queue() -> None:
         assert engine.statistics().rejected == 1
 
 
+async def test_rows_that_are_dropped_go_to_whoever_waits_for_some() -> None:
+    """Nobody else may come by who would have them looked at."""
+    async with open_engine(ScriptedBackend(np.negative), max_batch_size=2) as engine:
+        every = [reserve(engine, rows([1, 2])) for _ in range(8)]  # more than there are slots
+        assert any(each.batch is None for each in every)
+        async with anyio.create_task_group() as tasks:
+            waiting = await submit(tasks, engine, row(3))
+            await until(lambda: engine.statistics().queued == 17)
+            await anyio.wait_all_tasks_blocked()  # the engine's turn is over
+            for each in every:
+                each.drop()
+            await until(lambda: waiting.done)
+        assert same(waiting.answer, row(-3))
+        check_at_rest(engine)
+
+
 async def test_a_more_urgent_request_takes_the_place_of_one_that_is_not_complete() -> None:
     backend = ScriptedBackend()
     async with open_engine(backend, max_queue_size=4) as engine:

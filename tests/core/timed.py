@@ -6,7 +6,7 @@ from typing import Any
 
 from support.helpers import Array, tensor
 from trtasync.runtimes import Slot, Times
-from trtasync.testing import FunctionBackend, FunctionLane
+from trtasync.runtimes.function import FunctionBackend, FunctionLane
 
 
 class TimedBackend(FunctionBackend):

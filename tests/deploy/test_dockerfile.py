@@ -54,8 +54,9 @@ def test_an_image_serves_as_a_user_without_rights(name: str) -> None:
 def test_what_the_package_is_built_from_is_copied() -> None:
     first, _ = image("cpu")
     copies = [copied(each.value) for each in first.instructions if each.word == "COPY"]
-    project = PROJECT["project"]
-    needed = {"pyproject.toml", project["readme"], *project["license-files"]}
-    needed |= set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    hatch = PROJECT["tool"]["hatch"]
+    needed = {"pyproject.toml", *PROJECT["project"]["license-files"]}
+    needed |= {"README.md", hatch["metadata"]["hooks"]["custom"]["path"]}
+    needed |= set(hatch["build"]["targets"]["wheel"]["packages"])
 
     assert {path for _, what, _ in copies for path in what} == set(map(Path, needed))

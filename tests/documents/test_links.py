@@ -26,6 +26,14 @@ def test_every_link_leads_somewhere(page: str) -> None:
             assert anchor[1:] in repository, f"{page}: {path}{anchor}"
 
 
+def test_changes_lead_somewhere_when_they_are_gathered() -> None:
+    """In CHANGELOG.md, that is."""
+    for change in (ROOT / "changes").glob("+*.md"):
+        for path, anchor in links(change.read_text(encoding="utf-8")):
+            text = (ROOT / path).read_text(encoding="utf-8")
+            assert not anchor or anchor[1:] in anchors(text)[1], f"{change.name}: {path}{anchor}"
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_lists_and_tables_begin_after_an_empty_line(page: str) -> None:
     """Or the site shows them as part of the paragraph before."""

@@ -26,7 +26,8 @@ from support.helpers import (
 from tests.engine.models import X
 from trtasync import InferenceError, TrtasyncError, open_engine
 from trtasync.runtimes import OpenLane, Times
-from trtasync.testing import FunctionBackend, FunctionLane, ScriptedBackend
+from trtasync.runtimes.function import FunctionBackend, FunctionLane
+from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -181,21 +182,24 @@ def test_tensorrt_with_two_inputs_and_dynamic_axes(tmp_path: Path) -> None:
         assert set(found.ratios) == {"ceiling", "trtexec"}
 
 
-def test_a_deadline_leaves_out_who_cannot_make_it() -> None:
-    import time
-
+def slow(seconds: float) -> FunctionBackend:
+    """A model that takes so long."""
     x = TensorSpec("x", np.dtype("float32"), ("N", 4))
 
-    def slow(rows: Any) -> Any:
-        time.sleep(0.02)
+    def function(rows: Any) -> Any:
+        time.sleep(seconds)
         return rows * 2
 
-    backend = FunctionBackend(slow, inputs=[x], outputs=[x])
-    found = run(backend, quick(Closed(8), rounds=1, deadline=0.001), max_batch_size=1)
+    return FunctionBackend(function, inputs=[x], outputs=[x])
+
+
+def test_a_deadline_leaves_out_who_cannot_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trtasync.scheduler.expired.GRACE", 3600.0)  # no loop turns so late
+    found = run(slow(0.02), quick(Closed(8), rounds=1, deadline=0.001), max_batch_size=1)
     assert found.samples[0].figures["missed"] > 0
     relative = quick(Closed(8), Open(0.5, relative=True), deadline=1e-6)
     with pytest.raises(InvalidInput, match="no capacity that a rate could be relative to"):
-        run(ScriptedBackend(), relative)
+        run(slow(0.3), relative)
 
 
 def test_the_shortest_time_has_an_answer_of_every_closed_load_and_yardstick(

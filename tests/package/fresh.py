@@ -29,6 +29,12 @@ def ten_lines(readme: str) -> str:
     return readme.partition("```python\n")[2].partition("```")[0]
 
 
+def clone(folder: Path) -> None:
+    """Check out what is committed."""
+    command = ["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(folder)]
+    subprocess.run(command, check=True)
+
+
 def try_out(commands: list[str], code: str) -> str:
     """What the code prints in an environment that was made by these commands.
 
@@ -37,8 +43,7 @@ def try_out(commands: list[str], code: str) -> str:
     """
     with tempfile.TemporaryDirectory() as made:
         folder, home = Path(made) / "clone", Path(made) / "venv"
-        clone = ["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(folder)]
-        subprocess.run(clone, check=True)
+        clone(folder)
         venv.create(home, with_pip=True)
         own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         own |= {"PATH": f"{home / 'bin'}{os.pathsep}{own['PATH']}", "PIP_QUIET": "1"}

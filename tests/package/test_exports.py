@@ -24,6 +24,7 @@ PUBLIC = [
     "Engine",
     "EngineClosed",
     "EngineRestarting",
+    "FunctionBackend",
     "InferenceError",
     "InvalidInput",
     "Pad",

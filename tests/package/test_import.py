@@ -22,12 +22,11 @@ for name in {(*HEAVY, "ml_dtypes", "hypothesis", "pytest", "rich", "fastapi")!r}
 import anyio
 import numpy as np
 import trtasync
-from trtasync.testing import FunctionBackend
 
 x = trtasync.TensorSpec("x", np.dtype("float32"), ("N", 3))
 
 async def main():
-    backend = FunctionBackend(np.negative, inputs=[x], outputs=[x])
+    backend = trtasync.FunctionBackend(np.negative, inputs=[x], outputs=[x])
     async with trtasync.open_engine(backend) as engine:
         print((await engine.infer(np.arange(3, dtype=np.float32))).tolist())
     try:

@@ -1,22 +1,26 @@
 """What a release is made of: the version, the packages, the notes."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from email.message import Message
-from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
 import trtasync
+from support.index_page import for_index
 from tests.documents.running import python_blocks
+from tests.package.dist import differences, homeless, metadata
 
 ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"trtasync-{trtasync.__version__}"
 
 
@@ -29,10 +33,14 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel, built as installers do it: from the unpacked source distribution."""
-    source = tmp_path_factory.mktemp("unpacked")
+    source = _unpacked(sdist, tmp_path_factory.mktemp("unpacked"))
+    return _build("wheel", source, tmp_path_factory.mktemp("wheel"))
+
+
+def _unpacked(sdist: Path, folder: Path) -> Path:
     with tarfile.open(sdist) as archive:
-        archive.extractall(source, filter="data")
-    return _build("wheel", source / NAME, tmp_path_factory.mktemp("wheel"))
+        archive.extractall(folder, filter="data")
+    return folder / NAME
 
 
 def _build(kind: str, source: Path, target: Path) -> Path:
@@ -42,26 +50,60 @@ def _build(kind: str, source: Path, target: Path) -> Path:
     return built
 
 
-def _metadata(wheel: Path) -> Message:
-    with zipfile.ZipFile(wheel) as archive:
-        return Parser().parsestr(archive.read(f"{NAME}.dist-info/METADATA").decode())
+def test_both_are_the_same_when_they_are_built_elsewhere(
+    sdist: Path, wheel: Path, tmp_path: Path
+) -> None:
+    """The wheel from the tree itself, the source from what another one unpacks to."""
+    again = tmp_path / "again"
+    for kind, first, source in (
+        ("sdist", sdist, _unpacked(sdist, tmp_path)),
+        ("wheel", wheel, ROOT),
+    ):
+        _build(kind, source, again / kind)
+        assert list(differences(first.parent, again / kind)) == []
+
+
+def test_another_byte_is_a_difference(wheel: Path, tmp_path: Path) -> None:
+    (tmp_path / wheel.name).write_bytes(wheel.read_bytes() + b"!")
+    assert [each.split()[0] for each in differences(wheel.parent, tmp_path)] == [wheel.name]
+
+
+@pytest.mark.parametrize(
+    ("version", "url", "refused"),
+    [
+        ("1.0", "", True),
+        ("1.0", "Changelog, https://forge.example/changes", True),
+        ("1.0", "Repository, https://forge.example/trtasync", False),
+        ("1.0.dev0", "", False),
+    ],
+)
+def test_a_release_needs_a_public_home(version: str, url: str, refused: bool) -> None:
+    about = Message()
+    about["Version"] = version
+    if url:
+        about["Project-URL"] = url
+    assert bool(list(homeless(about))) is refused
 
 
 def test_the_version_is_the_library_s(sdist: Path, wheel: Path) -> None:
     assert sdist.name == f"{NAME}.tar.gz"
     assert wheel.name == f"{NAME}-py3-none-any.whl"
-    assert _metadata(wheel)["Version"] == trtasync.__version__
+    assert metadata(wheel)["Version"] == trtasync.__version__
 
 
 def test_the_wheel_says_what_it_needs(wheel: Path) -> None:
-    found = _metadata(wheel)
+    found = metadata(wheel)
     needed = [each for each in found.get_all("Requires-Dist", []) if "extra ==" not in each]
     assert [each.split(">=")[0] for each in needed] == ["anyio", "numpy"]
     assert found["Requires-Python"] == ">=3.11"
     assert found["License-Expression"] == "Apache-2.0"
     assert {"cpu", "cu12", "cu13", "cli"} <= set(found.get_all("Provides-Extra", []))
+    assert {"GPU", "CPU"} <= set(re.findall(r"\w+", found["Summary"]))
+    assert found["Author"] == "The trtasync maintainers"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert found.get_payload() == readme
+    repository = PROJECT.get("urls", {}).get("Repository")
+    assert found.get_payload() == for_index(readme, repository, f"v{trtasync.__version__}")
+    assert found["Description-Content-Type"] == "text/markdown"
 
 
 def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:

@@ -25,6 +25,14 @@ def _free_port() -> int:
 HTTP, GRPC = _free_port(), _free_port()
 """Where the proxies of the cluster listen."""
 
+PORTS = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+)
+"""Of HAProxy, which two clusters of one machine would contend for."""
+
 HOME = "trtasync.integrations.ray_serve"
 FOLDER = Path(tempfile.gettempdir(), f"ray-{os.getpid()}")
 """Of all files of the cluster. Sockets are among them: their paths must be short."""
@@ -42,6 +50,7 @@ if HAS_RAY:  # which reads these when it is imported
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+        **{name: str(_free_port()) for name in PORTS},
     }
 
 

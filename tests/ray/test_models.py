@@ -1,5 +1,7 @@
 """Several models to a replica: an engine in use is never closed under a request."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -9,8 +11,10 @@ from anyio.from_thread import BlockingPortal
 from support.helpers import row, same, until
 from tests.ray.conftest import Run
 from tests.ray.models import doubling
-from trtasync import Engine, InvalidInput
+from trtasync import Engine, InvalidInput, open_engine
 from trtasync.integrations.ray_serve import Client, ManyModels, multiplexed
+from trtasync.integrations.ray_serve.many import Leased
+from trtasync.integrations.ray_serve.progress import Progress
 
 EVICTIONS = 1000
 
@@ -46,8 +50,9 @@ class Churning(ManyModels):
         return errors, len(self.opened)
 
     async def still_open(self) -> int:
-        """Engines that are neither closed nor asked for any more; waits for those being closed."""
-        await until(lambda: not self.closing)
+        """Engines that are not closed, once none is being closed any more."""
+        await until(lambda: all(leased.closing is None for leased in self.leased))
+        await self.check_health()
         return sum("closed" not in repr(engine) for engine in self.opened)
 
 
@@ -81,3 +86,23 @@ def test_engines_evicted_while_in_use_are_closed_in_the_end(
     assert errors == []
     assert opened >= EVICTIONS
     assert still_open == 1
+
+
+def test_an_eviction_that_is_given_up_is_ended_all_the_same(portal: BlockingPortal) -> None:
+    """The request that opens another model waits for it, and may be cancelled."""
+
+    async def evict() -> str:
+        engine = await open_engine(doubling(), name="a")
+        kept: set[Leased] = set()
+        leased = Leased(engine, Progress(engine, 30.0), kept)
+        with leased.users:
+            evicting = asyncio.create_task(leased.evict())
+            await until(lambda: leased.closing is not None)
+            evicting.cancel()
+            with suppress(asyncio.CancelledError):
+                await evicting
+            assert same(await engine.infer(row(1)), row(2))
+        await until(lambda: not kept)
+        return repr(engine)
+
+    assert "closed" in portal.call(evict)

@@ -1,10 +1,14 @@
 """What callers get by a handle, in whatever mode Ray passes requests on."""
 
+import asyncio
+import os
 from typing import Any
 
 import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
+from ray import serve
+from ray.serve.exceptions import BackPressureError
 
 from support.helpers import row, same
 from tests.ray.conftest import Run
@@ -70,6 +74,26 @@ def test_cancelled_requests_leave_the_queue_and_are_counted(
     assert after.rows - before.rows == 1
 
 
+def test_tasks_of_asyncio_are_cancelled_as_well(double: Any, portal: BlockingPortal) -> None:
+    client = Client(double)
+
+    async def load() -> list[Any]:
+        before: Statistics = await double.statistics.remote()
+        async with held(double):
+            first = asyncio.create_task(client.infer(row(1)))
+            await reached(double, lambda counts: counts.in_flight == 1)
+            tasks = [asyncio.create_task(client.infer(row(2))) for _ in range(5)]
+            await reached(double, lambda counts: counts.queued == 5)
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            await reached(double, lambda counts: counts.cancelled - before.cancelled == 5)
+        assert same(await first, row(2))
+        return ends
+
+    assert [type(each) for each in portal.call(load)] == 5 * [asyncio.CancelledError]
+
+
 def test_errors_are_those_of_an_engine(double: Any, portal: BlockingPortal) -> None:
     client = Client(double)
     with pytest.raises(InvalidInput, match="must be 4, not 5") as refused:
@@ -83,8 +107,6 @@ def test_errors_are_those_of_an_engine(double: Any, portal: BlockingPortal) -> N
 
 
 def test_a_full_queue_is_told_at_once_and_in_rays_terms(run: Run, portal: BlockingPortal) -> None:
-    from ray.serve.exceptions import BackPressureError
-
     handle = run(scripted(max_queue_size=2, max_batch_size=1, streams=1))
     client = Client(handle)
     refused: list[QueueFull] = []
@@ -112,6 +134,26 @@ def test_a_full_queue_is_told_at_once_and_in_rays_terms(run: Run, portal: Blocki
 def test_a_subclass_prepares_and_finishes(run: Run, portal: BlockingPortal) -> None:
     client = Client(run(deployment(doubling(), replica=Summing, name="sums", num_gpus=0)))
     assert portal.call(client.infer, [1, 2, 3, 4]) == 20.0
+
+
+@pytest.mark.skipif(
+    os.environ.get("RAY_SERVE_THROUGHPUT_OPTIMIZED") == "1",
+    reason="Ray's local mode does not work in its throughput mode",
+)
+def test_without_a_cluster(portal: BlockingPortal) -> None:
+    """Ray's local mode, for tests of users."""
+    bound = deployment(doubling(BATCH_SECONDS), name="local", num_gpus=0).bind()
+    client = Client(serve.run(bound, _local_testing_mode=True))
+
+    async def late() -> Any:
+        with anyio.fail_after(0.1):
+            await client.infer(row(1))
+
+    assert same(portal.call(client.infer, row(1)), row(2))
+    with pytest.raises(InvalidInput):
+        portal.call(client.infer, row(1, width=5))
+    with pytest.raises(TimeoutError):
+        portal.call(late)
 
 
 class Summing(Scripted):

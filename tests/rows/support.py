@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import onnx.parser
 
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import Dim, TensorSpec
-from trtasync.rows.verdicts import Array, Finding, Verdict
+from trtasync.rows.verdicts import Finding, Verdict
 
 DTYPES = {
     "tensor(float)": np.float32,

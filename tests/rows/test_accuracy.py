@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.accuracy import Agreement, Health, Numbers, compare, health, look_at
-from trtasync.rows.verdicts import Array
 
 F32 = np.float32
 NAN, INF = np.nan, np.inf

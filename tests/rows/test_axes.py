@@ -8,9 +8,10 @@ import pytest
 from tests.rows.mixing_models import CUMSUM, QUANTIZED, SOFTMAX_OF_COLUMNS, recurrent
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.axes import Inferred, find_axes, guesses
-from trtasync.rows.verdicts import Array, Trial, Verdict
+from trtasync.rows.verdicts import Trial, Verdict
 
 
 def infer(trial: Trial, **guess: int | None) -> Inferred:

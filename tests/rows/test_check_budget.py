@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
+from trtasync.model.arrays import Array
 from trtasync.rows.check import check
-from trtasync.rows.verdicts import Array, Verdict
+from trtasync.rows.verdicts import Verdict
 
 ENDLESS = graph(
     "(float[N,4] x) => (float[N,4] y) <int64 many = {1000000000000}, bool true = {1}>",

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.rows.support import FunctionTrial
+from trtasync.model.arrays import Array
 from trtasync.rows.check import check
-from trtasync.rows.verdicts import Array, Verdict
+from trtasync.rows.verdicts import Verdict
 
 TABLE = np.random.default_rng(7).standard_normal((128, 4), np.float32)
 MOST_RUNS = 22

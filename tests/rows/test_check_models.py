@@ -8,9 +8,10 @@ import pytest
 
 from tests.rows.support import FunctionTrial
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.rows.check import check
 from trtasync.rows.inputs import MOST_ROWS, InputAxes
-from trtasync.rows.verdicts import Array, Finding, Verdict
+from trtasync.rows.verdicts import Finding, Verdict
 
 
 def only(trial: FunctionTrial, **options: Any) -> Finding:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests.rows.support import FunctionTrial
+from trtasync.model.arrays import Array
 from trtasync.rows.check import check
 from trtasync.rows.schedule import Neighbours
-from trtasync.rows.verdicts import Array, Finding, Verdict
+from trtasync.rows.verdicts import Finding, Verdict
 
 
 def found(function: Callable[..., Any], **inputs: tuple[Any, ...]) -> Finding:

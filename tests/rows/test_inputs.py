@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.drawing import MOST_ELEMENTS, RECIPES, Drawn, Recipe, drawn, undrawable
 from trtasync.rows.inputs import MOST_ROWS, InputAxes, Natural, of_nan, scaled
-from trtasync.rows.verdicts import Array
 
 
 def layout(**inputs: tuple[Any, tuple[Any, ...], int | None]) -> InputAxes:

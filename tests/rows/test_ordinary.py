@@ -7,9 +7,9 @@ import pytest
 
 from tests.rows.support import FunctionTrial
 from trtasync.errors import InferenceError, InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.rows.inputs import MOST_ROWS
 from trtasync.rows.ordinary import ordinary_runs
-from trtasync.rows.verdicts import Array
 
 
 def shapes(runs: list[list[Array]]) -> list[list[tuple[int, ...]]]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
+from trtasync.model.arrays import Array
 from trtasync.rows import Finding, Verdict
 from trtasync.rows.check import check
 from trtasync.rows.shared import vary
-from trtasync.rows.verdicts import Array
 
 INPUTS = {"x": ("N", 3), "axis": (np.int64, ())}
 AXES = {"x": 0, "axis": None, "y0": 0, "y": 0}

@@ -34,18 +34,24 @@ def forget_peak() -> None:
 
 
 async def longest_delay(delays: list[float]) -> None:
-    """How much later than asked this task of the loop is woken, at worst; as far as other threads
-    of this process have computed meanwhile, and not somebody else on this machine."""
+    """How much later than asked this task of the loop is woken, at worst; as far as this thread did
+    not wait for a processor, and other threads of this process had one: they have the GIL then."""
     while True:
-        asked, others = time.perf_counter() + 0.001, of_others()
+        asked, others, before = time.perf_counter() + 0.001, of_others(), in_line()
         await anyio.sleep(0.001)
         late, computed = time.perf_counter() - asked, of_others() - others
-        delays[0] = max(delays[0], min(late, computed))
+        delays[0] = max(delays[0], min(late - (in_line() - before), computed))
 
 
 def of_others() -> float:
     """Seconds that all threads but this one have computed."""
     return time.process_time() - time.thread_time()
+
+
+def in_line() -> float:
+    """Seconds for which this thread could have run, and somebody else had the processor."""
+    _, nanoseconds, _ = Path("/proc/thread-self/schedstat").read_text().split()
+    return int(nanoseconds) / 1e9
 
 
 async def build(model: Path, plan: Path) -> tuple[float, int]:

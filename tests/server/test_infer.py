@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
 import numpy as np
 import pytest
@@ -181,6 +182,31 @@ async def test_what_nobody_foresaw_is_for_the_log_only(
             text = error_of(await client.post(INFER, json={"inputs": []}), 500)
     assert "secret" not in text
     assert "ZeroDivisionError: a secret" in caplog.text
+
+
+async def test_what_is_small_and_unpacks_to_much_holds_nobody_up(client: httpx.AsyncClient) -> None:
+    """Neither the loop, nor the threads that others wait for."""
+    bomb = gzip.compress(bytes(32 << 20))
+    assert len(bomb) < 1 << 16
+    threads = anyio.to_thread.current_default_thread_limiter()
+    headers = {"content-encoding": "gzip", JSON_LENGTH: "0"}
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        response = await client.post(INFER, content=bomb, headers=headers)
+        statuses.append(response.status_code)
+
+    turns, taken = 0, 0
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(ask)
+        while len(statuses) < 5:
+            await anyio.sleep(0.001)
+            turns += 1
+            taken = max(taken, threads.borrowed_tokens)
+    assert turns > 20
+    assert taken == 0
+    assert set(statuses) == {400}
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "deflate", "gzip, deflate, br"])

@@ -19,7 +19,7 @@ from support.helpers import MODELS, heed_sigint
 from tests.rows.support import graph
 from tests.tensorrt.support import double, write
 from trtasync.cli import app
-from trtasync.cli.tune_tables import TuneBar, clock
+from trtasync.cli.tune_tables import TuneBar
 from trtasync.tune import Config, Progress, Tuning
 from trtasync.tune.work import Runner
 
@@ -233,10 +233,12 @@ def test_a_model_that_is_built_is_found_again_by_the_call(tmp_path: Path) -> Non
     assert "run_timeout=10.0, max_row_bytes=1048576" in told
 
 
-def drawn(news: list[Progress], *, shown: bool = True, terminal: bool = True) -> str:
+def drawn(
+    news: list[Progress], *, shown: bool = True, terminal: bool = True, width: int = 160
+) -> str:
     """What is on the screen after some news."""
     file = io.StringIO()
-    console = Console(file=file, force_terminal=terminal, width=160, color_system=None)
+    console = Console(file=file, force_terminal=terminal, width=width, color_system=None)
     with TuneBar(console, shown) as bar:
         for each in news:
             bar(each)
@@ -256,10 +258,17 @@ def test_the_bar_shows_phase_time_left_and_the_best() -> None:
     screen = drawn(NEWS)
     for word in (
         "finals",
+        "0:00:00",
         "01:05 left",
         "2 streams: 48 callers",
         "best 1,234/s: 2 streams, batch 8",
     ):
+        assert word in screen
+
+
+def test_a_narrow_terminal_cuts_what_is_done_not_how_long_it_takes() -> None:
+    screen = drawn(NEWS, width=60)
+    for word in ("finals", "0:00:00", "01:05 left", "2 streams"):
         assert word in screen
 
 
@@ -276,7 +285,3 @@ def test_elsewhere_there_is_a_line_for_each_measurement() -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_nothing_is_drawn_when_nobody_wants_it(terminal: bool) -> None:
     assert drawn(NEWS, shown=False, terminal=terminal) == ""
-
-
-def test_the_clock() -> None:
-    assert [clock(seconds) for seconds in (0.2, 61, 3723)] == ["00:01", "01:01", "01:02:03"]

@@ -33,8 +33,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     host: "host model.onnx --socket /run/trtasync/host.sock",
     doctor: "doctor --json machine.json",
 }
-for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: trtasync {example}")(command)
+for _command, _example in EXAMPLES.items():
+    app.command(epilog=f"Example: trtasync {_example}")(_command)
 
 
 def _print_version(wanted: bool) -> None:

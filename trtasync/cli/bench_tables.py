@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
-from trtasync.cli.bars import Bar
+from trtasync.cli.bars import Bar, Doing, Left
 from trtasync.cli.tables import add_row, bar, new_table, say, show_table
 from trtasync.measure import Point, Report
 from trtasync.measure import Progress as News
@@ -35,10 +35,11 @@ class SampleBar(Bar):
             shown: False draws nothing.
         """
         columns = (
-            TextColumn("{task.description}", markup=False),
+            Doing(),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            Left(),
         )
         super().__init__(console, shown, *columns, refresh=False)
         self._task = self._progress.add_task("opening the model", total=None)
@@ -46,6 +47,8 @@ class SampleBar(Bar):
     def __call__(self, news: News) -> None:
         """Draw an update."""
         rate = "" if news.rate is None else f" (before: {news.rate:,.0f}/s)"
+        if not news.step:
+            self._progress.reset(self._task)  # the time left follows from samples, not from opening
         self._progress.update(
             self._task,
             completed=news.step,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from trtasync.cli.arguments import (
     ENGINE,
@@ -28,9 +29,10 @@ from trtasync.cli.arguments import (
     read_batching,
     read_device,
 )
+from trtasync.cli.bars import WaitingBar
 from trtasync.cli.check_tables import show
 from trtasync.cli.failures import GOAL_MISSED, failures, stop
-from trtasync.cli.outputs import check_outputs, deliver
+from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 from trtasync.inspection import check_model
 from trtasync.measure.inputs import read_samples
 
@@ -70,21 +72,23 @@ def check(
     """Check that rows do not influence each other, and that a plan's numbers are right."""
     with failures(debug):
         check_outputs(model, as_json, inputs=(plan, samples))
-        report = check_model(
-            model,
-            plan=plan,
-            backend=backend,
-            device=read_device(devices),
-            batching=read_batching(batching),
-            batch_axes=read_batch_axes(batch_axis),
-            samples=None if samples is None else read_samples(samples),
-            seconds=seconds,
-            tolerance=tolerance,
-            profiles=profile,
-            max_batch_size=max_batch_size,
-            cache=cache_of(cache_dir, cache_owner),
-            engine_host_code_allowed=engine_host_code_allowed,
-        )
+        waiting = f"checking {model.name}; rows are tested for at most {seconds:g} s"
+        with WaitingBar(Console(stderr=True), as_json != STDOUT, waiting):
+            report = check_model(
+                model,
+                plan=plan,
+                backend=backend,
+                device=read_device(devices),
+                batching=read_batching(batching),
+                batch_axes=read_batch_axes(batch_axis),
+                samples=None if samples is None else read_samples(samples),
+                seconds=seconds,
+                tolerance=tolerance,
+                profiles=profile,
+                max_batch_size=max_batch_size,
+                cache=cache_of(cache_dir, cache_owner),
+                engine_host_code_allowed=engine_host_code_allowed,
+            )
         deliver(json.dumps(report.to_json(), indent=2), as_json, partial(show, report=report))
         if not report.well:
             count = len(report.problems)

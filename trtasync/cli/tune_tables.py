@@ -1,11 +1,9 @@
 """Progress of tuning as a bar or as lines, and its report as tables."""
 
-import time
-
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-from trtasync.cli.bars import Bar
+from trtasync.cli.bars import Bar, Doing, clock
 from trtasync.cli.tables import add_row, new_table, say, show_table
 from trtasync.measure.loads import Open
 from trtasync.tune import CurvePoint, Report, Standing
@@ -42,8 +40,9 @@ class TuneBar(Bar):
         columns = (
             TextColumn("{task.fields[phase]}", markup=False),
             BarColumn(bar_width=24),
+            TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
-            TextColumn("{task.description}", markup=False),
+            Doing(),
         )
         super().__init__(console, shown, *columns, refresh=False)
         self._task = self._progress.add_task(
@@ -74,11 +73,6 @@ class TuneBar(Bar):
             say(self._console, f"  {news.last}")
         about = f" ({left})" if left else ""
         say(self._console, f"{news.phase}: {news.doing}{about}")
-
-
-def clock(seconds: float) -> str:
-    """Format as minutes and seconds."""
-    return time.strftime("%M:%S" if seconds < 3600 else "%H:%M:%S", time.gmtime(max(1, seconds)))
 
 
 def show(console: Console, report: Report) -> None:

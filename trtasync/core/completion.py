@@ -11,8 +11,8 @@ from trtasync.core.metrics import BOUNDS, Meter
 from trtasync.core.records import BatchRecord, record_of
 from trtasync.core.reservations import Reservation, reservation_of
 from trtasync.errors import InferenceError, QueueFull, TrtasyncError, UnevenRows
+from trtasync.model.arrays import Array
 from trtasync.requests.answers import LentAnswer, as_it_is, borrow, join, shape_answer, take
-from trtasync.requests.signature import Array
 from trtasync.runtimes import Slot, Times
 from trtasync.scheduler import Batch, Chunk, Request
 from trtasync.scheduler.requests import Entry

@@ -220,6 +220,11 @@ class Intake:
         """Nobody waits for a request any more."""
         self._policy.withdraw(request, self._now())
 
+    def drop(self, reservation: Reservation) -> None:
+        """See `Reservation.drop`. Whoever waits for its rows gets them in a turn to come."""
+        self._loop.wake()
+        self.withdraw(reservation)
+
     # -- content -----------------------------------------------------------------------------
 
     def views(self, batch: Batch[Slot]) -> Views:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from trtasync.errors import DeviceLost, RunTooLong, UnevenRows
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array
 from trtasync.runtimes import Lane, Slot, Times
 from trtasync.scheduler import LaneState
 from trtasync.system.threads import start_thread

@@ -10,7 +10,7 @@ from trtasync.core.completion import Completion
 from trtasync.core.intake import Intake
 from trtasync.core.pump import Pump
 from trtasync.core.watchdog import Stoppable
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array
 from trtasync.runtimes import Lane, Slot, Times
 from trtasync.scheduler import Batch
 from trtasync.system.ranges import Domain, within

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trtasync.core.replies import Reply
 from trtasync.errors import TrtasyncError
+from trtasync.model.arrays import Array
 from trtasync.requests.answers import LentAnswer
-from trtasync.requests.signature import Array, Signature, Staged
+from trtasync.requests.signature import Signature, Staged
 from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch, Chunk, Queue, Request
 from trtasync.scheduler.requests import Entry
@@ -109,7 +110,7 @@ class Reservation(Request):
     def drop(self) -> None:
         """Nobody wants the rows any more. After `commit`, or twice: nothing happens."""
         if self.state is RESERVED:
-            self.intake.withdraw(self)
+            self.intake.drop(self)
 
     def rows_of(self, chunk: Chunk) -> Staged:
         """What is staged for one chunk of a split request."""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from trtasync.errors import InferenceError
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import ModelSpec
-from trtasync.requests.signature import Array, Shape
 from trtasync.shared.forms import Places, place
 
 MOST_SHAPES = 4096

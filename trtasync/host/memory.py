@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from trtasync.errors import QueueFull
 from trtasync.host.limits import Limits
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array
 from trtasync.shared.arena import map_sealed
 
 Register = Callable[[Array], Array]

@@ -10,9 +10,10 @@ from trtasync.core.assembly import Core
 from trtasync.core.intake import Intake
 from trtasync.engine import Engine, inside
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.axes import is_anonymous
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.signature import Array, Shape, Signature, Staged
+from trtasync.requests.signature import Signature, Staged
 from trtasync.runtimes import Backend
 from trtasync.scheduler import Queue
 from trtasync.shared.forms import Places, aligned, place

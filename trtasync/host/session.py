@@ -17,7 +17,7 @@ from trtasync.host.models import Form, Model, read_shapes
 from trtasync.host.slot_book import Segment, SlotBook
 from trtasync.host.slots import SharedSlot
 from trtasync.loops import EventLoop, free_in_thread
-from trtasync.requests.signature import Array, Shape
+from trtasync.model.arrays import Array, Shape
 from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
 from trtasync.shared.greeting import Hello, Welcome, read, tell
 from trtasync.shared.records import NEVER, Nonsense, Op, Record, dump, pack, parse

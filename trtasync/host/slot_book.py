@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trtasync.errors import EngineClosed, TrtasyncError
 from trtasync.host.slots import SharedSlot
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array
 from trtasync.shared.arena import MOST_SLOTS
 from trtasync.shared.forms import ALIGNMENT, MOST_BYTES
 from trtasync.shared.records import Nonsense, Record

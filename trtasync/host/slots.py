@@ -10,8 +10,9 @@ from trtasync.core.intake import NEVER, REFUSED
 from trtasync.core.reservations import Reservation
 from trtasync.errors import TrtasyncError
 from trtasync.host.models import Form
+from trtasync.model.arrays import Array, Shape
 from trtasync.requests.answers import LentAnswer
-from trtasync.requests.signature import Array, Shape, Signature, Staged
+from trtasync.requests.signature import Signature, Staged
 from trtasync.scheduler import Batch, Chunk, Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.scheduler.states import OVER, RUNNING

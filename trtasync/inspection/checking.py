@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from trtasync.errors import InvalidInput
 from trtasync.inspection.check_report import CheckReport, OutputCheck
 from trtasync.inspection.subjects import Target, choose, open_target
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec
 from trtasync.opening.backends import BackendName
 from trtasync.opening.judging import graph_of
@@ -20,7 +21,6 @@ from trtasync.rows import Batching, Finding, Verdict
 from trtasync.rows.accuracy import look_at
 from trtasync.rows.judge import Evidence, judge
 from trtasync.rows.ordinary import in_order, ordinary_runs
-from trtasync.rows.verdicts import Array
 from trtasync.runtimes.trials import open_onnx
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Request, Response, get
-from litestar.types import ExceptionHandlersMap
 
 from trtasync.errors import TrtasyncError
 from trtasync.integrations.engines import (
@@ -76,5 +75,7 @@ def answer_failure(request: AnyRequest, error: Exception) -> Response[bytes]:
     return Response(told.body, status_code=told.status, headers=told.headers, media_type=JSON)
 
 
-exception_handlers: ExceptionHandlersMap = {TrtasyncError: answer_failure}
+Handler = Callable[[AnyRequest, Exception], Response[bytes]]
+
+exception_handlers: dict[int | type[Exception], Handler] = {TrtasyncError: answer_failure}
 """For the `exception_handlers` of an application, to be added to others."""

@@ -15,7 +15,8 @@ from typing import Any
 from trtasync.measure.statistics import Figures
 from trtasync.measure.window import timed
 from trtasync.memory.slots import Views
-from trtasync.requests.signature import Array, Layout
+from trtasync.model.arrays import Array
+from trtasync.requests.signature import Layout
 from trtasync.runtimes import Lane, OpenLane
 
 Arrays = Sequence[Array]

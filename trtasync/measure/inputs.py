@@ -11,8 +11,8 @@ import numpy as np
 
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import demand_positive
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import TensorSpec
-from trtasync.requests.signature import Array, Shape
 
 MOST_INPUTS = 64
 """Most different requests: together they should exceed the CPU caches but not fill the memory."""

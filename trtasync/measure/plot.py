@@ -19,6 +19,9 @@ FAR_ABOVE = 2.5
 """A yardstick this many times above the highest rate is named but not drawn: it would compress
 everything else."""
 
+FOR_NAMES = 0.35
+"""Share of the rates' axis that is left free beyond the last point, for its name."""
+
 ENDINGS = (".png", ".svg", ".pdf")
 
 
@@ -60,7 +63,7 @@ def picture(
         BackendUnavailable, InvalidInput: see `check_plot`.
     """
     check_plot(path)
-    figure = _figure()(figsize=(11, 4.6), layout="constrained")
+    figure = _figure()(figsize=(11, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     yield left, right
     hardware = about["hardware"]
@@ -80,6 +83,14 @@ def save(figure: Any, path: Path) -> None:
         figure.savefig(file, format=path.suffix[1:].lower(), dpi=130)
 
 
+def rates(axis: Any) -> None:
+    """Label an axis of requests per second, with no more ticks than fit beside each other."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter("{x:,.0f}")
+
+
 def _figure() -> Any:
     """matplotlib's Figure, which draws without a display and leaves no global state."""
     try:
@@ -95,13 +106,13 @@ def _curves(axes: Any, points: list[Point], report: Report) -> None:
     """Draw p50 and p99 over requests per second, with separate lines for closed and open loads."""
     for kind, marker, colours in (("closed", "o", COLOURS[:2]), ("open", "s", COLOURS[2:4])):
         chosen = [point for point in points if isinstance(point.load, Closed) == (kind == "closed")]
-        rates = [point.figures["requests_per_second"]["median"] for point in chosen]
+        found = [point.figures["requests_per_second"]["median"] for point in chosen]
         for percent, colour, style in zip((50, 99), colours, STYLES, strict=False):
             values = [point.figures[f"latency_p{percent}_us"]["median"] / 1e3 for point in chosen]
             if chosen:
                 label = f"p{percent}, {kind} loop"
-                axes.plot(rates, values, style, marker=marker, color=colour, label=label)
-        for point, rate in zip(chosen, rates, strict=True):
+                axes.plot(found, values, style, marker=marker, color=colour, label=label)
+        for point, rate in zip(chosen, found, strict=True):
             place = (rate, point.figures["latency_p50_us"]["median"] / 1e3)
             axes.annotate(
                 point.load.name,
@@ -112,20 +123,25 @@ def _curves(axes: Any, points: list[Point], report: Report) -> None:
             )
     rows = int(report.parameters["rows"])
     most = max((p.figures["requests_per_second"]["median"] for p in points), default=0.0)
+    furthest = most or 1.0
     for style, (name, rounds) in zip((":", "-."), report.yardsticks.items(), strict=False):
         rate = sorted(each["rows_per_second"] for each in rounds)[len(rounds) // 2] / rows
         where, seen = f"{name}: {rate:,.0f}/s", rate < FAR_ABOVE * most
+        furthest = max(furthest, rate) if seen else furthest
         label = where if seen else f"{where}, far to the right"
         # a line without width would do, but matplotlib 3.10 refuses to draw its dashes
         shown_as = style if seen else "none"
         axes.axvline(rate if seen else 0.0, color="#555555", ls=shown_as, lw=1.0, label=label)
     axes.set(xlabel="requests per second", ylabel="latency, ms", yscale="log")
     axes.set_title("throughput and latency", fontsize=10)
-    axes.margins(x=0.12, y=0.12)
-    axes.set_xlim(left=0)
+    axes.margins(y=0.12)
+    axes.set_xlim(0, furthest * (1 + FOR_NAMES))
+    rates(axes.xaxis)
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     if points:
-        axes.legend(fontsize=8)
+        # below, where it hides no point's name; matplotlib looks for room between lines only
+        axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))
 
 
 def _distributions(axes: Any, points: list[Point]) -> None:
@@ -147,6 +163,8 @@ def _distributions(axes: Any, points: list[Point]) -> None:
         yscale="log",
         ylim=(1e-4, 1.1),
     )
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_title("latency distribution", fontsize=10)
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     if points:

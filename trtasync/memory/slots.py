@@ -8,8 +8,9 @@ from typing import Any, cast
 import numpy as np
 
 from trtasync.memory.staging import Copies
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec
-from trtasync.requests.signature import Array, Layout
+from trtasync.requests.signature import Layout
 
 GIL_COPY_BYTES = 64 * 1024
 """Rows up to this size are copied by memoryview assignment, which keeps the GIL.

@@ -7,9 +7,13 @@ batches, it is checked by running the model (`trtasync.rows`).
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 Dim = int | str | None
 """One axis of a spec: an int is fixed, a str is a named dynamic axis, None an unnamed one."""
+
+AxisNames: TypeAlias = Mapping[str, Sequence[Dim]]
+"""Tensor name -> its axes as the model file has them: a plan forgets their names."""
 
 _MADE_UP = re.compile(
     r"""

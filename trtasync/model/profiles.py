@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trtasync.errors import InvalidInput
-
-Shape = tuple[int, ...]
+from trtasync.model.arrays import Shape
 
 MAX_DIMS = 8
 """TensorRT's `Dims.MAX_DIMS`."""

@@ -23,8 +23,8 @@ from trtasync.system.ranges import ranged
 from trtasync.system.stopping import Stop
 
 if TYPE_CHECKING:  # TensorRT's side is loaded when it is needed
+    from trtasync.model.axes import AxisNames
     from trtasync.plans import BuilderConfig
-    from trtasync.plans.axis_names import AxisNames
     from trtasync.plans.job import Job
     from trtasync.plans.order import Built
     from trtasync.plans.row_note import RowNote

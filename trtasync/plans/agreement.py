@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trtasync.errors import BuildError, InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec
 from trtasync.rows.accuracy import Agreement, look_at
 from trtasync.rows.ordinary import ordinary_runs
-from trtasync.rows.verdicts import Array
 from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.trials import open_onnx, open_plan
 

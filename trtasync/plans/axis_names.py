@@ -1,11 +1,8 @@
 """What an ONNX file calls the axes of its inputs and outputs: TensorRT's plans forget it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from trtasync.model.tensors import Dim
-
-AxisNames = Mapping[str, tuple[Dim, ...]]
 
 
 def axis_names(model: Any) -> dict[str, tuple[Dim, ...]]:

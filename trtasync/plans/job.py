@@ -9,10 +9,10 @@ from time import perf_counter
 from typing import Any
 
 from trtasync.errors import BackendUnavailable, BuildError
+from trtasync.model.axes import AxisNames
 from trtasync.plans import configuring, rtx
 from trtasync.plans.api import HostMemory
 from trtasync.plans.appearing import Appearing
-from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.cache import CachedPlan, PlanCache, key_of
 from trtasync.plans.files import PRIVATE, check_writable, write_atomically
 from trtasync.plans.order import Built, Order

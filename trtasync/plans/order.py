@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trtasync.model.axes import AxisNames
 from trtasync.model.profiles import Profile
 from trtasync.plans.agreement import AccuracyCheck
-from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.cache import PlanCache
 from trtasync.plans.config import BuilderConfig
 from trtasync.plans.progress import ProgressCallback

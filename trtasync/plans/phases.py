@@ -11,6 +11,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
+from trtasync.model.axes import AxisNames
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
 from trtasync.plans import configuring, resolve
@@ -23,7 +24,6 @@ from trtasync.plans.api import (
     OptimizationProfile,
     Tensor,
 )
-from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.config import BuilderConfig
 from trtasync.plans.networks import fill
 from trtasync.plans.onnx_files import read_onnx

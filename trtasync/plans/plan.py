@@ -11,16 +11,16 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from trtasync.errors import InvalidInput
 from trtasync.loops import in_thread
+from trtasync.model.arrays import Array
+from trtasync.model.axes import AxisNames
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.plans.agreement import AccuracyCheck
-from trtasync.plans.axis_names import AxisNames
 from trtasync.plans.cache import CacheChoice, read_cache
 from trtasync.plans.config import BuilderConfig
 from trtasync.plans.order import Built, Order
 from trtasync.plans.paths import read_path
 from trtasync.plans.progress import ProgressCallback
 from trtasync.plans.sources import Source, check_source
-from trtasync.rows.verdicts import Array
 from trtasync.runtimes.flavours import TENSORRT, of_backend
 from trtasync.system.stopping import Stop
 

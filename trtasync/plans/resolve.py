@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trtasync.errors import InvalidInput
-from trtasync.model.profiles import Profile, Shape, Shapes, quoted, written
+from trtasync.model.arrays import Shape
+from trtasync.model.profiles import Profile, Shapes, quoted, written
 from trtasync.model.tensors import Dim, ModelSpec
 
 DEFAULT_MAX_BATCH_SIZE = 32

@@ -8,7 +8,8 @@ from os import PathLike
 from typing import Any, Protocol
 
 from trtasync.errors import InvalidInput
-from trtasync.plans.axis_names import AxisNames, axis_names
+from trtasync.model.axes import AxisNames
+from trtasync.plans.axis_names import axis_names
 from trtasync.plans.onnx_files import OnnxFile, read_onnx
 from trtasync.plans.paths import read_path
 

@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 
 from trtasync.errors import InferenceError
-from trtasync.requests.signature import Array, Signature
+from trtasync.model.arrays import Array
+from trtasync.requests.signature import Signature
 
 Answer = TypeVar("Answer")
 

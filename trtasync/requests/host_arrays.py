@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import TensorSpec
-from trtasync.requests.signature import Array, Shape
 
 _DLPACK_HOST = (1, 3)
 """`kDLCPU` and `kDLCUDAHost` (pinned host memory) of dlpack.h."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from trtasync.errors import InferenceError, InvalidInput
+from trtasync.model.arrays import Shape
 from trtasync.model.axes import is_anonymous
-from trtasync.model.profiles import Shape
 from trtasync.model.tensors import Cut, Dim, ModelSpec, Pad, TensorSpec
 
 

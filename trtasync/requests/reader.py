@@ -11,12 +11,13 @@ from typing import Any, Generic
 import numpy as np
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.axes import is_anonymous
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
 from trtasync.requests.given import Adopt, GivenReader, adopt_nothing
 from trtasync.requests.host_arrays import fingerprint, own
 from trtasync.requests.padding import RowPad, find_cuts, read_padding
-from trtasync.requests.signature import Array, Layout, QueueT, Shape, Signature, Staged
+from trtasync.requests.signature import Layout, QueueT, Signature, Staged
 
 MAX_SIGNATURES = 4096
 """Signatures kept at most; past that they are forgotten and found again: shapes can be endless."""

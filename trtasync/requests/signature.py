@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from trtasync.model.arrays import Array, Shape
 from trtasync.requests.padding import OutputCut
 
-Array: TypeAlias = npt.NDArray[Any]
-Shape: TypeAlias = tuple[int, ...]
 Staged: TypeAlias = Array | tuple[Array, ...]
 """What slots are written from, rows first: an array, or one per row input where there are several.
 Arrays on a device of the runtime are taken too (`Backend.adopt`)."""

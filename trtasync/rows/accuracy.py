@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import difference
-from trtasync.rows.verdicts import Array, Trial
+from trtasync.rows.verdicts import Trial
 
 
 @dataclass(frozen=True, slots=True)

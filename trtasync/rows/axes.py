@@ -10,12 +10,13 @@ from operator import itemgetter
 from typing import Final
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.axes import is_anonymous
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.budget import Runs
 from trtasync.rows.check import CheckSettings, examine
 from trtasync.rows.compare import TOLERANCE
-from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
+from trtasync.rows.verdicts import Finding, Trial, Verdict
 
 MOST_GUESSES: Final = 24
 

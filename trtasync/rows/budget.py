@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 
 from trtasync.errors import CudaError, DeviceLost
-from trtasync.rows.verdicts import Array, Trial
+from trtasync.model.arrays import Array
+from trtasync.rows.verdicts import Trial
 from trtasync.system.stopping import Stopped
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trtasync.model.arrays import Array
 from trtasync.rows.budget import Runs
 from trtasync.rows.compare import TOLERANCE
 from trtasync.rows.drawing import drawn, undrawable
 from trtasync.rows.examination import Counts, Examination
 from trtasync.rows.inputs import MOST_ROWS, InputAxes, Natural, RowSource
-from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
+from trtasync.rows.verdicts import Finding, Trial, Verdict
 
 
 def check(

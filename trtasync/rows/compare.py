@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from trtasync.rows.verdicts import Array
+from trtasync.model.arrays import Array
 
 TOLERANCE: Final = 1e-4
 """Relative tolerance. At another position or in a batch of another size, independent rows changed

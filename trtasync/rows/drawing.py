@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float, is_numeric
 from trtasync.rows.inputs import InputAxes, Row
-from trtasync.rows.verdicts import Array
 from trtasync.system.free_memory import free_memory
 
 MOST_ELEMENTS: Final = 1 << 21

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from trtasync.model.arrays import Array
 from trtasync.rows.budget import OutOfTime, Refused, Runs
 from trtasync.rows.compare import finite, following_axes, row, same_bits
 from trtasync.rows.exchange import Base, Exchanges, OutputEvidence, RunRows, batch_of
 from trtasync.rows.inputs import MOST_ROWS, InputAxes, Row, RowSource
 from trtasync.rows.schedule import REVERSED_AGAIN, SCHEDULE, schedule
-from trtasync.rows.verdicts import Array, Finding, Verdict
+from trtasync.rows.verdicts import Finding, Verdict
 
 ROWS: Final = 3
 """Of the batch in which neighbours are exchanged: two ends and a middle."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from trtasync.model.arrays import Array
 from trtasync.rows.budget import Refused
 from trtasync.rows.compare import (
     difference,
@@ -22,7 +23,7 @@ from trtasync.rows.compare import (
 )
 from trtasync.rows.inputs import Row, RowSource, of_nan, scaled
 from trtasync.rows.schedule import Neighbours
-from trtasync.rows.verdicts import Array, Finding, Verdict
+from trtasync.rows.verdicts import Finding, Verdict
 
 RunRows = Callable[[Sequence[Row]], list[Array]]
 """Runs a batch of rows. Raises Refused or OutOfTime."""

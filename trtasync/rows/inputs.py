@@ -7,9 +7,9 @@ from typing import Final, Protocol
 import numpy as np
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.compare import is_float
-from trtasync.rows.verdicts import Array
 
 MOST_ROWS: Final = 1 << 16
 """Of a batch that is tried: each is handled by itself, whatever the model declares."""

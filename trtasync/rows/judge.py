@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec
 from trtasync.rows.axes import find_axes
 from trtasync.rows.check import check
 from trtasync.rows.graph import ModelGraph
 from trtasync.rows.proof import Proof
 from trtasync.rows.shared import deciding, vary
-from trtasync.rows.verdicts import Array, Batching, Finding, Judgement, Trial, Verdict
+from trtasync.rows.verdicts import Batching, Finding, Judgement, Trial, Verdict
 
 log: logging.Logger = logging.getLogger("trtasync")
 

@@ -6,11 +6,12 @@ from typing import Final
 import numpy as np
 
 from trtasync.errors import InferenceError, InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.rows.budget import first_line
 from trtasync.rows.compare import finite
 from trtasync.rows.drawing import drawn, undrawable
 from trtasync.rows.inputs import MOST_ROWS, InputAxes, Natural, RowSource
-from trtasync.rows.verdicts import Array, Trial
+from trtasync.rows.verdicts import Trial
 
 BATCHES: Final = (1, 3)
 """Rows of the runs, or the sizes nearest to them that the model takes."""

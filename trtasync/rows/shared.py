@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.rows.check import check
-from trtasync.rows.verdicts import Array, Finding, Trial, Verdict
+from trtasync.rows.verdicts import Finding, Trial, Verdict
 
 VALUES = (0, 1, -1, 2)
 

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-import numpy.typing as npt
-
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
-
-Array = npt.NDArray[Any]
 
 Batching = Literal["auto", "proved"] | bool
 """When requests may share batches: if checked, only if proved, always, or never."""

@@ -14,9 +14,9 @@ import numpy as np
 from trtasync.errors import InvalidInput
 from trtasync.memory.slots import Views
 from trtasync.memory.staging import Copies
-from trtasync.model.profiles import Shape
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.signature import Array, Layout
+from trtasync.requests.signature import Layout
 from trtasync.rows import Trial
 
 Times = tuple[float, float, float]

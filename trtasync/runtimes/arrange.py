@@ -6,8 +6,8 @@ import numpy as np
 
 from trtasync.errors import UnevenRows
 from trtasync.memory.slots import Views
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.signature import Array
 
 
 class Arrangement:

@@ -62,6 +62,7 @@ def application(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.compress_answers = compress_answers  # the fast door does as it does
     return app
 
 
@@ -79,7 +80,7 @@ def _routes(
 
 
 def _about_the_server(about: Information, control: Control) -> list[Way]:
-    repository, changes = "/v2/repository", (403, 404, 415, 500)
+    repository, changes = "/v2/repository", (403, 404, 415)
     return [
         Way("GET", "/v2/health/live", about.live, "live", "The server answers."),
         Way("GET", "/v2/health/ready", about.ready, "ready", "All models answer."),
@@ -120,7 +121,7 @@ def _about_models(infer: Inference, about: Information) -> list[Way]:
             *("POST", "/v2/models/{model}/infer", infer, "infer", "Run a model."),
             takes=InferRequest,
             gives=InferAnswer,
-            fails=(404, 415, 429, 500, 504),
+            fails=(404, 415, 429, 504),
             has_versions=True,
             has_tensors=True,
         ),

@@ -76,7 +76,7 @@ class Model:
         self.max_rows = max_rows
         self.state: State = State.UNAVAILABLE
         self.reason: str = "not loaded yet"
-        self.is_missed = is_missed
+        self.is_missed: bool = is_missed
         self._opener = opener
         self._changed = changed
         self._deployment: Deployment | None = None
@@ -132,7 +132,8 @@ class Model:
             self.reason = str(error) if isinstance(error, Exception) else "loading was given up"
             self.state = State.UNAVAILABLE if before is None else State.READY
             raise
-        self.state, self.reason, self.is_missed = State.READY, "", True
+        self.state, self.reason = State.READY, ""
+        self.is_missed = True
         self._changed()
 
     async def _open(self) -> Deployment:

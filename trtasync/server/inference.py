@@ -3,10 +3,11 @@
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trtasync.model.arrays import Array
+from trtasync.server.beside import beside
 from trtasync.server.departures import while_connected
 from trtasync.server.deployments import Deployment
 from trtasync.server.models import Models
@@ -15,8 +16,10 @@ from trtasync.server.protocol.bodies import choose_encoding, compress
 from trtasync.server.protocol.codec import json_size
 from trtasync.server.protocol.numbers import LARGE_JSON
 from trtasync.server.protocol.requests import Plan
-from trtasync.server.protocol.tensors import Array
-from trtasync.server.receiving import BESIDE_THE_LOOP, one_value, read_body
+from trtasync.server.receiving import one_value, read_body
+
+BESIDE_THE_LOOP = 1 << 16
+"""Bytes of an answer that are compressed in a thread: it takes a millisecond or more."""
 
 
 class Inference:
@@ -42,7 +45,7 @@ class Inference:
         codec = deployment.codec
         with deployment.users:
             if json_size(json_length, len(body)) > LARGE_JSON:
-                plan, id, binary = await anyio.to_thread.run_sync(codec.read, body, json_length)
+                plan, id, binary = await beside(codec.read, body, json_length)
             else:
                 plan, id, binary = codec.read(body, json_length)
             arrays = plan.arrays(binary)
@@ -50,7 +53,7 @@ class Inference:
                 request.receive, lambda: _run(deployment, plan, arrays)
             )
         if is_large(plan, outputs):
-            return await anyio.to_thread.run_sync(codec.answer, plan, id, outputs)
+            return await beside(codec.answer, plan, id, outputs)
         return codec.answer(plan, id, outputs)
 
     async def _respond(self, answer: Answer, accepted: str) -> Response:
@@ -64,7 +67,7 @@ class Inference:
             if len(content) < BESIDE_THE_LOOP:
                 content = compress(content, encoding)
             else:
-                content = await anyio.to_thread.run_sync(compress, content, encoding)
+                content = await beside(compress, content, encoding)
         return Response(content, headers=headers)
 
 

@@ -31,14 +31,14 @@ MEANINGS: Mapping[int, str] = {
     417: "Something is expected of the server that it does not do.",
     429: "The queue is full.",
     431: "Too long a head, or too many headers.",
-    500: "The model failed on this request.",
+    500: "The model failed on this request, or the server did.",
     501: "Shared memory, or a Transfer-Encoding other than chunked.",
     503: "Not ready, closing, busy, or its device is lost.",
     504: "Its timeout passed.",
 }
 """Of the statuses that clients see of requests for what is described."""
 
-EVERYWHERE = (400, 401, 408, 413, 417, 431, 501, 503)
+EVERYWHERE = (400, 401, 408, 413, 417, 431, 500, 501, 503)
 """Statuses that say nothing of what was asked for, but of how, or of the server's state."""
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {

@@ -1,14 +1,18 @@
 """The body of a request over ASGI: read up to a limit, decompressed up to the same."""
 
-import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from trtasync.server.beside import beside
 from trtasync.server.protocol.bodies import decompress, form_of, too_large
 from trtasync.server.protocol.refusals import ClientGone, Refusal
 
-BESIDE_THE_LOOP = 1 << 16
-"""Bytes of a body that are decompressed in a thread: it takes a millisecond or more."""
+UNPACKED_AT_ONCE = 4
+"""Bodies, by threads of their own: one that is small may be large when it is unpacked."""
+
+_unpacking: RunVar[CapacityLimiter] = RunVar("unpacking")
 
 
 async def read_body(request: Request, most: int) -> bytes:
@@ -29,9 +33,16 @@ async def read_body(request: Request, most: int) -> bytes:
     body = await _receive(request, most)
     if form is None:
         return body
-    if len(body) < BESIDE_THE_LOOP:
-        return decompress(body, form, most)
-    return await anyio.to_thread.run_sync(decompress, body, form, most)
+    return await beside(decompress, body, form, most, limiter=_limiter())
+
+
+def _limiter() -> CapacityLimiter:
+    """Of this event loop."""
+    limiter = _unpacking.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(UNPACKED_AT_ONCE)
+        _unpacking.set(limiter)
+    return limiter
 
 
 async def _receive(request: Request, most: int) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.errors import BackendUnavailable
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array
 
 SEALS: int = (
     0

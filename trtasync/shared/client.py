@@ -15,10 +15,10 @@ from trtasync.core.metrics import Statistics
 from trtasync.core.priorities import read_level
 from trtasync.errors import EngineClosed, InvalidInput, TrtasyncError
 from trtasync.loops import Future, current_loop, free_in_thread
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec, TensorSpec
 from trtasync.requests.array_types import Given, Host, OnDevice
 from trtasync.requests.given import GivenReader
-from trtasync.requests.signature import Array
 from trtasync.rows import Judgement
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.shared.figures import ask_statistics

@@ -7,7 +7,7 @@ import numpy as np
 
 from trtasync.errors import QueueFull, TrtasyncError
 from trtasync.loops import Future
-from trtasync.requests.signature import Array, Shape
+from trtasync.model.arrays import Array, Shape
 from trtasync.shared.forms import place
 from trtasync.shared.records import Op, dump
 from trtasync.shared.records import pack as packed

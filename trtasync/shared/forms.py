@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trtasync.requests.signature import Array, Shape
+from trtasync.model.arrays import Array, Shape
 
 ALIGNMENT = 64
 """Bytes: of a cache line, and what runtimes want of an array."""

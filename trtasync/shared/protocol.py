@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol, overload
 
 from trtasync.core.metrics import Statistics
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.requests.answers import LentAnswer
 from trtasync.requests.array_types import Copied, Given, GivenArray, GivenArrays, Host, Lent
-from trtasync.requests.signature import Array
 from trtasync.rows import Judgement
 
 

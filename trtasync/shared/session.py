@@ -12,9 +12,9 @@ from typing import Any
 
 from trtasync.errors import DeviceLost, TrtasyncError
 from trtasync.loops import EventLoop, Future
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import ModelSpec
 from trtasync.requests.answers import LentAnswer
-from trtasync.requests.signature import Array, Shape
 from trtasync.shared.connection import Connection
 from trtasync.shared.credit import Credit
 from trtasync.shared.form_book import FormBook

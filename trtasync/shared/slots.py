@@ -9,8 +9,8 @@ import numpy as np
 
 from trtasync.loops import Future
 from trtasync.memory.slots import GIL_COPY_BYTES
+from trtasync.model.arrays import Array, Shape
 from trtasync.requests.answers import LentAnswer
-from trtasync.requests.signature import Array, Shape
 from trtasync.shared.forms import Places
 
 ndarray = np.ndarray

@@ -61,7 +61,7 @@ class Request:
     __slots__ = ("span",)
 
     def __init__(self, span: Span):
-        self.span = span
+        self.span: Span = span
 
     def end(self, error: BaseException | None) -> None:
         """See `Observed.end`."""
@@ -88,10 +88,10 @@ class Traced:
         self._future = future
         self._begin = begin
         self.observed: Request | None = None
-        self.done = future.done
-        self.cancelled = future.cancelled
-        self.set_result = future.set_result
-        self.set_exception = future.set_exception
+        self.done: Callable[[], bool] = future.done
+        self.cancelled: Callable[[], bool] = future.cancelled
+        self.set_result: Callable[[Any], None] = future.set_result
+        self.set_exception: Callable[[BaseException], None] = future.set_exception
 
     def __await__(self) -> Generator[Any, None, Any]:
         request = self.observed = self._begin()

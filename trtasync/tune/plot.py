@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.measure.loads import Open
-from trtasync.measure.plot import COLOURS, STYLES, picture
+from trtasync.measure.plot import COLOURS, STYLES, picture, rates
 from trtasync.tune.choice import Standing
 from trtasync.tune.report import Report
 from trtasync.tune.space import Config
@@ -87,9 +87,9 @@ def _curve(axes: Any, report: Report) -> None:
     from matplotlib.ticker import LogLocator
 
     points = [point for point in report.curve if isinstance(point.load, Open)]
-    rates = [point.load.rate for point in points if isinstance(point.load, Open)]
+    offered = [point.load.rate for point in points if isinstance(point.load, Open)]
     for name, colour, style in (("p99", COLOURS[1], "--"), ("p50", COLOURS[0], "-")):
-        seen = [(r, getattr(p, name)) for r, p in zip(rates, points, strict=True)]
+        seen = [(r, getattr(p, name)) for r, p in zip(offered, points, strict=True)]
         seen = [(rate, value * 1e3) for rate, value in seen if value is not None]
         if seen:
             axes.plot(*zip(*seen, strict=True), style, marker="o", color=colour, label=name)
@@ -101,7 +101,7 @@ def _curve(axes: Any, report: Report) -> None:
         text = f"{full[-1].load.name}, closed loop"
         axes.axvline(rate, color="#555555", ls="-.", lw=1, label=text)
     axes.set(xlabel="requests per second offered", ylabel="latency, ms")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
+    rates(axes.xaxis)
     if points:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

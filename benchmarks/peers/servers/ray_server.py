@@ -33,19 +33,18 @@ class Rows:
 def main() -> None:
     """Serve; at its best without an access log, and with all callers admitted at once."""
     port, best = port_and_best()
-    folder = Path("ray").resolve()
-    haproxy = folder / "haproxy"
-    os.environ |= {  # of the proxies, which would use places that outlive them
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+    here = Path.cwd()
+    os.environ |= {  # of HAProxy, in places that do not outlive it; paths of sockets must be short
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(here / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(here / "admin"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(here / "metrics"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(here),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(here / "state"),
     }
     ray.init(
         address="local",
         include_dashboard=False,
-        _temp_dir=str(folder),
+        _temp_dir=str(here / "ray"),
         object_store_memory=100 << 20,
         log_to_driver=False,
     )

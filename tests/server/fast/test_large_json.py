@@ -114,7 +114,7 @@ async def test_the_fast_door_writes_long_answers_beside_the_loop(width: int) -> 
 
 async def test_who_leaves_while_a_long_answer_is_written() -> None:
     x = np.ones((1, 4), np.float32)
-    async with running(models_of(spreading(10 * WIDTH))) as server:
+    async with running(models_of(spreading(4 * WIDTH))) as server:
         async with server.client() as client:
             await client.send(infer(x, parameters={"binary_data_output": False}))
             await until(lambda: bool(server.server.exchanges))

@@ -23,7 +23,7 @@ def analyze(*arguments: object) -> "subprocess.CompletedProcess[str]":
     command = [str(each) for each in (PROGRAM, *arguments)]
     environment = {**os.environ, "LD_LIBRARY_PATH": str(LIBRARIES)}
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=50, check=False
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 

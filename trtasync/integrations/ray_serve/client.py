@@ -75,13 +75,13 @@ async def _answer(response: Any) -> Any:
     """What a response turns out to be. Cancelled, it cancels what was asked."""
     try:
         return await response
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, *RAY.cancelled):
         response.cancel()
         # Ray raises anew what it is cancelled by, and a scope would not know that for its own
         await anyio.lowlevel.checkpoint_if_cancelled()
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            raise
+            raise asyncio.CancelledError from None
         raise EngineClosed("Ray cancelled this request: its replica ends.") from None
     except Exception as error:
         ours = as_ours(error, RAY)

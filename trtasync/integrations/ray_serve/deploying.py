@@ -49,7 +49,7 @@ def deployment(
         engine_options: as `open_engine` takes them.
 
     Raises:
-        InvalidInput: `num_gpus` must be given, or `num_replicas` makes no sense.
+        InvalidInput: `num_gpus` must be given.
     """
     options = dict(engine_options)
     fields = {"model": model, "options": options, "stalled_after": stalled_after}
@@ -64,9 +64,10 @@ def multiplexed(
     models: Mapping[str, Model] | Callable[[str], Model],
     *,
     most: int = 3,
-    num_replicas: int | tuple[int, int] = 1,
+    num_replicas: int = 1,
     num_gpus: float | None = None,
     replica: type[ManyModels] = ManyModels,
+    stalled_after: float = STALLED_AFTER,
     **engine_options: Unpack[EngineArguments],
 ) -> Any:
     """A deployment whose replicas have several models each, opened when they are asked for.
@@ -77,15 +78,20 @@ def multiplexed(
         models: by id, or what gives the model of an id.
         most: that a replica has open at a time. An engine in use is never closed: an opening
             waits for it.
-        num_replicas: see `deployment`.
-        num_gpus: likewise.
+        num_replicas: how many. Ray's own scaling, by ongoing requests, goes by `.options(...)`.
+        num_gpus: see `deployment`.
         replica: a subclass of `ManyModels`.
+        stalled_after: see `deployment`; of every engine.
         engine_options: of every model.
+
+    Raises:
+        InvalidInput: `num_gpus` must be given.
     """
     options = dict(engine_options)
     find = models if callable(models) else models.__getitem__
     load = serve.multiplexed(max_num_models_per_replica=most)(replica.load)
-    bound = _bound(replica, {"find": staticmethod(find), "options": options, "load": load})
+    fields = {"find": staticmethod(find), "options": options, "stalled_after": stalled_after}
+    bound = _bound(replica, {**fields, "load": load})
     settings = _settings(options, num_replicas, num_gpus)
     settings["max_ongoing_requests"] *= most
     return serve.deployment(**settings)(bound)

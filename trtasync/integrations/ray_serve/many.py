@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
+import anyio
 from ray import serve
 
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
 from trtasync.integrations.ray_serve.deadlines import Deadline
+from trtasync.integrations.ray_serve.progress import Progress
 from trtasync.integrations.ray_serve.replica import infer_within
 from trtasync.opening.api import open_engine
 from trtasync.opening.arguments import Model
@@ -20,46 +22,58 @@ class Leased:
 
     Ray evicts by awaiting the model's `__del__`. That is an attribute of the object and not of its
     class: the interpreter, when it frees the object, looks at the class only.
+
+    Attributes:
+        engine: open.
+        users: those who have asked it, or are about to.
+        progress: of the engine.
     """
 
-    def __init__(self, engine: Engine, closing: "set[asyncio.Task[None]]"):
-        """Of an open engine; `closing` keeps the task that closes it."""
+    def __init__(self, engine: Engine, progress: Progress, kept: "set[Leased]"):
+        """Of an open engine; `kept` has this until it is closed."""
         self.engine: Engine = engine
         self.users: Users = Users()
-        self._closing = closing
+        self.progress: Progress = progress
+        self.closing: asyncio.Task[None] | None = None
+        self._kept = kept
         self.__del__: Callable[[], Awaitable[None]] = self.evict
+        kept.add(self)
 
     async def evict(self) -> None:
-        """Wait for the users, and close the engine. Cancelled, somebody else goes on with it."""
-        task = asyncio.get_running_loop().create_task(self._close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        await asyncio.shield(task)
+        """Wait for the users, and close the engine. Cancelled, a task goes on with it."""
+        if self.closing is None:
+            self.closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.shield(self.closing)
 
     async def _close(self) -> None:
         await self.users.wait_none()
         await self.engine.aclose()
+        self._kept.discard(self)
 
 
 class ManyModels:
     """Engines by a model's id, asked by handles: `Client(handle).infer(x, model="...")`.
 
     Attributes:
-        find: gives the model of an id; set by `multiplexed`.
+        find: gives the model of an id; set by `multiplexed`, like all that is not told in
+            `__init__`.
         options: for `open_engine`, of every model.
-        closing: engines that were evicted and are still in use, or being closed.
+        stalled_after: seconds within which some batch of an engine has to end while it has work.
+        leased: engines that are not closed yet.
     """
 
     find: ClassVar[Callable[[str], Model]]
     options: Mapping[str, Any]
+    stalled_after: float
 
     def __init__(self) -> None:
         """No model is open yet."""
-        self.closing: set[asyncio.Task[None]] = set()
+        self.leased: set[Leased] = set()
 
     async def load(self, model: str) -> Leased:
         """Open a model. `multiplexed` makes Ray keep what it returns, for later requests."""
-        return Leased(await self.open(model), self.closing)
+        engine = await self.open(model)
+        return Leased(engine, Progress(engine, self.stalled_after), self.leased)
 
     async def open(self, model: str) -> Engine:
         """Open the engine of a model."""
@@ -89,7 +103,13 @@ class ManyModels:
         with leased.users:  # in the same turn of the loop, or it may be evicted in between
             return await infer_within(leased.engine, inputs, priority, deadline)
 
+    async def check_health(self) -> None:
+        """See `Replica.check_health`; of every engine."""
+        for leased in self.leased:
+            leased.progress.check(anyio.current_time())
+
     async def __del__(self) -> None:
         """Wait for engines that are being closed; Ray evicts the others itself, after this."""
-        for task in list(self.closing):
-            await task
+        for leased in list(self.leased):
+            if leased.closing is not None:
+                await leased.closing

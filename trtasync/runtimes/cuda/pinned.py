@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array
 from trtasync.runtimes.cuda.arrays import LentInput
 from trtasync.runtimes.cuda.device import Device
 from trtasync.runtimes.cuda.memory import PinnedBuffer, aligned

@@ -8,8 +8,9 @@ import numpy as np
 
 from trtasync.errors import PlanError
 from trtasync.memory.slots import HostSlot
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.signature import Array, Layout
+from trtasync.requests.signature import Layout
 from trtasync.runtimes import HostMemoryBackend, OpenLane
 from trtasync.runtimes.onnxruntime.lanes import (
     BoundLane,

@@ -7,8 +7,8 @@ from typing import Any
 
 from trtasync.errors import InferenceError
 from trtasync.memory.slots import HostSlot, Views
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import ModelSpec, TensorSpec
-from trtasync.requests.signature import Array
 from trtasync.runtimes import Lane, Slot, Times
 from trtasync.runtimes.arrange import Arrangement
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from trtasync.errors import InvalidInput, PlanError
 from trtasync.memory.staging import CopyThreads, default_threads
-from trtasync.model.profiles import Shape, Shapes
+from trtasync.model.arrays import Array, Shape
+from trtasync.model.axes import AxisNames
+from trtasync.model.profiles import Shapes
 from trtasync.model.tensors import ModelSpec, Pad, TensorSpec
-from trtasync.requests.signature import Array, Layout
+from trtasync.requests.signature import Layout
 from trtasync.runtimes import OpenLane
 from trtasync.runtimes.cuda import (
     ArrayIntake,
@@ -35,7 +37,7 @@ from trtasync.runtimes.tensorrt.engines import deserialize
 from trtasync.runtimes.tensorrt.kernels import KernelStore, kernels_of
 from trtasync.runtimes.tensorrt.lane import LaneOptions, TensorRTLane
 from trtasync.runtimes.tensorrt.library import Library, flavour_of, library_of, make_runtime
-from trtasync.runtimes.tensorrt.plans import AxisNames, PlanSpec, read_plan
+from trtasync.runtimes.tensorrt.plans import PlanSpec, read_plan
 from trtasync.runtimes.tensorrt.trial import PlanTrial
 from trtasync.runtimes.tensorrt.trtexec import TrtexecStream
 from trtasync.runtimes.tensorrt.warm import warm_layouts

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trtasync.errors import InferenceError, PlanError
-from trtasync.model.profiles import Shape
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array, Shape
 from trtasync.runtimes.cuda import Device, DeviceBuffer, Stream
 from trtasync.runtimes.tensorrt.api import CudaEngine, ExecutionContext
 from trtasync.runtimes.tensorrt.kernels import Kernels

@@ -11,7 +11,7 @@ from typing import Any
 from trtasync.errors import DeviceLost, InferenceError, PlanError
 from trtasync.memory.slots import Views
 from trtasync.memory.staging import Copies, CopyThreads
-from trtasync.model.profiles import Shape
+from trtasync.model.arrays import Shape
 from trtasync.requests.signature import Layout
 from trtasync.runtimes import Times
 from trtasync.runtimes.cuda import NOT_READY, CaptureFailed, Device, Graph, Stream, capture

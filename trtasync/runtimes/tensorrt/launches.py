@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from trtasync.model.profiles import Shape
-from trtasync.requests.signature import Array
+from trtasync.model.arrays import Array, Shape
 from trtasync.runtimes.cuda import Device, Event, Graph, copy_all
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.slots import PinnedSlot

@@ -1,12 +1,14 @@
 """What an engine says of its plan: tensors, profiles, and which batches they allow."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trtasync.errors import PlanError
-from trtasync.model.profiles import Shape, Shapes
-from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
+from trtasync.model.arrays import Shape
+from trtasync.model.axes import AxisNames, Dim
+from trtasync.model.profiles import Shapes
+from trtasync.model.tensors import ModelSpec, TensorSpec
 from trtasync.requests.signature import Layout
 from trtasync.runtimes.tensorrt.api import CudaEngine, Dims
 from trtasync.runtimes.tensorrt.batch_ranges import BatchRange, merged
@@ -17,9 +19,6 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 LINEAR = "kLINEAR"
 """In the description of a plain row-major format; the lean runtime has no TensorFormat."""
-
-AxisNames = Mapping[str, Sequence[Dim]]
-"""Tensor name -> its axes as the model file has them: a plan forgets their names."""
 
 SEVERAL = 3
 """Batch sizes that tell how a model goes on: one row, some, some more."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from trtasync.errors import InferenceError
-from trtasync.model.profiles import Shape
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import TensorSpec
-from trtasync.requests.signature import Array
 from trtasync.runtimes.cuda import Device, Graph
 from trtasync.runtimes.tensorrt.contexts import Context, OutputShape
 from trtasync.runtimes.tensorrt.launches import Arranged, Copy, Growing, Staged, WholeCopy

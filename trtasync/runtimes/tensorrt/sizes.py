@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trtasync.errors import InferenceError, PlanError
-from trtasync.model.profiles import Shape
+from trtasync.model.arrays import Shape
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.contexts import Context
 from trtasync.runtimes.tensorrt.library import Library

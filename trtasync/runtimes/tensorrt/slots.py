@@ -6,9 +6,9 @@ from typing import Any
 
 from trtasync.memory.slots import HostSlot, Views, WriteRow
 from trtasync.memory.staging import Copies
-from trtasync.model.profiles import Shape
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import ModelSpec
-from trtasync.requests.signature import Array, Layout
+from trtasync.requests.signature import Layout
 from trtasync.runtimes import Times
 from trtasync.runtimes.cuda import (
     Device,

@@ -9,9 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from trtasync.errors import InferenceError, InvalidInput
-from trtasync.model.profiles import Shape
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import TensorSpec
-from trtasync.requests.signature import Array
 from trtasync.runtimes.cuda import Device, PinnedBuffer, Stream
 from trtasync.runtimes.tensorrt.api import CudaEngine
 from trtasync.runtimes.tensorrt.contexts import Context, OutputShape

@@ -15,7 +15,8 @@ import numpy as np
 
 from trtasync.errors import PlanError
 from trtasync.memory.slots import Views
-from trtasync.requests.signature import Array, Layout
+from trtasync.model.arrays import Array
+from trtasync.requests.signature import Layout
 from trtasync.runtimes.cuda import (
     CaptureFailed,
     Device,

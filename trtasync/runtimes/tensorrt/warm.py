@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from trtasync.model.profiles import Shape, Shapes
+from trtasync.model.arrays import Shape
+from trtasync.model.profiles import Shapes
 from trtasync.model.tensors import Pad
 from trtasync.requests.signature import Layout
 from trtasync.runtimes.tensorrt.plans import PlanProfile, PlanSpec

@@ -7,10 +7,6 @@ from contextlib import asynccontextmanager
 from socket import socket
 from ssl import SSLContext
 
-import anyio
-
-from trtasync.server.fast.limits import Limits
-
 BACKLOG = 1024
 """Clients that wait to be accepted."""
 
@@ -23,7 +19,7 @@ Factory = Callable[[], asyncio.BaseProtocol]
 
 @asynccontextmanager
 async def accepting(
-    door: socket, protocol: Factory, tls: SSLContext | None, limits: Limits
+    door: socket, protocol: Factory, tls: SSLContext | None, handshake: float
 ) -> AsyncIterator[None]:
     """Accept clients until the end of the block, and everybody who had connected until then.
 
@@ -34,27 +30,26 @@ async def accepting(
         door: a socket that listens; it is closed at the end.
         protocol: is made for each client.
         tls: for TLS.
-        limits: how long clients may take to agree on that; those who are accepted last, to drain.
+        handshake: seconds for a client to agree on that: before it is over there is no connection
+            here that could be looked at.
     """
     loop = asyncio.get_running_loop()
+    timeout = None if tls is None else handshake
     with door.dup() as spare:  # asyncio and uvloop have the other one to themselves
         spare.setblocking(False)
         listener = await loop.create_server(
-            protocol,
-            sock=door,
-            ssl=tls,
-            backlog=BACKLOG,
-            # before it is over there is no connection here that could be looked at
-            ssl_handshake_timeout=None if tls is None else limits.head,
+            protocol, sock=door, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout
         )
         try:
             yield
             late = _waiting(spare)  # the kernel resets who waits at a socket that is closed
         finally:
             listener.close()
-    coming = [loop.connect_accepted_socket(protocol, each, ssl=tls) for each in late]
-    with anyio.move_on_after(limits.drain):
-        await asyncio.gather(*coming, return_exceptions=True)  # some have left, or speak no TLS
+    coming = [
+        loop.connect_accepted_socket(protocol, each, ssl=tls, ssl_handshake_timeout=timeout)
+        for each in late
+    ]
+    await asyncio.gather(*coming, return_exceptions=True)  # some have left, or speak no TLS
     for _ in range(POLLS):
         await asyncio.sleep(0)
 

@@ -12,8 +12,7 @@ from trtasync.server.fast.reading import Reading
 from trtasync.server.fast.replies import Asked
 from trtasync.server.fast.sinks import Body, Discarded, Place, Row, Sink
 from trtasync.server.fast.wire import Wire
-from trtasync.server.fast.writing import head_of_answer
-from trtasync.server.protocol.answers import Answer
+from trtasync.server.fast.writing import VARY, head_of_answer
 from trtasync.server.protocol.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -144,35 +143,27 @@ class Connection(Reading):
             return  # the client has left
         if request.plan.in_json and request.is_large():
             self._server.beside(self._answer_beside(request))
-            return
+        else:
+            self._finish(request)
+
+    async def _answer_beside(self, request: Asked) -> None:
+        await to_thread.run_sync(request.compose, abandon_on_cancel=True)
+        if self._asked is request:  # the client is still there
+            self._finish(request)
+
+    def _finish(self, request: Asked) -> None:
         self._asked = None
         try:
             answer = request.read()
         except Exception as error:
             self._wire.fail(request.head, error)
         else:
-            self._write(request.head, answer)
+            size = sum(map(len, answer.parts))
+            lines = head_of_answer(answer, size)
+            if self._server.compresses:
+                lines += VARY
+            self._wire.answer(request.head, lines, answer.parts, size)
         self.go_on()
-
-    async def _answer_beside(self, request: Asked) -> None:
-        try:
-            outcome: Answer | Exception = await to_thread.run_sync(
-                request.read, abandon_on_cancel=True
-            )
-        except Exception as error:
-            outcome = error
-        if self._asked is not request:
-            return  # the client has left meanwhile
-        self._asked = None
-        if isinstance(outcome, Exception):
-            self._wire.fail(request.head, outcome)
-        else:
-            self._write(request.head, outcome)
-        self.go_on()
-
-    def _write(self, head: Head, answer: Answer) -> None:
-        size = sum(map(len, answer.parts))
-        self._wire.answer(head, head_of_answer(answer, size), answer.parts, size)
 
     def exchanged(self) -> None:
         """The application has answered."""

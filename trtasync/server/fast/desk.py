@@ -11,8 +11,10 @@ import numpy as np
 
 from trtasync.core.intake import NEVER, REFUSED
 from trtasync.core.priorities import read_level
+from trtasync.core.records import Observer
 from trtasync.core.reservations import Reservation
 from trtasync.engine import Engine, inside
+from trtasync.model.arrays import Array, Shape
 from trtasync.requests.signature import Signature
 from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
@@ -23,7 +25,7 @@ from trtasync.server.fast.sinks import Place
 from trtasync.server.protocol.answers import Answer, is_large
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
-from trtasync.server.protocol.tensors import Array, Bytes, DType, Shape, Tensor
+from trtasync.server.protocol.tensors import Bytes, DType, Tensor
 
 
 class Desk(ABC):
@@ -33,9 +35,11 @@ class Desk(ABC):
         asked: makes a request of who asks, this desk, its head, its plan and its id.
     """
 
-    def __init__(self, codec: Codec):
-        """`codec`: of the model that the engine runs."""
+    def __init__(self, codec: Codec, observer: Observer | None = None):
+        """`codec`: of the model that the engine runs; `observer`: is told of each request."""
         self.asked: Callable[[Asker, Desk, Head, Plan, bytes], Asked] = Asked
+        if observer is not None:
+            self.asked = partial(ObservedAsked, observer)
         self._codec = codec
         self._interface = interface = codec.interface
         self._sole = interface.sole
@@ -141,12 +145,10 @@ class StraightDesk(Desk):
 
     def __init__(self, codec: Codec, engine: Engine):
         """See `Desk`."""
-        super().__init__(codec)
         reader, core, _ = inside(engine)
+        super().__init__(codec, core.observer)
         self._reader = reader
         self._signatures = reader.arrays
-        if core.observer is not None:
-            self.asked = partial(ObservedAsked, core.observer)
         self._intake = core.intake
         self._now = core.loop.now
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trtasync.server.protocol.answers import JSON_LENGTH
+from trtasync.server.protocol.bodies import choose_encoding
 from trtasync.server.protocol.numbers import LARGE_JSON
 from trtasync.server.protocol.refusals import Refusal
 
@@ -51,6 +52,7 @@ class Head:
         expects: the client waits for 100 (Continue) with its body.
         model: name and version of the model that is asked, where nothing in the head wants more
             than that; otherwise None, and the request is the application's.
+        encoding: of answers, that the client likes best; None where it wants them as they are.
         json_length: bytes of JSON in front of binary data; None where all of the body is JSON.
     """
 
@@ -61,6 +63,7 @@ class Head:
     length: int | None
     keeps: bool
     expects: bool
+    encoding: str | None
     model: ModelName | None
     json_length: int | None
 
@@ -116,6 +119,7 @@ def read_head(block: bytes) -> Head:
         length,
         _keeps(headers, version),
         expects,
+        choose_encoding(b",".join(_values(headers, b"accept-encoding")).decode("latin-1")),
         *(asked or (None, None)),
     )
 

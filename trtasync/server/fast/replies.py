@@ -38,6 +38,7 @@ class Asked:
     """
 
     __slots__ = (
+        "_answer",
         "_asker",
         "_cancelled",
         "_desk",
@@ -58,6 +59,7 @@ class Asked:
         self._asker = asker
         self._desk = desk
         self._error: BaseException | None = None
+        self._answer: Answer | None = None
         self._cancelled = self._over = False
         self.head: Head = head
         self.plan: Plan = plan
@@ -99,7 +101,14 @@ class Asked:
         """The answer to it, when it has ended. Raises why there is none."""
         if self._error is not None:
             raise self._error
-        return self._desk.answer(self)
+        return self._desk.answer(self) if self._answer is None else self._answer
+
+    def compose(self) -> None:
+        """Have ready what `read` gives or raises. In a thread, if it takes long."""
+        try:
+            self._answer = self._desk.answer(self)
+        except Exception as error:
+            self._error = error
 
     def is_large(self) -> bool:
         """The answer to it takes too long to write for the loop."""

@@ -49,10 +49,18 @@ class FastServer:
         exchanges: tasks that answer, most of them by the application.
         tick: grows by one each second.
         date: the line of an answer's head that tells the time.
+        compresses: who accepts compressed answers gets them, by the application.
         is_draining: every answer is the last of its connection.
     """
 
-    def __init__(self, models: Models, application: "ASGIApp", limits: Limits | None = None):
+    def __init__(
+        self,
+        models: Models,
+        application: "ASGIApp",
+        limits: Limits | None = None,
+        *,
+        compress_answers: bool | None = None,
+    ):
         """Not listening yet.
 
         Args:
@@ -60,6 +68,8 @@ class FastServer:
             application: over the same models, for all that is not asked of one. Its lifespan is
                 not run.
             limits: for clients; None for the usual ones.
+            compress_answers: who asks for compressed answers gets his from `application`, which was
+                told so as well; None: if it says that it was (`asgi.application` does).
         """
         self.limits: Limits = limits or Limits()
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
@@ -70,6 +80,9 @@ class FastServer:
         self.date: bytes = _date()
         self.outbox: Outbox = Outbox(self.loop)
         self.is_draining: bool = False
+        self.compresses: bool = (
+            _compresses(application) if compress_answers is None else compress_answers
+        )
         self._models = models
         self._application = application
         self._desks: dict[ModelName, Desk] = {}
@@ -90,7 +103,7 @@ class FastServer:
         ticking = self.loop.create_task(self._tick())
         try:
             try:
-                async with accepting(door, lambda: Connection(self), tls, self.limits):
+                async with accepting(door, lambda: Connection(self), tls, self.limits.head):
                     yield
                     self.is_draining = True
             finally:
@@ -167,7 +180,7 @@ class FastServer:
     def desk(self, head: Head) -> Desk | None:
         """Where a request is handed to its engine; None if it is the application's."""
         model = head.model
-        if model is None:
+        if model is None or (self.compresses and head.encoding is not None):
             return None
         desk = self._desks.get(model)
         return desk or self._open_desk(model)
@@ -204,6 +217,10 @@ class FastServer:
     def _applied(self, task: asyncio.Task[None]) -> None:
         self.exchanges.discard(task)
         self._none_left.set()
+
+
+def _compresses(application: "ASGIApp") -> bool:
+    return bool(getattr(getattr(application, "state", None), "compress_answers", False))
 
 
 def _date() -> bytes:

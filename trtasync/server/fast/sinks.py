@@ -5,10 +5,11 @@ from typing import Protocol
 
 import numpy as np
 
+from trtasync.model.arrays import Array
 from trtasync.server.fast.chunks import Chunks
 from trtasync.server.fast.heads import Head
 from trtasync.server.fast.replies import Asked
-from trtasync.server.protocol.tensors import Array, Bytes
+from trtasync.server.protocol.tensors import Bytes
 
 Scratch = memoryview
 Body = memoryview

@@ -10,6 +10,7 @@ from trtasync.server.protocol.refusals import JSON
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+VARY = b"vary: accept-encoding\r\n"
 
 _TENSORS = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%s: %%d\r\ncontent-length: %%d\r\n" % (
     OCTETS.encode(),

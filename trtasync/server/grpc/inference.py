@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import anyio
 
+from trtasync.model.arrays import Array
 from trtasync.server.grpc import wire
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.reading import Read, Reader
@@ -13,7 +14,7 @@ from trtasync.server.protocol.answers import FORMS, Form, content_of
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.datatypes import BYTES
 from trtasync.server.protocol.requests import Plan
-from trtasync.server.protocol.tensors import Array, Bytes
+from trtasync.server.protocol.tensors import Bytes
 
 LAST = {"triton_final_response": INFERENCE.make("InferParameter", bool_param=True)}
 """Parameters of an answer that no further one to the same request follows: in streams, each."""

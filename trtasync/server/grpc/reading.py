@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from trtasync.model.arrays import Array
 from trtasync.server.deployments import Deployment
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.requests import read_request
@@ -10,7 +11,7 @@ from trtasync.server.grpc.wire import cut
 from trtasync.server.models import Models
 from trtasync.server.protocol.codec import KEPT, LONGEST_KEPT, Codec
 from trtasync.server.protocol.requests import Plan
-from trtasync.server.protocol.tensors import Array, from_binary
+from trtasync.server.protocol.tensors import from_binary
 
 Key = tuple[bytes, tuple[int, ...]]
 """Of a request all but its id and the bytes of its tensors, whose sizes are here."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from trtasync.model.arrays import Array
 from trtasync.server.grpc.descriptors import CHOICE
 from trtasync.server.grpc.views import InferRequest, InputTensor, Parameters
 from trtasync.server.protocol import schema
@@ -12,7 +13,7 @@ from trtasync.server.protocol.datatypes import DATATYPES, NOT_IN_JSON
 from trtasync.server.protocol.parameters import input_parameters
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.requests import Plan, plan_of
-from trtasync.server.protocol.tensors import Array, Interface, from_binary
+from trtasync.server.protocol.tensors import Interface, from_binary
 
 MEANINGLESS = "triton_enable_empty_final_response"
 """A parameter of Triton's clients: the last answer is marked as such here without it."""

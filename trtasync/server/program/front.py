@@ -11,7 +11,6 @@ from socket import socket
 from typing import Any
 
 import anyio
-from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.routing import BaseRoute
 
 from trtasync.errors import BackendUnavailable, DeviceLost, TrtasyncError
@@ -25,6 +24,7 @@ from trtasync.server.program.doors import numeric, url_of
 from trtasync.server.program.hints import curl_for
 from trtasync.server.program.opening import Manner
 from trtasync.server.program.settings import Offer, ServerSettings, Wanted
+from trtasync.server.prometheus.exposition import OF_PROCESS
 from trtasync.server.prometheus.route import metrics
 from trtasync.tracing.exporting import exporting
 
@@ -140,8 +140,7 @@ def within_descriptors(limits: Limits) -> Limits:
 
 
 def _routes(models: Models, server: ServerSettings) -> list[BaseRoute]:
-    # of several processes nobody knows which one is asked
-    registry = REGISTRY if server.workers in (None, 1) else CollectorRegistry()
+    registry = OF_PROCESS if server.workers in (None, 1) else None
     triton_names = bool(server.triton_metrics)
     return [dashboard(models), metrics(models, triton_names=triton_names, registry=registry)]
 

@@ -11,14 +11,19 @@ from starlette.responses import Response
 
 from trtasync.server.prometheus.triton import without_exponents
 
+OF_PROCESS: Collector = REGISTRY
+"""What this process has registered with prometheus-client."""
 
-def exposition(request: Request, own: Iterable[Metric], registry: Collector = REGISTRY) -> Response:
+
+def exposition(
+    request: Request, own: Iterable[Metric], registry: Collector | None = OF_PROCESS
+) -> Response:
     """The answer to a scrape, in the format that it accepts.
 
     Args:
         request: the scrape.
         own: what is told first.
-        registry: whose metrics follow; by default those of this process.
+        registry: whose metrics follow, by default those of this process; None for none.
     """
     encode, kind = _encoder(request.headers.get("accept", ""))
     text = encode(_Together(own, registry))
@@ -36,10 +41,11 @@ def _encoder(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
 
 
 class _Together(Collector):
-    def __init__(self, own: Iterable[Metric], registry: Collector):
+    def __init__(self, own: Iterable[Metric], registry: Collector | None):
         self._own = own
         self._registry = registry
 
     def collect(self) -> Iterable[Metric]:
         yield from self._own
-        yield from self._registry.collect()
+        if self._registry is not None:
+            yield from self._registry.collect()

@@ -4,7 +4,6 @@ app = application(models, routes=[metrics(models)])
 """
 
 from anyio import to_thread
-from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trtasync.server.models import Models
-from trtasync.server.prometheus.exposition import exposition
+from trtasync.server.prometheus.exposition import OF_PROCESS, exposition
 from trtasync.server.prometheus.families import MODEL, Counted, families
 from trtasync.server.prometheus.gpus import gpu_families
 from trtasync.server.prometheus.triton import triton_families
@@ -25,7 +24,7 @@ def metrics(
     *,
     path: str = "/metrics",
     triton_names: bool = False,
-    registry: Collector = REGISTRY,
+    registry: Collector | None = OF_PROCESS,
 ) -> Route:
     """A route that tells the counts of all models, in the format that is asked for.
 
@@ -33,7 +32,8 @@ def metrics(
         models: of the server.
         path: of the route.
         triton_names: have the metrics under Triton's names as well, and those of the GPUs.
-        registry: whose metrics are told too; by default those of this process.
+        registry: whose metrics are told too, by default those of this process; None for none: of
+            several processes behind one address nobody knows which one is asked.
     """
 
     async def scrape(request: Request) -> Response:

@@ -5,19 +5,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from trtasync.model.arrays import Array, Shape
 from trtasync.server.protocol.classes import bytes_to_binary, classify
 from trtasync.server.protocol.datatypes import BYTES
 from trtasync.server.protocol.numbers import LARGE_ARRAY
 from trtasync.server.protocol.refusals import JSON
 from trtasync.server.protocol.requests import Plan, Wanted
-from trtasync.server.protocol.tensors import (
-    Array,
-    Bytes,
-    Shape,
-    check_output,
-    to_binary,
-    to_json,
-)
+from trtasync.server.protocol.tensors import Bytes, check_output, to_binary, to_json
 
 OCTETS = "application/octet-stream"
 JSON_LENGTH = "inference-header-content-length"

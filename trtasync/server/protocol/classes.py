@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from trtasync.server.protocol.tensors import Array, Shape, Tensor
+from trtasync.model.arrays import Array, Shape
+from trtasync.server.protocol.tensors import Tensor
 
 
 def classify(tensor: Tensor, array: Array, most: int) -> tuple[Shape, list[bytes]]:

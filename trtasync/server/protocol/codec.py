@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 
+from trtasync.model.arrays import Array
 from trtasync.server.protocol.answers import Answer, write_answer
 from trtasync.server.protocol.numbers import MOST_JSON
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.requests import Plan, raw_request, read_request
-from trtasync.server.protocol.tensors import Array, Bytes, Interface
+from trtasync.server.protocol.tensors import Bytes, Interface
 
 KEPT = 256
 """Plans that are remembered of a model."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
-from trtasync.server.protocol.tensors import Interface, Shape, Tensor
+from trtasync.model.arrays import Shape
+from trtasync.server.protocol.tensors import Interface, Tensor
 
 EXTENSIONS = (
     "classification",

@@ -10,10 +10,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Shape = tuple[int, ...]
+from trtasync.model.arrays import Array, Shape
 
 PIECE = 64 << 10
 """Bytes of JSON that are read at once: some tenths of a millisecond."""

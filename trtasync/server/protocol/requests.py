@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import MOST_TENSOR_BYTES
 from trtasync.server.protocol.parameters import (
     input_parameters,
@@ -24,15 +25,7 @@ from trtasync.server.protocol.schema import (
     InputTensor,
     OutputTensor,
 )
-from trtasync.server.protocol.tensors import (
-    Array,
-    Bytes,
-    Interface,
-    Shape,
-    Tensor,
-    from_binary,
-    from_json,
-)
+from trtasync.server.protocol.tensors import Bytes, Interface, Tensor, from_binary, from_json
 
 _requests = msgspec.json.Decoder(InferRequest)
 

@@ -7,17 +7,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from trtasync.errors import TrtasyncError
+from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import TensorSpec
 from trtasync.server.protocol import numbers
 from trtasync.server.protocol.datatypes import NOT_IN_JSON, datatype_of, json_decoder
 from trtasync.server.protocol.refusals import Refusal
 
-Array = npt.NDArray[Any]
 DType = np.dtype[Any]
-Shape = tuple[int, ...]
 Bytes = bytes | bytearray | memoryview
 
 COPIED = 4096

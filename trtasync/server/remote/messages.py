@@ -12,10 +12,11 @@ from trtasync.errors import (
     QueueFull,
     TrtasyncError,
 )
+from trtasync.model.arrays import Array
 from trtasync.server.protocol.answers import JSON_LENGTH, OCTETS
 from trtasync.server.protocol.datatypes import DATATYPES
 from trtasync.server.protocol.schema import UNREADABLE
-from trtasync.server.protocol.tensors import Array, to_binary
+from trtasync.server.protocol.tensors import to_binary
 from trtasync.server.remote.places import Place
 from trtasync.server.remote.wire import Answer
 from trtasync.words import one_line

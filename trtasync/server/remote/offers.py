@@ -7,9 +7,9 @@ import numpy as np
 from msgspec import Struct
 
 from trtasync.errors import InvalidInput
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.server.protocol.datatypes import DATATYPES
-from trtasync.server.protocol.tensors import Array
 
 
 class ToldTensor(Struct, frozen=True):

@@ -15,11 +15,12 @@ from trtasync.errors import (
 )
 from trtasync.loops import current_loop
 from trtasync.loops.on_asyncio import AsyncioLoop
+from trtasync.model.arrays import Array
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.server import INFERENCE_SERVICE
 from trtasync.server.protocol.datatypes import DATATYPES
 from trtasync.server.protocol.refusals import Refusal
-from trtasync.server.protocol.tensors import Array, to_binary
+from trtasync.server.protocol.tensors import to_binary
 from trtasync.server.remote.offers import Config, Metadata, Server, ToldTensor
 from trtasync.server.remote.places import Place
 from trtasync.words import one_line

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from trtasync.server.protocol.tensors import Array
+from trtasync.model.arrays import Array
 from trtasync.server.remote.messages import check, check_outputs, get, infer, read
 from trtasync.server.remote.offers import Config, Metadata, Server
 from trtasync.server.remote.places import Place
