@@ -1,38 +1,15 @@
-"""An engine in a FastAPI app: `uvicorn examples.fastapi_app:app`.
+"""The FastAPI app of `ocr_service` under uvicorn, and 64 clients of it at once.
 
-`python -m examples.fastapi_app` starts that server too, and asks it with 64 clients at once.
+`python -m examples.fastapi_app`
 """
 
 import socket
 
 import anyio
 import uvicorn
-from fastapi import FastAPI, Request
-from starlette.routing import Route
 
-from examples.digit_lines import decode
-from examples.line_service import ask, image_of, open_model
-from trtasync.integrations.starlette import (
-    answer_failure,
-    exception_handlers,
-    health,
-    infer,
-    lifespan,
-)
-
-app = FastAPI(
-    lifespan=lifespan(lines=open_model),
-    exception_handlers={**exception_handlers, TimeoutError: answer_failure},
-    routes=[Route("/health", health)],
-)
-
-
-@app.post("/read")
-async def read(request: Request) -> dict[str, str]:
-    """Read a line of digits."""
-    image = image_of(await request.body())
-    with anyio.fail_after(10):
-        return {"text": decode(await infer(request, "lines", image))}
+from examples.line_service import ask
+from examples.ocr_service import app
 
 
 async def main() -> None:

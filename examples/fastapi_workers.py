@@ -1,4 +1,4 @@
-"""The app of `fastapi_app` in several worker processes, which share one engine.
+"""The app of `ocr_service` in several worker processes, which share one engine.
 
 `uvicorn --workers 4 examples.fastapi_workers:app`, or gunicorn as below. `python -m
 examples.fastapi_workers` starts the first (or `... gunicorn` the other one) and asks it.
@@ -17,7 +17,7 @@ import httpx
 from fastapi import FastAPI, Request
 
 import trtasync
-from examples import fastapi_app
+from examples import ocr_service
 from examples.digit_lines import lines
 from examples.line_service import MODEL
 from trtasync.integrations.starlette import answer_failure, exception_handlers, lifespan
@@ -37,7 +37,7 @@ app = FastAPI(
         )
     ),
     exception_handlers={**exception_handlers, TimeoutError: answer_failure},
-    routes=fastapi_app.app.routes,
+    routes=ocr_service.app.routes,
 )
 
 

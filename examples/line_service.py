@@ -5,10 +5,10 @@ from pathlib import Path
 
 import anyio
 import httpx
-import numpy as np
 
 import trtasync
 from examples.digit_lines import WINDOW, FloatArray, lines
+from trtasync.integrations.bodies import array_of
 
 MODEL = Path(__file__).parent / "models" / "digits_line.onnx"
 HEIGHT = 8
@@ -25,10 +25,10 @@ def image_of(body: bytes) -> FloatArray:
     Raises:
         InvalidInput: it is none.
     """
-    width, rest = divmod(len(body), 4 * HEIGHT)
-    if rest or width < WINDOW:
-        raise trtasync.InvalidInput(f"no float32 [8, W >= 8] in {len(body)} bytes")
-    return np.frombuffer(body, "<f4").reshape(1, HEIGHT, width)
+    image = array_of(body, "<f4", (1, HEIGHT, -1))
+    if image.shape[-1] < WINDOW:
+        raise trtasync.InvalidInput(f"a line has at least {WINDOW} columns of pixels.")
+    return image
 
 
 async def ask(address: str) -> None:

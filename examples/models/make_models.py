@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from examples.models.gallery import write_texts, write_voice
 from examples.models.graphs import (
     write_gather,
     write_line,
@@ -44,6 +45,8 @@ def make(folder: Path) -> None:
     write_padded_line(folder / "digits_linew.onnx", classifier)
     write_pair(folder / "digits_pair.onnx", classifier)
     write_gather(folder / "gather.onnx")
+    write_texts(folder / "texts.onnx")
+    write_voice(folder / "voice.onnx")
     checks.check_all(folder)
 
 

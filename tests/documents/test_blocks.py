@@ -62,6 +62,8 @@ ELSEWHERE = {
     "docs/deploying.md": "test_deploying_page.py",
     "docs/fastapi.md": "test_pages.py",
     "docs/first-server.md": "test_first_server_page.py",
+    "docs/gallery.md": "test_gallery_page.py",
+    "docs/migrating.md": "test_migrating_page.py",
     "docs/observing.md": "test_observing_page.py",
     "docs/ray.md": "../ray/test_page.py",
     "docs/serving.md": "test_pages.py",

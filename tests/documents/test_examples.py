@@ -14,6 +14,8 @@ from tests.documents.running import ROOT, run, start
 PROMISED = {
     "hello": r"2 and 2: the same with probability 1\.00\n2 and \d: the same with probability 0\.",
     "padding": r"the answers are equal, bit for bit: True",
+    "embeddings": r"(\w+ +is most like \w+ +\(0\.\d\d\)\n){8}",
+    "voice": r"(voice from and to, in s: \[1\.[45]\d* +3\.4\d*\]\n){2}",
     "deadlines": (
         r"in time: \[2\.\]\ntoo late: True - .*: True\n"
         r".*the others got \[6\.0, 8\.0\]\n.*as number [1-6]\n"
@@ -21,7 +23,8 @@ PROMISED = {
     ),
     **dict.fromkeys(
         ("aiohttp_app", "fastapi_app", "litestar_app", "trio_app"),
-        r"64 clients, 5\d lines read.*\na bad body: 400 \{\"error\": ?\"no float32.*\n"
+        r"64 clients, 5\d lines read.*\n"
+        r"a bad body: 400 \{\"error\": ?\"the body has to be float32 .*\n"
         r"health: \{\"engines\": ?\{\"lines\": ?true\}\}",
     ),
     "open_inference": (
@@ -45,7 +48,7 @@ def test_example_prints_what_it_promises(name: str) -> None:
 
 
 def test_every_example_is_tested() -> None:
-    helpers = {"__init__", "digit_lines", "line_service", "demo"}
+    helpers = {"__init__", "digit_lines", "line_service", "ocr_service", "demo", "pictures"}
     found = {path.stem for path in (ROOT / "examples").glob("*.py")}
     elsewhere = {"identity_network", "fastapi_workers"}
     assert found - helpers == {*PROMISED, *elsewhere}

@@ -1,5 +1,6 @@
 """Engines in other people's Starlette and FastAPI applications."""
 
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -16,8 +17,16 @@ from starlette.routing import Route
 
 from support.helpers import rows, until
 from tests.server.asgi_client import Client
-from trtasync import Engine, open_engine
-from trtasync.integrations.starlette import exception_handlers, health, infer, lifespan
+from trtasync import BackendUnavailable, Engine, open_engine
+from trtasync.core.metrics import Statistics
+from trtasync.integrations.starlette import (
+    exception_handlers,
+    health,
+    infer,
+    lifespan,
+    metrics,
+    read_array,
+)
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +38,12 @@ async def double(request: Request) -> Response:
     return JSONResponse((await infer(request, "double", x)).tolist())
 
 
+async def double_raw(request: Request) -> Response:
+    """Raw numbers, of which at most 64 bytes are taken, and twice as much."""
+    x = await read_array(request, "<f4", (-1,), max_body=64)
+    return JSONResponse((await infer(request, "double", x)).tolist())
+
+
 async def unknown(request: Request) -> Response:
     """A mistake in the application."""
     return JSONResponse(await infer(request, "unknown", 1))
@@ -36,8 +51,10 @@ async def unknown(request: Request) -> Response:
 
 ROUTES = [
     Route("/double", double, methods=["POST"]),
+    Route("/double_raw", double_raw, methods=["POST"]),
     Route("/unknown", unknown),
     Route("/health", health),
+    Route("/metrics", metrics),
 ]
 
 
@@ -108,6 +125,53 @@ async def test_health_follows_the_engines(application: Any) -> None:
         assert (await client.post("/double", json=[1] * 4)).status_code == 503
         ill = await client.get("/health")
         assert (ill.status_code, ill.json()) == (503, {"engines": {"double": False}})
+
+
+async def test_arrays_are_read_from_bodies(application: Any) -> None:
+    backend = ScriptedBackend(lambda x: 2 * x)
+    row = rows([1])[0].astype("<f4").tobytes()
+    async with running(application(backend)) as (app, _), client_of(app) as client:
+        read = await client.post("/double_raw", content=row)
+        assert (read.status_code, read.json()) == (200, [2, 2, 2, 2])
+        encoded = {"content-encoding": "gzip"}
+        packed = await client.post("/double_raw", content=gzip.compress(row), headers=encoded)
+        assert packed.json() == read.json()
+        short = await client.post("/double_raw", content=row[1:])
+        assert (short.status_code, "float32" in short.json()["error"]) == (400, True)
+        long = await client.post("/double_raw", content=row * 5)
+        assert (long.status_code, "64 bytes" in long.json()["error"]) == (413, True)
+
+
+async def test_metrics_are_those_of_the_engines(application: Any) -> None:
+    sample = 'trtasync_requests_total{model="double",outcome="answered",version="1"} '
+    async with running(application(ScriptedBackend())) as (app, _), client_of(app) as client:
+        for answered in (0, 1):
+            told = await client.get("/metrics")
+            assert told.headers["content-type"].startswith("text/plain")
+            (line,) = [line for line in told.text.splitlines() if line.startswith(sample)]
+            assert float(line.removeprefix(sample)) == answered
+            await client.post("/double", json=[1, 2, 3, 4])
+
+
+async def test_metrics_are_told_without_an_engine_that_does_not_answer() -> None:
+    class Gone:
+        """A shared engine whose process is gone."""
+
+        def statistics(self) -> Statistics:
+            raise BackendUnavailable("it does not answer.")
+
+    async with open_engine(ScriptedBackend()) as engine:
+        app = Starlette(routes=ROUTES, exception_handlers=exception_handlers)
+        state = {"engines": {"gone": Gone(), "there": engine}}
+
+        async def served(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": state}, receive, send)
+
+        async with client_of(served) as client:
+            told = await client.get("/metrics")
+    assert told.status_code == 200
+    assert 'model="there"' in told.text
+    assert "gone" not in told.text
 
 
 async def test_what_a_client_left_behind_is_not_computed(application: Any) -> None:

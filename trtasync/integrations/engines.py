@@ -1,11 +1,13 @@
 """The engines of an application, whatever its framework: opened with it, found by their names."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
+from trtasync.core.metrics import Statistics
 from trtasync.errors import TrtasyncError
+from trtasync.server.counting import statistics_of
 from trtasync.server.departures import Receive, while_connected
 from trtasync.shared.protocol import AnyEngine
 
@@ -78,3 +80,12 @@ def health_of(engines: Engines) -> tuple[dict[str, Any], int]:
     """What a health route answers, and its status: 503 if one has no stream left to compute on."""
     states = {name: engine.is_alive for name, engine in engines.items()}
     return {ENGINES: states}, 200 if all(states.values()) else 503
+
+
+async def counts_of(engines: Engines) -> dict[str, Statistics]:
+    """What the engines have counted, without those in a process that does not answer."""
+    counts = {}
+    for name, engine in engines.items():
+        with suppress(TrtasyncError):
+            counts[name] = await statistics_of(engine)
+    return counts

@@ -24,7 +24,8 @@ from trtasync.server.program.doors import numeric, url_of
 from trtasync.server.program.hints import curl_for
 from trtasync.server.program.opening import Manner
 from trtasync.server.program.settings import Offer, ServerSettings, Wanted
-from trtasync.server.prometheus.route import OF_PROCESS, metrics
+from trtasync.server.prometheus.exposition import OF_PROCESS
+from trtasync.server.prometheus.route import metrics
 from trtasync.tracing.exporting import exporting
 
 log: logging.Logger = logging.getLogger("trtasync")

@@ -1,0 +1,77 @@
+"""The models of the gallery that nothing is trained for: written in ONNX's own text form."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from onnx import checker, numpy_helper, parser
+
+BUCKETS: Final = 512
+"""Trigrams are told apart by their hash, modulo this; 0 is no trigram."""
+LENGTH: Final = 64
+
+_TEXTS = """
+    <ir_version: 9, opset_import: ["": 17]>
+    texts (int64[N, T] trigrams) => (float[N, LENGTH] embedding)
+        <int64[1] along = {1}, float tiny = {1e-12}> {
+        halves = Gather(table, trigrams)
+        vectors = Cast<to = 1>(halves)
+        sum = ReduceSum<keepdims = 0>(vectors, along)
+        squares = Mul(sum, sum)
+        square = ReduceSum(squares, along)
+        length = Sqrt(square)
+        divisor = Max(length, tiny)
+        embedding = Div(sum, divisor)
+    }
+"""
+
+_VOICE = """
+    <ir_version: 9, opset_import: ["": 17]>
+    voice (float[N, 256] sound, float[N] floor) => (float[N] probability, float[N] next_floor)
+        <float tiny = {1e-10}, float rise = {0.02}, float above = {2.0},
+         float steep = {3.0}> {
+        squares = Mul(sound, sound)
+        power = ReduceMean<axes = [1], keepdims = 0>(squares)
+        heard = Add(power, tiny)
+        loudness = Log(heard)
+        risen = Add(floor, rise)
+        next_floor = Min(loudness, risen)
+        over = Sub(loudness, next_floor)
+        surplus = Sub(over, above)
+        scaled = Mul(surplus, steep)
+        probability = Sigmoid(scaled)
+    }
+"""
+
+
+def write_texts(path: Path, seed: int = 0) -> None:
+    """Writes text embeddings: trigrams int64 [N, T] -> embedding float32 [N, 64] of length 1.
+
+    Counts of trigrams, projected at random, which keeps angles (Johnson and Lindenstrauss, 1984).
+    The vector of trigram 0 is zero, so that padding with it changes nothing.
+
+    Args:
+        path: The file to write.
+        seed: Of the projection.
+    """
+    model = parser.parse_model(_TEXTS.replace("LENGTH", str(LENGTH)))
+    signs = np.random.default_rng(seed).choice([-1, 1], (BUCKETS + 1, LENGTH))
+    signs[0] = 0
+    table = numpy_helper.from_array(signs.astype(np.float16), "table")
+    model.graph.initializer.append(table)
+    checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def write_voice(path: Path) -> None:
+    """Writes a voice detector with a state: sound float32 [N, 256], floor float32 [N] -> both next.
+
+    A frame is voice where it is louder than the noise: the floor, in nepers of power, follows the
+    quietest frames at once and louder ones slowly. It goes in and comes out with each frame.
+
+    Args:
+        path: The file to write.
+    """
+    model = parser.parse_model(_VOICE)
+    checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,51 @@
+"""Metrics as the answer that who scrapes them asks for."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import REGISTRY
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trtasync.server.prometheus.triton import without_exponents
+
+OF_PROCESS: Collector = REGISTRY
+"""What this process has registered with prometheus-client."""
+
+
+def exposition(
+    request: Request, own: Iterable[Metric], registry: Collector | None = OF_PROCESS
+) -> Response:
+    """The answer to a scrape, in the format that it accepts.
+
+    Args:
+        request: the scrape.
+        own: what is told first.
+        registry: whose metrics follow; None for none.
+    """
+    encode, kind = _encoder(request.headers.get("accept", ""))
+    text = encode(_Together(own, registry))
+    if kind.startswith("text/plain"):
+        text = without_exponents(text)
+    return Response(text, headers={"content-type": kind})
+
+
+def _encoder(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
+    """What writes the format that is asked for, and its name."""
+    try:
+        return choose_encoder(accepted)
+    except (TypeError, ValueError):  # of a version that is none
+        return choose_encoder("")
+
+
+class _Together(Collector):
+    def __init__(self, own: Iterable[Metric], registry: Collector | None):
+        self._own = own
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._own
+        if self._registry is not None:
+            yield from self._registry.collect()
