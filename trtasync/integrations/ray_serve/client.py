@@ -24,6 +24,8 @@ RAY = RayErrors(
     unavailable=(DeploymentUnavailableError,),
     cancelled=(TaskCancelledError, RequestCancelledError),
 )
+CANCELLED: tuple[type[BaseException], ...] = (asyncio.CancelledError, *RAY.cancelled)
+"""By the caller, or by Ray."""
 
 
 class Client:
@@ -75,7 +77,7 @@ async def _answer(response: Any) -> Any:
     """What a response turns out to be. Cancelled, it cancels what was asked."""
     try:
         return await response
-    except (asyncio.CancelledError, *RAY.cancelled):
+    except CANCELLED:
         response.cancel()
         # Ray raises anew what it is cancelled by, and a scope would not know that for its own
         await anyio.lowlevel.checkpoint_if_cancelled()
