@@ -25,6 +25,8 @@ RAY = RayErrors(
     cancelled=(TaskCancelledError, RequestCancelledError),
 )
 
+CANCELLED: tuple[type[BaseException], ...] = (asyncio.CancelledError, *RAY.cancelled)
+
 
 class Client:
     """A deployment behind its handle: `await client.infer(x)`, with what an engine promises.
@@ -75,7 +77,7 @@ async def _answer(response: Any) -> Any:
     """What a response turns out to be. Cancelled, it cancels what was asked."""
     try:
         return await response
-    except (asyncio.CancelledError, *RAY.cancelled):
+    except CANCELLED:
         response.cancel()
         # Ray raises anew what it is cancelled by, and a scope would not know that for its own
         await anyio.lowlevel.checkpoint_if_cancelled()
