@@ -127,7 +127,7 @@ bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed i
 bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 minutes)
 	@$(BIN)/python -m benchmarks.serving $(ARGS)
 
-bench-ray: $(RAY)/.made ## in a replica of Ray Serve, beside Ray's own batching (4 minutes, Linux)
+bench-ray: $(RAY)/.made ## in a replica of Ray Serve, beside Ray's own batching (5 minutes, Linux)
 	@$(RAY)/bin/python -m benchmarks.ray_serve $(ARGS)
 
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)
