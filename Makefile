@@ -131,7 +131,7 @@ bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 min
 bench-installs: $(VENV)/.dev ## megabytes and time to import, per extra (5 minutes, Linux; needs an index)
 	@$(BIN)/python -m benchmarks.installs $(ARGS)
 
-bench-ray: $(RAY)/.made ## in a replica of Ray Serve, beside Ray's own batching (4 minutes, Linux)
+bench-ray: $(RAY)/.made ## in a replica of Ray Serve, beside Ray's own batching (5 minutes, Linux)
 	@$(RAY)/bin/python -m benchmarks.ray_serve $(ARGS)
 
 nightly-rows: $(VENV)/.dev ## the verdicts on rows against 1 500 random graphs (about a minute)

@@ -1,6 +1,6 @@
 """trtasync in a replica of Ray Serve, beside Ray's own batching: a model that takes 20 ms.
 
-`make bench-ray` (Linux; about four minutes). Two clusters, one in Ray's default mode and one in its
+`make bench-ray` (Linux; about five minutes). Two clusters, one in Ray's default mode and one in its
 fastest; in each all systems in turn, in rounds. Ratios are formed within a round.
 """
 
@@ -27,7 +27,7 @@ MODES = {
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = command("ray_serve", __doc__, rounds=5, seconds=3.0, warm_up=1.0)
+    parser = command("ray_serve", __doc__, rounds=3, seconds=3.0, warm_up=1.0)
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args(arguments)
     if options.quick:

@@ -87,11 +87,11 @@ def cluster(portal: BlockingPortal) -> Iterator[None]:
         _temp_dir=str(FOLDER),
     )
     service = f"{HOME}.grpc.add_inference_service"
-    serve.start(
-        http_options={"host": "127.0.0.1", "port": HTTP},
-        grpc_options=gRPCOptions(port=GRPC, grpc_servicer_functions=[service]),
-    )
     try:
+        serve.start(
+            http_options={"host": "127.0.0.1", "port": HTTP},
+            grpc_options=gRPCOptions(port=GRPC, grpc_servicer_functions=[service]),
+        )
         yield
     finally:
         portal.call(serve.shutdown)

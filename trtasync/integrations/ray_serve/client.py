@@ -24,8 +24,8 @@ RAY = RayErrors(
     unavailable=(DeploymentUnavailableError,),
     cancelled=(TaskCancelledError, RequestCancelledError),
 )
+
 CANCELLED: tuple[type[BaseException], ...] = (asyncio.CancelledError, *RAY.cancelled)
-"""By the caller, or by Ray."""
 
 
 class Client:
