@@ -87,8 +87,8 @@ def installs(result: Result) -> str:
     hardware, count = result["hardware"], result["parameters"]["imports"]
     lines += [
         "",
-        f"<sub>Without pip and bytecode. Imported after `trtasync`, which counts too: median of "
-        f"{count} interpreters. {when(result)}; {hardware['cpu']}, {hardware['system']}, "
+        f"<sub>Without pip and bytecode. Imported after `trtasync`, which counts as well: median "
+        f"of {count} interpreters. {when(result)}; {hardware['cpu']}, {hardware['system']}, "
         f"Python {result['versions']['python']}. `benchmarks/results/{result['name']}.json`</sub>",
     ]
     return "\n".join(lines)
