@@ -11,7 +11,8 @@ BUCKETS: Final = 512
 LENGTH: Final = 64
 
 _TEXTS = """
-    <ir_version: 9, opset_import: ["": 17]>
+    <ir_version: 9, opset_import: ["": 17],
+     producer_name: "trtasync-examples", producer_version: "1">
     texts (int64[N, T] trigrams) => (float[N, LENGTH] embedding)
         <int64[1] along = {1}, float tiny = {1e-12}> {
         halves = Gather(table, trigrams)
@@ -26,7 +27,8 @@ _TEXTS = """
 """
 
 _VOICE = """
-    <ir_version: 9, opset_import: ["": 17]>
+    <ir_version: 9, opset_import: ["": 17],
+     producer_name: "trtasync-examples", producer_version: "1">
     voice (float[N, 256] sound, float[N] floor) => (float[N] probability, float[N] next_floor)
         <float tiny = {1e-10}, float rise = {0.02}, float above = {2.0},
          float steep = {3.0}> {

@@ -30,6 +30,11 @@ AXES: dict[str, tuple[dict[str, list[Any]], dict[str, list[Any]]]] = {
     ),
     "digits_pair": ({"left": ["N", 64], "right": ["N", 64]}, {"same_probability": ["N"]}),
     "gather": ({"index": ["N"]}, {"row": ["N", 4]}),
+    "texts": ({"trigrams": ["N", "T"]}, {"embedding": ["N", 64]}),
+    "voice": (
+        {"sound": ["N", 256], "floor": ["N"]},
+        {"probability": ["N"], "next_floor": ["N"]},
+    ),
 }
 
 

@@ -34,6 +34,8 @@ PROFILES = {
     "digits_linew": "image:1x1x8x8/2x1x8x16/4x1x8x64",
     "digits_pair": None,
     "gather": None,
+    "texts": "trigrams:1x1/8x16/32x64",
+    "voice": None,
 }
 """Of every example model; None where the derived one will do."""
 

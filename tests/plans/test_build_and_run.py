@@ -20,7 +20,6 @@ from tests.plans.support import (
     mark,
     matrix,
     on_cpu,
-    only,
     scaled,
     write_branches,
     write_matmul,
@@ -35,11 +34,12 @@ ROWS: dict[str, dict[str, Array]] = {
     "digits_linew": {"image": RNG.random((1, 1, 8, 24), np.float32), "width": np.array([20])},
     "digits_pair": {name: RNG.random((1, 64), np.float32) for name in ("left", "right")},
     "gather": {"index": np.array([5])},
+    "voice": {"sound": RNG.random((1, 256), np.float32), "floor": np.zeros(1, np.float32)},
 }
-"""One row for each example model, batch axis first."""
+"""One row for each example model, batch axis first; of texts.onnx a trial leaves its table."""
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", ROWS)
 async def test_a_plan_of_an_example_model_answers_as_the_model_does(
     gpu: Installed, name: str, tmp_path: Path
 ) -> None:
@@ -49,8 +49,9 @@ async def test_a_plan_of_an_example_model_answers_as_the_model_does(
     )
     row = {key: value[0] for key, value in ROWS[name].items()}
     async with open_engine(plan) as engine:
-        answer = only(await engine.infer(row))
-    assert same(answer, on_cpu(model, **ROWS[name])[0][0])
+        answers = (await engine.infer(row)).values()
+    for answer, expected in zip(answers, on_cpu(model, **ROWS[name]), strict=True):
+        assert same(answer, expected[0])
     assert (plan.tensorrt, plan.gpu, plan.cached) == (gpu.trt.__version__, "Double GPU", False)
     assert plan.path == tmp_path / "out" / "m.plan"
 
