@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
+from fastapi import FastAPI
 from ray import serve
 from ray.serve.exceptions import BackPressureError
 
@@ -164,3 +166,70 @@ class Summing(Scripted):
         x = row(0)
         x[:] = inputs
         return float((await super().infer(x, **options)).sum())
+
+
+class Late:
+    """A response that came, or failed to come, while the loop did something else."""
+
+    def __init__(self, seconds: float):
+        """For so long."""
+        self._seconds = seconds
+        self.cancelled = False
+
+    def remote(self, *_: Any, **__: Any) -> "Late":
+        """Stand for the method of a handle, too."""
+        return self
+
+    def options(self, **_: Any) -> "Late":
+        """Likewise."""
+        return self
+
+    def cancel(self) -> None:
+        """As Ray's."""
+        self.cancelled = True
+
+    def __await__(self) -> Any:
+        time.sleep(self._seconds)
+        raise TimeoutError
+        yield
+
+
+def test_a_replica_that_is_punctual_does_not_forestall_the_callers_scope(
+    portal: BlockingPortal,
+) -> None:
+    async def late(patience: float) -> bool:
+        with anyio.move_on_after(patience) as scope:
+            await Client(Late(0.1)).infer(row(1))
+        return scope.cancelled_caught
+
+    assert portal.call(late, 0.05)
+    with pytest.raises(TimeoutError):  # of something else
+        portal.call(late, 60.0)
+
+
+class Chain:
+    """Answers by two deployments."""
+
+    def __init__(self, first: Any, second: Any):
+        """By their handles."""
+        self._first, self._second = Client(first), Client(second)
+
+    async def infer(self, inputs: Any) -> Any:
+        """What both make of it."""
+        return await self._second.infer(await self._first.infer(inputs))
+
+
+def test_several_deployments_make_an_application(run: Run, portal: BlockingPortal) -> None:
+    first, second = (
+        deployment(doubling(), name=name, num_gpus=0, http=False)
+        .options(graceful_shutdown_wait_loop_s=0.1)
+        .bind()
+        for name in "ab"
+    )
+    web = serve.ingress(FastAPI())(Chain)
+    handle = run(serve.deployment(web), first, second)
+
+    async def ask() -> Any:
+        return await handle.infer.remote(row(1))
+
+    assert same(portal.call(ask), row(4))
