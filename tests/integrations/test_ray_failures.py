@@ -1,5 +1,6 @@
 """What becomes of Ray's errors, without Ray."""
 
+import pickle
 from typing import Any
 
 import httpx
@@ -9,8 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from trtasync import BackendUnavailable, DeviceLost, EngineClosed, InvalidInput, QueueFull
-from trtasync.integrations.ray_serve.failures import RayErrors, as_ours
+from trtasync import (
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    InferenceError,
+    InvalidInput,
+    QueueFull,
+)
+from trtasync.integrations.ray_serve.failures import RayErrors, as_ours, sendable
 from trtasync.integrations.ray_serve.json_errors import JsonErrors
 
 
@@ -73,6 +81,26 @@ def test_what_a_replica_raises_is_raised_itself(error: Exception) -> None:
     assert as_ours(error, RAY) is error
     assert as_ours(TaskError(error), RAY) is error
     assert as_ours(TaskError(TaskError(error)), RAY) is error
+
+
+class TwoArguments(Exception):
+    """What pickle cannot make again."""
+
+    def __init__(self, text: str, status: int):
+        """With more than its message."""
+        super().__init__(text)
+        self.status = status
+
+
+def test_what_does_not_survive_being_sent_is_told_in_words() -> None:
+    def send(error: Exception) -> None:
+        pickle.loads(pickle.dumps(error))
+
+    well = InvalidInput("no", expected=4)
+    assert sendable(well, send) is well
+    told = sendable(TwoArguments("why", 400), send)
+    assert type(told) is InferenceError
+    assert str(told) == "TwoArguments: why (it cannot be sent as it is)"
 
 
 def test_a_task_error_without_a_cause_stays() -> None:

@@ -16,7 +16,7 @@ from support.helpers import row, same
 from tests.ray.conftest import Run
 from tests.ray.models import Scripted, doubling, scripted
 from tests.ray.watching import held, reached
-from trtasync import InferenceError, InvalidInput, QueueFull, Statistics
+from trtasync import EngineClosed, InferenceError, InvalidInput, QueueFull, Statistics
 from trtasync.integrations.ray_serve import Client, deployment
 
 BATCH_SECONDS = 0.3
@@ -136,6 +136,10 @@ def test_a_full_queue_is_told_at_once_and_in_rays_terms(run: Run, portal: Blocki
 def test_a_subclass_prepares_and_finishes(run: Run, portal: BlockingPortal) -> None:
     client = Client(run(deployment(doubling(), replica=Summing, name="sums", num_gpus=0)))
     assert portal.call(client.infer, [1, 2, 3, 4]) == 20.0
+    with pytest.raises(InferenceError, match="Unsendable: no numbers"):
+        portal.call(client.infer, [])
+    with pytest.raises(EngineClosed, match="Ray cancelled"):
+        portal.call(client.infer, None)
 
 
 @pytest.mark.skipif(
@@ -158,11 +162,24 @@ def test_without_a_cluster(portal: BlockingPortal) -> None:
         portal.call(late)
 
 
+class Unsendable(Exception):
+    """What pickle cannot make again."""
+
+    def __init__(self, text: str, status: int):
+        """With more than its message."""
+        super().__init__(text)
+        self.status = status
+
+
 class Summing(Scripted):
     """Takes numbers and gives their doubled sum."""
 
     async def infer(self, inputs: Any, **options: Any) -> float:
         """See `Replica.infer`."""
+        if inputs is None:
+            raise asyncio.CancelledError
+        if not inputs:
+            raise Unsendable("no numbers", 400)
         x = row(0)
         x[:] = inputs
         return float((await super().infer(x, **options)).sum())

@@ -4,7 +4,13 @@ import asyncio
 from typing import Any
 
 import anyio.lowlevel
-from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError, TaskCancelledError
+from ray.exceptions import (
+    ActorUnavailableError,
+    ObjectRefStreamEndOfStreamError,
+    RayActorError,
+    RayTaskError,
+    TaskCancelledError,
+)
 from ray.serve.exceptions import (
     BackPressureError,
     DeploymentUnavailableError,
@@ -22,7 +28,8 @@ RAY = RayErrors(
     replica=(RayActorError, ActorUnavailableError, ReplicaUnavailableError),
     crowded=BackPressureError,
     unavailable=(DeploymentUnavailableError,),
-    cancelled=(TaskCancelledError, RequestCancelledError),
+    # the last: how a call ends in the default mode when its task was cancelled in the replica
+    cancelled=(TaskCancelledError, RequestCancelledError, ObjectRefStreamEndOfStreamError),
 )
 
 SLACK = 0.05

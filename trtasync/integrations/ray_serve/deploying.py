@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import ray
-from ray import serve
+from ray import cloudpickle, serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 
 from trtasync.errors import InvalidInput
+from trtasync.integrations.ray_serve.failures import sendable
 from trtasync.integrations.ray_serve.limits import ongoing_requests
 from trtasync.integrations.ray_serve.many import ManyModels
 from trtasync.integrations.ray_serve.replica import Replica
@@ -123,10 +124,23 @@ def application(args: Mapping[str, Any]) -> Any:
     return deployment(given.pop("model"), **given).bind()
 
 
-def _bound(replica: type, fields: Mapping[str, Any]) -> type:
+def _bound(replica: type[Replica | ManyModels], fields: Mapping[str, Any]) -> type[Any]:
     """A class of its own for a deployment: Ray sends it, by value, to its replicas."""
     about = {"__module__": replica.__module__, "__doc__": replica.__doc__}
-    return type(replica.__name__, (replica,), {**about, **fields})
+
+    async def infer(self: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return await replica.infer(self, *arguments, **named)
+        except Exception as error:
+            if (told := sendable(error, _send)) is error:
+                raise
+            raise told from error
+
+    return type(replica.__name__, (replica,), {**about, **fields, "infer": infer})
+
+
+def _send(error: Exception) -> None:
+    cloudpickle.loads(cloudpickle.dumps(error))
 
 
 def _checked(options: Mapping[str, Any], stalled_after: float) -> dict[str, Any]:
