@@ -137,11 +137,12 @@ async def nothing(request: Request) -> Response:
 APP = JsonErrors(
     Starlette(
         routes=[
-            Route("/a/v2/text/{status}", text),
+            Route("/a/v2/models/text/{status}", text),
             Route("/other/{status}", text),
-            Route("/v2/pieces", pieces),
-            Route("/v2/own", own),
-            Route("/v2/nothing", nothing),
+            Route("/v2/models/pieces", pieces),
+            Route("/v2/models/own", own),
+            Route("/v2/health/nothing", nothing),
+            Route("/shop/v2/users/{status}", text),
         ]
     )
 )
@@ -157,11 +158,12 @@ async def get(path: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("path", "status", "error"),
     [
-        ("/a/v2/text/503", 503, "too much"),
-        ("/v2/pieces", 500, "no way"),
-        ("/v2/own", 400, "own"),
-        ("/v2/nothing", 503, "Service Unavailable"),
-        ("/v2/unknown", 404, "Not Found"),
+        ("/a/v2/models/text/503", 503, "too much"),
+        ("/v2/models/pieces", 500, "no way"),
+        ("/v2/models/own", 400, "own"),
+        ("/v2/health/nothing", 503, "Service Unavailable"),
+        ("/v2/models", 404, "Not Found"),
+        ("/a/v2", 404, "Not Found"),
     ],
 )
 async def test_errors_in_the_protocols_form(path: str, status: int, error: str) -> None:
@@ -171,7 +173,7 @@ async def test_errors_in_the_protocols_form(path: str, status: int, error: str) 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/a/v2/text/200", "/other/503"])
+@pytest.mark.parametrize("path", ["/a/v2/models/text/200", "/other/503", "/shop/v2/users/503"])
 async def test_other_answers_stay_as_they_are(path: str) -> None:
     answer = await get(path)
     assert answer.content == b"too much"
