@@ -1,5 +1,6 @@
 """What becomes of Ray's errors, without Ray."""
 
+import pickle
 from typing import Any
 
 import httpx
@@ -9,8 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from trtasync import BackendUnavailable, DeviceLost, EngineClosed, InvalidInput, QueueFull
-from trtasync.integrations.ray_serve.failures import RayErrors, as_ours
+from trtasync import (
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    InferenceError,
+    InvalidInput,
+    QueueFull,
+)
+from trtasync.integrations.ray_serve.failures import RayErrors, as_ours, sendable
 from trtasync.integrations.ray_serve.json_errors import JsonErrors
 
 
@@ -75,6 +83,26 @@ def test_what_a_replica_raises_is_raised_itself(error: Exception) -> None:
     assert as_ours(TaskError(TaskError(error)), RAY) is error
 
 
+class TwoArguments(Exception):
+    """What pickle cannot make again."""
+
+    def __init__(self, text: str, status: int):
+        """With more than its message."""
+        super().__init__(text)
+        self.status = status
+
+
+def test_what_does_not_survive_being_sent_is_told_in_words() -> None:
+    def send(error: Exception) -> None:
+        pickle.loads(pickle.dumps(error))
+
+    well = InvalidInput("no", expected=4)
+    assert sendable(well, send) is well
+    told = sendable(TwoArguments("why", 400), send)
+    assert type(told) is InferenceError
+    assert str(told) == "TwoArguments: why (it cannot be sent as it is)"
+
+
 def test_a_task_error_without_a_cause_stays() -> None:
     error = TaskError(None)
     assert as_ours(error, RAY) is error
@@ -109,11 +137,12 @@ async def nothing(request: Request) -> Response:
 APP = JsonErrors(
     Starlette(
         routes=[
-            Route("/a/v2/text/{status}", text),
+            Route("/a/v2/models/text/{status}", text),
             Route("/other/{status}", text),
-            Route("/v2/pieces", pieces),
-            Route("/v2/own", own),
-            Route("/v2/nothing", nothing),
+            Route("/v2/models/pieces", pieces),
+            Route("/v2/models/own", own),
+            Route("/v2/health/nothing", nothing),
+            Route("/shop/v2/users/{status}", text),
         ]
     )
 )
@@ -129,11 +158,12 @@ async def get(path: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("path", "status", "error"),
     [
-        ("/a/v2/text/503", 503, "too much"),
-        ("/v2/pieces", 500, "no way"),
-        ("/v2/own", 400, "own"),
-        ("/v2/nothing", 503, "Service Unavailable"),
-        ("/v2/unknown", 404, "Not Found"),
+        ("/a/v2/models/text/503", 503, "too much"),
+        ("/v2/models/pieces", 500, "no way"),
+        ("/v2/models/own", 400, "own"),
+        ("/v2/health/nothing", 503, "Service Unavailable"),
+        ("/v2/models", 404, "Not Found"),
+        ("/a/v2", 404, "Not Found"),
     ],
 )
 async def test_errors_in_the_protocols_form(path: str, status: int, error: str) -> None:
@@ -143,7 +173,7 @@ async def test_errors_in_the_protocols_form(path: str, status: int, error: str) 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/a/v2/text/200", "/other/503"])
+@pytest.mark.parametrize("path", ["/a/v2/models/text/200", "/other/503", "/shop/v2/users/503"])
 async def test_other_answers_stay_as_they_are(path: str) -> None:
     answer = await get(path)
     assert answer.content == b"too much"

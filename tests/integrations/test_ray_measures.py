@@ -1,6 +1,8 @@
 """What Ray is told of an engine, without Ray: limits, progress, load, replicas wanted."""
 
 import math
+import pickle
+import time
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from support.helpers import opened, row, rows, until
 from trtasync import DeviceLost, RunTooLong
 from trtasync.integrations.ray_serve import deadlines
-from trtasync.integrations.ray_serve.deadlines import Deadline
+from trtasync.integrations.ray_serve.deadlines import Deadline, arrived
 from trtasync.integrations.ray_serve.limits import ongoing_requests
 from trtasync.integrations.ray_serve.load import Gauge, rows_per_second
 from trtasync.integrations.ray_serve.progress import Progress
@@ -143,18 +145,38 @@ def test_replicas_stay_as_many_until_they_have_told_their_load() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_deadline_is_told_by_the_clock_that_both_share(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_deadline_is_the_callers() -> None:
     assert Deadline.of_caller() is None
     with anyio.fail_after(60):  # noqa: ASYNC100 - it is only looked at
         deadline = Deadline.of_caller()
     assert deadline is not None
-    assert 59 < deadline.seconds <= 60
-    travelled = deadline._replace(until=deadline.until - 50)
-    if deadlines.BOOT:
-        assert 9 < travelled.left() <= 10
-    assert travelled._replace(boot="another").left() == deadline.seconds
-    monkeypatch.setattr(deadlines, "BOOT", "")
-    assert travelled._replace(boot="").left() == deadline.seconds
-    assert deadline._replace(seconds=-1.0, boot="another").left() == 0.0
+    assert 59 < deadline.left() <= 60
+    with anyio.CancelScope() as scope:  # noqa: ASYNC100 - likewise
+        scope.cancel()
+        gone = Deadline.of_caller()
+    assert gone is not None
+    assert pickle.loads(pickle.dumps(gone)).left() == 0.0
+
+
+def test_a_deadline_on_the_same_machine_is_the_same() -> None:
+    deadline = Deadline(time.monotonic() + 60)
+    if deadlines.CLOCK:
+        assert pickle.loads(pickle.dumps(deadline)).until == pytest.approx(deadline.until)
+        assert 9 < arrived(60.0, time.monotonic() + 10, deadlines.CLOCK).left() <= 10
+
+
+@pytest.mark.parametrize("clock", ["another", ""])
+@pytest.mark.parametrize("until", [-1e9, 1e9])
+def test_a_deadline_on_another_machine_counts_from_its_arrival(
+    monkeypatch: pytest.MonkeyPatch, clock: str, until: float
+) -> None:
+    monkeypatch.setattr(deadlines, "CLOCK", clock and "this")
+    before = time.monotonic()
+    deadline = arrived(60.0, until, clock)
+    assert before + 60 <= deadline.until <= time.monotonic() + 60
+    assert arrived(0.0, until, clock).left() == 0.0
+
+
+def test_a_deadline_never_grows_on_its_way() -> None:
+    """As where a machine was restored from another one's snapshot, clock and all."""
+    assert arrived(60.0, time.monotonic() + 1e6, deadlines.CLOCK).left() <= 60

@@ -132,8 +132,9 @@ def run(portal: BlockingPortal, cluster: None) -> Iterator[Run]:
 
     name = f"app{next(_applications)}"  # Ray's routers remember who was deleted
 
-    def running(deployment: Any, **options: Any) -> Any:
-        bound = deployment.options(graceful_shutdown_wait_loop_s=0.1, **options).bind()
+    def running(deployment: Any, *arguments: Any, **options: Any) -> Any:
+        told = deployment.options(graceful_shutdown_wait_loop_s=0.1, **options)
+        bound = told.bind(*arguments)
         return portal.call(lambda: serve.run(bound, name=name, route_prefix=f"/{name}"))
 
     yield running

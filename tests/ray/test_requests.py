@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
+from fastapi import FastAPI
 from ray import serve
 from ray.serve.exceptions import BackPressureError
 
@@ -14,7 +16,7 @@ from support.helpers import row, same
 from tests.ray.conftest import Run
 from tests.ray.models import Scripted, doubling, scripted
 from tests.ray.watching import held, reached
-from trtasync import InferenceError, InvalidInput, QueueFull, Statistics
+from trtasync import EngineClosed, InferenceError, InvalidInput, QueueFull, Statistics
 from trtasync.integrations.ray_serve import Client, deployment
 
 BATCH_SECONDS = 0.3
@@ -134,6 +136,10 @@ def test_a_full_queue_is_told_at_once_and_in_rays_terms(run: Run, portal: Blocki
 def test_a_subclass_prepares_and_finishes(run: Run, portal: BlockingPortal) -> None:
     client = Client(run(deployment(doubling(), replica=Summing, name="sums", num_gpus=0)))
     assert portal.call(client.infer, [1, 2, 3, 4]) == 20.0
+    with pytest.raises(InferenceError, match="Unsendable: no numbers"):
+        portal.call(client.infer, [])
+    with pytest.raises(EngineClosed, match="Ray cancelled"):
+        portal.call(client.infer, None)
 
 
 @pytest.mark.skipif(
@@ -156,11 +162,91 @@ def test_without_a_cluster(portal: BlockingPortal) -> None:
         portal.call(late)
 
 
+class Unsendable(Exception):
+    """What pickle cannot make again."""
+
+    def __init__(self, text: str, status: int):
+        """With more than its message."""
+        super().__init__(text)
+        self.status = status
+
+
 class Summing(Scripted):
     """Takes numbers and gives their doubled sum."""
 
     async def infer(self, inputs: Any, **options: Any) -> float:
         """See `Replica.infer`."""
+        if inputs is None:
+            raise asyncio.CancelledError
+        if not inputs:
+            raise Unsendable("no numbers", 400)
         x = row(0)
         x[:] = inputs
         return float((await super().infer(x, **options)).sum())
+
+
+class Late:
+    """A response that came, or failed to come, while the loop did something else."""
+
+    def __init__(self, seconds: float):
+        """For so long."""
+        self._seconds = seconds
+        self.cancelled = False
+
+    def remote(self, *_: Any, **__: Any) -> "Late":
+        """Stand for the method of a handle, too."""
+        return self
+
+    def options(self, **_: Any) -> "Late":
+        """Likewise."""
+        return self
+
+    def cancel(self) -> None:
+        """As Ray's."""
+        self.cancelled = True
+
+    def __await__(self) -> Any:
+        time.sleep(self._seconds)
+        raise TimeoutError
+        yield
+
+
+def test_a_replica_that_is_punctual_does_not_forestall_the_callers_scope(
+    portal: BlockingPortal,
+) -> None:
+    async def late(patience: float) -> bool:
+        with anyio.move_on_after(patience) as scope:
+            await Client(Late(0.1)).infer(row(1))
+        return scope.cancelled_caught
+
+    assert portal.call(late, 0.05)
+    with pytest.raises(TimeoutError):  # of something else
+        portal.call(late, 60.0)
+
+
+class Chain:
+    """Answers by two deployments."""
+
+    def __init__(self, first: Any, second: Any):
+        """By their handles."""
+        self._first, self._second = Client(first), Client(second)
+
+    async def infer(self, inputs: Any) -> Any:
+        """What both make of it."""
+        return await self._second.infer(await self._first.infer(inputs))
+
+
+def test_several_deployments_make_an_application(run: Run, portal: BlockingPortal) -> None:
+    first, second = (
+        deployment(doubling(), name=name, num_gpus=0, http=False)
+        .options(graceful_shutdown_wait_loop_s=0.1)
+        .bind()
+        for name in "ab"
+    )
+    web = serve.ingress(FastAPI())(Chain)
+    handle = run(serve.deployment(web), first, second)
+
+    async def ask() -> Any:
+        return await handle.infer.remote(row(1))
+
+    assert same(portal.call(ask), row(4))

@@ -6,9 +6,9 @@ y = await client.infer(x)
 
 `deploying` makes deployments of `replica`, or of `many` models each. `client` asks them,
 `deadlines` tells when its caller gives up, and `failures` what becomes of Ray's errors. `limits`,
-`progress`, `load` and `scaling` are pure: how much a replica may be sent, whether it gets on, how
-busy it is, and how many the load takes. `routing` and `backpressure` tell Ray; `grpc` and
-`json_errors` are what its proxies have to know.
+`progress`, `load`, `scaling` and `openings` need no Ray: how much a replica may be sent, whether it
+gets on, how busy it is, how many the load takes, and what becomes of models that take long to open.
+`routing` and `backpressure` tell Ray; `grpc` and `json_errors` are what its proxies have to know.
 With `pip install "trtasync[ray]"`.
 """
 

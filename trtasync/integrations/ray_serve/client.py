@@ -4,7 +4,13 @@ import asyncio
 from typing import Any
 
 import anyio.lowlevel
-from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError, TaskCancelledError
+from ray.exceptions import (
+    ActorUnavailableError,
+    ObjectRefStreamEndOfStreamError,
+    RayActorError,
+    RayTaskError,
+    TaskCancelledError,
+)
 from ray.serve.exceptions import (
     BackPressureError,
     DeploymentUnavailableError,
@@ -22,8 +28,12 @@ RAY = RayErrors(
     replica=(RayActorError, ActorUnavailableError, ReplicaUnavailableError),
     crowded=BackPressureError,
     unavailable=(DeploymentUnavailableError,),
-    cancelled=(TaskCancelledError, RequestCancelledError),
+    # the last: how a call ends in the default mode when its task was cancelled in the replica
+    cancelled=(TaskCancelledError, RequestCancelledError, ObjectRefStreamEndOfStreamError),
 )
+
+SLACK = 0.05
+"""Seconds by which the timers of a loop may be late where a replica's were not."""
 
 CANCELLED: tuple[type[BaseException], ...] = (asyncio.CancelledError, *RAY.cancelled)
 
@@ -64,7 +74,7 @@ class Client:
         """
         deadline = Deadline.of_caller()
         response = self._method(model).remote(inputs, priority=priority, deadline=deadline)
-        return await _answer(response)
+        return await _answer(response, deadline)
 
     def _method(self, model: str) -> Any:
         if model not in self._methods:
@@ -73,7 +83,7 @@ class Client:
         return self._methods[model]
 
 
-async def _answer(response: Any) -> Any:
+async def _answer(response: Any, deadline: Deadline | None) -> Any:
     """What a response turns out to be. Cancelled, it cancels what was asked."""
     try:
         return await response
@@ -87,6 +97,8 @@ async def _answer(response: Any) -> Any:
         raise EngineClosed("Ray cancelled this request: its replica ends.") from None
     except Exception as error:
         ours = as_ours(error, RAY)
+        if isinstance(ours, TimeoutError) and deadline is not None and not deadline.left():
+            await anyio.sleep(SLACK)  # which ends here if the caller's scope is only late
         if isinstance(ours, QueueFull) and not isinstance(ours, Overloaded):
             ours = Overloaded.of(ours)
         raise ours from (None if ours is error else error)

@@ -1,45 +1,62 @@
 """A caller's deadline on its way to a replica."""
 
+import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import anyio
 
 
-def _boot() -> str:
-    """What tells this run of this machine from all others; "" where nothing does."""
+def _clock() -> str:
+    """What tells this machine's monotonic clock from all others; "" where nothing does.
+
+    It starts anew with each boot, and may differ between namespaces of time.
+    """
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/time')}"
     except OSError:
         return ""
 
 
-BOOT: str = _boot()
+CLOCK: str = _clock()
 
 
-class Deadline(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Deadline:
     """When nobody waits any more, told without a clock that all machines would have to share.
 
+    Where it arrives on another machine, the time that is left counts from then on.
+
     Attributes:
-        seconds: that were left when it was sent: true anywhere, apart from the time it travels.
-        until: by the monotonic clock, which all processes of a boot share.
-        boot: of the machine whose clock that is.
+        until: by the monotonic clock of the process that this is in.
     """
 
-    seconds: float
     until: float
-    boot: str
 
     @classmethod
     def of_caller(cls) -> "Deadline | None":
         """That of the scopes around the caller; None without any."""
         left = anyio.current_effective_deadline() - anyio.current_time()
-        if left == float("inf"):
-            return None
-        return cls(left, time.monotonic() + left, BOOT)
+        return None if left == float("inf") else cls(time.monotonic() + left)
 
     def left(self) -> float:
         """Seconds from now on; 0.0 when it has passed."""
-        here = bool(BOOT) and self.boot == BOOT
-        return max(0.0, self.until - time.monotonic() if here else self.seconds)
+        return max(0.0, self.until - time.monotonic())
+
+    def __reduce__(self) -> tuple[Callable[..., "Deadline"], tuple[float, float, str]]:
+        return arrived, (self.left(), self.until, CLOCK)
+
+
+def arrived(seconds: float, until: float, clock: str) -> Deadline:
+    """A deadline that was sent to this process.
+
+    Args:
+        seconds: that were left when it was sent.
+        until: by the clock of who sent it.
+        clock: which one that is.
+    """
+    here = time.monotonic() + seconds
+    return Deadline(min(until, here) if CLOCK and clock == CLOCK else here)

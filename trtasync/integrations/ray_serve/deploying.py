@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import ray
-from ray import serve
+from ray import cloudpickle, serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 
 from trtasync.errors import InvalidInput
+from trtasync.integrations.ray_serve.failures import sendable
 from trtasync.integrations.ray_serve.limits import ongoing_requests
 from trtasync.integrations.ray_serve.many import ManyModels
 from trtasync.integrations.ray_serve.replica import Replica
+from trtasync.opening.api import open_engine
 from trtasync.opening.arguments import EngineArguments, Model
 
 HOME = "trtasync.integrations.ray_serve"
@@ -31,6 +33,7 @@ def deployment(
     num_gpus: float | None = None,
     replica: type[Replica] = Replica,
     stalled_after: float = STALLED_AFTER,
+    http: bool = True,
     **engine_options: Unpack[EngineArguments],
 ) -> Any:
     """A deployment of one engine to a replica: `serve.run(deployment("model.onnx").bind())`.
@@ -40,20 +43,23 @@ def deployment(
     Args:
         model: as `open_engine` takes it. A path is one of the replica's machine.
         num_replicas: how many; (least, most) to have as many as the load takes.
-        num_gpus: of a replica. None (default): 1 if the cluster has GPUs, unless
-            `backend="onnxruntime"`; before `ray.init`, none can be known, and `backend="auto"`
-            needs it said.
+        num_gpus: of a replica. None (default): as many as `devices` has, else 1, if the cluster has
+            GPUs, and 0 for `backend="onnxruntime"`; before `ray.init`, none can be known, and
+            `backend="auto"` needs it said.
         replica: a subclass, to prepare requests and finish answers.
         stalled_after: seconds within which some batch has to end while there is work; after that
             Ray puts another replica in the place of this one.
+        http: False where another deployment of the application answers HTTP, and this one is asked
+            by its handle: Ray allows one of them.
         engine_options: as `open_engine` takes them.
 
     Raises:
-        InvalidInput: `num_gpus` must be given.
+        InvalidInput: `num_gpus` must be given, or an argument makes no sense.
     """
-    options = dict(engine_options)
-    fields = {"model": model, "options": options, "stalled_after": stalled_after}
-    bound = serve.ingress()(_bound(replica, fields))
+    options = _checked(engine_options, stalled_after)
+    bound = _bound(replica, {"model": model, "options": options, "stalled_after": stalled_after})
+    if http:
+        bound = serve.ingress()(bound)
     return serve.deployment(
         name=str(engine_options.get("name") or _name(model) or replica.__name__),
         **_settings(options, num_replicas, num_gpus),
@@ -85,9 +91,11 @@ def multiplexed(
         engine_options: of every model.
 
     Raises:
-        InvalidInput: `num_gpus` must be given.
+        InvalidInput: `num_gpus` must be given, or an argument makes no sense.
     """
-    options = dict(engine_options)
+    options = _checked(engine_options, stalled_after)
+    if most < 1:
+        raise InvalidInput(f"most must be at least 1, not {most!r}.", name="most")
     find = models if callable(models) else models.__getitem__
     load = serve.multiplexed(max_num_models_per_replica=most)(replica.load)
     fields = {"find": staticmethod(find), "options": options, "stalled_after": stalled_after}
@@ -116,16 +124,42 @@ def application(args: Mapping[str, Any]) -> Any:
     return deployment(given.pop("model"), **given).bind()
 
 
-def _bound(replica: type, fields: Mapping[str, Any]) -> type:
+def _bound(replica: type[Replica | ManyModels], fields: Mapping[str, Any]) -> type[Any]:
     """A class of its own for a deployment: Ray sends it, by value, to its replicas."""
     about = {"__module__": replica.__module__, "__doc__": replica.__doc__}
-    return type(replica.__name__, (replica,), {**about, **fields})
+
+    async def infer(self: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return await replica.infer(self, *arguments, **named)
+        except Exception as error:
+            if (told := sendable(error, _send)) is error:
+                raise
+            raise told from error
+
+    return type(replica.__name__, (replica,), {**about, **fields, "infer": infer})
+
+
+def _send(error: Exception) -> None:
+    cloudpickle.loads(cloudpickle.dumps(error))
+
+
+def _checked(options: Mapping[str, Any], stalled_after: float) -> dict[str, Any]:
+    """The options, of which Ray would tell only in a replica's status that they make no sense."""
+    if unknown := options.keys() - EngineArguments.__annotations__.keys():
+        raise InvalidInput(
+            f"neither a deployment nor open_engine has an argument {min(unknown)!r} here.",
+            name=min(unknown),
+        )
+    open_engine("", **options)  # which opens nothing yet
+    if not stalled_after > 0:
+        raise InvalidInput(f"stalled_after must be more than 0 s, not {stalled_after!r}.")
+    return dict(options)
 
 
 def _settings(
     options: Mapping[str, Any], num_replicas: int | tuple[int, int], num_gpus: float | None
 ) -> dict[str, Any]:
-    gpus = _gpus(str(options.get("backend", "auto"))) if num_gpus is None else num_gpus
+    gpus = _gpus(options) if num_gpus is None else num_gpus
     return {
         "max_ongoing_requests": ongoing_requests(options),
         "ray_actor_options": {"num_gpus": gpus} if gpus else {},
@@ -157,8 +191,9 @@ def _replicas(wanted: int | tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def _gpus(backend: str) -> float:
+def _gpus(options: Mapping[str, Any]) -> float:
     """How many a replica should have."""
+    backend, wanted = options.get("backend", "auto"), len(options.get("devices") or (0,))
     if backend == "onnxruntime":
         return 0
     if not ray.is_initialized():
@@ -168,8 +203,8 @@ def _gpus(backend: str) -> float:
                 "num_gpus=1 or num_gpus=0.",
                 name="num_gpus",
             )
-        return 1
-    return 1 if backend != "auto" or ray.cluster_resources().get("GPU", 0) else 0
+        return wanted
+    return wanted if backend != "auto" or ray.cluster_resources().get("GPU", 0) else 0
 
 
 def _name(model: object) -> str:

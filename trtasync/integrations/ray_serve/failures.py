@@ -1,8 +1,15 @@
-"""What Ray raises, as what an engine would have raised."""
+"""What Ray raises, as what an engine would have raised; and what a replica may raise."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from trtasync.errors import BackendUnavailable, DeviceLost, EngineClosed, QueueFull
+from trtasync.errors import (
+    BackendUnavailable,
+    DeviceLost,
+    EngineClosed,
+    InferenceError,
+    QueueFull,
+)
 
 
 class RayErrors(NamedTuple):
@@ -41,3 +48,19 @@ def as_ours(error: BaseException, known: RayErrors) -> BaseException:
 
 def _full(error: Any) -> QueueFull:
     return QueueFull(f"as many requests wait at Ray's router as may: {error}")
+
+
+def sendable(error: Exception, send: Callable[[Exception], object]) -> Exception:
+    """What a replica raises: `error`, or what tells of it if it does not survive being sent.
+
+    Of one that does not, Ray makes another error in each of its modes.
+
+    Args:
+        error: of a subclass, perhaps.
+        send: there, and reads it.
+    """
+    try:
+        send(error)
+    except Exception:
+        return InferenceError(f"{type(error).__name__}: {error} (it cannot be sent as it is)")
+    return error

@@ -5,6 +5,7 @@ Ray's proxies, and replicas that are asked directly, take it by an environment v
 RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=trtasync.integrations.ray_serve.json_errors:middlewares
 """
 
+import re
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trtasync.server.protocol.refusals import JSON, error_body
 
-PROTOCOL = "/v2"
-"""What paths of the protocol have in them; others are answered as they are."""
+PROTOCOL = re.compile(r"/v2(/(models|health|repository)(/.*)?)?/?$")
+"""How paths of the protocol end. Others are answered as they are: `v2` is in many an API's."""
 
 
 def middlewares() -> list[Middleware]:
@@ -31,7 +32,7 @@ class JsonErrors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or PROTOCOL not in scope["path"]:
+        if scope["type"] != "http" or not PROTOCOL.search(scope["path"]):
             await self._app(scope, receive, send)
         else:
             await self._app(scope, receive, _Turning(send))

@@ -10,8 +10,9 @@ from ray import serve
 from trtasync.engine import Engine
 from trtasync.errors import InvalidInput
 from trtasync.integrations.ray_serve.deadlines import Deadline
+from trtasync.integrations.ray_serve.openings import Openings
 from trtasync.integrations.ray_serve.progress import Progress
-from trtasync.integrations.ray_serve.replica import infer_within
+from trtasync.integrations.ray_serve.replica import infer_within, until
 from trtasync.opening.api import open_engine
 from trtasync.opening.arguments import Model
 from trtasync.server.users import Users
@@ -69,10 +70,15 @@ class ManyModels:
     def __init__(self) -> None:
         """No model is open yet."""
         self.leased: set[Leased] = set()
+        self._openings = Openings()
 
     async def load(self, model: str) -> Leased:
-        """Open a model. `multiplexed` makes Ray keep what it returns, for later requests."""
-        engine = await self.open(model)
+        """Open a model. `multiplexed` makes Ray keep what it returns, for later requests.
+
+        Ray calls it for one model at a time, and not again while it waits.
+        """
+        await self._evicted()
+        engine = await self._openings.open(model, self.open)
         return Leased(engine, Progress(engine, self.stalled_after), self.leased)
 
     async def open(self, model: str) -> Engine:
@@ -99,7 +105,8 @@ class ManyModels:
         self, model: str, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
     ) -> Any:
         """The same, for a subclass that knows the model by other means."""
-        leased = await self.load(model)
+        with until(deadline):
+            leased = await self.load(model)
         with leased.users:  # in the same turn of the loop, or it may be evicted in between
             return await infer_within(leased.engine, inputs, priority, deadline)
 
@@ -110,6 +117,11 @@ class ManyModels:
 
     async def __del__(self) -> None:
         """Wait for engines that are being closed; Ray evicts the others itself, after this."""
-        for leased in list(self.leased):
-            if leased.closing is not None:
-                await leased.closing
+        await self._openings.aclose()
+        await self._evicted()
+
+    async def _evicted(self) -> None:
+        """Until no engine is being closed; whoever had to wait for that may have given up."""
+        closing = [leased.closing for leased in self.leased if leased.closing is not None]
+        if closing:
+            await asyncio.wait(closing)

@@ -1,7 +1,7 @@
 """What runs in a replica: one engine, on the loop that Ray runs a replica's code on."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -125,12 +125,17 @@ for _name in CALLS:
     setattr(Replica, _name, method(_name))
 
 
+def until(deadline: Deadline | None) -> AbstractContextManager[Any]:
+    """A scope that raises TimeoutError when the deadline passes."""
+    return anyio.fail_after(None if deadline is None else deadline.left())
+
+
 async def infer_within(
     engine: Engine, inputs: Any, priority: int, deadline: Deadline | None
 ) -> Any:
     """`Engine.infer` for as long as somebody waits; a full queue in Ray's terms."""
     try:
-        with anyio.fail_after(None if deadline is None else deadline.left()):
+        with until(deadline):
             return await engine.infer(inputs, priority=priority)
     except QueueFull as error:
         raise Overloaded.of(error) from error

@@ -1,0 +1,41 @@
+"""What a deployment is told before there is any replica; no cluster is asked."""
+
+from typing import Any
+
+import pytest
+
+from tests.ray.models import doubling
+from trtasync import InvalidInput
+from trtasync.integrations.ray_serve import application, deployment, multiplexed
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"max_batchsize": 8}, "an argument 'max_batchsize'"),
+        ({"shared": True}, "an argument 'shared'"),
+        ({"max_batch_size": 0}, "max_batch_size must be a whole number of at least 1"),
+        ({"max_queue_size": "many"}, "max_queue_size must be"),
+        ({"stalled_after": 0.0}, "stalled_after must be more than 0 s"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_ray_is_told(
+    options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(InvalidInput, match=text):
+        deployment(doubling(), num_gpus=0, **options)
+    with pytest.raises(InvalidInput, match=text):
+        multiplexed({}, num_gpus=0, **options)
+    with pytest.raises(InvalidInput, match=text):
+        application({"model": "a.onnx", "num_gpus": "0", **options})
+
+
+def test_a_replica_without_models_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="most must be at least 1"):
+        multiplexed({}, most=0, num_gpus=0)
+
+
+@pytest.mark.parametrize(("devices", "gpus"), [(None, 1), ([0], 1), ([0, 1], 2)])
+def test_a_replica_has_the_gpus_that_its_engine_uses(devices: Any, gpus: int) -> None:
+    told = deployment("a.onnx", backend="tensorrt", devices=devices)
+    assert told.ray_actor_options["num_gpus"] == gpus
