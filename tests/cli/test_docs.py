@@ -23,12 +23,12 @@ ELSEWHERE = {
     for options in (
         "--help --version",  # of every command; of all together
         "--onnx_path --output_path --low_precision_type --quantize_mode --calibration_data",
-        "--preload --limit-concurrency --quick",  # gunicorn, uvicorn, benchmarks
+        "--preload --limit-concurrency --timeout-graceful-shutdown",  # gunicorn, uvicorn
         "--gpus --ulimit --user --file --rm --publish --volume --set --shm-size --init",  # Docker
         "--no-deps --wheel-dir --no-cache-dir --data-binary",  # pip, curl
         "--collect-metrics --metrics-url --concurrency-range --request-rate-range",
         "--shared-memory --streaming --verbose-csv --trace-level",  # perf_analyzer
-        "--exclude-checks",  # Schemathesis
+        "--exclude-checks --quick",  # Schemathesis, benchmarks
     )
     for option in options.split()
 }

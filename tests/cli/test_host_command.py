@@ -128,6 +128,8 @@ async def test_status_is_of_all_hosts_where_none_is_named(tmp_path: Path) -> Non
     model = product(tmp_path)
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(runtime_folder() / "killed.sock"))
+    nobody = refused(3, "host", "--status")
+    assert f"none listens in {runtime_folder()}, neither" in nobody
     async with open_engine(model, batching=True, shared=True, linger=0.1, name="one") as one:
         assert told("host", "--status")["pid"] == getattr(one, "host_pid", None)
         async with open_engine(

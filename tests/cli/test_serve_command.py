@@ -49,7 +49,11 @@ def test_a_model_is_served_until_a_signal_comes(
         assert ended(server, by) == 0
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{server.url}{HEALTH}", trust_env=False)
-    assert "Traceback" not in server.log.read_text()
+    log = server.log.read_text()
+    assert "Traceback" not in log
+    *_, begun, end = log.splitlines()
+    assert f"{by.name}: draining, which takes at most 30 s" in begun
+    assert end.endswith(": ended")
 
 
 def test_what_it_says_can_be_pasted(tmp_path: Path) -> None:

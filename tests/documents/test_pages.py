@@ -1,13 +1,16 @@
 """The code in docs/tensorrt-flow.md, in docs/serving.md and in docs/fastapi.md runs."""
 
+import re
 import socket
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import numpy as np
 import pytest
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.routing import Route
@@ -17,7 +20,8 @@ from tritonclient.grpc.aio import InferenceServerClient
 import trtasync
 from support import doubles
 from support.helpers import PATIENCE
-from tests.documents.running import python_blocks, run, run_block, write_identity
+from tests.documents.running import code_blocks, python_blocks, run, run_block, write_identity
+from tests.integrations.services import behind_uvicorn
 from tests.server.program.serving import serving
 from trtasync.integrations import starlette
 
@@ -61,21 +65,28 @@ async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend
 
 
 @pytest.mark.anyio
-async def test_the_page_about_fastapi(elsewhere: Path) -> None:
-    write_identity(elsewhere / "model.onnx", ["N", 4])
-    whole, workers = python_blocks("docs/fastapi.md")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # as uvicorn is
+async def test_the_page_about_fastapi(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await run_block(python_blocks("docs/first-engine.md")[0], {})  # writes the model
+    whole, client = python_blocks("docs/fastapi.md")
+    (change,) = (block for language, block in code_blocks("docs/fastapi.md") if language == "diff")
+    lines = {sign: re.findall(rf"^\{sign}(.*\n)", change, re.MULTILINE) for sign in "-+"}
+    before, after = ("".join(lines[sign]) for sign in "-+")
+    assert before in whole
     names: dict[str, Any] = {}
+    await run_block(whole.replace(before, after), names)  # which test_web_servers asks
     await run_block(whole, names)
-    assert await ask_the_app(names["app"]) == [1, 2, 3, 4]
-    await run_block(workers, names)  # what opens the engine in a worker: test_web_servers asks it
+    async with behind_uvicorn(names["app"]) as port:
+        await to_thread.run_sync(exec, client.replace("8080", str(port)), {})
+    assert capsys.readouterr().out == "[0.5, 0.5]\n"
 
 
-def test_tritons_client_in_the_documents_is_answered(tmp_path: Path) -> None:
-    write_identity(tmp_path / "model.onnx", ["N", 4])
-    script, block = tmp_path / "client.py", python_blocks("docs/serving.md")[0]
-    with serving(tmp_path, tmp_path / "model.onnx") as server:
+def test_tritons_client_in_the_documents_is_answered(elsewhere: Path) -> None:
+    anyio.run(run_block, python_blocks("docs/first-engine.md")[0], {})  # writes the model
+    script, block = elsewhere / "client.py", python_blocks("docs/serving.md")[0]
+    with serving(elsewhere, elsewhere / "model.onnx") as server:
         script.write_text(block.replace("127.0.0.1:8000", server.url.removeprefix("http://")))
-        assert run(str(script)) == "[[1. 1. 1. 1.]]\n"
+        assert run(str(script)) == "[[0.5 0.5]]\n"
 
 
 async def ask_the_app(app: FastAPI) -> object:

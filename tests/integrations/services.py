@@ -109,10 +109,15 @@ async def on_hypercorn(opener: Opener) -> AsyncIterator[int]:
             ended.set()
 
 
-@asynccontextmanager
-async def on_uvicorn(opener: Opener) -> AsyncIterator[int]:
+def on_uvicorn(opener: Opener) -> AbstractAsyncContextManager[int]:
     """Litestar on asyncio; gives its port."""
-    server = uvicorn.Server(uvicorn.Config(litestar_app(opener), log_config=None, lifespan="on"))
+    return behind_uvicorn(litestar_app(opener))
+
+
+@asynccontextmanager
+async def behind_uvicorn(app: Any) -> AsyncIterator[int]:
+    """An application of any kind on asyncio; gives its port."""
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
     with socket.create_server(("127.0.0.1", 0)) as door:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [door])

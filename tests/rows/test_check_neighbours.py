@@ -122,7 +122,7 @@ def test_a_row_that_depends_on_its_place_is_coupled() -> None:
 def test_a_row_that_depends_on_the_number_of_rows_is_coupled() -> None:
     finding = found(lambda x: x / len(x))
     assert finding.verdict is Verdict.COUPLED
-    assert finding.beside == "the same rows among 5 rows instead of 3"
+    assert finding.beside == "the same rows in a batch of 5 instead of 3"
 
 
 def test_rounding_at_another_place_or_size_is_no_coupling() -> None:

@@ -125,6 +125,14 @@ async def test_who_is_not_ready(client: httpx.AsyncClient, models: Models) -> No
     assert text((await look(client)).find(".//header/span")) == "not ready"
 
 
+async def test_a_model_whose_requests_run_alone(backend: ScriptedBackend) -> None:
+    models = models_of(backend, batching=False)
+    async with client_of(models, routes=[dashboard(models)]) as client:
+        page = await look(client)
+    assert text(page.find(".//h2")) == "mversion 1readyruns alone"
+    assert text(page.find(".//section/p")) == "Every request runs alone: batching=False."
+
+
 async def test_a_lost_device(
     client: httpx.AsyncClient, models: Models, backend: ScriptedBackend
 ) -> None:

@@ -27,7 +27,7 @@ def counted(sizes: Mapping[int, int], latencies: int = 0, queued: int = 0) -> St
 
 def look(history: History, time: float, statistics: Statistics | None) -> None:
     """At the one model."""
-    history.add(time, [Surveyed("m", "1", State.READY, "", statistics)])
+    history.add(time, [Surveyed("m", "1", State.READY, "", statistics, None)])
 
 
 def test_the_first_look_knows_no_rate() -> None:

@@ -49,7 +49,7 @@ def test_metadata_has_the_batch_axis_as_an_open_dimension() -> None:
 
 
 def test_the_configuration_is_without_the_batch_axis_where_there_are_batches() -> None:
-    told = model_config("m", "p", PAIR, 32)
+    told = model_config("m", "p", PAIR, 32, shares=True)
     assert told["max_batch_size"] == 32
     assert [each["dims"] for each in told["input"]] == [(4,), (-1,)]
     assert [each["data_type"] for each in told["output"]] == ["TYPE_BOOL"]
@@ -60,7 +60,7 @@ def test_the_configuration_is_without_the_batch_axis_where_there_are_batches() -
 
 
 def test_the_configuration_of_a_model_without_batches() -> None:
-    told = model_config("m", "p", ALONE, 32)
+    told = model_config("m", "p", ALONE, 32, shares=False)
     assert told["max_batch_size"] == 0
     assert told["input"] == [
         {
@@ -74,10 +74,16 @@ def test_the_configuration_of_a_model_without_batches() -> None:
     assert "dynamic_batching" not in told
 
 
+def test_rows_that_share_no_batches_are_not_batched_dynamically() -> None:
+    told = model_config("m", "p", PAIR, 32, shares=False)
+    assert told["max_batch_size"] == 32  # rows of one request
+    assert "dynamic_batching" not in told
+
+
 def test_a_batch_axis_of_one_length_is_no_batch_axis_to_clients() -> None:
     fixed = codec([tensor("x", 8, 4)], [tensor("y", 8, 4)]).interface
     assert not fixed.takes_batches
-    assert model_config("m", "p", fixed, 32)["input"][0]["dims"] == (8, 4)
+    assert model_config("m", "p", fixed, 32, shares=True)["input"][0]["dims"] == (8, 4)
 
 
 @pytest.mark.anyio

@@ -43,6 +43,7 @@ OWN = {
     "trtasync_stream_compute_seconds": "counter",
     "trtasync_stream_measured_batches": "counter",
 }
+OF_A_SERVER = {"trtasync_model_batched": "gauge", "trtasync_model_ready": "gauge"}
 TRITON = {
     "nv_inference_compute_infer_duration_us",
     "nv_inference_compute_input_duration_us",
@@ -151,7 +152,7 @@ async def test_names_and_types_are_these(client: httpx.AsyncClient) -> None:
     found = (await scraped(client)).families
     assert {name: each.type for name, each in found.items()} == {
         **OWN,
-        "trtasync_model_ready": "gauge",
+        **OF_A_SERVER,
         **dict.fromkeys(TRITON, "unknown"),
     }
     assert all(each.documentation for each in found.values())
@@ -259,7 +260,7 @@ async def test_a_format_of_no_version_is_the_usual_one(
     response = await client.get("/metrics", headers={b"accept": wanted})
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
-    assert {*OWN, "trtasync_model_ready"} <= {each.name for each in read_text(response.text)}
+    assert {*OWN, *OF_A_SERVER} <= {each.name for each in read_text(response.text)}
 
 
 async def test_a_model_that_is_not_ready(client: httpx.AsyncClient, models: Models) -> None:
@@ -267,7 +268,15 @@ async def test_a_model_that_is_not_ready(client: httpx.AsyncClient, models: Mode
     await models.find("m").unload()
     found = await scraped(client)
     assert found.value("trtasync_model_ready") == 0
-    assert not found.families["trtasync_requests"].samples
+    for name in ("trtasync_requests", "trtasync_model_batched"):
+        assert not found.families[name].samples
+
+
+@pytest.mark.parametrize("shares", [True, False])
+async def test_whether_requests_share_batches(backend: ScriptedBackend, shares: bool) -> None:
+    models = models_of(backend, batching=shares)
+    async with client_of(models, routes=[metrics(models, registry=None)]) as client:
+        assert (await scraped(client)).value("trtasync_model_batched") == shares
 
 
 async def test_a_model_without_a_device(
@@ -288,7 +297,7 @@ async def test_what_is_told_besides(backend: ScriptedBackend) -> None:
     Gauge("others", "Theirs.", registry=registry).set(7)
     async with client_of(models, routes=[metrics(models, registry=registry)]) as client:
         found = await scraped(client)
-    assert set(found.families) == {*OWN, "trtasync_model_ready", "others"}
+    assert set(found.families) == {*OWN, *OF_A_SERVER, "others"}
     versions = {each.labels["version"] for each in found.families["trtasync_rows"].samples}
     assert versions == {"1", "2"}
 

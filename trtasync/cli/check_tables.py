@@ -54,7 +54,7 @@ def _evidence(finding: Finding) -> str:
         return finding.why or "the graph shows it"
     if not finding.beside:
         return finding.why
-    return f"{_figure(finding.difference)} beside {finding.beside}; {finding.why}"
+    return f"changed by {_figure(finding.difference)} beside {finding.beside}; {finding.why}"
 
 
 def _numbers(console: Console, report: CheckReport) -> None:

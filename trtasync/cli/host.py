@@ -127,12 +127,18 @@ def _ask_all(path: Path | None) -> dict[Path, dict[str, Any]]:
     from trtasync.shared.joining import NotThere
 
     place = path or default_path()
+    if path is not None or place.exists():
+        return {place: ask(place)}
     told = {}
-    if path is None and not place.exists():
-        for each in sorted(place.parent.glob("*.sock")):
-            with suppress(NotThere):  # its process was killed
-                told[each] = ask(each)
-    return told or {place: ask(place)}
+    for each in sorted(place.parent.glob("*.sock")):
+        with suppress(NotThere):  # its process was killed
+            told[each] = ask(each)
+    if not told:
+        raise NotThere(
+            f"no engine process of this user runs: none listens in {place.parent}, neither one "
+            "that shared=True has started nor `trtasync host` (at another --socket?)."
+        )
+    return told
 
 
 def _say_ready(wanted: "Wanted") -> None:

@@ -122,7 +122,7 @@ class Examination:
         ]
         self._exchanges = Exchanges(run, source, base, self._evidence, self._tolerance)
         if other in sized and other > 1:
-            how = f"among {other} rows instead of {size}"
+            how = f"in a batch of {other} instead of {size}"
             self._exchanges.rearranged(sized[other], range(size), how)
         reversals = {0: size, REVERSED_AGAIN: max(size, other or 0)}
         for number, (place, kind) in enumerate(plan):

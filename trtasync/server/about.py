@@ -55,8 +55,14 @@ class About:
     def config(self, name: str, version: str | None) -> ModelConfig:
         """The model's configuration in Triton's form."""
         model = self._models.find(name, version)
-        interface = model.deployment.codec.interface
-        return model_config(model.name, model.platform, interface, model.max_rows)
+        deployment = model.deployment
+        return model_config(
+            model.name,
+            model.platform,
+            deployment.codec.interface,
+            model.max_rows,
+            shares=deployment.engine.batching.batched,
+        )
 
     async def statistics(self, name: str | None, version: str | None) -> list[ModelStatistics]:
         """The counts of one version, or of all that are ready: of a model, or of all models."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from trtasync.core.metrics import Statistics
 from trtasync.errors import TrtasyncError
+from trtasync.rows.verdicts import Judgement
 from trtasync.server.counting import statistics_of
 from trtasync.server.deployments import Model, State
 from trtasync.server.models import Models
@@ -19,6 +20,7 @@ class Surveyed(NamedTuple):
         state: of the version.
         reason: why it is in this state, where something went wrong; otherwise "".
         statistics: of its engine; None where it has none, or one in a process that does not answer.
+        batching: whether its requests share batches; None where it has no engine.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Surveyed(NamedTuple):
     state: State
     reason: str
     statistics: Statistics | None
+    batching: Judgement | None
 
     @property
     def computes(self) -> bool:
@@ -40,8 +43,10 @@ async def survey(models: Models) -> list[Surveyed]:
 
 async def _look_at(model: Model) -> Surveyed:
     state, reason = model.state, model.reason
-    statistics = None
+    statistics = batching = None
     if state is State.READY:
+        engine = model.deployment.engine
+        batching = engine.batching
         with suppress(TrtasyncError):  # the process of a shared engine may be gone
-            statistics = await statistics_of(model.deployment.engine)
-    return Surveyed(model.name, model.version, state, reason, statistics)
+            statistics = await statistics_of(engine)
+    return Surveyed(model.name, model.version, state, reason, statistics, batching)

@@ -50,16 +50,17 @@ class History:
     def add(self, time: float, surveyed: Iterable[Surveyed]) -> None:
         """Somebody looks. A model that is not there any more, or begins anew, has no past."""
         before, self._looks = self._looks, {}
-        for name, version, _, _, counted in surveyed:
+        for each in surveyed:
+            counted, model = each.statistics, (each.name, each.version)
             if counted is None:
                 continue
-            looks = before.get((name, version), deque(maxlen=LOOKS))
+            looks = before.get(model, deque(maxlen=LOOKS))
             if looks and not _goes_on(looks[-1].counted, counted):
                 looks.clear()
             while looks and _is_in_the_way(looks, time):
                 looks.pop()
             looks.append(Look(time, counted))
-            self._looks[name, version] = looks
+            self._looks[model] = looks
 
     def looks(self, name: str, version: str) -> list[Look]:
         """At a model, the oldest first."""

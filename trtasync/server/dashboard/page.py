@@ -68,15 +68,19 @@ def _badge(text: str, is_well: bool) -> Markup:
 
 
 def _card(model: Surveyed, history: History) -> Markup:
+    batching = model.batching
+    alone = [] if batching is None or batching.batched else [batching.reason]
     title = element(
         "h2",
         model.name,
         element("small", f"version {model.version}"),
         _badge(_state_of(model), model.computes),
+        *(element("span", "runs alone", class_="badge") for _ in alone),
     )
     reason = [element("p", model.reason, class_="reason")] if model.reason else []
+    why = [element("p", f"Every request runs alone: {each}.", class_="alone") for each in alone]
     told = [] if model.statistics is None else _figures(model, model.statistics, history)
-    return element("section", title, *reason, *told, class_="card")
+    return element("section", title, *reason, *why, *told, class_="card")
 
 
 def _state_of(model: Surveyed) -> str:

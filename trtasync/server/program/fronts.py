@@ -49,7 +49,6 @@ async def answer_by_several(
     demand_linux("serving by several workers")
     gate = Gate(wanted.server)  # what is wrong with it is said once
     fronts = [Front(number, door, wanted) for number, door in enumerate(doors, 1)]
-    server = wanted.server
     try:
         for front in fronts:
             await front.start()
@@ -70,8 +69,7 @@ async def answer_by_several(
     finally:
         for front in fronts:
             front.shut()  # who has not been accepted yet may go elsewhere
-        draining = 2 * server.limits.drain  # one door after the other
-        await _end(fronts, server.grace_seconds + draining + LAST_SECONDS)
+        await _end(fronts, wanted.server.ending_seconds + LAST_SECONDS)
 
 
 async def _end(fronts: "Sequence[Front]", seconds: float) -> None:

@@ -63,7 +63,7 @@ async def _run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> No
         async with anyio.create_task_group() as beside:
 
             async def ready(started: Started) -> None:
-                await beside.start(_heed_end, send, by_force)
+                await beside.start(_heed_end, wanted.server, send, by_force)
                 beside.start_soon(tell_watchdog)
                 say(f"process {os.getpid()} {started}")
                 notify("READY=1")
@@ -78,6 +78,7 @@ async def _run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> No
         raise failure
     if by_force.cancelled_caught:
         raise KeyboardInterrupt
+    log.info("ended")
 
 
 async def _serve(wanted: Wanted, orders: ObjectReceiveStream[Offer], ready: Ready) -> None:
@@ -123,6 +124,7 @@ async def _heed_reloads(
 
 
 async def _heed_end(
+    server: ServerSettings,
     send: ObjectSendStream[Offer],
     by_force: anyio.CancelScope,
     *,
@@ -132,9 +134,15 @@ async def _heed_end(
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         is_ending = False
-        async for _ in signals:
+        async for each in signals:
             if is_ending:
                 by_force.cancel()
+            else:
+                log.info(
+                    "%s: draining, which takes at most %g s; a second signal ends at once",
+                    each.name,
+                    server.ending_seconds,
+                )
             is_ending = True
             notify("STOPPING=1")
             await send.aclose()

@@ -173,6 +173,13 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         """See `grace`."""
         return 0.0 if self.grace is None else _seconds("grace", self.grace)
 
+    @property
+    def ending_seconds(self) -> float:
+        """From SIGTERM until nobody is answered any more, at most: one door after the other
+        drains."""
+        doors = 1 if self.grpc_port is None else 2
+        return self.grace_seconds + doors * self.limits.drain
+
 
 class Wanted(Struct):
     """A server and what it is to serve.

@@ -38,7 +38,7 @@ def metrics(
 
     async def scrape(request: Request) -> Response:
         surveyed = await survey(models)
-        own = [_ready(surveyed), *_families(surveyed, triton_names)]
+        own = [_ready(surveyed), _batched(surveyed), *_families(surveyed, triton_names)]
         if triton_names:
             own += await to_thread.run_sync(gpu_families)
         return exposition(request, own, registry)
@@ -50,6 +50,16 @@ def _ready(surveyed: list[Surveyed]) -> Metric:
     family = GaugeMetricFamily("trtasync_model_ready", "1 while it answers.", labels=MODEL)
     for each in surveyed:
         family.add_metric((each.name, each.version), each.computes)
+    return family
+
+
+def _batched(surveyed: list[Surveyed]) -> Metric:
+    family = GaugeMetricFamily(
+        "trtasync_model_batched", "1 if requests share batches, 0 if each runs alone.", labels=MODEL
+    )
+    for each in surveyed:
+        if each.batching is not None:
+            family.add_metric((each.name, each.version), each.batching.batched)
     return family
 
 

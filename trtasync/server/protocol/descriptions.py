@@ -63,7 +63,8 @@ class TransactionPolicy(TypedDict):
 
 
 class ModelConfig(TypedDict):
-    """A model's configuration in Triton's form; `dynamic_batching` is there where it batches."""
+    """A model's configuration in Triton's form; `dynamic_batching` is there if
+    requests share batches."""
 
     name: str
     platform: str
@@ -106,7 +107,9 @@ def model_metadata(
     }
 
 
-def model_config(name: str, platform: str, interface: Interface, max_rows: int) -> ModelConfig:
+def model_config(
+    name: str, platform: str, interface: Interface, max_rows: int, *, shares: bool
+) -> ModelConfig:
     """GET v2/models/M/config, as far as Triton's clients look.
 
     Args:
@@ -114,6 +117,7 @@ def model_config(name: str, platform: str, interface: Interface, max_rows: int) 
         platform: what runs it.
         interface: where it takes batches, dimensions are told without the batch axis.
         max_rows: of a request of a model that takes batches.
+        shares: its requests share batches.
     """
     batches = interface.takes_batches
     config: ModelConfig = {
@@ -126,7 +130,7 @@ def model_config(name: str, platform: str, interface: Interface, max_rows: int) 
         "output": [_config(each, batches) for each in interface.outputs.values()],
         "model_transaction_policy": {"decoupled": False},
     }
-    if batches:
+    if batches and shares:
         config["dynamic_batching"] = {}
     return config
 
