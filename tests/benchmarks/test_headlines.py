@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.headlines import GPU, NAMES, headlines
+from benchmarks.headlines import FIXED, FUSED_GPU, GPU, NAMES, headlines
 from benchmarks.report import RESULTS
 
 
@@ -28,10 +28,20 @@ def test_they_are_those_of_the_files(results: dict[str, Any]) -> None:
     cells = results["peers"]["summary"]["cells"]
     cells["trtasync/in process"]["1"]["p50_us"]["median"] = 123.0
     cells["ray/in process"]["1"]["p50_us"]["median"] = 45600.0
+    cells["ray-best/in process"]["1"]["p50_us"]["median"] = 78.0
     results["gpu_resnet"]["summary"]["ratios"][GPU] = {"median": 0.5, "min": 0.4, "max": 0.6}
-    results["real_models"]["summary"]["same shape"]["wrong"] += 2
+    results["gpu_resnet"]["summary"]["ratios"][FUSED_GPU] = {"median": 0.3, "min": 0.2, "max": 0.4}
+    ways = [*results["model_coverage"]["summary"].values()]
+    ways += results["real_models"]["summary"].values()
+    for number, counts in enumerate(ways):
+        counts |= {"wrong": 2 * number, "shared": 100, "refusals": {FIXED: number}}
     lone, gpu, wrong = headlines(results).splitlines()[2:]
-    assert "**0.123 ms**; 45.6 with Ray's `@serve.batch`" in lone
-    assert "**0.50** (0.400 .. 0.600)" in gpu
-    assert "**2 of " in wrong
+    assert "**0.123 ms**. " in lone
+    at_once, unhurried = lone.split("with their default wait")
+    assert "Ray's `@serve.batch` 0.078;" in at_once
+    assert "Ray's `@serve.batch` 45.6." in unhurried
+    assert "**0.50** (0.400 .. 0.600); **0.30** (0.200 .. 0.400) with fused" in gpu
+    assert "**30 of " in wrong
+    assert "; 600 of them shared batches." in wrong
+    assert ": 15 take only a fixed number" in wrong
     assert headlines(before) != headlines(results)

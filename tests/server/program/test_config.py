@@ -156,3 +156,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "odd.toml").write_bytes(b"\xff")
     with pytest.raises(InvalidInput, match="is no TOML"):
         read_config(tmp_path / "odd.toml", ServerSettings(), EngineSettings())
+
+
+@pytest.mark.parametrize(("grpc_port", "seconds"), [(None, 12), (0, 19)])
+def test_how_long_its_end_takes_at_most(grpc_port: int | None, seconds: float) -> None:
+    """One door after the other drains."""
+    assert ServerSettings(grace=5, drain="7s", grpc_port=grpc_port).ending_seconds == seconds
