@@ -17,6 +17,9 @@ from trtasync.integrations.ray_serve import application, deployment, multiplexed
         ({"max_batch_size": 0}, "max_batch_size must be a whole number of at least 1"),
         ({"max_queue_size": "many"}, "max_queue_size must be"),
         ({"stalled_after": 0.0}, "stalled_after must be more than 0 s"),
+        ({"run_timeout": 60.0}, "stalled_after must be more than 60 s, not 30.0"),
+        ({"max_queue_delay": 40.0}, "stalled_after must be more than 40 s"),
+        ({"num_replicas": "auto"}, "num_replicas must be a number, or .least, most."),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_ray_is_told(

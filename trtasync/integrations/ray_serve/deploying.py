@@ -48,7 +48,8 @@ def deployment(
             `backend="auto"` needs it said.
         replica: a subclass, to prepare requests and finish answers.
         stalled_after: seconds within which some batch has to end while there is work; after that
-            Ray puts another replica in the place of this one.
+            Ray puts another replica in the place of this one. More than `max_queue_delay` and
+            `run_timeout`.
         http: False where another deployment of the application answers HTTP, and this one is asked
             by its handle: Ray allows one of them.
         engine_options: as `open_engine` takes them.
@@ -151,8 +152,13 @@ def _checked(options: Mapping[str, Any], stalled_after: float) -> dict[str, Any]
             name=min(unknown),
         )
     open_engine("", **options)  # which opens nothing yet
-    if not stalled_after > 0:
-        raise InvalidInput(f"stalled_after must be more than 0 s, not {stalled_after!r}.")
+    slow = max(options.get("max_queue_delay", 0.0), options.get("run_timeout") or 0.0)
+    if not stalled_after > slow:
+        raise InvalidInput(
+            f"stalled_after must be more than {slow:g} s, not {stalled_after!r}; until then an "
+            "engine may wait by max_queue_delay, or run by run_timeout.",
+            name="stalled_after",
+        )
     return dict(options)
 
 
@@ -179,9 +185,14 @@ def _router() -> Any:
     )
 
 
-def _replicas(wanted: int | tuple[int, int]) -> dict[str, Any]:
+def _replicas(number: int | tuple[int, int]) -> dict[str, Any]:
+    wanted: Any = number
     if isinstance(wanted, int):
         return {"num_replicas": wanted}
+    if not isinstance(wanted, tuple) or len(wanted) != 2:
+        raise InvalidInput(
+            f"num_replicas must be a number, or (least, most), not {wanted!r}.", name="num_replicas"
+        )
     least, most = wanted
     policy = AutoscalingPolicy(policy_function=f"{HOME}.scaling:by_load")
     return {
