@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal
 
+from support.helpers import row, same
 from tests.ray.models import doubling
 from trtasync import InvalidInput
-from trtasync.integrations.ray_serve import application, deployment, multiplexed
+from trtasync.integrations.ray_serve import Replica, application, deployment, multiplexed
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,28 @@ def test_a_replica_without_models_is_refused() -> None:
 def test_a_replica_has_the_gpus_that_its_engine_uses(devices: Any, gpus: int) -> None:
     told = deployment("a.onnx", backend="tensorrt", devices=devices)
     assert told.ray_actor_options["num_gpus"] == gpus
+
+
+def test_a_subclass_that_would_not_open_its_engine_is_refused() -> None:
+    class Plain(Replica):
+        def __init__(self) -> None:
+            """Forgets that there is something to await."""
+
+    with pytest.raises(InvalidInput, match="must be `async def`"):
+        deployment(doubling(), num_gpus=0, replica=Plain)
+
+
+def test_a_replica_closes_its_engine(portal: BlockingPortal) -> None:
+    replica = deployment(doubling(), num_gpus=0, http=False).func_or_class
+
+    async def live() -> tuple[Any, str]:
+        living = replica.__new__(replica)
+        await living.__init__()  # as Ray does
+        answer = await living.infer(row(1))
+        await living.check_health()
+        await living.__del__()
+        return answer, repr(living.engine)
+
+    answer, engine = portal.call(live)
+    assert same(answer, row(2))
+    assert "closed" in engine

@@ -1,5 +1,6 @@
 """Deployments: what Ray is told of an engine's replicas."""
 
+import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -58,6 +59,12 @@ def deployment(
         InvalidInput: `num_gpus` must be given, or an argument makes no sense.
     """
     options = _checked(engine_options, stalled_after)
+    if not inspect.iscoroutinefunction(replica.__init__):
+        raise InvalidInput(
+            f"{replica.__name__}.__init__ must be `async def` and await super().__init__(), which "
+            "opens the engine.",
+            name="replica",
+        )
     bound = _bound(replica, {"model": model, "options": options, "stalled_after": stalled_after})
     if http:
         bound = serve.ingress()(bound)
