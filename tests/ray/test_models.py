@@ -163,3 +163,10 @@ def test_a_deadline_holds_while_a_model_is_opened(portal: BlockingPortal) -> Non
                 await Never().infer_on("a", row(1), deadline=deadline)
 
     portal.call(ask)
+
+
+def test_a_model_that_there_is_not_makes_no_other_one_go(portal: BlockingPortal) -> None:
+    many = several().func_or_class()
+
+    with pytest.raises(InvalidInput, match="there is no model 'c'"):
+        portal.call(many.infer_on, "c", row(1))

@@ -89,7 +89,8 @@ def multiplexed(
     By handles only: Ray tells a replica of a model that is asked for in a header of its own.
 
     Args:
-        models: by id, or what gives the model of an id.
+        models: by id, or what gives the model of an id. An id that a mapping has not is refused
+            before another model has to make room.
         most: that a replica has open at a time. An engine in use is never closed: an opening
             waits for it.
         num_replicas: how many. Ray's own scaling, by ongoing requests, goes by `.options(...)`.
@@ -104,9 +105,14 @@ def multiplexed(
     options = _checked(engine_options, stalled_after)
     if most < 1:
         raise InvalidInput(f"most must be at least 1, not {most!r}.", name="most")
-    find = models if callable(models) else models.__getitem__
+    find, known = (models, None) if callable(models) else (models.__getitem__, frozenset(models))
     load = serve.multiplexed(max_num_models_per_replica=most)(replica.load)
-    fields = {"find": staticmethod(find), "options": options, "stalled_after": stalled_after}
+    fields = {
+        "find": staticmethod(find),
+        "known": known,
+        "options": options,
+        "stalled_after": stalled_after,
+    }
     bound = _bound(replica, {**fields, "load": load})
     settings = _settings(options, num_replicas, num_gpus)
     settings["max_ongoing_requests"] *= most
