@@ -1,11 +1,16 @@
 """What a deployment is told before there is any replica; no cluster is asked."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from anyio.from_thread import BlockingPortal
+from ray.serve.schema import ServeDeploySchema
 
 from support.helpers import row, same
+from tests.documents.running import ROOT
 from tests.ray.models import doubling
 from trtasync import InvalidInput
 from trtasync.integrations.ray_serve import Replica, application, deployment, multiplexed
@@ -69,3 +74,23 @@ def test_a_replica_closes_its_engine(portal: BlockingPortal) -> None:
     answer, engine = portal.call(live)
     assert same(answer, row(2))
     assert "closed" in engine
+
+
+def _configurations() -> Iterator[Any]:
+    """Those of Serve that this repository has."""
+    yield yaml.safe_load((ROOT / "examples/ray_serve.yaml").read_text())
+    service = yaml.safe_load((ROOT / "deploy/ray/service.yaml").read_text())
+    yield yaml.safe_load(service["spec"]["serveConfigV2"])
+
+
+@pytest.mark.parametrize("told", _configurations())
+def test_configurations_are_what_ray_and_the_application_take(told: Any) -> None:
+    read = ServeDeploySchema.model_validate(told)
+    (configured,) = read.applications
+
+    assert read.model_dump(mode="json", exclude_unset=True) == told  # what it knows not, it drops
+    args = {"num_gpus": 0, **configured.args}
+    bound = application(args)._bound_deployment
+
+    assert configured.import_path == f"{application.__module__.rpartition('.')[0]}:application"
+    assert bound.name == Path(args["model"]).stem
