@@ -170,6 +170,7 @@ async def test_errors_in_the_protocols_form(path: str, status: int, error: str) 
     answer = await get(path)
     assert (answer.status_code, answer.json()) == (status, {"error": error})
     assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-length"] == str(len(answer.content))
 
 
 @pytest.mark.anyio

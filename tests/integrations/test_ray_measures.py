@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.helpers import opened, row, rows, until
-from trtasync import DeviceLost, RunTooLong
+from trtasync import DeviceLost, InferenceError, RunTooLong
 from trtasync.integrations.ray_serve import deadlines
 from trtasync.integrations.ray_serve.deadlines import Deadline, arrived
 from trtasync.integrations.ray_serve.limits import ongoing_requests
-from trtasync.integrations.ray_serve.load import Gauge, rows_per_second
+from trtasync.integrations.ray_serve.load import Gauge, rows_per_second, streams_by_device
 from trtasync.integrations.ray_serve.progress import Progress
 from trtasync.integrations.ray_serve.scaling import BUSY, UTILISATION, WAIT, by_load, wanted
 from trtasync.scheduler.cost import CostCurve
@@ -62,6 +62,43 @@ async def test_an_engine_with_work_has_to_get_on_with_it() -> None:
 
 
 @pytest.mark.anyio
+async def test_rows_that_wait_and_never_run_are_work_too() -> None:
+    async with (
+        opened(ScriptedBackend(), max_queue_delay=60.0) as engine,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(engine.infer, row(1))
+        await until(lambda: engine.statistics().queued == 1)
+        progress = Progress(engine, 5.0)
+        progress.check(100.0)
+        with pytest.raises(RunTooLong, match="0 rows run"):
+            progress.check(105.0)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_an_engine_whose_model_fails_gets_on() -> None:
+    backend = ScriptedBackend()
+    backend.bad = lambda row: True
+
+    async def fails() -> None:
+        with pytest.raises(InferenceError):
+            await engine.infer(row(1))
+
+    async with opened(backend) as engine, anyio.create_task_group() as tasks:
+        progress = Progress(engine, 5.0)
+        backend.gate.shut()
+        for _ in range(2):
+            tasks.start_soon(fails)
+        await until(lambda: engine.statistics().in_flight > 0)
+        progress.check(100.0)
+        backend.gate.let(1)
+        await until(lambda: engine.statistics().failed + engine.statistics().retried == 1)
+        progress.check(106.0)
+        backend.gate.let()
+
+
+@pytest.mark.anyio
 async def test_an_engine_without_streams_is_not_well() -> None:
     backend = ScriptedBackend()
     async with opened(backend) as engine:
@@ -74,14 +111,14 @@ async def test_an_engine_without_streams_is_not_well() -> None:
 
 @pytest.mark.anyio
 async def test_the_load_is_told_from_look_to_look() -> None:
-    backend = ScriptedBackend()
+    backend, before = ScriptedBackend(), time.monotonic()
     async with opened(backend, max_batch_size=4) as engine, anyio.create_task_group() as tasks:
         gauge = Gauge(engine)
         assert gauge.read() == (0.0, 0.0, 0.0)
         await engine.infer(rows([1, 2, 3, 4]))
         first = gauge.read()
         assert first.capacity > 0.0
-        assert first.utilisation > 0.0
+        assert first.utilisation * first.capacity >= 4 / (time.monotonic() - before)
         assert first.wait == 0.0
         backend.gate.shut()
         for _ in range(2):
@@ -111,6 +148,8 @@ def test_capacity_is_that_of_the_best_size_known() -> None:
     constant = curve({1: 0.02, 32: 0.02})
     assert rows_per_second([constant], 32, 1, 0.0) == pytest.approx(1600)
     assert rows_per_second([constant], 24, 1, 0.0) == pytest.approx(1200)  # no batch is larger
+    slow_when_large = curve({8: 0.008, 32: 0.064})
+    assert rows_per_second([slow_when_large], 32, 1, 0.0) == pytest.approx(1000)
     both = rows_per_second([constant, curve({32: 0.06})], 32, 1, 0.0)
     assert both == pytest.approx(800)  # two rows take 1/1600 + 3/1600 s
 
@@ -119,6 +158,14 @@ def test_capacity_is_that_of_the_best_size_known() -> None:
 def test_streams_add_what_they_do_not_take_from_each_other(contention: float, gain: float) -> None:
     alone = curve({8: 0.01}, contention)
     assert rows_per_second([alone], 8, 2, 0.0) == pytest.approx(gain * 800)
+
+
+def test_streams_that_died_do_nothing_and_others_share_their_device_only() -> None:
+    def stream(device: int, *, alive: bool = True) -> Any:
+        return SimpleNamespace(device=device, alive=alive)
+
+    streams = [stream(0), stream(0), stream(1), stream(1, alive=False), stream(2, alive=False)]
+    assert sorted(streams_by_device(streams)) == [1, 2]
 
 
 def test_being_busy_alone_is_no_reason_for_more_replicas() -> None:

@@ -1,12 +1,19 @@
 """What a deployment is told before there is any replica; no cluster is asked."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from anyio.from_thread import BlockingPortal
+from ray.serve.schema import ServeDeploySchema
 
+from support.helpers import row, same
+from tests.documents.running import ROOT
 from tests.ray.models import doubling
 from trtasync import InvalidInput
-from trtasync.integrations.ray_serve import application, deployment, multiplexed
+from trtasync.integrations.ray_serve import Replica, application, deployment, multiplexed
 
 
 @pytest.mark.parametrize(
@@ -17,6 +24,9 @@ from trtasync.integrations.ray_serve import application, deployment, multiplexed
         ({"max_batch_size": 0}, "max_batch_size must be a whole number of at least 1"),
         ({"max_queue_size": "many"}, "max_queue_size must be"),
         ({"stalled_after": 0.0}, "stalled_after must be more than 0 s"),
+        ({"run_timeout": 60.0}, "stalled_after must be more than 60 s, not 30.0"),
+        ({"max_queue_delay": 40.0}, "stalled_after must be more than 40 s"),
+        ({"num_replicas": "auto"}, "num_replicas must be a number, or .least, most."),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_ray_is_told(
@@ -39,3 +49,48 @@ def test_a_replica_without_models_is_refused() -> None:
 def test_a_replica_has_the_gpus_that_its_engine_uses(devices: Any, gpus: int) -> None:
     told = deployment("a.onnx", backend="tensorrt", devices=devices)
     assert told.ray_actor_options["num_gpus"] == gpus
+
+
+def test_a_subclass_that_would_not_open_its_engine_is_refused() -> None:
+    class Plain(Replica):
+        def __init__(self) -> None:
+            """Forgets that there is something to await."""
+
+    with pytest.raises(InvalidInput, match="must be `async def`"):
+        deployment(doubling(), num_gpus=0, replica=Plain)
+
+
+def test_a_replica_closes_its_engine(portal: BlockingPortal) -> None:
+    replica = deployment(doubling(), num_gpus=0, http=False).func_or_class
+
+    async def live() -> tuple[Any, str]:
+        living = replica.__new__(replica)
+        await living.__init__()  # as Ray does
+        answer = await living.infer(row(1))
+        await living.check_health()
+        await living.__del__()
+        return answer, repr(living.engine)
+
+    answer, engine = portal.call(live)
+    assert same(answer, row(2))
+    assert "closed" in engine
+
+
+def _configurations() -> Iterator[Any]:
+    """Those of Serve that this repository has."""
+    yield yaml.safe_load((ROOT / "examples/ray_serve.yaml").read_text())
+    service = yaml.safe_load((ROOT / "deploy/ray/service.yaml").read_text())
+    yield yaml.safe_load(service["spec"]["serveConfigV2"])
+
+
+@pytest.mark.parametrize("told", _configurations())
+def test_configurations_are_what_ray_and_the_application_take(told: Any) -> None:
+    read = ServeDeploySchema.model_validate(told)
+    (configured,) = read.applications
+
+    assert read.model_dump(mode="json", exclude_unset=True) == told  # what it knows not, it drops
+    args = {"num_gpus": 0, **configured.args}
+    bound = application(args)._bound_deployment
+
+    assert configured.import_path == f"{application.__module__.rpartition('.')[0]}:application"
+    assert bound.name == Path(args["model"]).stem

@@ -1,10 +1,11 @@
 """Several models to a replica: an engine in use is never closed under a request."""
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import pytest
 from anyio.from_thread import BlockingPortal
 
@@ -13,6 +14,7 @@ from tests.ray.conftest import Run
 from tests.ray.models import doubling
 from trtasync import Engine, InvalidInput, open_engine
 from trtasync.integrations.ray_serve import Client, ManyModels, multiplexed
+from trtasync.integrations.ray_serve.deadlines import Deadline
 from trtasync.integrations.ray_serve.many import Leased
 from trtasync.integrations.ray_serve.progress import Progress
 
@@ -106,3 +108,65 @@ def test_an_eviction_that_is_given_up_is_ended_all_the_same(portal: BlockingPort
         return repr(engine)
 
     assert "closed" in portal.call(evict)
+
+
+class Doubling(ManyModels):
+    """Remembers the models that it was to open."""
+
+    stalled_after = 30.0
+
+    def __init__(self) -> None:
+        """None yet."""
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def open(self, model: str) -> Engine:
+        """See `ManyModels.open`."""
+        self.asked.append(model)
+        return await open_engine(doubling(), name=model)
+
+
+def test_an_opening_waits_for_an_eviction_that_another_request_gave_up(
+    portal: BlockingPortal,
+) -> None:
+    async def evict() -> tuple[list[str], str]:
+        many = Doubling()
+        leased = await many.load("a")
+        with leased.users:
+            evicting = asyncio.create_task(leased.evict())
+            await until(lambda: leased.closing is not None)
+            evicting.cancel()
+            opening = asyncio.create_task(many.load("b"))
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            asked = list(many.asked)
+        other = await opening
+        closed = repr(leased.engine)
+        await other.evict()
+        return asked, closed
+
+    asked, closed = portal.call(evict)
+    assert asked == ["a"]
+    assert "closed" in closed
+
+
+def test_a_deadline_holds_while_a_model_is_opened(portal: BlockingPortal) -> None:
+    class Never(ManyModels):
+        async def load(self, model: str) -> Leased:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    async def ask() -> None:
+        with anyio.fail_after(20):
+            deadline = Deadline(time.monotonic() + 0.01)
+            with pytest.raises(TimeoutError):
+                await Never().infer_on("a", row(1), deadline=deadline)
+
+    portal.call(ask)
+
+
+def test_a_model_that_there_is_not_makes_no_other_one_go(portal: BlockingPortal) -> None:
+    many = several().func_or_class()
+
+    with pytest.raises(InvalidInput, match="there is no model 'c'"):
+        portal.call(many.infer_on, "c", row(1))

@@ -1,5 +1,6 @@
 """Deployments: what Ray is told of an engine's replicas."""
 
+import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -48,7 +49,8 @@ def deployment(
             `backend="auto"` needs it said.
         replica: a subclass, to prepare requests and finish answers.
         stalled_after: seconds within which some batch has to end while there is work; after that
-            Ray puts another replica in the place of this one.
+            Ray puts another replica in the place of this one. More than `max_queue_delay` and
+            `run_timeout`.
         http: False where another deployment of the application answers HTTP, and this one is asked
             by its handle: Ray allows one of them.
         engine_options: as `open_engine` takes them.
@@ -57,6 +59,12 @@ def deployment(
         InvalidInput: `num_gpus` must be given, or an argument makes no sense.
     """
     options = _checked(engine_options, stalled_after)
+    if not inspect.iscoroutinefunction(replica.__init__):
+        raise InvalidInput(
+            f"{replica.__name__}.__init__ must be `async def` and await super().__init__(), which "
+            "opens the engine.",
+            name="replica",
+        )
     bound = _bound(replica, {"model": model, "options": options, "stalled_after": stalled_after})
     if http:
         bound = serve.ingress()(bound)
@@ -81,7 +89,8 @@ def multiplexed(
     By handles only: Ray tells a replica of a model that is asked for in a header of its own.
 
     Args:
-        models: by id, or what gives the model of an id.
+        models: by id, or what gives the model of an id. An id that a mapping has not is refused
+            before another model has to make room.
         most: that a replica has open at a time. An engine in use is never closed: an opening
             waits for it.
         num_replicas: how many. Ray's own scaling, by ongoing requests, goes by `.options(...)`.
@@ -96,9 +105,14 @@ def multiplexed(
     options = _checked(engine_options, stalled_after)
     if most < 1:
         raise InvalidInput(f"most must be at least 1, not {most!r}.", name="most")
-    find = models if callable(models) else models.__getitem__
+    find, known = (models, None) if callable(models) else (models.__getitem__, frozenset(models))
     load = serve.multiplexed(max_num_models_per_replica=most)(replica.load)
-    fields = {"find": staticmethod(find), "options": options, "stalled_after": stalled_after}
+    fields = {
+        "find": staticmethod(find),
+        "known": known,
+        "options": options,
+        "stalled_after": stalled_after,
+    }
     bound = _bound(replica, {**fields, "load": load})
     settings = _settings(options, num_replicas, num_gpus)
     settings["max_ongoing_requests"] *= most
@@ -151,8 +165,13 @@ def _checked(options: Mapping[str, Any], stalled_after: float) -> dict[str, Any]
             name=min(unknown),
         )
     open_engine("", **options)  # which opens nothing yet
-    if not stalled_after > 0:
-        raise InvalidInput(f"stalled_after must be more than 0 s, not {stalled_after!r}.")
+    slow = max(options.get("max_queue_delay", 0.0), options.get("run_timeout") or 0.0)
+    if not stalled_after > slow:
+        raise InvalidInput(
+            f"stalled_after must be more than {slow:g} s, not {stalled_after!r}; until then an "
+            "engine may wait by max_queue_delay, or run by run_timeout.",
+            name="stalled_after",
+        )
     return dict(options)
 
 
@@ -179,9 +198,14 @@ def _router() -> Any:
     )
 
 
-def _replicas(wanted: int | tuple[int, int]) -> dict[str, Any]:
+def _replicas(number: int | tuple[int, int]) -> dict[str, Any]:
+    wanted: Any = number
     if isinstance(wanted, int):
         return {"num_replicas": wanted}
+    if not isinstance(wanted, tuple) or len(wanted) != 2:
+        raise InvalidInput(
+            f"num_replicas must be a number, or (least, most), not {wanted!r}.", name="num_replicas"
+        )
     least, most = wanted
     policy = AutoscalingPolicy(policy_function=f"{HOME}.scaling:by_load")
     return {

@@ -1,10 +1,10 @@
 """How busy an engine is, by its own measure: the rows it had, and those that it can do."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from trtasync.core.metrics import Statistics, difference
+from trtasync.core.metrics import Statistics, StreamStatistics, difference
 from trtasync.engine import Engine, inside
 from trtasync.scheduler.cost import CostCurve
 
@@ -41,13 +41,18 @@ class Gauge:
         self._before, self._at = after, now
         policy = self._inside.core.policy
         curves = [queue.cost for queue in self._inside.reader.queues]
-        devices = Counter(stream.device for stream in after.streams if stream.alive)
         capacity = sum(
-            rows_per_second(curves, policy.largest, streams, now) for streams in devices.values()
+            rows_per_second(curves, policy.largest, streams, now)
+            for streams in streams_by_device(after.streams)
         )
         if not capacity or passed <= 0.0:
             return Load(capacity, 0.0, 0.0)
         return Load(capacity, rows / passed / capacity, after.queued / capacity)
+
+
+def streams_by_device(streams: Iterable[StreamStatistics]) -> Collection[int]:
+    """How many each device has that can compute."""
+    return Counter(stream.device for stream in streams if stream.alive).values()
 
 
 def rows_per_second(curves: Iterable[CostCurve], largest: int, streams: int, now: float) -> float:

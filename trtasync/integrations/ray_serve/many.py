@@ -1,7 +1,7 @@
 """Several models to a replica: the one not asked for longest makes room for another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, ClassVar
 
 import anyio
@@ -58,12 +58,14 @@ class ManyModels:
     Attributes:
         find: gives the model of an id; set by `multiplexed`, like all that is not told in
             `__init__`.
+        known: ids that there are; None where only `find` can tell, after room was made.
         options: for `open_engine`, of every model.
         stalled_after: seconds within which some batch of an engine has to end while it has work.
         leased: engines that are not closed yet.
     """
 
     find: ClassVar[Callable[[str], Model]]
+    known: Collection[str] | None = None
     options: Mapping[str, Any]
     stalled_after: float
 
@@ -94,7 +96,7 @@ class ManyModels:
         """Run the model that the request names; see `Replica.infer`.
 
         Raises:
-            InvalidInput: it names none.
+            InvalidInput: it names none, or one that there is not.
         """
         model = serve.get_multiplexed_model_id()
         if not model:
@@ -105,6 +107,8 @@ class ManyModels:
         self, model: str, inputs: Any, *, priority: int = 0, deadline: Deadline | None = None
     ) -> Any:
         """The same, for a subclass that knows the model by other means."""
+        if self.known is not None and model not in self.known:  # or another one would be evicted
+            raise InvalidInput(f"there is no model {model!r}.", name="model", got=model)
         with until(deadline):
             leased = await self.load(model)
         with leased.users:  # in the same turn of the loop, or it may be evicted in between

@@ -19,14 +19,11 @@ class Openings:
         self._opening: asyncio.Task[Engine] | None = None
 
     async def open(self, model: str, make: Callable[[str], Awaitable[Engine]]) -> Engine:
-        """The engine of a model, which belongs to the caller then.
+        """The engine of a model, which belongs to the caller then. Raises what `make` raises.
 
         Args:
             model: its id; asked for by one caller at a time.
             make: opens it.
-
-        Raises:
-            what `make` raises.
         """
         if self._model != model:
             await self.aclose()
