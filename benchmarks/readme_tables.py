@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
 from benchmarks.installs import installs
 from benchmarks.peers.catalogue import REFERENCE
+from benchmarks.ray_serve.table import ray_serve
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
 from benchmarks.sharing.tables import sharing, sharing_web
@@ -32,6 +33,7 @@ PAGES = (
     ROOT / "docs" / "deploying.md",
     ROOT / "docs" / "serving.md",
     ROOT / "docs" / "fleet.md",
+    ROOT / "docs" / "ray.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -223,6 +225,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "ablation": ablation,
     "overload": overload,
     "installs": installs,
+    "ray_serve": ray_serve,
 }
 
 
