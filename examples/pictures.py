@@ -9,8 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import trtasync
-from examples import embeddings, voice
-from examples.digit_lines import lines
+from examples import embeddings, pipeline, voice
+from examples.digit_lines import WINDOW, lines
+from examples.digit_pages import HEIGHT, WIDTH, pages, right
 from examples.ocr_service import app
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
@@ -72,6 +73,26 @@ async def draw_voice() -> None:
     _save(figure, "voice")
 
 
+async def draw_pipeline() -> None:
+    """Pages, the boxes that were found on them and what was read there."""
+    wanted = pages(4, seed=1)
+    async with (
+        trtasync.open_engine(pipeline.FINDER) as finder,
+        trtasync.open_engine(pipeline.READER) as reader,
+    ):
+        texts = [await pipeline.read(finder, reader, page.image) for page in wanted]
+    figure, axes = plt.subplots(2, 2, figsize=(7, 5.4), layout="constrained")
+    for place, page, text in zip(axes.flat, wanted, texts, strict=True):
+        place.imshow(page.image[0], cmap="Greys", vmax=1.3, interpolation="nearest")
+        for (row, column), digit in text.items():
+            colour = BLUE if right(page, {(row, column): digit}) else ORANGE
+            box = plt.Rectangle((column - 0.5, row - 0.5), WINDOW, WINDOW, fill=False, color=colour)
+            place.add_patch(box)
+            place.text(column + WINDOW, row + 2.5, digit or "?", color=colour, fontsize=13)
+        place.set(xlim=(-2, WIDTH + 4), ylim=(HEIGHT + 1, -2), xticks=[], yticks=[])
+    _save(figure, "pipeline")
+
+
 def _save(figure: Any, name: str) -> None:
     figure.savefig(FOLDER / f"{name}.png", dpi=90)
     plt.close(figure)
@@ -80,7 +101,7 @@ def _save(figure: Any, name: str) -> None:
 async def main() -> None:
     """Draw all of them."""
     plt.switch_backend("agg")
-    for draw in (draw_lines, draw_alike, draw_voice):
+    for draw in (draw_lines, draw_alike, draw_voice, draw_pipeline):
         await draw()
 
 

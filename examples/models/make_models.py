@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from examples.models.gallery import write_texts, write_voice
+from examples.models.gallery import write_page, write_texts, write_voice
 from examples.models.graphs import (
     write_gather,
     write_line,
@@ -45,6 +45,7 @@ def make(folder: Path) -> None:
     write_padded_line(folder / "digits_linew.onnx", classifier)
     write_pair(folder / "digits_pair.onnx", classifier)
     write_gather(folder / "gather.onnx")
+    write_page(folder / "digits_page.onnx")
     write_texts(folder / "texts.onnx")
     write_voice(folder / "voice.onnx")
     checks.check_all(folder)

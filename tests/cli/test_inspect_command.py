@@ -28,6 +28,10 @@ AXES: dict[str, tuple[dict[str, list[Any]], dict[str, list[Any]]]] = {
         {"image": ["N", 1, 8, "W"], "width": ["N"]},
         {"probs": ["N", "T", 11]},
     ),
+    "digits_page": (
+        {"page": ["N", 1, 48, 64]},
+        {"score": ["N", 16], "corner": ["N", 16, 2], "crops": ["N", 16, 1, 8, 12]},
+    ),
     "digits_pair": ({"left": ["N", 64], "right": ["N", 64]}, {"same_probability": ["N"]}),
     "gather": ({"index": ["N"]}, {"row": ["N", 4]}),
     "texts": ({"trigrams": ["N", "T"]}, {"embedding": ["N", 64]}),

@@ -15,6 +15,7 @@ PROMISED = {
     "hello": r"2 and 2: the same with probability 1\.00\n2 and \d: the same with probability 0\.",
     "padding": r"the answers are equal, bit for bit: True",
     "embeddings": r"(\w+ +is most like \w+ +\(0\.\d\d\)\n){8}",
+    "pipeline": r"16 pages in \d+ batches\n148 crops in \d+ batches\n14\d of 148 digits are right",
     "voice": r"(voice from and to, in s: \[1\.[45]\d* +3\.4\d*\]\n){2}",
     "deadlines": (
         r"in time: \[2\.\]\ntoo late: True - .*: True\n"
@@ -48,7 +49,8 @@ def test_example_prints_what_it_promises(name: str) -> None:
 
 
 def test_every_example_is_tested() -> None:
-    helpers = {"__init__", "digit_lines", "line_service", "ocr_service", "demo", "pictures"}
+    helpers = {"__init__", "digit_lines", "digit_pages", "line_service", "ocr_service"}
+    helpers |= {"demo", "pictures"}
     found = {path.stem for path in (ROOT / "examples").glob("*.py")}
     elsewhere = {"identity_network", "fastapi_workers"}
     assert found - helpers == {*PROMISED, *elsewhere}

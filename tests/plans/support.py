@@ -32,6 +32,7 @@ TABLE = np.arange(64, dtype=np.float32).reshape(16, 4)
 PROFILES = {
     "digits_line": "image:1x1x8x8/2x1x8x16/4x1x8x64",
     "digits_linew": "image:1x1x8x8/2x1x8x16/4x1x8x64",
+    "digits_page": None,
     "digits_pair": None,
     "gather": None,
     "texts": "trigrams:1x1/8x16/32x64",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples.digit_pages import pages
 from support.doubles import Installed
 from support.helpers import MODELS, Array, same
 from tests.genuine.machines import Machine
@@ -32,6 +33,7 @@ RNG = np.random.default_rng(0)
 ROWS: dict[str, dict[str, Array]] = {
     "digits_line": {"image": RNG.random((1, 1, 8, 24), np.float32)},
     "digits_linew": {"image": RNG.random((1, 1, 8, 24), np.float32), "width": np.array([20])},
+    "digits_page": {"page": pages(1)[0].image[None]},
     "digits_pair": {name: RNG.random((1, 64), np.float32) for name in ("left", "right")},
     "gather": {"index": np.array([5])},
     "voice": {"sound": RNG.random((1, 256), np.float32), "floor": np.zeros(1, np.float32)},
