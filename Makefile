@@ -29,8 +29,9 @@ RAY_TESTS := $(RAY)/bin/python -m pytest -p no:logging --disable-warnings \
 # how Ray is told to pass requests on as fast as it can
 FAST := RAY_SERVE_THROUGHPUT_OPTIMIZED=1 RAY_SERVE_ENABLE_HA_PROXY=1
 
-# tests run side by side; more processes would be in each other's way where time matters
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
+# tests run side by side, one more than there are cores since many wait; more than four processes would
+# be in each other's way where time matters
+SIDE_BY_SIDE := -n $(shell $(PYTHON) -c "import os; print(min(4, 1 + os.cpu_count()))") --dist worksteal
 
 # of all tests, so many have to pass on that
 ALL_TESTS = $(or $(ARGS),--genuine-at-least 300)
