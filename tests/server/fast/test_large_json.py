@@ -1,6 +1,7 @@
 """JSON of megabytes is no reason for the event loop to stand still, at either door."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from support.helpers import Array, tensor, until
 from tests.server.fast.clients import infer, request, running
 from tests.server.messages import given, parsed
 from tests.server.serving import client_of, models_of
+from trtasync.server.fast.replies import Asked
 from trtasync.server.protocol.numbers import LARGE_ARRAY, LARGE_JSON, MOST_JSON
 from trtasync.testing import ScriptedBackend
 
@@ -110,6 +112,36 @@ async def test_the_fast_door_writes_long_answers_beside_the_loop(width: int) -> 
             answer = await client.ask(infer(x, parameters={"binary_data_output": binary}))
             np.testing.assert_array_equal(answer.y, np.ones((1, width)))
             assert noted.count == (not binary and width > LARGE_ARRAY)
+
+
+def failing() -> ScriptedBackend:
+    """It answers nobody."""
+
+    def fail(x: Array) -> Array:
+        raise ValueError("no")
+
+    return ScriptedBackend(fail, inputs=[tensor("x", "N", 4)], outputs=[tensor("y", "N", 4)])
+
+
+@pytest.mark.parametrize(
+    ("backend", "status"),
+    [(spreading(4), 400), (spreading(2 * LARGE_ARRAY), 400), (failing(), 500)],
+    ids=["short", "long", "failing"],
+)
+async def test_what_has_failed_is_not_kept(backend: ScriptedBackend, status: int) -> None:
+    """Or megabytes of answers would wait for a collection of garbage."""
+    x = np.full((1, 4), np.nan, np.float32)
+    async with running(models_of(backend)) as server, server.client() as client:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                answer = await client.ask(infer(x, parameters={"binary_data_output": False}))
+                assert answer.status == status
+            kept = [each for each in gc.get_objects() if isinstance(each, Asked)]
+        finally:
+            gc.enable()
+        assert kept == []
 
 
 async def test_who_leaves_while_a_long_answer_is_written() -> None:

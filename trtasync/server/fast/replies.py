@@ -98,16 +98,20 @@ class Asked:
         self._asker.answered(self)
 
     def read(self) -> Answer:
-        """The answer to it, when it has ended. Raises why there is none."""
-        if self._error is not None:
-            raise self._error
+        """The answer to it, when it has ended; once. Raises why there is none."""
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # it knows this frame, and keeps it and the request: a cycle
         return self._desk.answer(self) if self._answer is None else self._answer
 
     def compose(self) -> None:
         """Have ready what `read` gives or raises. In a thread, if it takes long."""
         try:
             self._answer = self._desk.answer(self)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it belongs to who reads
             self._error = error
 
     def is_large(self) -> bool:
