@@ -68,6 +68,7 @@ def slow_model(x: Array) -> Array:
 class Batched:
     """Ray's own batching, with its default wait."""
 
+    # Ray comes without types here
     @serve.batch(max_batch_size=MAX_BATCH_SIZE)  # type: ignore[untyped-decorator]
     async def infer(self, given: list[Array]) -> list[Array]:
         """The model."""

@@ -82,7 +82,7 @@ def main() -> None:
     order = Order(**json.loads(sys.argv[1]))
     try:
         sample = on_loop("uvloop", lambda: work(order))
-    except Exception as error:
+    except Exception as error:  # whatever it is, it is why there is no sample
         sys.exit(told(error))
     print(json.dumps(sample))
 

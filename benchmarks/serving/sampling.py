@@ -53,7 +53,7 @@ def _measure(
             continue
         try:
             asyncio.run(_check(port, load))
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is why this cell has no figures
             last = plain(said.read_text(errors="replace"))
             raise NotRun(f"{plain(told(error))}; it said: {last}") from error
         samples[name] = _asked(port, load, seconds, warm_up, folder)

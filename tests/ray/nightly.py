@@ -42,7 +42,7 @@ async def load(handle: Any) -> AsyncIterator[Load]:
             try:
                 await client.infer(row(1))
                 told.answers.append(time.monotonic())
-            except Exception as error:
+            except Exception as error:  # all of them are counted
                 told.errors.append((time.monotonic(), repr(error)))
 
     async with anyio.create_task_group() as tasks:

@@ -42,7 +42,7 @@ class Churning(ManyModels):
         async def ask(model: str) -> None:
             try:
                 await self.infer_on(model, row(1))
-            except Exception as error:
+            except Exception as error:  # all of them are counted
                 errors.append(repr(error))
 
         while len(self.opened) < times:

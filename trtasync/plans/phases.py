@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-import numpy as np
-
 from trtasync.errors import BackendUnavailable, BuildError, InvalidInput, PlanError
 from trtasync.model.axes import AxisNames
 from trtasync.model.profiles import Profile, read_profiles
-from trtasync.model.tensors import Dim, ModelSpec, TensorSpec
 from trtasync.plans import configuring, resolve
 from trtasync.plans.api import (
     Builder,
@@ -25,6 +22,7 @@ from trtasync.plans.api import (
     Tensor,
 )
 from trtasync.plans.config import BuilderConfig
+from trtasync.plans.network_inputs import network_inputs
 from trtasync.plans.networks import fill
 from trtasync.plans.onnx_files import read_onnx
 from trtasync.plans.paths import read_path
@@ -35,7 +33,6 @@ from trtasync.runtimes.plan_files import PlanFile
 from trtasync.runtimes.tensorrt.api import CudaEngine, ExecutionContext, Runtime
 from trtasync.runtimes.tensorrt.engines import deserialize, deserialize_bytes
 from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
-from trtasync.runtimes.tensorrt.plans import as_tuple
 
 
 class Phases:
@@ -212,7 +209,7 @@ class Phases:
         """
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         completed = resolve.complete(
-            _inputs(network, tensors, batch_axes, axes or {}),
+            network_inputs(network, tensors, batch_axes, axes or {}),
             read_profiles(profiles),
             max_batch_size,
         )
@@ -368,36 +365,3 @@ def _without_a_gpu(flavour: Flavour | None) -> Flavour:
             "backend='tensorrt-rtx', which counts more."
         )
     return RTX
-
-
-def _inputs(
-    network: NetworkDefinition,
-    tensors: Sequence[Tensor],
-    batch_axes: Mapping[str, int | None] | None,
-    axes: AxisNames,
-) -> list[resolve.NetworkInput]:
-    outputs = [network.get_output(index) for index in range(network.num_outputs)]
-    spec = ModelSpec.from_tensors(
-        [_spec(tensor, axes) for tensor in tensors],
-        [_spec(tensor, axes) for tensor in outputs],
-        batch_axes,
-    )
-    counts = {tensor.name: _values(tensor) for tensor in tensors if tensor.is_shape_tensor}
-    return resolve.inputs_of(spec, counts)
-
-
-def _spec(tensor: Tensor, axes: AxisNames) -> TensorSpec:
-    """Its axes are all that matters here."""
-    dims = as_tuple(tensor.shape)
-    known = axes.get(tensor.name, ())
-    names = known if len(known) == len(dims) else (None,) * len(dims)
-    shape: list[Dim] = []
-    for index, (dim, name) in enumerate(zip(dims, names, strict=True)):
-        called = name if isinstance(name, str) else tensor.get_dimension_name(index)
-        shape.append(dim if dim >= 0 else called or None)
-    return TensorSpec(tensor.name, np.dtype(np.uint8), tuple(shape), host=tensor.is_shape_tensor)
-
-
-def _values(tensor: Tensor) -> int:
-    dims = as_tuple(tensor.shape)
-    return dims[0] if dims else 1

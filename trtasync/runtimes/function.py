@@ -111,7 +111,7 @@ class FunctionLane:
             slot.outputs = self._arrangement.outputs(given, rows)
         except (InferenceError, DeviceLost):
             raise
-        except Exception as error:
+        except Exception as error:  # of the user's function: whatever it likes
             raise InferenceError(f"the model function failed: {error!r}") from error
         return 0.0, perf_counter() - begin, 0.0
 

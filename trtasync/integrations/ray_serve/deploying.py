@@ -145,7 +145,7 @@ def _bound(replica: type[Replica | ManyModels], fields: Mapping[str, Any]) -> ty
     async def infer(self: Any, *arguments: Any, **named: Any) -> Any:
         try:
             return await replica.infer(self, *arguments, **named)
-        except Exception as error:
+        except Exception as error:  # of a subclass: whatever it likes
             if (told := sendable(error, _send)) is error:
                 raise
             raise told from error
