@@ -1,11 +1,14 @@
-"""A model that waits for more requests than come, behind the fast door and that of gRPC."""
+"""Models that answer nobody, behind the fast door and that of gRPC.
+
+"m" waits for more requests than come; "busy" never ends its first batch.
+"""
 
 import signal
 import socket
 
 import anyio
 
-from tests.server.serving import opener
+from tests.server.serving import held, opener
 from trtasync.server.asgi import application
 from trtasync.server.fast import FastServer
 from trtasync.server.grpc import GrpcServer
@@ -18,8 +21,9 @@ HOURS = 10_000.0
 
 async def main() -> None:
     """Serve until SIGTERM comes."""
-    models = Models()
+    models, busy = Models(), ScriptedBackend()
     models.add("m", opener(ScriptedBackend(), max_queue_delay=HOURS))
+    models.add("busy", opener(busy, streams=1))
     app = application(models, routes=[metrics(models, triton_names=True)])
     door = socket.create_server(("127.0.0.1", 0))
     host, port = door.getsockname()
@@ -29,9 +33,10 @@ async def main() -> None:
             FastServer(models, app).listening(door),
             GrpcServer(models).listening("127.0.0.1:0") as grpc_port,
         ):
-            print(f"{host}:{port} {host}:{grpc_port}", flush=True)  # for who started it
-            async for _ in signals:
-                break
+            with held(busy):
+                print(f"{host}:{port} {host}:{grpc_port}", flush=True)  # for who started it
+                async for _ in signals:
+                    break
 
 
 if __name__ == "__main__":

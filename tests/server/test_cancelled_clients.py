@@ -22,7 +22,7 @@ X = rows([1])
 
 
 class Server(NamedTuple):
-    """It has a model "m", which waits for more requests than come.
+    """It has a model "m", which waits for more requests than come, and a busy one.
 
     Attributes:
         http: where it is.
@@ -32,8 +32,9 @@ class Server(NamedTuple):
     http: str
     grpc: str
 
-    def told(self, metric: str, **labels: str) -> float:
-        """What it tells of the model."""
+    def told(self, metric: str, model: str = "m", **labels: str) -> float:
+        """What it tells of a model."""
+        labels = {**labels, "model": model}
         text = httpx.get(f"http://{self.http}/metrics", timeout=20, trust_env=False).text
         (value,) = (
             sample.value
@@ -88,25 +89,30 @@ def test_over_http(server: Server) -> None:
     until(lambda: server.waiting == 0)
 
 
-@pytest.mark.parametrize("options", [{}, {"client_timeout": 0.5}])
-def test_over_grpc(server: Server, options: dict[str, float]) -> None:
+def test_over_grpc(server: Server) -> None:
     before = server.cancelled
     answers: list[Any] = []
     with grpc.InferenceServerClient(server.grpc) as client:
         call = client.async_infer(
-            "m",
-            given(grpc),
-            callback=lambda result, error: answers.append(error),
-            **options,
+            "m", given(grpc), callback=lambda result, error: answers.append(error)
         )
-        if not options:
-            until(lambda: server.waiting == 1)
-            call.cancel()
+        until(lambda: server.waiting == 1)
+        call.cancel()
         until(lambda: bool(answers))
     assert isinstance(answers[0], ServerError)
-    if not options:
-        until(lambda: server.cancelled == before + 1)
-    until(lambda: server.waiting == 0)
+    until(lambda: server.cancelled == before + 1)
+    assert server.waiting == 0
+
+
+def test_a_deadline_over_grpc(server: Server) -> None:
+    """Of the busy model, since the patient one would run what cannot wait any longer."""
+    with grpc.InferenceServerClient(server.grpc) as client:
+        running = client.async_infer("busy", given(grpc), callback=lambda result, error: None)
+        until(lambda: server.told("trtasync_inflight_rows", model="busy") == 1)
+        with pytest.raises(ServerError, match="Deadline Exceeded"):
+            client.infer("busy", given(grpc), client_timeout=0.5)
+        until(lambda: server.told("trtasync_queue_rows", model="busy") == 0)
+        running.cancel()
 
 
 @pytest.mark.anyio
