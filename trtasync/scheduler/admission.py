@@ -67,13 +67,13 @@ class Admission:
     def make_room(self, request: Request, queued: int) -> TrtasyncError | None:
         """Displace whatever has to give way to a request.
 
-                Args:
-                    request: the request.
-                    queued: rows that wait.
+        Args:
+            request: the request.
+            queued: rows that wait.
 
-                Returns:
-                    why the request cannot be admitted: `RequestTooLarge` or `QueueFull`; nothing was
-        displaced then. None if it can.
+        Returns:
+            None if it can be admitted; otherwise why not, `RequestTooLarge` or `QueueFull`, and
+            nothing was displaced.
         """
         self._priorities = self._priorities or request.level != DEFAULT_LEVEL
         rows = request.rows
