@@ -68,7 +68,7 @@ def check_sharing(shared: object, linger: object, reconnect: object, traces: obj
     usual = {"linger": linger == LINGER, "reconnect": reconnect == 0.0, "traces": traces is None}
     for name, is_usual in usual.items():
         if not (shared or is_usual):
-            raise InvalidInput(f"{name} belongs to shared=True; give both.", name=name)
+            raise InvalidInput(f"{name} requires shared=True; give both.", name=name)
     if shared:
         demand_linux("shared=True")
 
@@ -118,7 +118,7 @@ def check_options(options: EngineOptions) -> None:
         )
     name: Any = options.name
     if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
+        raise InvalidInput(f"name must be a non-empty string, not {name!r}.", name="name")
     for name in (
         "streams",
         "threads",
@@ -151,7 +151,7 @@ def check_options(options: EngineOptions) -> None:
         )
     if options.preferred_batch_size and not options.max_queue_delay:
         raise InvalidInput(
-            "preferred_batch_size belongs to max_queue_delay; give both.",
+            "preferred_batch_size requires max_queue_delay; give both.",
             name="preferred_batch_size",
         )
     if not isinstance(options.padding, Mapping):
