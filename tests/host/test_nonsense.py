@@ -200,7 +200,7 @@ async def test_a_client_shares_no_more_than_it_may() -> None:
             client.announce(16, 256)
             error = await client.refusal(Op.MAPPED)
             assert isinstance(error, QueueFull)
-            assert "4096 more were asked for" in str(error)
+            assert "4096 more were requested" in str(error)
         await second.share(8, 256)
         first.close()
         first.segments.clear()

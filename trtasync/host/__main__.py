@@ -1,4 +1,4 @@
-"""`python -m trtasync.host`: how clients start a host. For people there is `trtasync host`."""
+"""`python -m trtasync.host`: how clients start a host. People use `trtasync host`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What one client knows of answers: their shapes, by number."""
+"""What one client knows about answers: their shapes, by number."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,12 +23,12 @@ class AnswerBook:
         announce: Callable[[int, tuple[Shape, ...]], None],
         renumber: Callable[[], None],
     ):
-        """The client knows nothing yet.
+        """Start with a client that knows nothing.
 
         Args:
-            spec: of the model.
+            spec: the model's spec.
             announce: tells the client what a number means from now on.
-            renumber: called before numbers mean other shapes.
+            renumber: called before numbers get other meanings.
         """
         self._outputs = spec.outputs
         self._dtypes: list[np.dtype[Any]] = [output.dtype for output in spec.outputs]
@@ -37,16 +37,17 @@ class AnswerBook:
         self._known: dict[tuple[Shape, ...], tuple[int, Places]] = {}
 
     def number(self, outputs: Sequence[Array]) -> tuple[int, Places]:
-        """The number of these answers' shapes, which the client knows then; how they lie.
+        """Return the number of these answers' shapes, which the client then knows, and their
+        layout.
 
         Raises:
-            InferenceError: the model gives another type than it declares: only shapes are told.
+            InferenceError: the model returns a type other than declared: only shapes are announced.
         """
         for output, spec in zip(outputs, self._outputs, strict=True):
             if output.dtype != spec.dtype:
                 raise InferenceError(
-                    f"output {spec} came as {output.dtype}; what is declared and what is given "
-                    "must agree to be sent to another process."
+                    f"output {spec} has dtype {output.dtype}; only the declared one can be "
+                    "sent to another process."
                 )
         shapes = tuple(output.shape for output in outputs)
         known = self._known.get(shapes)

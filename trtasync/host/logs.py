@@ -1,4 +1,4 @@
-"""The host's log, told to the clients that want it."""
+"""The host's log, sent to the clients that want it."""
 
 import logging
 from collections import deque
@@ -15,10 +15,10 @@ MOST_TEXT = 4096
 
 
 class ClientLogs(logging.Handler):
-    """Keeps lines until the event loop sends them. From any thread.
+    """Keeps lines until the event loop sends them. Thread-safe.
 
     Attributes:
-        wake: makes the loop ask for lines; from any thread.
+        wake: makes the loop fetch lines; thread-safe.
         lines: as records.
     """
 
@@ -39,7 +39,7 @@ class ClientLogs(logging.Handler):
         self.wake()
 
     def take(self) -> list[bytes]:
-        """The records of what was logged since the last time."""
+        """The records of what was logged since the last call."""
         lines = []
         while self.lines:
             lines.append(self.lines.popleft())

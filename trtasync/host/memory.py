@@ -22,23 +22,23 @@ MOST_MAPS, MAPS_PER_CLIENT = 32_768, 1024
 
 
 class Account:
-    """Bytes that are mapped. A mapping counts until the last batch that reads it has ended."""
+    """Mapped bytes. A mapping counts until the last batch that reads it has ended."""
 
     def __init__(self, limit: int, most_maps: int, name: str, above: "Account | None" = None):
         """Count from zero.
 
         Args:
             limit: bytes.
-            most_maps: pieces of memory.
-            name: of who may share so much.
-            above: counts them too.
+            most_maps: the most memory regions.
+            name: who may share that much.
+            above: an account that counts them too.
         """
         self._most_maps = most_maps
         self._maps = 0
         self._limit = limit
         self._name = name
         self._above = above
-        # whichever thread lets go of the last view; the collector may come while it is held
+        # any thread may drop the last view, and the garbage collector may run while it is held
         self._lock = threading.RLock()
         self.used: int = 0
 
@@ -46,13 +46,13 @@ class Account:
         """Count bytes of one mapping.
 
         Raises:
-            QueueFull: they are too many.
+            QueueFull: there are too many.
         """
         with self._lock:
             if self.used + size > self._limit:
                 raise QueueFull(
                     f"{self._name} may share {self._limit} bytes of memory with the engine "
-                    f"process; {self.used} are shared, and {size} more were asked for: send less "
+                    f"process; {self.used} are shared, and {size} more were requested: send less "
                     "at a time, or raise the limit there.",
                     limit=self._limit,
                 )
@@ -68,7 +68,7 @@ class Account:
             self._maps += 1
 
     def give_back(self, size: int) -> None:
-        """They are not mapped any more."""
+        """They are no longer mapped."""
         with self._lock:
             self.used -= size
             self._maps -= 1
@@ -77,15 +77,15 @@ class Account:
 
 
 class Books:
-    """Of a host: what all clients share, and what each does."""
+    """The accounts of a host: what all clients share, and what each of them shares."""
 
     def __init__(self, limits: Limits):
-        """Nobody shares anything yet."""
+        """Start with nothing shared."""
         self._limits = limits
         self.all: Account = Account(limits.total_bytes, MOST_MAPS, "all clients together")
 
     def open(self) -> Account:
-        """For one client."""
+        """Open an account for one client."""
         most = self._limits.bytes_per_client
         return Account(most, MAPS_PER_CLIENT, "a client", self.all)
 
@@ -93,13 +93,13 @@ class Books:
 def map_memory(descriptor: int, size: int, account: Account, register: Register) -> Array:
     """Map a client's memory and make it known to the device. Closes the descriptor.
 
-    It is unmapped, and counted no more, when the last view of it is gone.
+    It is unmapped, and no longer counted, when the last view of it is gone.
 
     Raises:
         QueueFull: it is more than the client may share.
-        ValueError: it is not what was announced, so the client is not to be trusted.
+        ValueError: it is not what was announced, so the client cannot be trusted.
         OSError: there is no room.
-        CudaError: the device does not take it.
+        CudaError: the device does not accept it.
     """
     try:
         account.draw(size)
@@ -115,8 +115,8 @@ def map_memory(descriptor: int, size: int, account: Account, register: Register)
 
 
 def unmap(memories: list[Array]) -> None:
-    """Let go of memory that nobody looks at any more, and empty the list. Not on the loop: for 100
-    MiB the device and the system take tens of milliseconds, in which nobody would be answered."""
+    """Release memory that nobody uses any more, and empty the list. Not on the loop: for 100 MiB
+    the device and the system take tens of milliseconds, during which nobody would be answered."""
     advise = ctypes.CDLL(None).madvise  # without the GIL, which `munmap` of the last view keeps
     while memories:
         memory = memories.pop()

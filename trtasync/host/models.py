@@ -1,4 +1,4 @@
-"""The models of a host, and what its sessions need of each."""
+"""The models of a host, and what its sessions need from each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Form:
     """Requests of one combination of shapes.
 
     Attributes:
-        places: of the inputs.
+        places: where the inputs are.
         single: one bare array is given.
-        lends: answers are so large that they are copied once only; learned from the first.
+        lends: answers are so large that they are copied only once; learned from the first.
     """
 
     places: Places
@@ -41,15 +41,15 @@ class Model:
     """A model that is served.
 
     Attributes:
-        name: of it.
-        engine: open.
-        intake: lets requests into it.
-        backend: that runs it.
+        name: its name.
+        engine: its open engine.
+        intake: admits requests to it.
+        backend: the backend that runs it.
         keeps: what a request in some place is holds for every other of the same form there.
     """
 
     def __init__(self, name: str, engine: Engine):
-        """Serve an open engine, which whoever opened it closes."""
+        """Serve an open engine, which remains its opener's to close."""
         self.name = name
         self.engine = engine
         within = inside(engine)
@@ -64,7 +64,7 @@ class Model:
 
     @property
     def lost(self) -> TrtasyncError | None:
-        """Why it will never answer again; None while it does, or is closed as it should be."""
+        """Why it will never answer again; None while it does, or if it was closed regularly."""
         refusal = self.intake.refusal
         return None if isinstance(refusal, EngineClosed) else refusal
 
@@ -73,25 +73,25 @@ class Model:
 
         Raises:
             InvalidInput: as `Engine.infer`, for arrays of these shapes.
-            ValueError: no memory has room for them.
+            ValueError: they do not fit any memory.
         """
         inputs = self.spec.inputs
         if len(shapes) != len(inputs):
             raise InvalidInput(
-                f"the model has {len(inputs)} inputs; {len(shapes)} shapes came.",
+                f"the model has {len(inputs)} inputs; got {len(shapes)} shapes.",
                 expected=len(inputs),
                 got=len(shapes),
             )
         form = Form(place(shapes, [tensor.dtype for tensor in inputs]), single)
-        if self.keeps:  # otherwise the values of shared inputs count too
+        if self.keeps:  # otherwise the values of shared inputs matter too
             self.read(form, [_nothing(each.shape, each.dtype) for each in form.places.each])
         return form
 
     def read(self, form: Form, arrays: Sequence[Array]) -> tuple[Signature[Queue], Staged]:
-        """What a request of these arrays is, and what is staged of it.
+        """Read a request from these arrays: its signature, and what to stage.
 
-        Shared inputs are copied before anything is concluded from them: the client can write to
-        their memory at any time, and what is kept of them is kept for other clients too.
+        Shared inputs are copied before anything is derived from them: the client can write to their
+        memory at any time, and what is kept of them is used for other clients too.
 
         Raises:
             InvalidInput: see `Engine.infer`.
@@ -102,7 +102,7 @@ class Model:
         return self._reader.read(given[0] if form.single else given)
 
     def answer_bytes(self, form: Form) -> int:
-        """That an answer needs, by the declared shapes; 0 where they do not tell."""
+        """The bytes that an answer needs, by the declared shapes; 0 if they do not tell."""
         lengths: dict[str, int] = {}
         rows = None
         for tensor, put in zip(self.spec.inputs, form.places.each, strict=True):
@@ -118,7 +118,7 @@ class Model:
 
 
 def _bytes(tensor: TensorSpec, rows: int | None, lengths: dict[str, int]) -> int | None:
-    """Of an output, for so many rows, or one without its axis; None where that is not known."""
+    """Bytes of an output with this many rows, or one without batch axis; None if not known."""
     size = tensor.dtype.itemsize
     for at, dim in enumerate(tensor.shape):
         if at == tensor.batch_axis:
@@ -138,7 +138,7 @@ def _nothing(shape: Shape, dtype: np.dtype[Any]) -> Array:
 
 
 def read_shapes(told: dict[str, Any]) -> tuple[list[Shape], bool]:
-    """What a `FORM` record says.
+    """Read a `FORM` record.
 
     Raises:
         Nonsense: it is something else.

@@ -1,4 +1,4 @@
-"""The place where a host listens: a socket in the file system, and who may take it away."""
+"""Where a host listens: a socket in the file system, and who may remove it."""
 
 import fcntl
 import os
@@ -14,15 +14,15 @@ BACKLOG = 128
 
 
 def listen_at(path: str) -> socket.socket:
-    """A listening socket that this user alone can connect to. One that a host left behind which
-    was killed is replaced.
+    """A listening socket to which only this user can connect. One left behind by a killed host is
+    replaced.
 
     Args:
-        path: of the socket. Its folder is made if it is not there.
+        path: path of the socket. Its folder is created if missing.
 
     Raises:
-        InvalidInput: there can be no such socket, others could put theirs in its place, or another
-            process listens there.
+        InvalidInput: the socket cannot be created, others could replace it, or another process
+            listens there.
     """
     _demand_own_folder(os.path.dirname(os.path.abspath(path)))
     if _is_left_behind(path):
@@ -35,17 +35,17 @@ def listen_at(path: str) -> socket.socket:
         listening.setblocking(False)
     except OSError as error:
         listening.close()
-        raise InvalidInput(f"no socket can be made at {path}: {error}.") from error
+        raise InvalidInput(f"cannot create a socket at {path}: {error}.") from error
     finally:
         os.umask(before)
     return listening
 
 
 def _demand_own_folder(folder: str) -> None:
-    """Who could write to it could stand in for the host.
+    """Whoever could write to it could impersonate the host.
 
     Raises:
-        InvalidInput: it is not this user's or root's alone, or cannot be made.
+        InvalidInput: it is not this user's or root's alone, or cannot be created.
     """
     try:
         with suppress(FileExistsError):
@@ -62,42 +62,42 @@ def _demand_own_folder(folder: str) -> None:
 
 
 def _is_left_behind(path: str) -> bool:
-    """There is a socket, and nobody listens to it.
+    """Whether there is a socket on which nobody listens.
 
     Raises:
         InvalidInput: somebody does.
     """
     with suppress(OSError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            return False  # a file of somebody's, which refuses connections too
+            return False  # some other file, which refuses connections too
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
         try:
             end.connect(path)
         except ConnectionRefusedError:
             return True
-        except OSError:  # nothing there, or nothing of the kind: `bind` says what
+        except OSError:  # nothing there, or not a socket: `bind` tells
             return False
-    raise InvalidInput(f"a process listens at {path} already; end it, or choose another socket.")
+    raise InvalidInput(f"a process already listens at {path}; end it, or choose another socket.")
 
 
 class StartLock:
-    """What a client holds that connects or starts a host.
+    """The lock that a client holds while it connects to or starts a host.
 
-    A host that ends for want of clients holds it too, until its process has ended: nobody connects
-    to it then, and no other one takes device memory beside it.
+    A host that ends for lack of clients holds it too, until its process has ended: then nobody
+    connects to it, and no other one takes device memory at the same time.
     """
 
     def __init__(self, path: str | None):
         """Hold nothing.
 
         Args:
-            path: of the file; None where nobody starts hosts.
+            path: path of the file; None if nobody starts hosts.
         """
         self._path = path
         self._descriptor: int | None = None
 
     def take(self) -> bool:
-        """Get it if nobody has it; False if somebody has."""
+        """Take it if it is free; False if somebody has it."""
         if self._path is None or self._descriptor is not None:
             return True
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -110,7 +110,7 @@ class StartLock:
         return True
 
     def give_back(self) -> None:
-        """Let others have it."""
+        """Release it."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):

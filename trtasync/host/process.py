@@ -1,4 +1,4 @@
-"""The host as a process: models are opened, whoever waits is told, signals are heeded."""
+"""The host as a process: opens models, reports that it is ready, handles signals."""
 
 import os
 import signal
@@ -38,14 +38,14 @@ LOST = 5
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a host is to be.
+    """What a host should do.
 
     Attributes:
-        models: to be opened.
+        models: the models to open.
         socket: path of the socket to listen at.
-        limits: what clients are granted.
-        lock: path of the file that whoever starts hosts locks; None where nobody does.
-        traces: exporter of OpenTelemetry that is given spans; None: no tracing.
+        limits: the limits of clients.
+        lock: path of the file that starters of hosts lock; None if there are none.
+        traces: OpenTelemetry exporter for spans; None for no tracing.
     """
 
     models: Sequence[EngineOptions]
@@ -56,11 +56,11 @@ class Wanted:
 
 
 def run(wanted: Wanted, ready: Callable[[], None]) -> None:
-    """Be a host until it ends.
+    """Run a host until it ends.
 
     Args:
-        wanted: what kind of.
-        ready: called when clients may come.
+        wanted: its configuration.
+        ready: called when clients can connect.
 
     Raises:
         TrtasyncError: a model cannot be opened, or was lost.
@@ -72,7 +72,7 @@ def run(wanted: Wanted, ready: Callable[[], None]) -> None:
 
 async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
     logs = ClientLogs()
-    log.addHandler(logs)  # what opening the models says is for who starts this
+    log.addHandler(logs)  # log lines of opening the models go to the starter
     async with exporting(wanted.traces) as tracing, AsyncExitStack() as open_models:
         models: dict[str, Model] = {}
         for options in wanted.models:
@@ -99,15 +99,16 @@ async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:
 
 
 def _end_by_force() -> None:
-    """Should closing what is lost take too long: only the end of the process gives its device
-    memory back, which the next host needs."""
+    """Exit if closing lost engines takes too long: only the end of the process frees its device
+    memory, which the next host needs."""
     timer = threading.Timer(LAST_SECONDS, os._exit, [LOST])
     timer.daemon = True
     timer.start()
 
 
 async def _close_all(models: Sequence[Model]) -> None:
-    """All that was accepted is answered, at once, or given up if it does not end."""
+    """Close all engines concurrently: what was accepted is answered, or given up if it does not
+    end."""
     for model in models:
         await model.engine.aclose()
 

@@ -22,22 +22,23 @@ async def serve(
     total_bytes: int | None = None,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve open engines to other processes of this user: they `trtasync.connect` to them.
+    """Serve open engines to other processes of this user, which `trtasync.connect` to them.
 
-    In the event loop that opened the engines. This process may use them as well, and closes them
-    when this has ended. `await group.start(serve, engines, path)` goes on when clients can come.
+    Call it in the event loop that opened the engines. This process may use them as well, and closes
+    them when this has ended. `await group.start(serve, engines, path)` returns when clients can
+    connect.
 
     Args:
-        engines: by the names that clients know them by.
-        path: of the socket, in a folder that others cannot write to; made, if it is not there.
-        stop: set to end it: what was accepted is answered first. Without it (or when it is
-            cancelled) it ends when it is cancelled, and requests under way fail.
-        bytes_per_client: of memory that one client may share. Default: all that there is for all.
-        total_bytes: that all clients may share. Default: half of what is free now.
-        task_status: told when clients can come; see `anyio.abc.TaskGroup.start`.
+        engines: by the names that clients use.
+        path: of the socket, in a folder that others cannot write to, created if missing.
+        stop: set to end it: what was accepted is answered first. If it is cancelled instead,
+            requests in flight fail.
+        bytes_per_client: memory that one client may share. Default: `total_bytes`.
+        total_bytes: memory that all clients may share. Default: half of what is free now.
+        task_status: started when clients can connect; see `anyio.abc.TaskGroup.start`.
 
     Raises:
-        InvalidInput: there are no engines, or there can be no such socket.
+        InvalidInput: there are no engines, or the socket cannot be created.
         DeviceLost: an engine has lost its device. Its clients were told.
     """
     if not engines:

@@ -1,4 +1,4 @@
-"""The slots of one client: in which memory they lie, found by the numbers it knows them by."""
+"""The slots of one client and their memory, found by their numbers."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ class Segment:
 
     Attributes:
         first: number of the first one.
-        slot_bytes: of each.
+        slot_bytes: bytes of each.
         size: bytes of all.
-        memory: of all of them; None while it is not mapped.
+        memory: the memory of all of them; None while it is not mapped.
         problem: why it never will be.
     """
 
@@ -35,10 +35,10 @@ class SlotBook:
     """See the module's docstring."""
 
     def __init__(self, make: Callable[[int, Array | None], SharedSlot]):
-        """No slots yet.
+        """Start without slots.
 
         Args:
-            make: a slot, of a number and its memory, if there is any; when it is used first.
+            make: creates a slot from its number and its memory, if any, when it is first used.
         """
         self._make = make
         self._slots: list[SharedSlot | None] = []
@@ -49,14 +49,14 @@ class SlotBook:
         return len(self._slots)
 
     def __iter__(self) -> Iterator[SharedSlot]:
-        """Those that were used."""
+        """Those that have been used."""
         return iter(self._used)
 
     def add(self, record: Record) -> Segment:
-        """More of them, as a `MEMORY` record announces them.
+        """Add slots that a `MEMORY` record announces.
 
         Raises:
-            Nonsense: they would be too many, or of no size.
+            Nonsense: there would be too many, or their size is 0.
         """
         slots, slot_bytes, first = record.number, record.other, len(self._slots)
         size = slots * slot_bytes
@@ -76,7 +76,7 @@ class SlotBook:
         return segment
 
     def at(self, number: int) -> SharedSlot:
-        """The slot of a number.
+        """The slot with this number.
 
         Raises:
             Nonsense: there is none.
@@ -100,7 +100,7 @@ class SlotBook:
         return self._segments[bisect_right(firsts, number) - 1]
 
     def memory_of(self, slot: SharedSlot) -> Array:
-        """Of one that is to be read.
+        """The memory of a slot that is to be read.
 
         Raises:
             QueueFull: the host could not map it.
@@ -111,11 +111,11 @@ class SlotBook:
         return slot.memory
 
     def memories(self) -> list[Array]:
-        """That are mapped, whole."""
+        """All mapped memory."""
         return [each.memory for each in self._segments if each.memory is not None]
 
     def close(self) -> list[SharedSlot]:
-        """Forget all of them; those that were used."""
+        """Forget all of them; returns those that were used."""
         used = self._used
         self._slots, self._used, self._segments = [], [], []
         return used

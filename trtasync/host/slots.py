@@ -1,4 +1,4 @@
-"""A slot of a client's memory, as the host sees it: what is asked there, and the answer to it."""
+"""A slot of a client's memory, as the host sees it: the request in it, and its answer."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -35,20 +35,20 @@ Content = tuple[Signature[Queue], Staged]
 
 
 class Left(BaseException):
-    """What a request leaves with that its client cancelled, or that lost its client."""
+    """Why a request left: its client cancelled it, or is gone."""
 
 
 class SharedSlot:
-    """Some bytes of a client's memory, the request in them, and who is told how it ended.
+    """Part of a client's memory, the request in it, and where its outcome is reported.
 
-    It is the client's until `ask`, and the host's (`held`) until one of the last records about it
-    was said: so no request ever shares it with what is left of another.
+    It is the client's until `ask`, and the host's (`held`) until one of the final records about it
+    was sent: so no request ever shares it with remains of another.
 
     Attributes:
-        number: by which the client knows it.
-        memory: its bytes; None where the host could not map them.
-        held: the host's.
-        generation: of the request, by which the client tells it from others in the slot.
+        number: the client's number for it.
+        memory: its bytes; None if the host could not map them.
+        held: it belongs to the host now.
+        generation: of the request; tells the client which use of the slot is meant.
         observed: the client's `TRACE` of the request; None without one.
     """
 
@@ -103,14 +103,14 @@ class SharedSlot:
         deadline: float,
         sources: Sequence[Array] | None,
     ) -> None:
-        """A request is in the slot.
+        """Accept the request that is in the slot.
 
         Args:
             form: its shapes.
             generation: by which the client will cancel it.
-            level: of priority.
+            level: its priority.
             deadline: by the loop's clock.
-            sources: its inputs, where they do not lie in the slot.
+            sources: its inputs, if they are not in the slot.
         """
         self.held = True
         self.generation = generation
@@ -141,12 +141,12 @@ class SharedSlot:
             self._refuse(own_error(error))
 
     def refuse(self, generation: int, error: TrtasyncError) -> None:
-        """A request that cannot be asked at all."""
+        """Refuse a request that cannot be submitted at all."""
         self.generation = generation
         self._refuse(error)
 
     def _turn(self, form: Form, in_slot: bool) -> None:
-        """Other requests than the last one: answers lie elsewhere."""
+        """Prepare for a form other than the last one's: answers are in another place."""
         start = form.places.size if in_slot else 0
         if start != self._start:
             self._start = start
@@ -179,17 +179,17 @@ class SharedSlot:
             self._end(pack(Op.CANCELLED, self.number, self.generation))
 
     def leave(self) -> None:
-        """Take the request out of the queue; what runs of it is dropped."""
+        """Take the request out of the queue; what is running of it is discarded."""
         reservation = self._reservation
         if reservation is None:
             return
         self._done = self._cancelled = True
-        self._reservation = None  # it knows this slot: a cycle
+        self._reservation = None  # it refers to this slot: a cycle
         self._batches = running(reservation)
         self._session.model.intake.leave(reservation, Left())
 
     def forget(self) -> None:
-        """The client has gone: hold nothing of its memory but what batches read that run."""
+        """The client is gone: keep none of its memory except what running batches read."""
         if self._kept is not None:
             self._let_go()
         self.memory = self._form = None
@@ -197,7 +197,7 @@ class SharedSlot:
         self.forget_answers()
 
     def take(self, target: "SharedSlot") -> bool:
-        """Write the large answer elsewhere; False if there is none, or no room for it. Where the
+        """Write the large answer to another slot; False if there is none, or no room for it. If the
         other slot's memory could not be mapped, the request fails."""
         if self._kept is None:
             return False
@@ -217,7 +217,7 @@ class SharedSlot:
 
     @property
     def asks(self) -> bool:
-        """A request in it waits for its answer."""
+        """Whether a request in it waits for its answer."""
         return not self._done
 
     # -- core.replies.Reply ----------------------------------------------------------------------
@@ -227,7 +227,7 @@ class SharedSlot:
         return self._done
 
     def cancelled(self) -> bool:
-        """It ended because its client wants no answer."""
+        """Whether it ended because its client wants no answer."""
         return self._cancelled
 
     def set_result(self, answer: Any, /) -> None:
@@ -237,7 +237,7 @@ class SharedSlot:
         if type(answer) is ndarray and answer.shape == self._shape:
             try:
                 self._vector[:] = cast(Any, answer)
-            except ValueError:  # of another type, or strided otherwise
+            except ValueError:  # of another type, or with other strides
                 self._answer(answer)
             else:
                 self._done = True
@@ -254,7 +254,7 @@ class SharedSlot:
         if self._done:
             raise self._session.done_error
         reservation = self._reservation
-        if reservation is not None and reservation.chunks:  # others of them may still run
+        if reservation is not None and reservation.chunks:  # other chunks may still be running
             self._done = True
             self._batches = running(reservation)
             self._end(self._failure(cast(TrtasyncError, error)))
@@ -264,7 +264,7 @@ class SharedSlot:
     # -- how it ends -----------------------------------------------------------------------------
 
     def ended(self) -> bool:
-        """Nothing reads the slot any more: then the client is told, and has it back."""
+        """Nothing reads the slot any more: tell the client, which gets it back."""
         if any(batch.state is not OVER for batch in self._batches):
             return False
         self._batches = []
@@ -273,7 +273,7 @@ class SharedSlot:
         return True
 
     def _end(self, last: bytes) -> None:
-        """Say `last` when all batches have ended that read the slot."""
+        """Send `last` when all batches that read the slot have ended."""
         self._reservation = None
         self._last = last
         if self._batches:
@@ -304,7 +304,7 @@ class SharedSlot:
         self._known = 0
 
     def _answer(self, answer: Any) -> None:
-        """An answer of other shapes than the last one here, or not a plain row."""
+        """Write an answer with other shapes than the last one here, or not a plain row."""
         try:
             if isinstance(answer, LentAnswer):
                 with answer as lent:
@@ -333,7 +333,7 @@ class SharedSlot:
         self._free(pack(Op.DONE, self.number, self.generation, form=number))
 
     def _keep(self, outputs: list[Array], size: int) -> None:
-        """Until the client says where it is to be written."""
+        """Keep it until the client says where to write it."""
         self._kept_bytes = sum(output.nbytes for output in outputs)
         self._session.account.draw(self._kept_bytes)
         self._kept = outputs
@@ -349,7 +349,7 @@ class SharedSlot:
 
 
 def running(reservation: Reservation) -> list[Batch[Any]]:
-    """The batches that run with rows of a request."""
+    """The running batches with rows of a request."""
     entries: Sequence[Reservation | Chunk] = reservation.chunks or [reservation]
     batches = [entry.batch for entry in entries if entry.batch is not None]
     return [batch for batch in batches if batch.state is RUNNING]

@@ -1,4 +1,4 @@
-"""What a host tells of itself: all models, all clients."""
+"""What a host reports about itself: all models, all clients."""
 
 import os
 import time
@@ -12,12 +12,12 @@ from trtasync.shared.figures import statistics_to_plain
 
 
 def tell_host(models: Sequence[Model], sessions: Sequence[Session], began: float) -> dict[str, Any]:
-    """As plain data.
+    """Describe the host as plain data.
 
     Args:
-        models: that are served.
-        sessions: of the clients.
-        began: when the host began, in seconds since 1970.
+        models: the served models.
+        sessions: the clients' sessions.
+        began: when the host started, in seconds since 1970.
     """
     return {
         "pid": os.getpid(),

@@ -1,4 +1,4 @@
-"""Who is let in, and what a client is told of the model that it asks for."""
+"""Which clients are admitted, and what they are told about their model."""
 
 import os
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from trtasync.shared.records import PROTOCOL
 def welcome(
     hello: Hello, models: Mapping[str, Model], most_bytes: int
 ) -> tuple[Model | None, Welcome]:
-    """The model that a client asks for, and the answer to its greeting.
+    """Find the model that a client requests, and the answer to its greeting.
 
     Args:
         hello: the greeting.
-        models: all of the host, by name.
-        most_bytes: of memory that the client may share.
+        models: all of the host's models, by name.
+        most_bytes: memory that the client may share.
 
     Raises:
         BackendUnavailable: client and host are of different versions.
@@ -26,8 +26,8 @@ def welcome(
     """
     if (hello.protocol, hello.version) != (PROTOCOL, trtasync.__version__):
         raise BackendUnavailable(
-            f"the engine process {os.getpid()} is trtasync {trtasync.__version__} (protocol "
-            f"{PROTOCOL}), and this client is trtasync {hello.version} (protocol "
+            f"the engine process {os.getpid()} runs trtasync {trtasync.__version__} (protocol "
+            f"{PROTOCOL}), but this client runs trtasync {hello.version} (protocol "
             f"{hello.protocol}); end the engine process, or use one version for both."
         )
     names = tuple(models)

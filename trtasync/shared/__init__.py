@@ -1,5 +1,5 @@
-"""One engine for many processes: the side of those who ask.
+"""One engine for many processes: the clients' side.
 
-`client` is what they hold, `connection` its socket, `arena` the memory that it shares with the
-host, `records` and `forms` what both sides say. The host is `trtasync.host`.
+`client` is what they use, `connection` its socket, `arena` the memory that it shares with the host,
+`records` and `forms` the protocol. The host is `trtasync.host`.
 """

@@ -1,8 +1,8 @@
 """Memory that a client shares with its host, in slots.
 
 A segment is an anonymous file (`memfd_create`) of slots of one size. Its size is sealed before the
-host maps it, so neither side can take the other's memory away under a copy: that would be a SIGBUS.
-A forked child does not get the mapping: it could write into requests of its parent.
+host maps it, so neither side can shrink it during the other's copy, which would be a SIGBUS. A
+forked child does not get the mapping, since it could write into its parent's requests.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ MOST_SLOTS = 1 << 17
 def size_class(wanted: int) -> int:
     """Bytes of a slot for `wanted`: a power of two, or three quarters of one.
 
-    So there are few sizes, and at most a third of a slot is unused. All are whole cache lines.
+    This keeps sizes few, and at most a third of a slot unused. All are whole cache lines.
     """
     wanted = max(128, wanted)
     power = 1 << (wanted - 1).bit_length()
@@ -53,8 +53,8 @@ class Segment:
     Attributes:
         descriptor: of the file.
         first: number of the first slot.
-        slot_bytes: of each.
-        slots: how many.
+        slot_bytes: bytes of each slot.
+        slots: the number of slots.
         memory: all of it, as bytes.
     """
 
@@ -66,7 +66,7 @@ class Segment:
 
 
 def make_segment(first: int, slot_bytes: int, slots: int) -> Segment:
-    """Make memory of so many slots, its size sealed.
+    """Create memory for this many slots, with its size sealed.
 
     Raises:
         BackendUnavailable: this system has no such files.
@@ -89,7 +89,7 @@ def make_segment(first: int, slot_bytes: int, slots: int) -> Segment:
 
 
 def map_file(descriptor: int, size: int) -> Array:
-    """The file as bytes. Unmapped when the last view is gone.
+    """Map the file as bytes; it is unmapped when the last view is gone.
 
     Raises:
         OSError: there is no room.
@@ -101,15 +101,15 @@ def map_file(descriptor: int, size: int) -> Array:
 
 
 def map_sealed(descriptor: int, size: int) -> Array:
-    """A file that another process made, if it cannot shrink.
+    """Map a file from another process, if it cannot shrink.
 
     Raises:
-        ValueError: it is smaller than said, or not sealed.
-        OSError: it is no such file, or there is no room.
+        ValueError: it is smaller than announced, or not sealed.
+        OSError: it is not such a file, or there is no room.
     """
     if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & SEALS != SEALS:
-        raise ValueError("memory came without seals: its size could change.")
+        raise ValueError("memory must be sealed: its size could change.")
     found = os.fstat(descriptor).st_size
     if found < size:
-        raise ValueError(f"memory of {size} bytes was announced, and {found} came.")
+        raise ValueError(f"memory of {size} bytes was announced, but it has {found}.")
     return map_file(descriptor, size)

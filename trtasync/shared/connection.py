@@ -1,4 +1,4 @@
-"""The socket of a client: what is said in a turn of the loop leaves in one write."""
+"""The socket of a client: everything sent in one turn of the loop leaves in one write."""
 
 import array
 import os
@@ -17,7 +17,7 @@ CHUNK = 64 * 1024
 
 
 class Connection:
-    """A stream socket to the host, in the hands of an event loop."""
+    """A stream socket to the host, driven by an event loop."""
 
     def __init__(
         self,
@@ -26,13 +26,14 @@ class Connection:
         news: deque[Segment],
         heard: Callable[[bytes], None],
     ):
-        """Begin to listen.
+        """Start listening.
 
         Args:
             loop: the running one.
             end: connected, and past the greeting.
-            news: memory that is announced before anything else is said.
-            heard: told what came, in order; b"" when the other side is gone. It raises nothing.
+            news: memory to announce before anything else is sent.
+            heard: called with what arrives, in order; b"" when the other side is gone; must not
+                raise.
         """
         end.setblocking(False)
         self._end = end
@@ -45,7 +46,7 @@ class Connection:
 
     def say(self, out: list[bytes]) -> None:
         """Send what is in `out`, and empty it."""
-        while self._news:  # memory goes before what is said in it
+        while self._news:  # memory is announced before records that use it
             self._unsent.append(_announced(self._news.popleft()))
         if out:
             said = out[0] if len(out) == 1 else b"".join(out)
@@ -58,7 +59,8 @@ class Connection:
             self._send_on()
 
     def _send_on(self) -> None:
-        """What could not be sent yet, and files, each with the first byte that tells of it."""
+        """Send what could not be sent yet, and files, each with the first byte of its
+        announcement."""
         while self._unsent:
             said, descriptor = self._unsent[0]
             sent = self._send(said, descriptor)
@@ -71,7 +73,7 @@ class Connection:
         self._watch.when_writable(None)
 
     def _send(self, said: bytes, descriptor: int | None) -> int:
-        """How many bytes of it have gone; the descriptor is closed once one has."""
+        """Return how many bytes were sent; the descriptor is closed once one was."""
         try:
             if descriptor is None:
                 return self._quick.send(said)
@@ -79,7 +81,7 @@ class Connection:
             sent = self._end.sendmsg([said], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError:  # reading tells that the other side is gone, and why
+        except OSError:  # reading will tell that the other side is gone, and why
             sent = len(said)
         if descriptor is not None:
             os.close(descriptor)
@@ -95,14 +97,15 @@ class Connection:
         self._heard(data)
 
     def close(self) -> None:
-        """Say and hear nothing any more. Twice is fine."""
+        """Stop sending and receiving. May be called twice."""
         if not self._is_closed:
             self._is_closed = True
             self._watch.close()
             self.leave_to_parent()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: the loop's own books are its parent's too, only files are its own."""
+        """In a forked child: the loop's state is shared with its parent, only descriptors are its
+        own."""
         self._is_closed = True
         self._end.close()
         while self._unsent:

@@ -1,4 +1,4 @@
-"""The slots of one connection: free lists per size, and the memory they are cut from."""
+"""The slots of one connection: free lists per size, and the memory behind them."""
 
 import os
 import threading
@@ -25,19 +25,19 @@ some."""
 
 
 class Credit:
-    """Slots for requests, as many as are out at once. Any thread may take and give.
+    """Slots for requests, as many as are in use at once. Thread-safe.
 
     Attributes:
         slots: all of them, by number.
-        news: segments that the host does not know yet.
+        news: segments that the host does not know about yet.
     """
 
     def __init__(self, limit: int | None, tell: Callable[[], None]):
-        """Make no memory yet.
+        """Start without memory.
 
         Args:
             limit: bytes of all slots together; None for any.
-            tell: called, from any thread, when there are news.
+            tell: called, in any thread, when there are news.
         """
         self.slots: list[Slot] = []
         self.news: deque[Segment] = deque()
@@ -53,11 +53,11 @@ class Credit:
         self._lock = threading.Lock()
 
     def free_of(self, wanted: int) -> list[Slot]:
-        """The free slots, the last used last, of the size that holds `wanted` bytes."""
+        """The free slots of the size that holds `wanted` bytes, the last used one last."""
         return self._free.setdefault(size_class(wanted), [])
 
     def take(self, wanted: int) -> Slot:
-        """A slot that holds `wanted` bytes.
+        """Take a slot that holds `wanted` bytes.
 
         Raises:
             QueueFull: as much memory as is allowed is in use, or the system has no more.
@@ -76,8 +76,8 @@ class Credit:
                     return slot
 
     def _larger(self, size: int) -> Slot | None:
-        """A free slot that is larger, as small as can be: memory that was shared for requests of
-        one size is there for smaller ones, too."""
+        """The smallest free slot that is larger: memory shared for requests of one size serves
+        smaller ones, too."""
         for each in sorted(self._free):
             if each > size:
                 with suppress(IndexError):
@@ -85,10 +85,10 @@ class Credit:
         return None
 
     def _grow(self, size: int, free: list[Slot]) -> None:
-        """Make more slots of a size: as many again as there are."""
+        """Double the number of slots of a size."""
         with self._lock:
             if free:
-                return  # another thread has
+                return  # another thread has done it
             first = max(LEAST_SLOTS, min(FIRST_SLOTS, FIRST_BYTES // size))
             count = self._counts.get(size, 0)
             number = len(self.slots)
@@ -104,7 +104,7 @@ class Credit:
                 raise
             except OSError as error:
                 raise QueueFull(
-                    f"there is no memory for {more} slots of {size} bytes ({error}): so much is "
+                    f"there is no memory for {more} slots of {size} bytes ({error}): too much is "
                     "in use by requests, answers and arrays of empty_input()."
                 ) from error
             memory, start = segment.memory, segment.memory.__array_interface__["data"][0]
@@ -138,8 +138,8 @@ class Credit:
         )
 
     def refused(self, first: int) -> None:
-        """The host does not take the segment that begins with this slot. Others may leave it more
-        later, so it is asked again, for little.
+        """The host refuses the segment that begins with this slot. Other clients may free some
+        later, so it will be asked again, for little.
 
         Raises:
             KeyError: there is none.
@@ -151,7 +151,7 @@ class Credit:
             for slot in gone:
                 slot.free = None
             left = []
-            with suppress(IndexError):  # one by one: other threads take from it meanwhile
+            with suppress(IndexError):  # one by one: other threads may take from it meanwhile
                 while True:
                     left.append(free.pop())
             free.extend([slot for slot in reversed(left) if slot.free is not None])
@@ -162,16 +162,17 @@ class Credit:
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def taken(self) -> None:
-        """The host takes what it was offered."""
+        """The host accepts what it was offered."""
         self._pause = FIRST_PAUSE
 
     def in_use(self) -> int:
-        """Slots that are not free: of requests, of lent answers, of arrays."""
+        """Slots in use: by requests, lent answers or arrays."""
         free = sum(map(len, self._free.values()))
         return sum(slot.free is not None for slot in self.slots) - free
 
     def forget(self) -> None:
-        """The host is gone: what still looks at the memory keeps it, and nobody gets it anew."""
+        """The host is gone: whatever still uses the memory keeps it, and it is not handed out
+        again."""
         with self._lock:
             for slot in self.slots:
                 slot.free = None

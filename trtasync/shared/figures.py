@@ -1,4 +1,4 @@
-"""Statistics of an engine as plain data, and back; and how a host is asked for them."""
+"""An engine's statistics as plain data and back, and how to query them from a host."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -18,7 +18,7 @@ _TIMES = ("latency", "queue", "stage", "copy_in", "compute", "copy_out", "delive
 
 
 def statistics_to_plain(statistics: Statistics) -> dict[str, Any]:
-    """What `statistics_from_plain` makes the same of. Edges of buckets are known to both sides."""
+    """The inverse of `statistics_from_plain`. Bucket bounds are known to both sides."""
     plain = asdict(statistics)
     for name in _TIMES:
         del plain[name]["bounds"]
@@ -26,7 +26,7 @@ def statistics_to_plain(statistics: Statistics) -> dict[str, Any]:
 
 
 def statistics_from_plain(plain: Mapping[str, Any]) -> Statistics:
-    """The statistics again.
+    """The inverse of `statistics_to_plain`.
 
     Raises:
         TypeError, ValueError, KeyError: they are another version's.
@@ -35,17 +35,17 @@ def statistics_from_plain(plain: Mapping[str, Any]) -> Statistics:
     for name in _TIMES:
         times = given[name]
         given[name] = TimeSummary(times["count"], times["total"], BOUNDS, tuple(times["counts"]))
-    # JSON has texts for keys only
+    # JSON keys are always strings
     given["batch_sizes"] = {int(size): times for size, times in given["batch_sizes"].items()}
     given["streams"] = tuple(StreamStatistics(**stream) for stream in given["streams"])
     return Statistics(**given)
 
 
 def ask(path: Path) -> dict[str, Any]:
-    """What a host tells of itself, its models and its clients; blocks.
+    """Query what a host reports about itself, its models and its clients; blocks.
 
     Raises:
-        BackendUnavailable: none is there, or it does not answer in time.
+        BackendUnavailable: there is none, or it does not answer in time.
     """
     with closing(Line(path, PATIENCE)) as line:
         line.greet(hello(observer=True))
@@ -54,7 +54,7 @@ def ask(path: Path) -> dict[str, Any]:
 
 
 def ask_statistics(path: Path, model: str) -> Statistics:
-    """Those of one model of a host; see `ask`."""
+    """The statistics of one model of a host; see `ask`."""
     told = ask(path)
     try:
         return statistics_from_plain(told["models"][model])

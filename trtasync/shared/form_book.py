@@ -1,4 +1,4 @@
-"""The forms of requests that client and host have agreed on, and those that are asked for."""
+"""The forms of requests that client and host have agreed on, and those being requested."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ class FormBook:
     """A client's forms, by the shapes of a request.
 
     Attributes:
-        quick: those of requests that were one bare array, by its shape: the hot path looks here.
+        quick: those of requests with one bare array, by its shape: used by the hot path.
     """
 
     def __init__(
@@ -33,15 +33,15 @@ class FormBook:
         used: Callable[[], Iterable[Form | None]],
         most: int = MOST_FORMS,
     ):
-        """Know none yet.
+        """Start without forms.
 
         Args:
-            dtypes: of the inputs.
-            outputs: how many the model has.
-            future: makes what is awaited.
+            dtypes: the inputs' dtypes.
+            outputs: the number of the model's outputs.
+            future: creates what is awaited.
             say: sends a record.
-            used: the forms of requests under way; None among them means nothing.
-            most: kept at a time.
+            used: the forms of requests in flight; may contain None.
+            most: the most forms kept at a time.
         """
         self._dtypes = dtypes
         self._one_output = outputs == 1
@@ -57,15 +57,15 @@ class FormBook:
 
     @property
     def is_awaited(self) -> bool:
-        """Somebody waits for the host's word on a form."""
+        """Whether somebody waits for the host's decision on a form."""
         return any(not future.done() for _, waiting in self._asked.values() for future in waiting)
 
     async def find(self, arrays: Sequence[Array], single: bool) -> Form:
-        """The form of such a request; the first of its kind asks the host.
+        """The form of such a request; the first of its kind is sent to the host.
 
         Raises:
-            InvalidInput: the model takes no such request.
-            QueueFull: too many different ones are under way.
+            InvalidInput: the model does not accept such a request.
+            QueueFull: too many different ones are in flight.
             DeviceLost: the host has ended.
         """
         key: Key = tuple(array.shape for array in arrays), single
@@ -87,7 +87,7 @@ class FormBook:
         return form
 
     def _number(self) -> int:
-        """One that no form has whose requests are not over."""
+        """A number that no form with unfinished requests has."""
         if not self._unused and self._given >= self._most:
             self._forget()
         if self._unused:
@@ -101,18 +101,18 @@ class FormBook:
         self._unused = [form.number for key, form in self._known.items() if key not in kept]
         if not self._unused:
             raise QueueFull(
-                f"requests of {self._most} different shapes are under way, as many as are taken at "
-                "a time; back off.",
+                f"requests of {self._most} different shapes are in flight, the most that are "
+                "accepted at a time; back off.",
                 limit=self._most,
             )
         self._known = kept
         self.quick.clear()
 
     def agreed(self, number: int) -> Form:
-        """The host takes a form.
+        """The host accepts a form.
 
         Raises:
-            KeyError: it was not asked for.
+            KeyError: it was not requested.
         """
         form, waiting = self._answered(number)
         self._known[form.key] = form
@@ -125,10 +125,10 @@ class FormBook:
         return form
 
     def refused(self, number: int, error: Callable[[], TrtasyncError]) -> None:
-        """The host does not take it.
+        """The host refuses a form.
 
         Raises:
-            KeyError: it was not asked for.
+            KeyError: it was not requested.
         """
         form, waiting = self._answered(number)
         self._unused.append(form.number)
@@ -143,7 +143,7 @@ class FormBook:
         raise KeyError(number)
 
     def fail(self, error: Callable[[], TrtasyncError]) -> None:
-        """The connection is over: all who wait fail, and nothing is known any more."""
+        """The connection has ended: all waiters fail, and all forms are forgotten."""
         asked, self._asked = self._asked, {}
         self._known.clear()
         self.quick.clear()

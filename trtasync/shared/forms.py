@@ -1,4 +1,4 @@
-"""How arrays lie in a slot: one behind another, each on a boundary of cache lines."""
+"""The layout of arrays in a slot: one after another, each aligned to cache lines."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def aligned(size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one array lies.
+    """The place of one array.
 
     Attributes:
         start: bytes from the beginning.
@@ -42,7 +42,7 @@ class Place:
 
         Args:
             memory: one-dimensional, uint8.
-            at: where in it the places begin.
+            at: the offset at which the places begin.
         """
         begin = at + self.start
         return memory[begin : begin + self.size].view(self.dtype).reshape(self.shape)
@@ -50,11 +50,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where several arrays lie, one behind another.
+    """The places of several arrays, one after another.
 
     Attributes:
         each: in order.
-        size: bytes of all of them, rounded up: what follows begins there.
+        size: bytes of all of them, rounded up; what follows begins there.
     """
 
     each: tuple[Place, ...]
@@ -66,10 +66,10 @@ class Places:
 
 
 def place(shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]) -> Places:
-    """Lay arrays out; client and host reckon alike.
+    """Lay out arrays; client and host compute the same layout.
 
     Raises:
-        ValueError: a length is negative, or there is no such memory.
+        ValueError: a length is negative, or no memory is that large.
     """
     each, start = [], 0
     for shape, dtype in zip(shapes, dtypes, strict=True):

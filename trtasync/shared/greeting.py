@@ -1,4 +1,4 @@
-"""What client and host say of themselves first: versions, and the model that it is about."""
+"""The greeting between client and host: versions, and the model concerned."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,14 +16,14 @@ Said = TypeVar("Said", bound="Hello | Welcome")
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a client says first.
+    """A client's first message.
 
     Attributes:
-        version: of its trtasync.
-        pid: of its process, as it sees it itself.
-        model: by name; None for the only one of the host.
-        observer: it only asks for statistics, and does not keep a host alive.
-        logs: it wants the lines of the host's log.
+        version: its version of trtasync.
+        pid: its process ID, as it sees it.
+        model: by name; None for the host's only one.
+        observer: it only queries statistics, and does not keep a host alive.
+        logs: it wants the host's log lines.
         protocol: must be the host's.
     """
 
@@ -37,17 +37,17 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What the host answers.
+    """The host's answer.
 
     Attributes:
-        version: of its trtasync.
-        pid: of its process.
-        models: all that it has, by name.
-        name: of the one that this session is about; None for an observer, as for what follows.
+        version: its version of trtasync.
+        pid: its process ID.
+        models: all of its models, by name.
+        name: the model of this session; None for an observer, as are the following.
         spec: `tell_spec` of it.
         judgement: `tell_judgement` of it.
-        most_bytes: of memory that this client may share.
-        protocol: the client's too.
+        most_bytes: memory that this client may share.
+        protocol: same as the client's.
     """
 
     version: str
@@ -61,12 +61,12 @@ class Welcome:
 
 
 def tell(said: Hello | Welcome) -> dict[str, Any]:
-    """As a payload."""
+    """Convert it to a payload."""
     return {field.name: getattr(said, field.name) for field in fields(said)}
 
 
 def read(kind: type[Said], told: Mapping[str, Any]) -> Said:
-    """From a payload; what this version does not know of is left out.
+    """Read it from a payload, ignoring what this version does not know.
 
     Raises:
         Nonsense: something is missing, or of another type.
@@ -93,7 +93,7 @@ def tell_spec(spec: ModelSpec) -> dict[str, Any]:
 
 
 def read_spec(told: Mapping[str, Any]) -> ModelSpec:
-    """The spec again; see `tell_spec`."""
+    """The inverse of `tell_spec`."""
     return ModelSpec(
         tuple(map(_read_tensor, told["inputs"])),
         tuple(map(_read_tensor, told["outputs"])),
@@ -103,12 +103,12 @@ def read_spec(told: Mapping[str, Any]) -> ModelSpec:
 
 
 def tell_judgement(judgement: Judgement) -> dict[str, Any]:
-    """What is known of a model's rows, as plain data."""
+    """What is known about a model's rows, as plain data."""
     return asdict(judgement)
 
 
 def read_judgement(told: Mapping[str, Any]) -> Judgement:
-    """The judgement again; see `tell_judgement`."""
+    """The inverse of `tell_judgement`."""
     findings = [
         Finding(**{**finding, "verdict": Verdict(finding["verdict"])})
         for finding in told["findings"]
@@ -128,7 +128,7 @@ def _read_tensor(told: Mapping[str, Any]) -> TensorSpec:
 def _dtype(name: str) -> np.dtype[Any]:
     try:
         return np.dtype(name)
-    except TypeError:  # bfloat16 and the like, which numpy learns of from there
+    except TypeError:  # bfloat16 and the like, which that module adds to numpy
         import ml_dtypes
 
         dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))

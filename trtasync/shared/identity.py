@@ -1,4 +1,4 @@
-"""Which engine is meant: who asks for the same model with the same options shares one."""
+"""The identity of an engine: those who open the same model with the same options share one."""
 
 import hashlib
 import json
@@ -33,10 +33,10 @@ DEVICES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
 
 def identity(model: Path | bytes, options: Mapping[str, Any]) -> str:
-    """A name for the engine of this user that serves a model in this way.
+    """A name for this user's engine for a model with these options.
 
     Args:
-        model: a file, or what is in it.
+        model: a file, or its content.
         options: plain data; see `opening.plain`.
 
     Raises:
@@ -58,10 +58,10 @@ def identity(model: Path | bytes, options: Mapping[str, Any]) -> str:
 
 
 def external_files(path: Path) -> list[Path]:
-    """The files beside an ONNX model that it keeps weights in.
+    """The files beside an ONNX model in which it keeps weights.
 
-    It is searched for their names, not read as `onnx` does, which clients need not have: what looks
-    like such a name and is none makes an identity finer at worst.
+    The model is searched for their names, not parsed with `onnx`, which clients need not have:
+    something that merely looks like such a name makes an identity finer, at worst.
     """
     with path.open("rb") as file:
         names = sorted({os.fsdecode(name) for name in _locations(file)})
@@ -70,8 +70,8 @@ def external_files(path: Path) -> list[Path]:
 
 
 def _locations(file: BinaryIO) -> Iterator[bytes]:
-    """The names; some perhaps twice. It is not mapped into memory: who cuts it off while it is
-    searched would kill this process."""
+    """The names, possibly with duplicates. It is not memory-mapped: truncating the file during the
+    search would kill this process."""
     data = b""
     while piece := file.read(PIECE):
         data = data[-LONGEST:] + piece
@@ -84,7 +84,7 @@ def _locations(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _value(data: bytes, at: int) -> bytes:
-    """Of an entry, its length first; empty where it is none, or not all of it is here."""
+    """The value of an entry, which its length precedes; empty if it is none, or incomplete."""
     found = _LENGTH.match(data, at)
     if found is None:
         return b""

@@ -1,4 +1,4 @@
-"""Hosts that end again and again are started more and more seldom, whoever starts them."""
+"""Back-off: hosts that keep ending are restarted more and more rarely, by whomever."""
 
 import json
 import threading
@@ -16,10 +16,10 @@ HEALTHY = 60.0
 
 
 def note_start(starts: Path) -> None:
-    """A host is started now; only with the lock."""
+    """Record that a host is started now; only with the lock."""
     count, last = _starts(starts)
     count = count + 1 if time.time() - last < HEALTHY else 1
-    with suppress(OSError):  # a full disk is no reason to have no engine
+    with suppress(OSError):  # a full disk is no reason to refuse an engine
         starts.write_text(json.dumps([count, time.time()]))
 
 
@@ -36,7 +36,7 @@ def pause_between_starts(starts: Path, stop: threading.Event) -> None:
 
 
 def _starts(path: Path) -> tuple[int, float]:
-    """How many starts followed one another, and when the last was (in seconds since 1970)."""
+    """The number of consecutive starts, and when the last one was (seconds since 1970)."""
     try:
         count, last = json.loads(path.read_text())
         return int(count), float(last)

@@ -1,4 +1,4 @@
-"""Who is at the other end of a socket, as the system knows it."""
+"""Who is at the other end of a socket, according to the kernel."""
 
 import os
 import socket
@@ -14,33 +14,33 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def credentials(connection: socket.socket) -> tuple[int, int]:
-    """Process and user at the other end."""
+    """Process ID and user ID at the other end."""
     packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(packed)
     return pid, uid
 
 
 def check_client(uid: int) -> None:
-    """Requests and answers are this user's own; root could read them anyway.
+    """Admit only this user's processes, and root's, which could read everything anyway.
 
     Raises:
-        InvalidInput: it is somebody else.
+        InvalidInput: it is another user.
     """
     if uid not in (os.geteuid(), ROOT):
         raise InvalidInput(
-            f"the engine process belongs to user {os.geteuid()}, and user {uid} asks; open an "
-            "engine as the same user."
+            f"the engine process belongs to user {os.geteuid()}, but the client is user {uid}; "
+            "open an engine as the same user."
         )
 
 
 def check_host(uid: int, path: Path) -> None:
-    """Nobody stands in for the host: who else could listen where others may write, too?
+    """Demand that nobody impersonates the host, which is possible where others may write.
 
     Raises:
-        BackendUnavailable: it is somebody else.
+        BackendUnavailable: it is another user.
     """
     if uid not in (os.geteuid(), ROOT):
         raise BackendUnavailable(
-            f"user {uid} listens at {path}, and this is user {os.geteuid()}: they could read what "
-            "is asked. Have the engine process run as the same user."
+            f"user {uid} listens at {path}, but this is user {os.geteuid()}: they could read "
+            "requests. Run the engine process as the same user."
         )

@@ -19,10 +19,10 @@ class Place:
     """The files of one engine that processes share.
 
     Attributes:
-        socket: that its host listens at.
-        lock: held by who starts a host, or ends one.
-        log: what the last host wrote to its standard error.
-        starts: how often a host was started of late.
+        socket: where its host listens.
+        lock: held while a host is started or ended.
+        log: what the last host wrote to stderr.
+        starts: recent starts of a host.
     """
 
     socket: Path
@@ -32,27 +32,28 @@ class Place:
 
     @classmethod
     def of(cls, identity: str) -> "Place":
-        """The files of an engine of this identity, in a folder that is there.
+        """The files of an engine of this identity, in an existing folder.
 
         Raises:
-            InvalidInput: there is no folder that is this user's alone, or its path is too long.
+            InvalidInput: there is no folder that belongs to this user alone, or its path is too
+                long.
         """
         base = runtime_folder() / identity
         files = [base.with_suffix(f".{kind}") for kind in ("sock", "lock", "log", "starts")]
         if len(os.fsencode(files[0])) > MOST_PATH:
             raise InvalidInput(
                 f"{files[0]} is longer than the {MOST_PATH} bytes that the path of a socket may "
-                f"have; name a shorter folder by {VARIABLE}.",
+                f"have; name a shorter folder with {VARIABLE}.",
                 name=VARIABLE,
             )
         return cls(*files)
 
 
 def runtime_folder() -> Path:
-    """The folder of this user's sockets; it is made if it is not there.
+    """The folder of this user's sockets, created if missing.
 
     Raises:
-        InvalidInput: it is somebody else's, or open to others.
+        InvalidInput: it belongs to another user, or is open to others.
         BackendUnavailable: this system has no users, so no such folder.
     """
     if not hasattr(os, "geteuid"):
@@ -65,15 +66,15 @@ def runtime_folder() -> Path:
         pass
     except OSError as error:
         raise InvalidInput(
-            f"the folder of shared engines cannot be made ({error}); name another one by "
+            f"the folder of shared engines cannot be created ({error}); name another one with "
             f"{VARIABLE}.",
             name=VARIABLE,
         ) from error
     problem = _problem(path)
     if problem:
         raise InvalidInput(
-            f"the folder of shared engines, {path}, {problem}: others could stand in for the "
-            f"engine. Mend it (chmod 700), or name one of your own by {VARIABLE}.",
+            f"the folder of shared engines, {path}, {problem}: others could impersonate the "
+            f"engine. Fix it (chmod 700), or name one of your own with {VARIABLE}.",
             name=VARIABLE,
         )
     return path
@@ -85,7 +86,7 @@ def _chosen() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base and not _problem(Path(base)):
         return Path(base).absolute() / "trtasync"
-    return Path(f"/tmp/trtasync-{os.geteuid()}")  # whatever TMPDIR says: all processes agree
+    return Path(f"/tmp/trtasync-{os.geteuid()}")  # not TMPDIR: all processes must agree
 
 
 def _problem(path: Path) -> str:

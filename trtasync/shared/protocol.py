@@ -15,7 +15,7 @@ class AnyEngine(Protocol):
     """An engine of this process (`Engine`), or one that processes share (`shared=True`).
 
     Attributes:
-        name: what it is called in log lines, warnings and names of threads.
+        name: what it is called in log lines, warnings and thread names.
     """
 
     name: str
@@ -30,7 +30,7 @@ class AnyEngine(Protocol):
 
     @property
     def batching(self) -> Judgement:
-        """Whether requests share batches, and what is known of each output's rows."""
+        """Whether requests share batches, and what is known about each output's rows."""
 
     def empty_input(
         self,
@@ -68,10 +68,10 @@ class AnyEngine(Protocol):
 
     @property
     def is_alive(self) -> bool:
-        """There is something to compute on: requests are answered now."""
+        """Whether there is something to compute on, so that requests are answered now."""
 
     def statistics(self) -> Statistics:
-        """A frozen picture of what the engine has done and is doing."""
+        """A snapshot of what the engine has done and is doing."""
 
     async def aclose(self, drain: bool = True) -> None:
         """Close the engine. See `Engine.aclose`."""

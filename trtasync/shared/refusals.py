@@ -1,4 +1,4 @@
-"""Errors on their way from the host to a client: class, message and fields, nothing else."""
+"""Errors sent from the host to a client: class, message and fields, nothing else."""
 
 import json
 from typing import Any
@@ -11,16 +11,16 @@ MOST_TEXT = 16 * 1024
 
 
 def describe(error: TrtasyncError) -> dict[str, Any]:
-    """An error as plain data."""
+    """Describe an error as plain data."""
     known = type(error)
-    while getattr(errors, known.__name__, None) is not known:  # a class of the house's own
+    while getattr(errors, known.__name__, None) is not known:  # an internal class
         known = known.__mro__[1]
     fields = {name: value for name, value in vars(error).items() if _is_plain(value)}
     return {"error": known.__name__, "message": str(error)[:MOST_TEXT], "fields": fields}
 
 
 def restore(told: dict[str, Any]) -> TrtasyncError:
-    """The error again; one that this version does not know is an `InferenceError`."""
+    """Restore the error; one that this version does not know becomes an `InferenceError`."""
     kind: Any = getattr(errors, str(told.get("error")), None)
     if not (isinstance(kind, type) and issubclass(kind, TrtasyncError)):
         kind = InferenceError
@@ -35,7 +35,7 @@ def restore(told: dict[str, Any]) -> TrtasyncError:
 
 
 def _is_plain(value: object) -> bool:
-    """It can be told, in few words."""
+    """Whether it is plain data, and short."""
     try:
         return len(json.dumps(value)) <= MOST_TEXT
     except (TypeError, ValueError):

@@ -1,8 +1,8 @@
-"""Reads and writes of a socket that keep the GIL.
+"""Socket reads and writes that keep the GIL.
 
-On a socket that never blocks they take a microsecond. The methods of `socket.socket` let go of the
-GIL meanwhile, and beside a thread that computes in Python the loop would have it back after a
-switch interval only: 5 ms each.
+On a non-blocking socket they take a microsecond. The methods of `socket.socket` release the GIL,
+and beside a thread that computes in Python the loop would get it back only after a switch interval:
+5 ms each time.
 """
 
 import ctypes
@@ -13,14 +13,14 @@ from typing import Any
 
 
 class Quick:
-    """A stream socket that does not block, for short words."""
+    """A non-blocking stream socket, for short messages."""
 
     def __init__(self, end: socket.socket, most: int):
         """Look up what is needed.
 
         Args:
-            end: the socket, which whoever made it closes.
-            most: bytes that are read at once.
+            end: the socket, which its creator closes.
+            most: the most bytes read at once.
         """
         self._number = end.fileno
         self._most = most
@@ -29,10 +29,10 @@ class Quick:
         self._recv, self._send = _functions()
 
     def receive(self) -> bytes:
-        """What came; b"" when the other side is gone.
+        """Read what has arrived; b"" if the other side is gone.
 
         Raises:
-            BlockingIOError, InterruptedError: nothing came.
+            BlockingIOError, InterruptedError: nothing has arrived.
             OSError: the connection is broken.
         """
         size = self._recv(self._number(), self._room, self._most, 0)
@@ -41,10 +41,10 @@ class Quick:
         return bytes(self._content[:size])
 
     def send(self, said: bytes) -> int:
-        """How many of these bytes could be sent.
+        """Send; return how many of these bytes could be sent.
 
         Raises:
-            BlockingIOError, InterruptedError: none.
+            BlockingIOError, InterruptedError: none could.
             OSError: the connection is broken.
         """
         size: int = self._send(self._number(), said, len(said), 0)
