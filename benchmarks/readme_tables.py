@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
+from benchmarks.busy_table import busy_thread
 from benchmarks.installs import installs
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.ray_serve.table import ray_serve
@@ -43,11 +44,6 @@ SYSTEM_NAMES = {
     "async-batcher": "async-batcher {async-batcher}, default",
     "async-batcher-best": "async-batcher {async-batcher}, at its best",
     "trtasync": "**trtasync**",
-}
-DISTURBANCE_NAMES = {
-    "none": "nothing",
-    "thread": "a computing Python thread",
-    "coroutine": "a coroutine computing 2 ms at a time",
 }
 
 
@@ -87,26 +83,6 @@ def _overhead_notes(result: Result) -> list[str]:
         worst = max(used["cores"] for used in summary["idle"].values())
         notes.append(f"An open engine that nobody asks uses {worst * 100:.2g} % of a core.")
     return [" ".join(notes)]
-
-
-def busy_thread(result: Result) -> str:
-    """Both systems beside each disturbance."""
-    cells = result["summary"]["cells"]
-    lines = [
-        "| beside | switch interval | | requests/s (min .. max) | p50 ms | p99 ms "
-        "| p50 ms, 1 caller |",
-        "|---|---:|---|---:|---:|---:|---:|",
-    ]
-    for cell, by_callers in cells.items():
-        system, condition = cell.split("/")
-        disturb, interval = condition.split(", ")
-        many, one = by_callers["64"], by_callers["1"]
-        name = "**trtasync**" if system == "trtasync" else "hand-written"
-        lines.append(
-            f"| {DISTURBANCE_NAMES[disturb]} | {interval} | {name} | {rate(many)} | "
-            f"{milli(many, 'p50_us')} | {milli(many, 'p99_us')} | {milli(one, 'p50_us')} |"
-        )
-    return "\n".join([*lines, "", source(result)])
 
 
 PEER_KINDS = {
