@@ -116,6 +116,7 @@ hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each co
 	@$(BIN)/pre-commit install
 
 bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 11 minutes)
+	@$(BIN)/python -m benchmarks.models
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
 	@$(BIN)/python -m benchmarks.busy_thread $(ARGS)
 

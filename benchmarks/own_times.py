@@ -80,17 +80,21 @@ def own_times(table: str, results: Mapping[str, Result]) -> str:
         for name in dict.fromkeys(model.result for model in models)
         for result in [results[name]]
     )
-    words = "Models alone, per row (on a GPU with its copies)"
-    return f"\n\n<sub>{words}: {said}.</sub>" if said else ""
+    where = ", on a GPU with its copies" if any(_is_of_gpu(model) for model in models) else ""
+    return f"\n\n<sub>Models alone, per row{where}: {said}.</sub>" if said else ""
 
 
 def _those(result: Result, models: Iterable[Model]) -> str:
     return ", ".join(f"{model.words} {_microseconds(result, model)}" for model in models)
 
 
+def _is_of_gpu(model: Model) -> bool:
+    return model.result != "models"
+
+
 def _microseconds(result: Result, model: Model) -> str:
     summary = result["summary"]
-    if model.result != "models":
+    if _is_of_gpu(model):
         rate = float(summary["cells"][model.cell]["requests_per_second"]["median"])
         return f"{number(1e6 / rate)} µs"
     many, one = (
