@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.report import Result, cell_name
 from benchmarks.showing import milli, rate, source
+from benchmarks.table import number
 
 SYSTEM_NAMES = {
     "slab": "12 KB, a numpy function, hand-written batcher",
@@ -64,5 +65,5 @@ def _row(summary: Mapping[str, Any], system: str, beside: str, left: list[str], 
 def _left(summary: Mapping[str, Any], system: str, beside: str) -> str:
     one, other = cell_name(system, beside), cell_name(system, ALONE)
     ratio = summary["ratios"][f"{one} : {other}, requests_per_second at {MANY}"]
-    middle, low, high = (f"{100 * ratio[key]:.2g}" for key in ("median", "min", "max"))
+    middle, low, high = (number(100 * ratio[key]) for key in ("median", "min", "max"))
     return f"{middle} % [{low} .. {high}]"

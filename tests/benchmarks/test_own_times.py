@@ -79,8 +79,8 @@ def test_own_times_are_those_of_the_results() -> None:
         ),
     }
     assert own_times("headlines", results) == (
-        "\n\n<sub>Models alone, per row, on a GPU with its copies: 12 KB by NumPy 1.5 µs in batches "
-        "of 32, 7.25 µs by itself (`models.json`, today, abc; c); ResNet-50 float32 50 µs, "
+        "\n\n<sub>Models alone, per row, on a GPU with its copies: 12 KB by NumPy 1.5 µs in "
+        "batches of 32, 7.25 µs by itself (`models.json`, today, abc; c); ResNet-50 float32 50 µs, "
         "ResNet-50 fused float32 25 µs (`gpu_resnet.json`, today, abc; g).</sub>"
     )
     assert own_times("installs", results) == ""
