@@ -115,7 +115,8 @@ fresh: ## what README says of installing, into environments that are made for it
 hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
 	@$(BIN)/pre-commit install
 
-bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 8 minutes)
+bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 11 minutes)
+	@$(BIN)/python -m benchmarks.models
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
 	@$(BIN)/python -m benchmarks.busy_thread $(ARGS)
 

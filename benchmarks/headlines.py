@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from benchmarks.report import Result
+from benchmarks.report import Result, when
 
 NAMES = ("peers", "gpu_resnet", "model_coverage", "real_models")
 """Results that are needed."""
@@ -52,7 +52,13 @@ def headlines(results: Mapping[str, Result]) -> str:
     for what, figure, names in rows:
         files = ", ".join(f"[{name}.json](benchmarks/results/{name}.json)" for name in names)
         lines.append(f"| {what} | {figure} | {files} |")
-    return "\n".join(lines)
+    said = "; ".join(f"`{name}.json`: {_origin(results[name])}" for name in NAMES)
+    return "\n".join([*lines, "", f"<sub>{said}</sub>"])
+
+
+def _origin(result: Result) -> str:
+    hardware = result["hardware"]
+    return f"{when(result)}, {hardware.get('gpu') or hardware['cpu']}, {hardware['cores']} cores"
 
 
 def _lone(peers: Result) -> str:
