@@ -264,11 +264,14 @@ async def test_what_was_late_is_never_taken_for_the_next_answer() -> None:
     """The first runs still, when the second is asked on the same connection."""
     backend = doubling()
     async with running(models_of(backend)) as server, server.client() as client:
+        engine = server.models.deployed("m").engine
         with held(backend):
-            late = await client.ask(infer(X, parameters={"timeout": 20_000}))
-            assert late.status == 504
+            await client.send(infer(X, parameters={"timeout": 100_000_000}))
+            await filled(engine, queued=0, in_flight=2)
+            server.time_out()
+            assert (await client.answer()).status == 504
             await client.send(infer(3 * X))
-            await filled(server.models.deployed("m").engine, queued=2, in_flight=2)
+            await filled(engine, queued=2, in_flight=2)
         np.testing.assert_array_equal((await client.answer()).y, 6 * X)
 
 
