@@ -132,13 +132,29 @@ class Row:
 class InChunks:
     """A body of a length that only its end tells. See `Sink`."""
 
-    def __init__(self, head: Head, most: int, scratch: Scratch, deliver: Deliver):
-        """`scratch`: where its bytes are received before they are put together."""
+    def __init__(
+        self,
+        head: Head,
+        most: int,
+        scratch: Scratch,
+        deliver: Deliver,
+        fall_behind: Callable[[], None],
+    ):
+        """Nothing of it is here.
+
+        Args:
+            head: of the request.
+            most: bytes that are taken.
+            scratch: where its bytes are received before they are put together.
+            deliver: is given the whole.
+            fall_behind: is told when more has come than is read in one go: `feed` nothing later.
+        """
         self.head: Head = head
         self.rest: bytes = b""
         self._chunks = Chunks(most)
         self._scratch = scratch
         self._deliver = deliver
+        self._fall_behind = fall_behind
 
     def room(self) -> memoryview:
         return self._scratch
@@ -149,6 +165,8 @@ class InChunks:
     def feed(self, data: bytes) -> bool:
         """`took`, for bytes that came elsewhere. Raises Refusal."""
         self.rest = self._chunks.feed(data)
+        if self._chunks.is_behind:
+            self._fall_behind()
         return self._chunks.is_complete
 
     def finish(self) -> None:
