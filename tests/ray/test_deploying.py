@@ -100,7 +100,7 @@ def test_a_replica_closes_its_engine(portal: BlockingPortal) -> None:
 def _configurations() -> Iterator[Any]:
     """Those of Serve that this repository has."""
     yield yaml.safe_load((ROOT / "examples/ray_serve.yaml").read_text())
-    service = yaml.safe_load((ROOT / "deploy/ray/service.yaml").read_text())
+    service = next(yaml.safe_load_all((ROOT / "deploy/ray/service.yaml").read_text()))
     yield yaml.safe_load(service["spec"]["serveConfigV2"])
 
 
