@@ -1,9 +1,11 @@
 """What callers get by a handle, in whatever mode Ray passes requests on."""
 
 import asyncio
+import gc
 import os
 import time
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import anyio
 import pytest
@@ -222,6 +224,36 @@ def test_a_replica_that_is_punctual_does_not_forestall_the_callers_scope(
     assert portal.call(late, 0.05)
     with pytest.raises(TimeoutError):  # of something else
         portal.call(late, 60.0)
+
+
+class Echo:
+    """A handle that answers with the model that it is asked for, and counts itself."""
+
+    alive: ClassVar[WeakSet["Echo"]] = WeakSet()
+
+    def __init__(self, model: str = ""):
+        """For one model."""
+        self.model = model
+        self.alive.add(self)
+
+    def options(self, *, multiplexed_model_id: str = "", **_: Any) -> "Echo":
+        """Another one, as Ray's."""
+        return Echo(multiplexed_model_id)
+
+    async def remote(self, *_: Any, **__: Any) -> str:
+        """The answer."""
+        return self.model
+
+
+def test_a_client_keeps_nothing_of_the_models_that_it_asks_for(portal: BlockingPortal) -> None:
+    async def ask(count: int) -> int:
+        client = Client(Echo())
+        for model in ["", *map(str, range(count))]:
+            assert await client.infer(row(1), model=model) == model
+        gc.collect()
+        return len(Echo.alive)
+
+    assert portal.call(ask, 100) == portal.call(ask, 1)
 
 
 class Chain:
