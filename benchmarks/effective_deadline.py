@@ -1,6 +1,6 @@
-"""What reading the caller's deadline costs, AnyIO's way and the engine's.
+"""The cost of reading the caller's deadline, AnyIO's way and the engine's.
 
-`python -m benchmarks.effective_deadline`, half a minute; `docs/anyio-deadlines.md` has the why.
+`python -m benchmarks.effective_deadline`, half a minute; `docs/anyio-deadlines.md` says why.
 """
 
 import gc
@@ -41,7 +41,7 @@ def nanoseconds(read: Read) -> float:
 
 
 async def readings(name: str) -> None:
-    """A reading alone, below so many scopes."""
+    """A reading alone, within this many scopes."""
     loop = current_loop()
     for scopes in SCOPES:
         with ExitStack() as stack:
@@ -53,7 +53,7 @@ async def readings(name: str) -> None:
 
 
 async def load(infer: Infer) -> float:
-    """Microseconds of CPU per request of callers that have a scope each."""
+    """Microseconds of CPU time per request, for callers that have a scope each."""
     count, row = 0, np.ones(COLUMNS, np.float32)
     began, end = time.process_time(), time.perf_counter() + SECONDS
 
@@ -76,7 +76,7 @@ async def requests(loop: str) -> None:
     """Two engines in turn."""
     async with AsyncExitStack() as stack:
         read = await stack.enter_async_context(trtasync())
-        with patch.object(on_asyncio, "_task_scopes", lambda: None):  # as if AnyIO were another
+        with patch.object(on_asyncio, "_task_scopes", lambda: None):  # as if it were another AnyIO
             asked = await stack.enter_async_context(trtasync())
         pairs = [(await load(read), await load(asked)) for _ in range(1 + ROUNDS)]
     ours, theirs = (spread(each) for each in zip(*pairs[1:], strict=True))

@@ -1,4 +1,4 @@
-"""What one GPU takes of the machine and the network around it, from what was measured on it."""
+"""What one GPU needs from the machine and network around it, from measurements."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -21,15 +21,15 @@ COLUMNS = (
 
 
 class Work(NamedTuple):
-    """A model whose requests were measured.
+    """A measured model.
 
     Attributes:
-        words: that name it.
-        result: where it was.
-        cell: of that result.
-        row_bytes: of a request.
+        words: its name in the table.
+        result: the result with its measurement.
+        cell: the cell of that result.
+        row_bytes: bytes of a request.
         engine: its figure of CPU per request in the engine's process, in microseconds.
-        clients: likewise in processes that share the engine; "" where it was not shared.
+        clients: the same for processes that share the engine; "" if it was not shared.
     """
 
     words: str
@@ -57,7 +57,7 @@ WORKS = (
         "host_us",
         "cpu_us",
     ),
-    # two inputs of int64; the mean of the texts' lengths
+    # two inputs of int64, of the mean text length
     Work("BERT-base's size, texts of 61 tokens", "gpu_bert", "trtasync/3", 2 * 8 * 61.4),
     Work("a tiny model, 12 KB rows", "gpu_tiny", "trtasync/uvloop/2", 4 * 3072),
 )
@@ -112,7 +112,7 @@ DOORS = {
 
 
 def fronts(results: Mapping[str, Result]) -> str:
-    """A line per door: what a request costs, and what that makes of a core."""
+    """A line per door: what a request costs, and how many a core can serve."""
     result = results[SERVING]
     lines = [
         "| a request over | CPU µs of the server | requests/s that are planned for, of a core |",

@@ -1,7 +1,6 @@
-"""Tables of what was measured on GPUs, made from `benchmarks/results/gpu_*.json`.
+"""Tables of GPU measurements, made from `benchmarks/results/gpu_*.json`.
 
-A part that was not measured (yet) has no rows in the table of all parts, and a table of its own
-says so.
+A part that was not measured (yet) has no rows in the overall table, and its own table says so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -312,7 +311,7 @@ def _when(result: Result) -> str:
 
 
 def _ratio(result: Result, cell: str, over: str, figure: str = RATE) -> str:
-    """ "" where it was not measured."""
+    """The ratio; "" if it was not measured."""
     found = result["summary"]["ratios"].get(f"{cell} : {over}, {figure}")
     if found is None:
         return ""
@@ -321,7 +320,7 @@ def _ratio(result: Result, cell: str, over: str, figure: str = RATE) -> str:
 
 
 def _figure(result: Result, cell: str, figure: str) -> str:
-    """The median; "" where it was not measured."""
+    """The median; "" if it was not measured."""
     found = result["summary"]["cells"].get(cell, {}).get(figure)
     return "" if found is None else number(float(found["median"]))
 

@@ -1,4 +1,4 @@
-"""The few figures that the README shows, each with the file of results it comes from."""
+"""The few figures that the README shows, each with the results file it comes from."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ FIXED = "InvalidInput: input got another shape"
 
 
 def headlines(results: Mapping[str, Result]) -> str:
-    """A line per figure: what it is, how much, where it lies.
+    """A line per figure: what it is, its value, and its file.
 
     Args:
         results: by the names of their files.

@@ -1,6 +1,6 @@
-"""The load of all benchmarks, and what may disturb it: the closed loop of `trtasync bench`.
+"""The load of all benchmarks, and its disturbances: the closed loop of `trtasync bench`.
 
-It also drives the batchers of others in environments of their own (`benchmarks.peers`), which
+It also drives third-party batchers in environments of their own (`benchmarks.peers`), which
 therefore need what `import trtasync` needs: numpy and anyio.
 """
 
@@ -31,7 +31,7 @@ BURN_SECONDS = 0.002
 
 
 class Used(NamedTuple):
-    """CPU seconds: of the whole machine (Linux), and of processes that help this one."""
+    """CPU seconds of the whole machine (Linux), and of processes that help this one."""
 
     machine: float | None
     others: float
@@ -60,12 +60,12 @@ def wait_for_quiet(patience: float, busy: float = 0.2) -> None:
 
 
 def rows(count: int, seed: int = 3, columns: int = COLUMNS) -> list[Array]:
-    """Random ones, for the model of `benchmarks.systems`."""
+    """Random rows for the model of `benchmarks.systems`."""
     return list(np.random.default_rng(seed).standard_normal((count, columns), dtype=np.float32))
 
 
 async def check(infer: Infer, callers: int, columns: int = COLUMNS, expect: Model = model) -> None:
-    """First a single caller, then many at once: each gets its own answer, not its neighbour's.
+    """Check, with a single caller and then with many, that each gets its own answer.
 
     Args:
         infer: what is asked.
@@ -99,9 +99,9 @@ async def closed_loop(
     delays: bool = False,
     others: Callable[[], float] = lambda: 0.0,
 ) -> Sample:
-    """A caller per request; each asks again as soon as it has its answer, until the time is up.
+    """One caller per request; each sends the next as soon as it is answered, until time is up.
 
-    All is counted, from the first call to the last answer: systems that wait long for a batch to
+    Everything counts, from the first call to the last answer: systems that wait long for a batch to
     fill may not answer within a window.
 
     Args:
@@ -110,7 +110,7 @@ async def closed_loop(
         seconds: how long.
         warm_up: seconds of the same before, not counted.
         delays: measure how late the loop wakes a task, too.
-        others: CPU seconds so far of other processes that do the work.
+        others: returns the CPU seconds so far of other processes that do the work.
     """
     if warm_up:
         await closed_loop(infer, requests, warm_up)
@@ -127,13 +127,13 @@ async def open_loop(
     seconds: float,
     warm_up: float,
 ) -> Sample:
-    """Poisson arrivals, whatever becomes of those before. Latency counts from when each was due.
+    """Poisson arrivals, independent of earlier answers. Latency counts from when each was due.
 
     Args:
         infer: what is asked.
         requests: taken in turn.
         rate: per second.
-        seconds: counted are the requests that were due in them.
+        seconds: requests due within them count.
         warm_up: seconds of the same load before.
     """
     due = Open(rate).schedule(rate, warm_up + seconds, seed=17)
@@ -164,7 +164,7 @@ def sample(window: Window[Used], latencies: Seconds) -> Sample:
 
 
 def foreign_cores(window: Window[Used]) -> Figures:
-    """What unrelated processes of the machine used meanwhile; nothing where that is not known."""
+    """What unrelated processes of the machine used meanwhile; nothing if that is not known."""
     before, after = window.begin.counts, window.end.counts
     if before.machine is None or after.machine is None:
         return {}
@@ -174,7 +174,7 @@ def foreign_cores(window: Window[Used]) -> Figures:
 
 @contextmanager
 def busy_thread() -> Iterator[None]:
-    """A Python thread that computes without end and never gives the GIL up by itself."""
+    """A Python thread that computes forever and never releases the GIL voluntarily."""
     stop = threading.Event()
 
     def burn() -> None:

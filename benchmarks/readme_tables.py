@@ -93,7 +93,7 @@ PEER_KINDS = {
 
 
 def peers(result: Result) -> str:
-    """A table of those called in process and one of the servers; who was not run says why."""
+    """A table of in-process peers and one of servers, with reasons for those not run."""
     lines = []
     for kind, title in PEER_KINDS.items():
         lines += [
@@ -150,7 +150,7 @@ def deadlines(result: Result) -> str:
 
 
 def ablation(result: Result) -> str:
-    """What every rule of the policy is worth."""
+    """The value of every rule of the policy."""
     return f"{rules.table(result['summary'])}\n\n{_simulated(result)}"
 
 
@@ -160,7 +160,7 @@ def _simulated(result: Result) -> str:
 
 
 def overload(result: Result) -> str:
-    """Goodput and who lost what, for every bound of the queue and every load."""
+    """Goodput and losses, for every bound of the queue and every load."""
     lines = [
         "| bound of the queue | load, capacities | goodput (min .. max) | priority 1: lost "
         "| p99 ms | priority 9: lost | p99 ms | refusal µs |",
@@ -237,7 +237,7 @@ def _made(name: str, results: Mapping[str, Result]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the tables, or with `--check` compare them; gives the exit status."""
+    """Write the tables, or with `--check` compare them; returns the exit status."""
     parser = argparse.ArgumentParser(prog="benchmarks.readme_tables", description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing, exit 1 on a difference"

@@ -1,4 +1,4 @@
-"""Figures as the tables of README and docs show them."""
+"""Formats figures as the tables of README and docs show them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
-"""One process that asks: `python -m benchmarks.sharing.client '<plan as JSON>'`.
+"""One client process: `python -m benchmarks.sharing.client '<plan as JSON>'`.
 
-It opens its engine, says that it is ready, waits for a line, and then asks until its time is up.
+It opens its engine, reports ready, waits for a line, and then sends requests until time is up.
 Prints a JSON object per load.
 """
 
@@ -31,15 +31,15 @@ class Plan:
 
     Attributes:
         loop: the event loop.
-        callers: at the same time.
-        seconds: of the load.
+        callers: concurrent callers.
+        seconds: duration of the load.
         warm_up: seconds of the same load before, not counted.
         model: path of the model, for an engine of its own or a shared one.
-        shared: which of them.
-        socket: of a host that is there already; then `model` is not looked at.
+        shared: whether that engine is shared.
+        socket: socket of a running host; `model` is then ignored.
         shape: of a row; answers to those of `ANSWERS` are checked.
-        dtype: of a row.
-        in_place: rows lie in `empty_input`.
+        dtype: dtype of a row.
+        in_place: rows are in arrays of `empty_input`.
         busy: a Python thread computes beside it.
         switch_interval: seconds, for `sys.setswitchinterval`; None leaves the default.
     """
@@ -60,7 +60,7 @@ class Plan:
 
 @asynccontextmanager
 async def opened(plan: Plan) -> AsyncIterator[Any]:
-    """The engine that is asked."""
+    """The engine to call."""
     if plan.socket:
         async with trtasync.connect(plan.socket) as engine:
             yield engine
@@ -92,7 +92,7 @@ def requests(plan: Plan, engine: Any) -> list[Any]:
 
 
 async def ask(plan: Plan) -> Sample:
-    """Open, wait for the word, and ask."""
+    """Open, wait for the start signal, and send requests."""
     async with opened(plan) as engine:
         infer: Infer = engine.infer
         if expect := ANSWERS.get(plan.shape):

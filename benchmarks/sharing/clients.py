@@ -1,4 +1,4 @@
-"""Several processes that ask at the same time, and what their host takes for it."""
+"""Several concurrent client processes, and the cost to their host."""
 
 import json
 import os
@@ -22,7 +22,7 @@ Client = subprocess.Popen[str]
 
 
 def measure(plan: Plan, clients: int) -> Sample:
-    """The load of so many processes together.
+    """The load of this many processes together.
 
     Returns:
         `requests_per_second` of all; `cpu_us` of the clients and `host_us` of their host, each per
@@ -40,7 +40,7 @@ def measure(plan: Plan, clients: int) -> Sample:
 
 @contextmanager
 def _started(plan: Plan, clients: int) -> Iterator[tuple[list[Client], int | None]]:
-    """Clients whose engines are open. They are there until the block ends, and so is the host."""
+    """Clients whose engines are open. They stay until the block ends, and so does the host."""
     running: list[Client] = []
     with ExitStack() as stack:
         for _ in range(clients):
@@ -84,7 +84,7 @@ def _cpu(pid: int | None) -> float:
 
 def _together(found: Sequence[Sample], host: float, seconds: float, plan: Plan) -> Sample:
     answered = sum(each["requests"] for each in found)
-    loaded = answered * (plan.seconds + plan.warm_up) / plan.seconds  # the warm-up costs it, too
+    loaded = answered * (plan.seconds + plan.warm_up) / plan.seconds  # the warm-up uses CPU, too
     figures = {
         "requests": answered,
         "seconds": seconds,
