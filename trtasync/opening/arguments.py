@@ -21,6 +21,9 @@ Model = str | os.PathLike[str] | bytes | bytearray | memoryview | Backend
 
 LINGER = 10.0
 
+HANG_TIMEOUT = 30.0
+"""Seconds for which a process, or a batch in one, may stand still before it is taken to hang."""
+
 
 class EngineArguments(TypedDict, total=False):
     """The keyword arguments of `open_engine` that say what an engine is like."""
