@@ -284,7 +284,7 @@ class Late:
         self.begun, self.go_on = threading.Event(), threading.Event()
         self._way = way
 
-    def join(self, stop: threading.Event) -> joining.Joined:
+    def join(self, stop: threading.Event, hangs: bool = False) -> joining.Joined:
         """See `Way.join`; it does not look at `stop` any more, as at the very end of the way."""
         self.begun.set()
         assert self.go_on.wait(PATIENCE)

@@ -26,7 +26,11 @@ class Gone(Exception):
 
 
 class Hearing:
-    """Takes what comes over one connection."""
+    """Takes what comes over one connection.
+
+    Attributes:
+        pongs: answers to `PING` that came.
+    """
 
     def __init__(
         self, spec: ModelSpec, credit: Credit, forms: FormBook, say: Callable[[bytes], None]
@@ -46,6 +50,7 @@ class Hearing:
         self._say = say
         self._answers: dict[int, Places] = {}
         self._rest = b""
+        self.pongs: int = 0
         self._rare: dict[int, Callable[[Record, bytes], None]] = {
             Op.MAPPED: self._mapped,
             Op.FORMED: self._formed,
@@ -55,6 +60,7 @@ class Hearing:
             Op.LARGE: self._large,
             Op.LOG: self._log,
             Op.GONE: self._gone,
+            Op.PONG: self._pong,
         }
 
     def hear(self, data: bytes) -> None:
@@ -185,3 +191,6 @@ class Hearing:
 
     def _gone(self, record: Record, payload: bytes) -> None:
         raise Gone(str(restore(parse(payload))))
+
+    def _pong(self, record: Record, payload: bytes) -> None:
+        self.pongs += 1

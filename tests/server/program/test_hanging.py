@@ -2,15 +2,15 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 from support.helpers import PATIENCE, until
+from tests.core.endless import FOREVER, endless_model
 from tests.server.program import serving
 from tests.server.program.serving import ask, factor_of, times
 from tests.server.program.test_changes import children
@@ -34,28 +34,21 @@ def test_a_worker_that_is_stopped_is_replaced(tmp_path: Path) -> None:
         assert server.process.wait(PATIENCE) == 0
 
 
-HANGING = """
-import threading
-from trtasync.host.daemon import log_to_stderr
+def test_a_run_that_does_not_end_is_given_up(tmp_path: Path) -> None:
+    """What is usual is known of the runs before it."""
+    endless_model(tmp_path / "m.onnx")
+    config = tmp_path / "models.toml"
+    config.write_text("[[models]]\npath = 'm.onnx'\nbatching = false\nloop_budget = 0\n")
+    options = ("--config", config, "--hang-timeout", "1s")
 
-def stand_still():
-    print("ready", flush=True)
-    threading.Event().wait()
+    def asked(steps: int) -> httpx.Response:
+        given = {"name": "x", "datatype": "INT64", "shape": [1, 1], "data": [steps]}
+        return client.post("/v2/models/m/infer", json={"inputs": [given]})
 
-log_to_stderr()
-stand_still()
-"""
-
-
-def test_who_is_ended_as_it_hangs_tells_where(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HANGING]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=tmp_path, **pipes) as process:  # type: ignore[call-overload]  # a dict of them
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGABRT)
-        _, told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == -signal.SIGABRT
-    assert "in stand_still" in told
+    with serving.serving(tmp_path, *options) as server, server.client() as client:
+        assert asked(1).json()["outputs"][0]["data"] == [2]
+        assert asked(FOREVER).status_code == 500
+        assert asked(2).json()["outputs"][0]["data"] == [4]
 
 
 @pytest.mark.anyio

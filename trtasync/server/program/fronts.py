@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -183,7 +184,7 @@ class Front:
 
     async def _watch(self) -> None:
         """End it when its event loop stands still, for which it shows no other sign."""
-        patience = self._wanted.server.hang_seconds
+        patience = self._wanted.server.hang_seconds or math.inf
         assert self._process is not None
         assert self._process.stdout is not None
         await silence(self._process.stdout, patience)

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 
 import anyio
-from anyio.abc import ByteReceiveStream
+from anyio.abc import AnyByteReceiveStream
 
 BEAT = b"\n"
 """Means nothing where lines are read."""
@@ -26,7 +26,7 @@ async def beat(descriptor: int) -> None:
         await anyio.sleep(INTERVAL)
 
 
-async def silence(beats: ByteReceiveStream, patience: float) -> None:
+async def silence(beats: AnyByteReceiveStream, patience: float) -> None:
     """Return when no sign of life came for long enough.
 
     Args:
@@ -42,7 +42,7 @@ async def silence(beats: ByteReceiveStream, patience: float) -> None:
         silent = silent + INTERVAL if waiting.cancelled_caught else 0.0
 
 
-async def _hear(beats: ByteReceiveStream) -> None:
+async def _hear(beats: AnyByteReceiveStream) -> None:
     try:
         await beats.receive()
     except (anyio.EndOfStream, anyio.BrokenResourceError):  # it ends, or is to have ended in time

@@ -1,6 +1,5 @@
 """What can be said of a server and its models, in a file or by options."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -179,10 +178,10 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def hang_seconds(self) -> float:
-        """See `hang_timeout`; inf for whatever it takes."""
+        """See `hang_timeout`; 0 for whatever it takes."""
         if self.hang_timeout is None:
             return HANG_TIMEOUT
-        return _seconds("hang_timeout", self.hang_timeout) or math.inf
+        return _seconds("hang_timeout", self.hang_timeout)
 
     @property
     def ending_seconds(self) -> float:
