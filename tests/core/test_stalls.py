@@ -6,7 +6,18 @@ import anyio
 import numpy as np
 import pytest
 
-from support.helpers import Caller, ended, hold, opened, row, same, submit, until
+from support.helpers import (
+    Caller,
+    at_once,
+    ended,
+    hold,
+    opened,
+    row,
+    same,
+    submit,
+    submit_all,
+    until,
+)
 from tests.core.endless import FOREVER, endless_model
 from trtasync import DeviceLost, Engine, InferenceError, open_engine
 from trtasync.core.stalls import UNMEASURED
@@ -87,6 +98,24 @@ async def test_what_takes_long_as_a_rule_may_take_longer() -> None:
         await check_goes_on(engine, caller)
         look(engine, 1000, 0.01)
         await ended(caller)
+        backend.gate.let()
+
+
+async def test_a_batch_that_is_run_again_in_halves_may_take_as_many_times_as_long() -> None:
+    backend = ScriptedBackend()
+    backend.bad = lambda each: bool(each[0] == 1)
+    async with opened(backend, max_batch_size=2) as engine, anyio.create_task_group() as tasks:
+        await at_once(engine, [row(0), row(0)])
+        await hold(tasks, engine, backend)
+        callers = await submit_all(tasks, engine, [1, 2])
+        backend.gate.let(2)
+        await until(lambda: backend.gate.arrived == 4)  # the first half of the second batch
+        look(engine, 0)
+        look(engine, 4 * LIMIT - 1)
+        await check_goes_on(engine, *callers)
+        look(engine, 1)
+        await ended(*callers)
+        assert all(isinstance(caller.error, DeviceLost) for caller in callers)
         backend.gate.let()
 
 

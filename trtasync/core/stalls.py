@@ -50,9 +50,16 @@ class Stalls:
             batch: before[batch] + seconds if batch in before else 0.0 for batch in self._running()
         }
         for batch, age in self._ages.items():
-            over = age - _longest(batch, limit)
+            over = age - self._longest(batch, limit)
             if over >= 0:
                 self._end(batch.lane, age, is_stopping=over < STOPPING)
+
+    def _longest(self, batch: Batch[Slot], limit: float) -> float:
+        known = batch.queue.cost.bound(batch.run_rows)
+        longest = UNMEASURED * limit if known is None else max(limit, TIMES_LONGER * known)
+        if self._workers[batch.lane].state.retrying:  # in halves, down to each request
+            return longest * 2 * len(batch.entries)
+        return longest
 
     def _end(self, index: int, age: float, is_stopping: bool) -> None:
         """Stop a run, or give up its lane if that is of no use."""
@@ -63,8 +70,3 @@ class Stalls:
             self._lost(
                 index, DeviceLost(f"a batch has run for {age:.0f} s, and goes on (hang_timeout)")
             )
-
-
-def _longest(batch: Batch[Slot], limit: float) -> float:
-    known = batch.queue.cost.bound(batch.run_rows)
-    return UNMEASURED * limit if known is None else max(limit, TIMES_LONGER * known)

@@ -195,7 +195,7 @@ class Front:
             self._process.pid,
             patience,
         )
-        self._process.send_signal(signal.SIGABRT)  # see `daemon.log_to_stderr`
+        self._send(signal.SIGABRT)  # see `daemon.log_to_stderr`
         await anyio.sleep(LAST_WORDS)
         self.kill()
 
@@ -214,8 +214,12 @@ class Front:
 
     def kill(self) -> None:
         """End it now."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
 
 
 def _environment() -> dict[str, str]:
