@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from trtasync.errors import QueueFull
+from trtasync.errors import QueueFull, TrtasyncError
 from trtasync.loops import Future
 from trtasync.model.tensors import ModelSpec
 from trtasync.requests.answers import LentAnswer
@@ -22,7 +22,15 @@ DONE = int(Op.DONE)
 
 
 class Gone(Exception):
-    """The host ends the session, and says why."""
+    """The host ends the session, and says why.
+
+    Attributes:
+        error: what it said.
+    """
+
+    def __init__(self, error: TrtasyncError):
+        super().__init__(str(error))
+        self.error: TrtasyncError = error
 
 
 class Hearing:
@@ -190,7 +198,7 @@ class Hearing:
         log.log(int(told["level"]), "%s", told["message"])
 
     def _gone(self, record: Record, payload: bytes) -> None:
-        raise Gone(str(restore(parse(payload))))
+        raise Gone(restore(parse(payload)))
 
     def _pong(self, record: Record, payload: bytes) -> None:
         self.pongs += 1

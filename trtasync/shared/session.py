@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trtasync.errors import DeviceLost, TrtasyncError
+from trtasync.errors import DeviceLost, EngineClosed, EngineRestarting, TrtasyncError
 from trtasync.loops import EventLoop, Future
 from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import ModelSpec
@@ -284,16 +284,21 @@ class Session:
         try:
             self._hearing.hear(data)
         except Gone as gone:
-            self.lose(str(gone))
+            self.lose(str(gone), was_told=isinstance(gone.error, EngineClosed))
         except Exception as error:
             self.lose(f"it said what nobody says ({error!r})")
         self._loop.wake()  # behind those who are answered now: what they ask next goes out at once
         if self._idle:
             self._tell_idle()
 
-    def lose(self, reason: str) -> None:
-        """The host is gone, or as good as gone."""
-        self.end(lambda: ended(reason))
+    def lose(self, reason: str, was_told: bool = False) -> None:
+        """The host is gone, or as good as gone.
+
+        Args:
+            reason: why, if that is known.
+            was_told: it said so, after it had answered all that it took.
+        """
+        self.end(not_taken if was_told else lambda: ended(reason))
         self._lost(reason)
 
 
@@ -302,4 +307,12 @@ def ended(reason: str) -> DeviceLost:
     said = f": {reason.rstrip('.')}" if reason else ""
     return DeviceLost(
         f"the engine's process was lost under this request{said}; it was not tried again."
+    )
+
+
+def not_taken() -> EngineRestarting:
+    """What requests fail with that their host left unread when it ended as it should."""
+    return EngineRestarting(
+        "the engine's process ended before it took this request; try again when there is another "
+        "one, or have requests wait for it (reconnect=)."
     )
