@@ -30,6 +30,7 @@ OWN = {
     "trtasync_expired_requests": "counter",
     "trtasync_inflight_batches": "gauge",
     "trtasync_inflight_rows": "gauge",
+    "trtasync_oldest_batch_seconds": "gauge",
     "trtasync_padded_rows": "counter",
     "trtasync_queue_duration_seconds": "histogram",
     "trtasync_queue_rows": "gauge",
@@ -202,7 +203,9 @@ async def test_what_is_under_way(
             await filled(engine, queued=0, in_flight=2)
             tasks.start_soon(engine.infer, {"x": rows([1])})
             await filled(engine, queued=1, in_flight=2)
-            found = await scraped(client)
+            first, found = await scraped(client), await scraped(client)
+    age = "trtasync_oldest_batch_seconds"
+    assert 0 < first.value(age, **STREAM) < found.value(age, **STREAM)
     assert found.value("trtasync_inflight_rows") == 2
     assert found.value("trtasync_inflight_batches", **STREAM) == 1
     assert found.value("trtasync_queue_rows") == 1
