@@ -31,7 +31,7 @@ def headlines(results: Mapping[str, Result]) -> str:
     """
     rows = [
         (
-            "how long a lone caller waits for an answer (p50), in process, of a model of "
+            "how long a lone caller waits for an answer (p50), in process, from a model that takes "
             "microseconds",
             _lone(results["peers"]),
             ("peers",),
@@ -48,10 +48,10 @@ def headlines(results: Mapping[str, Result]) -> str:
             ("model_coverage", "real_models"),
         ),
     ]
-    lines = ["| | | measured in |", "|---|---|---|"]
+    lines = ["| | |", "|---|---|"]
     for what, figure, names in rows:
         files = ", ".join(f"[{name}.json](benchmarks/results/{name}.json)" for name in names)
-        lines.append(f"| {what} | {figure} | {files} |")
+        lines.append(f"| {what} | {figure} ({files}) |")
     return "\n".join(lines)
 
 

@@ -93,5 +93,6 @@ def _cell(text: str) -> str:
     return _prose(text).replace("|", "\\|").replace("<", "&lt;")
 
 
-GENERATED = {"commands": commands}
-"""What can stand between `<!-- generated: NAME -->` and `<!-- /generated -->`."""
+GENERATED = {"commands": commands, "nothing": str}
+"""What can stand between `<!-- generated: NAME -->` and `<!-- /generated -->`; what stands there in
+the repository is for who reads it there."""
