@@ -12,6 +12,7 @@ UNHURRIED = {"batched": "batched", "async-batcher": "async-batcher", "ray": "Ray
 
 AT_ONCE = {
     "aioautobatch": "aioautobatch",
+    "bentoml": "BentoML's dispatcher",
     **{f"{system}-best": name for system, name in UNHURRIED.items()},
 }
 """Peers that do not, or were told not to."""

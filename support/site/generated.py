@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,6 @@ def _cell(text: str) -> str:
     return _prose(text).replace("|", "\\|").replace("<", "&lt;")
 
 
-GENERATED = {"commands": commands, "nothing": str}
+GENERATED: dict[str, Callable[[], str]] = {"commands": commands, "nothing": str}
 """What can stand between `<!-- generated: NAME -->` and `<!-- /generated -->`; what stands there in
 the repository is for who reads it there."""
