@@ -45,7 +45,8 @@ def test_figures(url: str, loop: Any) -> None:
         pytest.skip("grpcio knows asyncio only")
     loads: list[Load] = [Closed(4), Open(100.0)]
     inputs = Inputs(rows=3)
-    settings = Settings(loads=loads, seconds=0.2, warm_up=0.02, rounds=1, inputs=inputs, loop=loop)
+    # no warm-up, which the open load might not outlast on a machine that is held up meanwhile
+    settings = Settings(loads=loads, seconds=0.2, warm_up=0.0, rounds=1, inputs=inputs, loop=loop)
     report = run(Remote(url, "pair"), settings)
     assert report.ended == "complete"
     assert report.parameters["url"] == url
