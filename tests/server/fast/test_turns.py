@@ -70,7 +70,8 @@ async def asked(client: Client, content: bytes, answers: int) -> list[Answer]:
     """Send, while the answers are read."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.send, content)
-        return [await client.answer() for _ in range(answers)]
+        found = [await client.answer() for _ in range(answers)]
+    return found
 
 
 async def test_tiny_chunks_are_read_to_their_end_and_no_further() -> None:
