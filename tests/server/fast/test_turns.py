@@ -68,9 +68,10 @@ def test_what_comes_meanwhile_is_read_in_its_order() -> None:
 
 async def asked(client: Client, content: bytes, answers: int) -> list[Answer]:
     """Send, while the answers are read."""
+    found = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.send, content)
-        found = [await client.answer() for _ in range(answers)]
+        found += [await client.answer() for _ in range(answers)]
     return found
 
 
