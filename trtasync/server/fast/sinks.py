@@ -60,9 +60,14 @@ class Memory:
         """Of `length` bytes, of which `taken` are here; no page exists before it is filled."""
         self.head: Head = head
         self._body = np.empty(length, np.uint8).data
-        self._taken = len(taken)
-        self._body[: self._taken] = taken
+        self._taken = 0
         self._deliver = deliver
+        self.take(taken)
+
+    def take(self, content: Bytes) -> None:
+        """More is here, from elsewhere."""
+        self._body[self._taken : self._taken + len(content)] = content
+        self._taken += len(content)
 
     def room(self) -> memoryview:
         return self._body[self._taken :]
@@ -119,10 +124,11 @@ class Row:
 
     def step_out(self, deliver: Deliver) -> Memory:
         """Leave the rows; what came goes on in memory of its own."""
-        came = bytes(self._rows()[: self._taken])
-        self._place.drop()
         length = len(self._json) + self._request.plan.size
-        return Memory(self.head, length, self._json + came, deliver)
+        memory = Memory(self.head, length, self._json, deliver)
+        memory.take(self._rows()[: self._taken])
+        self._place.drop()
+        return memory
 
     def drop(self) -> None:
         """The client has left."""
