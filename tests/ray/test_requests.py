@@ -226,6 +226,32 @@ def test_a_replica_that_is_punctual_does_not_forestall_the_callers_scope(
         portal.call(late, 60.0)
 
 
+class Told:
+    """A handle that answers with what it was told."""
+
+    def options(self, **_: Any) -> "Told":
+        """As Ray's."""
+        return self
+
+    async def remote(self, *arguments: Any, **named: Any) -> tuple[int, dict[str, Any]]:
+        """How many arguments had no name, and those that had."""
+        return len(arguments), named
+
+
+def test_nothing_is_sent_along_that_a_replica_takes_for_granted(portal: BlockingPortal) -> None:
+    async def ask() -> tuple[Any, Any]:
+        client = Client(Told())
+        plain = await client.infer(row(1))
+        with anyio.fail_after(60.0):
+            return plain, await client.infer(row(1), priority=2)
+
+    plain, (arguments, named) = portal.call(ask)
+    assert plain == (1, {})
+    assert arguments == 1
+    assert named["priority"] == 2
+    assert 0.0 < named["deadline"].left() <= 60.0
+
+
 class Echo:
     """A handle that answers with the model that it is asked for, and counts itself."""
 
