@@ -208,6 +208,7 @@ TOGETHER: dict[str, tuple[Iterable[str], Callable[[Mapping[str, Result]], str]]]
     "headlines": (headlines.NAMES, headlines.headlines),
     "fleet": (fleet_table.NEEDED, fleet_table.fleet),
     "fronts": ((fleet_table.SERVING,), fleet_table.fronts),
+    "fleet_example": (fleet_table.OF_EXAMPLE, fleet_table.example),
 }
 """Tables of several results, or of one by another name: what they need, and who makes them."""
 
