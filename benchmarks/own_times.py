@@ -47,6 +47,7 @@ _COPIED = _resnet("gpu_resnet", *_FUSED, streams="/3")
 MODELS: dict[str, tuple[Model, ...]] = {
     "headlines": (PRODUCT, *_resnet("gpu_resnet", "float32", "fused float32", streams="/3")),
     "overhead": (PRODUCT,),
+    "effective_deadline": (PRODUCT,),
     "busy_thread": (PRODUCT, PRODUCT_OF_FILE, IMAGES_OF_FILE),
     "peers": (PRODUCT,),
     "sharing": (PRODUCT_OF_FILE,),

@@ -57,9 +57,8 @@ def test_the_example_follows_from_both_tables() -> None:
         "requests_per_second": {"median": 30_000.0},
         "host_us": {"median": 20.0},
     }
-    doors = {
-        cell: {"cpu_us": {"median": cost}} for cell, cost in zip(DOORS, (20.0, 148.0, 0, 0, 0))
-    }
+    costs = zip(DOORS, (20.0, 148.0, 0.0, 0.0, 0.0), strict=True)
+    doors = {cell: {"cpu_us": {"median": cost}} for cell, cost in costs}
     serving = _result(SERVING) | {"summary": {"cells": {"": doors}}}
     text, _, source = example({EXAMPLE.result: gpu, SERVING: serving}).splitlines()
 
