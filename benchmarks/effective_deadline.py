@@ -97,7 +97,7 @@ def table(result: Result) -> str:
         loop, _, scopes = cell.partition("/")
         ratio = each["ours"] / each["anyio"]
         lines.append(
-            f"| one reading, {scopes} scopes around the caller | {loop} | {each['ours']:.0f} ns "
+            f"| one reading, scopes around the caller: {scopes} | {loop} | {each['ours']:.0f} ns "
             f"| {each['anyio']:.0f} ns | {ratio:.2f} |"
         )
     for loop, each in found["requests"].items():
