@@ -126,7 +126,7 @@ bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 11 minut
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
 	@$(BIN)/python -m benchmarks.busy_thread $(ARGS)
 
-bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
+bench-quick: $(VENV)/.dev ## the same in two minutes, nothing written: does it run?
 	@$(BIN)/python -m benchmarks.overhead --quick
 	@$(BIN)/python -m benchmarks.busy_thread --quick
 

@@ -47,6 +47,7 @@ _COPIED = _resnet("gpu_resnet", *_FUSED, streams="/3")
 MODELS: dict[str, tuple[Model, ...]] = {
     "headlines": (PRODUCT, *_resnet("gpu_resnet", "float32", "fused float32", streams="/3")),
     "overhead": (PRODUCT,),
+    "effective_deadline": (PRODUCT,),
     "busy_thread": (PRODUCT, PRODUCT_OF_FILE, IMAGES_OF_FILE),
     "peers": (PRODUCT,),
     "sharing": (PRODUCT_OF_FILE,),
@@ -58,12 +59,13 @@ MODELS: dict[str, tuple[Model, ...]] = {
     "gpu_headlines": (*_COPIED, TEXTS),
     "gpu_arrivals": (UINT8,),
     "gpu_bert": (TEXTS,),
+    "gpu_lead": (UINT8,),
     "gpu_busy": (TINY, _SHARED[0]),
     "gpu_shared": _SHARED,
     "gpu_two_gpus": (UINT8, TINY),
     "gpu_zero_copy": _resnet("gpu_zero_copy", *_FUSED, streams="/3"),
 }
-"""By table. The others simulate their models, say what these take, or do not measure time."""
+"""By table. The others simulate models, say what these take, measure nothing else, or no time."""
 
 
 def own_times(table: str, results: Mapping[str, Result]) -> str:

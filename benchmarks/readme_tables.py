@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
+from benchmarks import coverage_tables, effective_deadline, fleet_table, gpu_tables, headlines
 from benchmarks.busy_table import busy_thread
 from benchmarks.installs import installs
 from benchmarks.own_times import own_times
@@ -36,6 +36,7 @@ PAGES = (
     ROOT / "docs" / "serving.md",
     ROOT / "docs" / "fleet.md",
     ROOT / "docs" / "ray.md",
+    ROOT / "docs" / "anyio-deadlines.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -200,6 +201,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "ablation": ablation,
     "overload": overload,
     "installs": installs,
+    "effective_deadline": effective_deadline.table,
     "ray_serve": ray_serve,
 }
 
@@ -208,6 +210,7 @@ TOGETHER: dict[str, tuple[Iterable[str], Callable[[Mapping[str, Result]], str]]]
     "headlines": (headlines.NAMES, headlines.headlines),
     "fleet": (fleet_table.NEEDED, fleet_table.fleet),
     "fronts": ((fleet_table.SERVING,), fleet_table.fronts),
+    "fleet_example": (fleet_table.OF_EXAMPLE, fleet_table.example),
 }
 """Tables of several results, or of one by another name: what they need, and who makes them."""
 
