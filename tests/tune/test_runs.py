@@ -287,7 +287,7 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], words: s
 
 
 def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"graphs, streams: this is what is tuned"):
+    with pytest.raises(InvalidInput, match=r"graphs, streams: these options are tuned"):
         tune.run(PAIR, quick(), streams=2, graphs=True)
     with pytest.raises(TypeError, match="stream"):
         tune.run(PAIR, quick(), stream=1)

@@ -96,7 +96,7 @@ async def _answer(response: Any, deadline: Deadline | None) -> Any:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from None
-        raise EngineClosed("Ray cancelled this request: its replica ends.") from None
+        raise EngineClosed("Ray cancelled this request: its replica is shutting down.") from None
     except Exception as error:  # Ray wraps all there is; `as_ours` leaves what it does not know
         ours = as_ours(error, RAY)
         if isinstance(ours, TimeoutError) and deadline is not None and not deadline.left():
