@@ -13,7 +13,7 @@ CODE = re.compile(r"^\s*```.*?^\s*```", re.DOTALL | re.MULTILINE)
 MEASURED = re.compile(r"\d\s?(?:k\s)?(?:us|µs|ns|requests/s|images/s|rows/s|texts/s)(?![\w/])")
 """Units that nobody chooses: limits and defaults are in others."""
 
-CHOSEN = ("Buckets of times go from 50 µs",)
+CHOSEN = ("Time buckets go from 50 µs",)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,7 +1,9 @@
 """A host that hangs and does not end: its clients find it, end it, and go on with another one."""
 
+import fcntl
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from trtasync.shared.client import SharedEngine
 from trtasync.shared.hanging import end_hanging
 from trtasync.shared.pulse import QUESTIONS, Pulse
 from trtasync.shared.records import Op, pack
+from trtasync.shared.spawning import is_readable
 
 pytestmark = pytest.mark.anyio
 
@@ -187,6 +190,22 @@ def test_who_is_ended_as_it_hangs_tells_where() -> None:
         _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGABRT
     assert "in stand_still" in told
+
+
+def test_any_descriptor_can_be_waited_for() -> None:
+    """A server has thousands, and starts the process of an engine all the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    theirs, ours = os.pipe()
+    high = fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 1024)  # `select` knows those below
+    try:
+        assert not is_readable(high, 0)
+        os.write(ours, b"x")
+        assert is_readable(high, PATIENCE)
+    finally:
+        for each in (high, theirs, ours):
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_nobody_ends_who_is_out_of_reach() -> None:

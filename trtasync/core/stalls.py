@@ -35,7 +35,8 @@ class Stalls:
         self._workers = workers
         self._running = running
         self._lost = lost
-        self._ages: dict[Batch[Slot], float] = {}
+        # by lane and launch: a batch itself would keep its memory
+        self._ages: dict[tuple[int, float], float] = {}
 
     def look(self, seconds: float, limit: float) -> None:
         """Give up lanes whose batches do not end.
@@ -45,11 +46,10 @@ class Stalls:
                 machine that was suspended makes no batch older.
             limit: seconds that a batch may take in any case; inf for whatever it takes.
         """
-        before = self._ages
-        self._ages = {
-            batch: before[batch] + seconds if batch in before else 0.0 for batch in self._running()
-        }
-        for batch, age in self._ages.items():
+        before, self._ages = self._ages, {}
+        for batch in self._running():
+            known = batch.lane, batch.started
+            age = self._ages[known] = before[known] + seconds if known in before else 0.0
             over = age - self._longest(batch, limit)
             if over >= 0:
                 self._end(batch.lane, age, is_stopping=over < STOPPING)
