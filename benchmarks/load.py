@@ -15,7 +15,7 @@ import anyio.lowlevel
 import numpy as np
 
 from benchmarks.systems import COLUMNS, Infer, model
-from benchmarks.yardsticks import Array
+from benchmarks.yardsticks import Array, Model
 from trtasync.loops import bare_tasks
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Open
@@ -64,14 +64,20 @@ def rows(count: int, seed: int = 3, columns: int = COLUMNS) -> list[Array]:
     return list(np.random.default_rng(seed).standard_normal((count, columns), dtype=np.float32))
 
 
-async def check(infer: Infer, callers: int) -> None:
+async def check(infer: Infer, callers: int, columns: int = COLUMNS, expect: Model = model) -> None:
     """Check, with a single caller and then with many, that each gets its own answer.
+
+    Args:
+        infer: what is asked.
+        callers: at the same time.
+        columns: of a row.
+        expect: what the model behind it computes.
 
     Raises:
         AssertionError: an answer is neither the row's nor (of a system without a model) the row.
     """
-    asked = rows(callers, seed=2)
-    expected = model(np.stack(asked))
+    asked = rows(callers, seed=2, columns=columns)
+    expected = expect(np.stack(asked))
 
     async def one(index: int) -> None:
         answer = await infer(asked[index])

@@ -24,6 +24,20 @@ def source(result: Result) -> str:
     )
 
 
+def simulated(result: Result, what: str) -> str:
+    """The same for what ran in virtual time, where only a batch's costs were measured.
+
+    Args:
+        result: of the simulation.
+        what: was simulated, how often.
+    """
+    return (
+        f"<sub>{what}, in virtual time; a batch of ResNet-50 takes what it took in "
+        f"`{result['parameters']['cost']}`; {when(result)}; {result['hardware']['cpu']}, "
+        f"{result['hardware']['system']}. `benchmarks/results/{result['name']}.json`</sub>"
+    )
+
+
 def median(figures: Mapping[str, Any], figure: str) -> str:
     """The median of a figure."""
     return number(float(figures[figure]["median"]))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -41,19 +41,17 @@ def measure(plan: Plan, clients: int) -> Sample:
 @contextmanager
 def _started(plan: Plan, clients: int) -> Iterator[tuple[list[Client], int | None]]:
     """Clients whose engines are open. They stay until the block ends, and so does the host."""
-    running = [_start(plan) for _ in range(clients)]
-    try:
+    running: list[Client] = []
+    with ExitStack() as stack:
+        for _ in range(clients):
+            running.append(stack.enter_context(_start(plan)))
+            stack.callback(running[-1].kill)  # nothing happens to one that has ended
         hosts = [_told(client)["host"] for client in running]
         assert len(set(hosts)) == 1, "the clients have different hosts"
         yield running, hosts[0]
         for client in running:
             if client.wait():
                 raise RuntimeError(f"{client.args!r} ended with status {client.returncode}")
-    finally:
-        for client in running:
-            if client.poll() is None:
-                client.kill()
-                client.wait()
 
 
 def _start(plan: Plan) -> Client:

@@ -123,7 +123,8 @@ def read_options(model: Any, options: Mapping[str, Any]) -> EngineOptions:
     complete["padding"] = complete["padding"] or {}
     if complete.pop("shared"):
         raise InvalidInput("measuring needs the engine in this process: leave shared=True out.")
-    del complete["linger"], complete["reconnect"], complete["traces"]
+    for name in ("linger", "reconnect", "traces", "hang_timeout"):
+        del complete[name]
     given = EngineOptions(**complete)
     check_options(given)
     return given

@@ -32,6 +32,7 @@ class Policy(Generic[SlotT]):
         forming: the forming batches.
         slots: all of them.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
+        unseen: see `Admission.unseen`.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Policy(Generic[SlotT]):
         self._expired = self._roster.expired
         self._admission = self._roster.admission
         self._waits = options.max_queue_delay > 0.0
-        self._unseen = self._admission.unseen
+        self.unseen: int = self._admission.unseen
         self._timed = options.max_queue_time is not None
         self._lanes = lanes
         self._sole = lanes[0] if len(lanes) == 1 else None
@@ -108,7 +109,7 @@ class Policy(Generic[SlotT]):
         rows = self._rows
         signature = request.signature
         count = signature.rows
-        if rows.taken + count > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
+        if rows.taken + count > self.unseen or (urgent and request.level != DEFAULT_LEVEL):
             self._admit(request)
         batch = signature.queue.forming
         if batch is None or batch.size + count > self._capacity:
@@ -135,7 +136,7 @@ class Policy(Generic[SlotT]):
         """Plain requests without urgency, staged at once, are coming to this batch: those that
         follow may take its next rows without asking, unless the queue is nearly full.
         """
-        if self._rows.taken + self._capacity - batch.size <= self._unseen:
+        if self._rows.taken + self._capacity - batch.size <= self.unseen:
             self._rows.open_up(batch)
 
     def place(self, request: Request) -> None:
@@ -147,7 +148,7 @@ class Policy(Generic[SlotT]):
 
         Waiting requests of worse priority give way if there is no room otherwise.
         """
-        if self._rows.taken + request.rows > self._unseen:
+        if self._rows.taken + request.rows > self.unseen:
             self._close_up()
         refusal = self._admission.make_room(request, self.queued)
         self._ask_admission()
@@ -159,9 +160,9 @@ class Policy(Generic[SlotT]):
         """Update how many rows may wait before requests must be checked, after what just
         happened."""
         unseen = self._admission.unseen
-        if unseen < self._unseen:
+        if unseen < self.unseen:
             self._close_up()  # requests would be admitted unchecked by the previous limit
-        self._unseen = unseen
+        self.unseen = unseen
 
     def _close_up(self) -> None:
         for batch in self.forming:
@@ -303,7 +304,7 @@ class Policy(Generic[SlotT]):
                 break
             if self._launch(*choice, now):
                 chosen = choice[0]
-                if not self._unseen:
+                if not self.unseen:
                     self._admission.launched(chosen, self.queued)
                     self._ask_admission()
                 break

@@ -149,7 +149,7 @@ def check_server(server: ServerSettings) -> None:
     Raises:
         InvalidInput: a time or a size is none, or half of what TLS needs is there.
     """
-    _ = server.limits, server.grace_seconds
+    _ = server.limits, server.grace_seconds, server.hang_seconds
     if (server.tls_cert is None) is not (server.tls_key is None):
         raise InvalidInput("TLS needs a certificate and its key (tls_cert, tls_key); give both.")
 
