@@ -157,12 +157,12 @@ def welcome(version: str) -> bytes:
     [
         (
             welcome("0.0.1"),
-            f"is of trtasync 0.0.1 (protocol {PROTOCOL}), and this is {__version__}",
+            f"is of trtasync 0.0.1 (protocol {PROTOCOL}), but this is {__version__}",
         ),
-        (pack(Op.DONE, payload=b"{}"), "it said 69 for WELCOME"),
+        (pack(Op.DONE, payload=b"{}"), "it sent 69 instead of WELCOME"),
         (pack(Op.WELCOME, payload=b"[]"), "must be a JSON object"),
         (pack(Op.WELCOME, payload=b"{}"), "lacks something"),
-        (pack(Op.WELCOME)[:10], "hung up"),
+        (pack(Op.WELCOME)[:10], "closed the connection"),
     ],
     ids=["version", "record", "payload", "content", "end"],
 )
@@ -186,7 +186,7 @@ def test_who_comes_in_a_crowd_waits_to_be_let_in(folder: Path) -> None:
                 early = crowd.enter_context(socket.socket(socket.AF_UNIX))
                 early.setblocking(False)
                 early.connect(os.fspath(path))
-        with pytest.raises(BackendUnavailable, match="too many processes wait to be let in"):
+        with pytest.raises(BackendUnavailable, match="too many processes are waiting to connect"):
             Line(path, seconds=0.0)
         accepting = threading.Thread(target=lambda: listener.accept()[0].close())
         accepting.start()
@@ -209,7 +209,7 @@ def test_who_waits_for_a_host_that_hangs_can_be_called_off(folder: Path) -> None
         anyio.run(main)
         with (
             closing(Line(path, seconds=0.05)) as line,
-            pytest.raises(Silent, match=r"has said nothing for 0\.05 s") as caught,
+            pytest.raises(Silent, match=r"has sent nothing for 0\.05 s") as caught,
         ):
             line.hear(Op.WELCOME)
         assert caught.value.pid == os.getpid()
@@ -270,7 +270,7 @@ def test_a_file_that_is_replaced_while_a_host_is_started_is_not_served(
 ) -> None:
     way = Started(model, options_to_plain(read_options(model, {})), "model", linger=60.0)
     exchange(model)
-    with pytest.raises(PlanError, match="not what it was when this engine was opened"):
+    with pytest.raises(PlanError, match="has changed since this engine was opened"):
         way.join(threading.Event())
     (left,) = sockets(folder)  # nobody listens: it was not asked whether it wants to end
     with pytest.raises(ConnectionRefusedError), socket.socket(socket.AF_UNIX) as end:

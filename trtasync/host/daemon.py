@@ -1,4 +1,4 @@
-"""What every process does that serves: it logs, takes descriptors, and tells its manager."""
+"""What every serving process does: log, raise its descriptor limit, notify its manager."""
 
 import faulthandler
 import logging
@@ -14,8 +14,8 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 
 def log_to_stderr() -> None:
-    """From INFO on, a line each, with its time; and the stacks of all threads when the process is
-    ended by SIGABRT, as who looks after it does when it hangs."""
+    """Log from INFO on, one line per record, with the time; and the stacks of all threads on
+    SIGABRT, with which a supervisor ends a hanging process."""
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
     log.setLevel(logging.INFO)
     if not faulthandler.is_enabled():
@@ -23,14 +23,14 @@ def log_to_stderr() -> None:
 
 
 def want_descriptors() -> None:
-    """One for each client: as many as the system lets this user have."""
+    """Raise the limit of descriptors, one per client, as far as the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def name_process(title: str) -> None:
-    """So that `ps` and `top` tell it from others, where `setproctitle` is installed."""
+    """Name the process for `ps` and `top`, if `setproctitle` is installed."""
     with suppress(ImportError):
         from setproctitle import setproctitle
 
@@ -38,7 +38,7 @@ def name_process(title: str) -> None:
 
 
 def asyncio_options() -> dict[str, Any]:
-    """For `anyio.run`: asyncio, on uvloop where that is installed."""
+    """Options for `anyio.run`: asyncio, on uvloop if that is installed."""
     try:
         __import__("uvloop")
     except ImportError:
@@ -49,7 +49,7 @@ def asyncio_options() -> dict[str, Any]:
 
 
 async def tell_watchdog() -> None:
-    """From the event loop: where that stands still, the manager shall see it."""
+    """Notify the watchdog from the event loop, so that the manager notices if that stops."""
     seconds = watchdog_seconds()
     while seconds is not None:
         notify("WATCHDOG=1")

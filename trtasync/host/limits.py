@@ -1,4 +1,4 @@
-"""What a host grants its clients."""
+"""The limits that a host imposes on its clients."""
 
 import math
 from dataclasses import dataclass
@@ -15,18 +15,17 @@ WITHOUT_NUMBERS = 4 << 30
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one host.
+    """The limits of one host.
 
     Attributes:
-        sessions: clients at once.
-        bytes_per_client: of memory that one of them may share.
-        total_bytes: that all of them may share.
-        greeting: seconds for a client to say who it is.
-        linger: seconds for which it waits for another client; None: for ever.
-        unsent: bytes that wait for a client from which on no more is read of it.
-        last_words: seconds for which clients who do not read are waited for at the end.
-        hang_timeout: seconds that a batch may take in any case (see `core.stalls`); inf for
-            whatever it takes.
+        sessions: concurrent clients.
+        bytes_per_client: memory that one client may share.
+        total_bytes: memory that all clients may share.
+        greeting: seconds for a client to send its greeting.
+        linger: seconds for which it waits for another client; None for forever.
+        unsent: unsent bytes to a client at which no more is read from it.
+        last_words: seconds at the end to wait for clients that do not read.
+        hang_timeout: seconds that any batch may take (see `core.stalls`); inf for no limit.
     """
 
     bytes_per_client: int
@@ -40,16 +39,16 @@ class Limits:
 
     @property
     def pace(self) -> float:
-        """Seconds between two looks at who is late and who is left."""
+        """Seconds between checks of late and remaining clients."""
         shortest = min(self.greeting, PACE if self.linger is None else self.linger)
         return min(PACE, max(LEAST_PACE, shortest / 4))
 
 
 def default_limits(**given: Any) -> Limits:
-    """Half of the memory that is free may be shared with clients, and each may share all of it.
+    """Half of the free memory may be shared with clients, and each may share all of it.
 
     Args:
-        given: fields of `Limits` that are said otherwise.
+        given: fields of `Limits` that override these.
     """
     free = free_memory()
     most = WITHOUT_NUMBERS if free is None else free // 2

@@ -1,4 +1,4 @@
-"""Who comes in, how long the host stays, and how it ends."""
+"""Admits clients, and decides how long the host stays and how it ends."""
 
 import logging
 import os
@@ -47,14 +47,14 @@ Drain = Callable[[], Awaitable[object]]
 
 
 class Service:
-    """Serves open engines to whoever connects. Lives on one event loop.
+    """Serves open engines to all who connect. Lives on one event loop.
 
     Attributes:
         sessions: the clients.
         loop: the event loop, as engines see it.
-        limits: what clients are granted.
+        limits: the limits of clients.
         waiting: connections with something to send.
-        endings: slots whose requests ended but for batches that still run.
+        endings: slots whose requests have ended except for running batches.
         lost: why it had to end; None while it has not.
     """
 
@@ -66,20 +66,20 @@ class Service:
         logs: ClientLogs | None = None,
         drain: Drain | None = None,
     ):
-        """Serve nobody yet.
+        """Start without clients.
 
         Args:
             models: with different names; whoever opened their engines closes them.
-            limits: what clients are granted.
-            lock: of whoever starts hosts.
-            logs: lines that were kept so far.
-            drain: has engines answer all that they have, soon; None to wait until they have.
+            limits: the limits of clients.
+            lock: the lock of those who start hosts.
+            logs: log lines kept so far.
+            drain: makes engines answer everything soon; None to just wait for that.
         """
         self._models = {model.name: model for model in models}
         self.limits: Limits = limits
         self.loop: EventLoop = current_loop()
         self.loop.callback = self.flush
-        # trio's clock begins anywhere, uvloop's is rounded
+        # trio's clock starts anywhere, uvloop's is rounded
         self._clock = self.loop.now() - time.monotonic()
         self.sessions: set[Session] = set()
         self.waiting: list[Connection] = []
@@ -100,10 +100,10 @@ class Service:
     # -- who comes -------------------------------------------------------------------------------
 
     def listen(self, path: str) -> None:
-        """Let clients in through a socket of this user's own.
+        """Admit clients through a socket that only this user can use.
 
         Raises:
-            InvalidInput: there can be no such socket.
+            InvalidInput: the socket cannot be created.
         """
         listening = listen_at(path)
         self._listening = listening, self.loop.watch(listening, self._accept)
@@ -119,18 +119,18 @@ class Service:
                 self.join(connection)
         except BlockingIOError:
             return
-        except OSError as error:  # no descriptor is left: `_look_after` tries again
-            log.warning("no client can be let in for now: %s", error)
+        except OSError as error:  # no descriptors are left: `_look_after` tries again
+            log.warning("no client can be admitted for now: %s", error)
             watch.when_readable(None)
 
     def join(self, connection: socket.socket) -> None:
-        """Begin a session, if it may be."""
+        """Start a session, if that is allowed."""
         pid, uid = credentials(connection)
         try:
             check_client(uid)
             if len(self.sessions) >= self.limits.sessions:
                 raise QueueFull(
-                    f"the engine process has {self.limits.sessions} clients, and takes no more.",
+                    f"the engine process has {self.limits.sessions} clients and accepts no more.",
                     limit=self.limits.sessions,
                 )
         except TrtasyncError as error:
@@ -164,7 +164,7 @@ class Service:
     # -- what sessions need ----------------------------------------------------------------------
 
     def time_of(self, nanoseconds: int) -> float:
-        """From CLOCK_MONOTONIC to the loop's clock."""
+        """Convert from CLOCK_MONOTONIC to the loop's clock."""
         return nanoseconds * 1e-9 + self._clock
 
     def told(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class Service:
         self._has_work.set()
 
     def flush(self) -> None:
-        """Send what was said in this turn: each connection once."""
+        """Send what accumulated in this turn, each connection once."""
         if self._logs.lines:
             self._tell_logs()
         if self.endings:
@@ -192,7 +192,8 @@ class Service:
                 self._lose(model.lost)
 
     def _tell_logs(self) -> None:
-        """What was logged is kept until somebody wants it: of the start, who started the host."""
+        """Log lines are kept until a client wants them: those of the start, until the starter
+        does."""
         wanted_by = [session for session in self.sessions if session.wants_logs]
         for line in self._logs.take() if wanted_by else ():
             for session in wanted_by:
@@ -206,7 +207,8 @@ class Service:
     # -- how long --------------------------------------------------------------------------------
 
     async def serve(self) -> None:
-        """Until `stop`, until nobody has been there for long enough, or until a model is lost."""
+        """Serve until `stop`, until nobody has been there for long enough, or until a model is
+        lost."""
         pumps = [model.core.pump for model in self._models.values()]
         for pump in pumps:
             pump.flushes = (*pump.flushes, self.flush)
@@ -222,7 +224,7 @@ class Service:
             self._stop_listening()
             for session in list(self.sessions):
                 session.end()
-            self._work.clear()  # memory that was to be unmapped
+            self._work.clear()  # memory that was waiting to be unmapped
             self.loop.close()
 
     async def _serve(self) -> None:
@@ -247,18 +249,18 @@ class Service:
                 group.start_soon(self._work.pop())
 
     def stop(self) -> None:
-        """End, when all that was accepted is answered. On the loop."""
+        """End once everything that was accepted is answered. Called on the loop."""
         self._over.set()
 
     async def _look_after(self) -> None:
-        """Send away who does not greet, give up batches that do not end; end when nobody comes any
-        more."""
+        """Disconnect clients that do not greet, give up batches that do not end, and end when no
+        clients come any more."""
         linger, pace = self.limits.linger, self.limits.pace
         while True:
             await anyio.sleep(pace)
             for model in self._models.values():
                 model.core.stalls.look(pace, self.limits.hang_timeout)
-            self.flush()  # what an engine said that broke down
+            self.flush()  # messages of an engine that broke down
             now = self.loop.now()
             for session in [each for each, due in self._late.items() if due < now]:
                 session.end(InvalidInput(f"nothing was said for {self.limits.greeting:g} s."))
@@ -268,17 +270,17 @@ class Service:
                 self._over.set()
 
     def _is_alone(self) -> bool:
-        """Nobody is there, and nobody can come: then the lock stays taken until the end."""
+        """Whether nobody is there and nobody can come: the lock then stays taken until the end."""
         if any(session.keeps_alive for session in self.sessions) or not self._lock.take():
             return False
-        self._accept()  # who connected before
+        self._accept()  # those that connected before
         if any(session.keeps_alive for session in self.sessions):
             self._lock.give_back()
             return False
         return True
 
     async def _drain(self) -> None:
-        """Nothing more is accepted; what was is answered, and read by who is there to read it."""
+        """Accept no more; what was accepted is answered, and read by the clients that are there."""
         for session in self.sessions:
             session.turn_away()
         await self._drain_engines()
@@ -297,12 +299,12 @@ class Service:
             self._listening = None
             watch.close()
             with suppress(OSError):
-                os.unlink(listening.getsockname())  # first: another host may take the place then
+                os.unlink(listening.getsockname())  # first: then another host may take its place
             listening.close()
 
 
 def _gone(error: TrtasyncError) -> TrtasyncError:
-    """What clients are told: that their engine has gone, whatever it was."""
+    """The error for clients: their engine is gone, for whatever reason."""
     if isinstance(error, (DeviceLost, EngineClosed)):
         return error
     return DeviceLost(f"the engine process ends: {error}")

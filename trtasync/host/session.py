@@ -1,4 +1,4 @@
-"""One client of a host: what it says is checked and done. Nothing it says or shares is trusted."""
+"""One client of a host: checks and executes what it sends. Nothing from it is trusted."""
 
 import logging
 import os
@@ -44,7 +44,7 @@ RESTARTING = (
 
 
 class Around(Protocol):
-    """What a session needs of its host."""
+    """What a session needs from its host."""
 
     loop: EventLoop
     limits: Limits
@@ -52,13 +52,13 @@ class Around(Protocol):
     endings: list[SharedSlot]
 
     def time_of(self, nanoseconds: int) -> float:
-        """From CLOCK_MONOTONIC to the loop's clock."""
+        """Convert from CLOCK_MONOTONIC to the loop's clock."""
 
     def greet(self, session: "Session", hello: Hello) -> tuple[Model | None, Welcome]:
-        """Let it in; raises what it is refused with."""
+        """Admit it, or raise the error with which it is refused."""
 
     def told(self) -> dict[str, Any]:
-        """Statistics."""
+        """The host's statistics."""
 
     def left(self, session: "Session") -> None:
         """It has ended."""
@@ -71,15 +71,15 @@ class Session:
     """One client.
 
     Attributes:
-        peer: the client's process and user, as the system knows them.
-        hello: what it said of itself; None before that.
-        model: that it asks; once it has greeted, as `answers`.
-        answers: their shapes by number.
-        slots: of its memory.
-        account: of bytes that it shares, or that wait for it.
-        requests: that it made.
-        failed: of these.
-        done_error: what a reply raises that is done.
+        peer: the client's process and user, according to the kernel.
+        hello: its greeting; None before that.
+        model: its model, once it has sent its greeting, like `answers`.
+        answers: shapes of answers by number.
+        slots: the slots of its memory.
+        account: counts bytes that it shares, or that wait for it.
+        requests: how many it made.
+        failed: how many of them failed.
+        done_error: the error of replies that are done.
         say: sends a record with all others of this turn.
     """
 
@@ -93,7 +93,7 @@ class Session:
             around: the host.
             connection: non-blocking; the session's from now on.
             peer: process and user.
-            account: of its memory.
+            account: the account of its memory.
         """
         self.peer = peer
         self.hello: Hello | None = None
@@ -137,7 +137,7 @@ class Session:
 
     def _ask(self, _: Record, __: bytes) -> None:
         if self._connection.unsent:
-            raise Nonsense("statistics are asked for when all answers have been read.")
+            raise Nonsense("statistics must not be queried before all answers have been read.")
         self._tell(Op.TOLD, payload=dump(self._host.told()))
 
     def _ping(self, _: Record, __: bytes) -> None:
@@ -222,20 +222,20 @@ class Session:
     def _infer_observed(
         self, flag: int, form_number: int, number: int, generation: int, nanoseconds: int
     ) -> None:
-        """A request of a client that traces."""
+        """A request of a client that is traced."""
         slot = self.slots.at(number)
         slot.observed, self._observed = self._observed, None
         self._infer(flag, form_number, number, generation, nanoseconds)
 
     def turn_away(self) -> None:
-        """Nothing more is accepted."""
+        """Accept nothing more."""
         if self.hello is not None and not self.hello.observer:
             self._connection.infer = self._refuse
 
     def _refuse(self, _: int, __: int, number: int, generation: int, ___: int) -> None:
         slot = self.slots.at(number)
         if slot.held:
-            raise Nonsense(f"slot {slot.number} has a request already.")
+            raise Nonsense(f"slot {slot.number} already has a request.")
         self._sources.clear()
         slot.refuse(generation, EngineRestarting(RESTARTING))
 
@@ -245,7 +245,7 @@ class Session:
         self._sources.append(record)
 
     def _take_sources(self, form: Form) -> list[Array]:
-        """The inputs of a request that lie in slots of their own."""
+        """The inputs of a request that are in slots of their own."""
         sources, self._sources = self._sources, []
         if [record.form for record in sources] != list(range(len(form.places.each))):
             raise Nonsense("sources of a request must come for every input, in order.")
@@ -283,11 +283,11 @@ class Session:
 
     @property
     def wants_logs(self) -> bool:
-        """It asked for the lines of the host's log."""
+        """Whether it asked for the host's log lines."""
         return self.hello is not None and self.hello.logs
 
     def log(self, line: bytes) -> None:
-        """A line of the host's log; lost on who does not read."""
+        """Send a line of the host's log; dropped for a client that does not read."""
         if self._connection.unsent < MOST_UNREAD_LOG:
             self.say(line)
 
@@ -295,12 +295,12 @@ class Session:
 
     @property
     def keeps_alive(self) -> bool:
-        """It is no mere observer."""
+        """Whether it is more than an observer."""
         return self.hello is None or not self.hello.observer
 
     @property
     def owed(self) -> int:
-        """Requests that it waits for, and bytes that it has not taken."""
+        """How much it is owed: pending requests plus unread bytes; 0 for nothing."""
         return self.in_flight + self._connection.unsent
 
     @property
@@ -310,11 +310,11 @@ class Session:
 
     @property
     def in_flight(self) -> int:
-        """Slots that are the host's."""
+        """Slots that belong to the host now."""
         return sum(slot.held for slot in self.slots)
 
     def told(self) -> dict[str, Any]:
-        """Of this client, as plain data."""
+        """Describe this client as plain data."""
         pid, uid = self.peer
         in_flight = self.in_flight
         return {
@@ -329,7 +329,7 @@ class Session:
         }
 
     def _over(self, error: Exception | None) -> None:
-        """It hung up, or said what nobody says."""
+        """It disconnected, or broke the protocol."""
         if error is not None:
             bug = None if isinstance(error, TrtasyncError) else error
             words = "process %d of user %d is sent away: %s"
@@ -337,10 +337,11 @@ class Session:
         self.end(error)
 
     def end(self, error: Exception | None = None) -> None:
-        """It has gone, or it is sent away: what is queued is withdrawn, what runs is dropped.
+        """It is gone, or is disconnected: what is queued is withdrawn, what is running is
+        discarded.
 
         Args:
-            error: what it is told, if anything.
+            error: the error to send to it, if any.
         """
         around, self._around = self._around, None
         if around is None:
@@ -349,7 +350,7 @@ class Session:
             known = error if isinstance(error, TrtasyncError) else TrtasyncError(repr(error))
             self.say(pack(Op.GONE, payload=dump(describe(known))))
         self._connection.close()
-        # none of these may be found from here: batches that run hold requests, these their slots
+        # none of these may be reachable from here: running batches hold requests, which hold slots
         self._forms, self._sources = {}, []
         memories = self.slots.memories()
         for slot in self.slots.close():

@@ -1,4 +1,4 @@
-"""A host that a client starts: what it is to be comes on stdin, what came of it goes to stdout."""
+"""A host started by a client: its configuration comes on stdin, the outcome goes to stdout."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from trtasync.shared.refusals import describe
 
 
 def start() -> int:
-    """Be what stdin says, and tell stdout once; returns the exit code."""
+    """Run as stdin says, and report once on stdout; returns the exit code."""
     answer = take_stdout()
     try:
         told = json.load(sys.stdin)
@@ -34,18 +34,18 @@ def start() -> int:
 
 
 def read_wanted(told: Mapping[str, Any]) -> Wanted:
-    """What a client wants.
+    """Read the configuration that a client wants.
 
     Raises:
         BackendUnavailable: the client is of another version.
-        InvalidInput: it wants what makes no sense.
+        InvalidInput: it makes no sense.
     """
     spoken = (told.get("protocol"), told.get("version"))
     if spoken != (PROTOCOL, trtasync.__version__):
         raise BackendUnavailable(
-            f"the engine process is trtasync {trtasync.__version__} (protocol {PROTOCOL}), and who "
-            f"starts it is trtasync {spoken[1]} (protocol {spoken[0]}): sys.path differs between "
-            "the two."
+            f"the engine process runs trtasync {trtasync.__version__} (protocol {PROTOCOL}), but "
+            f"its starter runs trtasync {spoken[1]} (protocol {spoken[0]}): sys.path differs "
+            "between the two."
         )
     try:
         models = [
@@ -63,22 +63,21 @@ def read_wanted(told: Mapping[str, Any]) -> Wanted:
 
 
 def take_stdout() -> TextIO:
-    """Stdout as it is now; whatever a library prints later goes to stderr, where it can do no
-    harm."""
+    """Take over stdout; whatever a library prints later goes to stderr, where it does no harm."""
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answer
 
 
 def _tell_ready(answer: TextIO, lock: int | None) -> None:
-    """Who started this goes on; or, where that was killed, who waits for the lock."""
+    """Let the starter continue, or, if that was killed, the next one waiting for the lock."""
     tell(answer, {"ready": os.getpid()})
     if lock is not None:
         os.close(lock)
 
 
 def tell(answer: TextIO, told: dict[str, Any]) -> None:
-    """Say the only line, if it was not said yet; who started this may have been killed."""
+    """Write the only line, if not yet written; the starter may have been killed."""
     if not answer.closed:
         with suppress(BrokenPipeError), answer:
             answer.write(json.dumps(told) + "\n")

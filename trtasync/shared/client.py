@@ -1,4 +1,4 @@
-"""The engine as a client sees it: requests are written to shared memory, said, and awaited."""
+"""The client's engine: requests are written to shared memory, announced, and awaited."""
 
 import math
 import os
@@ -38,17 +38,17 @@ inf: float = math.inf
 
 
 class SharedEngine(AnyEngine):
-    """An engine in a process that others share. Made by `open_engine(shared=True)` or `connect`.
+    """An engine in a shared process. Created by `open_engine(shared=True)` or `connect`.
 
-    It is used as `Engine` is, but for arrays on a device. When the engine's process ends, all
-    requests fail with `DeviceLost`, those that follow with `EngineRestarting` (or wait, by
-    `reconnect=`), and it goes on when there is a process again.
+    It is used like `Engine`, except for arrays on a device. When the engine's process ends, all
+    requests fail with `DeviceLost`, later ones with `EngineRestarting` (or wait, with
+    `reconnect=`), and it continues when there is a process again.
     """
 
     def __init__(
         self, name: str | None, joined: Joined, way: Way, patience: float, hang_timeout: float
     ):
-        """Not for users.
+        """Not to be called by users.
 
         Args:
             name: what the engine is called; None for what the host calls it.
@@ -58,7 +58,7 @@ class SharedEngine(AnyEngine):
             hang_timeout: see `link.Link`.
 
         Raises:
-            Nonsense: the host has told what this version does not understand.
+            Nonsense: the host sent what this version does not understand.
         """
         welcome = joined.welcome
         try:
@@ -67,7 +67,7 @@ class SharedEngine(AnyEngine):
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             joined.close()
             raise Nonsense(
-                f"the host tells of its model what is not understood: {error}"
+                f"the host's description of its model is not understood: {error}"
             ) from error
         self.name: str = name or welcome.name or ""
         self._way = way
@@ -77,14 +77,14 @@ class SharedEngine(AnyEngine):
         self._closers: list[Future] | None = None
         self._is_closed = False
         self._last: Statistics | None = None
-        # What every request needs, looked up once.
+        # looked up once, because every request needs it
         self._dtype = self._spec.inputs[0].dtype
         self._deadline: Callable[[], float] = self._loop.deadline
         _engines.add(self)
 
     @property
     def host_pid(self) -> int:
-        """The process that the engine runs in, or ran in last."""
+        """The process in which the engine runs, or last ran."""
         return self._link.pid
 
     @property
@@ -99,7 +99,7 @@ class SharedEngine(AnyEngine):
 
     @property
     def batching(self) -> Judgement:
-        """Whether requests share batches, and what is known of each output's rows."""
+        """Whether requests share batches, and what is known about each output's rows."""
         return self._judgement
 
     def empty_input(
@@ -109,15 +109,15 @@ class SharedEngine(AnyEngine):
         name: str | None = None,
         shape: Sequence[int] | None = None,
     ) -> Array:
-        """A numpy array for a request, in memory that the engine's process has too.
+        """A numpy array for a request, in memory shared with the engine's process.
 
-        A large request whose arrays are all of this kind (or contiguous views of them) is copied by
-        no CPU. See `Engine.empty_input`. From any thread. An array of before the process was
-        started anew is copied as any other, and so is one that is asked for meanwhile.
+        A large request whose arrays are all of this kind (or contiguous views of them) is not
+        copied by a CPU. See `Engine.empty_input`. Thread-safe. An array from before a restart of
+        the process is copied like any other, and so is one requested during it.
 
         Raises:
-            InvalidInput: there is no such input, or it takes no such shape.
-            QueueFull: as much memory as is allowed is in use.
+            InvalidInput: there is no such input, or it does not accept the shape.
+            QueueFull: all the memory that is allowed is in use.
             EngineClosed: the engine is closing or closed.
         """
         if self._closers is not None or self._is_closed:
@@ -139,13 +139,13 @@ class SharedEngine(AnyEngine):
     ) -> Any:
         """Run the model on one request, in a batch with those of all processes.
 
-        See `Engine.infer`, for the arguments, the answer and the errors too.
+        See `Engine.infer` for the arguments, the answer and further errors.
 
         Raises:
             InvalidInput: as there, and for `outputs="device"`.
-            QueueFull: as there, and when as much memory is in use as may be shared.
+            QueueFull: as there, and if all the memory that may be shared is in use.
             DeviceLost: the engine's process ended under this request.
-            EngineRestarting: it ended before, and another one is not there yet.
+            EngineRestarting: it ended earlier, and its successor is not ready.
         """
         deadline = self._deadline()
         level = DEFAULT_LEVEL if priority == 0 else read_level(priority)
@@ -192,8 +192,8 @@ class SharedEngine(AnyEngine):
         """A request whose form is not known yet, of several arrays, or to be lent its answer."""
         if outputs != "host":
             raise InvalidInput(
-                f"outputs must be 'host' for a shared engine, whose device only its own process "
-                f"reaches; not {outputs!r}.",
+                "outputs must be 'host' for a shared engine, whose device only its own process "
+                f"can reach; not {outputs!r}.",
                 name="outputs",
             )
         session = self._link.session
@@ -209,12 +209,12 @@ class SharedEngine(AnyEngine):
 
     @property
     def is_alive(self) -> bool:
-        """The engine's process is there, which ends when it has nothing left to compute on."""
+        """Whether the engine's process is there; it ends when nothing is left to compute on."""
         return self._link.session.is_open
 
     def statistics(self) -> Statistics:
-        """A frozen picture of the engine, all its clients together. It is asked for over a
-        connection of its own, and blocks for so long; of a closed engine it is the last one.
+        """A snapshot of the engine, for all clients together. It is queried over a separate
+        connection, which blocks; a closed engine returns its last one.
 
         Raises:
             BackendUnavailable: the engine's process does not answer.
@@ -222,11 +222,11 @@ class SharedEngine(AnyEngine):
         return self._last or ask_statistics(self._way.path, self._link.model)
 
     async def aclose(self, drain: bool = True) -> None:
-        """Leave the engine; its process goes on for others. Closing twice is fine.
+        """Leave the engine; its process continues for others. May be called twice.
 
         Args:
-            drain: wait for what was asked. Otherwise, or if the wait is cancelled, requests fail
-                with EngineClosed at once, and those that wait in a queue are not computed.
+            drain: wait for pending requests. Otherwise, or if the wait is cancelled, they fail with
+                EngineClosed at once, and those that are queued are not computed.
 
         Raises:
             WrongLoop: called from another event loop or thread.
@@ -253,7 +253,7 @@ class SharedEngine(AnyEngine):
             await future
 
     async def _end(self, closers: list[Future]) -> None:
-        """Hang up, and leave no thread. Not to be interrupted."""
+        """Disconnect, and leave no thread behind. Must not be interrupted."""
         with anyio.CancelScope(shield=True):
             with suppress(TrtasyncError):
                 self._last = await free_in_thread(self.statistics)
@@ -285,7 +285,7 @@ class SharedEngine(AnyEngine):
 
 def wrap_futures(engine: SharedEngine, wrap: Wrap | None) -> None:
     """Let `infer` await what `wrap` makes of its future, in the caller's task and context; None
-    ends it. For tracing; without it nothing is paid."""
+    ends this. For tracing, which costs nothing when it is off."""
     engine._link.wrap(wrap)
 
 

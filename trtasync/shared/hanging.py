@@ -1,4 +1,4 @@
-"""A process that hangs is ended: it may tell where it hangs first."""
+"""Ends a hanging process, which may first report where it hangs."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ def end_hanging(pid: int) -> None:
     """End another process, and wait until it has ended.
 
     Args:
-        pid: of who has just been seen to hold a socket, so that it is nobody else's by now.
+        pid: of a process that was just seen to hold a socket, so the ID cannot have been reused.
 
     Raises:
         OSError: it cannot be ended: it is in another container or another user's, or it waits for

@@ -1,4 +1,4 @@
-"""What a host says to a client: who waits gets an answer, and slots come back."""
+"""Handles what a host sends to a client: answers for waiting callers, slots that come back."""
 
 import logging
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Gone(Exception):
     """The host ends the session, and says why.
 
     Attributes:
-        error: what it said.
+        error: the reason it gave.
     """
 
     def __init__(self, error: TrtasyncError):
@@ -34,21 +34,21 @@ class Gone(Exception):
 
 
 class Hearing:
-    """Takes what comes over one connection.
+    """Processes what arrives over one connection.
 
     Attributes:
-        pongs: answers to `PING` that came.
+        pongs: the number of answers to `PING`.
     """
 
     def __init__(
         self, spec: ModelSpec, credit: Credit, forms: FormBook, say: Callable[[bytes], None]
     ):
-        """Nothing came yet.
+        """Start with nothing received.
 
         Args:
             spec: the model's.
-            credit: the slots that are spoken of.
-            forms: of requests.
+            credit: the slots concerned.
+            forms: the forms of requests.
             say: sends a record.
         """
         self._names = [tensor.name for tensor in spec.outputs]
@@ -72,11 +72,11 @@ class Hearing:
         }
 
     def hear(self, data: bytes) -> None:
-        """What came next.
+        """Process the next data.
 
         Raises:
             Gone: the host ends the session.
-            Exception: it said what nobody says; what follows cannot be told apart any more.
+            Exception: it sent something invalid; what follows can no longer be parsed.
         """
         if self._rest:
             data = self._rest + data
@@ -98,7 +98,7 @@ class Hearing:
             slot = slots[number]
             reply = slot.reply
             if slot.generation != generation or slot.asked is None:
-                raise Nonsense("an answer to what nobody asked")
+                raise Nonsense("an answer without a request")
             if slot.larger is None and slot.answers is not answers[form]:
                 slot.look(answers[form])
             if reply is None or reply.done():
@@ -115,7 +115,7 @@ class Hearing:
         self._rest = data[at:]
 
     def _hand_out(self, slot: Slot, reply: Future) -> None:
-        """An answer of several arrays, or to be lent, or that lies in a slot of its own."""
+        """Deliver an answer of several arrays, or one to be lent, or in a slot of its own."""
         lies, asked = slot.larger or slot, slot.asked
         assert asked is not None
         lent = slot.lent
@@ -133,10 +133,10 @@ class Hearing:
         reply.set_result(lent[0])
 
     def _slot(self, record: Record) -> Slot:
-        """The slot that the host speaks of."""
+        """The slot that the host refers to."""
         slot = self._credit.slots[record.slot]
         if slot.generation != record.generation or slot.asked is None:
-            raise Nonsense("something of a request that nobody made")
+            raise Nonsense("a record about a request that does not exist")
         return slot
 
     def _failed(self, record: Record, payload: bytes) -> None:
@@ -154,7 +154,7 @@ class Hearing:
         slot = self._slot(record)
         reply = slot.reply
         if reply is None or reply.done():
-            return  # the host is told, or will be, that nobody wants it
+            return  # the host knows, or will be told, that nobody wants it
         answers = place([tuple(shape) for shape in parse(payload)["shapes"]], self._dtypes)
         assert slot.asked is not None
         self._learn(slot.asked, answers.size)
@@ -171,7 +171,7 @@ class Hearing:
         self._say(packed(Op.TAKE, slot.number, slot.generation, number=larger.number))
 
     def _learn(self, form: Form, size: int) -> None:
-        """Answers to such requests have so many bytes."""
+        """Learn how many bytes answers to such requests have."""
         form.answer_bytes = max(size, form.answer_bytes)
         form.free = self._credit.free_of(form.inputs.size + form.answer_bytes)
         form.answers = self._credit.free_of(form.answer_bytes)

@@ -1,4 +1,4 @@
-"""Joining a host that is there: a connection, and what both sides say of themselves."""
+"""Joining a running host: a connection and the greeting."""
 
 import os
 import socket
@@ -35,11 +35,11 @@ GLANCE = 0.02
 
 
 class NotThere(BackendUnavailable):
-    """Nobody listens, or not any more."""
+    """Nobody listens, or no longer."""
 
 
 class Silent(BackendUnavailable):
-    """Somebody listens, and says nothing.
+    """Somebody listens but does not respond.
 
     Attributes:
         pid: the process; 0 if it is in another container.
@@ -49,27 +49,27 @@ class Silent(BackendUnavailable):
 
 
 class Line:
-    """A blocking connection, for what is asked and answered one after the other."""
+    """A blocking connection, for one request and answer after the other."""
 
     def __init__(self, path: Path, seconds: float = PATIENCE, stop: threading.Event | None = None):
         """Connect.
 
         Args:
             path: of the host's socket.
-            seconds: that each word may take.
+            seconds: time limit of each message.
             stop: set to give up.
 
         Raises:
             Stopped: because `stop` was set.
             NotThere: nobody listens.
-            BackendUnavailable: somebody does, and does not let this user in, or not in time.
+            BackendUnavailable: somebody does, but does not admit this user, or not in time.
         """
         self._path = path
         self._seconds = seconds
         self._stop = stop or threading.Event()
         try:
             self.end: socket.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        except OSError as error:  # there are no more descriptors
+        except OSError as error:  # no file descriptors are left
             raise self._failure(error) from error
         self.end.settimeout(GLANCE)
         try:
@@ -90,9 +90,9 @@ class Line:
             try:
                 self.end.connect(os.fspath(self._path))
                 return
-            except BlockingIOError as error:  # as many wait to be let in as may wait
+            except BlockingIOError as error:  # the backlog is full
                 if time.monotonic() >= end:
-                    raise TimeoutError("too many processes wait to be let in") from error
+                    raise TimeoutError("too many processes are waiting to connect") from error
                 self._stop.wait(GLANCE)
                 go_on(self._stop)
 
@@ -100,7 +100,7 @@ class Line:
         """One record.
 
         Raises:
-            BackendUnavailable: nobody takes it.
+            BackendUnavailable: nobody receives it.
         """
         try:
             self.end.sendall(pack(op, payload=b"" if payload is None else dump(payload)))
@@ -108,7 +108,7 @@ class Line:
             raise self._failure(error) from error
 
     def hear(self, op: Op) -> dict[str, Any]:
-        """The payload of the answer.
+        """Receive the payload of the answer.
 
         Raises:
             BackendUnavailable: there is none, or none that this version understands.
@@ -122,23 +122,24 @@ class Line:
         if record.op == Op.GONE:
             raise restore(told)
         if record.op != op:
-            raise self._failure(f"it said {record.op} for {op.name}")
+            raise self._failure(f"it sent {record.op} instead of {op.name}")
         return told
 
     def _read(self, size: int) -> bytes:
-        """So many bytes and none of what follows."""
+        """Read this many bytes and nothing of what follows."""
         if size > MOST_PAYLOAD:
             raise Nonsense(f"a payload of {size} bytes")
         data = b""
         while len(data) < size:
             more = self._receive(size - len(data))
             if not more:
-                raise ConnectionResetError("it hung up")
+                raise ConnectionResetError("it closed the connection")
             data += more
         return data
 
     def _receive(self, most: int) -> bytes:
-        """Wait, for seconds in which this process is awake: a glance counts, however late it is."""
+        """Wait, counting only time in which this process is awake: each look counts, however
+        late."""
         for _ in range(max(1, round(self._seconds / GLANCE))):
             try:
                 return self.end.recv(most)
@@ -146,16 +147,16 @@ class Line:
                 go_on(self._stop)
         pid, _ = credentials(self.end)
         raise Silent(
-            f"the engine process at {self._path} (process {pid}) cannot be talked to: it has said "
+            f"the engine process at {self._path} (process {pid}) cannot be reached: it has sent "
             f"nothing for {self._seconds:g} s, so it is stopped or hangs.",
             pid=pid,
         )
 
     def greet(self, hello: Hello) -> Welcome:
-        """Say who this is.
+        """Send the greeting.
 
         Raises:
-            BackendUnavailable: the host is of another version, or says nothing.
+            BackendUnavailable: the host is of another version, or does not respond.
             TrtasyncError: it refuses.
         """
         self.say(Op.HELLO, tell(hello))
@@ -166,8 +167,8 @@ class Line:
         if (welcome.protocol, welcome.version) != (PROTOCOL, __version__):
             raise BackendUnavailable(
                 f"the engine process at {self._path} is of trtasync {welcome.version} (protocol "
-                f"{welcome.protocol}), and this is {__version__} (protocol {PROTOCOL}): "
-                "end what still uses the other version, or install the same one."
+                f"{welcome.protocol}), but this is {__version__} (protocol {PROTOCOL}): "
+                "end whatever still uses the other version, or install the same one."
             )
         return welcome
 
@@ -177,7 +178,7 @@ class Line:
         return BackendUnavailable(f"the engine process at {self._path} cannot be talked to: {why}.")
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self.end.close()
 
 
@@ -187,19 +188,19 @@ class Joined:
 
     Attributes:
         end: the socket.
-        welcome: what the host said.
+        welcome: the host's answer to the greeting.
     """
 
     end: socket.socket
     welcome: Welcome
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self.end.close()
 
 
 def hello(model: str | None = None, *, observer: bool = False, logs: bool = False) -> Hello:
-    """What this process says first."""
+    """This process's greeting."""
     return Hello(__version__, os.getpid(), model, observer, logs)
 
 
@@ -210,15 +211,15 @@ def join(
 
     Args:
         path: of the host's socket.
-        said: of this process.
+        said: this process's greeting.
         stop: set to give up.
         seconds: for the host to greet.
 
     Raises:
         Stopped: because `stop` was set.
         NotThere: nobody listens.
-        Silent: somebody does, and says nothing.
-        BackendUnavailable: somebody else does, or it cannot be talked to.
+        Silent: somebody does, but does not respond.
+        BackendUnavailable: somebody else does, or it cannot be reached.
         TrtasyncError: the host refuses.
     """
     line = Line(path, seconds, stop)

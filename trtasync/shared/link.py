@@ -1,4 +1,4 @@
-"""The way to the host, for as long as an engine is open: it is mended when the host has ended."""
+"""The link to the host while an engine is open: it is re-established when the host has ended."""
 
 import threading
 import time
@@ -30,21 +30,21 @@ ABORTED = "the engine was closed before this request was answered."
 
 
 class Way(Protocol):
-    """How a host is reached.
+    """A way to reach a host.
 
     Attributes:
-        path: of its socket.
+        path: path of its socket.
     """
 
     @property
     def path(self) -> Path: ...
 
     def join(self, stop: threading.Event, hangs: bool = False) -> Joined:
-        """Connect, maybe to a host that is started for it. In a thread; again and again.
+        """Connect, perhaps to a newly started host. Called in a thread, repeatedly.
 
         Args:
             stop: set to give up.
-            hangs: the one that was there last said nothing any more.
+            hangs: the previous host stopped responding.
 
         Raises:
             Stopped: because `stop` was set.
@@ -53,13 +53,13 @@ class Way(Protocol):
 
 
 class Link:
-    """A session with the host, and another one when the host has ended.
+    """A session with the host, replaced by another one when the host has ended.
 
-    It outlives the engine, which may be forgotten, so it knows nothing of it.
+    It outlives the engine, which may be garbage-collected, so it does not refer to it.
 
     Attributes:
-        session: the present one, or the last.
-        pid: of the process at its other end.
+        session: the current one, or the last.
+        pid: the process at its other end.
         model: what the model is called there.
         refusal: makes what requests fail with; None while all is well.
     """
@@ -81,9 +81,9 @@ class Link:
             loop: the running one.
             spec: the model's; hosts that are joined later must have the same.
             joined: the host.
-            way: to the next one.
+            way: how to reach the next one.
             patience: seconds that a request waits for it.
-            hang_timeout: seconds for which a host may be silent; inf for whatever it takes.
+            hang_timeout: seconds for which a host may be silent; inf for no limit.
         """
         self._name = name
         self._loop = loop
@@ -92,7 +92,7 @@ class Link:
         self._patience = patience
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._found: deque[Joined] = deque()  # one at most; whoever pops it sees to it
+        self._found: deque[Joined] = deque()  # at most one; whoever pops it takes care of it
         self._is_mending = False
         self._problem = ""
         self._attempt = 0
@@ -124,7 +124,7 @@ class Link:
         self.session.wrap(wrap)
 
     def _turn(self) -> None:
-        """What the loop does when it is woken."""
+        """Called by the loop when it is woken."""
         if self._is_mending and (found := self._take()) is not None:  # nobody closes meanwhile
             self._is_mending = False
             self.refusal = None
@@ -178,29 +178,29 @@ class Link:
                 self._problem = str(error)
             else:
                 self._found.append(found)
-                if self._stop.is_set():  # whoever ends this may have looked before
+                if self._stop.is_set():  # whoever ends this may have checked before
                     self._drop()
                 self._loop.wake_from_thread()
                 return
 
     def _take(self) -> Joined | None:
-        """The host that was reached, if nobody has taken it yet."""
+        """Take the host that was reached, if nobody has yet."""
         try:
             return self._found.pop()
         except IndexError:
             return None
 
     def _drop(self) -> None:
-        """Hang up on it."""
+        """Disconnect from it."""
         if (found := self._take()) is not None:
             found.close()
 
     def _demand_same(self, found: Joined) -> None:
-        """What is served is still the model that callers know."""
+        """Demand that the served model is still the one that callers know."""
         told = found.welcome.spec
         if told is None or read_spec(told) != self._spec:
             found.close()
-            raise PlanError("the process that is there now serves another model: open it anew.")
+            raise PlanError("the new engine process serves another model: open the engine again.")
 
     def _tell(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -209,7 +209,7 @@ class Link:
                 future.set_result(None)
 
     async def usable(self) -> Session:
-        """The session, when there is one.
+        """The session, once there is one.
 
         Raises:
             EngineRestarting: there was none within the patience.
@@ -234,27 +234,27 @@ class Link:
     # -- the end -----------------------------------------------------------------------------
 
     def refuse(self) -> None:
-        """Nothing is accepted any more."""
+        """Accept no more requests."""
         self.refusal = lambda: EngineClosed(CLOSED)
         self.session.quick = {}
         self._is_mending = False
         self._tell()
 
     def hang_up(self) -> None:
-        """Whoever still waits fails; no other host is looked for."""
+        """Fail all waiting requests; look for no other host."""
         self._stop.set()
         self.session.end(lambda: EngineClosed(ABORTED))
         self._pulse.close()
         self._loop.close()
 
     def join(self) -> None:
-        """Wait until nothing of it runs; in a thread."""
+        """Wait until nothing of it is running; call it in a thread."""
         if self._thread is not None:
             self._thread.join()
         self._drop()
 
     def let_go(self) -> None:
-        """The engine was forgotten. From any thread."""
+        """The engine was garbage-collected. Thread-safe."""
         self._stop.set()
         if not self._loop.wake_last(self._end_forgotten):
             self._end_forgotten()
@@ -264,7 +264,7 @@ class Link:
         self._drop()
 
     def leave_to_parent(self) -> None:
-        """In a forked child, whose copies of descriptors must not keep the parent's host."""
+        """In a forked child, whose copies of descriptors must not keep the parent's host alive."""
         self.refusal = self._loop.wrong
         self._is_mending = False
         self.session.leave_to_parent()

@@ -1,7 +1,7 @@
-"""Whether the host at the other end still turns: it is asked every now and then, and has to answer.
+"""Checks that the host at the other end is alive: it is pinged regularly, and has to answer.
 
-What is heard of it otherwise does not count, so that no request pays for this. Nor does time: a
-question is asked when this process is awake, and the host then has the time that it is given.
+Other messages from it do not count, so that no request pays for this. Nor does elapsed time alone:
+a ping is sent when this process is awake, and only then does the host's time run.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ QUESTIONS = 6
 
 
 class Asked(Protocol):
-    """What a pulse needs of a session.
+    """What a pulse needs from a session.
 
     Attributes:
         is_open: the host is there.
@@ -27,19 +27,19 @@ class Asked(Protocol):
         """How often the host has answered."""
 
     def ping(self) -> None:
-        """Ask it."""
+        """Ping it."""
 
 
 class Pulse:
     """See the module's docstring."""
 
     def __init__(self, loop: EventLoop, patience: float, silent: Callable[[], None]):
-        """Ask nobody yet.
+        """Start without a host.
 
         Args:
             loop: the running one, for this alone.
-            patience: seconds for which a host may be silent; inf for whatever it takes.
-            silent: called when one was for longer.
+            patience: seconds for which a host may be silent; inf for no limit.
+            silent: called when one was silent for longer.
         """
         self._loop = loop
         self._interval = patience / QUESTIONS
@@ -48,7 +48,7 @@ class Pulse:
         loop.callback = self._ask
 
     def begin(self, session: Asked) -> None:
-        """Ask another host from now on."""
+        """Check another host from now on."""
         self._session = session
         self._asked = 0
         self._wait()
@@ -68,5 +68,5 @@ class Pulse:
         self._wait()
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Stop checking."""
         self._loop.close()

@@ -1,15 +1,15 @@
-"""What client and host say to each other, over one stream socket per client.
+"""The protocol between client and host, over one stream socket per client.
 
-Every record has the same 32 bytes; those that are said once (a shape, an error) are followed by a
-payload of JSON. A request is one record from the client (`INFER`) and one from the host (`DONE`),
-both without payload: its content lies in a slot of memory that both have mapped.
+Every record has 32 bytes; rare ones (a shape, an error) are followed by a JSON payload. A request
+is one record from the client (`INFER`) and one from the host (`DONE`), both without payload: its
+content is in a slot of memory that both have mapped.
 
-A slot is the client's until `INFER` names it and the host's from then on, until the host says
-`DONE`, `FAILED` or `CANCELLED` of it. So slots are credits: the host never has more to say than the
-client has slots, and needs no queue for answers. `CANCEL` takes nothing back, it only asks.
+A slot is the client's until `INFER` names it, and the host's from then on until the host sends
+`DONE`, `FAILED` or `CANCELLED` for it. So slots are credits: the host never has more to send than
+the client has slots, and needs no queue for answers. `CANCEL` is only a request.
 
-The generation tells the uses of one slot apart: a `CANCEL` that crosses the answer means nothing to
-the request after it.
+The generation distinguishes the uses of a slot: a `CANCEL` that crosses the answer does not affect
+the next request in it.
 """
 
 import json
@@ -34,7 +34,7 @@ NEVER: int = 2**64 - 1
 
 
 class Op(IntEnum):
-    """What a record says. In brackets: its fields other than `slot` and `generation`."""
+    """The types of records. In brackets: fields other than `slot` and `generation`."""
 
     # the client's
     HELLO = 1
@@ -92,7 +92,7 @@ class Op(IntEnum):
 
 
 class Record(NamedTuple):
-    """One record, unpacked; `size` is that of the payload behind it."""
+    """One record, unpacked; `size` is that of the payload that follows it."""
 
     op: int
     flag: int
@@ -105,7 +105,7 @@ class Record(NamedTuple):
 
 
 class Nonsense(TrtasyncError):
-    """The other side said what nobody says; the connection is closed."""
+    """The other side broke the protocol; the connection is closed."""
 
 
 def pack(
@@ -119,20 +119,20 @@ def pack(
     other: int = 0,
     payload: bytes = b"",
 ) -> bytes:
-    """One record with its payload. The hot path packs `RECORD` itself."""
+    """Pack one record with its payload. The hot path packs `RECORD` itself."""
     return RECORD.pack(op, flag, form, slot, generation, len(payload), number, other) + payload
 
 
 def dump(value: Any) -> bytes:
-    """A payload."""
+    """Serialize a payload."""
     return json.dumps(value, separators=(",", ":"), allow_nan=True).encode()
 
 
 def parse(payload: bytes | memoryview) -> dict[str, Any]:
-    """A payload, read.
+    """Parse a payload.
 
     Raises:
-        Nonsense: it is no JSON object.
+        Nonsense: it is not a JSON object.
     """
     try:
         value = json.loads(bytes(payload))

@@ -1,7 +1,7 @@
-"""What client and host have agreed on over one connection: forms, slots, who waits for what.
+"""The state shared with the host over one connection: forms, slots, and who waits for what.
 
-A request is written to a slot, said, and awaited: by `SharedEngine.infer` itself where it is one
-small array, by `Session.ask` otherwise. What the host says is heard in `hearing`.
+A request is written to a slot, announced, and awaited: by `SharedEngine.infer` itself if it is one
+small array, by `Session.ask` otherwise. Messages from the host are handled in `hearing`.
 """
 
 import math
@@ -30,15 +30,15 @@ Wrap = Callable[[Future, Callable[[bytes], None]], Future]
 
 
 class Session:
-    """A client's books of one connection. For the loop's own thread, but `credit`.
+    """A client's state of one connection. Except for `credit`, only for the loop's thread.
 
     Attributes:
         credit: its slots.
         forms: of its requests.
-        quick: those of requests that were one bare array, by its shape: the hot path looks here.
+        quick: those of requests with one bare array, by its shape: used by the hot path.
         out: records of this turn of the loop.
         is_open: the host is there.
-        future: makes what a request awaits.
+        future: creates what a request awaits.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Session:
             end: connected, and past the greeting.
             spec: the model's.
             limit: bytes of memory that may be shared; None for any.
-            lost: called once, when the other side is gone or talks nonsense, with the reason if
-                there is a known one. All who waited have been told by then.
+            lost: called once, when the other side is gone or broke the protocol, with the reason if
+                it is known. All waiting requests have failed by then.
         """
         self._loop = loop
         self._lost = lost
@@ -81,7 +81,7 @@ class Session:
     # -- saying ------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Say what was to be said in this turn."""
+        """Send what has accumulated in this turn."""
         if self.is_open:
             self._connection.say(self.out)
 
@@ -97,13 +97,13 @@ class Session:
         self.future = future if wrap is None else lambda: wrap(future(), self._say_ahead)
 
     def _say_ahead(self, record: bytes) -> None:
-        """What belongs to the request that is said next."""
+        """Send what belongs to the next request."""
         if not self.out:
             self.wake()
         self.out.append(record)
 
     def wake(self) -> None:
-        """Something is said in this turn.
+        """Schedule sending in this turn.
 
         Raises:
             WrongLoop: another loop is running.
@@ -122,14 +122,14 @@ class Session:
     async def ask(
         self, form: Form, arrays: Sequence[Array], level: int, deadline: float, copy: bool
     ) -> Any:
-        """A request of any kind; what most are is asked by `SharedEngine.infer` itself.
+        """Send a request of any kind; `SharedEngine.infer` itself sends the most common kind.
 
         Args:
-            form: of it.
+            form: its form.
             arrays: in the order of the inputs.
-            level: of priority.
+            level: its priority.
             deadline: by the loop's clock.
-            copy: the answer; otherwise it is lent.
+            copy: copy the answer; otherwise it is lent.
 
         Returns:
             the answer.
@@ -137,7 +137,7 @@ class Session:
         Raises:
             WrongLoop: another loop is running.
             QueueFull: there is no memory for it.
-            TrtasyncError: as the host says.
+            TrtasyncError: the host's error.
         """
         slot, sources = self._place(form, arrays)
         reply, record, is_said = None, b"", False
@@ -162,14 +162,14 @@ class Session:
             is_said = True
             return await reply
         except BaseException:
-            for answer in lent:  # it has come, and nobody gets it
+            for answer in lent:  # it arrived, but nobody will get it
                 answer.release()
             self.leave(slot, reply, record, is_said)
             raise
 
     def _place(self, form: Form, arrays: Sequence[Array]) -> tuple[Slot, bytes]:
-        """A slot for such a request, and the records that say where its arrays lie: b"" where they
-        are to be written to the slot.
+        """A slot for such a request, and the records that say where its arrays are: b"" if they are
+        to be written to the slot.
 
         Raises:
             QueueFull: see `more`.
@@ -189,20 +189,20 @@ class Session:
         return slot, records
 
     def until(self, deadline: float) -> int:
-        """A deadline of the loop's clock as the host understands it."""
+        """Convert a deadline by the loop's clock for the host."""
         if deadline == math.inf:
             return NEVER
         left = min(deadline - self._loop.now(), 1e9)
         return max(0, time.monotonic_ns() + int(left * 1e9)) if left > 0 else 0
 
     def leave(self, slot: Slot, reply: Future | None, record: bytes, awaited: bool) -> None:
-        """Nobody waits for a request any more, or it did not come into being.
+        """A request is no longer waited for, or was never sent.
 
         Args:
-            slot: of it.
-            reply: who waited.
-            record: that said it.
-            awaited: control went back to the loop since, so it may have been sent.
+            slot: its slot.
+            reply: what was waiting.
+            record: the record that announced it.
+            awaited: control has returned to the loop since, so it may have been sent.
         """
         if record in self.out:
             self.out.remove(record)
@@ -220,20 +220,20 @@ class Session:
         return self._hearing.pongs
 
     def ping(self) -> None:
-        """Ask whether the host's event loop still turns."""
+        """Check that the host's event loop is running."""
         self._say(packed(Op.PING))
 
     # -- ending ------------------------------------------------------------------------------
 
     async def idle(self) -> None:
-        """Until everything that was asked has been answered."""
+        """Wait until every request has been answered."""
         while self.is_open and (self.awaited() or self.forms.is_awaited):
             future = self._loop.future()
             self._idle.append(future)
             await future
 
     def awaited(self) -> int:
-        """Requests that somebody waits for."""
+        """Requests that callers wait for."""
         return sum(slot.reply is not None for slot in self.credit.slots)
 
     def _tell_idle(self) -> None:
@@ -245,10 +245,10 @@ class Session:
                 future.set_result(None)
 
     def end(self, error: Callable[[], TrtasyncError]) -> None:
-        """Hang up. Twice is fine.
+        """Disconnect. May be called twice.
 
         Args:
-            error: makes what each of those fails with who still wait.
+            error: creates the error of each request that is still waiting.
         """
         if not self.is_open:
             return
@@ -269,7 +269,7 @@ class Session:
         self._tell_idle()
 
     def leave_to_parent(self) -> None:
-        """In a forked child, which has not even the memory."""
+        """In a forked child, which does not even have the memory."""
         self.is_open = False
         self._connection.leave_to_parent()
         self.out.clear()
@@ -287,7 +287,7 @@ class Session:
             self.lose(str(gone), was_told=isinstance(gone.error, EngineClosed))
         except Exception as error:
             self.lose(f"it said what nobody says ({error!r})")
-        self._loop.wake()  # behind those who are answered now: what they ask next goes out at once
+        self._loop.wake()  # after callers answered now: their next requests are sent at once
         if self._idle:
             self._tell_idle()
 
@@ -296,14 +296,14 @@ class Session:
 
         Args:
             reason: why, if that is known.
-            was_told: it said so, after it had answered all that it took.
+            was_told: it announced it, after it had answered everything it accepted.
         """
         self.end(not_taken if was_told else lambda: ended(reason))
         self._lost(reason)
 
 
 def ended(reason: str) -> DeviceLost:
-    """What requests fail with whose host is gone, or as good as gone."""
+    """The error of requests whose host is gone, or as good as gone."""
     said = f": {reason.rstrip('.')}" if reason else ""
     return DeviceLost(
         f"the engine's process was lost under this request{said}; it was not tried again."
@@ -311,7 +311,7 @@ def ended(reason: str) -> DeviceLost:
 
 
 def not_taken() -> EngineRestarting:
-    """What requests fail with that their host left unread when it ended as it should."""
+    """The error of requests that their host left unread when it ended regularly."""
     return EngineRestarting(
         "the engine's process ended before it took this request; try again when there is another "
         "one, or have requests wait for it (reconnect=)."

@@ -1,4 +1,4 @@
-"""What requests of one form look like in a slot: where their arrays are written, answers read."""
+"""The layout of requests of one form in a slot: where arrays are written and answers read."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,17 +29,17 @@ Key = tuple[tuple[Shape, ...], bool]
 
 
 class Form:
-    """What is known of a request from its shapes.
+    """What is known about a request from its shapes.
 
     Attributes:
-        number: what the host knows it by.
+        number: its number for the host.
         key: see `Key`.
-        inputs: where the arrays lie in a slot.
+        inputs: where the arrays are in a slot.
         plain: its answer is one array.
-        answer_bytes: that answers had so far.
+        answer_bytes: the size of answers so far.
         free: free slots that are large enough for inputs and answer.
         answers: free slots that are large enough for the answer.
-        large: the copy of its arrays is worth being saved.
+        large: copying its arrays is worth avoiding.
     """
 
     __slots__ = ("answer_bytes", "answers", "free", "inputs", "key", "large", "number", "plain")
@@ -56,7 +56,7 @@ class Form:
 
 
 def is_small(size: int, dtype: np.dtype[Any]) -> bool:
-    """It is copied by memoryview assignment, which keeps the GIL; see `GIL_COPY_BYTES`."""
+    """Whether it is copied by memoryview assignment, which keeps the GIL; see `GIL_COPY_BYTES`."""
     return 0 < size <= GIL_COPY_BYTES and dtype.isbuiltin == 1
 
 
@@ -64,22 +64,22 @@ class Slot:
     """A piece of shared memory: a request and its answer, or an array of `empty_input`.
 
     Attributes:
-        number: what the host knows it by.
+        number: its number for the host.
         memory: its bytes.
         address: of its first byte.
         free: where it belongs when nobody uses it; None once the connection is gone.
         generation: counts its uses.
-        asked: the form of the request that is under way.
-        form: that it is turned to; None while an answer lies at its beginning.
-        vector: where its one array of one axis is assigned to; None for other forms.
-        reply: who waits for the answer.
+        asked: the form of the request in flight.
+        form: the form it is set up for; None while an answer is at its beginning.
+        vector: the target of its one array of one axis; None for other forms.
+        reply: what waits for the answer.
         plain: the answer is one array, and is copied.
         lent: takes the answer, if it is to be views of this memory; None if not.
         sources: where its request is read, if elsewhere: kept until it is over.
         answers: the form of answers that `views` are of.
-        views: of the answer.
-        copies: per view, what copies it.
-        larger: where an answer goes that has no room here.
+        views: views of the answer.
+        copies: per view, the function that copies it.
+        larger: where an answer goes that does not fit here.
     """
 
     __slots__ = (
@@ -126,7 +126,7 @@ class Slot:
         self._known: dict[Form, tuple[list[Array], list[Any]]] = {}
 
     def turn(self, form: Form) -> None:
-        """Turn it to requests of a form, their arrays within."""
+        """Set it up for requests of a form, with their arrays inside."""
         known = self._known.get(form)
         if known is None:
             if len(self._known) >= MOST_KNOWN:
@@ -141,13 +141,13 @@ class Slot:
         self.answers = None
 
     def turn_to_answer(self, plain: bool = False) -> None:
-        """Only an answer will lie in it, from its beginning."""
+        """Set it up for an answer only, from its beginning."""
         if self.form is not None:
             self.form = self.answers = None
         self.plain = plain
 
     def write(self, arrays: Sequence[Array]) -> None:
-        """The arrays of a request, of the form it is turned to.
+        """Write the arrays of a request of the form it is set up for.
 
         Raises:
             BaseException: what reading them raises.
@@ -162,7 +162,7 @@ class Slot:
             to[...] = array
 
     def look(self, answers: Places) -> None:
-        """Turn the views to answers of a form.
+        """Set up the views for answers of a form.
 
         Raises:
             Exception: there is no room for such answers.
@@ -179,10 +179,10 @@ class Slot:
         if self.lent is not None or self.sources:
             self.lent = None
             self.sources = ()
-            self.turn_to_answer()  # no plain request finds it as it is
+            self.turn_to_answer()  # so that no plain request uses it as it is
 
     def free_up(self) -> None:
-        """The host neither reads nor writes it any more, nor where its answer lies."""
+        """The host no longer reads or writes it, or the slot of its answer."""
         larger, self.larger = self.larger, None
         self.end()
         self.give_back()
@@ -190,21 +190,21 @@ class Slot:
             larger.give_back()
 
     def give_back(self) -> None:
-        """Nobody uses it any more. From any thread."""
+        """Nobody uses it any more. Thread-safe."""
         free = self.free
         if free is not None:
             free.append(self)
 
 
 def _target(array: Array) -> Any:
-    """What an array of a slot is written by."""
+    """The target through which an array of a slot is written."""
     if is_small(array.nbytes, array.dtype):
         return memoryview(cast(Any, array.reshape(-1)))
     return array
 
 
 def _copier(view: Array) -> Callable[[], Array]:
-    """What copies an answer. numpy would let go of the GIL for each of them."""
+    """A function that copies an answer. numpy would release the GIL for each of them."""
     if view.size <= NUMPY_KEEPS or not is_small(view.nbytes, view.dtype):
         return view.copy
     shape, dtype, memory = view.shape, view.dtype, memoryview(cast(Any, view.reshape(-1)))
@@ -215,8 +215,8 @@ class Owner:
     """Holds a slot for as long as an array of `empty_input` lives: the caller's, or a request's.
 
     Attributes:
-        slot: that the array lies in.
-        whole: the array, but for views of it.
+        slot: the slot that holds the array.
+        whole: the whole array, of which there may be views.
     """
 
     __slots__ = ("__array_interface__", "slot", "whole")
@@ -236,8 +236,7 @@ class Owner:
 
 
 def array_in(slot: Slot, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """An array at the beginning of a slot, which is free again when the array and its views are
-    gone."""
+    """An array at the beginning of a slot, which is freed when the array and its views are gone."""
     if dtype.isbuiltin == 1:
         owner = Owner(slot, shape, dtype.str)
         array: Array = np.asarray(owner)
@@ -249,12 +248,12 @@ def array_in(slot: Slot, shape: Shape, dtype: np.dtype[Any]) -> Array:
 
 
 def source_of(array: Array) -> tuple[Owner, int] | None:
-    """Whose memory an array lies in, and at which byte of it; None if the host cannot read it
+    """The owner of an array's memory, and the array's offset in it; None if the host cannot read it
     there."""
     owner: Any = array.base
-    if type(owner) is np.ndarray:  # numpy names the first array on the memory, not its owner
+    if type(owner) is np.ndarray:  # numpy's base is the first array on the memory, not its owner
         owner = owner.base
-    # that of an earlier connection lies where the host does not look any more
+    # the host no longer sees the memory of an earlier connection
     if type(owner) is not Owner or owner.slot.free is None or not array.flags.c_contiguous:
         return None
     if owner.whole() is array:
@@ -263,7 +262,7 @@ def source_of(array: Array) -> tuple[Owner, int] | None:
 
 
 def sources_of(arrays: Sequence[Array]) -> Sequence[tuple[Owner, int]]:
-    """Where the arrays lie; () where the host cannot read all of them there."""
+    """Where the arrays are; () if the host cannot read all of them there."""
     sources = []
     for array in arrays:
         source = source_of(array)
@@ -274,4 +273,4 @@ def sources_of(arrays: Sequence[Array]) -> Sequence[tuple[Owner, int]]:
 
 
 def _nothing() -> None:
-    """There is no array yet."""
+    """Placeholder: there is no array yet."""

@@ -1,4 +1,4 @@
-"""A host as a child of its first client: spawned, heard of, ended, and seen to have ended."""
+"""A host as a child process of its first client: spawned, awaited, ended, and reaped."""
 
 import json
 import os
@@ -31,9 +31,9 @@ def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event
     """Start a host, and wait until it can be joined.
 
     Args:
-        log: takes what it writes to its standard error.
+        log: receives its stderr.
         lock: see `locked`; the host holds it, too, until it is ready.
-        wanted: what it is to be.
+        wanted: its configuration.
         stop: set to give up: the host is ended then.
 
     Returns:
@@ -41,8 +41,8 @@ def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event
 
     Raises:
         Stopped: because `stop` was set.
-        BackendUnavailable: it could not be started, or ended without a word.
-        TrtasyncError: what it says that went wrong.
+        BackendUnavailable: it could not be started, or ended without a message.
+        TrtasyncError: the error that it reported.
     """
     pid, told, answer = spawn(log, lock)
     try:
@@ -69,19 +69,19 @@ def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event
 
 
 def spawn(log: Path, lock: int) -> tuple[int, int, int]:
-    """A new process, of this interpreter and with its `sys.path`; never a fork of this one.
+    """Start a new process with this interpreter and its `sys.path`; never a fork of this one.
 
     Args:
-        log: takes what it writes to its standard error. Not this process's own: who reads that to
-            its end would wait for the host, too.
+        log: receives its stderr. Not this process's own stderr: whoever reads that to its end would
+            wait for the host, too.
         lock: becomes its `LOCK`.
 
     Returns:
-        its number, where it is told what to be, and where it answers.
+        its process ID, the pipe for its configuration, and the one for its answer.
 
     Raises:
         BackendUnavailable: it cannot be started.
-        OSError: there is no room for the log.
+        OSError: there is no space for the log.
     """
     if not sys.executable:
         raise BackendUnavailable(
@@ -120,7 +120,7 @@ def spawn(log: Path, lock: int) -> tuple[int, int, int]:
 
 
 def _first_line(answer: int, stop: threading.Event) -> bytes:
-    """What the host says first; b"" if it ends without a word."""
+    """The host's first line; b"" if it ends without one."""
     said = b""
     while not said.endswith(b"\n"):
         go_on(stop)
@@ -133,14 +133,14 @@ def _first_line(answer: int, stop: threading.Event) -> bytes:
 
 
 def is_readable(descriptor: int, seconds: float) -> bool:
-    """Wait for it for so long at most; of any number, where `select` knows the first 1024 only."""
+    """Wait at most this long; any descriptor will do, where `select` is limited to 1024."""
     looking = select.poll()
     looking.register(descriptor, select.POLLIN)
     return bool(looking.poll(seconds * 1000))
 
 
 def last_words(log: Path, most: int = LAST_WORDS) -> str:
-    """What a host wrote to its standard error last.
+    """The end of what a host wrote to stderr.
 
     Args:
         log: the file.
@@ -157,13 +157,13 @@ def end(pid: int) -> None:
     """End a host at once, and wait until it has ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    with suppress(ChildProcessError):  # somebody else has waited for it
+    with suppress(ChildProcessError):  # it has already been waited for
         os.waitpid(pid, 0)
     _started.discard(pid)
 
 
 def reap() -> None:
-    """Take note of hosts that have ended, so that nothing is left of them."""
+    """Reap hosts that have ended, so that no zombies are left."""
     for pid in list(_started):
         try:
             ended, _ = os.waitpid(pid, os.WNOHANG)

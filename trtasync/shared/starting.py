@@ -31,14 +31,14 @@ STACKS = 16_000
 
 @dataclass(slots=True)
 class Started:
-    """A host that is started by the first of its clients; see `link.Way`.
+    """A host started by the first of its clients; see `link.Way`.
 
     Attributes:
-        model: a file, or what is in it.
+        model: a file, or its content.
         options: plain data; see `opening.plain`.
         name: what the engine is called.
-        linger: seconds that the host stays when nobody is left.
-        traces: what exports its spans; None: it traces nothing.
+        linger: seconds that the host stays after the last client has left.
+        traces: the exporter of its spans; None for no tracing.
         hang_timeout: seconds of silence after which it is ended; inf for never.
         identity: of the engine.
         place: its files.
@@ -60,26 +60,26 @@ class Started:
 
     @property
     def path(self) -> Path:
-        """Of the host's socket."""
+        """The path of the host's socket."""
         return self.place.socket
 
     def join(self, stop: threading.Event, hangs: bool = False) -> Joined:
-        """Join the host, or start it, also in place of one that hangs; see `link.Way.join`.
+        """Join the host, or start it, or replace a hanging one; see `link.Way.join`.
 
         Raises:
-            PlanError: the model's file is another one by now.
+            PlanError: the model's file has changed.
             BackendUnavailable: the system lacks something that this needs.
-            TrtasyncError: what opening the model there raised, too.
+            TrtasyncError: whatever opening the model there raised.
         """
         reap()
         try:
-            runtime_folder()  # who tidies up may have taken it away
+            runtime_folder()  # a clean-up job may have removed it
             with locked(self.place.lock, stop) as lock:
                 joined = self._join(lock, stop, hangs)
         except OSError as error:
             raise BackendUnavailable(
-                f"the engine's process can neither be joined nor started: {error}; its files lie "
-                f"in {self.path.parent}, and {VARIABLE} names another folder."
+                f"the engine's process can neither be joined nor started: {error}; its files are "
+                f"in {self.path.parent}; {VARIABLE} can name another folder."
             ) from error
         self._was_there = True
         return joined
@@ -100,12 +100,12 @@ class Started:
         return join(self.path, hello(logs=True), stop)
 
     def _patience(self, hangs: bool) -> float:
-        """Seconds for the host to greet; who found that it hangs has waited already."""
+        """Seconds for the host to greet; if it was found hanging, we have already waited."""
         known = hangs or self.hang_timeout == math.inf
         return PATIENCE if known else max(PATIENCE, self.hang_timeout)
 
     def _end(self, silent: Silent) -> None:
-        """End a host that hangs. Nobody starts another one meanwhile: this has the lock."""
+        """End a hanging host. Nobody starts another one meanwhile: this has the lock."""
         log.error("%s; it hangs, or is stopped, and is ended", str(silent).rstrip("."))
         try:
             end_hanging(silent.pid)
@@ -118,25 +118,25 @@ class Started:
 
     def _start(self, lock: int, stop: threading.Event) -> None:
         note_start(self.place.starts)
-        self.path.unlink(missing_ok=True)  # of a host that was killed
+        self.path.unlink(missing_ok=True)  # left by a killed host
         with self._file() as model:
             pid = start(self.place.log, lock, self._wanted(model), stop)
         try:
-            self._demand_same()  # nobody else joins it before: this has the lock
+            self._demand_same()  # nobody else can join it before: this has the lock
         except BaseException:
             end(pid)
             raise
 
     def _demand_same(self) -> None:
-        """The file is still the model that is meant: a host serves what it finds there.
+        """Demand that the file is still the intended model: a host serves what it finds there.
 
         Raises:
-            PlanError: it is another one, or gone.
+            PlanError: it has changed, or is gone.
         """
         if self._identity() != self.identity:
             raise PlanError(
-                f"the model of {self.name!r}, or what GPUs are to be seen, is not what it was when "
-                "this engine was opened: open it anew."
+                f"the model of {self.name!r}, or the set of visible GPUs, has changed since this "
+                "engine was opened: open it again."
             )
 
     def _identity(self) -> str:
@@ -146,7 +146,7 @@ class Started:
         return nullcontext(self.model) if isinstance(self.model, Path) else _kept(self.model)
 
     def _wanted(self, model: Path) -> dict[str, Any]:
-        """What the host is told to be."""
+        """The host's configuration."""
         opened = {"name": self.name, "model": str(model), "options": self.options}
         return {
             "protocol": PROTOCOL,
@@ -163,7 +163,7 @@ class Started:
 
 @contextmanager
 def _kept(model: bytes) -> Iterator[Path]:
-    """A file for a model in memory, until the host has read it."""
+    """A temporary file for a model in memory, until the host has read it."""
     with tempfile.TemporaryDirectory(prefix="trtasync-") as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(model)
@@ -172,8 +172,8 @@ def _kept(model: bytes) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, stop: threading.Event) -> Iterator[int]:
-    """Be the only one who joins, starts or ends a host of this place. A killed owner's lock is
-    free at once, or when the host that it was starting is ready.
+    """Be the only one that joins, starts or ends a host at this place. A killed owner's lock is
+    released at once, or when the host that it was starting is ready.
 
     Yields:
         the descriptor that holds it.

@@ -1,4 +1,4 @@
-"""How a host is reached that somebody else runs."""
+"""Reaching a host that somebody else runs."""
 
 import threading
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from trtasync.shared.joining import Joined, NotThere, hello, join
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A host that a service manager runs: it is joined, and never started; see `link.Way`.
+    """A host run by a service manager: it is joined, never started; see `link.Way`.
 
     Attributes:
-        path: of its socket.
-        model: by its name; None for the only one.
+        path: path of its socket.
+        model: its name; None for the only one.
     """
 
     path: Path
