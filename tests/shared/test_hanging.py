@@ -147,7 +147,7 @@ async def test_a_host_that_is_stopped_is_replaced(
         assert (await engine.infer(x)).tolist() == ANSWER
         assert engine.host_pid != stopped
         assert not is_there(stopped)
-    assert f"(process {stopped}) cannot be talked to" in caplog.text
+    assert f"(process {stopped}) cannot be reached" in caplog.text
     assert "where it hung" in caplog.text
 
 
