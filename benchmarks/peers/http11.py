@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as a load generator needs: requests made once, answers cut from a stream."""
+"""As much of HTTP/1.1 as a load generator needs: requests built once, answers parsed."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Answer(NamedTuple):
 
 
 class BadAnswer(Exception):
-    """The stream is not what a server may send."""
+    """The stream is not valid HTTP."""
 
 
 def request_bytes(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -28,7 +28,7 @@ def request_bytes(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
 
 
 class AnswerReader:
-    """Cuts answers out of what comes: bodies by Content-Length or in chunks.
+    """Parses answers from a stream: bodies by Content-Length or in chunks.
 
     One answer at a time: a caller sends its next request when it has the answer.
     """
@@ -37,10 +37,10 @@ class AnswerReader:
         self._data = b""
 
     def feed(self, data: bytes) -> Answer | None:
-        """Take what came; the answer when it is whole, else None.
+        """Process received bytes; return the answer if it is complete, else None.
 
         Raises:
-            BadAnswer: this is no HTTP/1.1 answer, or more came than one.
+            BadAnswer: this is not an HTTP/1.1 answer, or more than one.
         """
         if self._data:
             data = self._data + data
@@ -82,7 +82,7 @@ def _field(head: bytes, name: bytes) -> str | None:
 
 
 def _chunks(data: bytes) -> tuple[bytes | None, bytes]:
-    """The body in chunks, and what follows; None while it is not whole."""
+    """The chunked body, and what follows; None while it is incomplete."""
     parts: list[bytes] = []
     while True:
         line, found, data = data.partition(b"\r\n")

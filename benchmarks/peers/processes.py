@@ -14,7 +14,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 class Process(NamedTuple):
-    """What `/proc/<pid>/stat` says."""
+    """The content of `/proc/<pid>/stat`."""
 
     pid: int
     parent: int
@@ -36,14 +36,14 @@ def processes(proc: Path = PROC) -> dict[int, Process]:
     found = {}
     for entry in proc.iterdir():
         if entry.name.isdigit():
-            with suppress(OSError):  # it ended just now
+            with suppress(OSError):  # it has just ended
                 process = parse((entry / "stat").read_text(), ticks)
                 found[process.pid] = process
     return found
 
 
 def below(root: int, table: dict[int, Process], without: Iterable[int] = ()) -> list[Process]:
-    """All descendants of `root`, but not the trees that begin at one of `without`."""
+    """All descendants of `root`, except the trees rooted at `without`."""
     children: dict[int, list[Process]] = {}
     for process in table.values():
         children.setdefault(process.parent, []).append(process)
@@ -64,7 +64,7 @@ def cpu_below(root: int, without: Iterable[int] = ()) -> float:
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of descendants whose own parent ends: none gets lost.
+    """Make this process the parent of descendants whose own parent ends, so that none is lost.
 
     Raises:
         OSError: the kernel refused.
@@ -75,7 +75,7 @@ def adopt_orphans() -> None:
 
 
 def end_all(patience: float = 3.0) -> int:
-    """End every descendant of this process, kindly first; says how many had to be killed."""
+    """End every descendant of this process, gently first; returns how many had to be killed."""
     me = os.getpid()
     killed: set[int] = set()
     _signal(below(me, processes()), signal.SIGTERM)
@@ -91,7 +91,7 @@ def end_all(patience: float = 3.0) -> int:
 
 
 def _living(root: int) -> list[Process]:
-    """Descendants that have not ended; those that have are reaped, which Popen takes well."""
+    """Descendants that have not ended; those that have are reaped, which Popen tolerates."""
     found = below(root, processes())
     for process in found:
         if process.state == "Z" and process.parent == root:

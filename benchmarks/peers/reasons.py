@@ -1,4 +1,4 @@
-"""Why a peer was not run, in a line that may be shown and committed."""
+"""Why a peer was not run, as a line that may be shown and committed."""
 
 import re
 
@@ -16,7 +16,7 @@ def told(error: BaseException) -> str:
 
 
 def plain(text: str) -> str:
-    """The line of an output that says most, without addresses, machine paths or colours.
+    """The most informative line of an output, without addresses, machine paths or colours.
 
     The last line that names an error, else the last line.
     """

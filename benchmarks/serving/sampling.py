@@ -1,4 +1,4 @@
-"""One server after its start: it has to answer rightly, then it is asked as fast as it can be."""
+"""One server after its start: it has to answer correctly, then it is loaded as fast as possible."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def measure(stand: Stand, python: Path, seconds: float, warm_up: float) -> dict[
     """A sample of each load of a server.
 
     Raises:
-        NotRun: it does not start, or answers wrongly.
+        NotRun: it does not start, or gives wrong answers.
     """
     with tempfile.TemporaryDirectory(prefix="serving-", ignore_cleanup_errors=True) as folder:
         try:
@@ -53,7 +53,7 @@ def _measure(
             continue
         try:
             asyncio.run(_check(port, load))
-        except Exception as error:  # whatever it is, it is why this cell has no figures
+        except Exception as error:  # whatever it is, it is the reason why this cell has no figures
             last = plain(said.read_text(errors="replace"))
             raise NotRun(f"{plain(told(error))}; it said: {last}") from error
         samples[name] = _asked(port, load, seconds, warm_up, folder)

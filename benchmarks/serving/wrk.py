@@ -1,4 +1,4 @@
-"""wrk, the load generator of the servers: Debian has a package of it."""
+"""wrk, the load generator for the servers: Debian has a package of it."""
 
 import json
 import math
@@ -27,19 +27,19 @@ def find() -> str:
 
 
 def version() -> str:
-    """What it says of itself."""
+    """Its version."""
     said = subprocess.run([find(), "-v"], capture_output=True, text=True)  # its status is 1
     return said.stdout.partition("[")[0].split()[1]
 
 
 def run(port: int, request: Path, connections: int, threads: int, seconds: float) -> Sample:
-    """Ask a server on this machine from all connections without pause.
+    """Load a server on this machine from all connections without pause.
 
     Args:
         port: where it listens.
-        request: a file with the bytes of one, its head included.
+        request: a file with the bytes of one request, including its head.
         connections: one request at a time on each.
-        threads: of wrk.
+        threads: wrk's threads.
         seconds: rounded up to whole ones.
 
     Returns:
@@ -58,7 +58,7 @@ def run(port: int, request: Path, connections: int, threads: int, seconds: float
 
 
 def read(said: str) -> Sample:
-    """What the script's last line says.
+    """Parse the script's last line.
 
     Raises:
         NotRun: a request failed, or none was answered.

@@ -1,4 +1,4 @@
-"""The smallest Starlette app that there is, behind uvicorn at its best: a body comes back.
+"""The smallest possible Starlette app, behind uvicorn at its best: it echoes the body.
 
 It has no model: this is the floor of a server on a web framework. `... PORT SETTINGS`
 """
@@ -13,7 +13,7 @@ from benchmarks.peers.servers import port_and_best
 
 
 async def answer(request: Request) -> Response:
-    """The body as it came."""
+    """Return the body unchanged."""
     return Response(await request.body(), media_type="application/octet-stream")
 
 
