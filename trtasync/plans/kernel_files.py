@@ -68,7 +68,7 @@ class KernelFiles:
         """Replace what is kept."""
         if reasons := self._save(_variant(version, device), content):
             log.warning(
-                "%s: its kernels cannot be kept, and are compiled again at the next opening: %s",
+                "%s: its kernels are not kept, and are compiled again at the next opening: %s",
                 self._plan.path,
                 "; ".join(reasons),
             )

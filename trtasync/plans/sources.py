@@ -113,7 +113,7 @@ def read_source(source: Source, cache_key: str | None, kept: bool) -> OnnxModel 
     Args:
         source: path of an ONNX file, or a network function.
         cache_key: what identifies the network, according to the user; for a file, in addition to
-        its content.
+            its content.
         kept: there is a cache, which needs a digest.
 
     Raises:

@@ -104,7 +104,7 @@ class Policy(Generic[SlotT]):
 
         Raises:
             QueueFull, RequestTooLarge: `max_queue_size` (or `max_queue_time`) would be exceeded,
-            now or by this request alone; nothing has changed then.
+                now or by this request alone; nothing has changed then.
         """
         rows = self._rows
         signature = request.signature

@@ -174,7 +174,9 @@ class Line:
 
     def _failure(self, why: object) -> BackendUnavailable:
         if isinstance(why, (ConnectionResetError, BrokenPipeError)):
-            return NotThere(f"the engine process at {self._path} hung up: it is ending.")
+            return NotThere(
+                f"the engine process at {self._path} closed the connection: it is ending."
+            )
         return BackendUnavailable(f"the engine process at {self._path} cannot be talked to: {why}.")
 
     def close(self) -> None:

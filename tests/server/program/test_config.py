@@ -130,7 +130,7 @@ M = "[[models]]\npath = 'm.onnx'\n"
         (M + "[server]\ngrace = -1", ": server.grace: expected float >= 0.0."),
         (M + "[server]\ntls_cert = 'c'", ": server: TLS needs a certificate and its key"),
         (M + "[aliases]\na = 1", ": aliases: expected str or table, got int."),
-        (M + "[aliases]\na = 'z'", ": aliases.a: alias 'a' is for 'z', and there is no such"),
+        (M + "[aliases]\na = 'z'", ": aliases.a: alias 'a' is for 'z', but there is no such"),
         (M + "[aliases]\nm = 'm'", ": aliases.m: 'm' is the name of a model"),
         (
             M + "[aliases]\na = { model = 'm', version = 3 }",
