@@ -126,7 +126,7 @@ async def test_one_that_was_given_up_is_not_used_again() -> None:
         ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"], "how long"),
         ([b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"], "how long"),
         ([said(b"one") + b"two"], "more than"),
-        ([b"HTTP/1.1 200 OK\r\nX: " + b"x" * (2 * LONGEST)], "no end"),
+        ([b"HTTP/1.1 200 OK\r\nX: " + b"x" * (2 * LONGEST)], "does not end"),
     ],
 )
 async def test_what_is_no_answer(answer: list[bytes], why: str) -> None:
