@@ -14,7 +14,7 @@ from unittest.mock import patch
 import anyio
 import numpy as np
 
-from benchmarks.systems import COLUMNS, Infer, trtasync
+from benchmarks.systems import COLUMNS, PRODUCT, Infer, trtasync
 from trtasync.loops import on_asyncio
 from trtasync.loops.choice import current_loop
 from trtasync.measure.runs import on_loop
@@ -75,9 +75,9 @@ async def load(infer: Infer) -> float:
 async def requests(loop: str) -> None:
     """Two engines in turn."""
     async with AsyncExitStack() as stack:
-        read = await stack.enter_async_context(trtasync())
+        read = await stack.enter_async_context(trtasync(PRODUCT))
         with patch.object(on_asyncio, "_task_scopes", lambda: None):  # as if AnyIO were another
-            asked = await stack.enter_async_context(trtasync())
+            asked = await stack.enter_async_context(trtasync(PRODUCT))
         pairs = [(await load(read), await load(asked)) for _ in range(1 + ROUNDS)]
     ours, theirs = (spread(each) for each in zip(*pairs[1:], strict=True))
     ratio = spread(one / other for one, other in pairs[1:])

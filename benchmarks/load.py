@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import anyio.lowlevel
 import numpy as np
 
-from benchmarks.systems import COLUMNS, Infer, model
+from benchmarks.systems import COLUMNS, Infer, Work
 from benchmarks.yardsticks import Array
 from trtasync.loops import bare_tasks
 from trtasync.measure.driving import Driver
@@ -64,14 +64,14 @@ def rows(count: int, seed: int = 3, columns: int = COLUMNS) -> list[Array]:
     return list(np.random.default_rng(seed).standard_normal((count, columns), dtype=np.float32))
 
 
-async def check(infer: Infer, callers: int) -> None:
+async def check(infer: Infer, work: Work, callers: int) -> None:
     """First a single caller, then many at once: each gets its own answer, not its neighbour's.
 
     Raises:
         AssertionError: an answer is neither the row's nor (of a system without a model) the row.
     """
-    asked = rows(callers, seed=2)
-    expected = model(np.stack(asked))
+    asked = rows(callers, seed=2, columns=work.columns)
+    expected = work.model(np.stack(asked))
 
     async def one(index: int) -> None:
         answer = await infer(asked[index])

@@ -16,7 +16,7 @@ import numpy as np
 
 import trtasync
 from benchmarks.load import Sample, busy_thread, check, closed_loop, rows
-from benchmarks.systems import MAX_BATCH_SIZE, Infer
+from benchmarks.systems import MAX_BATCH_SIZE, PRODUCT, Infer
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
 
@@ -90,7 +90,7 @@ async def ask(plan: Plan) -> Sample:
     async with opened(plan) as engine:
         infer: Infer = engine.infer
         if plan.shape is None:
-            await check(infer, plan.callers)
+            await check(infer, PRODUCT, plan.callers)
         given = requests(plan, engine)
         host = getattr(engine, "host_pid", None)
         print(json.dumps({"ready": True, "host": host}), flush=True)
