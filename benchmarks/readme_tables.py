@@ -16,6 +16,7 @@ from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
 from benchmarks.installs import installs
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.ray_serve.table import ray_serve
+from benchmarks.recogniser.table import recogniser
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
 from benchmarks.sharing.tables import sharing, sharing_web
@@ -226,6 +227,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "overload": overload,
     "installs": installs,
     "ray_serve": ray_serve,
+    "recogniser": recogniser,
 }
 
 
