@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.load import Sample
-from benchmarks.peers.catalogue import ENVIRONMENTS, System
+from benchmarks.peers.catalogue import System
 from benchmarks.peers.described import described
 from benchmarks.peers.processes import adopt_orphans, end_all
 from benchmarks.peers.sampling import Times, measure
@@ -44,13 +44,14 @@ class Comparison(NamedTuple):
 def parse(comparison: Comparison, arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     name, about, systems, _, seconds, warm_up, *_ = comparison
+    environments = dict.fromkeys(system.environment for system in systems.values())
     parser = command(name, about, rounds=3, seconds=seconds, warm_up=warm_up)
     parser.add_argument(
         "--only",
         nargs="+",
         metavar="NAME",
         default=[],
-        help="environments, systems or cells: " + ", ".join((*ENVIRONMENTS, *systems)),
+        help="environments, systems or cells: " + ", ".join((*environments, *systems)),
     )
     parser.add_argument("--out", type=Path, help="write there, and also when only some were run")
     parser.add_argument("--venvs", type=Path, default=DEFAULT, help="where environments are kept")

