@@ -7,6 +7,7 @@ from benchmarks.peers.catalogue import HTTP, IN_PROCESS
 from benchmarks.recogniser.catalogue import CALLERS, PLAIN, over_plain
 from benchmarks.report import Result
 from benchmarks.showing import milli, rate, source, times
+from benchmarks.table import number
 
 COLUMNS = (
     "requests/s (min .. max)",
@@ -34,12 +35,14 @@ def recogniser(result: Result) -> str:
 def _own_time(result: Result) -> str:
     """How long the model takes by itself."""
     alone = result["summary"]["cells"][PLAIN.cell]
-    full, single = alone[str(CALLERS)], alone["1"]
-    return (
-        f"The model alone takes {milli(full, 'p50_us')} ms for a batch of "
-        f"{result['parameters']['max_batch_size']}, {milli(full, 'cpu_us')} ms of CPU a line, and "
-        f"{milli(single, 'p50_us')} ms for a single line."
+    size = result["parameters"]["max_batch_size"]
+    batch, line = (alone[str(callers)]["p50_us"]["median"] / 1000 for callers in (CALLERS, 1))
+    said = (
+        f"The model alone takes {number(batch)} ms for a batch of {size}, {number(batch / size)} "
+        f"ms a line, and {number(line)} ms for a single line."
     )
+    smaller = " So it is slower in batches here, and who forms smaller ones gains by it."
+    return said + smaller if line < batch / size else said
 
 
 def _figures(cell: str, about: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
