@@ -52,7 +52,7 @@ def model(rows: Array) -> Array:
 
 
 def first_columns(rows: Array) -> Array:
-    """The model for rows of `IMAGE`: it costs nothing beside carrying them."""
+    """The model for rows of `IMAGE`: its cost is negligible compared with moving them."""
     return np.ascontiguousarray(rows[:, :CLASSES])
 
 

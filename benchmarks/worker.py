@@ -1,7 +1,7 @@
 """One sample in one fresh process: `python -m benchmarks.worker '<plan as JSON>'`.
 
-Prints a JSON object: for a load, one sample per number of callers; for `idle`, the CPU used. Other
-people's batchers are measured by it too, each in its own environment.
+Prints a JSON object: for a load, one sample per number of callers; for `idle`, the CPU used. It
+also measures third-party batchers, each in its own environment.
 """
 
 import json
@@ -53,11 +53,11 @@ class Plan:
 
 
 def start(plan: Any, module: str = "benchmarks.worker") -> subprocess.Popen[str]:
-    """Start a worker, with one BLAS thread; `answer` gives what it found.
+    """Start a worker, with one BLAS thread; `answer` returns its result.
 
     Args:
         plan: a dataclass of plain values.
-        module: takes it.
+        module: the module that takes it.
     """
     command = [sys.executable, "-m", module, json.dumps(asdict(plan))]
     return subprocess.Popen(
@@ -66,10 +66,10 @@ def start(plan: Any, module: str = "benchmarks.worker") -> subprocess.Popen[str]
 
 
 def answer(worker: subprocess.Popen[str]) -> Any:
-    """Wait for a worker and give its answer.
+    """Wait for a worker and return its answer.
 
     Raises:
-        RuntimeError: the worker failed; what it said is on stderr.
+        RuntimeError: the worker failed; its output is on stderr.
     """
     found, _ = worker.communicate()
     if worker.returncode:
@@ -81,7 +81,7 @@ async def _load(plan: Plan) -> dict[int, Sample]:
     async with AsyncExitStack() as stack:
         asked = work()
         infer = await stack.enter_async_context(OPEN[plan.system](asked))
-        await check(infer, asked, max(plan.seconds))
+        await check(infer, max(plan.seconds), asked.columns, asked.model)
         if plan.disturb == "thread":
             stack.enter_context(busy_thread())
         elif plan.disturb == "coroutine":
@@ -104,8 +104,9 @@ def _children() -> float:
 
 
 async def _idle(plan: Plan) -> dict[str, float]:
-    async with OPEN[plan.system](work()) as infer:
-        await check(infer, work(), 64)
+    asked = work()
+    async with OPEN[plan.system](asked) as infer:
+        await check(infer, 64, asked.columns, asked.model)
         await anyio.sleep(0.5)
         wall, cpu = time.perf_counter(), time.process_time()
         await anyio.sleep(plan.idle)
