@@ -47,7 +47,7 @@ CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engine test-floors test-ray test-ray-default test-ray-fast check docs fresh types-report coverage format hooks \
-	notes dist bench bench-quick bench-peers bench-serving bench-installs bench-ray models readme nightly-models nightly-real \
+	notes dist bench bench-quick bench-peers bench-serving bench-recogniser bench-installs bench-ray models readme nightly-models nightly-real \
 	nightly-genuine nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills \
 	nightly-ray nightly-image clean
 .DELETE_ON_ERROR:
@@ -135,6 +135,9 @@ bench-peers: $(VENV)/.dev ## beside other batchers and servers, each installed i
 
 bench-serving: $(VENV)/.dev ## our server beside others, under wrk (Linux; 6 minutes)
 	@$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-recogniser: $(VENV)/.dev ## a real model through ours and peers, in process and over HTTP (Linux; 10 minutes)
+	@$(BIN)/python -m benchmarks.recogniser $(ARGS)
 
 bench-installs: $(VENV)/.dev ## megabytes and time to import, per extra (5 minutes, Linux; needs an index)
 	@$(BIN)/python -m benchmarks.installs $(ARGS)

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.report import Result, cell_name, when, write
 from benchmarks.showing import times
-from benchmarks.systems import COLUMNS, Infer, trtasync
+from benchmarks.systems import COLUMNS, PRODUCT, Infer, trtasync
 from trtasync.loops import on_asyncio
 from trtasync.loops.choice import current_loop
 from trtasync.measure.runs import on_loop
@@ -80,9 +80,9 @@ async def load(infer: Infer) -> float:
 async def requests(loop: str) -> dict[str, Any]:
     """Two engines in turn: both in microseconds, and what ours takes of theirs in a round."""
     async with AsyncExitStack() as stack:
-        read = await stack.enter_async_context(trtasync())
+        read = await stack.enter_async_context(trtasync(PRODUCT))
         with patch.object(on_asyncio, "_task_scopes", lambda: None):  # as if it were another AnyIO
-            asked = await stack.enter_async_context(trtasync())
+            asked = await stack.enter_async_context(trtasync(PRODUCT))
         pairs = [(await load(read), await load(asked)) for _ in range(1 + ROUNDS)]
     ours, theirs = (spread(each) for each in zip(*pairs[1:], strict=True))
     ratio = spread(one / other for one, other in pairs[1:])

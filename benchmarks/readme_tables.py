@@ -18,6 +18,7 @@ from benchmarks.installs import installs
 from benchmarks.own_times import own_times
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.ray_serve.table import ray_serve
+from benchmarks.recogniser.table import recogniser
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
 from benchmarks.sharing.tables import sharing, sharing_web
@@ -203,6 +204,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "installs": installs,
     "effective_deadline": effective_deadline.table,
     "ray_serve": ray_serve,
+    "recogniser": recogniser,
 }
 
 

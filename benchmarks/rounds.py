@@ -109,7 +109,7 @@ def finish(
         table: of all samples.
         wanted: ratios.
         options: the command line's.
-        parameters: besides those that all have.
+        parameters: besides those that all have, or instead of them.
         found: besides cells and ratios.
         path: see `benchmarks.report.write`.
     """
@@ -124,4 +124,4 @@ def finish(
             "foreign_cores": table.foreign_cores(),
         }
         summary = {**found, "cells": table.by_callers(), "ratios": ratios}
-        print(write(name, {**parameters, **common}, table.samples(), summary, path))
+        print(write(name, {**common, **parameters}, table.samples(), summary, path))

@@ -5,17 +5,38 @@ Libraries are imported when their system is opened, so that a sample's process h
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from benchmarks.yardsticks import Array, Model, Null, SlabBatcher
 
 if TYPE_CHECKING:
+    from trtasync import Engine
     from trtasync.testing import FunctionBackend
 
+
+class Work(NamedTuple):
+    """What a system is asked to compute.
+
+    Attributes:
+        name: of the model, a key of `benchmarks.works.MODELS`.
+        model: float32[n, columns] -> float32[n, ...].
+        columns: of a row.
+        max_batch_size: of all systems.
+        engine: one of ours for it, as a user would open it.
+    """
+
+    name: str
+    model: Model
+    columns: int
+    max_batch_size: int
+    engine: "Callable[[], AbstractAsyncContextManager[Engine]]"
+
+
 Infer = Callable[[Array], Awaitable[Array]]
-Open = Callable[[], AbstractAsyncContextManager[Infer]]
+Open = Callable[[Work], AbstractAsyncContextManager[Infer]]
 
 COLUMNS = 3072
 CLASSES = 10
@@ -26,7 +47,7 @@ WEIGHTS: Array = np.random.default_rng(7).standard_normal((COLUMNS, CLASSES), dt
 
 
 def model(rows: Array) -> Array:
-    """The model of all systems: float32[n, 3072] -> float32[n, 10]."""
+    """The model of most benchmarks: float32[n, 3072] -> float32[n, 10]."""
     return rows @ WEIGHTS
 
 
@@ -40,44 +61,32 @@ def echo(rows: Array) -> Array:
     return rows
 
 
-MODELS: dict[str, Model] = {"product": model, "first columns": first_columns, "echo": echo}
-
-
 @asynccontextmanager
-async def null() -> AsyncIterator[Infer]:
+async def null(_: Work) -> AsyncIterator[Infer]:
     """Bare futures, no model."""
     yield Null().infer
 
 
 @asynccontextmanager
-async def slab() -> AsyncIterator[Infer]:
+async def slab(work: Work) -> AsyncIterator[Infer]:
     """The hand-written yardstick."""
-    yield SlabBatcher(model, COLUMNS, MAX_BATCH_SIZE).infer
+    yield SlabBatcher(work.model, work.columns, work.max_batch_size).infer
 
 
 @asynccontextmanager
-async def _async_batcher(**options: float) -> AsyncIterator[Infer]:
+async def async_batcher(work: Work, **options: float) -> AsyncIterator[Infer]:
+    """A public batcher, the model inline on the loop; rows wait 10 ms unless told otherwise."""
     from async_batcher.batcher import AsyncBatcher
 
     class Batcher(AsyncBatcher):  # type: ignore[misc]
         async def process_batch(self, batch: list[Array]) -> list[Array]:
-            return list(model(np.stack(batch)))
+            return list(work.model(np.stack(batch)))
 
-    batcher = Batcher(max_batch_size=MAX_BATCH_SIZE, **options)
+    batcher = Batcher(max_batch_size=work.max_batch_size, **options)
     try:
         yield batcher.process
     finally:
         await batcher.stop(force=True)
-
-
-def async_batcher_default() -> AbstractAsyncContextManager[Infer]:
-    """The public batcher with its defaults (rows wait up to 10 ms)."""
-    return _async_batcher()
-
-
-def async_batcher_best() -> AbstractAsyncContextManager[Infer]:
-    """The public batcher at its best: no waiting, the model inline on the loop."""
-    return _async_batcher(max_queue_time=0)
 
 
 def backend(model: Model = model, columns: int = COLUMNS) -> "FunctionBackend":
@@ -92,19 +101,27 @@ def backend(model: Model = model, columns: int = COLUMNS) -> "FunctionBackend":
     )
 
 
-@asynccontextmanager
-async def trtasync() -> AsyncIterator[Infer]:
-    """This project, as a user would open it, with a numpy function as its model."""
+def engine() -> "AbstractAsyncContextManager[Engine]":
+    """An engine with the product as its model."""
     from trtasync import open_engine
 
-    async with open_engine(backend(), max_batch_size=MAX_BATCH_SIZE) as engine:
+    return open_engine(backend(), max_batch_size=MAX_BATCH_SIZE)
+
+
+PRODUCT = Work("product", model, COLUMNS, MAX_BATCH_SIZE, engine)
+
+
+@asynccontextmanager
+async def trtasync(work: Work) -> AsyncIterator[Infer]:
+    """This project."""
+    async with work.engine() as engine:
         yield engine.infer
 
 
 SYSTEMS: dict[str, Open] = {
     "null": null,
     "slab": slab,
-    "async-batcher": async_batcher_default,
-    "async-batcher-best": async_batcher_best,
+    "async-batcher": async_batcher,
+    "async-batcher-best": partial(async_batcher, max_queue_time=0),
     "trtasync": trtasync,
 }

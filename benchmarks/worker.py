@@ -22,6 +22,7 @@ from benchmarks.peers.callables import OPEN
 from benchmarks.peers.processes import PROC, cpu_below
 from benchmarks.peers.reasons import told
 from benchmarks.report import ROOT
+from benchmarks.works import work
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
 
@@ -78,15 +79,20 @@ def answer(worker: subprocess.Popen[str]) -> Any:
 
 async def _load(plan: Plan) -> dict[int, Sample]:
     async with AsyncExitStack() as stack:
-        infer = await stack.enter_async_context(OPEN[plan.system]())
-        await check(infer, max(plan.seconds))
+        asked = work()
+        infer = await stack.enter_async_context(OPEN[plan.system](asked))
+        await check(infer, max(plan.seconds), asked.columns, asked.model)
         if plan.disturb == "thread":
             stack.enter_context(busy_thread())
         elif plan.disturb == "coroutine":
             await stack.enter_async_context(busy_coroutine())
         return {
             callers: await closed_loop(
-                infer, rows(callers), seconds, plan.warm_up, others=_children
+                infer,
+                rows(callers, columns=asked.columns),
+                seconds,
+                plan.warm_up,
+                others=_children,
             )
             for callers, seconds in plan.seconds.items()
         }
@@ -98,8 +104,9 @@ def _children() -> float:
 
 
 async def _idle(plan: Plan) -> dict[str, float]:
-    async with OPEN[plan.system]() as infer:
-        await check(infer, 64)
+    asked = work()
+    async with OPEN[plan.system](asked) as infer:
+        await check(infer, 64, asked.columns, asked.model)
         await anyio.sleep(0.5)
         wall, cpu = time.perf_counter(), time.process_time()
         await anyio.sleep(plan.idle)
@@ -108,21 +115,25 @@ async def _idle(plan: Plan) -> dict[str, float]:
     return {"seconds": wall, "cpu_seconds": cpu, "cores": cpu / wall}
 
 
-def main() -> None:
-    """Do what the plan on the command line says."""
+def run(task: Callable[[Plan], Awaitable[Any]]) -> None:
+    """Do the task with the plan on the command line, and print what it found."""
     given = json.loads(sys.argv[1])
     given["seconds"] = {int(callers): seconds for callers, seconds in given["seconds"].items()}
     plan = Plan(**given)
     if plan.switch_interval is not None:
         sys.setswitchinterval(plan.switch_interval)
-    work: Callable[[Plan], Awaitable[Any]] = _idle if plan.idle else _load
     try:
-        found = on_loop(plan.loop, lambda: work(plan))
+        found = on_loop(plan.loop, lambda: task(plan))
     except Exception as error:
         traceback.print_exc()
         sys.exit(told(error))  # the last line, which may be shown as the reason
     print(json.dumps(found))
 
 
+async def measured(plan: Plan) -> Any:
+    """The samples of a load, or what an idle system uses."""
+    return await (_idle(plan) if plan.idle else _load(plan))
+
+
 if __name__ == "__main__":
-    main()
+    run(measured)

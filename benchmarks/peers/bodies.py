@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.peers.http11 import Answer, request_bytes
-from benchmarks.systems import CLASSES
 from benchmarks.yardsticks import Array
 
 
@@ -75,7 +74,7 @@ def _kserve_json_answer(answer: Answer) -> Array:
 
 def _kserve_answer(answer: Answer) -> Array:
     head = int(answer.header("Inference-Header-Content-Length") or 0)
-    return np.frombuffer(answer.body[head:], np.float32, CLASSES)
+    return np.frombuffer(answer.body[head:], np.float32)
 
 
 BODIES: dict[str, Body] = {

@@ -5,7 +5,7 @@ environment of one peer, with what the load needs (`catalogue.BASE`) and nothing
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,37 +14,40 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from benchmarks.systems import MAX_BATCH_SIZE, SYSTEMS, Infer, Open, model
+from benchmarks.systems import SYSTEMS, Infer, Open, Work
 from benchmarks.yardsticks import Array
 
 CALLERS = 64
 
 
-async def rows(batch: Sequence[Array]) -> list[Array]:
-    """The model as most libraries want it: many rows in, as many answers out."""
-    return list(model(np.stack(batch)))
+def rows(work: Work) -> Callable[[list[Array]], Awaitable[list[Array]]]:
+    """The model as most libraries want it, inline: many rows in, as many answers out."""
+
+    async def run(batch: list[Array]) -> list[Array]:
+        return list(work.model(np.stack(batch)))
+
+    return run
 
 
 @asynccontextmanager
-async def batched(**options: float) -> AsyncIterator[Infer]:
+async def batched(work: Work, **options: float) -> AsyncIterator[Infer]:
     """batched's asyncio decorator; rows wait up to 5 ms unless told otherwise."""
     from batched.aio import dynamically
 
-    async def work(batch: list[Array]) -> list[Array]:
-        return await rows(batch)
-
-    yield dynamically(work, batch_size=MAX_BATCH_SIZE, **options)
+    yield dynamically(rows(work), batch_size=work.max_batch_size, **options)
 
 
 @asynccontextmanager
-async def aioautobatch(**options: float) -> AsyncIterator[Infer]:
+async def aioautobatch(work: Work, **options: float) -> AsyncIterator[Infer]:
     """aioautobatch's wrapper, whose calls give futures."""
     from aioautobatch import autobatch
 
-    async def work(batch: list[tuple[Array]]) -> list[Array]:
-        return await rows([row for (row,) in batch])
+    run = rows(work)
 
-    call = autobatch(work, batch_size=MAX_BATCH_SIZE, **options)
+    async def unpacked(batch: list[tuple[Array]]) -> list[Array]:
+        return await run([row for (row,) in batch])
+
+    call = autobatch(unpacked, batch_size=work.max_batch_size, **options)
 
     async def infer(row: Array) -> Array:
         future = await call(row)
@@ -55,7 +58,9 @@ async def aioautobatch(**options: float) -> AsyncIterator[Infer]:
 
 
 @asynccontextmanager
-async def fast_dynamic_batcher(threads: int = 0, **options: float) -> AsyncIterator[Infer]:
+async def fast_dynamic_batcher(
+    work: Work, threads: int = 0, **options: float
+) -> AsyncIterator[Infer]:
     """fast-dynamic-batcher: a thread per waiting request, the model in a child process."""
     from fast_dynamic_batcher.dyn_batcher import DynBatcher
 
@@ -63,7 +68,7 @@ async def fast_dynamic_batcher(threads: int = 0, **options: float) -> AsyncItera
 
     if threads:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads))
-    batcher = DynBatcher(Rows, max_batch_size=MAX_BATCH_SIZE, **options)
+    batcher = DynBatcher(Rows, max_batch_size=work.max_batch_size, **options)
     try:
         yield batcher.process_batched
     finally:
@@ -71,7 +76,7 @@ async def fast_dynamic_batcher(threads: int = 0, **options: float) -> AsyncItera
 
 
 @asynccontextmanager
-async def bentoml() -> AsyncIterator[Infer]:
+async def bentoml(work: Work) -> AsyncIterator[Infer]:
     """BentoML's dispatcher, taken out of its server: no public entry point."""
     from bentoml._internal.marshal.dispatcher import CorkDispatcher
 
@@ -79,16 +84,16 @@ async def bentoml() -> AsyncIterator[Infer]:
         raise RuntimeError("the dispatcher dropped the request")
 
     dispatcher: Any = CorkDispatcher(
-        60_000, MAX_BATCH_SIZE, fallback=fallback, get_batch_size=lambda row: 1
+        60_000, work.max_batch_size, fallback=fallback, get_batch_size=lambda row: 1
     )
     try:
-        yield dispatcher(rows)
+        yield dispatcher(rows(work))
     finally:
         dispatcher.shutdown()
 
 
 @asynccontextmanager
-async def ray(**options: float) -> AsyncIterator[Infer]:
+async def ray(work: Work, **options: float) -> AsyncIterator[Infer]:
     """Ray's `@serve.batch` outside a replica, the replica's context stubbed: no public use."""
     from ray import serve
 
@@ -97,10 +102,7 @@ async def ray(**options: float) -> AsyncIterator[Infer]:
         _deployment_config=config, app_name="", deployment=""
     )
 
-    async def work(batch: list[Array]) -> list[Array]:
-        return await rows(batch)
-
-    yield serve.batch(max_batch_size=MAX_BATCH_SIZE, **options)(work)
+    yield serve.batch(max_batch_size=work.max_batch_size, **options)(rows(work))
 
 
 OPEN: dict[str, Open] = {

@@ -3,8 +3,12 @@
 from typing import NamedTuple
 
 NUMPY = "numpy==2.4.6"
-BASE = (NUMPY, "anyio==4.16.0")
-"""What `benchmarks.load` needs, where a peer is called in its process."""
+MODELS = (NUMPY, "onnxruntime==1.32.0")
+"""What the models of `benchmarks.works` need."""
+BASE = (*MODELS, "anyio==4.16.0")
+"""And what `benchmarks.load` needs, where a peer is called in its process."""
+OWN = "own"
+"""The environment of what runs by the interpreter that measures."""
 IN_PROCESS = "in process"
 HTTP = "HTTP"
 
@@ -15,13 +19,14 @@ class System(NamedTuple):
     Attributes:
         key: what `callables.OPEN` knows it by, or the server's own name with "-best" at its best.
         kind: `IN_PROCESS` or `HTTP`.
-        environment: a key of `ENVIRONMENTS`.
+        environment: a key of `ENVIRONMENTS`, or `OWN`.
         title: what the table calls it; {name} is the installed version of a distribution.
         settings: what it runs with, for the table.
         body: of a server, a key of `bodies.BODIES`.
         server: of a server, the words after `-m benchmarks.peers.servers.`, PORT left out.
         variables: set for its processes.
         native: its interpreter has to be found by a program of the peer's (PyTriton).
+        worker: of one called in process, the module that takes its plan.
     """
 
     key: str
@@ -33,6 +38,7 @@ class System(NamedTuple):
     server: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     native: bool = False
+    worker: str = "benchmarks.worker"
 
     @property
     def cell(self) -> str:
@@ -54,8 +60,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     # pydantic: it imports it and does not ask for it
     "fast-dynamic-batcher": (*BASE, "fast-dynamic-batcher==1.1.0", "pydantic==2.14.3"),
     "bentoml": (*BASE, "bentoml==1.4.39"),
-    "litserve": (NUMPY, "litserve==0.2.19"),
-    "mosec": (NUMPY, "mosec==0.9.8"),
+    "litserve": (*MODELS, "litserve==0.2.19"),
+    "mosec": (*MODELS, "mosec==0.9.8"),
     "ray": (*BASE, "ray[serve]==2.60.0"),
     # Triton's Python backend of that age reads arrays of NumPy 2 wrongly
     "pytriton": ("numpy==1.26.4", "nvidia-pytriton==0.7.0"),
@@ -64,8 +70,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
 
 
 def pinned(environment: str) -> dict[str, str]:
-    """The versions that an environment asks for, by distribution."""
-    pairs = (requirement.split("==") for requirement in ENVIRONMENTS[environment])
+    """The versions that an environment asks for, by distribution; none of `OWN`."""
+    pairs = (requirement.split("==") for requirement in ENVIRONMENTS.get(environment, ()))
     return {name.partition("[")[0]: version for name, version in pairs}
 
 

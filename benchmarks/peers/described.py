@@ -1,9 +1,9 @@
 """What is compared of the peers, and what the table says of each beside its figures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.peers.catalogue import REFERENCE, SYSTEMS, pinned
+from benchmarks.peers.catalogue import REFERENCE, SYSTEMS, System, pinned
 from benchmarks.table import Ratio
 
 RATIO_FIGURES = ("cpu_us", "requests_per_second", "p50_us")
@@ -21,19 +21,20 @@ def wanted_ratios(cells: Iterable[str]) -> list[Ratio]:
 
 
 def described(
-    cells: Iterable[str], versions: dict[str, dict[str, str]], failed: dict[str, str]
+    systems: Mapping[str, System],
+    versions: Mapping[str, Mapping[str, str]],
+    failed: Mapping[str, str],
 ) -> dict[str, dict[str, Any]]:
     """By cell, what the table says of a system beside its figures.
 
     Args:
-        cells: those asked for, in the table's order.
+        systems: those asked for, by cell, in the table's order.
         versions: of every environment's distributions.
         failed: by cell or by environment, why it was not run.
     """
     found: dict[str, dict[str, Any]] = {}
-    for name in cells:
-        system = SYSTEMS[name]
-        installed = pinned(system.environment) | versions.get(system.environment, {})
+    for name, system in systems.items():
+        installed = {**pinned(system.environment), **versions.get(system.environment, {})}
         reason = failed.get(name, failed.get(system.environment))
         found[name] = {
             "kind": system.kind,

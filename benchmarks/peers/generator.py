@@ -22,7 +22,8 @@ from benchmarks.peers.bodies import BODIES
 from benchmarks.peers.http11 import Answer, AnswerReader, BadAnswer
 from benchmarks.peers.processes import cpu_below
 from benchmarks.peers.reasons import told
-from benchmarks.systems import COLUMNS, MODELS
+from benchmarks.systems import COLUMNS
+from benchmarks.works import MODELS
 from trtasync.measure.runs import on_loop
 
 STEADY = 10
@@ -166,7 +167,7 @@ async def checked_callers(order: Order, count: int) -> AsyncIterator[list[Caller
 async def load(callers: Sequence[Caller], order: Order, seconds: float) -> Sample:
     """Every caller asks without pause until the time is up."""
     body = BODIES[order.body]
-    requests = [body.request(row) for row in rows(len(callers))]
+    requests = [body.request(row) for row in rows(len(callers), columns=order.columns)]
     parent, me = os.getppid(), os.getpid()
 
     def ask(asking: tuple[Caller, bytes]) -> asyncio.Future[Answer]:

@@ -20,6 +20,7 @@ from benchmarks.peers.reasons import plain
 from benchmarks.report import ROOT
 from benchmarks.rounds import NotRun
 from benchmarks.worker import ONE_THREAD, Plan
+from benchmarks.works import work
 
 START_PATIENCE = 60.0
 """Seconds that a server may take to its first right answer."""
@@ -53,7 +54,7 @@ def measure(system: System, python: Path, times: Times) -> dict[str, Sample]:
 
 def _called(system: System, python: Path, times: Times, folder: Path) -> dict[str, Sample]:
     plan = Plan(system.key, "asyncio", *times)
-    command = [str(python), "-m", "benchmarks.worker", json.dumps(asdict(plan))]
+    command = [str(python), "-m", system.worker, json.dumps(asdict(plan))]
     answer, said = folder / "answer", folder / "said"
     worker = start(command, folder, environment(system, python, folder), answer, said)
     wait([worker], said, times.limit)
@@ -66,7 +67,9 @@ def _served(system: System, python: Path, times: Times, folder: Path) -> dict[st
     command = [str(python), "-m", f"benchmarks.peers.servers.{module}", str(port), *more]
     said = folder / "said"
     server = start(command, folder, environment(system, python, folder), said, said)
+    asked = work()
     order = {"port": port, "body": system.body, "patience": START_PATIENCE, **times._asdict()}
+    order |= {"columns": asked.columns, "model": asked.name}
     command = [sys.executable, "-m", "benchmarks.peers.generator", json.dumps(order)]
     answer, complaint = folder / "answer", folder / "complaint"
     generator = start(command, ROOT, dict(os.environ), answer, complaint)

@@ -3,7 +3,7 @@
 import numpy as np
 from fast_dynamic_batcher.inference_template import InferenceModel
 
-from benchmarks.systems import model
+from benchmarks.works import work
 from benchmarks.yardsticks import Array
 
 
@@ -12,4 +12,4 @@ class Rows(InferenceModel):  # type: ignore[misc]
 
     def infer(self, inputs: list[Array]) -> list[Array]:
         """A list of rows to a list of answers."""
-        return list(model(np.stack(inputs))) if inputs else []
+        return list(work().model(np.stack(inputs))) if inputs else []

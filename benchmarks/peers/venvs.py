@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.peers.catalogue import ENVIRONMENTS
+from benchmarks.peers.catalogue import ENVIRONMENTS, OWN
 from benchmarks.peers.reasons import plain
 from benchmarks.report import ROOT
 from benchmarks.rounds import NotRun
@@ -84,6 +84,26 @@ def prepare_all(
         except NotRun as reason:
             failed[name] = str(reason)
     return made, failed
+
+
+def interpreters(
+    names: Iterable[str], folder: Path
+) -> tuple[dict[str, Path], dict[str, dict[str, str]], dict[str, str]]:
+    """By environment: its interpreter, what is installed, and why it could not be made."""
+    names = set(names)
+    pythons, failed = prepare_all(sorted(names - {OWN}), folder)
+    if OWN in names:
+        pythons[OWN] = Path(sys.executable)
+    installed = {}
+    for name, python in list(pythons.items()):
+        try:
+            installed[name] = versions(python)
+        except NotRun as reason:
+            failed[name] = str(reason)
+            del pythons[name]
+    for name, why in failed.items():
+        print(f"{name}: {why}", file=sys.stderr)
+    return pythons, installed, failed
 
 
 def versions(python: Path) -> dict[str, str]:

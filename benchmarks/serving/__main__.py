@@ -14,11 +14,11 @@ from typing import Any
 from benchmarks.load import Sample
 from benchmarks.peers.catalogue import pinned
 from benchmarks.peers.processes import adopt_orphans, end_all
-from benchmarks.peers.venvs import DEFAULT, prepare_all, versions
+from benchmarks.peers.venvs import DEFAULT, interpreters
 from benchmarks.report import cell_name
 from benchmarks.rounds import NotRun, command, finish, take
 from benchmarks.serving import wrk
-from benchmarks.serving.catalogue import OWN, RATIOS, STANDS, Load
+from benchmarks.serving.catalogue import RATIOS, STANDS, Load
 from benchmarks.serving.sampling import measure
 from benchmarks.systems import CLASSES, COLUMNS, IMAGE
 from benchmarks.table import Table
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     except NotRun as reason:
         sys.exit(str(reason))
     environments = {STANDS[name].system.environment for name in options.only}
-    pythons, installed, not_made = prepare(environments, options.venvs)
+    pythons, installed, not_made = interpreters(environments, options.venvs)
     if options.prepare:
         return
 
@@ -95,25 +95,6 @@ def left_out(names: Sequence[str], not_made: Mapping[str, str]) -> dict[str, str
         elif system.environment in not_made:
             found[name] = not_made[system.environment]
     return found
-
-
-def prepare(
-    names: set[str], folder: Path
-) -> tuple[dict[str, Path], dict[str, dict[str, str]], dict[str, str]]:
-    """By environment: its interpreter, what is installed, and why it could not be made."""
-    pythons, failed = prepare_all(sorted(names - {OWN}), folder)
-    if OWN in names:
-        pythons[OWN] = Path(sys.executable)
-    installed = {}
-    for name, python in list(pythons.items()):
-        try:
-            installed[name] = versions(python)
-        except NotRun as reason:
-            failed[name] = str(reason)
-            del pythons[name]
-    for name, why in failed.items():
-        print(f"{name}: {why}", file=sys.stderr)
-    return pythons, installed, failed
 
 
 def described(

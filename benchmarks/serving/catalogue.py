@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from benchmarks.peers import catalogue
-from benchmarks.peers.catalogue import HTTP, System
+from benchmarks.peers.catalogue import HTTP, OWN, System
 from benchmarks.report import cell_name
 from benchmarks.systems import COLUMNS, IMAGE
 from benchmarks.table import Ratio
-
-OWN = "own"
-"""The environment of what runs by the interpreter that measures."""
 
 CONNECTIONS = 64
 FEW = 8

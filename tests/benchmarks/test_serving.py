@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers.bodies import BODIES
-from benchmarks.peers.catalogue import ENVIRONMENTS
+from benchmarks.peers.catalogue import ENVIRONMENTS, OWN
 from benchmarks.peers.http11 import Answer
 from benchmarks.report import ROOT, cell_name
 from benchmarks.rounds import NotRun
@@ -22,7 +22,6 @@ from benchmarks.serving.catalogue import (
     LARGE,
     MOSEC,
     OURS,
-    OWN,
     RATIOS,
     SEVERAL,
     STANDS,
@@ -30,7 +29,8 @@ from benchmarks.serving.catalogue import (
 )
 from benchmarks.serving.grpc_calls import request
 from benchmarks.serving.tables import serving
-from benchmarks.systems import CLASSES, COLUMNS, MODELS, echo, first_columns
+from benchmarks.systems import CLASSES, COLUMNS, echo, first_columns
+from benchmarks.works import MODELS
 from trtasync.server.grpc.messages import INFERENCE
 
 ROW = np.arange(COLUMNS, dtype=np.float32)

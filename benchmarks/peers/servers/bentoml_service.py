@@ -8,17 +8,19 @@ from base64 import b64decode
 import bentoml
 import numpy as np
 
-from benchmarks.systems import MAX_BATCH_SIZE, model
+from benchmarks.works import work
+
+WORK = work()
 
 
 @bentoml.service
 class Rows:
     """The model as a BentoML service."""
 
-    @bentoml.api(batchable=True, max_batch_size=MAX_BATCH_SIZE)  # type: ignore[untyped-decorator]
+    @bentoml.api(batchable=True, max_batch_size=WORK.max_batch_size)  # type: ignore[untyped-decorator]
     def infer(self, rows: list[str]) -> list[list[float]]:
         """Base64 rows to lists of numbers."""
-        answers: list[list[float]] = model(
+        answers: list[list[float]] = WORK.model(
             np.frombuffer(b"".join(b64decode(row) for row in rows), np.float32).reshape(
                 len(rows), -1
             )

@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import Body, Response
 
 from benchmarks.peers.servers import port_and_best
-from benchmarks.systems import MAX_BATCH_SIZE, model
+from benchmarks.works import work
 from benchmarks.yardsticks import Array
 
 Raw = Annotated[bytes, Body(media_type="application/octet-stream")]
@@ -29,7 +29,7 @@ class Rows(litserve.LitAPI):  # type: ignore[misc]
 
     def predict(self, x: Array) -> Array:
         """The model."""
-        return model(x)
+        return work().model(x)
 
     def unbatch(self, output: Array) -> list[Array]:
         """A batch to rows."""
@@ -44,7 +44,7 @@ def main() -> None:
     """Serve; at its best with the ZeroMQ queue and without an access log."""
     port, best = port_and_best()
     server = litserve.LitServer(
-        Rows(max_batch_size=MAX_BATCH_SIZE), accelerator="cpu", fast_queue=best
+        Rows(max_batch_size=work().max_batch_size), accelerator="cpu", fast_queue=best
     )
     server.run(
         host="127.0.0.1",

@@ -11,17 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from benchmarks.peers.servers import port_and_best
-from benchmarks.systems import MAX_BATCH_SIZE, model
+from benchmarks.works import work
 from benchmarks.yardsticks import Array
 
 
 class Rows:
     """The model as a deployment."""
 
-    @serve.batch(max_batch_size=MAX_BATCH_SIZE)  # type: ignore[untyped-decorator]
+    @serve.batch(max_batch_size=work().max_batch_size)  # type: ignore[untyped-decorator]
     async def batch(self, rows: list[Array]) -> list[Array]:
         """The model."""
-        return list(model(np.stack(rows)))
+        return list(work().model(np.stack(rows)))
 
     async def __call__(self, request: Request) -> Response:
         """One row from its bytes, one answer's bytes."""

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from benchmarks.peers.servers import port_and_best
 from benchmarks.systems import SYSTEMS, Infer
+from benchmarks.works import work
 
 
 def app(batcher: str) -> Starlette:
@@ -25,7 +26,7 @@ def app(batcher: str) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal infer
-        async with SYSTEMS[batcher]() as infer:
+        async with SYSTEMS[batcher](work()) as infer:
             yield
 
     async def answer(request: Request) -> Response:

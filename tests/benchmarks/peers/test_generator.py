@@ -14,7 +14,6 @@ from benchmarks.systems import COLUMNS, model
 from support.helpers import PATIENCE
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n"
-SIZE = COLUMNS * 4
 
 
 def right(body: bytes) -> bytes:
@@ -30,7 +29,9 @@ def busy(body: bytes) -> bytes:
     return b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy"
 
 
-def loaded(answer: Callable[[bytes], bytes], patience: float = 0.0) -> dict[int, Sample]:
+def loaded(
+    answer: Callable[[bytes], bytes], patience: float = 0.0, columns: int = COLUMNS, **order: str
+) -> dict[int, Sample]:
     """What the generator finds at a server that answers so."""
 
     serving: set[asyncio.Task[None] | None] = set()
@@ -40,7 +41,7 @@ def loaded(answer: Callable[[bytes], bytes], patience: float = 0.0) -> dict[int,
         try:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
-                writer.write(answer(await reader.readexactly(SIZE)))
+                writer.write(answer(await reader.readexactly(columns * 4)))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
             with suppress(ConnectionError):
@@ -51,7 +52,8 @@ def loaded(answer: Callable[[bytes], bytes], patience: float = 0.0) -> dict[int,
         port = server.sockets[0].getsockname()[1]
         async with server:
             try:
-                return await work(Order(port, "raw", {3: 0.05, 1: 0.02}, 0.01, patience))
+                seconds = {3: 0.05, 1: 0.02}
+                return await work(Order(port, "raw", seconds, 0.01, patience, columns, **order))
             finally:
                 await asyncio.wait([task for task in serving if task], timeout=PATIENCE)
 
@@ -68,6 +70,11 @@ def test_it_measures_what_answers_rightly() -> None:
         assert sample["requests"] > 0
         assert 0 < sample["p50_us"] <= sample["p99_us"]
         assert sample["generator_cores"] > 0
+
+
+def test_rows_of_another_model_are_as_long_as_it_takes_them() -> None:
+    found = loaded(lambda body: HEAD + body, columns=10, model="echo")
+    assert found[3]["requests"] > 0
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import pytest
 
 from benchmarks.load import Sample
-from benchmarks.peers.__main__ import chosen, parse
+from benchmarks.peers.__main__ import PEERS
 from benchmarks.peers.catalogue import SYSTEMS
+from benchmarks.peers.comparing import chosen, parse
 from benchmarks.peers.described import described, wanted_ratios
 from benchmarks.peers.reasons import LONGEST, plain, told
 from benchmarks.rounds import NotRun, tabled, take
@@ -70,7 +71,11 @@ def test_nobody_left_is_no_error() -> None:
 
 
 def test_a_system_without_its_environment_is_told_with_the_reason() -> None:
-    about = described([BATCHED, RAY], {"batched": {"batched": "0.1.5"}}, {"ray": "no wheel"})
+    about = described(
+        {cell: SYSTEMS[cell] for cell in (BATCHED, RAY)},
+        {"batched": {"batched": "0.1.5"}},
+        {"ray": "no wheel"},
+    )
     assert about[BATCHED]["title"] == "batched 0.1.5"
     assert "not_run" not in about[BATCHED]
     assert about[RAY]["not_run"] == "no wheel"
@@ -105,12 +110,12 @@ def test_reasons_are_short() -> None:
 
 
 def test_the_command_line_chooses_by_environment_system_or_cell() -> None:
-    assert chosen([]) == list(SYSTEMS)
-    assert chosen(["mosec"]) == ["mosec/HTTP", "mosec-best/HTTP"]
-    assert chosen(["bentoml/HTTP"]) == ["bentoml/HTTP"]
-    assert not parse([]).no_write
-    assert parse(["--only", "mosec"]).no_write
-    assert parse(["--quick"]).no_write
-    assert not parse(["--quick", "--out", "x.json"]).no_write
+    assert chosen(SYSTEMS, []) == list(SYSTEMS)
+    assert chosen(SYSTEMS, ["mosec"]) == ["mosec/HTTP", "mosec-best/HTTP"]
+    assert chosen(SYSTEMS, ["bentoml/HTTP"]) == ["bentoml/HTTP"]
+    assert not parse(PEERS, []).no_write
+    assert parse(PEERS, ["--only", "mosec"]).no_write
+    assert parse(PEERS, ["--quick"]).no_write
+    assert not parse(PEERS, ["--quick", "--out", "x.json"]).no_write
     with pytest.raises(SystemExit):
-        parse(["--only", "nobody"])
+        parse(PEERS, ["--only", "nobody"])

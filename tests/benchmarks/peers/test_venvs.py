@@ -1,12 +1,21 @@
 """Environments: made once, made again when they should differ, never fatal."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.catalogue import ENVIRONMENTS, SYSTEMS
-from benchmarks.peers.venvs import STAMP, prepare, prepare_all, python_of, versions
+from benchmarks.peers.catalogue import ENVIRONMENTS, OWN, SYSTEMS
+from benchmarks.peers.venvs import (
+    STAMP,
+    ingredients,
+    interpreters,
+    prepare,
+    prepare_all,
+    python_of,
+    versions,
+)
 from benchmarks.rounds import NotRun
 
 
@@ -30,7 +39,8 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
     python = prepare("mosec", tmp_path, run)
     assert python == python_of(tmp_path / "mosec")
     assert len(run.commands) == 2
-    assert run.commands[1][-2:] == list(ENVIRONMENTS["mosec"])
+    wanted = list(ENVIRONMENTS["mosec"])
+    assert run.commands[1][-len(wanted) :] == wanted
     assert prepare("mosec", tmp_path, run) == python
     assert len(run.commands) == 2
 
@@ -53,6 +63,18 @@ def test_one_that_cannot_be_made_is_a_reason_and_the_others_go_on(tmp_path: Path
 def test_an_interpreter_that_is_not_there_is_a_reason() -> None:
     with pytest.raises(NotRun, match="its environment does not run"):
         versions(Path("nowhere/bin/python"))
+
+
+def test_the_interpreter_that_measures_is_an_environment_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mosec").mkdir()  # made, it seems, but without an interpreter
+    (tmp_path / "mosec" / STAMP).write_text(ingredients(ENVIRONMENTS["mosec"]))
+    pythons, installed, failed = interpreters([OWN, "mosec"], tmp_path)
+    assert pythons == {OWN: Path(sys.executable)}
+    assert "numpy" in installed[OWN]
+    assert list(failed) == ["mosec"]
+    assert "mosec: its environment does not run" in capsys.readouterr().err
 
 
 def test_all_requirements_are_pinned_by_name_alone() -> None:
