@@ -71,10 +71,10 @@ test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of e
 test-ray: $(RAY)/.made ## replicas of Ray Serve: a cluster in Ray's default mode, one in its fastest (a minute)
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-ray-default test-ray-fast
 
-test-ray-default: $(RAY)/.made ## one of the two
+test-ray-default: $(RAY)/.made
 	@$(RAY_TESTS) tests/ray $(ARGS)
 
-test-ray-fast: $(RAY)/.made ## the other one
+test-ray-fast: $(RAY)/.made
 	@$(FAST) $(RAY_TESTS) tests/ray $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors, the site

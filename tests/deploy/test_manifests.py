@@ -113,6 +113,8 @@ def test_nobody_has_a_right_or_a_variable_that_it_does_not_need(pod: Manifest) -
         assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
         assert rights["allowPrivilegeEscalation"] is False
         assert rights["capabilities"] == {"drop": ["ALL"]}
+        assert rights["readOnlyRootFilesystem"]
+        assert "/tmp" in {each["mountPath"] for each in container["volumeMounts"]}
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

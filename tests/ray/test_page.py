@@ -1,6 +1,7 @@
 """The code in docs/ray.md runs on a cluster."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def names(portal: BlockingPortal, cluster: None) -> Iterator[dict[str, Any]]:
     from trtasync.integrations.ray_serve import Replica, multiplexed
 
     yield {"x": X, "Replica": Replica, "multiplexed": multiplexed, "gRPCOptions": gRPCOptions}
-    portal.call(serve.delete, "default")
+    portal.call(partial(serve.delete, "default", _blocking=False))
 
 
 def test_its_code_runs(names: dict[str, Any], portal: BlockingPortal, tmp_path: Path) -> None:
