@@ -1,8 +1,8 @@
-"""The few figures that the README shows, each with the file of results it comes from."""
+"""The few figures that the README shows, each with the results file it comes from."""
 
 from collections.abc import Mapping
 
-from benchmarks.report import Result
+from benchmarks.report import Result, when
 
 NAMES = ("peers", "gpu_resnet", "model_coverage", "real_models")
 """Results that are needed."""
@@ -25,7 +25,7 @@ FIXED = "InvalidInput: input got another shape"
 
 
 def headlines(results: Mapping[str, Result]) -> str:
-    """A line per figure: what it is, how much, where it lies.
+    """A line per figure: what it is, its value, and its file.
 
     Args:
         results: by the names of their files.
@@ -53,7 +53,13 @@ def headlines(results: Mapping[str, Result]) -> str:
     for what, figure, names in rows:
         files = ", ".join(f"[{name}.json](benchmarks/results/{name}.json)" for name in names)
         lines.append(f"| {what} | {figure} ({files}) |")
-    return "\n".join(lines)
+    said = "; ".join(f"`{name}.json`: {_origin(results[name])}" for name in NAMES)
+    return "\n".join([*lines, "", f"<sub>{said}</sub>"])
+
+
+def _origin(result: Result) -> str:
+    hardware = result["hardware"]
+    return f"{when(result)}, {hardware.get('gpu') or hardware['cpu']}, {hardware['cores']} cores"
 
 
 def _lone(peers: Result) -> str:

@@ -1,4 +1,4 @@
-"""Parts of the site that are made of the code."""
+"""Parts of the site that are generated from the code."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ def code_page(path: str) -> str:
 
 
 def folder_page(path: str) -> str:
-    """The code in a folder: names, and what each file says of itself."""
+    """The code in a folder: file names, and what each file says about itself."""
     lines = [f"# `{path}`", "", "| | |", "| --- | --- |"]
     for file in contents(path):
         name = file.removeprefix(f"{path}/")

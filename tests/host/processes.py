@@ -1,6 +1,7 @@
 """Hosts as processes of their own, started as clients start them."""
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -39,7 +40,13 @@ def options_of(model: Path, **options: Any) -> EngineOptions:
     return read_options(model, {"batching": True, **options})
 
 
-def order(folder: Path, *models: Path, linger: float = 60.0, **options: Any) -> dict[str, Any]:
+def order(
+    folder: Path,
+    *models: Path,
+    linger: float = 60.0,
+    hang_timeout: float = math.inf,
+    **options: Any,
+) -> dict[str, Any]:
     """What a host is told to be."""
     return {
         "protocol": PROTOCOL,
@@ -47,6 +54,7 @@ def order(folder: Path, *models: Path, linger: float = 60.0, **options: Any) -> 
         "socket": str(folder / "host.sock"),
         "lock": str(folder / "host.lock"),
         "linger": linger,
+        "hang_timeout": hang_timeout,
         "models": [
             {
                 "name": model.stem,

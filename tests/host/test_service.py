@@ -18,7 +18,6 @@ from tests.host.serving import LIMITS, Hosted, hosting, scripted
 from trtasync import DeviceLost, EngineClosed, EngineRestarting, InvalidInput
 from trtasync.host import serve
 from trtasync.host.places import listen_at
-from trtasync.host.service import pace
 from trtasync.shared.figures import statistics_from_plain
 from trtasync.shared.peers import check_client
 from trtasync.shared.records import Op, pack, parse
@@ -149,8 +148,8 @@ async def test_an_engine_that_breaks_down_ends_the_host_and_all_are_told() -> No
 
 @pytest.mark.parametrize("linger", [None, 0.0, 0.01, 1.0, 1e9])
 def test_a_host_looks_around_neither_all_the_time_nor_seldom(linger: float | None) -> None:
-    assert 0.02 <= pace(replace(LIMITS, linger=linger)) <= 1.0
-    assert pace(replace(LIMITS, linger=0.4)) == pytest.approx(0.1)
+    assert 0.02 <= replace(LIMITS, linger=linger).pace <= 1.0
+    assert replace(LIMITS, linger=0.4).pace == pytest.approx(0.1)
 
 
 async def test_who_does_not_read_is_not_read_either_and_holds_nobody_up() -> None:

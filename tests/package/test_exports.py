@@ -101,6 +101,7 @@ OPTIONS = [
     "linger",
     "reconnect",
     "traces",
+    "hang_timeout",
 ]
 
 

@@ -13,7 +13,7 @@ from trtasync.server.dashboard.history import APART, LOOKS, RECENT, History
 from trtasync.server.deployments import State
 from trtasync.server.survey import Surveyed
 
-STREAM = StreamStatistics(1, True, 2, 10, 3, 4, 0.5)
+STREAM = StreamStatistics(1, True, 2, 10, 3, 4, 0.5, 0.01)
 
 
 def counted(sizes: Mapping[int, int], latencies: int = 0, queued: int = 0) -> Statistics:
@@ -42,7 +42,7 @@ def test_the_first_look_knows_no_rate() -> None:
 def test_what_happened_between_two_looks() -> None:
     history = History()
     look(history, 1.0, counted({2: 5, 3: 1}, latencies=4, queued=9))
-    more = StreamStatistics(1, False, 0, 25, 4, 6, 0.75)
+    more = StreamStatistics(1, False, 0, 25, 4, 6, 0.75, 0.0)
     look(history, 5.0, replace(counted({2: 5, 3: 3, 4: 1}, 10, queued=8), streams=(more,)))
     recent = history.recent("m", "1")
     assert recent.seconds == 4
@@ -52,7 +52,7 @@ def test_what_happened_between_two_looks() -> None:
     assert recent.counted.queued == 8
     assert (recent.counted.latency.count, sum(recent.counted.latency.counts)) == (6, 6)
     assert recent.counted.latency.total == pytest.approx(0.006)
-    assert recent.counted.streams == (StreamStatistics(1, False, 0, 15, 1, 2, 0.25),)
+    assert recent.counted.streams == (StreamStatistics(1, False, 0, 15, 1, 2, 0.25, 0.0),)
 
 
 def test_only_the_last_seconds_count_as_recent() -> None:

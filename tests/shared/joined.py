@@ -110,13 +110,14 @@ async def joined(
     backend: ScriptedBackend | None = None,
     limits: dict[str, Any] | None = None,
     reconnect: float = 0.0,
+    hang_timeout: float = 0.0,
     **options: Any,
 ) -> AsyncIterator[Joined]:
     """A shared engine; a failing test opens the gate that it has shut."""
     backend = backend or ScriptedBackend()
     async with (
         host_of(backend, limits, **options) as host,
-        connect(host.path, reconnect=reconnect) as engine,
+        connect(host.path, reconnect=reconnect, hang_timeout=hang_timeout) as engine,
     ):
         assert isinstance(engine, SharedEngine)
         try:

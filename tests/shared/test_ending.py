@@ -123,6 +123,19 @@ async def test_arrays_of_before_are_taken_as_any_other() -> None:
         assert shared.in_use == 0
 
 
+async def test_what_a_host_leaves_unread_when_it_ends_is_known_not_to_be_computed() -> None:
+    async with joined() as shared, anyio.create_task_group() as tasks:
+        await shared.engine.infer(row(0))
+        (session,) = shared.host.sessions
+        session._connection.hold_up()
+        caller = await submit(tasks, shared.engine, row(1))
+        shared.host.stop()
+        await ended(caller)
+        assert isinstance(caller.error, EngineRestarting)
+        assert "before it took this request" in str(caller.error)
+        assert len(shared.backend.computed) == 1
+
+
 async def test_a_lent_answer_outlives_its_host() -> None:
     async with joined() as shared:
         with await shared.engine.infer(row(1), copy=False) as lent:
@@ -284,7 +297,7 @@ class Late:
         self.begun, self.go_on = threading.Event(), threading.Event()
         self._way = way
 
-    def join(self, stop: threading.Event) -> joining.Joined:
+    def join(self, stop: threading.Event, hangs: bool = False) -> joining.Joined:
         """See `Way.join`; it does not look at `stop` any more, as at the very end of the way."""
         self.begun.set()
         assert self.go_on.wait(PATIENCE)

@@ -22,11 +22,9 @@ from trtasync import BackendUnavailable, PlanError, connect, open_engine
 from trtasync.measure.opened import read_options
 from trtasync.opening.plain import options_to_plain
 from trtasync.shared.greeting import Welcome, tell
-from trtasync.shared.identity import identity
-from trtasync.shared.joining import Line
+from trtasync.shared.joining import Line, Silent
 from trtasync.shared.pauses import note_start, pause_between_starts
 from trtasync.shared.peers import check_host, credentials
-from trtasync.shared.places import Place
 from trtasync.shared.records import PROTOCOL, Op, dump, pack
 from trtasync.shared.starting import Started, locked
 from trtasync.system.stopping import Stopped
@@ -128,7 +126,7 @@ def test_who_waits_for_the_lock_can_be_called_off(tmp_path: Path) -> None:
 
 @contextmanager
 def impostor(path: Path, answer: bytes) -> Iterator[None]:
-    """Somebody who listens and says the same to everybody."""
+    """Somebody who listens, and says this to the one who has to come inside the block."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.fspath(path))
         listener.listen()
@@ -141,10 +139,11 @@ def impostor(path: Path, answer: bytes) -> Iterator[None]:
                 end.shutdown(socket.SHUT_WR)
                 end.recv(1)  # until it is gone
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield
         thread.join(PATIENCE)
+        assert not thread.is_alive()  # somebody came
     path.unlink(missing_ok=True)
 
 
@@ -210,9 +209,10 @@ def test_who_waits_for_a_host_that_hangs_can_be_called_off(folder: Path) -> None
         anyio.run(main)
         with (
             closing(Line(path, seconds=0.05)) as line,
-            pytest.raises(BackendUnavailable, match=r"has said nothing for 0\.05 s"),
+            pytest.raises(Silent, match=r"has said nothing for 0\.05 s") as caught,
         ):
             line.hear(Op.WELCOME)
+        assert caught.value.pid == os.getpid()
     path.unlink()
 
 
@@ -241,13 +241,13 @@ def test_a_host_that_ends_before_it_is_ready_says_why(
 
 def test_a_host_that_is_ending_is_followed_by_another_one(folder: Path, model: Path) -> None:
     options: dict[str, Any] = {"batching": True}
-    place = Place.of(identity(model, options_to_plain(read_options(model, options))))
+    way = Started(model, options_to_plain(read_options(model, options)), "product", linger=0.2)
 
     async def main() -> None:
         async with open_engine(model, shared=True, linger=0.2, **options) as engine:
             assert (await engine.infer(np.ones(8, np.float32))).shape == (3,)
 
-    with impostor(place.socket, b""):
+    with impostor(way.path, b""):
         anyio.run(main)
 
 

@@ -1,6 +1,7 @@
 """`trtasync host`."""
 
 import json
+import math
 import os
 from contextlib import suppress
 from functools import partial
@@ -22,6 +23,7 @@ from trtasync.cli.failures import failures
 from trtasync.cli.host_tables import show
 from trtasync.cli.outputs import check_outputs, deliver
 from trtasync.errors import InvalidInput
+from trtasync.measure.loads import read_seconds
 from trtasync.measure.opened import read_options
 from trtasync.system.sizes import parse_size
 
@@ -62,6 +64,13 @@ def host(
             rich_help_panel=CLIENTS,
         ),
     ] = None,
+    hang_timeout: Annotated[
+        str,
+        typer.Option(
+            help="Give up a stream whose batch does not end for so long, and for ten times what is "
+            "usual. 0: never."
+        ),
+    ] = "30s",
     status: Annotated[
         bool,
         typer.Option(
@@ -91,6 +100,7 @@ def host(
         limits = default_limits(
             bytes_per_client=None if client_memory is None else parse_size(client_memory),
             total_bytes=None if total_memory is None else parse_size(total_memory),
+            hang_timeout=read_seconds(hang_timeout, "--hang-timeout") or math.inf,
         )
         wanted = Wanted(
             [read_options(model, options) for model in models or ()],

@@ -127,6 +127,14 @@ def serve(
             rich_help_panel=LIFE,
         ),
     ] = None,
+    hang_timeout: Annotated[
+        str | None,
+        typer.Option(
+            help="End what stands still for so long, a worker, the process of an engine, or a "
+            "stream whose batch does not end, and go on with others. 0: never. Default: 30s.",
+            rich_help_panel=LIFE,
+        ),
+    ] = None,
     log_format: Annotated[
         Literal["text", "json"] | None,
         typer.Option(help="Form of the lines on stderr. Default: text.", rich_help_panel=LIFE),
@@ -162,6 +170,7 @@ def serve(
             max_connections=max_connections,
             grace=grace,
             drain=drain,
+            hang_timeout=hang_timeout,
         )
         opened = _settings_of(engine, engine_host_code_allowed)
         read = partial(_wanted, models or [], config, server, opened)

@@ -12,6 +12,7 @@ from trtasync.core.metrics import Statistics, StreamStatistics
 from trtasync.core.pump import Pump
 from trtasync.core.ranges import RangedCompletion, RangedIntake, RangedLane, RangedPump
 from trtasync.core.records import Observer
+from trtasync.core.stalls import Stalls
 from trtasync.core.watchdog import Watchdog, WatchedLane
 from trtasync.loops import EventLoop, current_loop
 from trtasync.runtimes import Backend, OpenLane, Slot
@@ -30,6 +31,7 @@ class Core:
         completion: answers requests, and counts.
         failing: fails those for whom nothing can be done.
         closing: ends all of it.
+        stalls: gives up lanes whose batches do not end, whenever it is told to look.
         observer: is told of requests and batches; None, or nobody is.
     """
 
@@ -108,6 +110,10 @@ class Core:
             name, self.loop, self.pump, self.failing, self._workers, watchdog, backend.close
         )
 
+        # where a limit is set, it alone says what is too long
+        running = list if watchdog is not None else self.failing.running
+        self.stalls: Stalls = Stalls(self._workers, running, self._thread_died)
+
     def _thread_died(self, index: int, error: BaseException) -> None:
         self.pump.thread_died(index, error)
 
@@ -119,7 +125,7 @@ class Core:
 
     def statistics(self) -> Statistics:
         """A frozen picture."""
-        policy = self.policy
+        policy, now = self.policy, self.loop.now()
         streams = tuple(
             StreamStatistics(
                 worker.state.device,
@@ -129,6 +135,7 @@ class Core:
                 worker.on_loop,
                 worker.measured,
                 worker.compute,
+                max((now - batch.started for batch in worker.state.running), default=0.0),
             )
             for worker in self._workers
         )

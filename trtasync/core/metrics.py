@@ -87,6 +87,7 @@ class StreamStatistics:
         on_loop: of these, run on the event loop without a thread hop.
         measured: of these, batches whose times were taken (on a GPU a sample of the short ones).
         compute: seconds that the measured ones computed, all together.
+        oldest: seconds since the oldest batch in flight was launched; 0.0 if there is none.
     """
 
     device: int
@@ -96,6 +97,7 @@ class StreamStatistics:
     on_loop: int
     measured: int
     compute: float
+    oldest: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What every process does that serves: it logs, takes descriptors, and tells its manager."""
 
+import faulthandler
 import logging
 import resource
 from contextlib import suppress
@@ -13,9 +14,12 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 
 def log_to_stderr() -> None:
-    """From INFO on, a line each, with its time."""
+    """From INFO on, a line each, with its time; and the stacks of all threads when the process is
+    ended by SIGABRT, as who looks after it does when it hangs."""
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
     log.setLevel(logging.INFO)
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
 
 
 def want_descriptors() -> None:

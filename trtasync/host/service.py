@@ -37,9 +37,6 @@ from trtasync.shared.refusals import describe
 
 log: logging.Logger = logging.getLogger("trtasync")
 
-LEAST_PACE, PACE = 0.02, 1.0
-"""Seconds between two looks at who is late and who is left."""
-
 _GLANCE = 0.005
 """Seconds between two looks at whether all is answered, at the end."""
 
@@ -254,10 +251,13 @@ class Service:
         self._over.set()
 
     async def _look_after(self) -> None:
-        """Send away who does not greet; end when nobody comes any more."""
-        linger = self.limits.linger
+        """Send away who does not greet, give up batches that do not end; end when nobody comes any
+        more."""
+        linger, pace = self.limits.linger, self.limits.pace
         while True:
-            await anyio.sleep(pace(self.limits))
+            await anyio.sleep(pace)
+            for model in self._models.values():
+                model.core.stalls.look(pace, self.limits.hang_timeout)
             self.flush()  # what an engine said that broke down
             now = self.loop.now()
             for session in [each for each, due in self._late.items() if due < now]:
@@ -299,12 +299,6 @@ class Service:
             with suppress(OSError):
                 os.unlink(listening.getsockname())  # first: another host may take the place then
             listening.close()
-
-
-def pace(limits: Limits) -> float:
-    """Seconds between two looks at who is late and who is left."""
-    shortest = min(limits.greeting, PACE if limits.linger is None else limits.linger)
-    return min(PACE, max(LEAST_PACE, shortest / 4))
 
 
 def _gone(error: TrtasyncError) -> TrtasyncError:

@@ -127,6 +127,7 @@ class Session:
                 Op.CANCEL: self._cancel,
                 Op.FORM: self._form,
                 Op.MEMORY: self._memory,
+                Op.PING: self._ping,
                 Op.SOURCE: self._source,
                 Op.TAKE: self._take,
                 Op.TRACE: self._trace,
@@ -138,6 +139,9 @@ class Session:
         if self._connection.unsent:
             raise Nonsense("statistics are asked for when all answers have been read.")
         self._tell(Op.TOLD, payload=dump(self._host.told()))
+
+    def _ping(self, _: Record, __: bytes) -> None:
+        self._tell(Op.PONG)
 
     def _memory(self, record: Record, _: bytes) -> None:
         descriptor = self._connection.descriptor()

@@ -52,7 +52,11 @@ def read_wanted(told: Mapping[str, Any]) -> Wanted:
             options_from_plain(Path(model["model"]), model["options"], model["name"])
             for model in told["models"]
         ]
-        limits = default_limits(linger=float(told["linger"]), **told.get("limits", {}))
+        limits = default_limits(
+            linger=float(told["linger"]),
+            hang_timeout=float(told["hang_timeout"]),
+            **told.get("limits", {}),
+        )
         return Wanted(models, str(told["socket"]), limits, str(told["lock"]), told.get("traces"))
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"the engine process was told to be {told}: {error!r}.") from error

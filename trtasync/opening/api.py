@@ -1,5 +1,6 @@
 """The front door: arguments checked, backend chosen, model loaded off the loop, engine made."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from trtasync.loops import free_in_thread, in_thread
 from trtasync.model.profiles import Profile, read_profiles
 from trtasync.model.tensors import Pad
 from trtasync.opening.arguments import (
+    HANG_TIMEOUT,
     LINGER,
     EngineArguments,
     Model,
@@ -60,6 +62,7 @@ def open_engine(
     linger: float = LINGER,
     reconnect: float = 0.0,
     traces: str | None = None,
+    hang_timeout: float = HANG_TIMEOUT,
     **options: Unpack[EngineArguments],
 ) -> Opening[AnyEngine]: ...
 def open_engine(
@@ -94,6 +97,7 @@ def open_engine(
     linger: float = LINGER,
     reconnect: float = 0.0,
     traces: str | None = None,
+    hang_timeout: float = HANG_TIMEOUT,
 ) -> Opening[Any]:
     """Open a model: `async with open_engine(model) as engine:`, or `await open_engine(model)`.
 
@@ -172,6 +176,9 @@ def open_engine(
             ended. 0 (default): they raise `EngineRestarting` at once.
         traces: with `shared`: name of the exporter of OpenTelemetry ("otlp", "console") by which
             the process tells of its batches; see `trtasync.integrations.opentelemetry`.
+        hang_timeout: with `shared`: seconds for which the process may say nothing, until it is
+            taken to hang: requests fail with `DeviceLost`, it is ended, and another one started.
+            A batch there that does not end is found by it, too; see docs/deploying.md. 0: never.
 
     Returns:
         what is to be entered or awaited, once.
@@ -210,16 +217,21 @@ def open_engine(
         name=name,
     )
     check_options(options)
-    check_sharing(shared, linger, reconnect, traces)
+    check_sharing(shared, linger, reconnect, traces, hang_timeout)
     if not shared:
         return engine_of(options)
     from trtasync.opening.sharing import open_shared
 
-    return Opening(partial(open_shared, options, linger, reconnect, traces))
+    limit = hang_timeout or math.inf
+    return Opening(partial(open_shared, options, linger, reconnect, traces, limit))
 
 
 def connect(
-    path: str | os.PathLike[str], model: str | None = None, *, reconnect: float = 0.0
+    path: str | os.PathLike[str],
+    model: str | None = None,
+    *,
+    reconnect: float = 0.0,
+    hang_timeout: float = HANG_TIMEOUT,
 ) -> Opening[AnyEngine]:
     """Join an engine that somebody else runs (`trtasync host MODEL --socket PATH`).
 
@@ -231,6 +243,8 @@ def connect(
         model: by its name; None where there is only one.
         reconnect: seconds that requests wait when that process has ended, until there is another
             one. 0 (default): they raise `EngineRestarting` at once.
+        hang_timeout: seconds for which that process may say nothing, until it is taken to hang:
+            requests fail with `DeviceLost`, and it is for its manager to end. 0: never.
 
     Returns:
         what is to be entered or awaited, once.
@@ -241,11 +255,13 @@ def connect(
     """
     demand_linux("connect()")
     check_seconds("reconnect", reconnect)
+    check_seconds("hang_timeout", hang_timeout)
     from trtasync.opening.sharing import join_engine
     from trtasync.shared.ways import Service
 
     socket = Path(os.path.abspath(read_path("path", path, "the path of a socket")))
-    return Opening(partial(join_engine, partial(Service, socket, model), None, reconnect))
+    way = partial(Service, socket, model)
+    return Opening(partial(join_engine, way, None, reconnect, hang_timeout or math.inf))
 
 
 def engine_of(options: EngineOptions) -> Opening[Engine]:

@@ -21,6 +21,9 @@ Model = str | os.PathLike[str] | bytes | bytearray | memoryview | Backend
 
 LINGER = 10.0
 
+HANG_TIMEOUT = 30.0
+"""Seconds for which a process, or a batch in one, may stand still before it is taken to hang."""
+
 
 class EngineArguments(TypedDict, total=False):
     """The keyword arguments of `open_engine` that say what an engine is like."""
@@ -52,7 +55,9 @@ class EngineArguments(TypedDict, total=False):
     name: str | None
 
 
-def check_sharing(shared: object, linger: object, reconnect: object, traces: object) -> None:
+def check_sharing(
+    shared: object, linger: object, reconnect: object, traces: object, hang_timeout: object
+) -> None:
     """Refuse what makes no sense of how an engine is shared.
 
     Raises:
@@ -63,12 +68,18 @@ def check_sharing(shared: object, linger: object, reconnect: object, traces: obj
         raise InvalidInput(f"shared must be True or False, not {shared!r}.", name="shared")
     check_seconds("linger", linger)
     check_seconds("reconnect", reconnect)
+    check_seconds("hang_timeout", hang_timeout)
     if traces is not None and not isinstance(traces, str):
         raise InvalidInput(f"traces must be an exporter's name, not {traces!r}.", name="traces")
-    usual = {"linger": linger == LINGER, "reconnect": reconnect == 0.0, "traces": traces is None}
+    usual = {
+        "linger": linger == LINGER,
+        "reconnect": reconnect == 0.0,
+        "traces": traces is None,
+        "hang_timeout": hang_timeout == HANG_TIMEOUT,
+    }
     for name, is_usual in usual.items():
         if not (shared or is_usual):
-            raise InvalidInput(f"{name} belongs to shared=True; give both.", name=name)
+            raise InvalidInput(f"{name} requires shared=True; give both.", name=name)
     if shared:
         demand_linux("shared=True")
 
@@ -118,7 +129,7 @@ def check_options(options: EngineOptions) -> None:
         )
     name: Any = options.name
     if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
+        raise InvalidInput(f"name must be a non-empty string, not {name!r}.", name="name")
     for name in (
         "streams",
         "threads",
@@ -151,7 +162,7 @@ def check_options(options: EngineOptions) -> None:
         )
     if options.preferred_batch_size and not options.max_queue_delay:
         raise InvalidInput(
-            "preferred_batch_size belongs to max_queue_delay; give both.",
+            "preferred_batch_size requires max_queue_delay; give both.",
             name="preferred_batch_size",
         )
     if not isinstance(options.padding, Mapping):

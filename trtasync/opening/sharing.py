@@ -17,26 +17,34 @@ from trtasync.system.stopping import Stop
 
 
 async def open_shared(
-    options: EngineOptions, linger: float, reconnect: float, traces: str | None
+    options: EngineOptions,
+    linger: float,
+    reconnect: float,
+    traces: str | None,
+    hang_timeout: float,
 ) -> SharedEngine:
-    """Join the process of an engine, and start it if there is none.
+    """Join the process of an engine, and start it if there is none. A `hang_timeout` of inf is for
+    whatever it takes.
 
     Raises:
         TrtasyncError: see `open_engine`.
     """
     plain = options_to_plain(options)
     model, name = _model(options), _name(options)
-    way = partial(Started, model, plain, name, linger, traces)
-    return await join_engine(way, name, reconnect)
+    way = partial(Started, model, plain, name, linger, traces, hang_timeout)
+    return await join_engine(way, name, reconnect, hang_timeout)
 
 
-async def join_engine(way: Callable[[], Way], name: str | None, reconnect: float) -> SharedEngine:
+async def join_engine(
+    way: Callable[[], Way], name: str | None, reconnect: float, hang_timeout: float
+) -> SharedEngine:
     """Reach a host in a thread, and make an engine of it in this loop.
 
     Args:
         way: makes the way to it; may block.
         name: of the engine; None for the host's.
         reconnect: seconds that requests wait for a host that has ended.
+        hang_timeout: seconds for which a host may be silent; inf for whatever it takes.
     """
     stop = Stop()
 
@@ -48,7 +56,7 @@ async def join_engine(way: Callable[[], Way], name: str | None, reconnect: float
         reach, undo=lambda both: both[1].close(), interrupt=stop.call_off
     )
     try:
-        return SharedEngine(name, joined, reached, reconnect)
+        return SharedEngine(name, joined, reached, reconnect, hang_timeout)
     except BaseException:
         await free_in_thread(joined.close)
         raise
@@ -61,8 +69,9 @@ def _model(options: EngineOptions) -> Path | bytes:
     if isinstance(model, (str, os.PathLike)):
         return Path(os.path.abspath(model))
     raise InvalidInput(
-        f"shared=True opens the model in another process, where a {type(model).__name__} of this "
-        "one is not: give the path of a model or its bytes, or leave shared=True out.",
+        "shared=True opens the model in another process, which cannot use a "
+        f"{type(model).__name__} of this one: give the path of a model or its bytes, or leave "
+        "shared=True out.",
         name="model",
     )
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import anyio
 
+from trtasync.engine import Engine, inside
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.tensors import Interface
@@ -107,6 +108,11 @@ class Model:
     def is_lost(self) -> bool:
         """It is open, and has no stream left to compute on."""
         return self._deployment is not None and not self._deployment.engine.is_alive
+
+    def look(self, seconds: float, limit: float) -> None:
+        """Give up batches that do not end, in an engine of this process; see `core.stalls`."""
+        if self._deployment is not None and isinstance(self._deployment.engine, Engine):
+            inside(self._deployment.engine).core.stalls.look(seconds, limit)
 
     async def load(self) -> None:
         """Open the model; one that is open is replaced by what its opener gives now.

@@ -45,7 +45,9 @@ class SharedEngine(AnyEngine):
     `reconnect=`), and it goes on when there is a process again.
     """
 
-    def __init__(self, name: str | None, joined: Joined, way: Way, patience: float):
+    def __init__(
+        self, name: str | None, joined: Joined, way: Way, patience: float, hang_timeout: float
+    ):
         """Not for users.
 
         Args:
@@ -53,6 +55,7 @@ class SharedEngine(AnyEngine):
             joined: the host. It is closed if this fails.
             way: to the next one.
             patience: seconds that a request waits for it.
+            hang_timeout: see `link.Link`.
 
         Raises:
             Nonsense: the host has told what this version does not understand.
@@ -69,7 +72,7 @@ class SharedEngine(AnyEngine):
         self.name: str = name or welcome.name or ""
         self._way = way
         self._loop = current_loop()
-        self._link = Link(self.name, self._loop, self._spec, joined, way, patience)
+        self._link = Link(self.name, self._loop, self._spec, joined, way, patience, hang_timeout)
         self._given = GivenReader(self._spec)
         self._closers: list[Future] | None = None
         self._is_closed = False

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from trtasync.errors import QueueFull
+from trtasync.errors import QueueFull, TrtasyncError
 from trtasync.loops import Future
 from trtasync.model.tensors import ModelSpec
 from trtasync.requests.answers import LentAnswer
@@ -22,11 +22,23 @@ DONE = int(Op.DONE)
 
 
 class Gone(Exception):
-    """The host ends the session, and says why."""
+    """The host ends the session, and says why.
+
+    Attributes:
+        error: what it said.
+    """
+
+    def __init__(self, error: TrtasyncError):
+        super().__init__(str(error))
+        self.error: TrtasyncError = error
 
 
 class Hearing:
-    """Takes what comes over one connection."""
+    """Takes what comes over one connection.
+
+    Attributes:
+        pongs: answers to `PING` that came.
+    """
 
     def __init__(
         self, spec: ModelSpec, credit: Credit, forms: FormBook, say: Callable[[bytes], None]
@@ -46,6 +58,7 @@ class Hearing:
         self._say = say
         self._answers: dict[int, Places] = {}
         self._rest = b""
+        self.pongs: int = 0
         self._rare: dict[int, Callable[[Record, bytes], None]] = {
             Op.MAPPED: self._mapped,
             Op.FORMED: self._formed,
@@ -55,6 +68,7 @@ class Hearing:
             Op.LARGE: self._large,
             Op.LOG: self._log,
             Op.GONE: self._gone,
+            Op.PONG: self._pong,
         }
 
     def hear(self, data: bytes) -> None:
@@ -184,4 +198,7 @@ class Hearing:
         log.log(int(told["level"]), "%s", told["message"])
 
     def _gone(self, record: Record, payload: bytes) -> None:
-        raise Gone(str(restore(parse(payload))))
+        raise Gone(restore(parse(payload)))
+
+    def _pong(self, record: Record, payload: bytes) -> None:
+        self.pongs += 1

@@ -38,6 +38,16 @@ class NotThere(BackendUnavailable):
     """Nobody listens, or not any more."""
 
 
+class Silent(BackendUnavailable):
+    """Somebody listens, and says nothing.
+
+    Attributes:
+        pid: the process; 0 if it is in another container.
+    """
+
+    pid: int = 0
+
+
 class Line:
     """A blocking connection, for what is asked and answered one after the other."""
 
@@ -128,16 +138,18 @@ class Line:
         return data
 
     def _receive(self, most: int) -> bytes:
-        end = time.monotonic() + self._seconds
-        while True:
+        """Wait, for seconds in which this process is awake: a glance counts, however late it is."""
+        for _ in range(max(1, round(self._seconds / GLANCE))):
             try:
                 return self.end.recv(most)
             except TimeoutError:
                 go_on(self._stop)
-                if time.monotonic() >= end:
-                    raise TimeoutError(
-                        f"it has said nothing for {self._seconds:g} s, so it is stopped or hangs"
-                    ) from None
+        pid, _ = credentials(self.end)
+        raise Silent(
+            f"the engine process at {self._path} (process {pid}) cannot be talked to: it has said "
+            f"nothing for {self._seconds:g} s, so it is stopped or hangs.",
+            pid=pid,
+        )
 
     def greet(self, hello: Hello) -> Welcome:
         """Say who this is.
@@ -191,21 +203,25 @@ def hello(model: str | None = None, *, observer: bool = False, logs: bool = Fals
     return Hello(__version__, os.getpid(), model, observer, logs)
 
 
-def join(path: Path, said: Hello, stop: threading.Event | None = None) -> Joined:
+def join(
+    path: Path, said: Hello, stop: threading.Event | None = None, seconds: float = PATIENCE
+) -> Joined:
     """Connect and greet; blocks.
 
     Args:
         path: of the host's socket.
         said: of this process.
         stop: set to give up.
+        seconds: for the host to greet.
 
     Raises:
         Stopped: because `stop` was set.
         NotThere: nobody listens.
+        Silent: somebody does, and says nothing.
         BackendUnavailable: somebody else does, or it cannot be talked to.
         TrtasyncError: the host refuses.
     """
-    line = Line(path, stop=stop)
+    line = Line(path, seconds, stop)
     try:
         check_host(credentials(line.end)[1], path)
         return Joined(line.end, line.greet(said))

@@ -10,10 +10,11 @@ from typing import Protocol
 import anyio
 
 from trtasync.errors import EngineClosed, EngineRestarting, PlanError, TrtasyncError
-from trtasync.loops import EventLoop, Future
+from trtasync.loops import EventLoop, Future, current_loop
 from trtasync.model.tensors import ModelSpec
 from trtasync.shared.greeting import read_spec
 from trtasync.shared.joining import Joined
+from trtasync.shared.pulse import Pulse
 from trtasync.shared.session import Session, Wrap
 from trtasync.system.stopping import Stopped
 from trtasync.system.threads import NoThread, start_thread
@@ -38,8 +39,12 @@ class Way(Protocol):
     @property
     def path(self) -> Path: ...
 
-    def join(self, stop: threading.Event) -> Joined:
+    def join(self, stop: threading.Event, hangs: bool = False) -> Joined:
         """Connect, maybe to a host that is started for it. In a thread; again and again.
+
+        Args:
+            stop: set to give up.
+            hangs: the one that was there last said nothing any more.
 
         Raises:
             Stopped: because `stop` was set.
@@ -60,7 +65,14 @@ class Link:
     """
 
     def __init__(
-        self, name: str, loop: EventLoop, spec: ModelSpec, joined: Joined, way: Way, patience: float
+        self,
+        name: str,
+        loop: EventLoop,
+        spec: ModelSpec,
+        joined: Joined,
+        way: Way,
+        patience: float,
+        hang_timeout: float,
     ):
         """Begin the first session.
 
@@ -71,6 +83,7 @@ class Link:
             joined: the host.
             way: to the next one.
             patience: seconds that a request waits for it.
+            hang_timeout: seconds for which a host may be silent; inf for whatever it takes.
         """
         self._name = name
         self._loop = loop
@@ -88,6 +101,9 @@ class Link:
         self._waiting: list[Future] = []
         self.refusal: Callable[[], TrtasyncError] | None = None
         self._wrap: Wrap | None = None
+        self._hang_timeout = hang_timeout
+        self._hangs = False
+        self._pulse = Pulse(current_loop(), hang_timeout, self._silent)
         loop.callback = self._turn
         self._begin(joined)
 
@@ -99,6 +115,8 @@ class Link:
             self._loop, joined.end, self._spec, joined.welcome.most_bytes or None, self._lost
         )
         self.session.wrap(self._wrap)
+        self._hangs = False
+        self._pulse.begin(self.session)
 
     def wrap(self, wrap: Wrap | None) -> None:
         """Let every request await what `wrap` makes of its future; None ends it."""
@@ -129,12 +147,19 @@ class Link:
         except NoThread as error:
             self._problem = str(error)
 
+    def _silent(self) -> None:
+        self._hangs = True
+        self.session.lose(
+            f"process {self.pid} has not answered for {self._hang_timeout:g} s (hang_timeout), so "
+            "it hangs, or is stopped"
+        )
+
     def _restarting(self) -> EngineRestarting:
         since = time.monotonic() - self._since
         return EngineRestarting(
-            f"the engine's process ended {since:.1f} s ago, and there is no other one yet (attempt "
-            f"{self._attempt}; {self._problem.rstrip('.')}). Try again in a moment, or have "
-            "requests wait for it (reconnect=).",
+            f"the engine's process was lost {since:.1f} s ago, and there is no other one yet "
+            f"(attempt {self._attempt}; {self._problem.rstrip('.')}). Try again in a moment, or "
+            "have requests wait for it (reconnect=).",
             attempt=self._attempt,
             since=since,
         )
@@ -145,7 +170,7 @@ class Link:
             self._delay = min(max(2 * self._delay, FIRST_DELAY), LONGEST_DELAY)
             self._attempt += 1
             try:
-                found = self._way.join(self._stop)
+                found = self._way.join(self._stop, self._hangs)
                 self._demand_same(found)
             except Stopped:
                 return
@@ -219,6 +244,7 @@ class Link:
         """Whoever still waits fails; no other host is looked for."""
         self._stop.set()
         self.session.end(lambda: EngineClosed(ABORTED))
+        self._pulse.close()
         self._loop.close()
 
     def join(self) -> None:

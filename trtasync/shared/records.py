@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from trtasync.errors import TrtasyncError
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Changes with every change of what is said; client and host must agree."""
 
 RECORD: Struct = Struct("<BBHIIIQQ")
@@ -60,6 +60,9 @@ class Op(IntEnum):
     """[flag: of the trace, slot and generation: upper and lower half of the span's number, number
     and other: of the trace's] Who asks with the `INFER` that follows, as OpenTelemetry knows it."""
 
+    PING = 10
+    """Is the host's event loop still turning?"""
+
     # the host's
     WELCOME = 65
     """The answer to `HELLO`. Payload: `Welcome`."""
@@ -84,6 +87,8 @@ class Op(IntEnum):
     """Payload: `level`, `message`: a line of the host's log."""
     GONE = 75
     """The last record: the session ends. Payload: the error that says why."""
+    PONG = 76
+    """The answer to `PING`."""
 
 
 class Record(NamedTuple):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trtasync.errors import DeviceLost, TrtasyncError
+from trtasync.errors import DeviceLost, EngineClosed, EngineRestarting, TrtasyncError
 from trtasync.loops import EventLoop, Future
 from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import ModelSpec
@@ -21,7 +21,7 @@ from trtasync.shared.form_book import FormBook
 from trtasync.shared.hearing import Gone, Hearing
 from trtasync.shared.records import NEVER, RECORD, Op
 from trtasync.shared.records import pack as packed
-from trtasync.shared.slots import Form, Owner, Slot, source_of
+from trtasync.shared.slots import Form, Slot, sources_of
 
 INFER, SOURCE = int(Op.INFER), int(Op.SOURCE)
 
@@ -174,7 +174,7 @@ class Session:
         Raises:
             QueueFull: see `more`.
         """
-        sources = _sources(arrays) if form.large else ()
+        sources = sources_of(arrays) if form.large else ()
         if not sources:
             return self.more(form), b""
         records = b""
@@ -213,6 +213,15 @@ class Session:
             slot.reply = None
             if self.is_open:
                 self._say(packed(Op.CANCEL, slot.number, slot.generation))
+
+    @property
+    def pongs(self) -> int:
+        """How often the host has answered a `ping`."""
+        return self._hearing.pongs
+
+    def ping(self) -> None:
+        """Ask whether the host's event loop still turns."""
+        self._say(packed(Op.PING))
 
     # -- ending ------------------------------------------------------------------------------
 
@@ -270,37 +279,40 @@ class Session:
 
     def _heard(self, data: bytes) -> None:
         if not data:
-            self._lose("")
+            self.lose("")
             return
         try:
             self._hearing.hear(data)
         except Gone as gone:
-            self._lose(str(gone))
+            self.lose(str(gone), was_told=isinstance(gone.error, EngineClosed))
         except Exception as error:
-            self._lose(f"it said what nobody says ({error!r})")
+            self.lose(f"it said what nobody says ({error!r})")
         self._loop.wake()  # behind those who are answered now: what they ask next goes out at once
         if self._idle:
             self._tell_idle()
 
-    def _lose(self, reason: str) -> None:
-        self.end(lambda: ended(reason))
+    def lose(self, reason: str, was_told: bool = False) -> None:
+        """The host is gone, or as good as gone.
+
+        Args:
+            reason: why, if that is known.
+            was_told: it said so, after it had answered all that it took.
+        """
+        self.end(not_taken if was_told else lambda: ended(reason))
         self._lost(reason)
 
 
 def ended(reason: str) -> DeviceLost:
-    """What requests fail with whose host is gone."""
+    """What requests fail with whose host is gone, or as good as gone."""
     said = f": {reason.rstrip('.')}" if reason else ""
     return DeviceLost(
-        f"the engine's process has ended under this request{said}; it was not tried again."
+        f"the engine's process was lost under this request{said}; it was not tried again."
     )
 
 
-def _sources(arrays: Sequence[Array]) -> Sequence[tuple[Owner, int]]:
-    """Where the arrays lie; () where the host cannot read all of them there."""
-    sources = []
-    for array in arrays:
-        source = source_of(array)
-        if source is None:
-            return ()
-        sources.append(source)
-    return sources
+def not_taken() -> EngineRestarting:
+    """What requests fail with that their host left unread when it ended as it should."""
+    return EngineRestarting(
+        "the engine's process ended before it took this request; try again when there is another "
+        "one, or have requests wait for it (reconnect=)."
+    )

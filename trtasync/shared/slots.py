@@ -262,5 +262,16 @@ def source_of(array: Array) -> tuple[Owner, int] | None:
     return owner, array.__array_interface__["data"][0] - owner.slot.address
 
 
+def sources_of(arrays: Sequence[Array]) -> Sequence[tuple[Owner, int]]:
+    """Where the arrays lie; () where the host cannot read all of them there."""
+    sources = []
+    for array in arrays:
+        source = source_of(array)
+        if source is None:
+            return ()
+        sources.append(source)
+    return sources
+
+
 def _nothing() -> None:
     """There is no array yet."""

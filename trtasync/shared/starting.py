@@ -1,38 +1,32 @@
 """Starting a host: one client does it, the others wait and join."""
 
 import fcntl
-import json
+import logging
+import math
 import os
-import select
-import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trtasync.errors import BackendUnavailable, PlanError
+from trtasync.shared.hanging import end_hanging
 from trtasync.shared.identity import identity
-from trtasync.shared.joining import GLANCE, Joined, NotThere, hello, join
+from trtasync.shared.joining import GLANCE, PATIENCE, Joined, NotThere, Silent, hello, join
 from trtasync.shared.pauses import note_start, pause_between_starts
 from trtasync.shared.places import VARIABLE, Place, runtime_folder
 from trtasync.shared.records import PROTOCOL
-from trtasync.shared.refusals import restore
+from trtasync.shared.spawning import LOCK, end, last_words, reap, start
 from trtasync.system.stopping import go_on
 from trtasync.system.version import __version__
 
-LOCK = 3
-"""The host's descriptor that holds the lock. So nobody starts a second one beside it when who has
-started it is killed."""
+log: logging.Logger = logging.getLogger("trtasync")
 
-LAST_WORDS = 2000
-"""Bytes of a host's standard error that are shown when it ends before it is ready."""
-
-_started: set[int] = set()
-"""Hosts that are this process's children, until they are seen to have ended."""
+STACKS = 16_000
+"""Bytes of what a host writes to its standard error that are logged when it hung."""
 
 
 @dataclass(slots=True)
@@ -45,6 +39,7 @@ class Started:
         name: what the engine is called.
         linger: seconds that the host stays when nobody is left.
         traces: what exports its spans; None: it traces nothing.
+        hang_timeout: seconds of silence after which it is ended; inf for never.
         identity: of the engine.
         place: its files.
     """
@@ -54,6 +49,7 @@ class Started:
     name: str
     linger: float
     traces: str | None = None
+    hang_timeout: float = math.inf
     identity: str = field(init=False)
     place: Place = field(init=False)
     _was_there: bool = False
@@ -67,8 +63,8 @@ class Started:
         """Of the host's socket."""
         return self.place.socket
 
-    def join(self, stop: threading.Event) -> Joined:
-        """Join the host, or start it; see `link.Way.join`.
+    def join(self, stop: threading.Event, hangs: bool = False) -> Joined:
+        """Join the host, or start it, also in place of one that hangs; see `link.Way.join`.
 
         Raises:
             PlanError: the model's file is another one by now.
@@ -79,7 +75,7 @@ class Started:
         try:
             runtime_folder()  # who tidies up may have taken it away
             with locked(self.place.lock, stop) as lock:
-                joined = self._join(lock, stop)
+                joined = self._join(lock, stop, hangs)
         except OSError as error:
             raise BackendUnavailable(
                 f"the engine's process can neither be joined nor started: {error}; its files lie "
@@ -88,15 +84,37 @@ class Started:
         self._was_there = True
         return joined
 
-    def _join(self, lock: int, stop: threading.Event) -> Joined:
+    def _join(self, lock: int, stop: threading.Event, hangs: bool) -> Joined:
         try:
-            return join(self.path, hello(), stop)
+            return join(self.path, hello(), stop, self._patience(hangs))
+        except Silent as silent:
+            if self.hang_timeout == math.inf:
+                raise
+            self._end(silent)
         except NotThere:
-            if self._was_there:
-                pause_between_starts(self.place.starts, stop)
-                self._demand_same()
-            self._start(lock, stop)
-            return join(self.path, hello(logs=True), stop)
+            pass
+        if self._was_there:
+            pause_between_starts(self.place.starts, stop)
+            self._demand_same()
+        self._start(lock, stop)
+        return join(self.path, hello(logs=True), stop)
+
+    def _patience(self, hangs: bool) -> float:
+        """Seconds for the host to greet; who found that it hangs has waited already."""
+        known = hangs or self.hang_timeout == math.inf
+        return PATIENCE if known else max(PATIENCE, self.hang_timeout)
+
+    def _end(self, silent: Silent) -> None:
+        """End a host that hangs. Nobody starts another one meanwhile: this has the lock."""
+        log.error("%s; it hangs, or is stopped, and is ended", str(silent).rstrip("."))
+        try:
+            end_hanging(silent.pid)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"{str(silent).rstrip('.')}, and it cannot be ended: {error}; end process "
+                f"{silent.pid} yourself."
+            ) from error
+        log.error("where it hung: %s", last_words(self.place.log, STACKS))
 
     def _start(self, lock: int, stop: threading.Event) -> None:
         note_start(self.place.starts)
@@ -137,6 +155,7 @@ class Started:
             "lock": str(self.place.lock),
             "holds": LOCK,
             "linger": self.linger,
+            "hang_timeout": self.hang_timeout,
             "traces": self.traces,
             "models": [opened],
         }
@@ -174,137 +193,3 @@ def locked(path: Path, stop: threading.Event) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event) -> int:
-    """Start a host, and wait until it can be joined.
-
-    Args:
-        log: takes what it writes to its standard error.
-        lock: see `locked`; the host holds it, too, until it is ready.
-        wanted: what it is to be.
-        stop: set to give up: the host is ended then.
-
-    Returns:
-        its process.
-
-    Raises:
-        Stopped: because `stop` was set.
-        BackendUnavailable: it could not be started, or ended without a word.
-        TrtasyncError: what it says that went wrong.
-    """
-    pid, told, answer = spawn(log, lock)
-    try:
-        with suppress(BrokenPipeError), os.fdopen(told, "wb") as stdin:
-            stdin.write(json.dumps(wanted).encode())
-        said = _first_line(answer, stop)
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        raise
-    finally:
-        os.close(answer)
-    try:
-        word = json.loads(said)
-    except ValueError:
-        word = {}
-    if "error" in word:
-        raise restore(word)
-    if "ready" not in word:
-        raise BackendUnavailable(
-            f"the engine's process ended before it was ready: {_last_words(log)}"
-        )
-    return pid
-
-
-def spawn(log: Path, lock: int) -> tuple[int, int, int]:
-    """A new process, of this interpreter and with its `sys.path`; never a fork of this one.
-
-    Args:
-        log: takes what it writes to its standard error. Not this process's own: who reads that to
-            its end would wait for the host, too.
-        lock: becomes its `LOCK`.
-
-    Returns:
-        its number, where it is told what to be, and where it answers.
-
-    Raises:
-        BackendUnavailable: it cannot be started.
-        OSError: there is no room for the log.
-    """
-    if not sys.executable:
-        raise BackendUnavailable(
-            "shared=True starts another process of this Python, and sys.executable does not say "
-            "where that is; run the host as a service (trtasync host), and connect() to it."
-        )
-    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    stderr = os.open(log, writing, 0o600)
-    stdin, told = os.pipe()
-    answer, stdout = os.pipe()
-    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)
-    try:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-P", "-m", "trtasync.host"],
-            {**os.environ, "PYTHONPATH": path},
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, stdin, 0),
-                (os.POSIX_SPAWN_DUP2, stdout, 1),
-                (os.POSIX_SPAWN_DUP2, stderr, 2),
-                (os.POSIX_SPAWN_DUP2, lock, LOCK),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=(signal.SIGINT, signal.SIGTERM),
-        )
-    except OSError as error:
-        os.close(told)
-        os.close(answer)
-        raise BackendUnavailable(f"the engine's process cannot be started: {error}.") from error
-    finally:
-        for theirs in (stdin, stdout, stderr):
-            os.close(theirs)
-    _started.add(pid)
-    return pid, told, answer
-
-
-def _first_line(answer: int, stop: threading.Event) -> bytes:
-    """What the host says first; b"" if it ends without a word."""
-    said = b""
-    while not said.endswith(b"\n"):
-        go_on(stop)
-        ready, _, _ = select.select([answer], [], [], GLANCE)
-        if ready:
-            more = os.read(answer, 64 * 1024)
-            if not more:
-                break
-            said += more
-    return said
-
-
-def _last_words(log: Path) -> str:
-    try:
-        words = log.read_bytes()[-LAST_WORDS:].decode(errors="replace").strip()
-    except OSError as error:
-        words = f"({error})"
-    return f"{words or 'it said nothing'} (in {log})"
-
-
-def end(pid: int) -> None:
-    """End a host at once, and wait until it has ended."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    with suppress(ChildProcessError):  # somebody else has waited for it
-        os.waitpid(pid, 0)
-    _started.discard(pid)
-
-
-def reap() -> None:
-    """Take note of hosts that have ended, so that nothing is left of them."""
-    for pid in list(_started):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else has
-            ended = pid
-        if ended:
-            _started.discard(pid)

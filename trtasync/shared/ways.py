@@ -20,8 +20,8 @@ class Service:
     path: Path
     model: str | None
 
-    def join(self, stop: threading.Event) -> Joined:
-        """See `link.Way.join`."""
+    def join(self, stop: threading.Event, hangs: bool = False) -> Joined:
+        """See `link.Way.join`. One that hangs is for its manager to end."""
         try:
             return join(self.path, hello(self.model), stop)
         except NotThere as error:

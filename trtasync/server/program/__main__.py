@@ -3,7 +3,7 @@ serve`.
 
 The descriptor of its socket is its argument. The first line of stdin says what it is to serve, each
 further one what it is to offer from then on; the end of it, that it is to end. To stdout goes one
-line, when clients can come or cannot.
+line, when clients can come or cannot, and signs of life (`pulse`).
 """
 
 import math
@@ -24,6 +24,7 @@ from trtasync.host.daemon import asyncio_options, log_to_stderr, want_descriptor
 from trtasync.host.starting import take_stdout, tell
 from trtasync.server.logs import log_as_json
 from trtasync.server.program.front import Started, answer
+from trtasync.server.program.pulse import beat
 from trtasync.server.program.settings import Offer, Wanted
 from trtasync.shared.refusals import describe
 
@@ -55,6 +56,7 @@ async def _serve(
     os.set_blocking(STDIN, False)
     send, orders = anyio.create_memory_object_stream[Offer](math.inf)
     is_ready = anyio.Event()
+    pulse = os.dup(word.fileno())  # the word itself is closed when it has been said
     async with orders, anyio.create_task_group() as beside:
 
         async def ready(started: Started) -> None:
@@ -68,6 +70,7 @@ async def _serve(
                 beside.cancel_scope.cancel()  # nobody waits for it any more
 
         beside.start_soon(read)
+        beside.start_soon(beat, pulse)
         try:
             await answer(wanted, door, orders, ready, shared=True)
         except TrtasyncError as error:

@@ -1,6 +1,7 @@
 """A process that answers clients."""
 
 import logging
+import math
 import os
 import resource
 import shlex
@@ -78,7 +79,8 @@ async def answer(
     """
     traces = wanted.server.traces
     async with exporting(traces) as tracing:
-        await _answer(wanted, door, orders, ready, Manner(shared, traces, tracing))
+        manner = Manner(shared, traces, tracing, wanted.server.hang_seconds)
+        await _answer(wanted, door, orders, ready, manner)
 
 
 async def _answer(
@@ -101,7 +103,8 @@ async def _answer(
             beside.start_soon(catalogue.watch)
             with anyio.CancelScope() as serving:
                 if not manner.shared:  # the process of a shared engine is started anew
-                    beside.start_soon(_end_when_lost, models, serving)
+                    limit = manner.hang_timeout or math.inf
+                    beside.start_soon(_look_after, models, limit, serving)
                 await ready(_started(server, door, models))
                 async for offer in orders:
                     _let_in_anew(gate, fast)
@@ -117,10 +120,12 @@ async def _answer(
             )
 
 
-async def _end_when_lost(models: Models, serving: anyio.CancelScope) -> None:
-    """Only another process gets a lost device back."""
+async def _look_after(models: Models, hang_timeout: float, serving: anyio.CancelScope) -> None:
+    """Give up batches that do not end; and only another process gets a lost device back."""
     while True:
         await anyio.sleep(INTERVAL)
+        for model in models:
+            model.look(INTERVAL, hang_timeout)
         if any(model.is_lost for model in models):
             serving.cancel()
             return

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from trtasync.opening.arguments import demand_linux
 from trtasync.server.program.admission import Gate
 from trtasync.server.program.doors import replace_door
 from trtasync.server.program.front import Ready, Started
+from trtasync.server.program.pulse import silence
 from trtasync.server.program.settings import Offer, Wanted
 from trtasync.shared.refusals import restore
 
@@ -34,6 +36,9 @@ HEALTHY = 60.0
 
 LAST_SECONDS = 10.0
 """For a front to end, besides what it may take to answer."""
+
+LAST_WORDS = 5.0
+"""Seconds for a front that hangs to write its stacks to stderr."""
 
 LONGEST_WORD = 1 << 20
 
@@ -129,12 +134,15 @@ class Front:
         assert self._process is not None
         assert self._process.stdout is not None
         words = BufferedByteReceiveStream(self._process.stdout)
+        word = b""
         try:
-            told = json.loads(await words.receive_until(b"\n", LONGEST_WORD))
+            while not word:  # signs of life may come before
+                word = await words.receive_until(b"\n", LONGEST_WORD)
         except (anyio.IncompleteRead, anyio.BrokenResourceError, anyio.DelimiterNotFound) as error:
             raise BackendUnavailable(
                 f"worker {self._number} ended before it could serve; the log says why."
             ) from error
+        told = json.loads(word)
         if "error" in told:
             raise restore(told)
         return Started(**told)
@@ -151,13 +159,16 @@ class Front:
             await self._process.stdin.send(msgspec.json.encode(word) + b"\n")
 
     async def keep(self) -> None:
-        """Start it again whenever it ends, for ever.
+        """Start it again whenever it ends, and end it when it hangs, for ever.
 
         Who waits to be accepted meanwhile is left to the next one; but if that cannot serve, to the
         other fronts.
         """
         while True:
-            code = await self.wait()
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(self._watch)
+                code = await self.wait()
+                watching.cancel_scope.cancel()
             why = signal.Signals(-code).name if code < 0 else f"code {code}"
             log.error("worker %d ended with %s; another one is started", self._number, why)
             if time.monotonic() - self._since > HEALTHY:
@@ -170,6 +181,23 @@ class Front:
             except (TrtasyncError, OSError) as error:
                 log.error("worker %d cannot serve: %s", self._number, error)
                 self._door = replace_door(self._door)
+
+    async def _watch(self) -> None:
+        """End it when its event loop stands still, for which it shows no other sign."""
+        patience = self._wanted.server.hang_seconds or math.inf
+        assert self._process is not None
+        assert self._process.stdout is not None
+        await silence(self._process.stdout, patience)
+        log.error(
+            "worker %d (process %d) hangs: its event loop has stood still for %g s (--hang-timeout)"
+            ", or it is stopped; it is ended. Its stacks, if it can still tell them:",
+            self._number,
+            self._process.pid,
+            patience,
+        )
+        self._send(signal.SIGABRT)  # see `daemon.log_to_stderr`
+        await anyio.sleep(LAST_WORDS)
+        self.kill()
 
     def shut(self) -> None:
         """Nobody is to be left to it any more."""
@@ -186,8 +214,12 @@ class Front:
 
     def kill(self) -> None:
         """End it now."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
 
 
 def _environment() -> dict[str, str]:

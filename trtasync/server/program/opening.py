@@ -10,6 +10,7 @@ from trtasync.errors import TrtasyncError
 from trtasync.measure.inputs import random_array
 from trtasync.model.tensors import TensorSpec
 from trtasync.opening.api import open_engine
+from trtasync.opening.arguments import HANG_TIMEOUT
 from trtasync.server.program.files import Look, ModelFiles
 from trtasync.server.program.settings import Served
 from trtasync.shared.protocol import AnyEngine
@@ -29,11 +30,13 @@ class Manner(NamedTuple):
         shared: they are shared with other processes.
         traces: what exports the spans of their batches then; None: nothing does.
         tracing: is told of each of them.
+        hang_timeout: of `open_engine`, where they are shared.
     """
 
     shared: bool
     traces: str | None
     tracing: Tracing
+    hang_timeout: float = HANG_TIMEOUT
 
 
 class Source:
@@ -71,7 +74,12 @@ class Source:
         self.tried = self.seen = await to_thread.run_sync(self._files.look)
         options = served.options
         if self._manner.shared:
-            options |= {"shared": True, "linger": LINGER, "traces": self._manner.traces}
+            options |= {
+                "shared": True,
+                "linger": LINGER,
+                "traces": self._manner.traces,
+                "hang_timeout": self._manner.hang_timeout,
+            }
         name = served.name if served.version == 1 else f"{served.name}:{served.version}"
         engine: Any = await open_engine(served.path, name=name, **options)
         try:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import read_seconds
 from trtasync.measure.opened import read_options
+from trtasync.opening.arguments import HANG_TIMEOUT
 from trtasync.plans import SharedCache
 from trtasync.server.fast import Limits
 from trtasync.server.models import MAX_ROWS
@@ -134,6 +135,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         max_connections: of each process.
         grace: seconds for which it goes on after SIGTERM, not ready any more.
         drain: seconds in which what was asked has to be answered then.
+        hang_timeout: seconds for which something may stand still before it is ended.
         triton_metrics: metrics are told under Triton's names, too.
         traces: exporter of OpenTelemetry that is given spans.
         log_format: of what goes to stderr.
@@ -150,6 +152,7 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     max_connections: Count | None = None
     grace: Seconds | None = None
     drain: Seconds | None = None
+    hang_timeout: Seconds | None = None
     triton_metrics: bool | None = None
     traces: str | None = None
     log_format: LogFormat | None = None
@@ -172,6 +175,13 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     def grace_seconds(self) -> float:
         """See `grace`."""
         return 0.0 if self.grace is None else _seconds("grace", self.grace)
+
+    @property
+    def hang_seconds(self) -> float:
+        """See `hang_timeout`; 0 for whatever it takes."""
+        if self.hang_timeout is None:
+            return HANG_TIMEOUT
+        return _seconds("hang_timeout", self.hang_timeout)
 
     @property
     def ending_seconds(self) -> float:

@@ -118,6 +118,11 @@ def _streams(all_counted: list[Counted]) -> Iterable[Metric]:
         "trtasync_stream_alive", "1 unless its device is lost.", labels=labels
     )
     running = GaugeMetricFamily("trtasync_inflight_batches", "Batches that run.", labels=labels)
+    oldest = GaugeMetricFamily(
+        "trtasync_oldest_batch_seconds",
+        "Since the oldest batch that runs was launched; 0 if none runs.",
+        labels=labels,
+    )
     batches = CounterMetricFamily("trtasync_stream_batches", "Batches finished.", labels=labels)
     measured = CounterMetricFamily(
         "trtasync_stream_measured_batches", "Of these, batches that were timed.", labels=labels
@@ -130,10 +135,11 @@ def _streams(all_counted: list[Counted]) -> Iterable[Metric]:
             values = model, version, str(stream.device), str(index)
             alive.add_metric(values, stream.alive)
             running.add_metric(values, stream.running)
+            oldest.add_metric(values, stream.oldest)
             batches.add_metric(values, stream.batches)
             measured.add_metric(values, stream.measured)
             compute.add_metric(values, stream.compute)
-    return alive, running, batches, measured, compute
+    return alive, running, oldest, batches, measured, compute
 
 
 def _add_times(family: HistogramMetricFamily, labels: tuple[str, ...], times: TimeSummary) -> None:

@@ -1,0 +1,110 @@
+"""A worker whose event loop stands still does not end by itself: it is found, ended, replaced."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from support.helpers import PATIENCE, until
+from tests.core.endless import FOREVER, endless_model
+from tests.server.program import serving
+from tests.server.program.serving import ask, factor_of, times
+from tests.server.program.test_changes import children
+from tests.shared.processes import is_there
+from trtasync.server.program import pulse
+from trtasync.server.program.pulse import BEAT, beat, silence
+
+
+def test_a_worker_that_is_stopped_is_replaced(tmp_path: Path) -> None:
+    options = ("--workers", 2, "--hang-timeout", "3s")
+    with serving.serving(tmp_path, times(tmp_path, 2), *options) as server:
+        stopped, _ = children(server.process.pid)
+        os.kill(stopped, signal.SIGSTOP)
+        server.told(f"(process {stopped}) hangs: its event loop has stood still for 3 s")
+        server.told("ended with SIGKILL; another one is started")  # it could not heed SIGABRT
+        serving.until(lambda: not is_there(stopped) and len(children(server.process.pid)) == 2)
+        for _ in range(20):  # whoever of the two is asked
+            with server.client() as client:
+                assert factor_of(ask(client)) == 2
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_run_that_does_not_end_is_given_up(tmp_path: Path) -> None:
+    """What is usual is known of the runs before it."""
+    endless_model(tmp_path / "m.onnx")
+    config = tmp_path / "models.toml"
+    config.write_text("[[models]]\npath = 'm.onnx'\nbatching = false\nloop_budget = 0\n")
+    options = ("--config", config, "--hang-timeout", "1s")
+
+    def asked(steps: int) -> httpx.Response:
+        given = {"name": "x", "datatype": "INT64", "shape": [1, 1], "data": [steps]}
+        return client.post("/v2/models/m/infer", json={"inputs": [given]})
+
+    with serving.serving(tmp_path, *options) as server, server.client() as client:
+        assert asked(1).json()["outputs"][0]["data"] == [2]
+        assert asked(FOREVER).status_code == 500
+        assert asked(2).json()["outputs"][0]["data"] == [4]
+
+
+@pytest.mark.anyio
+async def test_a_loop_that_turns_says_so_whether_or_not_it_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pulse, "INTERVAL", 0.001)
+    theirs, ours = os.pipe()
+    os.set_blocking(ours, False)
+    os.set_blocking(theirs, False)
+    full = os.write(ours, bytes(1 << 20))
+    assert 0 < full < 1 << 20  # and nobody waits until there is room again
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beat, ours)
+        await anyio.sleep(10 * pulse.INTERVAL)
+        while set(os.read(theirs, full)) != set(BEAT):
+            await anyio.wait_readable(theirs)
+        os.close(theirs)
+        await anyio.sleep(10 * pulse.INTERVAL)
+        tasks.cancel_scope.cancel()
+    os.close(ours)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_who_says_nothing_for_long_enough_is_silent(
+    is_over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it has closed its end: it should have ended, too."""
+    monkeypatch.setattr(pulse, "INTERVAL", 0.01)
+    theirs, ours = anyio.create_memory_object_stream[bytes](100)
+    with theirs, ours, anyio.fail_after(PATIENCE):
+        await theirs.send(BEAT)
+        if is_over:
+            theirs.close()
+        await silence(ours, 0.05)
+
+
+@pytest.mark.anyio
+async def test_time_in_which_the_listener_sleeps_is_no_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pulse, "INTERVAL", 0.001)
+    theirs, ours = anyio.create_memory_object_stream[bytes](100)
+    returned: list[float] = []
+
+    async def listen() -> None:
+        await silence(ours, 0.5)
+        returned.append(time.monotonic())
+
+    with theirs, ours:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listen)
+            await anyio.lowlevel.checkpoint()
+            for _ in range(3):
+                time.sleep(0.6)  # noqa: ASYNC251 - so does a machine that is suspended
+                await anyio.lowlevel.checkpoint()
+                assert not returned
+            await until(lambda: bool(returned))

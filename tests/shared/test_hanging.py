@@ -1,0 +1,213 @@
+"""A host that hangs and does not end: its clients find it, end it, and go on with another one."""
+
+import fcntl
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from support.helpers import PATIENCE, ended, row, same, submit, until
+from tests.host.serving import scripted
+from tests.shared.joined import joined
+from tests.shared.processes import is_there
+from trtasync import DeviceLost, open_engine
+from trtasync.loops.base import do_nothing
+from trtasync.shared import hanging, starting
+from trtasync.shared.client import SharedEngine
+from trtasync.shared.hanging import end_hanging
+from trtasync.shared.pulse import QUESTIONS, Pulse
+from trtasync.shared.records import Op, pack
+from trtasync.shared.spawning import is_readable
+
+pytestmark = pytest.mark.anyio
+
+ANSWER = [84.0, 92.0, 100.0]
+"""Of the model to a row of ones."""
+
+
+async def test_a_host_answers_who_asks_whether_it_turns() -> None:
+    async with scripted() as host:
+        client = await host.client()
+        client.say(pack(Op.PING), pack(Op.PING))
+        assert [record.op for record, _ in await client.hear_all(2)] == [Op.PONG, Op.PONG]
+
+
+async def test_who_is_not_answered_any_more_takes_the_host_for_lost() -> None:
+    async with joined(hang_timeout=0.3) as shared, anyio.create_task_group() as tasks:
+        await shared.engine.infer(row(0))
+        shared.backend.gate.shut()
+        (session,) = shared.host.sessions
+        session._connection.hold_up()  # it hears nothing any more, and does not hang up
+        caller = await submit(tasks, shared.engine, row(1))
+        await ended(caller)
+        assert isinstance(caller.error, DeviceLost)
+        assert "has not answered for 0.3 s (hang_timeout)" in str(caller.error)
+        shared.backend.gate.let()
+        await until(lambda: shared.engine.is_alive)
+        assert same(await shared.engine.infer(row(2)), row(2))
+
+
+async def test_a_host_that_answers_may_compute_for_long() -> None:
+    async with joined(hang_timeout=1.0) as shared, anyio.create_task_group() as tasks:
+        await shared.engine.infer(row(0))
+        shared.backend.gate.shut()
+        caller = await submit(tasks, shared.engine, row(1))
+        session = shared.engine._link.session
+        await until(lambda: session.pongs > 2 * QUESTIONS)
+        assert not caller.done
+        shared.backend.gate.let()
+        await ended(caller)
+        assert same(caller.answer, row(1))
+        assert shared.engine._link.session is session
+
+
+async def test_a_host_is_asked_only_if_it_may_not_be_silent() -> None:
+    async with joined(hang_timeout=0.0) as shared:
+        assert shared.engine._link._pulse._loop.due == float("inf")
+
+
+class Clock:
+    """A loop that turns when the test says so.
+
+    Attributes:
+        time: of it.
+        due: when it wants to be woken.
+    """
+
+    def __init__(self) -> None:
+        self.time = self.due = 0.0
+        self.callback: Callable[[], None] = do_nothing
+
+    def now(self) -> float:
+        return self.time
+
+    def wake_at(self, when: float) -> None:
+        self.due = when
+
+    def wake(self, at: float) -> None:
+        self.time, self.due = at, float("inf")
+        self.callback()
+
+
+class Questions:
+    """A session that counts what it is asked."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.pings = self.pongs = 0
+
+    def ping(self) -> None:
+        self.pings += 1
+
+
+def test_a_sleep_of_this_process_is_no_silence_of_the_host() -> None:
+    clock, asked, silences = Clock(), Questions(), []
+    pulse = Pulse(clock, 30.0, lambda: silences.append(clock.time))  # type: ignore[arg-type]  # all that it needs
+    pulse.begin(asked)
+    for day in range(1, 1 + QUESTIONS):
+        clock.wake(at=day * 86_400.0)
+        assert clock.due == clock.time + 5  # one question a wake-up, however late
+    assert (asked.pings, silences) == (QUESTIONS, [])
+    asked.pongs = QUESTIONS  # it was as late as this one
+    clock.wake(clock.due)
+    assert asked.pings == QUESTIONS + 1
+    for _ in range(QUESTIONS):
+        clock.wake(clock.due)
+    assert silences == [clock.time]
+    assert clock.due == float("inf")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_host_that_is_stopped_is_replaced(
+    folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(starting, "PATIENCE", 2.0)
+    monkeypatch.setattr(hanging, "TELLING", 0.1)  # it cannot
+    caplog.set_level(logging.ERROR, "trtasync")
+    x = np.ones(8, np.float32)
+    async with open_engine(
+        model, batching=True, shared=True, linger=0.1, reconnect=PATIENCE, hang_timeout=2.0
+    ) as engine:
+        assert isinstance(engine, SharedEngine)
+        assert (await engine.infer(x)).tolist() == ANSWER
+        stopped = engine.host_pid
+        os.kill(stopped, signal.SIGSTOP)
+        with pytest.raises(DeviceLost, match=f"process {stopped} has not answered"):
+            await engine.infer(x)
+        assert not engine.is_alive
+        assert (await engine.infer(x)).tolist() == ANSWER
+        assert engine.host_pid != stopped
+        assert not is_there(stopped)
+    assert f"(process {stopped}) cannot be talked to" in caplog.text
+    assert "where it hung" in caplog.text
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_who_comes_to_a_host_that_is_stopped_replaces_it(
+    folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever used it has left."""
+    monkeypatch.setattr(starting, "PATIENCE", 2.0)
+    monkeypatch.setattr(hanging, "TELLING", 0.1)
+    options = {"batching": True, "shared": True, "linger": 0.1, "hang_timeout": 2.0}
+    engine = await open_engine(model, **options)  # type: ignore[call-overload]  # a dict of them
+    stopped = engine.host_pid
+    os.kill(stopped, signal.SIGSTOP)
+    await engine.aclose()
+    async with open_engine(model, **options) as another:  # type: ignore[call-overload]
+        assert (await another.infer(np.ones(8, np.float32))).tolist() == ANSWER
+        assert not is_there(stopped)
+
+
+HANGING = """
+from trtasync.host.daemon import log_to_stderr
+
+def stand_still():
+    print("ready", flush=True)
+    time.sleep(1000)
+
+log_to_stderr()
+stand_still()
+"""
+
+
+def test_who_is_ended_as_it_hangs_tells_where() -> None:
+    command = [sys.executable, "-c", HANGING]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        end_hanging(process.pid)
+        _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGABRT
+    assert "in stand_still" in told
+
+
+def test_any_descriptor_can_be_waited_for() -> None:
+    """A server has thousands, and starts the process of an engine all the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    theirs, ours = os.pipe()
+    high = fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 1024)  # `select` knows those below
+    try:
+        assert not is_readable(high, 0)
+        os.write(ours, b"x")
+        assert is_readable(high, PATIENCE)
+    finally:
+        for each in (high, theirs, ours):
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_nobody_ends_who_is_out_of_reach() -> None:
+    with pytest.raises(ProcessLookupError, match="another container"):
+        end_hanging(0)

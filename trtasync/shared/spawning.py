@@ -1,0 +1,173 @@
+"""A host as a child of its first client: spawned, heard of, ended, and seen to have ended."""
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from trtasync.errors import BackendUnavailable
+from trtasync.shared.joining import GLANCE
+from trtasync.shared.refusals import restore
+from trtasync.system.stopping import go_on
+
+LOCK = 3
+"""The host's descriptor that holds the lock. So nobody starts a second one beside it when who has
+started it is killed."""
+
+LAST_WORDS = 2000
+"""Bytes of a host's standard error that are shown when it ends before it is ready."""
+
+_started: set[int] = set()
+"""Hosts that are this process's children, until they are seen to have ended."""
+
+
+def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event) -> int:
+    """Start a host, and wait until it can be joined.
+
+    Args:
+        log: takes what it writes to its standard error.
+        lock: see `locked`; the host holds it, too, until it is ready.
+        wanted: what it is to be.
+        stop: set to give up: the host is ended then.
+
+    Returns:
+        its process.
+
+    Raises:
+        Stopped: because `stop` was set.
+        BackendUnavailable: it could not be started, or ended without a word.
+        TrtasyncError: what it says that went wrong.
+    """
+    pid, told, answer = spawn(log, lock)
+    try:
+        with suppress(BrokenPipeError), os.fdopen(told, "wb") as stdin:
+            stdin.write(json.dumps(wanted).encode())
+        said = _first_line(answer, stop)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        raise
+    finally:
+        os.close(answer)
+    try:
+        word = json.loads(said)
+    except ValueError:
+        word = {}
+    if "error" in word:
+        raise restore(word)
+    if "ready" not in word:
+        raise BackendUnavailable(
+            f"the engine's process ended before it was ready: {last_words(log)}"
+        )
+    return pid
+
+
+def spawn(log: Path, lock: int) -> tuple[int, int, int]:
+    """A new process, of this interpreter and with its `sys.path`; never a fork of this one.
+
+    Args:
+        log: takes what it writes to its standard error. Not this process's own: who reads that to
+            its end would wait for the host, too.
+        lock: becomes its `LOCK`.
+
+    Returns:
+        its number, where it is told what to be, and where it answers.
+
+    Raises:
+        BackendUnavailable: it cannot be started.
+        OSError: there is no room for the log.
+    """
+    if not sys.executable:
+        raise BackendUnavailable(
+            "shared=True starts another process of this Python, and sys.executable does not say "
+            "where that is; run the host as a service (trtasync host), and connect() to it."
+        )
+    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    stderr = os.open(log, writing, 0o600)
+    stdin, told = os.pipe()
+    answer, stdout = os.pipe()
+    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", "trtasync.host"],
+            {**os.environ, "PYTHONPATH": path},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, stdin, 0),
+                (os.POSIX_SPAWN_DUP2, stdout, 1),
+                (os.POSIX_SPAWN_DUP2, stderr, 2),
+                (os.POSIX_SPAWN_DUP2, lock, LOCK),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGINT, signal.SIGTERM),
+        )
+    except OSError as error:
+        os.close(told)
+        os.close(answer)
+        raise BackendUnavailable(f"the engine's process cannot be started: {error}.") from error
+    finally:
+        for theirs in (stdin, stdout, stderr):
+            os.close(theirs)
+    _started.add(pid)
+    return pid, told, answer
+
+
+def _first_line(answer: int, stop: threading.Event) -> bytes:
+    """What the host says first; b"" if it ends without a word."""
+    said = b""
+    while not said.endswith(b"\n"):
+        go_on(stop)
+        if is_readable(answer, GLANCE):
+            more = os.read(answer, 64 * 1024)
+            if not more:
+                break
+            said += more
+    return said
+
+
+def is_readable(descriptor: int, seconds: float) -> bool:
+    """Wait for it for so long at most; of any number, where `select` knows the first 1024 only."""
+    looking = select.poll()
+    looking.register(descriptor, select.POLLIN)
+    return bool(looking.poll(seconds * 1000))
+
+
+def last_words(log: Path, most: int = LAST_WORDS) -> str:
+    """What a host wrote to its standard error last.
+
+    Args:
+        log: the file.
+        most: bytes.
+    """
+    try:
+        words = log.read_bytes()[-most:].decode(errors="replace").strip()
+    except OSError as error:
+        words = f"({error})"
+    return f"{words or 'it said nothing'} (in {log})"
+
+
+def end(pid: int) -> None:
+    """End a host at once, and wait until it has ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # somebody else has waited for it
+        os.waitpid(pid, 0)
+    _started.discard(pid)
+
+
+def reap() -> None:
+    """Take note of hosts that have ended, so that nothing is left of them."""
+    for pid in list(_started):
+        try:
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else has
+            ended = pid
+        if ended:
+            _started.discard(pid)
