@@ -197,7 +197,7 @@ def test_a_function_is_named_with_its_module(
     assert [each["name"] for each in told("inspect", plan["path"])["inputs"]] == ["x"]
     words(refused(2, "build", f"{module}:number"), f"{module} has no function number")
     words(refused(2, "build", f"{module}:missing"), f"{module} has no function missing")
-    words(refused(2, "build", f"{module}:make"), "nowhere to go", "cache_key")
+    words(refused(2, "build", f"{module}:make"), "no place for the plan", "cache_key")
 
 
 # -- what goes wrong ------------------------------------------------------------------------------

@@ -49,9 +49,10 @@ def characters(text: str) -> Counter[str]:
     )
 
 
-def test_numbers_are_never_in_powers_of_ten() -> None:
-    shown = [tune_tables.milliseconds(each) for each in (0.0276e-3, 0.5, 0.9996, 1.083, None)]
-    assert shown == ["0.0276", "500", "1,000", "1,083", "-"]
+def test_only_absurd_times_are_in_powers_of_ten() -> None:
+    seconds = (0.0276e-3, 0.5, 0.9996, 1.083, 99.9, 123.4, None)
+    shown = [tune_tables.milliseconds(each) for each in seconds]
+    assert shown == ["0.0276", "500", "1,000", "1,083", "99,900", "1.23e+05", "-"]
 
 
 def words(text: str) -> set[str]:

@@ -205,7 +205,7 @@ def _time(point: Point, name: str) -> str:
 
 def _number(point: Point, name: str) -> str:
     value = point.median(name)
-    return "-" if value is None else written(value)
+    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _stage(point: Point, name: str) -> str:

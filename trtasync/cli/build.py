@@ -6,7 +6,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 import typer
@@ -14,11 +14,8 @@ from rich.console import Console
 
 from trtasync.cli.arguments import (
     CACHE,
-    LEVEL,
-    NAME,
     PROFILE,
     SHAPES,
-    SIZE,
     AsJson,
     BatchAxes,
     BuilderOption,
@@ -32,6 +29,28 @@ from trtasync.cli.arguments import (
     read_device,
 )
 from trtasync.cli.bars import BuildBars
+from trtasync.cli.builder_flags import (
+    AvgTimingIterations,
+    Bfloat16,
+    BuilderFlags,
+    BuilderOptimizationLevel,
+    ComputeCapability,
+    ExcludeLeanRuntime,
+    Float16,
+    HardwareCompatibilityLevel,
+    MaxAuxStreams,
+    MaxNumTactics,
+    ProfilingVerbosity,
+    Refit,
+    SparseWeights,
+    StripPlan,
+    TacticSource,
+    TensorFloat32,
+    TilingOptimizationLevel,
+    VersionCompatible,
+    WeightStreaming,
+    Workspace,
+)
 from trtasync.cli.failures import failures
 from trtasync.cli.outputs import STDOUT, check_outputs, deliver
 from trtasync.cli.tables import say
@@ -41,8 +60,7 @@ from trtasync.plans import BuilderConfig, Plan, Profile, build_plan
 from trtasync.runtimes.flavours import RTX, TENSORRT
 from trtasync.system.sizes import parse_size, written_size
 
-PROFILES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
-PLAN, CHECK = "Plan", "Accuracy check"
+PROFILES, CHECK = "Shapes", "Accuracy check"
 
 
 def build(
@@ -80,135 +98,25 @@ def build(
             help="Rows of the largest batch, where profiles are derived.", rich_help_panel=PROFILES
         ),
     ] = None,
-    workspace: Annotated[
-        str | None,
-        typer.Option(
-            metavar=SIZE, help="Scratch memory for tactics, e.g. 4GiB.", rich_help_panel=TUNING
-        ),
-    ] = None,
-    builder_optimization_level: Annotated[
-        int | None,
-        typer.Option(help="0 to 5: how long to look for better tactics.", rich_help_panel=TUNING),
-    ] = None,
-    tf32: Annotated[
-        bool, typer.Option(help="Let float32 be computed in TF32.", rich_help_panel=PRECISION)
-    ] = True,
-    sparse_weights: Annotated[
-        bool,
-        typer.Option(
-            "--sparse-weights",
-            help="Use 2:4 structured sparsity where weights have it.",
-            rich_help_panel=TUNING,
-        ),
-    ] = False,
-    max_aux_streams: Annotated[
-        int,
-        typer.Option(
-            help="Streams that TensorRT may use inside one run.",
-            rich_help_panel=TUNING,
-        ),
-    ] = 0,
-    tactic_source: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar=NAME,
-            help="A tensorrt.TacticSource to use, instead of the usual ones; may be "
-            "given several times.",
-            rich_help_panel=TUNING,
-        ),
-    ] = None,
-    avg_timing_iterations: Annotated[
-        int | None,
-        typer.Option(help="Runs over which a tactic's time is averaged.", rich_help_panel=TUNING),
-    ] = None,
-    max_num_tactics: Annotated[
-        int | None,
-        typer.Option(help="Tactics that are tried for a layer, at most.", rich_help_panel=TUNING),
-    ] = None,
-    tiling_optimization_level: Annotated[
-        Literal["none", "fast", "moderate", "full"] | None,
-        typer.Option(
-            metavar=LEVEL,
-            help="How hard TensorRT looks for tilings: none, fast, moderate or full.",
-            rich_help_panel=TUNING,
-        ),
-    ] = None,
-    fp16: Annotated[
-        bool,
-        typer.Option(
-            "--fp16", help="Let layers run in float16; TensorRT 10 only.", rich_help_panel=PRECISION
-        ),
-    ] = False,
-    bf16: Annotated[
-        bool,
-        typer.Option(
-            "--bf16",
-            help="Let layers run in bfloat16; TensorRT 10 only.",
-            rich_help_panel=PRECISION,
-        ),
-    ] = False,
-    refit: Annotated[
-        bool,
-        typer.Option(
-            "--refit", help="Let weights be replaced in the plan later.", rich_help_panel=PLAN
-        ),
-    ] = False,
-    strip_plan: Annotated[
-        bool,
-        typer.Option(
-            "--strip-plan",
-            help="Leave the weights out; they must be refitted before the plan can run.",
-            rich_help_panel=PLAN,
-        ),
-    ] = False,
-    version_compatible: Annotated[
-        bool,
-        typer.Option(
-            "--version-compatible",
-            help="Let newer TensorRT of the same major version run the plan, too.",
-            rich_help_panel=PLAN,
-        ),
-    ] = False,
-    exclude_lean_runtime: Annotated[
-        bool,
-        typer.Option(
-            "--exclude-lean-runtime",
-            help="Leave the runtime out of a version-compatible plan.",
-            rich_help_panel=PLAN,
-        ),
-    ] = False,
-    hardware_compatibility_level: Annotated[
-        Literal["none", "ampere_plus", "same_compute_capability"],
-        typer.Option(
-            metavar=LEVEL,
-            help="GPUs that the plan is for, too: none, ampere_plus or same_compute_capability.",
-            rich_help_panel=PLAN,
-        ),
-    ] = "none",
-    profiling_verbosity: Annotated[
-        Literal["layer_names_only", "detailed", "none"],
-        typer.Option(
-            metavar=LEVEL,
-            help="What the plan tells of its layers: layer_names_only, detailed or none.",
-            rich_help_panel=PLAN,
-        ),
-    ] = "layer_names_only",
-    weight_streaming: Annotated[
-        bool,
-        typer.Option(
-            "--weight-streaming",
-            help="Let weights stay in host memory; runs are then slower.",
-            rich_help_panel=PLAN,
-        ),
-    ] = False,
-    flag: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar=NAME,
-            help="A further tensorrt.BuilderFlag; may be given several times.",
-            rich_help_panel=PLAN,
-        ),
-    ] = None,
+    workspace: Workspace = None,
+    builder_optimization_level: BuilderOptimizationLevel = None,
+    tf32: TensorFloat32 = True,
+    sparse_weights: SparseWeights = False,
+    max_aux_streams: MaxAuxStreams = 0,
+    tactic_source: TacticSource = None,
+    avg_timing_iterations: AvgTimingIterations = None,
+    max_num_tactics: MaxNumTactics = None,
+    tiling_optimization_level: TilingOptimizationLevel = None,
+    fp16: Float16 = False,
+    bf16: Bfloat16 = False,
+    refit: Refit = False,
+    strip_plan: StripPlan = False,
+    version_compatible: VersionCompatible = False,
+    exclude_lean_runtime: ExcludeLeanRuntime = False,
+    hardware_compatibility_level: HardwareCompatibilityLevel = "none",
+    profiling_verbosity: ProfilingVerbosity = "layer_names_only",
+    weight_streaming: WeightStreaming = False,
+    flag: BuilderFlags = None,
     cache_dir: CacheFolder = None,
     cache_owner: CacheOwner = None,
     cache: Annotated[
@@ -229,15 +137,7 @@ def build(
         bool | None,
         typer.Option(help="Keep the timings of tactics for later builds.", rich_help_panel=CACHE),
     ] = None,
-    compute_capability: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="<x.y>",
-            help="Build with TensorRT for RTX for this kind of GPU, which need not be present; may "
-            "be given several times.",
-            rich_help_panel=PLAN,
-        ),
-    ] = None,
+    compute_capability: ComputeCapability = None,
     backend: BuilderOption = "auto",
     batch_axis: BatchAxes = None,
     check: Annotated[

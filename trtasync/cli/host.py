@@ -13,6 +13,7 @@ import typer
 from trtasync.cli.arguments import (
     OUT,
     SIZE,
+    TIME,
     AsJson,
     Debug,
     HostCode,
@@ -67,8 +68,9 @@ def host(
     hang_timeout: Annotated[
         str,
         typer.Option(
-            help="Give up a stream whose batch does not end for so long, and for ten times what is "
-            "usual. 0: never."
+            metavar=TIME,
+            help="Give up a stream whose batch has not ended after this time, and after ten times "
+            "what is usual. 0: never.",
         ),
     ] = "30s",
     status: Annotated[

@@ -130,7 +130,8 @@ def serve(
     hang_timeout: Annotated[
         str | None,
         typer.Option(
-            help="End what stands still for so long, a worker, the process of an engine, or a "
+            metavar=TIME,
+            help="End what stands still for this long, a worker, the process of an engine, or a "
             "stream whose batch does not end, and go on with others. 0: never. Default: 30s.",
             rich_help_panel=LIFE,
         ),

@@ -95,8 +95,8 @@ def show_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
 
 
 def written(value: float) -> str:
-    """A number with three digits, or with all that stand before its point: "1.08" or "1,080"."""
-    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+    """A number with three digits, from a thousand on with up to five: "1.08", "1,083", "1e+05"."""
+    return f"{value:,.0f}" if 999.5 <= abs(value) < 99_999.5 else f"{value:.3g}"
 
 
 def bar(console: Console, length: int) -> str:
