@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from trtasync.rows.proof import Proof, dynamic_quantization, prove, random_operators
+from trtasync.rows.skeleton import read_skeleton
 
-MOST_FILE_BYTES = 512 << 20
-"""Bytes of an ONNX file up to which it is read a second time for a proof."""
+MOST_BYTES = 512 << 20
+"""Bytes of an ONNX file, without its weights, up to which it is read a second time for a proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,12 @@ def read_graph(model: str | Path | bytes) -> ModelGraph | None:
         from google.protobuf.message import DecodeError
     except ImportError:
         return None
-    size = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
-    if size > MOST_FILE_BYTES:
+    with BytesIO(model) if isinstance(model, bytes) else Path(model).open("rb") as file:
+        content = read_skeleton(file)
+    if len(content) > MOST_BYTES:
         return None
     try:
-        if isinstance(model, bytes):
-            read = onnx.load_model_from_string(model)
-        else:
-            read = onnx.load(model, load_external_data=False)
+        read = onnx.load_model_from_string(content)
     except DecodeError:
         return None
     return ModelGraph(tuple(random_operators(read)), tuple(dynamic_quantization(read)), read)
