@@ -13,9 +13,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from support.helpers import MODELS
 from tests.plans.support import matrix, save, write_branches, write_matmul
+from trtasync.model.outlines import ELSEWHERE, LONG, MODEL, TENSOR, Kind, outline
 from trtasync.plans.contents import CHUNK, Content
 from trtasync.plans.onnx_files import read_onnx
-from trtasync.plans.outlines import LONG, MODEL, TENSOR, Kind, outline
 from trtasync.plans.sources import read_source
 
 BIG = matrix(rows=256, columns=256)
@@ -78,6 +78,15 @@ def test_long_numbers_are_left_out_and_nothing_else(tmp_path: Path) -> None:
         tensor.ClearField("raw_data")
     whole.graph.initializer[1].ClearField("float_data")
     assert short == whole
+
+
+def test_tensors_can_say_that_their_numbers_are_elsewhere(tmp_path: Path) -> None:
+    whole = with_weights(tmp_path / "m.onnx")
+    short = ModelProto.FromString(outline(memoryview(whole.SerializeToString()), ELSEWHERE))
+    raw, packed, small = short.graph.initializer
+    constant = short.graph.node[0].attribute[0].t
+    assert {each.data_location for each in (raw, packed, constant)} == {TensorProto.EXTERNAL}
+    assert small == whole.graph.initializer[2]
 
 
 def test_subgraphs_are_walked_too(tmp_path: Path) -> None:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from trtasync.model.outlines import ELSEWHERE, outline
 from trtasync.rows.proof import Proof, dynamic_quantization, prove, random_operators
-from trtasync.rows.skeleton import read_skeleton
 
-MOST_BYTES = 512 << 20
-"""Bytes of an ONNX file, without its weights, up to which it is read a second time for a proof."""
+MOST_FILE_BYTES = 512 << 20
+"""Bytes of an ONNX file up to which it is read a second time for a proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,13 @@ def read_graph(model: str | Path | bytes) -> ModelGraph | None:
         from google.protobuf.message import DecodeError
     except ImportError:
         return None
-    with BytesIO(model) if isinstance(model, bytes) else Path(model).open("rb") as file:
-        content = read_skeleton(file)
-    if len(content) > MOST_BYTES:
+    size = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
+    if size > MOST_FILE_BYTES:
         return None
+    content = model if isinstance(model, bytes) else Path(model).read_bytes()
     try:
-        read = onnx.load_model_from_string(content)
-    except DecodeError:
+        # In one piece `onnx` would read it with the GIL held, a second for 256 MB.
+        read = onnx.load_model_from_string(outline(memoryview(content), ELSEWHERE))
+    except (DecodeError, ValueError):
         return None
     return ModelGraph(tuple(random_operators(read)), tuple(dynamic_quantization(read)), read)

@@ -8,8 +8,12 @@ format (protobuf.dev/programming-guides/encoding), past everything that is long.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-LONG = 4096
-"""Bytes from which on numbers are left out: lengths and axes, which tell shapes, are shorter."""
+LONG = 16 << 10
+"""Bytes from which on numbers are left out: lengths and axes, which tell shapes, are shorter, and
+so is whatever a proof computes with."""
+
+ELSEWHERE = b"\x70\x01"
+"""A tensor's field `data_location`, EXTERNAL."""
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
@@ -41,32 +45,41 @@ FUNCTION = Kind("FunctionProto", parts={7: NODE, 11: ATTRIBUTE})
 MODEL = Kind("ModelProto", parts={7: GRAPH, 25: FUNCTION})
 
 
-def outline(data: memoryview) -> bytes:
+def outline(data: memoryview, mark: bytes = b"") -> bytes:
     """A serialized `onnx.ModelProto` without long tensors' numbers.
+
+    Args:
+        data: the whole one.
+        mark: a field that tensors get whose numbers are left out, such as `ELSEWHERE`.
 
     Raises:
         ValueError: it is none, or it is truncated.
     """
     try:
-        return b"".join(_message(data, MODEL))
+        return b"".join(_message(data, MODEL, mark))
     except (IndexError, RecursionError):
         raise ValueError("it ends in the middle of a field, or is nested deeply") from None
 
 
-def _message(data: memoryview, kind: Kind) -> Iterator[bytes]:
+def _message(data: memoryview, kind: Kind, mark: bytes) -> Iterator[bytes]:
     """Its fields as they are, but for long ones."""
     position = copied = 0
+    is_whole = True
     while position < len(data):
         tag, content, end = _field(data, position)
         number, long = tag >> 3, tag & 7 == _LENGTH and end - content > LONG
         if long and (number in kind.numbers or number in kind.parts):
             yield data[copied:position].tobytes()
             if number in kind.parts:
-                part = b"".join(_message(data[content:end], kind.parts[number]))
+                part = b"".join(_message(data[content:end], kind.parts[number], mark))
                 yield _varint(tag) + _varint(len(part)) + part
+            else:
+                is_whole = False
             copied = end
         position = end
     yield data[copied:].tobytes()
+    if not is_whole:
+        yield mark
 
 
 def _field(data: memoryview, position: int) -> tuple[int, int, int]:
