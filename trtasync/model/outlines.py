@@ -5,8 +5,10 @@ a second copy of it. The few kilobytes that tell its graph are found by walking 
 format (protobuf.dev/programming-guides/encoding), past everything that is long.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO, Self, overload
 
 LONG = 16 << 10
 """Bytes from which on numbers are left out: lengths and axes, which tell shapes, are shorter, and
@@ -16,6 +18,51 @@ ELSEWHERE = b"\x70\x01"
 """A tensor's field `data_location`, EXTERNAL."""
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+
+
+WINDOW = 4096
+"""Bytes of a file that are read at once, where lengths are looked for."""
+
+
+class FileBytes:
+    """A file, or a part of it, as a memoryview would show it.
+
+    Only what is looked at is read: freeing hundreds of megabytes takes the GIL as well.
+    """
+
+    def __init__(self, file: BinaryIO, start: int = 0, stop: int | None = None):
+        """From byte `start` to `stop`; None: to the end of the file."""
+        self._file = file
+        self._start = start
+        self._stop = file.seek(0, os.SEEK_END) if stop is None else stop
+        self._window = b""
+        self._at = 0  # of the window, counted from `start`
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: int | slice) -> int | Self:
+        if isinstance(place, slice):
+            start, stop, _ = place.indices(len(self))
+            return type(self)(self._file, self._start + start, self._start + stop)
+        if not 0 <= place - self._at < len(self._window):
+            self._window, self._at = self[place : place + WINDOW].tobytes(), place
+        return self._window[place - self._at]
+
+    def tobytes(self) -> bytes:
+        """All of it. Raises IndexError if the file has become shorter."""
+        self._file.seek(self._start)
+        content = self._file.read(len(self))
+        if len(content) < len(self):
+            raise IndexError
+        return content
+
+
+Data = memoryview | FileBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +92,7 @@ FUNCTION = Kind("FunctionProto", parts={7: NODE, 11: ATTRIBUTE})
 MODEL = Kind("ModelProto", parts={7: GRAPH, 25: FUNCTION})
 
 
-def outline(data: memoryview, mark: bytes = b"") -> bytes:
+def outline(data: Data, mark: bytes = b"") -> bytes:
     """A serialized `onnx.ModelProto` without long tensors' numbers.
 
     Args:
@@ -61,7 +108,7 @@ def outline(data: memoryview, mark: bytes = b"") -> bytes:
         raise ValueError("it ends in the middle of a field, or is nested deeply") from None
 
 
-def _message(data: memoryview, kind: Kind, mark: bytes) -> Iterator[bytes]:
+def _message(data: Data, kind: Kind, mark: bytes) -> Iterator[bytes]:
     """Its fields as they are, but for long ones."""
     position = copied = 0
     is_whole = True
@@ -82,7 +129,7 @@ def _message(data: memoryview, kind: Kind, mark: bytes) -> Iterator[bytes]:
         yield mark
 
 
-def _field(data: memoryview, position: int) -> tuple[int, int, int]:
+def _field(data: Data, position: int) -> tuple[int, int, int]:
     """(tag, where its content begins, where it ends)."""
     tag, content = _read_varint(data, position)
     wire = tag & 7
@@ -100,7 +147,7 @@ def _field(data: memoryview, position: int) -> tuple[int, int, int]:
     return tag, content, end
 
 
-def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
+def _read_varint(data: Data, position: int) -> tuple[int, int]:
     """(number, where the next thing begins)."""
     number = shift = 0
     while True:

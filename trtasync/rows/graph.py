@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trtasync.model.outlines import ELSEWHERE, outline
+from trtasync.model.outlines import ELSEWHERE, FileBytes, outline
 from trtasync.rows.proof import Proof, dynamic_quantization, prove, random_operators
 
 MOST_FILE_BYTES = 512 << 20
@@ -41,10 +41,16 @@ def read_graph(model: str | Path | bytes) -> ModelGraph | None:
     size = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
     if size > MOST_FILE_BYTES:
         return None
-    content = model if isinstance(model, bytes) else Path(model).read_bytes()
     try:
         # In one piece `onnx` would read it with the GIL held, a second for 256 MB.
-        read = onnx.load_model_from_string(outline(memoryview(content), ELSEWHERE))
+        read = onnx.load_model_from_string(_outline(model))
     except (DecodeError, ValueError):
         return None
     return ModelGraph(tuple(random_operators(read)), tuple(dynamic_quantization(read)), read)
+
+
+def _outline(model: str | Path | bytes) -> bytes:
+    if isinstance(model, bytes):
+        return outline(memoryview(model), ELSEWHERE)
+    with Path(model).open("rb") as file:
+        return outline(FileBytes(file), ELSEWHERE)
