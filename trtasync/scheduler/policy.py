@@ -158,8 +158,7 @@ class Policy(Generic[SlotT]):
 
     def _ask_admission(self) -> None:
         """How many rows may wait before a request is to be looked at, by what happened just now."""
-        unseen = self._admission.unseen
-        if unseen < self.unseen:
+        if (unseen := self._admission.unseen) < self.unseen:
             self._close_up()  # requests would come in unseen by the limit of before
         self.unseen = unseen
 
