@@ -1,6 +1,8 @@
 """A model file read without its weights, and hashed on the way."""
 
 import hashlib
+import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from support.helpers import MODELS
 from tests.plans.support import matrix, save, write_branches, write_matmul
+from trtasync.model.outlines import ELSEWHERE, LONG, MODEL, TENSOR, WINDOW, FileBytes, Kind, outline
 from trtasync.plans.contents import CHUNK, Content
 from trtasync.plans.onnx_files import read_onnx
-from trtasync.plans.outlines import LONG, MODEL, TENSOR, Kind, outline
 from trtasync.plans.sources import read_source
 
 BIG = matrix(rows=256, columns=256)
@@ -80,6 +82,43 @@ def test_long_numbers_are_left_out_and_nothing_else(tmp_path: Path) -> None:
     assert short == whole
 
 
+def test_tensors_can_say_that_their_numbers_are_elsewhere(tmp_path: Path) -> None:
+    whole = with_weights(tmp_path / "m.onnx")
+    short = ModelProto.FromString(outline(memoryview(whole.SerializeToString()), ELSEWHERE))
+    raw, packed, small = short.graph.initializer
+    constant = short.graph.node[0].attribute[0].t
+    assert {each.data_location for each in (raw, packed, constant)} == {TensorProto.EXTERNAL}
+    assert small == whole.graph.initializer[2]
+
+
+def test_a_file_is_read_only_where_it_has_no_weights(tmp_path: Path) -> None:
+    data = with_weights(tmp_path / "m.onnx").SerializeToString()
+    file = Reading(data)
+    assert outline(FileBytes(file)) == outline(memoryview(data))
+    assert file.count < 10 * WINDOW < len(data)
+
+
+def test_a_file_that_becomes_shorter_is_no_model(tmp_path: Path) -> None:
+    data = with_weights(tmp_path / "m.onnx").SerializeToString()
+    file = BytesIO(data)
+    content = FileBytes(file)
+    file.truncate(len(data) // 2)
+    with pytest.raises(ValueError, match="in the middle of a field"):
+        outline(content)
+
+
+class Reading(BytesIO):
+    """A file of which `count` bytes were read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Count them."""
+        content = super().read(size)
+        self.count += len(content)
+        return content
+
+
 def test_subgraphs_are_walked_too(tmp_path: Path) -> None:
     path = write_branches(tmp_path / "m.onnx", BIG, external="")
     data = path.read_bytes()
@@ -108,8 +147,11 @@ def test_what_is_broken_is_refused_by_whoever_reads_it(cut: int, instead: bytes)
     broken = data[: cut % len(data)] + instead
     try:
         short = outline(memoryview(broken))
-    except ValueError:
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            outline(FileBytes(BytesIO(broken)))
         return
+    assert outline(FileBytes(BytesIO(broken))) == short
     try:
         whole = ModelProto.FromString(broken)
     except DecodeError:

@@ -1,14 +1,17 @@
 """A test and a proof joined: which of them counts, and what a user may say against both."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from support.helpers import tensor
+from support.onnx_models import FLOAT, node, value, write_model
 from tests.rows.support import FunctionTrial, graph
 from trtasync import InvalidInput
+from trtasync.model.outlines import LONG
 from trtasync.model.tensors import ModelSpec
 from trtasync.rows import Judgement, Verdict
 from trtasync.rows.graph import ModelGraph, read_graph
@@ -190,3 +193,19 @@ def test_the_graph_of_a_real_model_is_read() -> None:
     assert isinstance(read, ModelGraph)
     assert read.proofs({"x": 0})["y0"].axis == 0
     assert read_graph(b"\xff\xff no onnx") is None
+
+
+def test_a_proof_needs_no_weights(tmp_path: Path) -> None:
+    """They are not given to protobuf, which would hold the GIL for all of them."""
+    path = write_model(
+        tmp_path / "m.onnx",
+        [node("MatMul", ["x", "w"], ["h"]), node("Reshape", ["h", "shape"], ["y0"])],
+        [value("x", FLOAT, ["N", 256])],
+        [value("y0", FLOAT, ["N", 128, 2])],
+        {"w": np.ones((256, 256), np.float32), "shape": np.array([-1, 128, 2])},
+    )
+    for given in (path, path.read_bytes()):
+        read = read_graph(given)
+        assert read is not None
+        assert read._model.ByteSize() < LONG
+        assert read.proofs({"x": 0}) == {"y0": Proof(0)}

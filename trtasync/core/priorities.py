@@ -1,7 +1,6 @@
 """What callers mean by `priority`."""
 
 from operator import index
-from typing import SupportsIndex
 
 from trtasync.errors import InvalidInput
 from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
@@ -13,7 +12,8 @@ def read_level(priority: object) -> int:
     Raises:
         InvalidInput: it means none.
     """
-    if isinstance(priority, SupportsIndex) and not isinstance(priority, bool):
+    # A check against `typing.SupportsIndex` would take as long as a refused request.
+    if hasattr(priority, "__index__") and not isinstance(priority, bool):
         level = index(priority)
         if 0 <= level <= LEVELS:
             return level or DEFAULT_LEVEL

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from trtasync.errors import BackendUnavailable, BuildError, PlanError
+from trtasync.model.outlines import outline
 from trtasync.model.tensors import MOST_TENSOR_BYTES, Dim, ModelSpec, TensorSpec
 from trtasync.plans.contents import Content
 from trtasync.plans.external import external_files
-from trtasync.plans.outlines import outline
 
 Stamp = tuple[int, int, int]
 """(inode, bytes, time of the last change) of a file."""

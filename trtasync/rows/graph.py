@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trtasync.model.outlines import ELSEWHERE, FileBytes, outline
 from trtasync.rows.proof import Proof, dynamic_quantization, prove, random_operators
 
 MOST_FILE_BYTES = 512 << 20
@@ -43,10 +44,15 @@ def read_graph(model: str | Path | bytes) -> ModelGraph | None:
     if size > MOST_FILE_BYTES:
         return None
     try:
-        if isinstance(model, bytes):
-            read = onnx.load_model_from_string(model)
-        else:
-            read = onnx.load(model, load_external_data=False)
-    except DecodeError:
+        # In one piece `onnx` would read it with the GIL held, a second for 256 MB.
+        read = onnx.load_model_from_string(_outline(model))
+    except (DecodeError, ValueError):
         return None
     return ModelGraph(tuple(random_operators(read)), tuple(dynamic_quantization(read)), read)
+
+
+def _outline(model: str | Path | bytes) -> bytes:
+    if isinstance(model, bytes):
+        return outline(memoryview(model), ELSEWHERE)
+    with Path(model).open("rb") as file:
+        return outline(FileBytes(file), ELSEWHERE)

@@ -159,8 +159,7 @@ class Policy(Generic[SlotT]):
     def _ask_admission(self) -> None:
         """Update how many rows may wait before requests must be checked, after what just
         happened."""
-        unseen = self._admission.unseen
-        if unseen < self.unseen:
+        if (unseen := self._admission.unseen) < self.unseen:
             self._close_up()  # requests would be admitted unchecked by the previous limit
         self.unseen = unseen
 

@@ -1,6 +1,7 @@
 """A model of a server is opened: from its file as it is now, checked, and warm."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from anyio import to_thread
 
 from trtasync.errors import TrtasyncError
 from trtasync.measure.inputs import random_array
+from trtasync.model.arrays import Array
 from trtasync.model.tensors import TensorSpec
 from trtasync.opening.api import open_engine
 from trtasync.opening.arguments import HANG_TIMEOUT
@@ -103,13 +105,17 @@ async def try_out(engine: AnyEngine) -> TrtasyncError | None:
         return None
     if sum(spec.dtype.itemsize * math.prod(_row(spec)) for spec in engine.inputs) > MOST_BYTES:
         return None
-    chance = np.random.default_rng(0)
-    request = {spec.name: random_array(chance, spec.dtype, _row(spec)) for spec in engine.inputs}
     try:
-        await engine.infer(request)
+        await engine.infer(await to_thread.run_sync(_random_request, engine.inputs))
     except TrtasyncError as error:
         return error
     return None
+
+
+def _random_request(inputs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """Of hundreds of megabytes at worst, so in a thread."""
+    chance = np.random.default_rng(0)
+    return {spec.name: random_array(chance, spec.dtype, _row(spec)) for spec in inputs}
 
 
 def _is_static(spec: TensorSpec) -> bool:

@@ -5,13 +5,64 @@ and keeps a second copy of it. The few kilobytes that describe its graph are fou
 protobuf's wire format (protobuf.dev/programming-guides/encoding) and skipping everything long.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO, Self, overload
 
-LONG = 4096
-"""Bytes from which on numbers are left out: lengths and axes, which tell shapes, are shorter."""
+LONG = 16 << 10
+"""Bytes from which on numbers are left out: lengths and axes, which tell shapes, are shorter, and
+so is whatever a proof computes with."""
+
+ELSEWHERE = b"\x70\x01"
+"""A tensor's field `data_location`, EXTERNAL."""
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+
+
+WINDOW = 4096
+"""Bytes of a file that are read at once, where lengths are looked for."""
+
+
+class FileBytes:
+    """A file, or a part of it, as a memoryview would show it.
+
+    Only what is looked at is read: freeing hundreds of megabytes takes the GIL as well.
+    """
+
+    def __init__(self, file: BinaryIO, start: int = 0, stop: int | None = None):
+        """From byte `start` to `stop`; None: to the end of the file."""
+        self._file = file
+        self._start = start
+        self._stop = file.seek(0, os.SEEK_END) if stop is None else stop
+        self._window = b""
+        self._at = 0  # of the window, counted from `start`
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: int | slice) -> int | Self:
+        if isinstance(place, slice):
+            start, stop, _ = place.indices(len(self))
+            return type(self)(self._file, self._start + start, self._start + stop)
+        if not 0 <= place - self._at < len(self._window):
+            self._window, self._at = self[place : place + WINDOW].tobytes(), place
+        return self._window[place - self._at]
+
+    def tobytes(self) -> bytes:
+        """All of it. Raises IndexError if the file has become shorter."""
+        self._file.seek(self._start)
+        content = self._file.read(len(self))
+        if len(content) < len(self):
+            raise IndexError
+        return content
+
+
+Data = memoryview | FileBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +92,44 @@ FUNCTION = Kind("FunctionProto", parts={7: NODE, 11: ATTRIBUTE})
 MODEL = Kind("ModelProto", parts={7: GRAPH, 25: FUNCTION})
 
 
-def outline(data: memoryview) -> bytes:
+def outline(data: Data, mark: bytes = b"") -> bytes:
     """Strip the numbers of long tensors from a serialized `onnx.ModelProto`.
+
+    Args:
+        data: the whole one.
+        mark: a field that tensors get whose numbers are left out, such as `ELSEWHERE`.
 
     Raises:
         ValueError: it is not one, or it is truncated.
     """
     try:
-        return b"".join(_message(data, MODEL))
+        return b"".join(_message(data, MODEL, mark))
     except (IndexError, RecursionError):
         raise ValueError("it ends in the middle of a field, or is nested deeply") from None
 
 
-def _message(data: memoryview, kind: Kind) -> Iterator[bytes]:
+def _message(data: Data, kind: Kind, mark: bytes) -> Iterator[bytes]:
     """Its fields unchanged, except long ones."""
     position = copied = 0
+    is_whole = True
     while position < len(data):
         tag, content, end = _field(data, position)
         number, long = tag >> 3, tag & 7 == _LENGTH and end - content > LONG
         if long and (number in kind.numbers or number in kind.parts):
             yield data[copied:position].tobytes()
             if number in kind.parts:
-                part = b"".join(_message(data[content:end], kind.parts[number]))
+                part = b"".join(_message(data[content:end], kind.parts[number], mark))
                 yield _varint(tag) + _varint(len(part)) + part
+            else:
+                is_whole = False
             copied = end
         position = end
     yield data[copied:].tobytes()
+    if not is_whole:
+        yield mark
 
 
-def _field(data: memoryview, position: int) -> tuple[int, int, int]:
+def _field(data: Data, position: int) -> tuple[int, int, int]:
     """Return (tag, start of its content, end of it)."""
     tag, content = _read_varint(data, position)
     wire = tag & 7
@@ -87,7 +147,7 @@ def _field(data: memoryview, position: int) -> tuple[int, int, int]:
     return tag, content, end
 
 
-def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
+def _read_varint(data: Data, position: int) -> tuple[int, int]:
     """Return (number, position after it)."""
     number = shift = 0
     while True:
