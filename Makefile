@@ -46,7 +46,7 @@ FLOOR_TESTS := $(ENGINE_TESTS) $(addprefix tests/,plans cli measure tune inspect
 CORE := trtasync/engine.py,trtasync/core/*,trtasync/scheduler/*,trtasync/memory/*,trtasync/requests/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-floors test-ray check docs fresh types-report coverage format hooks \
+.PHONY: help demo test test-engine test-floors test-ray test-ray-default test-ray-fast check docs fresh types-report coverage format hooks \
 	notes dist bench bench-quick bench-peers bench-serving bench-installs bench-ray models readme nightly-models nightly-real \
 	nightly-genuine nightly-rows nightly-fuzz nightly-http nightly-openapi nightly-shared nightly-kills \
 	nightly-ray nightly-image clean
@@ -67,8 +67,14 @@ test-engine: $(VENV)/.test ## a third of them, e.g. PYTHON=python3.13 VENV=.venv
 test-floors: $(FLOORS)/.made ## half of them, on the oldest allowed version of every dependency
 	@$(FLOORS)/bin/python -m pytest $(SIDE_BY_SIDE) $(FLOOR_TESTS) $(ARGS)
 
+# clusters mostly wait, for processes and for Ray's own clocks: two of them side by side take as long as one
 test-ray: $(RAY)/.made ## replicas of Ray Serve: a cluster in Ray's default mode, one in its fastest (a minute)
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-ray-default test-ray-fast
+
+test-ray-default: $(RAY)/.made ## one of the two
 	@$(RAY_TESTS) tests/ray $(ARGS)
+
+test-ray-fast: $(RAY)/.made ## the other one
 	@$(FAST) $(RAY_TESTS) tests/ray $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors, the site
@@ -115,11 +121,12 @@ fresh: ## what README says of installing, into environments that are made for it
 hooks: $(VENV)/.dev ## let git run the quick half of `make check` before each commit
 	@$(BIN)/pre-commit install
 
-bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 8 minutes)
+bench: $(VENV)/.dev ## overhead, idle and busy-thread benchmarks (about 11 minutes)
+	@$(BIN)/python -m benchmarks.models
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
 	@$(BIN)/python -m benchmarks.busy_thread $(ARGS)
 
-bench-quick: $(VENV)/.dev ## the same in a minute, nothing written: does it run?
+bench-quick: $(VENV)/.dev ## the same in two minutes, nothing written: does it run?
 	@$(BIN)/python -m benchmarks.overhead --quick
 	@$(BIN)/python -m benchmarks.busy_thread --quick
 

@@ -1,1 +1,1 @@
-"""Measurements of trtasync beside hand-written and public batchers; see `benchmarks/README.md`."""
+"""Benchmarks of trtasync against hand-written and public batchers; see `benchmarks/README.md`."""

@@ -1,4 +1,4 @@
-"""Each rule of the policy switched off in turn, in virtual time: `python -m benchmarks.ablation`.
+"""Switches off each rule of the policy in turn, in virtual time: `python -m benchmarks.ablation`.
 
 Four machines, two arrival processes, six loads. `docs/policies.md` says how to read the result.
 """

@@ -1,18 +1,18 @@
-"""What one request passes through: `python -m benchmarks.calls [--graphs] [--json]`.
+"""The calls that one request makes: `python -m benchmarks.calls [--graphs] [--json]`.
 
 A lone request on a warm, idle engine is profiled with `sys.setprofile` on the loop's thread, from
 the call of `Engine.infer` to its return: reading it, putting it into a batch, the pump, the launch,
-the delivery of its answer. Counted are calls of functions of `trtasync` that are written in Python:
+the delivery of its answer. It counts calls of `trtasync` functions written in Python:
 
-- calls: frames entered. Going on with a coroutine or generator enters no new frame.
-- functions: different ones among these, and files: those that they are written in.
-- changes of file: calls made next after one of another file, in the order of time.
+- calls: frames entered. Resuming a coroutine or generator enters no new frame.
+- functions: distinct ones among these, and files: those that define them.
+- changes of file: calls whose predecessor in time was in another file.
 
 Python 3.11 also calls comprehensions, as functions; later versions do not, so compare numbers of
-one version. Requests differ: a wake-up must be set anew, a GPU is polled once more. The most
-frequent profile is shown, with its share. On the CPU the model is that of `benchmarks.overhead` in
-ONNX; with `--graphs` it runs on TensorRT lanes that replay CUDA graphs: TensorRT is a double, and
-so is CUDA where there is no GPU.
+the same version. Requests differ: a wake-up has to be set again, or a GPU is polled once more. The
+most frequent profile is shown, with its share. On the CPU the model is that of
+`benchmarks.overhead` in ONNX; with `--graphs` it runs on TensorRT lanes that replay CUDA graphs:
+TensorRT is a double, and so is CUDA where there is no GPU.
 
 On the tree before the requests' seam was redesigned (7041734, Python 3.11): 73 calls, 64 functions,
 16 files and 52 changes of file on the CPU; 117, 86, 22 and 79 with graphs on the doubles.
@@ -65,19 +65,20 @@ class Profile:
 
 
 class Profiler:
-    """A profile function for `sys.setprofile` that notes the code of every frame of `trtasync`."""
+    """A profile function for `sys.setprofile` that records the code of every frame of
+    `trtasync`."""
 
     def __init__(self) -> None:
         self._frames: list[FrameType] = []
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        # frames are kept, so the same one again is a coroutine that goes on, not a new frame there
+        # frames are kept, so seeing one again means a resumed coroutine, not a new frame
         ours = event == "call" and frame.f_code.co_filename.startswith(str(PACKAGE))
         if ours and all(frame is not known for known in self._frames):
             self._frames.append(frame)
 
     def profile(self) -> Profile:
-        """What was noted so far."""
+        """What was recorded so far."""
         return Profile(tuple(_name(frame.f_code) for frame in self._frames))
 
 
@@ -93,7 +94,7 @@ async def profiles(opening: Open, requests: int = REQUESTS) -> Counter[Profile]:
         for _ in range(WARM_UP):
             await engine.infer(row)
         for _ in range(requests):
-            await asyncio.sleep(0)  # what the request before left for the loop to do
+            await asyncio.sleep(0)  # what the previous request left for the loop to do
             profiler = Profiler()
             sys.setprofile(profiler)
             try:
@@ -159,7 +160,7 @@ def _answer_shape(inputs: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def show(profile: Profile, share: float) -> None:
-    """Print every call, the files at the margin, and the counts."""
+    """Print every call, with the files in the margin, and the counts."""
     before = ""
     for file, function in profile.path:
         print(f"{file if file != before else '':36}{function}")

@@ -1,4 +1,4 @@
-"""Tables of how engines answer for everybody's models, from results of the nightly suites."""
+"""Tables of how engines handle third-party models, from results of the nightly suites."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ COMMON = 10
 
 
 def model_coverage(result: Result) -> str:
-    """Outcomes by the way in which the models were asked, then refusals by reason."""
+    """Outcomes by how the models were called, then refusals by reason."""
     ways = result["summary"]
     lines = [
         "| | models | right | of these in shared batches | refused | wrong | unclear |",
@@ -31,7 +31,7 @@ def model_coverage(result: Result) -> str:
 
 
 def genuine_builder(result: Result) -> str:
-    """Plans and refusals by where the models are from, then what is refused most often, and why."""
+    """Plans and refusals by the models' origin, then the most frequent refusals, with reasons."""
     origins = result["summary"]
     lines = [
         "| | models | a plan | refused in a sentence | unclear |",
@@ -61,7 +61,7 @@ def _refusals(ways: Mapping[str, Any], least: int = 1) -> Iterator[str]:
 
 
 def real_models(result: Result) -> str:
-    """One line per model: where it is from, and what came of each way of asking."""
+    """One line per model: where it is from, and the outcome of each way of calling it."""
     ways = list(result["summary"])
     found = {(sample["group"], sample["model"]): sample for sample in result["samples"]}
     lines = [

@@ -1,7 +1,7 @@
 """Closed loops of callers with deadlines in virtual time: `python -m benchmarks.deadlines`.
 
-The engine's own policy against every largest batch, fixed delay and number of streams that could be
-set, on the same callers. `docs/policies.md` says how to read the result.
+The engine's own policy against every possible largest batch, fixed delay and number of streams,
+with the same callers. `docs/policies.md` says how to read the result.
 """
 
 import argparse

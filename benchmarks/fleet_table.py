@@ -1,6 +1,7 @@
-"""What one GPU takes of the machine and the network around it, from what was measured on it."""
+"""What one GPU needs from the machine and network around it, from measurements."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import ceil
 from typing import NamedTuple
 
 from benchmarks import showing
@@ -21,15 +22,15 @@ COLUMNS = (
 
 
 class Work(NamedTuple):
-    """A model whose requests were measured.
+    """A measured model.
 
     Attributes:
-        words: that name it.
-        result: where it was.
-        cell: of that result.
-        row_bytes: of a request.
+        words: its name in the table.
+        result: the result with its measurement.
+        cell: the cell of that result.
+        row_bytes: bytes of a request.
         engine: its figure of CPU per request in the engine's process, in microseconds.
-        clients: likewise in processes that share the engine; "" where it was not shared.
+        clients: the same for processes that share the engine; "" if it was not shared.
     """
 
     words: str
@@ -57,7 +58,7 @@ WORKS = (
         "host_us",
         "cpu_us",
     ),
-    # two inputs of int64; the mean of the texts' lengths
+    # two inputs of int64, of the mean text length
     Work("BERT-base's size, texts of 61 tokens", "gpu_bert", "trtasync/3", 2 * 8 * 61.4),
     Work("a tiny model, 12 KB rows", "gpu_tiny", "trtasync/uvloop/2", 4 * 3072),
 )
@@ -67,7 +68,7 @@ def fleet(results: Mapping[str, Result]) -> str:
     """A line per model."""
     lines = [COLUMNS, "|---|---:|---:|---:|---:|---:|---:|---:|"]
     lines += [_line(work, results[work.result]) for work in WORKS]
-    return "\n".join([*lines, "", _source(results)])
+    return "\n".join([*lines, "", _source(results, NEEDED)])
 
 
 def _line(work: Work, result: Result) -> str:
@@ -87,16 +88,19 @@ def _line(work: Work, result: Result) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _source(results: Mapping[str, Result]) -> str:
-    used = {work.result: results[work.result] for work in WORKS}
-    gpus = {result["hardware"]["gpu"] for result in used.values()}
-    said = "; ".join(f"`{name}.json`: {when(result)}" for name, result in used.items())
-    return (
-        f"<sub>{', '.join(sorted(gpus))}; a double of TensorRT whose kernels are real. {said}</sub>"
+def _source(results: Mapping[str, Result], names: Iterable[str]) -> str:
+    said = "; ".join(
+        f"`{name}.json`: {when(results[name])}, {_machine(results[name])}" for name in names
     )
+    return f"<sub>PyTorch's kernels and our own, in place of a TensorRT plan's. {said}</sub>"
 
 
-NEEDED = frozenset(work.result for work in WORKS)
+def _machine(result: Result) -> str:
+    hardware = result["hardware"]
+    return str(hardware.get("gpu") or hardware["cpu"])
+
+
+NEEDED = tuple(dict.fromkeys(work.result for work in WORKS))
 """Results without which there is no table."""
 
 SERVING = "serving"
@@ -112,7 +116,7 @@ DOORS = {
 
 
 def fronts(results: Mapping[str, Result]) -> str:
-    """A line per door: what a request costs, and what that makes of a core."""
+    """A line per door: what a request costs, and how many a core can serve."""
     result = results[SERVING]
     lines = [
         "| a request over | CPU µs of the server | requests/s that are planned for, of a core |",
@@ -122,3 +126,46 @@ def fronts(results: Mapping[str, Result]) -> str:
         cost = result["summary"]["cells"][""][cell]["cpu_us"]["median"]
         lines.append(f"| {words} | {number(cost)} | {number(PLANNED * 1e6 / cost)} |")
     return "\n".join([*lines, "", showing.source(result)])
+
+
+EXAMPLE = WORKS[1]
+WANTED = 40_000
+"""Of the example: rows per second at the peak hour."""
+
+OF_EXAMPLE = (EXAMPLE.result, SERVING)
+"""Results that it needs."""
+
+
+def example(results: Mapping[str, Result]) -> str:
+    """The arithmetic of a service, from the figures of both tables."""
+    figures = results[EXAMPLE.result]["summary"]["cells"][EXAMPLE.cell]
+    most = figures["requests_per_second"]["median"]
+    engine = figures[EXAMPLE.engine]["median"]
+    front = _front_cost(results[SERVING], EXAMPLE.row_bytes)
+    gpus = ceil(WANTED / (PLANNED * most))
+    each = WANTED / (gpus + 1)
+    text = (
+        f"An example: {WANTED:,} images/s as uint8. `C` is {most:,.0f}, so {WANTED:,} / "
+        f"{PLANNED * most:,.0f} = {WANTED / (PLANNED * most):.1f}: {gpus} GPUs, and one more to "
+        f"lose. Each of the {gpus + 1} then takes {each:,.0f} images/s at most on a common day: "
+        f"{number(each * 8 * EXAMPLE.row_bytes / GIGA)} Gbit/s. The engine's process needs "
+        f"{each:,.0f} × {number(engine)} µs = {each * engine / 1e6:.2g} of a core. A request of "
+        f"this size costs a front {number(front)} µs (between those of 12 and 602 KB, by the "
+        f"bytes), so an engine has {most:,.0f} × {number(front)} µs = {most * front / 1e6:.2g}, "
+        f"rounded up: {ceil(most * front / 1e6)} fronts, which also do when a GPU is lost and the "
+        f"others have {WANTED / gpus:,.0f} images/s each."
+    )
+    return "\n".join([text, "", _source(results, OF_EXAMPLE)])
+
+
+def _front_cost(serving: Result, row_bytes: float) -> float:
+    """Microseconds of a front for a request of this size, on the line between two measured ones."""
+    cells = serving["summary"]["cells"][""]
+    small, large = (cells[cell]["cpu_us"]["median"] for cell in (_SMALL, _LARGE))
+    share = (row_bytes - SMALL_BYTES) / (LARGE_BYTES - SMALL_BYTES)
+    return float(small + share * (large - small))
+
+
+_SMALL, _LARGE, *_ = DOORS
+SMALL_BYTES, LARGE_BYTES = 4 * 3072, 4 * 150_528
+"""Of the rows that are sent through the first two of `DOORS`."""

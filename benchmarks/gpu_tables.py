@@ -1,16 +1,14 @@
-"""Tables of what was measured on GPUs, made from `benchmarks/results/gpu_*.json`.
+"""Tables of GPU measurements, made from `benchmarks/results/gpu_*.json`.
 
-A part that was not measured (yet) has no rows in the table of all parts, and a table of its own
-says so.
+A part that was not measured (yet) has no rows in the overall table, and its own table says so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from benchmarks.report import Result, when
-from benchmarks.table import number
+from benchmarks import gpu_policy_tables as policy
+from benchmarks.gpu_showing import RATE, hardware, measured, median_of, milli, ratio_of, source
+from benchmarks.report import Result
 
-RATE = "requests_per_second"
 BUSY = {
     "trtasync/tiny": "tiny model, graphs",
     "trtasync plain/tiny": "tiny model, plain enqueue",
@@ -38,8 +36,8 @@ def zero_copy(result: Result) -> str:
         for dtype in ("float32", "uint8"):
             for streams in result["parameters"]["streams"]:
                 name = f"{kind}{dtype}/{streams}"
-                both = [_ratio(result, f"{one}/{name}", f"ceiling/{name}") for one in _WAYS]
-                cpu = [_figure(result, f"{one}/{name}", "cpu_us") for one in _WAYS]
+                both = [ratio_of(result, f"{one}/{name}", f"ceiling/{name}") for one in _WAYS]
+                cpu = [median_of(result, f"{one}/{name}", "cpu_us") for one in _WAYS]
                 if all(both):
                     lines.append(
                         f"| {dtype}{words}, {streams} | {both[0]} | {both[1]} "
@@ -55,7 +53,7 @@ def busy(result: Result) -> str:
     """Requests/s beside a thread that computes."""
     lines = ["| | alone | beside it | with a switch interval of 0.5 ms |", "|---|---:|---:|---:|"]
     for cell, words in BUSY.items():
-        rates = [_figure(result, f"{cell}/{name}", RATE) for name in _CONDITIONS]
+        rates = [median_of(result, f"{cell}/{name}", RATE) for name in _CONDITIONS]
         if all(rates):
             lines.append(f"| {words} | {' | '.join(rates)} |")
     return "\n".join([*lines, "", source(result)])
@@ -73,12 +71,13 @@ def bert(result: Result) -> str:
     ]
     for streams in result["parameters"]["streams"]:
         cell = f"trtasync/{streams}"
-        waste = [_figure(result, cell, name) for name in ("padding", "by_length", "by_rows")]
+        waste = [median_of(result, cell, name) for name in ("padding", "by_length", "by_rows")]
         lines.append(
-            f"| {streams} | {_figure(result, cell, RATE)} "
-            f"| {_ratio(result, cell, f'same batches/{streams}')} "
-            f"| {_ratio(result, cell, f'full batches/{streams}')} "
-            f"| {waste[0]} ({waste[1]} x {waste[2]}) | {_figure(result, cell, 'rows_per_batch')} |"
+            f"| {streams} | {median_of(result, cell, RATE)} "
+            f"| {ratio_of(result, cell, f'same batches/{streams}')} "
+            f"| {ratio_of(result, cell, f'full batches/{streams}')} "
+            f"| {waste[0]} ({waste[1]} x {waste[2]}) "
+            f"| {median_of(result, cell, 'rows_per_batch')} |"
         )
     return "\n".join([*lines, "", _lengths(result), "", source(result)])
 
@@ -105,41 +104,12 @@ def two_gpus(result: Result) -> str:
             one, both = f"GPU 0/{name}/{loop}", f"two GPUs/{name}/{loop}"
             share = result["summary"]["cells"][both]["share_of_first_gpu"]["median"]
             lines.append(
-                f"| {words} | {loop} | {_figure(result, one, RATE)} "
-                f"| {_figure(result, both, RATE)} | {_ratio(result, both, one)} "
-                f"| {_ratio(result, both, f'GPU 1/{name}/{loop}')} | {share:.0%} "
-                f"| {_figure(result, both, 'cpu_cores')} |"
+                f"| {words} | {loop} | {median_of(result, one, RATE)} "
+                f"| {median_of(result, both, RATE)} | {ratio_of(result, both, one)} "
+                f"| {ratio_of(result, both, f'GPU 1/{name}/{loop}')} | {share:.0%} "
+                f"| {median_of(result, both, 'cpu_cores')} |"
             )
     return "\n".join([*lines, "", source(result)])
-
-
-def arrivals(result: Result) -> str:
-    """p50 and p99 of the engine's policy and of fixed delays, over load."""
-    parameters = result["parameters"]
-    delays = [f"delay {delay * 1e3:g} ms" for delay in parameters["delays"]]
-    lines = [
-        f"| load | trtasync | {' | '.join(delays)} | trtasync : best delay, p50 | p99 |",
-        f"|---:|{'---:|' * (len(delays) + 3)}",
-    ]
-    cells = result["summary"]["cells"]
-    for load in parameters["loads"]:
-        found = [cells[f"{name}/{load:.0%}"] for name in ("trtasync", *delays)]
-        shown = [f"{_milli(cell, 'p50_us')} / {_milli(cell, 'p99_us')}" for cell in found]
-        ours, *others = found
-        ratios = []
-        for figure in ("p50_us", "p99_us"):
-            best = min(float(cell[figure]["median"]) for cell in others)
-            ratios.append(f"{float(ours[figure]['median']) / best:.2f}")
-        lines.append(f"| {load:.0%} | {' | '.join([*shown, *ratios])} |")
-    rate = _figure(result, "trtasync/closed loop", RATE)
-    notes = (
-        f"Milliseconds, p50 / p99. 100 % is the closed loop's rate of this run, {rate} images/s."
-    )
-    return "\n".join([*lines, "", notes, "", source(result)])
-
-
-def _milli(cell: Mapping[str, Any], figure: str) -> str:
-    return f"{float(cell[figure]['median']) / 1e3:.3g}"
 
 
 Row = tuple[str, str, str]
@@ -151,7 +121,7 @@ def _resnet_rows(result: Result) -> list[Row]:
         for dtype in ("float32", "uint8"):
             name = f"{kind}{dtype}/3"
             for over, whom in (("ceiling", "the ceiling"), ("A", "hand-written batcher")):
-                found = _ratio(result, f"trtasync/{name}", f"{over}/{name}")
+                found = ratio_of(result, f"trtasync/{name}", f"{over}/{name}")
                 rows.append((f"ResNet-50 {dtype}{words}, 3 streams", whom, found))
     return rows
 
@@ -159,15 +129,15 @@ def _resnet_rows(result: Result) -> list[Row]:
 def _tiny_rows(result: Result) -> list[Row]:
     rows = []
     for loop in result["parameters"]["loops"]:
-        rate = _figure(result, f"trtasync/{loop}/2", RATE)
+        rate = median_of(result, f"trtasync/{loop}/2", RATE)
         words = f"tiny model, 256 callers, 2 streams, {loop}: {rate} requests/s"
-        found = _ratio(result, f"trtasync/{loop}/2", f"A/{loop}/2")
+        found = ratio_of(result, f"trtasync/{loop}/2", f"A/{loop}/2")
         rows.append((words, "hand-written batcher", found))
-        found = _ratio(result, f"trtasync/{loop}/2", f"bare future/{loop}")
+        found = ratio_of(result, f"trtasync/{loop}/2", f"bare future/{loop}")
         rows.append((words, "bare futures, no model", found))
         for over, whom in (("sleeping", "sleeps on its event"), ("spinning", "burns a core")):
             one = f"trtasync/{loop}/one client"
-            found = _ratio(result, one, f"plain {over}/{loop}/one client", "p50_us")
+            found = ratio_of(result, one, f"plain {over}/{loop}/one client", "p50_us")
             rows.append((f"tiny model, one caller, p50, {loop}", f"plain call that {whom}", found))
     return rows
 
@@ -187,7 +157,7 @@ def _zero_copy_rows(result: Result) -> list[Row]:
         (
             f"ResNet-50 {dtype} from pinned arrays, {streams} streams",
             "the ceiling",
-            _ratio(result, f"zero-copy/{dtype}/{streams}", f"ceiling/{dtype}/{streams}"),
+            ratio_of(result, f"zero-copy/{dtype}/{streams}", f"ceiling/{dtype}/{streams}"),
         )
         for dtype in ("float32", "uint8")
         for streams in result["parameters"]["streams"]
@@ -199,7 +169,7 @@ def _bert_rows(result: Result) -> list[Row]:
         (
             f"BERT-base's size, texts of real lengths padded, {streams} streams",
             f"{over} without the engine",
-            _ratio(result, f"trtasync/{streams}", f"{over}/{streams}"),
+            ratio_of(result, f"trtasync/{streams}", f"{over}/{streams}"),
         )
         for streams in result["parameters"]["streams"]
         for over in ("same batches", "full batches")
@@ -211,7 +181,7 @@ def _two_gpus_rows(result: Result) -> list[Row]:
         (
             f"{CASES[name]}, two GPUs, {loop}",
             "GPU 0 alone",
-            _ratio(result, f"two GPUs/{name}/{loop}", f"GPU 0/{name}/{loop}"),
+            ratio_of(result, f"two GPUs/{name}/{loop}", f"GPU 0/{name}/{loop}"),
         )
         for name in ("resnet50", "resnet50 x 4")
         for loop in result["parameters"]["loops"]
@@ -248,8 +218,8 @@ def summary(results: Mapping[str, Result], against: Sequence[str] = ()) -> str:
         shown += [name] if rows else []
     if not shown:
         return NOT_YET
-    when = "; ".join(f"`{name}.json`: {_when(results[name])}" for name in shown)
-    return "\n".join([*lines, "", f"<sub>{_hardware(results[shown[0]])}. {when}.</sub>"])
+    when = "; ".join(f"`{name}.json`: {measured(results[name])}" for name in shown)
+    return "\n".join([*lines, "", f"<sub>{hardware(results[shown[0]])}. {when}.</sub>"])
 
 
 def shared(result: Result) -> str:
@@ -262,9 +232,9 @@ def shared(result: Result) -> str:
     for dtype in ("float32", "uint8"):
         for name, words in _SHARED.items():
             cell = f"{name}/{dtype}"
-            figures = [_figure(result, cell, figure) for figure in (RATE, "cpu_us")]
-            ratio = _ratio(result, cell, f"ceiling/{dtype}")
-            latency = _milli(result["summary"]["cells"][cell], "p99_us")
+            figures = [median_of(result, cell, figure) for figure in (RATE, "cpu_us")]
+            ratio = ratio_of(result, cell, f"ceiling/{dtype}")
+            latency = milli(result["summary"]["cells"][cell], "p99_us")
             lines.append(
                 f"| {dtype}, {words} | {figures[0]} | {ratio} | {figures[1]} | {latency} |"
             )
@@ -284,46 +254,10 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "gpu_busy": busy,
     "gpu_bert": bert,
     "gpu_two_gpus": two_gpus,
-    "gpu_arrivals": arrivals,
+    "gpu_arrivals": policy.arrivals,
+    "gpu_streams": policy.streams,
+    "gpu_lead": policy.lead,
 }
-
-
-def source(result: Result) -> str:
-    """Where and when a table's figures come from, as one line."""
-    return (
-        f"<sub>{_hardware(result)}; {_when(result)}. "
-        f"`benchmarks/results/{result['name']}.json`</sub>"
-    )
-
-
-def _hardware(result: Result) -> str:
-    hardware, versions = result["hardware"], result["versions"]
-    return (
-        f"{hardware['gpu']}, {hardware['cores']} cores; Python {versions['python']}, torch "
-        f"{versions['torch']}"
-    )
-
-
-def _when(result: Result) -> str:
-    parameters = result["parameters"]
-    rounds = parameters.get("rounds")
-    how = f"{rounds} round(s) of {parameters['seconds']:g} s, " if rounds else ""
-    return f"{how}{when(result)}"
-
-
-def _ratio(result: Result, cell: str, over: str, figure: str = RATE) -> str:
-    """ "" where it was not measured."""
-    found = result["summary"]["ratios"].get(f"{cell} : {over}, {figure}")
-    if found is None:
-        return ""
-    median, low, high = (f"{found[key]:.3g}" for key in ("median", "min", "max"))
-    return median if low == high else f"{median} ({low} .. {high})"
-
-
-def _figure(result: Result, cell: str, figure: str) -> str:
-    """The median; "" where it was not measured."""
-    found = result["summary"]["cells"].get(cell, {}).get(figure)
-    return "" if found is None else number(float(found["median"]))
 
 
 def marked(name: str, results: Mapping[str, Result]) -> str:

@@ -1,8 +1,8 @@
 """How early a pressing batch has to go: goodput under real timers, `python -m benchmarks.haste`.
 
-A device that sleeps, as a GPU works without the GIL; batches beside others share its time. Callers
-have deadlines, and either their batch waits for company (`max_queue_delay`), or a long batch of
-another shape is at work. `HASTE` of the policy is set to other values, from outside. 3 minutes.
+The device sleeps, as a GPU works without the GIL; concurrent batches share its time. Callers have
+deadlines, and either their batch waits to grow (`max_queue_delay`), or a long batch of another
+shape is running. `HASTE` of the policy is set to other values, from outside. 3 minutes.
 """
 
 import argparse
@@ -46,7 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Device:
-    """Batches at work get equal shares of the time."""
+    """Running batches get equal shares of the time."""
 
     at_work: int = 0
 
@@ -64,7 +64,7 @@ class Device:
 
 @dataclass
 class Load:
-    """Callers in a hurry, and how many of them were in time."""
+    """Callers with deadlines, and how many of them were answered in time."""
 
     engine: Engine
     made: list[bool] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Load:
         self.made.append(not scope.cancelled_caught)
 
     async def run(self, seconds: float, chance: random.Random) -> float:
-        """The share of them that was in time."""
+        """The share of them that were in time."""
         self.made.clear()
         due = anyio.current_time()
         end = due + seconds
@@ -88,7 +88,7 @@ class Load:
 
 
 async def keep_long(engine: Engine) -> None:
-    """One caller who has all the time."""
+    """One caller without a deadline."""
     while True:
         await engine.infer(np.ones(LONG, np.float32))
 

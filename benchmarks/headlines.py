@@ -1,8 +1,8 @@
-"""The few figures that the README shows, each with the file of results it comes from."""
+"""The few figures that the README shows, each with the results file it comes from."""
 
 from collections.abc import Mapping
 
-from benchmarks.report import Result
+from benchmarks.report import Result, when
 
 NAMES = ("peers", "gpu_resnet", "model_coverage", "real_models")
 """Results that are needed."""
@@ -12,6 +12,7 @@ UNHURRIED = {"batched": "batched", "async-batcher": "async-batcher", "ray": "Ray
 
 AT_ONCE = {
     "aioautobatch": "aioautobatch",
+    "bentoml": "BentoML's dispatcher",
     **{f"{system}-best": name for system, name in UNHURRIED.items()},
 }
 """Peers that do not, or were told not to."""
@@ -24,14 +25,14 @@ FIXED = "InvalidInput: input got another shape"
 
 
 def headlines(results: Mapping[str, Result]) -> str:
-    """A line per figure: what it is, how much, where it lies.
+    """A line per figure: what it is, its value, and its file.
 
     Args:
         results: by the names of their files.
     """
     rows = [
         (
-            "how long a lone caller waits for an answer (p50), in process, of a model of "
+            "how long a lone caller waits for an answer (p50), in process, from a model that takes "
             "microseconds",
             _lone(results["peers"]),
             ("peers",),
@@ -48,11 +49,17 @@ def headlines(results: Mapping[str, Result]) -> str:
             ("model_coverage", "real_models"),
         ),
     ]
-    lines = ["| | | measured in |", "|---|---|---|"]
+    lines = ["| | |", "|---|---|"]
     for what, figure, names in rows:
         files = ", ".join(f"[{name}.json](benchmarks/results/{name}.json)" for name in names)
-        lines.append(f"| {what} | {figure} | {files} |")
-    return "\n".join(lines)
+        lines.append(f"| {what} | {figure} ({files}) |")
+    said = "; ".join(f"`{name}.json`: {_origin(results[name])}" for name in NAMES)
+    return "\n".join([*lines, "", f"<sub>{said}</sub>"])
+
+
+def _origin(result: Result) -> str:
+    hardware = result["hardware"]
+    return f"{when(result)}, {hardware.get('gpu') or hardware['cpu']}, {hardware['cores']} cores"
 
 
 def _lone(peers: Result) -> str:

@@ -1,9 +1,9 @@
-"""What each extra costs: megabytes on disk, and how long `import trtasync` takes beside it.
+"""The cost of each extra: megabytes on disk, and how long `import trtasync` takes with it.
 
 python -m benchmarks.installs [--extras EXTRA ...] (Linux; it needs a package index)
 
-Each is installed from this tree into an environment made for it, on the Python that runs this.
-Extras that bring TensorRT are left out: they take gigabytes, and importing needs a driver.
+Each is installed from this tree into a fresh environment, on the Python that runs this. Extras that
+include TensorRT are left out: they take gigabytes, and importing them needs a driver.
 """
 
 import argparse
@@ -43,8 +43,8 @@ def installed(extra: str) -> dict[str, float]:
     """Install into a new environment, and measure.
 
     Returns:
-        `megabytes` (10^6 bytes) and `packages` that came, ours included, and the median
-        `import_ms` of the library and what the extra brings: CPU time, from files that are cached.
+        `megabytes` (10^6 bytes) and `packages` installed, ours included, and the median `import_ms`
+        of the library and the extra's packages: CPU time, with files in the page cache.
     """
     with tempfile.TemporaryDirectory() as home:
         venv.create(home, with_pip=True)

@@ -1,6 +1,6 @@
-"""The load of all benchmarks, and what may disturb it: the closed loop of `trtasync bench`.
+"""The load of all benchmarks, and its disturbances: the closed loop of `trtasync bench`.
 
-It also drives the batchers of others in environments of their own (`benchmarks.peers`), which
+It also drives third-party batchers in environments of their own (`benchmarks.peers`), which
 therefore need what `import trtasync` needs: numpy and anyio.
 """
 
@@ -15,7 +15,7 @@ import anyio.lowlevel
 import numpy as np
 
 from benchmarks.systems import COLUMNS, Infer, model
-from benchmarks.yardsticks import Array
+from benchmarks.yardsticks import Array, Model
 from trtasync.loops import bare_tasks
 from trtasync.measure.driving import Driver
 from trtasync.measure.loads import Closed, Open
@@ -31,7 +31,7 @@ BURN_SECONDS = 0.002
 
 
 class Used(NamedTuple):
-    """CPU seconds: of the whole machine (Linux), and of processes that help this one."""
+    """CPU seconds of the whole machine (Linux), and of processes that help this one."""
 
     machine: float | None
     others: float
@@ -60,18 +60,24 @@ def wait_for_quiet(patience: float, busy: float = 0.2) -> None:
 
 
 def rows(count: int, seed: int = 3, columns: int = COLUMNS) -> list[Array]:
-    """Random ones, for the model of `benchmarks.systems`."""
+    """Random rows for the model of `benchmarks.systems`."""
     return list(np.random.default_rng(seed).standard_normal((count, columns), dtype=np.float32))
 
 
-async def check(infer: Infer, callers: int) -> None:
-    """First a single caller, then many at once: each gets its own answer, not its neighbour's.
+async def check(infer: Infer, callers: int, columns: int = COLUMNS, expect: Model = model) -> None:
+    """Check, with a single caller and then with many, that each gets its own answer.
+
+    Args:
+        infer: what is asked.
+        callers: at the same time.
+        columns: of a row.
+        expect: what the model behind it computes.
 
     Raises:
         AssertionError: an answer is neither the row's nor (of a system without a model) the row.
     """
-    asked = rows(callers, seed=2)
-    expected = model(np.stack(asked))
+    asked = rows(callers, seed=2, columns=columns)
+    expected = expect(np.stack(asked))
 
     async def one(index: int) -> None:
         answer = await infer(asked[index])
@@ -93,9 +99,9 @@ async def closed_loop(
     delays: bool = False,
     others: Callable[[], float] = lambda: 0.0,
 ) -> Sample:
-    """A caller per request; each asks again as soon as it has its answer, until the time is up.
+    """One caller per request; each sends the next as soon as it is answered, until time is up.
 
-    All is counted, from the first call to the last answer: systems that wait long for a batch to
+    Everything counts, from the first call to the last answer: systems that wait long for a batch to
     fill may not answer within a window.
 
     Args:
@@ -104,7 +110,7 @@ async def closed_loop(
         seconds: how long.
         warm_up: seconds of the same before, not counted.
         delays: measure how late the loop wakes a task, too.
-        others: CPU seconds so far of other processes that do the work.
+        others: returns the CPU seconds so far of other processes that do the work.
     """
     if warm_up:
         await closed_loop(infer, requests, warm_up)
@@ -121,13 +127,13 @@ async def open_loop(
     seconds: float,
     warm_up: float,
 ) -> Sample:
-    """Poisson arrivals, whatever becomes of those before. Latency counts from when each was due.
+    """Poisson arrivals, independent of earlier answers. Latency counts from when each was due.
 
     Args:
         infer: what is asked.
         requests: taken in turn.
         rate: per second.
-        seconds: counted are the requests that were due in them.
+        seconds: requests due within them count.
         warm_up: seconds of the same load before.
     """
     due = Open(rate).schedule(rate, warm_up + seconds, seed=17)
@@ -158,7 +164,7 @@ def sample(window: Window[Used], latencies: Seconds) -> Sample:
 
 
 def foreign_cores(window: Window[Used]) -> Figures:
-    """What unrelated processes of the machine used meanwhile; nothing where that is not known."""
+    """What unrelated processes of the machine used meanwhile; nothing if that is not known."""
     before, after = window.begin.counts, window.end.counts
     if before.machine is None or after.machine is None:
         return {}
@@ -168,7 +174,7 @@ def foreign_cores(window: Window[Used]) -> Figures:
 
 @contextmanager
 def busy_thread() -> Iterator[None]:
-    """A Python thread that computes without end and never gives the GIL up by itself."""
+    """A Python thread that computes forever and never releases the GIL voluntarily."""
     stop = threading.Event()
 
     def burn() -> None:

@@ -1,4 +1,4 @@
-"""What the engine itself costs: 64 closed-loop callers, 12 KB rows, a model of a few microseconds.
+"""The engine's own cost: 64 closed-loop callers, 12 KB rows, a model of a few microseconds.
 
 `python -m benchmarks.overhead` takes about three minutes, `--quick` half a minute. Every system
 runs in a fresh process; see `benchmarks/README.md` for how to read the result.
@@ -60,7 +60,7 @@ def wanted_ratios() -> list[Ratio]:
 
 
 def idle(options: argparse.Namespace) -> dict[str, Any]:
-    """CPU that an open engine uses while nobody asks anything, by loop (all at the same time)."""
+    """CPU that an open, idle engine uses, by loop (all at the same time)."""
     if "trtasync" not in options.systems or options.idle <= 0:
         return {}
     workers = {

@@ -1,4 +1,4 @@
-"""Batching policies compared in virtual time: `python -m benchmarks.policies`, some minutes.
+"""Compares batching policies in virtual time: `python -m benchmarks.policies`, some minutes.
 
 The engine's own policy against no batching, fixed delays (the best of a sweep for every load),
 eager dispatch, BentoML's adaptive delay, deferred batches and Triton's rule, on the same arrivals.
@@ -49,7 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def points(options: argparse.Namespace) -> list[Point]:
-    """All of them: the first machine in full, the others at some loads."""
+    """All points: the first machine in full, the others at some loads."""
     found = []
     for machine in [MAIN] if options.quick else SCENARIOS:
         full = machine == MAIN and not options.quick
@@ -70,13 +70,13 @@ def points(options: argparse.Namespace) -> list[Point]:
 
 
 def slim(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the sweep, at four digits: the file holds the best of it."""
+    """Without the sweep, of which the file holds the best, and at four digits."""
     cells = {name: rounded(sample["cells"][name], 4) for name in POLICIES}
     return {**sample, "cells": cells}
 
 
 def take(wanted: Sequence[Point], jobs: int) -> list[dict[str, Any]]:
-    """Measure, and say how far it is."""
+    """Measure, and report progress."""
     began, taken = time.monotonic(), []
     for sample in on_processes(Point.measure, wanted, jobs):
         taken.append(sample)

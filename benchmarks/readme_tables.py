@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import coverage_tables, fleet_table, gpu_tables, headlines
+from benchmarks import coverage_tables, effective_deadline, fleet_table, gpu_tables, headlines
+from benchmarks.busy_table import busy_thread
 from benchmarks.installs import installs
+from benchmarks.own_times import own_times
 from benchmarks.peers.catalogue import REFERENCE
 from benchmarks.ray_serve.table import ray_serve
 from benchmarks.report import RESULTS, ROOT, Result
 from benchmarks.serving.tables import serving
 from benchmarks.sharing.tables import sharing, sharing_web
-from benchmarks.showing import median, milli, rate, source, times
+from benchmarks.showing import median, milli, rate, simulated, source, times
 from benchmarks.simulation import ablation as rules
 from benchmarks.simulation import deadlines as hasty
 from benchmarks.simulation.table import counts, table
@@ -34,6 +36,7 @@ PAGES = (
     ROOT / "docs" / "serving.md",
     ROOT / "docs" / "fleet.md",
     ROOT / "docs" / "ray.md",
+    ROOT / "docs" / "anyio-deadlines.md",
 )
 MARKED = re.compile(r"(<!-- table:(?P<name>\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -43,11 +46,6 @@ SYSTEM_NAMES = {
     "async-batcher": "async-batcher {async-batcher}, default",
     "async-batcher-best": "async-batcher {async-batcher}, at its best",
     "trtasync": "**trtasync**",
-}
-DISTURBANCE_NAMES = {
-    "none": "nothing",
-    "thread": "a computing Python thread",
-    "coroutine": "a coroutine computing 2 ms at a time",
 }
 
 
@@ -89,26 +87,6 @@ def _overhead_notes(result: Result) -> list[str]:
     return [" ".join(notes)]
 
 
-def busy_thread(result: Result) -> str:
-    """Both systems beside each disturbance."""
-    cells = result["summary"]["cells"]
-    lines = [
-        "| beside | switch interval | | requests/s (min .. max) | p50 ms | p99 ms "
-        "| p50 ms, 1 caller |",
-        "|---|---:|---|---:|---:|---:|---:|",
-    ]
-    for cell, by_callers in cells.items():
-        system, condition = cell.split("/")
-        disturb, interval = condition.split(", ")
-        many, one = by_callers["64"], by_callers["1"]
-        name = "**trtasync**" if system == "trtasync" else "hand-written"
-        lines.append(
-            f"| {DISTURBANCE_NAMES[disturb]} | {interval} | {name} | {rate(many)} | "
-            f"{milli(many, 'p50_us')} | {milli(many, 'p99_us')} | {milli(one, 'p50_us')} |"
-        )
-    return "\n".join([*lines, "", source(result)])
-
-
 PEER_KINDS = {
     "in process": "In process, called from the loop that also runs the callers",
     "HTTP": "Over localhost HTTP, one load generator for all",
@@ -116,7 +94,7 @@ PEER_KINDS = {
 
 
 def peers(result: Result) -> str:
-    """A table of those called in process and one of the servers; who was not run says why."""
+    """A table of in-process peers and one of servers, with reasons for those not run."""
     lines = []
     for kind, title in PEER_KINDS.items():
         lines += [
@@ -151,42 +129,39 @@ def _peer(cell: str, about: Mapping[str, str], summary: Mapping[str, Any]) -> st
 
 
 def policies(result: Result) -> str:
-    """How many points are worse than the best fixed delay, then Poisson arrivals in full."""
+    """How many points are worse than the best fixed delay, then two of its loads in full."""
     points = result["summary"]
-    first = [
+    shown = [
         point
         for point in points
-        if point["machine"] == points[0]["machine"] and point["process"] == "poisson"
+        if point["machine"] == points[0]["machine"] and point["process"] in IN_FULL
     ]
-    parameters = result["parameters"]
-    note = (
-        f"<sub>{parameters['seeds']} seeds of {parameters['requests']:,} requests, costs of "
-        f"`{parameters['cost']}`, {result['date']}. `benchmarks/results/policies.json`</sub>"
-    )
-    return "\n\n".join([counts(points), table(first), note])
+    return "\n\n".join([counts(points), table(shown), _simulated(result)])
+
+
+IN_FULL = ("poisson", "closed loop")
+"""Arrivals of which every load is shown."""
 
 
 def deadlines(result: Result) -> str:
     """Closed loops of callers with deadlines."""
-    note = (
-        f"<sub>Answers in time per second, median of {result['parameters']['seeds']} seeds, "
-        f"{result['date']}. `benchmarks/results/deadlines.json`</sub>"
-    )
+    seeds = result["parameters"]["seeds"]
+    note = simulated(result, f"Answers in time per second, median of {seeds} seeds")
     return f"{hasty.table(result['summary'])}\n\n{note}"
 
 
 def ablation(result: Result) -> str:
-    """What every rule of the policy is worth."""
+    """The value of every rule of the policy."""
+    return f"{rules.table(result['summary'])}\n\n{_simulated(result)}"
+
+
+def _simulated(result: Result) -> str:
     parameters = result["parameters"]
-    note = (
-        f"<sub>{parameters['seeds']} seeds of {parameters['requests']:,} requests, costs of "
-        f"`{parameters['cost']}`, {result['date']}. `benchmarks/results/ablation.json`</sub>"
-    )
-    return f"{rules.table(result['summary'])}\n\n{note}"
+    return simulated(result, f"{parameters['seeds']} seeds of {parameters['requests']:,} requests")
 
 
 def overload(result: Result) -> str:
-    """Goodput and who lost what, for every bound of the queue and every load."""
+    """Goodput and losses, for every bound of the queue and every load."""
     lines = [
         "| bound of the queue | load, capacities | goodput (min .. max) | priority 1: lost "
         "| p99 ms | priority 9: lost | p99 ms | refusal µs |",
@@ -202,7 +177,8 @@ def overload(result: Result) -> str:
             f"{median(first, 'p99_ms')} | {_share(last['lost'])} | {median(last, 'p99_ms')} | "
             f"{median(figures, 'refusal_p50_us') if refusal else ''} |"
         )
-    return "\n".join([*lines, "", source(result)])
+    note = f"A batch of n rows takes {result['parameters']['model']}."
+    return "\n".join([*lines, "", note, "", source(result)])
 
 
 def _share(lost: Mapping[str, float]) -> str:
@@ -225,6 +201,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "ablation": ablation,
     "overload": overload,
     "installs": installs,
+    "effective_deadline": effective_deadline.table,
     "ray_serve": ray_serve,
 }
 
@@ -233,6 +210,7 @@ TOGETHER: dict[str, tuple[Iterable[str], Callable[[Mapping[str, Result]], str]]]
     "headlines": (headlines.NAMES, headlines.headlines),
     "fleet": (fleet_table.NEEDED, fleet_table.fleet),
     "fronts": ((fleet_table.SERVING,), fleet_table.fronts),
+    "fleet_example": (fleet_table.OF_EXAMPLE, fleet_table.example),
 }
 """Tables of several results, or of one by another name: what they need, and who makes them."""
 
@@ -243,29 +221,26 @@ def regenerated(text: str, results: Path = RESULTS) -> str:
     Raises:
         ValueError: a marked table is unknown, or its results file is missing.
     """
-
-    on_gpus = {
-        path.stem: json.loads(path.read_text()) for path in sorted(results.glob("gpu_*.json"))
-    }
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
 
     def table(match: re.Match[str]) -> str:
         name = match["name"]
-        if name in gpu_tables.names():
-            return f"{match[1]}{gpu_tables.marked(name, on_gpus)}\n{match[3]}"
-        if name in TOGETHER:
-            names, make = TOGETHER[name]
-            needed = {each: json.loads((results / f"{each}.json").read_text()) for each in names}
-            return f"{match[1]}{make(needed)}\n{match[3]}"
-        path = results / f"{name}.json"
-        if name not in TABLES or not path.exists():
-            raise ValueError(f"table:{name}: no such table or no {path.name} in {results.name}/")
-        return f"{match[1]}{TABLES[name](json.loads(path.read_text()))}\n{match[3]}"
+        return f"{match[1]}{_made(name, found)}{own_times(name, found)}\n{match[3]}"
 
     return MARKED.sub(table, text)
 
 
+def _made(name: str, results: Mapping[str, Result]) -> str:
+    if name in gpu_tables.names():
+        return gpu_tables.marked(name, results)
+    needed = TOGETHER[name][0] if name in TOGETHER else (name,)
+    if name not in {*TOGETHER, *TABLES} or not results.keys() >= {*needed}:
+        raise ValueError(f"table:{name}: no such table, or no results of {', '.join(needed)}")
+    return TOGETHER[name][1](results) if name in TOGETHER else TABLES[name](results[name])
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Write the tables, or with `--check` compare them; gives the exit status."""
+    """Write the tables, or with `--check` compare them; returns the exit status."""
     parser = argparse.ArgumentParser(prog="benchmarks.readme_tables", description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing, exit 1 on a difference"

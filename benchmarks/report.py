@@ -41,11 +41,11 @@ def write(
 
     Args:
         name: the file's name without its ending.
-        parameters: what the run was asked for.
+        parameters: the parameters of the run.
         samples: every single one, in the order in which they were taken.
         summary: medians, spreads and ratios; what the README's tables are made of.
-        path: the file, when it is not to lie among the committed results.
-        hardware: further particulars.
+        path: the file, if not among the committed results.
+        hardware: further details.
         packages: further ones whose versions matter.
 
     Returns:
@@ -53,7 +53,7 @@ def write(
     """
     about = record((*PACKAGES, *packages))
     about["hardware"] |= hardware or {}
-    if told := os.environ.get("BENCHMARK_COMMIT"):  # of a copy of the tree without its history
+    if told := os.environ.get("BENCHMARK_COMMIT"):  # for a copy of the tree without its history
         about |= {"commit": told, "dirty": False}
     result = {"name": name, **about, "parameters": parameters}
     result |= {"summary": summary, "samples": samples}

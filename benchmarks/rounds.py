@@ -1,7 +1,7 @@
-"""Rounds of samples: every cell once per round, in another order each time.
+"""Rounds of samples: every cell once per round, in a different order each time.
 
-Drift of a shared machine (a neighbour, a clock, heat) then hits all cells alike, and ratios are
-formed within one round before their median is taken.
+Drift of a shared machine (neighbours, clock speed, heat) then affects all cells alike, and ratios
+are computed within a round before their median is taken.
 """
 
 import argparse
@@ -30,7 +30,7 @@ class NotRun(Exception):
 def command(
     name: str, about: str | None, *, rounds: int, seconds: float, warm_up: float
 ) -> argparse.ArgumentParser:
-    """The command line that all have in common; the numbers are the defaults."""
+    """The command line that all share; the numbers are the defaults."""
     parser = argparse.ArgumentParser(prog=f"benchmarks.{name}", description=about)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--seconds", type=float, default=seconds, help="per sample")
@@ -42,12 +42,12 @@ def command(
 def take(
     names: Iterable[str], rounds: int, measure: Callable[[str], T], patience: float = PATIENCE
 ) -> tuple[list[dict[str, T]], dict[str, str]]:
-    """Measure every cell once per round, in quiet moments if there are any.
+    """Measure every cell once per round, at quiet moments if there are any.
 
-    A cell that cannot be run twice in a row is left out of all rounds.
+    A cell that fails twice in a row is left out of all rounds.
 
     Returns:
-        the rounds, and by cell the reasons of those left out.
+        the rounds, and the reasons for cells left out.
     """
     order = random.Random(1)
     names = list(names)

@@ -1,4 +1,4 @@
-"""Figures as the tables of README and docs show them."""
+"""Formats figures as the tables of README and docs show them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +21,20 @@ def source(result: Result) -> str:
         f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, "
         f"{hardware['system']}; Python {versions['python']}, NumPy {versions['numpy']}{busy}. "
         f"`benchmarks/results/{result['name']}.json`</sub>"
+    )
+
+
+def simulated(result: Result, what: str) -> str:
+    """The same for what ran in virtual time, where only a batch's costs were measured.
+
+    Args:
+        result: of the simulation.
+        what: was simulated, how often.
+    """
+    return (
+        f"<sub>{what}, in virtual time; a batch of ResNet-50 takes what it took in "
+        f"`{result['parameters']['cost']}`; {when(result)}; {result['hardware']['cpu']}, "
+        f"{result['hardware']['system']}. `benchmarks/results/{result['name']}.json`</sub>"
     )
 
 

@@ -1,8 +1,8 @@
-"""What a request costs by how many callers wait and how many slots there are for them.
+"""The cost of a request by the numbers of waiting callers and of slots.
 
 `python -m benchmarks.slots`, 6 minutes. A request that finds no slot waits in line and is staged
-when one is free, which is another path. A model of nothing shows that path; an example model on
-ONNX Runtime (two inputs of 64 float32) shows what it matters.
+when one is free, which is a different path. A trivial model shows that path; an example model on
+ONNX Runtime (two inputs of 64 float32) shows how much it matters.
 """
 
 import argparse
@@ -33,7 +33,7 @@ LOOP: Loop = "uvloop"
 
 
 def nothing(rows: int, slots: int) -> AbstractAsyncContextManager[Engine]:
-    """Rows that come back as they are."""
+    """Return the rows unchanged."""
     inputs, outputs = (
         [TensorSpec(name, np.dtype("float32"), ("N", COLUMNS))] for name in ("x", "y")
     )
@@ -61,7 +61,7 @@ CASES: dict[str, tuple[Open, int, Any]] = {
 
 
 async def measure(case: str, rounds: int, seconds: float, table: Table) -> None:
-    """Every cell, once a round."""
+    """Every cell, once per round."""
     opened, rows, request = CASES[case]
     order, cells = random.Random(1), [(slots, many) for slots in SLOTS for many in CALLERS]
     async with AsyncExitStack() as stack:

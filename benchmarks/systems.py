@@ -31,7 +31,7 @@ def model(rows: Array) -> Array:
 
 
 def first_columns(rows: Array) -> Array:
-    """The model for rows of `IMAGE`: it costs nothing beside carrying them."""
+    """The model for rows of `IMAGE`: its cost is negligible compared with moving them."""
     return np.ascontiguousarray(rows[:, :CLASSES])
 
 
@@ -71,7 +71,7 @@ async def _async_batcher(**options: float) -> AsyncIterator[Infer]:
 
 
 def async_batcher_default() -> AbstractAsyncContextManager[Infer]:
-    """The public batcher as it comes (rows wait up to 10 ms)."""
+    """The public batcher with its defaults (rows wait up to 10 ms)."""
     return _async_batcher()
 
 

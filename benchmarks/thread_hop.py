@@ -1,8 +1,8 @@
-"""When a thread is worth its hop: runs of several lengths on the loop, in threads, and by rule.
+"""When a thread is worth its overhead: runs of several lengths on the loop, in threads, by rule.
 
 The model computes for a given time with the GIL released (a matrix product) and adds one. For every
 length, number of callers and number of lanes the same load goes through an engine that may run
-everything on the loop, one that may run nothing there, and the default. Takes about two minutes.
+everything on the loop, one that may run nothing there, and the default one. Takes two minutes.
 `python -m benchmarks.thread_hop [--quick]`.
 """
 

@@ -1,7 +1,7 @@
 """One sample in one fresh process: `python -m benchmarks.worker '<plan as JSON>'`.
 
-Prints a JSON object: for a load, one sample per number of callers; for `idle`, the CPU used. Other
-people's batchers are measured by it too, each in its own environment.
+Prints a JSON object: for a load, one sample per number of callers; for `idle`, the CPU used. It
+also measures third-party batchers, each in its own environment.
 """
 
 import json
@@ -52,11 +52,11 @@ class Plan:
 
 
 def start(plan: Any, module: str = "benchmarks.worker") -> subprocess.Popen[str]:
-    """Start a worker, with one BLAS thread; `answer` gives what it found.
+    """Start a worker, with one BLAS thread; `answer` returns its result.
 
     Args:
         plan: a dataclass of plain values.
-        module: takes it.
+        module: the module that takes it.
     """
     command = [sys.executable, "-m", module, json.dumps(asdict(plan))]
     return subprocess.Popen(
@@ -65,10 +65,10 @@ def start(plan: Any, module: str = "benchmarks.worker") -> subprocess.Popen[str]
 
 
 def answer(worker: subprocess.Popen[str]) -> Any:
-    """Wait for a worker and give its answer.
+    """Wait for a worker and return its answer.
 
     Raises:
-        RuntimeError: the worker failed; what it said is on stderr.
+        RuntimeError: the worker failed; its output is on stderr.
     """
     found, _ = worker.communicate()
     if worker.returncode:

@@ -1,4 +1,4 @@
-"""What trtasync is held against: no batcher at all, and the best small one that we can write.
+"""What trtasync is compared with: no batcher at all, and the best small one we can write.
 
 Both are plain asyncio and do nothing that a user could not do in an afternoon. They know one model,
 one loop and one shape; they have no deadlines, no backpressure, no threads, no statistics.
@@ -15,13 +15,13 @@ Model = Callable[[Array], Array]
 
 
 class Null:
-    """A future made, resolved by the loop and awaited: what any asyncio batcher must pay."""
+    """A future created, resolved by the loop and awaited: the minimum for any asyncio batcher."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
 
     def infer(self, row: Array) -> asyncio.Future[Array]:
-        """Give back the row itself in the loop's next iteration."""
+        """Return the row itself in the loop's next iteration."""
         future: asyncio.Future[Array] = self._loop.create_future()
         self._loop.call_soon(future.set_result, row)
         return future
@@ -30,8 +30,8 @@ class Null:
 class SlabBatcher:
     """Rows are copied into one preallocated slab as they come; the model runs on the loop.
 
-    A batch is run at once when it is full, else after the callbacks that are ready now, so that
-    all requests of one loop iteration go together. `infer` is no coroutine: it hands out the
+    A batch is run at once when it is full, otherwise after the callbacks that are ready now, so
+    that all requests of one loop iteration go together. `infer` is not a coroutine: it returns the
     future, which saves a frame per request.
     """
 
@@ -48,7 +48,7 @@ class SlabBatcher:
         """Queue one row; the future's result is its row of the model's output."""
         futures = self._futures
         place = len(futures)
-        self._rows[place][...] = row  # before the future: a bad row hurts its caller only
+        self._rows[place][...] = row  # before the future: a bad row affects only its caller
         future: asyncio.Future[Array] = self._loop.create_future()
         futures.append(future)
         if place == self._last:

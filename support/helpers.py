@@ -1,4 +1,4 @@
-"""What test modules share: arrays, callers that can be cancelled, waiting without sleeping."""
+"""Shared by test modules: arrays, cancellable callers, waiting without sleeping."""
 
 import math
 import signal
@@ -25,7 +25,7 @@ PATIENCE = 100.0
 """Seconds after which a condition is taken to be never true, on a machine that others use too. Less
 than a test may take (`timeout` in pyproject.toml), so that the test says what it waited for."""
 TURNS, PAUSE = 20, 0.0005
-"""Turns of the loop before a condition is looked at with pauses only, of so many seconds."""
+"""Turns of the loop before a condition is polled only with pauses, of this many seconds."""
 
 
 def heed_sigint() -> None:
@@ -62,21 +62,21 @@ def same(answer: Any, expected: Any) -> bool:
 async def until(condition: Callable[[], bool]) -> None:
     """Let others run until the condition is true.
 
-    Some turns of the loop first; then with pauses, or the spinning loop would starve the threads
-    that it waits for (each would get the GIL every 5 ms only).
+    First for some turns of the loop, then with pauses, or the spinning loop would starve the
+    threads that it waits for (each would get the GIL only every 5 ms).
     """
     with anyio.fail_after(PATIENCE):
         for _ in range(TURNS):
             if condition():
                 return
             await anyio.lowlevel.checkpoint()
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+        while not condition():  # noqa: ASYNC110 - no event signals the condition
             await anyio.sleep(PAUSE)
 
 
 @asynccontextmanager
 async def opened(backend: ScriptedBackend, **options: Any) -> AsyncIterator[Engine]:
-    """`open_engine` with all runs off the loop; a failing test opens the gate it has shut."""
+    """`open_engine` with all runs off the loop; if the test fails, its gate is opened."""
     async with open_engine(backend, **{"loop_budget": 0.0, **options}) as engine:
         try:
             yield engine
@@ -90,10 +90,10 @@ class Caller:
 
     Attributes:
         scope: cancels it.
-        began: the request was handed in.
+        began: the request was submitted.
         done: the task has ended.
-        answer: what came, if anything came.
-        error: the library's exception, if one came.
+        answer: the answer, if there was one.
+        error: the library's exception, if there was one.
     """
 
     def __init__(self, deadline: float = math.inf) -> None:
@@ -104,7 +104,7 @@ class Caller:
         self.error: TrtasyncError | None = None
 
     async def run(self, engine: AnyEngine, inputs: Any, priority: int = 0) -> None:
-        """Ask and wait; never raises the library's exceptions."""
+        """Send the request and wait; never raises the library's exceptions."""
         try:
             with self.scope:
                 try:
@@ -117,7 +117,7 @@ class Caller:
 
     @property
     def cancelled(self) -> bool:
-        """The scope was cancelled (or ran out) and took the task along."""
+        """Whether the scope was cancelled (or expired) and cancelled the task."""
         return self.scope.cancelled_caught
 
 
@@ -129,7 +129,7 @@ def start(
     priority: int = 0,
     deadline: float = math.inf,
 ) -> Caller:
-    """Start a caller; its request is handed in when its task gets its turn."""
+    """Start a caller; its request is submitted when its task gets its turn."""
     caller = Caller(deadline)
     tasks.start_soon(caller.run, engine, inputs, priority)
     return caller
@@ -143,14 +143,14 @@ async def submit(
     priority: int = 0,
     deadline: float = math.inf,
 ) -> Caller:
-    """Start a caller and return when its request was handed in (trio starts tasks in any order)."""
+    """Start a caller and return when its request is submitted (trio starts tasks in any order)."""
     caller = start(tasks, engine, inputs, priority=priority, deadline=deadline)
     await until(lambda: caller.began)
     return caller
 
 
 async def submit_all(tasks: TaskGroup, engine: AnyEngine, values: Sequence[float]) -> list[Caller]:
-    """One caller per value, each with one row of the scripted model, handed in in this order."""
+    """One caller per value, each with one row of the scripted model, submitted in this order."""
     return [await submit(tasks, engine, row(value)) for value in values]
 
 
@@ -182,7 +182,7 @@ async def ended(*callers: Caller) -> None:
 
 
 def join_threads() -> None:
-    """Wait for the library's threads, which nobody waits for when an engine was forgotten."""
+    """Wait for the library's threads, which nothing else does for a forgotten engine."""
     for thread in threading.enumerate():
         if "trtasync" in thread.name:
             thread.join(PATIENCE)

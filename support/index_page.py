@@ -1,7 +1,8 @@
 """README as a package index shows it: a hook of hatchling, run while packages are built.
 
 An index has none of the files that README links to. With a `Repository` under `[project.urls]`,
-links lead there, to the tag of the version that is built; without one, words stay and links go.
+links lead there, to the tag of the version being built; without one, the text stays and links are
+dropped.
 """
 
 import re
@@ -30,8 +31,8 @@ def for_index(text: str, repository: str | None, tag: str) -> str:
 
     Args:
         text: Markdown; code in fences is left alone.
-        repository: its address on a forge that knows `/blob/` and `/raw/`, as GitHub and GitLab
-            do; None if it has none.
+        repository: its address on a forge that supports `/blob/` and `/raw/`, such as GitHub and
+            GitLab; None if it has none.
         tag: the version of the files that are linked to.
     """
 

@@ -1,4 +1,4 @@
-"""A client of a shared engine's host that says its records one by one, and anything else."""
+"""A client of a shared engine's host that sends single records, valid or not."""
 
 import array
 import os
@@ -22,13 +22,13 @@ Said = tuple[Record, bytes]
 
 
 class Splitter:
-    """Cuts what a socket brings into records. Keeps what is not whole for the next time."""
+    """Splits a socket's data into records. Keeps incomplete ones for the next time."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def split(self, data: bytes) -> list[Said]:
-        """The records that are whole now, with their payloads."""
+        """The records that are now complete, with their payloads."""
         data = self._rest + data
         whole: list[Said] = []
         at = 0
@@ -44,7 +44,7 @@ class Splitter:
 
 
 class WireClient:
-    """One connection. Keeps no books: who uses it says what it says.
+    """One connection, without any state: the test decides what it sends.
 
     Attributes:
         end: its socket.
@@ -54,7 +54,7 @@ class WireClient:
     """
 
     def __init__(self, end: socket.socket):
-        """Say nothing yet; the socket is this client's from now on."""
+        """Send nothing yet; this client owns the socket from now on."""
         end.setblocking(False)
         self.end = end
         self.spec: ModelSpec | None = None
@@ -67,13 +67,13 @@ class WireClient:
     # -- records ---------------------------------------------------------------------------------
 
     def say(self, *said: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send bytes, with file descriptors perhaps."""
+        """Send bytes, optionally with file descriptors."""
         rights = array.array("i", descriptors)
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
         self.end.sendmsg([b"".join(said)], ancillary)
 
     async def hear(self) -> Said:
-        """The next record. `ANSWERS` are noted on the way.
+        """The next record. `ANSWERS` are recorded along the way.
 
         Raises:
             EOFError: the host has closed the connection.
@@ -93,7 +93,7 @@ class WireClient:
                 self._heard.extend(self._splitter.split(data))
 
     async def hear_all(self, count: int) -> list[Said]:
-        """So many records."""
+        """This many records."""
         return [await self.hear() for _ in range(count)]
 
     async def expect(self, op: Op) -> Said:
@@ -103,17 +103,17 @@ class WireClient:
         return record, payload
 
     async def refusal(self, op: Op) -> trtasync.TrtasyncError:
-        """The error that the next record, of this kind, brings."""
+        """The error in the next record, which must be of this kind."""
         _, payload = await self.expect(op)
         return self.error(payload)
 
     @staticmethod
     def error(payload: bytes) -> trtasync.TrtasyncError:
-        """What a payload tells of."""
+        """The error that a payload describes."""
         return refusals.restore(records.parse(payload))
 
     async def ended(self) -> bool:
-        """Nothing more comes, and the host has closed the connection."""
+        """Check that nothing more arrives and the host has closed the connection."""
         try:
             await self.hear()
         except (EOFError, ConnectionResetError):
@@ -123,7 +123,7 @@ class WireClient:
     # -- what clients say ------------------------------------------------------------------------
 
     async def greet(self, model: str | None = None, **fields: Any) -> greeting.Welcome:
-        """Say who it is, and be welcome."""
+        """Send the greeting, and expect the welcome."""
         self.say(hello(model, **fields))
         _, payload = await self.expect(Op.WELCOME)
         welcome = greeting.read(greeting.Welcome, records.parse(payload))
@@ -180,7 +180,7 @@ class WireClient:
         self.say(infer(slot, number, generation, **fields))
 
     def answer(self, slot: int, number: int, known: int) -> list[Array]:
-        """What lies behind the inputs of a form, of a known answer's shapes."""
+        """What follows the inputs of a form, with the shapes of a known answer."""
         return self.read(slot, self.forms[number][0].size, known)
 
     def read(self, slot: int, at: int, known: int) -> list[Array]:
@@ -191,7 +191,7 @@ class WireClient:
         return [view.copy() for view in places.views(self.memory(slot), at)]
 
     async def infer(self, slot: int, number: int, *arrays: Array, **fields: Any) -> list[Array]:
-        """A request and its answer, while there is no other."""
+        """A request and its answer, while there is no other request."""
         self.ask(slot, number, *arrays, **fields)
         record, _ = await self.expect(Op.DONE)
         assert record.slot == slot

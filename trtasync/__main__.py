@@ -6,6 +6,13 @@ from shutil import get_terminal_size
 
 from trtasync.system.version import __version__
 
+_WITHOUT_PACKAGES: str = """\
+trtasync doctor     Say what is installed here, and what each backend lacks.
+trtasync --version  Print the version.
+
+The other commands (build, inspect, bench, tune, check, serve, host) come with
+pip install 'trtasync[cli]'; then trtasync --help tells about them."""
+
 
 def main() -> None:
     """Run the command line; most of it needs packages that come with the extra `cli`."""
@@ -33,9 +40,12 @@ def _without_packages(words: list[str], error: ModuleNotFoundError) -> int:
 
         sys.stdout.write(f"{text(examine(), get_terminal_size().columns)}\n")
         return 0
+    if words in ([], ["--help"]):
+        sys.stdout.write(f"{_WITHOUT_PACKAGES}\n")
+        return 0
     sys.stderr.write(
         f"trtasync: this needs pip install 'trtasync[cli]' ({error}); without it there are "
-        "`trtasync doctor` and `trtasync --version`.\n"
+        "`trtasync doctor`, without options, and `trtasync --version`.\n"
     )
     return 3  # as for whatever else is not installed
 

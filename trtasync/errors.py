@@ -5,7 +5,7 @@ TrtasyncError
 │   └── RequestTooLarge                      the request has more rows than the queue can hold
 ├── QueueFull                                the bounded queue has no room at the moment
 ├── EngineClosed                             the engine is closing or closed
-├── EngineRestarting                         the process of a shared engine is being started anew
+├── EngineRestarting                         the process of a shared engine is being restarted
 ├── WrongLoop           (also RuntimeError)  used from another event loop, thread or process
 ├── BackendUnavailable                       a package, driver or device is missing
 ├── PlanError                                a model or plan cannot be read or cannot be batched
@@ -58,7 +58,7 @@ class InvalidInput(TrtasyncError, ValueError):
     """An array, a name or an argument is not acceptable. Nothing was queued.
 
     Attributes:
-        name: the input, output or option at fault; None if it is none in particular or several.
+        name: the input, output or option at fault; None if there is no single one.
         axis: the axis of that tensor, counting the batch axis.
         expected: what is accepted: a length, a shape, a dtype's name, the known names.
         got: what was given instead.
@@ -75,7 +75,7 @@ class RequestTooLarge(InvalidInput):
 
     Attributes:
         limit: `max_queue_size`.
-        rows: of the request.
+        rows: the request's rows.
     """
 
     limit: int = 0
@@ -90,7 +90,7 @@ class QueueFull(TrtasyncError):
 
     Attributes:
         limit: rows that may wait: `max_queue_size`, or fewer because of `max_queue_time`.
-        rows: of the request.
+        rows: the request's rows.
         queued: rows that were waiting.
         wait: estimated seconds until all of these are served; None without `max_queue_time`, for
             which it is measured, and before the first measurement.
@@ -109,12 +109,12 @@ class EngineClosed(TrtasyncError):
 
 
 class EngineRestarting(TrtasyncError):
-    """The process of a shared engine has ended, and there is no other one yet. Nothing was queued.
+    """The process of a shared engine has ended, and its successor is not ready. Nothing was queued.
 
-    Retry in a moment. The engine goes on by itself when a process is there again.
+    Retry in a moment. The engine continues automatically once a process is there again.
 
     Attributes:
-        attempt: how often it was tried to start or to reach one.
+        attempt: how many attempts were made to start or reach one.
         since: seconds since the last one ended.
     """
 
@@ -141,7 +141,7 @@ class PlanError(TrtasyncError):
 
 
 class BuildError(PlanError):
-    """A plan could not be built from a model, or not be saved. Nothing is left behind."""
+    """A plan could not be built from a model, or could not be saved. Nothing is left behind."""
 
 
 class CudaError(TrtasyncError):

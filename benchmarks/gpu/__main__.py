@@ -29,7 +29,7 @@ PATIENCE = 420
 
 
 def default_parts(count: int) -> list[str]:
-    """What so many GPUs are enough for; a machine without one is told so by each part."""
+    """The parts for which this many GPUs suffice; on a machine without one, each part says so."""
     return [part for part, wanted in GPUS.items() if wanted <= max(1, count)]
 
 
@@ -51,7 +51,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(part: str, options: argparse.Namespace) -> bool:
-    """Run a part; False when it failed, which the others need not suffer from."""
+    """Run a part; False if it failed, which does not affect the others."""
     command = [sys.executable, "-m", f"benchmarks.gpu.{part}"]
     command += ["--rounds", str(options.rounds), "--seconds", str(options.seconds)]
     if options.out is not None:
@@ -67,7 +67,7 @@ def run(part: str, options: argparse.Namespace) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """All parts wanted; 1 when one failed."""
+    """Run all requested parts; 1 if one failed."""
     options = parse(arguments)
     passed = [run(part, options) for part in options.parts]
     return int(not all(passed))

@@ -1,8 +1,7 @@
 """ResNet-50 under Poisson arrivals on the GPU: the engine's policy beside fixed delays.
 
-What `benchmarks.policies` simulates, held against the real thing: same engine, same streams, rows
-that the GPU gathers by itself. Latency counts from when a request was due.
-`python -m benchmarks.gpu.arrivals`.
+Compares what `benchmarks.policies` simulates with reality: same engine, same streams, rows that the
+GPU gathers itself. Latency counts from when a request was due. `python -m benchmarks.gpu.arrivals`.
 """
 
 import random

@@ -2,9 +2,9 @@
 against the very batches that it ran, and against full ones. `python -m benchmarks.gpu.bert`.
 
 Two ceilings in every round, both without the engine: "same batches" runs what the engine has just
-run, padding and all, so the ratio is what gathering, waiting and answering cost; "full batches"
-serves the same requests in the fullest batches there can be, so that ratio also holds what forming
-batches out of whoever asks has cost.
+run, padding included, so the ratio is the cost of gathering, waiting and answering; "full batches"
+serves the same requests in the fullest possible batches, so that ratio also includes the cost of
+forming batches from whatever arrives.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ SEED = 3
 
 
 class Model(Protocol):
-    """What is measured; `support.gpu.bert.Bert` on a GPU."""
+    """The measured model; `support.gpu.bert.Bert` on a GPU."""
 
     size: Size
 
@@ -63,23 +63,23 @@ class Model(Protocol):
         """For the plan, and for the ceilings."""
 
     def answer(self, ids: Array, mask: Array | None = None) -> Array:
-        """To one text by itself."""
+        """The answer to one text alone."""
 
     def trim(self) -> None:
-        """Give back what is not used."""
+        """Free what is not used."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is run, and how long.
+    """What to run, and for how long.
 
     Attributes:
-        lengths: that texts are padded to, ascending.
-        sizes: of batches, ascending.
+        lengths: to which texts are padded, ascending.
+        sizes: batch sizes, ascending.
         streams: the numbers of streams tried.
-        clients: who ask at the same time.
+        clients: concurrent clients.
         rounds: samples of every cell.
-        seconds: of each.
+        seconds: length of each.
         warm_up: seconds before each.
     """
 
@@ -96,7 +96,7 @@ Text = dict[str, Array]
 
 
 def make_texts(found: Sequence[int], count: int, words: int, seed: int = SEED) -> list[Text]:
-    """Requests of lengths drawn from those found; their tokens are anything but padding (0)."""
+    """Requests with lengths drawn from those found; their tokens are anything but padding (0)."""
     draw, tokens = random.Random(seed), np.random.default_rng(seed)
     return [
         {
@@ -172,7 +172,7 @@ class Bench:
         assert self.errors[what] <= NEAR, f"{what}: {self.errors}"
 
     async def many(self, streams: int) -> None:
-        """All cells with so many streams, in rounds."""
+        """All cells with this many streams, in rounds."""
         rule = Pad(axis=-1, sizes=self._setup.lengths)
         options: dict[str, Any] = {
             "streams": streams,
@@ -251,7 +251,7 @@ class Bench:
         }
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         self._plain.close()
 
 

@@ -1,4 +1,4 @@
-"""The same loads beside a Python thread that computes without end: who loses the GIL, loses.
+"""The same loads beside a Python thread that computes forever: whoever loses the GIL, loses.
 
 At Python's default switch interval (5 ms) and at 0.5 ms. `python -m benchmarks.gpu.busy`.
 """
@@ -76,7 +76,7 @@ async def measure(work: Work, system: str, rounds: int, seconds: float, table: L
 
 
 def wanted_ratios(works: Sequence[Work]) -> list[Ratio]:
-    """What the busy thread leaves of each system, and the engine over design A beside it."""
+    """How much of each system the busy thread leaves, and the engine over design A beside it."""
     left = [
         (cell_name(system, work.name, name), cell_name(system, work.name, "alone"))
         for work in works

@@ -1,4 +1,4 @@
-"""The ceiling: what the GPU and the bus give when nobody gathers rows and nobody asks.
+"""The ceiling: what the GPU and the bus deliver without gathering rows or requests.
 
 One plain thread per stream, two sets of pinned buffers each, filled once: copy in, graph, copy out,
 event; wait for the older set, enqueue it again.
@@ -43,7 +43,7 @@ class Ceiling:
                     place[...] = row
 
     def run(self, streams: int, seconds: float, rows: int = LARGEST, depth: int = SETS) -> Sample:
-        """Batches back to back, on every stream the same.
+        """Run batches back to back, the same on every stream.
 
         Args:
             streams: how many.
@@ -79,14 +79,14 @@ class Ceiling:
         return found | percentiles("", [each for some in taken for each in some], PERCENTILES)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         for lanes in self._streams:
             for lane in lanes:
                 lane.close()
 
 
 def _drive(lanes: Sequence[Lane], rows: int, end: float) -> list[float]:
-    """How long each batch took that was begun until `end`, at least one per lane."""
+    """How long each batch took that began before `end`, at least one per lane."""
     clock = time.perf_counter
     taken: list[float] = []
     began = [0.0] * len(lanes)

@@ -1,4 +1,4 @@
-"""A model, its yardsticks, and where samples go: what `tiny` and `resnet` share."""
+"""A model, its yardsticks, and where samples go: shared by `tiny` and `resnet`."""
 
 import random
 from functools import partial
@@ -16,7 +16,7 @@ WARM_UP = 0.4
 
 
 class Comparison:
-    """Yardsticks are made once; engines are opened by those who measure."""
+    """Yardsticks are created once; engines are opened by the benchmarks."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Comparison:
         await self.table.fill(cells, self.rounds, self.order)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         for call in self.plain.values():
             call.close()
         for lane in self.lanes:

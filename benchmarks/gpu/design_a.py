@@ -1,4 +1,4 @@
-"""Design A: the batcher that one writes by hand, an afternoon's work, and a plain call without any.
+"""Design A: the batcher that one would write by hand in an afternoon, and a plain call without.
 
 A thread per stream takes what is queued, gathers the rows into pinned memory, runs the batch, waits
 and tells the loop.
@@ -22,7 +22,7 @@ from trtasync.measure.window import timed
 
 
 class Request(NamedTuple):
-    """One row and who waits for its answer."""
+    """One row and the future of its answer."""
 
     row: Array
     future: asyncio.Future[Array]
@@ -64,7 +64,7 @@ class DesignA:
             self._loop.call_soon_threadsafe(_resolve, batch, lane.y[:count].copy())
 
     def _take(self, most: int) -> list[Request]:
-        """What is queued, at least one; nothing at the end."""
+        """What is queued, at least one request; nothing at the end."""
         first = self._queue.get()
         if first is None:
             return []
@@ -120,5 +120,5 @@ class PlainCall:
         return timed("requests", ask) | percentiles("", seen, PERCENTILES)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         self._lane.close()

@@ -47,7 +47,7 @@ def share(load: float) -> str:
 
 
 def loads(name: str) -> list[str]:
-    """What a model is asked: the short one by clients only, whose loop is the limit."""
+    """The loads of a model; only clients for the short one, where their loop is the limit."""
     found = [many(clients) for clients in CLIENTS]
     return found if name == "tiny" else found + [share(load) for load in LOADS]
 
@@ -81,7 +81,7 @@ async def compare(work: Work, rounds: int, seconds: float, table: LiveTable) -> 
 
 
 def wanted_ratios(names: Sequence[str]) -> list[Ratio]:
-    """Every other lead over the one that engines are opened with, within each round."""
+    """Every other lead over the engine's default, within each round."""
     return [
         Ratio(cell_name(name, asked, named(lead)), cell_name(name, asked, named(LEADS[1])), figure)
         for name in names

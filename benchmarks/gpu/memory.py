@@ -1,4 +1,4 @@
-"""Memory: does a million requests take any, and what do seven batch sizes take over one?
+"""Memory: do a million requests leak any, and what do seven batch sizes take compared with one?
 
 `python -m benchmarks.gpu.memory`.
 """
@@ -39,7 +39,7 @@ the load keeps their times is there before the first."""
 
 
 def taken(ledger: Ledger) -> dict[str, Any]:
-    """All that is in use now, in bytes."""
+    """Everything in use now, in bytes."""
     return {
         "device_free": free_bytes(),
         "device_allocated": ledger.held("device"),
@@ -49,11 +49,11 @@ def taken(ledger: Ledger) -> dict[str, Any]:
 
 
 async def _ask(engine: Any, rows: Sequence[Array], requests: int) -> None:
-    """Until so many more are answered."""
+    """Send requests until this many more are answered."""
     wanted = engine.statistics().answered + requests
 
     async def answered(_: Seen) -> None:
-        while engine.statistics().answered < wanted:  # noqa: ASYNC110 - nobody is told of it
+        while engine.statistics().answered < wanted:  # noqa: ASYNC110 - no event signals it
             await anyio.sleep(0.01)
 
     await Driver(engine.infer, rows, Pacer()).closed(Closed(len(rows)), answered)
@@ -88,7 +88,7 @@ async def a_million(work: Work) -> dict[str, Any]:
 
 
 async def buckets(sizes: Sequence[int], activation_bytes: int) -> dict[str, Any]:
-    """What an engine with these batch sizes takes, whose model wants so much scratch memory."""
+    """Memory of an engine with these batch sizes, whose model needs this much scratch memory."""
     plan = tiny_plan(tiny(), activation_bytes=activation_bytes)
     work = tiny_work()
     work = Work(work.name, plan, work.kernel, work.row, work.dtype, work.answer, work.near)

@@ -1,4 +1,4 @@
-"""The ceiling of padded texts: given batches through plain streams, nobody forms them, nobody asks.
+"""The ceiling for padded texts: given batches through plain streams, without forming any.
 
 One thread per stream, two sets of pinned memory each, filled once. A graph per set and shape holds
 copies in, network and copy out, as the engine's do for rows this small. Written on CUDA's bare
@@ -53,7 +53,7 @@ class PinnedSet:
         self.mask[:] = 1
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         for graph in self.graphs.values():
             call(runtime().cudaGraphExecDestroy, graph)
         call(runtime().cudaEventDestroy, self.event)
@@ -157,7 +157,7 @@ class PlainStream:
         return found
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         call(runtime().cudaStreamSynchronize, self._stream)
         for each in self._sets:
             each.close()
@@ -182,11 +182,11 @@ class PlainTexts:
         self.streams = [PlainStream(kernel, size, sizes, lengths) for _ in range(streams)]
 
     def run(self, streams: int, runs: Sequence[Run]) -> float:
-        """Seconds for these batches, begun in this order."""
-        turns = iter(runs)  # a list's iterator gives each of its items to one thread only
+        """Seconds for these batches, started in this order."""
+        turns = iter(runs)  # a list's iterator hands each item to one thread only
         with ThreadPoolExecutor(streams, "plain-stream", enter) as pool:
             for each in [pool.submit(time.sleep, 0.01) for _ in range(streams)]:
-                each.result()  # every thread is there
+                each.result()  # every thread is ready
             began = time.perf_counter()
             driving = [pool.submit(stream.drive, turns) for stream in self.streams[:streams]]
             done = sum(each.result() for each in driving)
@@ -196,6 +196,6 @@ class PlainTexts:
         return passed
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         for stream in self.streams:
             stream.close()

@@ -66,7 +66,7 @@ class Group(Comparison):
         return self.ceiling.run(streams, self.seconds)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         self.ceiling.close()
         super().close()
 

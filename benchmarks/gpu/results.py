@@ -1,4 +1,4 @@
-"""The command line of all parts, their samples in rounds, and the file these end in."""
+"""The command line of all parts, their samples in rounds, and the file for these."""
 
 import argparse
 import random
@@ -20,7 +20,7 @@ Measure = Callable[[], Awaitable[Sample]]
 
 
 def parse(name: str, about: str | None, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line that all parts have in common."""
+    """The command line that all parts share."""
     parser = argparse.ArgumentParser(prog=f"benchmarks.gpu.{name}", description=about)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="per sample")
@@ -37,7 +37,7 @@ def begin(name: str, about: str | None, arguments: Sequence[str] | None) -> argp
 
 
 class LiveTable(Table):
-    """Shows each sample at once: a run that is cut short has still told something."""
+    """Shows each sample at once, so that a run that is cut short still shows something."""
 
     def add(self, cell: str, sample: Sample, callers: str = "") -> None:
         """See `Table`."""

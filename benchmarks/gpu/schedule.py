@@ -1,5 +1,5 @@
-"""Padded batches as values: those that an engine ran, the best ones for the same requests, and
-what padding cost. No GPU in here."""
+"""Padded batches as values: those that an engine ran, the best ones for the same requests, and the
+cost of padding. Uses no GPU."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,8 @@ class Run(NamedTuple):
     """One batch of texts of one padded length.
 
     Attributes:
-        rows: that somebody asked for.
-        run_rows: that were run, padding included.
+        rows: requested rows.
+        run_rows: rows run, padding included.
         length: tokens of each, padding included.
     """
 
@@ -23,7 +23,7 @@ class Run(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """All that was run."""
+        """All tokens that were run."""
         return self.run_rows * self.length
 
 
@@ -34,7 +34,7 @@ def recorded(records: Iterable[BatchRecord]) -> list[Run]:
 
 
 def full(requests: Mapping[int, int], sizes: Sequence[int], seed: int = 1) -> list[Run]:
-    """Batches as full as can be for these requests, if all of them were there from the start.
+    """The fullest possible batches for these requests, if all of them were there from the start.
 
     Args:
         requests: padded length -> how many.
@@ -52,7 +52,7 @@ def full(requests: Mapping[int, int], sizes: Sequence[int], seed: int = 1) -> li
 
 
 def waste(true_tokens: int, runs: Iterable[Run]) -> dict[str, float]:
-    """What was run over what was asked for, as factors; their product is the whole of it.
+    """What was run over what was requested, as factors; their product is the total.
 
     Args:
         true_tokens: of all requests, before padding.

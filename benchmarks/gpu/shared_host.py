@@ -1,6 +1,6 @@
 """A host with ResNet-50 on the double: `python -m benchmarks.gpu.shared_host SOCKET DTYPE`.
 
-Says "ready" when clients can come, and ends by SIGTERM.
+Prints "ready" when clients can connect, and ends on SIGTERM.
 """
 
 import signal

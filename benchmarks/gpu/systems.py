@@ -1,4 +1,4 @@
-"""The engine and design A as the benchmarks open them, check them and ask them."""
+"""The engine and design A as the benchmarks open, check and call them."""
 
 import asyncio
 import gc
@@ -40,7 +40,7 @@ async def design_a(lanes: Sequence[Lane]) -> AsyncIterator[DesignA]:
 
 
 def in_pinned(engine: Any, source: Array, rows: int | None = None) -> Array:
-    """A copy in a pinned array of the engine's, which the GPU fetches by itself."""
+    """A copy in a pinned array of the engine's, which the GPU fetches directly."""
     array: Array = engine.empty_input(rows)
     array[...] = source
     return array
@@ -50,7 +50,7 @@ async def check(work: Work, infer: Infer, rows: Sequence[Array], expected: Seque
     """Everybody at once: each must get its own answer.
 
     Raises:
-        AssertionError: somebody got another's.
+        AssertionError: a caller got another's answer.
     """
     answers = await asyncio.gather(*(infer(row) for row in rows))
     for answer, wanted in zip(answers, expected, strict=True):
@@ -61,8 +61,8 @@ async def check(work: Work, infer: Infer, rows: Sequence[Array], expected: Seque
 async def load(infer: Infer, rows: Sequence[Any], seconds: float, warm_up: float = 0.0) -> Sample:
     """A closed loop, after a warm-up; how late the loop wakes tasks is measured, too.
 
-    Garbage is collected before, and what there is then is never looked at again: with torch loaded,
-    a full collection takes 100 to 200 ms, and where it falls would decide a sample.
+    Garbage is collected before, and what remains is frozen: with torch loaded, a full collection
+    takes 100 to 200 ms, and its timing would decide a sample.
     """
     if warm_up:
         await load(infer, rows, warm_up)

@@ -1,9 +1,9 @@
 """How long texts are: the docstrings of Python's standard library, in tokens.
 
-Real prose that lies on every machine, so nothing has to be fetched: one docstring is one text, as
-a search over an API's documentation would embed it. Its length is an estimate of BERT's WordPiece
+Real prose that is on every machine, so nothing has to be fetched: one docstring is one text, as a
+search over an API's documentation would embed it. Its length is an estimate of BERT's WordPiece
 without its vocabulary: punctuation marks count one each, a word one per `PIECE` letters begun, the
-two marks at a text's ends one each, and what is longer than the model takes is cut.
+two markers at a text's ends one each, and anything longer than the model takes is cut.
 """
 
 import ast
@@ -34,7 +34,7 @@ def count_tokens(text: str) -> int:
 
 
 def docstrings(folder: Path) -> Iterator[str]:
-    """All of a folder's modules (not of folders in it), in the order of their names."""
+    """Those of all modules in a folder (not in subfolders), by name."""
     for path in sorted(folder.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, _DOCUMENTED) and (found := ast.get_docstring(node)):
@@ -49,12 +49,12 @@ def lengths(longest: int, folder: Path | None = None) -> list[int]:
         folder: with Python modules; the standard library's where nothing is said.
 
     Raises:
-        RuntimeError: there is next to nothing, as in an installation without sources.
+        RuntimeError: there is hardly anything, as in an installation without sources.
     """
     where = Path(sysconfig.get_paths()["stdlib"]) if folder is None else folder
     found = [min(longest, count_tokens(text)) for text in docstrings(where)]
     if len(found) < LEAST:
-        raise RuntimeError(f"{where} has {len(found)} docstrings; {LEAST} are wanted at least")
+        raise RuntimeError(f"{where} has {len(found)} docstrings; at least {LEAST} are needed")
     return found
 
 

@@ -1,4 +1,4 @@
-"""A model of a few microseconds: what the engine itself costs when the GPU costs nothing.
+"""A model that takes a few microseconds: the engine's own cost when the GPU's is negligible.
 
 256 clients and one, on asyncio and uvloop. `python -m benchmarks.gpu.tiny`.
 """

@@ -1,9 +1,9 @@
 """One queue over two GPUs, `devices=[0, 1]`, against each of them alone in the same rounds, with as
 many clients per GPU. `python -m benchmarks.gpu.two_gpus`.
 
-ResNet-50 takes uint8 images from pinned arrays, so that one Python thread is not what two GPUs wait
-for: an image by itself, and four to a request, which is a quarter of the requests for the same
-work. The tiny model is there to show where that thread is the limit.
+ResNet-50 takes uint8 images from pinned arrays, so that two GPUs do not wait for one Python thread:
+single images, and four per request, which is a quarter of the requests for the same work. The tiny
+model shows where that thread is the limit.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class Case:
         streams: per GPU.
         rows: of a request; 0 for one row without batch axis.
         clients: per GPU.
-        pinned: requests lie in pinned arrays, which the GPUs fetch by themselves.
+        pinned: requests are in pinned arrays, which the GPUs fetch directly.
     """
 
     name: str
@@ -132,7 +132,7 @@ class Bench:
         return self.case.clients * count
 
     def _request(self, engine: Any, at: int) -> Array:
-        """The so-manieth client's array: its own."""
+        """The array of the client with this number."""
         case = self.case
         if case.rows == 0:
             source = self._single[at]
@@ -144,10 +144,10 @@ class Bench:
         return range(at * self.case.per_request, (at + 1) * self.case.per_request)
 
     async def _check(self, name: str, engine: Any, requests: Sequence[Array]) -> None:
-        """Everybody at once gets its own answer, and every GPU has had its part in them.
+        """Check that all callers at once get their own answers, and that every GPU took part.
 
         Raises:
-            AssertionError: somebody got another's.
+            AssertionError: a caller got another's answer.
             RuntimeError: a GPU did nothing.
         """
         answers = await asyncio.gather(*(engine.infer(request) for request in requests))
@@ -160,7 +160,7 @@ class Bench:
             raise RuntimeError(f"{name}: batches by GPU are {self._batches(engine)}")
 
     async def _check_bits(self, engines: dict[str, Any]) -> None:
-        """The same full batch again and again: whichever GPU runs it, the bits are the same."""
+        """Check that the same full batch gives the same bits, whichever GPU runs it."""
         batch = np.stack(self._single[:LARGEST])
         found = []
         for engine in engines.values():

@@ -23,7 +23,7 @@ class Work:
         row: shape of one input row.
         dtype: of the input.
         answer: shape of one output row; its dtype is float32.
-        near: how far answers may lie apart, as a share of the largest number: another batch size
+        near: how much answers may differ, as a fraction of the largest number: another batch size
             may mean another algorithm.
     """
 
@@ -36,7 +36,7 @@ class Work:
     near: float
 
     def rows(self, count: int = CLIENTS) -> list[Array]:
-        """So many different rows, each in ordinary memory of its own.
+        """This many different rows, each in ordinary memory of its own.
 
         Neighbours differ in brightness, so that half precision cannot hide a swapped answer.
         """
@@ -50,7 +50,7 @@ class Work:
 
 
 def tiny_work() -> Work:
-    """A matrix of 3072 x 10: 12 KB per request, a few microseconds per batch."""
+    """A 3072 x 10 matrix: 12 KB per request, a few microseconds per batch."""
     kernel = kernels.tiny()
     row, answer = (kernels.COLUMNS,), (kernels.CLASSES,)
     return Work("tiny", tiny_plan(kernel), kernel, row, "float32", answer, 1e-4)

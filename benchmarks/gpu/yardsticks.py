@@ -1,4 +1,4 @@
-"""What the yardsticks are made of: pinned and device buffers of one batch, and the model's graphs.
+"""The parts of the yardsticks: pinned and device buffers of one batch, and the model's graphs.
 
 Written on CUDA's bare calls, without a line of trtasync. The kernels are the very same objects.
 """
@@ -15,7 +15,7 @@ from support.gpu.plans import BUCKETS
 
 
 class Context:
-    """What the kernels look at in the double's execution context."""
+    """What the kernels read from the double's execution context."""
 
     def __init__(self, work: Work, rows: int, x: int, y: int):
         """x, y: device addresses."""
@@ -45,7 +45,7 @@ class Lane:
             work: the model.
             stream: a handle; several lanes may share it.
             buckets: batch sizes, ascending.
-            spinning: `wait` burns a core instead of sleeping: sooner awake.
+            spinning: `wait` spins instead of sleeping, which wakes sooner.
         """
         self.capacity = buckets[-1]
         self.x = pinned((self.capacity, *work.row), work.dtype)
@@ -90,7 +90,7 @@ class Lane:
         _check((self._wait(self._event),))
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         module = runtime()
         call(module.cudaStreamSynchronize, self._stream)
         for graph in self._graphs:

@@ -1,5 +1,5 @@
-"""ResNet-50 from pinned arrays that the GPU gathers by itself, against the ceiling and ordinary
-arrays in the same rounds. `python -m benchmarks.gpu.zero_copy`.
+"""ResNet-50 from pinned arrays that the GPU gathers itself, against the ceiling and ordinary arrays
+in the same rounds. `python -m benchmarks.gpu.zero_copy`.
 """
 
 import time

@@ -1,5 +1,5 @@
-"""An engine that is asked more than it can answer, from another process.
+"""An engine that gets more requests than it can answer, from another process.
 
 `__main__` is the command, `server` one sample (a process with an engine), `arrivals` the process
-that asks it.
+that sends the requests.
 """

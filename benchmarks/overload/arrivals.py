@@ -1,8 +1,8 @@
-"""Requests at random times, whatever becomes of them: `python -m benchmarks.overload.arrivals`.
+"""Requests at random times, regardless of answers: `python -m benchmarks.overload.arrivals`.
 
-Gets a socket's descriptor and what to send as JSON. Each request is a frame of the moment at which
-it was due (the clock that all processes of a Linux machine share) and its priority. Prints by how
-much it was late at worst, in seconds: an open loop that cannot keep up is none.
+Gets a socket's descriptor and what to send as JSON. Each request is a frame with the time at which
+it was due (by the clock that all processes of a Linux machine share) and its priority. Prints its
+worst lateness in seconds: an open loop that cannot keep up is not an open loop.
 """
 
 import json
@@ -34,10 +34,10 @@ def schedule(rates: Mapping[str, float], seconds: float, seed: int) -> np.ndarra
 
 
 def send(sock: socket.socket, frames: np.ndarray) -> float:
-    """Send each frame when it is due; how late the latest one was, in seconds.
+    """Send each frame when it is due; return the worst lateness in seconds.
 
-    No `Driver`: what is due goes in one call, so that this process has time for ten times as much
-    as the other one can answer.
+    Not a `Driver`: everything due is sent in one call, so that this process can send ten times as
+    much as the other one can answer.
     """
     sent, worst = 0, 0.0
     due = frames["due"]
@@ -54,7 +54,7 @@ def send(sock: socket.socket, frames: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Send, close, say how late it was."""
+    """Send, close, and print the lateness."""
     order = json.loads(sys.argv[2])
     frames = schedule(order["rates"], order["seconds"], order["seed"])
     with socket.socket(fileno=int(sys.argv[1])) as sock:

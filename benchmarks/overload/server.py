@@ -1,7 +1,7 @@
 """One sample in a fresh process: `python -m benchmarks.overload.server '<plan as JSON>'`.
 
-Measures what the engine answers when it is never without work, then has another process ask it
-many times that, and prints what became of the requests as JSON.
+Measures the engine's rate when it always has work, then has another process send a multiple of
+that, and prints the outcome of the requests as JSON.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Seen:
-    """What became of the requests of one priority that were due in the window."""
+    """The outcome of the requests of one priority that were due in the window."""
 
     asked: int = 0
     ends: Counter[str] = field(default_factory=Counter)
@@ -72,7 +72,7 @@ class Seen:
 
 
 class Front(asyncio.Protocol):
-    """Takes frames in and asks the engine, in a task per request, as servers do."""
+    """Reads frames and calls the engine, in a task per request, as servers do."""
 
     def __init__(self, engine: trtasync.Engine, plan: Plan):
         self.closed = asyncio.get_running_loop().create_future()
@@ -106,7 +106,7 @@ class Front(asyncio.Protocol):
         self.closed.set_result(None)
 
     async def drained(self) -> None:
-        """Every request has its end."""
+        """Wait until every request has ended."""
         await self.closed
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -137,7 +137,7 @@ class Front(asyncio.Protocol):
 
 
 def model(x: np.ndarray) -> np.ndarray:
-    """Takes its time without the GIL, as sessions and GPUs do."""
+    """Sleeps without the GIL, as sessions and GPUs compute."""
     time.sleep(FIRST + EACH * len(x))
     return x[:, :1].copy()
 
@@ -172,7 +172,7 @@ async def measure(plan: Plan) -> dict[str, Any]:
 async def load(
     engine: trtasync.Engine, plan: Plan, capacity: float
 ) -> tuple[Front, Window[Used], float]:
-    """Another process asks; what was seen, what was used, how late that process was."""
+    """Another process sends requests; return the outcomes, CPU use and that process's lateness."""
     ours, theirs = socket.socketpair()
     order = {
         "rates": {priority: share * capacity for priority, share in plan.shares.items()},

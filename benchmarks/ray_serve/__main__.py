@@ -1,7 +1,7 @@
 """trtasync in a replica of Ray Serve, beside Ray's own batching: a model that takes 20 ms.
 
 `make bench-ray` (Linux; about five minutes). Two clusters, one in Ray's default mode and one in its
-fastest; in each all systems in turn, in rounds. Ratios are formed within a round.
+fastest; in each, all systems in turn, in rounds. Ratios are computed within a round.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def wanted() -> Iterator[Ratio]:
-    """What the issue of Ray asks for."""
+    """The ratios to report."""
     for mode in MODES:
         for over in ("@serve.batch, handle", "trtasync with 5 ongoing, handle"):
             yield _ratio("trtasync, handle", over, mode)

@@ -1,6 +1,6 @@
 """One cluster and all systems in it: `python -m benchmarks.ray_serve.cluster '<plan as JSON>'`.
 
-Prints, in its last line, of each round the samples by system. Ray's mode is told by its variables.
+Prints, in its last line, the samples of each round by system. Ray's variables set its mode.
 """
 
 import json
@@ -40,15 +40,15 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a cluster is asked for.
+    """What a cluster does.
 
     Attributes:
-        port: of HTTP.
+        port: the HTTP port.
         folder: for all its files.
-        callers: at a time.
-        rounds: each system once.
-        seconds: of a sample.
-        warm_up: seconds of the same before it.
+        callers: concurrent callers.
+        rounds: each samples every system once.
+        seconds: length of a sample.
+        warm_up: seconds of the same load before it.
     """
 
     port: int
@@ -60,7 +60,7 @@ class Plan:
 
 
 def slow_model(x: Array) -> Array:
-    """The model of all benchmarks, which takes its time, whatever the batch."""
+    """The model of all benchmarks, slowed down to a fixed time per batch."""
     time.sleep(MODEL_SECONDS)
     return model(x)
 
@@ -68,7 +68,7 @@ def slow_model(x: Array) -> Array:
 class Batched:
     """Ray's own batching, with its default wait."""
 
-    # Ray comes without types here
+    # Ray has no types here
     @serve.batch(max_batch_size=MAX_BATCH_SIZE)  # type: ignore[untyped-decorator]
     async def infer(self, given: list[Array]) -> list[Array]:
         """The model."""
@@ -81,7 +81,7 @@ class Batched:
 
 
 def ours() -> Any:
-    """With the options that it has by itself."""
+    """Our deployment, with its default options."""
     backend = FunctionBackend(
         slow_model,
         inputs=[TensorSpec("x", np.dtype("float32"), ("N", COLUMNS))],
@@ -129,7 +129,7 @@ async def _ask(handle: Any, row: Array) -> Any:
 
 
 async def _over_http(plan: Plan, body: str) -> Sample:
-    """By the load generator of all servers, in a process of its own."""
+    """Measure with the load generator of all servers, in a process of its own."""
     order = Order(plan.port, body, {plan.callers: plan.seconds}, plan.warm_up, PATIENCE)
     command = [sys.executable, "-m", "benchmarks.peers.generator", json.dumps(asdict(order))]
     done = await anyio.run_process(command, stderr=None)
@@ -151,11 +151,11 @@ def main() -> None:
     serve.start(http_options={"host": "127.0.0.1", "port": plan.port})
     print(json.dumps(on_loop("uvloop", lambda: measure(plan))))
     sys.stdout.flush()
-    os._exit(0)  # what is left of the cluster is the caller's to end
+    os._exit(0)  # the caller ends what is left of the cluster
 
 
 def taken(plan: Plan, variables: dict[str, str]) -> list[dict[str, Sample]]:
-    """The rounds of a cluster of its own process.
+    """The rounds of a cluster in a process of its own.
 
     Args:
         plan: what it does.

@@ -25,4 +25,5 @@ def ray_serve(result: Result) -> str:
             f"{median(figures, 'cpu_us')} | {milli(figures, 'p50_us')} | "
             f"{milli(figures, 'p99_us')} |"
         )
-    return "\n".join([*lines, "", source(result)])
+    note = f"A batch takes {1e3 * result['parameters']['model_seconds']:g} ms, whatever its rows."
+    return "\n".join([*lines, "", note, "", source(result)])

@@ -15,6 +15,8 @@ OWN = "own"
 CONNECTIONS = 64
 FEW = 8
 """Connections for large bodies."""
+CROWD = 256
+"""Connections among which several fronts find work for each of them at any time."""
 
 FRONTS = 4
 CORES = 8
@@ -59,7 +61,7 @@ class Stand(NamedTuple):
     cores: int = 1
 
 
-MANY, ONE, LARGE, JSON, GRPC = "64", "1", "600 KB", "JSON", "gRPC"
+MANY, MORE, ONE, LARGE, JSON, GRPC = "64", "256", "1", "600 KB", "JSON", "gRPC"
 OURS, ECHO, MOSEC, PYTRITON = "trtasync", "Starlette echo", "mosec", "pytriton"
 OTHERS = ("litserve", "bentoml", "ray")
 IDLE = "no model"
@@ -82,7 +84,10 @@ def _stands() -> dict[str, Stand]:
     mosec = _of_peers("mosec-best")
     pytriton = _of_peers("pytriton")
     echo = System(ECHO, HTTP, OWN, "bare echo, " + catalogue.STARLETTE, "no access log")
-    on_cores = {MANY: Load(CONNECTIONS, OIP, threads=FRONTS)}
+    on_cores = {
+        MANY: Load(CONNECTIONS, OIP, threads=FRONTS),
+        MORE: Load(CROWD, OIP, threads=FRONTS),
+    }
     found = {
         OURS: Stand(
             _ours(OURS, "the fast door", "oip_server", "rows"),
@@ -149,6 +154,7 @@ TARGETS = (
 
 RATIOS = (
     *(target.ratio for target in TARGETS),
+    _over(SEVERAL, FRONT, MORE),
     Ratio(cell_name(f"{OURS}, {IDLE}", ONE), cell_name(ECHO, ONE), "p50_us"),
     Ratio(cell_name(f"{OURS}, {GRPC}", GRPC), cell_name(PYTRITON, GRPC), "requests_per_second"),
     Ratio(cell_name(f"{OURS}, {GRPC}", GRPC), cell_name(PYTRITON, GRPC), "cpu_us"),

@@ -1,1 +1,1 @@
-"""One engine for many processes, beside an engine of one's own: see `__main__`."""
+"""One engine for many processes, compared with an engine in each: see `__main__`."""

@@ -1,4 +1,4 @@
-"""One engine for several processes, beside an engine in the process: 12 KB rows.
+"""One engine for several processes, compared with an engine in the process: 12 KB rows.
 
 `python -m benchmarks.sharing` takes about four minutes, `--quick` half a minute. Every process of a
 sample is a fresh one.
@@ -33,7 +33,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def cells(options: argparse.Namespace, model: Path) -> dict[str, tuple[Plan, int]]:
-    """Name -> what each process does, and how many there are."""
+    """Name -> what each process does, and the number of processes."""
 
     def plan(shared: bool, callers: int) -> Plan:
         return Plan(

@@ -1,6 +1,6 @@
-"""One process that asks: `python -m benchmarks.sharing.client '<plan as JSON>'`.
+"""One client process: `python -m benchmarks.sharing.client '<plan as JSON>'`.
 
-It opens its engine, says that it is ready, waits for a line, and then asks until its time is up.
+It opens its engine, reports ready, waits for a line, and then sends requests until time is up.
 Prints a JSON object per load.
 """
 
@@ -16,9 +16,13 @@ import numpy as np
 
 import trtasync
 from benchmarks.load import Sample, busy_thread, check, closed_loop, rows
-from benchmarks.systems import MAX_BATCH_SIZE, Infer
+from benchmarks.systems import COLUMNS, IMAGE, MAX_BATCH_SIZE, Infer, first_columns, model
+from benchmarks.yardsticks import Model
 from trtasync.measure.runs import on_loop
 from trtasync.measure.settings import Loop
+
+ANSWERS: dict[tuple[int, ...], Model] = {(COLUMNS,): model, (IMAGE,): first_columns}
+"""What the models of `benchmarks.sharing.models` answer, by the shape of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,17 @@ class Plan:
 
     Attributes:
         loop: the event loop.
-        callers: at the same time.
-        seconds: of the load.
+        callers: concurrent callers.
+        seconds: duration of the load.
         warm_up: seconds of the same load before, not counted.
         model: path of the model, for an engine of its own or a shared one.
-        shared: which of them.
-        socket: of a host that is there already; then `model` is not looked at.
-        shape: of a row; None for the rows of `benchmarks.systems`, whose answers are checked.
-        dtype: of a row.
-        in_place: rows lie in `empty_input`.
+        shared: whether that engine is shared.
+        socket: socket of a running host; `model` is then ignored.
+        shape: of a row; answers to those of `ANSWERS` are checked.
+        dtype: dtype of a row.
+        in_place: rows are in arrays of `empty_input`.
         busy: a Python thread computes beside it.
+        switch_interval: seconds, for `sys.setswitchinterval`; None leaves the default.
     """
 
     loop: Loop
@@ -46,15 +51,16 @@ class Plan:
     model: str = ""
     shared: bool = False
     socket: str = ""
-    shape: tuple[int, ...] | None = None
+    shape: tuple[int, ...] = (COLUMNS,)
     dtype: str = "float32"
     in_place: bool = False
     busy: bool = False
+    switch_interval: float | None = None
 
 
 @asynccontextmanager
 async def opened(plan: Plan) -> AsyncIterator[Any]:
-    """The engine that is asked."""
+    """The engine to call."""
     if plan.socket:
         async with trtasync.connect(plan.socket) as engine:
             yield engine
@@ -70,8 +76,8 @@ async def opened(plan: Plan) -> AsyncIterator[Any]:
 
 def requests(plan: Plan, engine: Any) -> list[Any]:
     """A row for each caller."""
-    if plan.shape is None:
-        given = rows(plan.callers)
+    if plan.shape in ANSWERS:
+        given = rows(plan.callers, columns=plan.shape[0])
     else:
         random = np.random.default_rng(os.getpid())
         given = [
@@ -86,11 +92,11 @@ def requests(plan: Plan, engine: Any) -> list[Any]:
 
 
 async def ask(plan: Plan) -> Sample:
-    """Open, wait for the word, and ask."""
+    """Open, wait for the start signal, and send requests."""
     async with opened(plan) as engine:
         infer: Infer = engine.infer
-        if plan.shape is None:
-            await check(infer, plan.callers)
+        if expect := ANSWERS.get(plan.shape):
+            await check(infer, plan.callers, plan.shape[0], expect)
         given = requests(plan, engine)
         host = getattr(engine, "host_pid", None)
         print(json.dumps({"ready": True, "host": host}), flush=True)
@@ -102,9 +108,9 @@ async def ask(plan: Plan) -> Sample:
 def main() -> None:
     """Do what the plan on the command line says."""
     given = json.loads(sys.argv[1])
-    if given.get("shape") is not None:
-        given["shape"] = tuple(given["shape"])
-    plan = Plan(**given)
+    plan = Plan(**given | {"shape": tuple(given["shape"])})
+    if plan.switch_interval is not None:
+        sys.setswitchinterval(plan.switch_interval)
     print(json.dumps(on_loop(plan.loop, lambda: ask(plan))), flush=True)
 
 

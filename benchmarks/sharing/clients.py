@@ -1,4 +1,4 @@
-"""Several processes that ask at the same time, and what their host takes for it."""
+"""Several concurrent client processes, and the cost to their host."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -22,7 +22,7 @@ Client = subprocess.Popen[str]
 
 
 def measure(plan: Plan, clients: int) -> Sample:
-    """The load of so many processes together.
+    """The load of this many processes together.
 
     Returns:
         `requests_per_second` of all; `cpu_us` of the clients and `host_us` of their host, each per
@@ -40,20 +40,18 @@ def measure(plan: Plan, clients: int) -> Sample:
 
 @contextmanager
 def _started(plan: Plan, clients: int) -> Iterator[tuple[list[Client], int | None]]:
-    """Clients whose engines are open. They are there until the block ends, and so is the host."""
-    running = [_start(plan) for _ in range(clients)]
-    try:
+    """Clients whose engines are open. They stay until the block ends, and so does the host."""
+    running: list[Client] = []
+    with ExitStack() as stack:
+        for _ in range(clients):
+            running.append(stack.enter_context(_start(plan)))
+            stack.callback(running[-1].kill)  # nothing happens to one that has ended
         hosts = [_told(client)["host"] for client in running]
         assert len(set(hosts)) == 1, "the clients have different hosts"
         yield running, hosts[0]
         for client in running:
             if client.wait():
                 raise RuntimeError(f"{client.args!r} ended with status {client.returncode}")
-    finally:
-        for client in running:
-            if client.poll() is None:
-                client.kill()
-                client.wait()
 
 
 def _start(plan: Plan) -> Client:
@@ -86,7 +84,7 @@ def _cpu(pid: int | None) -> float:
 
 def _together(found: Sequence[Sample], host: float, seconds: float, plan: Plan) -> Sample:
     answered = sum(each["requests"] for each in found)
-    loaded = answered * (plan.seconds + plan.warm_up) / plan.seconds  # the warm-up costs it, too
+    loaded = answered * (plan.seconds + plan.warm_up) / plan.seconds  # the warm-up uses CPU, too
     figures = {
         "requests": answered,
         "seconds": seconds,

@@ -5,7 +5,7 @@ from benchmarks.showing import median, rate, source, times
 
 
 def sharing(result: Result) -> str:
-    """One engine in the process, and one that processes share."""
+    """An engine in the process, and one that processes share."""
     summary = result["summary"]
     lines = [
         "| 12 KB rows | requests/s (min .. max) | over in process | CPU µs/request, callers "
@@ -27,7 +27,7 @@ def sharing(result: Result) -> str:
 
 
 def sharing_web(result: Result) -> str:
-    """FastAPI's workers over one engine, and over one in each of them."""
+    """FastAPI workers with one engine for all, and with one in each."""
     callers = str(result["parameters"]["callers"])
     cells, ratios = result["summary"]["cells"], result["summary"]["ratios"]
     lines = [

@@ -1,4 +1,4 @@
-"""FastAPI with several workers over one shared engine, beside an engine in each worker.
+"""FastAPI with several workers and one shared engine, compared with an engine in each worker.
 
 `python -m benchmarks.sharing.web` takes about seven minutes on a machine of 16 cores, `--quick` a
 minute. Linux only. One process asks over 64 connections, 12 KB rows in binary; where it uses a core
@@ -82,7 +82,7 @@ def _serve(port: int, workers: int, environment: dict[str, str]) -> None:
 
 
 def _await_workers(folder: Path, count: int) -> None:
-    """Connections that come before would all go to those that are there already."""
+    """Wait for all workers: earlier connections would all go to those already listening."""
     end = time.monotonic() + PATIENCE
     while sum(each.name.isdecimal() for each in folder.iterdir()) < count:
         if time.monotonic() > end:
@@ -106,10 +106,10 @@ def _ask(port: int, options: argparse.Namespace) -> dict[str, Sample]:
 
 
 def _memory() -> float:
-    """MiB of all processes below this one; what some of them share is counted once."""
+    """MiB of all descendants of this process; shared memory is counted once."""
     found = 0
     for each in below(os.getpid(), processes()):
-        with suppress(OSError):  # it ended just now
+        with suppress(OSError):  # it has just ended
             for line in (PROC / str(each.pid) / "smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     found += int(line.split()[1])

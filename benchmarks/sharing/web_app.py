@@ -1,7 +1,7 @@
-"""A FastAPI app over an engine of its worker's own, or over one that workers share: `web` runs it.
+"""A FastAPI app with an engine in its worker, or one that workers share; run by `web`.
 
-The environment tells it what to open: MODEL is its path, SHARED "1" or "0". In FOLDER it makes a
-file of its process's number when it can be asked.
+The environment tells it what to open: MODEL is its path, SHARED "1" or "0". When it is ready, it
+creates a file in FOLDER, named after its process ID.
 """
 
 import os
@@ -29,13 +29,13 @@ def opened() -> Any:
 
 
 def ready() -> None:
-    """Say that this worker can be asked."""
+    """Report that this worker is ready."""
     Path(os.environ["FOLDER"], str(os.getpid())).touch()
 
 
 @asynccontextmanager
 async def told(app: FastAPI) -> AsyncIterator[Any]:
-    """The lifespan of the engine, and the file that says so."""
+    """The lifespan of the engine, and the file that reports it."""
     async with lifespan(rows=opened)(app) as state:
         ready()
         yield state

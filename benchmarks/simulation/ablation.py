@@ -1,7 +1,7 @@
-"""What each rule of the policy is worth: it is switched off, and everything else stays.
+"""The value of each rule of the policy: it is switched off, and everything else stays.
 
-The switches live here: the policy has none. Each replaces a method or a number of the scheduler
-while one run lasts, so that arrivals and noise are those of the run with all rules.
+The switches are here; the policy has none. Each replaces a method or a number of the scheduler
+during one run, so that arrivals and noise are those of the run with all rules.
 """
 
 import math
@@ -33,7 +33,7 @@ swap = partial(partial, patch.object)
 
 @contextmanager
 def _no_haste() -> Iterator[None]:
-    """Neither for batches that go nor for those that are cut: each reads a name of its own."""
+    """Neither for batches that go nor for those that are cut: each reads its own name."""
     with patch.object(dispatch, "HASTE", 0.0), patch.object(trimming, "HASTE", 0.0):
         yield
 
@@ -83,8 +83,8 @@ def measure(point: Point) -> dict[str, Any]:
 
 
 def _figures(point: Point) -> dict[str, float]:
-    """Latencies of callers who have all the time, goodput at two deadlines, and the share of short
-    requests that make the tighter one beside long ones (`shapes`)."""
+    """Latencies of callers without deadlines, goodput at two deadlines, and the share of short
+    requests that meet the tighter one beside long ones (`shapes`)."""
     machine = SCENARIOS[point.machine]
     tight = TIGHT * machine.seconds(machine.largest)
 
@@ -105,7 +105,7 @@ def _figures(point: Point) -> dict[str, float]:
 
 
 def summarize(samples: Sequence[Sample]) -> dict[str, dict[str, dict[str, float]]]:
-    """Rule -> figure -> what the figure is without the rule, relative to all rules.
+    """Rule -> figure -> its value without the rule, relative to that with all rules.
 
     `mean` and `worst` are of the points (machine, process, load), each the median of its seeds;
     `worse` and `better` count the points where every seed is.

@@ -1,5 +1,5 @@
-"""Who asks when. Every process is a function of its random numbers alone, never of the answers,
-but for the closed loop, whose clients wait for theirs."""
+"""Arrival processes. Each depends only on its random numbers, never on the answers, except the
+closed loop, whose clients wait for theirs."""
 
 import heapq
 import math
@@ -14,7 +14,7 @@ Process = Callable[[float, int, Random], Times]
 
 
 class Source(Protocol):
-    """What asks.
+    """A source of requests.
 
     Attributes:
         next_at: when the next request comes; inf for never.
@@ -23,7 +23,7 @@ class Source(Protocol):
     next_at: float
 
     def take(self) -> int:
-        """The next request comes; gives the client's number."""
+        """The next request arrives; returns the client's number."""
         ...
 
     def answered(self, client: int, now: float) -> None:
@@ -32,7 +32,7 @@ class Source(Protocol):
 
 
 class OpenLoop:
-    """Requests at given times, whatever becomes of those before."""
+    """Requests at given times, independent of earlier answers."""
 
     def __init__(self, times: Sequence[float]):
         self._times = iter(times)
@@ -47,7 +47,7 @@ class OpenLoop:
 
 
 class ClosedLoop:
-    """Clients that ask, wait for the answer, think (exponentially long) and ask again.
+    """Clients that send a request, wait for the answer, think (exponentially long) and repeat.
 
     Each has random numbers of its own, so its thinking times are the same under every policy.
     """
@@ -92,7 +92,7 @@ def bursty(rate: float, count: int, chance: Random) -> Times:
         if at < ends:
             times.append(at)
             now = at
-        else:  # nothing is remembered: draw again from the change of state on
+        else:  # memoryless: draw again from the change of state on
             now, in_burst = ends, not in_burst
             ends += chance.expovariate((1 if in_burst else share / (1 - share)) / length)
     return _scaled(times, rate)
@@ -169,10 +169,10 @@ def source(
     Args:
         process: a name of `NAMES`.
         rate: requests per second; in the closed loop those of clients whose answers take `alone`.
-        count: about so many requests.
+        count: approximate number of requests.
         alone: seconds of one request on an idle machine.
         seed: which random numbers.
-        trace: a recorded trace to take in the place of the stand-in.
+        trace: a recorded trace to use in place of the stand-in.
     """
     if process == CLOSED:
         thinking = 20 * alone

@@ -1,4 +1,4 @@
-"""What a batch takes on a device that does nothing else, and how much of it others can overlap."""
+"""The time of a batch on an otherwise idle device, and how much of it others can overlap."""
 
 import json
 from bisect import bisect_left
@@ -14,8 +14,8 @@ class Cost:
     """Seconds of a batch by its rows.
 
     Attributes:
-        own: launches, latencies and copies: what goes on beside other streams' batches.
-        shared: work that takes its turns with other streams' batches.
+        own: launches, latencies and copies: what overlaps with other streams' batches.
+        shared: work that takes turns with other streams' batches.
     """
 
     own: Callable[[int], float]
@@ -27,7 +27,8 @@ class Cost:
 
 
 def linear(first: float, each: float, overlap: float) -> Cost:
-    """`first + each * rows` seconds, of which the share `overlap` goes on beside other batches."""
+    """`first + each * rows` seconds, of which the fraction `overlap` overlaps with other
+    batches."""
     return Cost(
         lambda rows: overlap * (first + each * rows),
         lambda rows: (1 - overlap) * (first + each * rows),
@@ -35,7 +36,7 @@ def linear(first: float, each: float, overlap: float) -> Cost:
 
 
 def steps(width: int, each: float, overlap: float) -> Cost:
-    """Every `width` rows begun take `each` seconds: a device that computes in waves."""
+    """`each` seconds for every `width` rows or part thereof: a device that computes in waves."""
     return Cost(
         lambda rows: overlap * each * -(-rows // width),
         lambda rows: (1 - overlap) * each * -(-rows // width),
@@ -80,7 +81,7 @@ def measured(dtype: str = "float32", results: Path = RESULTS) -> Measured:
 
     With one to four streams the model of `device` (own work beside others', shared work in equal
     parts) then predicts what a batch takes beside others within about a tenth of what that run
-    measured; the test of this module holds it to that.
+    measured; this module's test checks that.
     """
     path = results / "gpu_streams.json"
     found = json.loads(path.read_text())

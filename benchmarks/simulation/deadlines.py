@@ -43,7 +43,7 @@ PATIENCE = (0.5, 0.9, 1.5, 3.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """So many callers who ask again once they have their answer, or gave up."""
+    """Callers that send their next request once they have an answer, or have given up."""
 
     machine: str
     callers: int
@@ -61,7 +61,7 @@ class Loop:
         return figures(world.run(), self.patience, machine.devices).goodput
 
     def measure(self) -> dict[str, Any]:
-        """trtasync, and every largest batch, delay and number of streams that could be set."""
+        """trtasync, and every possible largest batch, delay and number of streams."""
         machine = MACHINES[self.machine]
         sizes = [1 << power for power in range(machine.largest.bit_length())]
         cells = {OURS: self.run(Ours(machine))}

@@ -1,8 +1,8 @@
 """A device with its streams.
 
-A stream runs its batches one after the other. A batch first does what is its own (launch, latency,
-copies: beside everything else), then its shared work; batches of several streams that are at their
-shared work get equal parts of the device (processor sharing).
+A stream runs its batches one after the other. A batch first does its own part (launch, latency,
+copies: concurrently with everything else), then its shared work; batches of several streams that
+are doing shared work get equal parts of the device (processor sharing).
 """
 
 import math
@@ -19,7 +19,7 @@ class Run:
     Attributes:
         what: whatever the caller wants back.
         lane: its stream.
-        own: seconds of its own left.
+        own: seconds of its own part left.
         shared: seconds of shared work left.
         started: when it came to the head of its stream.
         ended: when it was done.
@@ -39,8 +39,8 @@ class Device:
     """Streams that share one device.
 
     Attributes:
-        now: up to when it was followed.
-        next_at: when something changes by itself; inf for never.
+        now: the time up to which it was simulated.
+        next_at: when its state changes next; inf for never.
         busy: seconds in which some batch was on it.
     """
 
@@ -63,7 +63,7 @@ class Device:
             self._plan()
 
     def step(self) -> list[Run]:
-        """Go to `next_at`; gives the batches that end there."""
+        """Advance to `next_at`; returns the batches that end there."""
         self._follow(self.next_at)
         done = [run for run in self._heads if run.own <= CLOSE and run.shared <= CLOSE]
         for run in done:

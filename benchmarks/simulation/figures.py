@@ -1,4 +1,4 @@
-"""What is said of one run."""
+"""The figures of one run."""
 
 from dataclasses import dataclass
 

@@ -74,7 +74,7 @@ def draw(points: Sequence[Summary], rate: float, title: str, path: Path) -> None
 
 
 def _value(point: Summary, policy: str, figure: str, rate: float) -> float:
-    """In milliseconds, or as a share of the load."""
+    """The value in milliseconds, or as a fraction of the load."""
     found = point[BEST][figure]["value"] if policy == BEST else point["policies"][policy][figure]
     median = float(found["median"])
     if figure != "goodput":

@@ -1,4 +1,4 @@
-"""Two policies out of other systems: BentoML's adaptive delay, Symphony's deferred batches."""
+"""Two policies of other systems: BentoML's adaptive delay, Symphony's deferred batches."""
 
 from collections import deque
 
@@ -17,10 +17,10 @@ class Cork(Line):
     queue once a millisecond: while a batch runs, or while `n (w_newest + tick + a) <= 0.95 w`, it
     sleeps another tick. A head that would be too late for `goal` is dropped. One batch at a time
     per worker, one worker per device; a batch stays below the largest size; and the newest
-    requests go first when not all go, because it pops the end of its deque at which they came in.
+    requests go first when not all go, because it pops the end of its deque at which they arrived.
 
-    Where this differs: what it learns it learns after every 50 batches and not after five seconds,
-    and it begins where its training ends, with the true line.
+    Differences here: it refits after every 50 batches instead of every five seconds, and it starts
+    where its training ends, with the true line.
     """
 
     def __init__(self, machine: Scenario, goal: float):
@@ -28,7 +28,7 @@ class Cork(Line):
 
         Args:
             machine: whose streams.
-            goal: `max_latency`; inf when callers have all the time.
+            goal: `max_latency`; inf if callers have no deadline.
         """
         super().__init__(machine, 1)
         self._goal = goal
@@ -91,9 +91,9 @@ class Cork(Line):
 class Deferred(Line):
     """Symphony's deferred batch scheduling (arXiv 2308.07470 v2, section 3).
 
-    A batch may go from the *frontrun* moment on, when one more row would make its earliest
-    deadline impossible, or when it is full; one batch at a time per device. What cannot be in time
-    any more is dropped if callers give up, and goes at once otherwise.
+    A batch may go from the *frontrun* moment on, when one more row would make its earliest deadline
+    impossible, or when it is full; one batch at a time per device. What can no longer be in time is
+    dropped if callers give up, and goes at once otherwise.
     """
 
     MARGIN = 1.5e-3
@@ -114,7 +114,7 @@ class Deferred(Line):
         while self._drops and len(queue) > 1:
             if self._latest(queue[0], min(len(queue), self.largest)) >= now:
                 break
-            queue.popleft()  # too late; its caller gives up by itself
+            queue.popleft()  # too late; its caller gives up
         return super()._launch(lane, now)
 
     def _latest(self, request: Request, rows: int) -> float:

@@ -13,8 +13,8 @@ class Conditions:
     """What stands between a policy and its devices, the same for every policy.
 
     Attributes:
-        turn: seconds of one loop iteration; what comes meanwhile is seen together at its end.
-        hop: seconds from the end of a batch to the loop's knowing of it.
+        turn: seconds of one loop iteration; what arrives meanwhile is seen together at its end.
+        hop: seconds from the end of a batch until the loop knows.
         lateness: a timer fires up to this many seconds late, evenly spread: asyncio waits in whole
             milliseconds.
         spread: relative standard deviation (log-normal) of a batch's time.
@@ -40,7 +40,7 @@ class Scenario:
     Attributes:
         name: for tables.
         cost: t(batch).
-        lanes: of every stream its device.
+        lanes: the device of every stream.
         depth: batches a stream takes at once.
         largest: rows of the largest batch.
         sizes: the only sizes run (padded up to); empty for any.
@@ -62,16 +62,16 @@ class Scenario:
     conditions: Conditions = Conditions()
 
     def run_rows(self, rows: int) -> int:
-        """Rows that a batch of so many runs."""
+        """The rows run for a batch of this many."""
         return self.sizes[bisect_left(self.sizes, rows)] if self.sizes else rows
 
     def seconds(self, rows: int) -> float:
-        """A batch of so many rows, alone, padding included."""
+        """The time of a batch of this many rows, alone, padding included."""
         return self.cost.seconds(self.run_rows(rows))
 
     @property
     def devices(self) -> int:
-        """How many."""
+        """The number of devices."""
         return max(self.lanes) + 1
 
     @property

@@ -1,8 +1,8 @@
-"""The policies compared: what decides which requests go when, and on which stream.
+"""The policies compared: each decides which requests go when, and on which stream.
 
-Rivals are written as well as they can be: one queue, the batch is formed when it goes (so it grows
-while it waits for a stream), requests whose callers gave up leave the queue at no cost, and the
-batch times that a rival needs to know, it knows exactly.
+Rivals are implemented as favourably as possible: one queue, the batch is formed when it goes (so it
+grows while it waits for a stream), requests whose callers gave up leave the queue at no cost, and
+batch times that a rival needs are known to it exactly.
 """
 
 import math
@@ -18,9 +18,9 @@ class Request(scheduler.Request):
     """One request.
 
     Attributes:
-        born: when it came; `arrival` is when the loop saw it.
-        client: who asks.
-        launched: it is in a batch that went.
+        born: when it arrived; `arrival` is when the loop saw it.
+        client: the client that sent it.
+        launched: it is in a launched batch.
         over: it was answered or given up.
     """
 
@@ -37,9 +37,9 @@ class Launch:
     """A batch that goes.
 
     Attributes:
-        requests: who is in it.
+        requests: its requests.
         rows: rows to run, padding included.
-        lane: on which stream.
+        lane: its stream.
         token: the scheduler's own.
     """
 
@@ -53,7 +53,7 @@ class Launch:
 
 
 class Scheduler(Protocol):
-    """Told what happens, asked what to do, as the engine's policy is."""
+    """It is told what happens and asked what to do, like the engine's policy."""
 
     @property
     def wake_at(self) -> float:
@@ -61,7 +61,7 @@ class Scheduler(Protocol):
         ...
 
     def submit(self, request: Request, now: float) -> None:
-        """A request came."""
+        """A request arrived."""
         ...
 
     def withdraw(self, request: Request, now: float) -> None:
@@ -69,11 +69,11 @@ class Scheduler(Protocol):
         ...
 
     def next_batch(self, now: float) -> Launch | None:
-        """What goes now; asked until there is nothing."""
+        """What goes now; called until it returns None."""
         ...
 
     def finished(self, launch: Launch, now: float, seconds: float) -> None:
-        """A batch is done, after so long on its stream."""
+        """A batch has ended, after this long on its stream."""
         ...
 
 
@@ -141,7 +141,7 @@ class Line:
         return Launch(requests, self.machine.run_rows(len(requests)), lane, now)
 
     def _sweep(self) -> None:
-        # all have the same patience: who gave up is at the head
+        # all have the same patience: those that gave up are at the head
         while self.queue and self.queue[0].state is OVER:
             self.queue.popleft()
 
@@ -162,7 +162,7 @@ class FixedDelay(Line):
 
 
 def no_batching(machine: Scenario) -> Line:
-    """Every request alone, as many at once as streams take."""
+    """Every request alone, as many at once as the streams take."""
     line = FixedDelay(machine, 0.0, len(machine.lanes) * machine.depth)
     line.largest = 1
     return line

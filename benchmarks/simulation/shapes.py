@@ -1,4 +1,4 @@
-"""Two shapes on one machine: short batches of callers in a hurry beside long ones of all others."""
+"""Two shapes on one machine: short batches with deadlines beside long ones without."""
 
 from random import Random
 from typing import Any
@@ -50,7 +50,7 @@ class TwoShapes(World):
 def in_time(
     machine: Scenario, process: str, load: float, patience: float, count: int, seed: int
 ) -> float:
-    """The share of requests with a deadline that made it."""
+    """The share of requests with a deadline that met it."""
     rate = load * machine.rate / ((1.0 + LONG) / 2)
     name = f"shapes/{process}/{load}/{seed}"
     source = OpenLoop(PROCESSES[process](rate, count, Random(name)))

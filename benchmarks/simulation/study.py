@@ -37,7 +37,7 @@ POLICIES: dict[str, Make] = {
 
 
 def streams(machine: Scenario) -> int:
-    """Per device."""
+    """The streams of each device."""
     return len(machine.lanes) // machine.devices
 
 
@@ -67,7 +67,7 @@ class Point:
     trace: Path | None = None
 
     def policies(self) -> dict[str, Make]:
-        """All that are compared here."""
+        """All policies compared here."""
         return {**POLICIES, **fixed_delays(SCENARIOS[self.machine])}
 
     def run(self, make: Make, patience: float = NEVER) -> Figures:
@@ -86,8 +86,8 @@ class Point:
         return figures(world.run(), machine.patience, machine.devices)
 
     def measure(self) -> dict[str, Any]:
-        """All policies: latencies of callers who have all the time, goodput of those who give up
-        after the patience (and whom the policies know to do so)."""
+        """All policies: latencies of callers without deadlines, goodput of those that give up after
+        the patience (which the policies know)."""
         machine = SCENARIOS[self.machine]
         cells = {}
         for name, make in self.policies().items():
@@ -104,7 +104,7 @@ class Point:
 
 
 def on_processes(measure: Callable[[T], S], wanted: Iterable[T], jobs: int) -> Iterator[S]:
-    """Everything measured, in order, on so many processes."""
+    """Measure everything, in order, on this many processes."""
     if jobs == 1:
         yield from map(measure, wanted)
         return

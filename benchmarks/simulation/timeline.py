@@ -1,7 +1,7 @@
 """How batches form, as a picture: the engine's own policy on a simulated device.
 
 `python -m benchmarks.simulation.timeline` writes docs/pictures/batches.svg. The same arrivals give
-the same picture, so a test holds the committed one to the policy as it is.
+the same picture, so a test checks the committed one against the current policy.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ SIZE = 'font-family="Helvetica, Arial, sans-serif" font-size="14"'
 
 @dataclass(slots=True)
 class Block:
-    """A batch: who was in it, where, and from when to when (ms)."""
+    """A batch: its requests, its stream, and from when to when (ms)."""
 
     launch: Launch
     begin: float
@@ -49,7 +49,7 @@ class Block:
 
 
 class Recorded(Ours):
-    """The policy, with a note of every batch it made."""
+    """The policy, recording every batch that it makes."""
 
     def __init__(self, machine: Scenario):
         super().__init__(machine)

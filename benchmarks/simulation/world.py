@@ -1,4 +1,4 @@
-"""An event loop in virtual time, between those who ask, a scheduler and devices.
+"""An event loop in virtual time, between clients, a scheduler and devices.
 
 One turn of the loop takes in every request, every end of a batch, every caller's deadline and the
 timer that are due, then asks the scheduler what should go, as `Pump.pump` does.
@@ -19,7 +19,7 @@ NEVER = math.inf
 
 @dataclass(slots=True)
 class Record:
-    """What came of one run.
+    """The result of one run.
 
     Attributes:
         waits: of every answered request when it came and how long it took.
@@ -75,7 +75,7 @@ class World:
         self.record = Record()
 
     def run(self) -> Record:
-        """Until nobody asks any more and everything is answered or given up."""
+        """Run until there are no more requests and everything is answered or given up."""
         devices, source, notes = self._devices, self._source, self._notes
         hop = self._machine.conditions.hop
         while True:
@@ -136,7 +136,7 @@ class World:
         self.record.batches.append(len(launch.requests))
 
     def _scale(self, launch: Launch) -> float:
-        """How many times what it should take a batch takes."""
+        """The factor by which a batch takes longer than its nominal time."""
         conditions = self._machine.conditions
         scale = self._chance.lognormvariate(0.0, conditions.spread)
         if self._chance.random() < conditions.outliers:

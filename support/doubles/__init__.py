@@ -23,12 +23,12 @@ from support.doubles.world import World
 
 @dataclass
 class Installed:
-    """What a test sees of the doubles.
+    """A test's view of the doubles.
 
     Attributes:
         world: the machine.
         trt: the module that stands for `tensorrt`.
-        builds: what is pretended about building, and what was built; see `trt_builder`.
+        builds: settings of the pretended builder, and what it built; see `trt_builder`.
     """
 
     world: World
@@ -62,7 +62,7 @@ def install(
     Args:
         devices: GPUs of the machine.
         driver: version of the driver; 0 for none.
-        clean: assert at the end that no rule was broken and everything was given back.
+        clean: assert at the end that no rule was broken and everything was freed.
         lazy: see `World.lazy`.
         version: of TensorRT, see `surface`.
         gpu: name of the GPUs.
@@ -84,7 +84,7 @@ def install(
     try:
         yield Installed(here, trt, builds)
     finally:
-        builds.gate.release()  # a test that failed may leave a build behind
+        builds.gate.release()  # a failed test may leave a build behind
         here.close()
         world.replace(before)
         trt_builds.replace(builds_before)
@@ -94,7 +94,7 @@ def install(
                 sys.modules.pop(name, None)
             else:
                 sys.modules[name] = module
-    if clean:  # not reached when the test failed: its own failure says more
+    if clean:  # not reached if the test failed: its own failure says more
         assert here.violations == [], here.violations
         assert tensorrt._violations == [], tensorrt._violations
         assert here.leftovers() == {}, here.leftovers()
@@ -108,8 +108,8 @@ SURFACES: dict[str, ModuleType] = {
 
 
 def surface(version: str) -> ModuleType:
-    """The double of one version: with the names that it has, and no other. "lean" is 11.4's lean
-    runtime, which is imported as `tensorrt_lean`, where there is no `tensorrt`."""
+    """The double of one version, with exactly the names that it has. "lean" is 11.4's lean runtime,
+    which is imported as `tensorrt_lean` and has no `tensorrt`."""
     return SURFACES[version]
 
 

@@ -1,4 +1,4 @@
-"""How a function of the double becomes one of the CUDA runtime; and what it says of errors."""
+"""Turns functions of the double into ones of the CUDA runtime, with its error handling."""
 
 import functools
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def call(function: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
 
 
 def _empty(kind: Any) -> tuple[None, ...]:
-    """What stands beside an error code: None for every value that did not come."""
+    """The values beside an error code: None for every missing result."""
     if kind is None:
         return ()
     return (None,) * max(1, len(get_args(kind)))
@@ -81,6 +81,6 @@ def cudaGetDriverEntryPointByVersion(  # noqa: N802
     cudaVersion: int,  # noqa: N803
     flags: int,
 ) -> tuple[Any, ...]:
-    """There is no driver: the functions of the runtime have to serve."""
+    """There is no driver: the runtime's functions have to be used."""
     missing = genuine.cudaDriverEntryPointQueryResult.cudaDriverEntryPointSymbolNotFound
     return SUCCESS, None, missing

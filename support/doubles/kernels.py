@@ -30,7 +30,7 @@ class HostKernel:
         self._seconds = seconds
 
     def __call__(self, context: Any, stream: int) -> bool:
-        """Enqueue; what the context is set to now counts, whatever is set later."""
+        """Enqueue, with the context's current settings, whatever is set later."""
         world = worlds.current()
         world.check_thread("execute_async_v3")
         try:
@@ -46,7 +46,7 @@ class HostKernel:
         return True
 
     def _grow(self, context: Any, world: worlds.World, stream: Stream, job: "_Job") -> bool:
-        """Outputs that depend on data: the stream has to get here before their size is known."""
+        """Outputs whose size depends on data: it is known only when the stream gets here."""
         world.wait_stream(stream)
         for tensor, array in zip(job.model.outputs, job.compute(), strict=True):
             if tensor.data_dependent:
@@ -90,9 +90,9 @@ class _Job:
             view(self._arena, (self._size,), np.uint8)[:] = self._mark
 
     def end(self) -> None:
-        """Compute and write; garbage if somebody else was in the activation memory."""
+        """Compute and write; garbage if something else used the activation memory."""
         results = self.compute()
-        spoiled = self._is_spoiled()  # not before: whoever came while it computed counts too
+        spoiled = self._is_spoiled()  # not before: a use during the computation counts too
         for tensor, array in zip(self.model.outputs, results, strict=True):
             address = self.addresses[tensor.name]
             if self._world.check_range(address, array.nbytes, f"output '{tensor.name}'"):
@@ -109,7 +109,7 @@ class _Job:
         return bool((view(self._arena, (self._size,), np.uint8) != self._mark).any())
 
     def compute(self) -> Sequence[Any]:
-        """The outputs, of what the inputs are now."""
+        """The outputs for the current content of the inputs."""
         result = self._function(*map(self._input, self.model.inputs))
         results = result if isinstance(result, tuple) else (result,)
         return [np.ascontiguousarray(array) for array in results]

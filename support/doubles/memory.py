@@ -1,6 +1,6 @@
 """Memory of the pretended machine: real host memory, poisoned, fenced and checked.
 
-It stays readable when it was given back, so that a use after free is noticed and is not a crash.
+It stays readable when it was freed, so that a use after free is detected and does not crash.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ class Allocation:
 
     Attributes:
         memory: with the fence around it.
-        registered: it is somebody else's, locked for the devices.
+        registered: it is foreign memory, locked for the devices.
     """
 
     address: int
@@ -43,7 +43,7 @@ class Allocation:
         return self.address <= address and address + size <= self.address + self.size
 
     def is_fenced(self) -> bool:
-        """Nothing was written just before or behind it."""
+        """Whether nothing was written just before or after it."""
         start = self.address - int(self.memory.ctypes.data)
         fence = (self.memory[:start], self.memory[start + self.size :])
         return all(bool((part == FRESH).all()) for part in fence)
@@ -146,7 +146,7 @@ class Memory(Scheduler):
         return None
 
     def check_range(self, address: int, size: int, what: str) -> bool:
-        """Note a use of memory that is not (or not any more) allocated; False then."""
+        """Record a use of memory that is not (or no longer) allocated; False then."""
         if not size or self.find(address, size) is not None:
             return True
         with self.condition:
@@ -156,29 +156,29 @@ class Memory(Scheduler):
         return False
 
     def check_direction(self, target: int, source: int, size: int, kind: int) -> None:
-        """Refuse a copy whose sides are not where its kind says."""
+        """Refuse a copy whose source or target is not where its kind says."""
         sides = (self.find(target, size), self.find(source, size))
         if None in sides or kind not in (HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE):
-            return  # what is not allocated is noted when the copy runs
+            return  # unallocated memory is recorded when the copy runs
         pinned = tuple(side.pinned for side in sides if side is not None)
         if pinned != (kind == DEVICE_TO_HOST, kind == HOST_TO_DEVICE):
             raise Refused("cudaErrorInvalidMemcpyDirection")
 
     def copy(self, target: int, source: int, size: int) -> None:
-        """Happens when the stream has got so far: it reads what is there then.
+        """Runs when the stream gets here: it reads what is there then.
 
         Both sides must be pinned or device memory: pageable memory would make the real copy
         synchronous, or end a capture.
         """
         readable = self.check_range(source, size, "a copy's source")
         if not self.check_range(target, size, "a copy's target"):
-            return  # it may be mapped no more
+            return  # it may no longer be mapped
         if readable:
             ctypes.memmove(target, source, size)
         else:
             ctypes.memset(target, FREED, size)
 
     def fill(self, target: int, value: int, size: int) -> None:
-        """Happens when the stream has got so far."""
+        """Runs when the stream gets here."""
         if self.check_range(target, size, "a memset"):
             ctypes.memset(target, value, size)

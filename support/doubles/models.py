@@ -27,7 +27,7 @@ class Tensor:
         host: it is a shape tensor.
         infer: outputs: from the input shapes (and values) by name to its shape; by default every -1
             is the same axis of the first input.
-        data_dependent: outputs: its size is known when it was computed only.
+        data_dependent: outputs: its size is known only after it was computed.
         alias_of: outputs: the input whose memory it shares.
         format: how TensorRT describes its layout; row-major where empty.
     """
@@ -45,7 +45,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Model:
-    """A network and what its engine says of itself.
+    """A network and what its engine reports.
 
     Attributes:
         name: it is registered under this name, which its plan holds.
@@ -57,11 +57,11 @@ class Model:
         version: of the TensorRT that "built" the plan.
         capability: of the GPU it was built for.
         largest: output name -> upper bound in bytes of a data-dependent output; unknown without.
-        gpu: name of the GPU it was built on; "" where that is nobody's business.
+        gpu: name of the GPU it was built on; "" if that does not matter.
         compatibility: name of a HardwareCompatibilityLevel.
-        version_compatible: newer TensorRT of the same major version takes it.
+        version_compatible: newer TensorRT of the same major version accepts it.
         host_code: the plan holds a lean runtime, which needs `engine_host_code_allowed`.
-        layers: what the engine inspector tells of each, in full.
+        layers: what the engine inspector reports about each, in full.
         verbosity: name of the ProfilingVerbosity it was built with.
         refittable: its weights can be replaced.
         streamable: bytes of its weights that can be streamed.
@@ -136,8 +136,8 @@ def host_kernel(function: Callable[..., Any], seconds: float = 1e-5) -> Kernel:
     answers wrong.
 
     Args:
-        function: shape tensors come as what they were at the enqueue.
-        seconds: of the stream's pretended time.
+        function: gets shape tensors with their values at the enqueue.
+        seconds: the stream's pretended time that it takes.
     """
     from support.doubles import kernels
 

@@ -1,4 +1,4 @@
-"""Streams and events of the pretended machine: queues that threads work off in their own time.
+"""Streams and events of the pretended machine: queues processed by threads at their own pace.
 
 Every stream has a thread, which takes one operation after the other. A wait for an event is no
 operation that blocks a thread, but a condition on the next one, so it is always known whether
@@ -41,9 +41,9 @@ class Operation:
     Attributes:
         job: what it does.
         seconds: of pretended time.
-        position: it is the so-manieth of its stream, from 1.
-        serial: it is the so-manieth of all streams.
-        after: not before this stream has completed so many (a wait for an event).
+        position: its number in its stream, from 1.
+        serial: its number among all streams.
+        after: not before this stream has completed this many (a wait for an event).
     """
 
     job: Job
@@ -59,11 +59,11 @@ class Stream:
 
     Attributes:
         clock: seconds of (pretended) work so far.
-        needed: somebody waits for operations up to this one (which counts in lazy worlds).
+        needed: operations up to this one are waited for (which matters in lazy worlds).
         recording: nodes of a capture in progress.
         capturer: the thread that began it.
         spoiled: the capture was invalidated.
-        permits: so many operations may run though the stream is stopped.
+        permits: this many operations may run although the stream is stopped.
     """
 
     handle: int
@@ -106,7 +106,7 @@ class Scheduler:
 
     Attributes:
         violations: broken rules, in words.
-        condition: guards all of the state; notified whenever something could go on.
+        condition: guards all of the state; notified whenever something could proceed.
         streams: by handle.
         broken: name of the sticky error after which nothing works; "" before.
     """
@@ -129,7 +129,7 @@ class Scheduler:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """No operation of any stream runs meanwhile (but for those that `step` lets through)."""
+        """No operation of any stream runs meanwhile (except those that `step` lets through)."""
         with self.condition:
             self._held = True
         try:
@@ -151,7 +151,7 @@ class Scheduler:
             self.condition.notify_all()
 
     def pause(self, stream: int) -> None:
-        """Stop one stream: whoever waits for it waits until `resume`."""
+        """Stop one stream: waiting for it blocks until `resume`."""
         with self.condition:
             self.streams[int(stream)].paused = True
 
@@ -170,7 +170,7 @@ class Scheduler:
         assert done == operations, f"only {done} operations of {operations} could run"
 
     def run(self, operations: int = 1 << 30) -> int:
-        """`step` for as many as there are; how many ran."""
+        """`step` for as many as there are; returns how many ran."""
         return self._let_run(operations, None)
 
     def _let_run(self, operations: int, stream: Stream | None) -> int:
@@ -185,7 +185,7 @@ class Scheduler:
 
     @staticmethod
     def _grant(holder: "Scheduler | Stream", permits: int) -> int:
-        """Set how many may run; returns how many might have, still."""
+        """Set how many may run; returns how many still might have."""
         if isinstance(holder, Stream):
             before, holder.permits = holder.permits, permits
         else:
@@ -228,7 +228,7 @@ class Scheduler:
                 operation = self._take(stream)
             try:
                 operation.job()
-            except Exception as error:  # the thread must live on, or its waiters never wake up
+            except Exception as error:  # the thread must survive, or its waiters never wake up
                 self.violations.append(f"an operation raised {error!r}")
             with self.condition:
                 stream.completed += 1
@@ -313,7 +313,7 @@ class Scheduler:
         with self.condition:
             if stream.recording is not None:
                 event.captured_by = stream
-                self.enqueue(stream, lambda: None)  # a node, but nobody outside sees it
+                self.enqueue(stream, lambda: None)  # a node, but not visible outside
                 return
             event.captured_by = None
             event.recorded += 1
@@ -328,7 +328,7 @@ class Scheduler:
             event.point = stream, stream.enqueued
 
     def let_wait(self, stream: Stream, event: Event) -> None:
-        """What is enqueued from now on runs after the last record of the event."""
+        """Make everything enqueued from now on run after the last record of the event."""
         with self.condition:
             if stream.recording is not None or event.captured_by is not None:
                 self._wait_in_capture(stream, event)
@@ -347,7 +347,7 @@ class Scheduler:
         raise Refused("cudaErrorStreamCaptureIsolation")
 
     def is_ready(self, event: Event) -> bool:
-        """Has it fired? In a lazy world it is on its way from now on."""
+        """Whether it has fired. In a lazy world, this sets it in motion."""
         with self.condition:
             if event.seen < event.recorded and event.point is not None:
                 self._need(*event.point)

@@ -1,7 +1,7 @@
 """The double of `tensorrt_rtx` 1.7 as far as it runs plans: kernels are compiled where they run.
 
-Its names are held against the genuine bindings; that its rules are the real ones nobody has seen,
-for want of a GPU that TensorRT for RTX supports.
+Its names are checked against the genuine bindings; its rules have not been verified, for lack of a
+GPU that TensorRT for RTX supports.
 """
 
 import enum
@@ -44,7 +44,7 @@ class DynamicShapesKernelSpecializationStrategy(enum.Enum):
 
 
 class CudaGraphStrategy(enum.Enum):
-    """Whether TensorRT captures graphs by itself."""
+    """Whether TensorRT itself captures graphs."""
 
     DISABLED, WHOLE_GRAPH_CAPTURE = range(2)
 

@@ -1,4 +1,4 @@
-"""What a test says to the builder's double, and sees of it; see `trt_builder` for how to use it."""
+"""A test's controls and view of the builder's double; see `trt_builder` for how to use it."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ class Gate:
     """Every step of a build passes here, in whatever thread.
 
     Attributes:
-        waiting: threads that stand before it now.
+        waiting: threads now waiting at it.
         passed: steps that have gone through.
     """
 
@@ -31,7 +31,7 @@ class Gate:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Meanwhile no build goes on, but for what `let` lets through."""
+        """Meanwhile no build proceeds, except for what `let` lets through."""
         self.hold()
         try:
             yield
@@ -44,19 +44,19 @@ class Gate:
             self._held, self._allowed = True, 0
 
     def release(self) -> None:
-        """Let all go on."""
+        """Let all builds proceed."""
         with self._condition:
             self._held = False
             self._condition.notify_all()
 
     def let(self, steps: int) -> None:
-        """Let so many steps through while it is held."""
+        """Let this many steps through while it is held."""
         with self._condition:
             self._allowed += steps
             self._condition.notify_all()
 
     def wait_for_build(self, threads: int = 1) -> None:
-        """Until so many threads of builds stand before the gate."""
+        """Wait until this many build threads are at the gate."""
         with self._condition:
             came = self._condition.wait_for(lambda: self.waiting >= threads, PATIENCE)
         assert came, f"{self.waiting} of {threads} threads came to the gate"
@@ -78,18 +78,18 @@ def _seconds() -> float:
 
 @dataclass
 class Builds:
-    """All that is pretended about building, and all that was done; a new one per `install`.
+    """All settings of the pretended builder, and all that it did; a new one per `install`.
 
     Attributes:
         gate: holds builds back.
         steps: of every phase.
         step_seconds: real time every step takes; by default what TRTASYNC_DOUBLE_STEP_SECONDS says.
-        unsupported: ONNX operators that the parser has not.
+        unsupported: ONNX operators that the parser lacks.
         workspace_needed: bytes; with a lower limit a build fails.
-        no_builder: the constructor fails, as pybind11's does when C++ gives null.
-        refuse_profiles: `add_optimization_profile` gives -1.
-        fast_fp16: what TensorRT 10 says of the GPU.
-        fast_int8: what TensorRT 10 says of the GPU.
+        no_builder: the constructor fails, as pybind11's does when C++ returns null.
+        refuse_profiles: `add_optimization_profile` returns -1.
+        fast_fp16: what TensorRT 10 reports for the GPU.
+        fast_int8: what TensorRT 10 reports for the GPU.
         static_contexts: execution contexts may have activation memory of their own.
         started: builds that have begun.
         finished: builds that made a plan.
@@ -121,7 +121,7 @@ class Builds:
     _logger: object = None
 
     def first_logger(self, logger: object) -> object:
-        """Called by the double: the logger of whoever came first."""
+        """Called by the double: the first caller's logger."""
         with self._lock:
             if self._logger is None:
                 self._logger = logger
@@ -131,7 +131,7 @@ class Builds:
         """Called by the double before a step counts as done."""
         self.gate.go_through()
         if self.step_seconds:
-            time.sleep(self.step_seconds)  # a pretended duration, for whoever kills processes
+            time.sleep(self.step_seconds)  # a pretended duration, for tests that kill processes
 
     def tactic(self, found: bool) -> None:
         """Called by the double, from several threads."""

@@ -21,7 +21,7 @@ violations: list[str] = []
 
 
 class Hooks:
-    """What the double has to know of CUDA, of which it knows nothing itself.
+    """What the double needs to know about CUDA, on which it does not depend.
 
     Attributes:
         capturing: is this stream being captured?
@@ -56,7 +56,7 @@ class IExecutionContext(Logging):
 
     @classmethod
     def _make(cls, engine: Any, own: bool) -> "IExecutionContext":
-        """`own`: its activation memory is its own affair."""
+        """`own`: it has activation memory of its own."""
         context = cls()
         context._own = own
         context._engine = engine
@@ -87,7 +87,7 @@ class IExecutionContext(Logging):
         self._warm = self._values = None
 
     def _enter(self, method: str) -> Any:
-        """Count a call; nobody else may be in here meanwhile."""
+        """Count a call; no other thread may be in here meanwhile."""
         calls[method] += 1
         if not self._user.acquire(blocking=False):
             violations.append(f"two threads at once in one context ({method})")
@@ -254,9 +254,9 @@ class IExecutionContext(Logging):
             self._refuse(f"notify_shape of '{name}' raised")
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        """False, with a log line, when anything is missing."""
+        """False, with a log line, if anything is missing."""
         with self._enter("execute_async_v3"):
-            if not self._settled:  # benchmarks count on an enqueue that costs little
+            if not self._settled:  # benchmarks rely on a cheap enqueue
                 problem = self._problem()
                 if problem:
                     return self._refuse(f"IExecutionContext::enqueueV3: Error Code 3: ({problem})")
@@ -276,7 +276,7 @@ class IExecutionContext(Logging):
         return bool(self._model.capturable and self._warm and not growing)
 
     def _wanted(self) -> int:
-        """Bytes of activation memory that somebody has to give it."""
+        """Bytes of activation memory that it has to be given."""
         return 0 if self._own else self._model.activation(self._profile)
 
     def _problem(self) -> str:

@@ -41,7 +41,7 @@ class Runtime(Logging):
             raise TypeError("pybind11::init(): factory function returned nullptr")
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> Any:
-        """None, with a log line, when it is no plan for this version and GPU."""
+        """None, with a log line, if it is not a plan for this version and GPU."""
         model, problem = self._read(bytes(memoryview(serialized_engine)))
         if model is None:
             self._refuse(problem)
@@ -198,7 +198,7 @@ class LeanEngine(Logging):
 
 
 class ICudaEngine(LeanEngine):
-    """What the lean runtime's engines have not."""
+    """With what the lean runtime's engines lack."""
 
     _tensors_key = "I/O Tensors"
 
@@ -208,7 +208,7 @@ class ICudaEngine(LeanEngine):
 
 
 class EngineInspector:
-    """What a plan says of its layers."""
+    """What a plan says about its layers."""
 
     _engine: ICudaEngine
 

@@ -47,7 +47,7 @@ class Graph:
         """The outputs for inputs in order.
 
         Raises:
-            Exception: whatever numpy or ONNX Runtime has against them.
+            Exception: whatever numpy or ONNX Runtime raises.
         """
         known = dict(zip(self.inputs, arrays, strict=True))
         for operation in self.operations:

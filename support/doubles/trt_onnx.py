@@ -28,7 +28,7 @@ NARROWED = {"float64": "float32"}
 
 
 class ParserError:
-    """One thing that the parser has against a model."""
+    """One error that the parser reports about a model."""
 
     _code: ErrorCode
     _desc: str
@@ -43,7 +43,7 @@ class ParserError:
         return error
 
     def code(self) -> ErrorCode:
-        """What sort of error."""
+        """The kind of error."""
         return self._code
 
     def desc(self) -> str:
@@ -109,7 +109,7 @@ class OnnxParser(Logging):
         self._errors = []
 
     def parse(self, model: Any, path: str | None = None) -> bool:
-        """False, with errors and log lines, when the model is refused. The bytes are copied."""
+        """False, with errors and log lines, if the model is refused. The bytes are copied."""
         self.clear_errors()
         if self._network.num_layers:
             return self._refuse("Parse was called with a non-empty network definition")

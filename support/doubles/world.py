@@ -1,8 +1,8 @@
 """The state behind the double of the CUDA runtime: a machine with streams, memory, graphs, faults.
 
-It keeps the rules that the product relies on. Every stream has a thread and works its operations
-off in its own time, later than they were enqueued; a copy reads its source when it runs; memory is
-poisoned when it is allocated and when it is freed.
+It enforces the rules that the product relies on. Every stream has a thread and processes its
+operations at its own pace, later than they were enqueued; a copy reads its source when it runs;
+memory is poisoned when it is allocated and when it is freed.
 """
 
 import threading
@@ -45,7 +45,7 @@ class World(Memory):
         gpu: name of every GPU.
         capability: their compute capability.
         answered: a call other than for versions has succeeded, so there is a driver.
-        survivors: functions that go on answering when the device is broken.
+        survivors: functions that keep working when the device is broken.
     """
 
     def __init__(self, devices: int = 1, driver: int = 13000):
@@ -74,13 +74,13 @@ class World(Memory):
             self._failures.setdefault(function, []).extend([error] * times)
 
     def break_device(self, error: str = "cudaErrorLaunchFailure") -> None:
-        """A sticky error: from now on every call gives it, and nobody waits any more."""
+        """A sticky error: from now on every call returns it, and nothing waits any more."""
         with self.condition:
             self.broken = self.last_error = error
             self.condition.notify_all()
 
     def leftovers(self) -> dict[str, int]:
-        """What was not given back, by kind."""
+        """What was not freed, by kind."""
         counts = {
             "allocations": len(self.allocations),
             "streams": len(self.streams),
@@ -96,7 +96,7 @@ class World(Memory):
     # -- what the calls do -----------------------------------------------------------------------
 
     def enter_call(self, name: str, needs_device: bool) -> None:
-        """Count a call, and let it fail if it shall."""
+        """Count a call, and let it fail if it is supposed to."""
         with self.condition:
             self.calls[name] += 1
             failures = self._failures.get(name)
@@ -109,7 +109,7 @@ class World(Memory):
             self.check_thread(name)
 
     def check_thread(self, what: str) -> None:
-        """Note a thread that has not said which device it means."""
+        """Record a thread that has not selected a device."""
         if getattr(self._local, "device", None) is None:
             name = threading.current_thread().name
             self.violations.append(f"{what} before cudaSetDevice in thread {name}")
@@ -138,8 +138,8 @@ class World(Memory):
         return stream.handle
 
     def stream_of(self, handle: Any) -> Stream:
-        """The stream of a handle. Any use of one is to come from a thread on its device: stricter
-        than CUDA, which minds for launches only; but nobody here has a reason to do otherwise."""
+        """The stream of a handle. It may only be used by a thread on its device: stricter than
+        CUDA, which demands that for launches only, but nothing here needs more."""
         stream = self._find_stream(int(handle))
         if stream is None:
             self.violations.append(f"use of the unknown or destroyed stream {int(handle):#x}")
@@ -176,7 +176,7 @@ class World(Memory):
         return nodes
 
     def forbid_in_capture(self, stream: Stream) -> None:
-        """Nobody may ask a stream that is being captured how far it is: nothing of it runs."""
+        """A stream being captured must not be queried: nothing on it runs."""
         if stream.recording is not None:
             stream.spoiled = True
             raise Refused("cudaErrorStreamCaptureUnsupported")

@@ -1,1 +1,1 @@
-"""A GPU's bare calls, and models whose kernels are real: torch's, captured, and small ones."""
+"""Bare GPU calls, and models with real kernels: torch's, captured, and small ones."""

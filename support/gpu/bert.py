@@ -66,7 +66,7 @@ class Encoder:
             return (torch.randn(*shape, generator=random) * spread).to(**target)
 
         def linear(out: int, into: int) -> tuple[Any, Any]:
-            # wider than BERT's 0.02: attention is to tell texts apart without any training
+            # wider than BERT's 0.02: attention must tell texts apart without training
             return drawn(out, into, spread=into**-0.5), drawn(out, spread=0.02)
 
         hidden, inner = size.hidden, size.inner
@@ -83,7 +83,7 @@ class Encoder:
 
         Args:
             ids: [texts, tokens].
-            mask: the same, 0 for padding; None where there is none.
+            mask: the same shape, 0 for padding; None for none.
         """
         functional = load("torch.nn.functional")
         x = functional.embedding(ids, self._words) + self._places[: ids.shape[1]]
@@ -116,7 +116,7 @@ class Bert(TorchModel):
     """The encoder with its kernels."""
 
     def __init__(self, size: Size = BASE) -> None:
-        """The model is made now, on GPU 0."""
+        """Create the model now, on GPU 0."""
         self.size = size
         self._encoders: dict[int, Encoder] = {}
         super().__init__()
@@ -135,7 +135,7 @@ class Bert(TorchModel):
         return self.torch_kernel({IDS: DTYPE, MASK: DTYPE}, {ANSWER: "float32"})
 
     def answer(self, ids: Array, mask: Array | None = None, gpu: int = 0) -> Array:
-        """One text by itself, without a mask unless there is one: what its answer should be."""
+        """The expected answer of one text alone, without a mask unless one is given."""
 
         def work(_: Forward, gpu: int) -> Array:
             torch = load("torch")

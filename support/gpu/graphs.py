@@ -54,7 +54,8 @@ class Built:
     """One captured graph, its executable form and the memory it works in."""
 
     def __init__(self, graph: Any, keep: tuple[Any, ...]):
-        """`graph`: torch's, captured with `keep_graph=True`; `keep`: what must live as long."""
+        """`graph`: torch's, captured with `keep_graph=True`; `keep`: what must stay alive with
+        it."""
         self._graph = graph
         self._keep = keep
         self._template = driver().CUgraph(int(graph.raw_cuda_graph()))
@@ -82,7 +83,7 @@ class Built:
 class TorchModel:
     """A model whose graphs are built on demand; subclasses say what it computes.
 
-    It is made on each GPU when the first context there runs it.
+    It is created on each GPU when the first context there runs it.
     """
 
     def __init__(self) -> None:
@@ -97,11 +98,11 @@ class TorchModel:
         raise NotImplementedError
 
     def torch_kernel(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Kernel:
-        """What the double's model calls.
+        """The kernel for the double's model.
 
         Args:
             inputs: tensor name -> dtype (of `TYPES`), in the order of `Forward`.
-            outputs: likewise.
+            outputs: the same for outputs.
         """
         for dtype in (*inputs.values(), *outputs.values()):
             if dtype not in TYPES:
@@ -131,12 +132,12 @@ class TorchModel:
         return self._builder.submit(job).result()
 
     def close(self) -> None:
-        """End the builder's thread and give torch's spare memory back."""
+        """End the builder's thread and release torch's spare memory."""
         self.trim()
         self._builder.shutdown()
 
     def trim(self) -> None:
-        """Give the memory of graphs that are gone back to the device."""
+        """Release the memory of graphs that are gone."""
         gc.collect()
         self._builder.submit(lambda: load("torch").cuda.empty_cache()).result()
 
@@ -191,7 +192,7 @@ def _warm_up(forward: Forward, x: Sequence[Any], y: Sequence[Any]) -> None:
 
 
 class _PerContext:
-    """The graphs of each context, gone when it is gone."""
+    """The graphs of each context, which are freed with it."""
 
     def __init__(self) -> None:
         self._known: weakref.WeakKeyDictionary[Any, dict[Any, Built]] = weakref.WeakKeyDictionary()
@@ -201,7 +202,7 @@ class _PerContext:
         """What was built for a context."""
         try:
             return self._known.setdefault(context, {})
-        except TypeError:  # no weak references to it, or no hash: it is kept for good
+        except TypeError:  # no weak references to it, or no hash: it is kept forever
             return self._pinned.setdefault(id(context), (context, {}))[1]
 
 

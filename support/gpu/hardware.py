@@ -1,7 +1,7 @@
 """The GPU without the library under test: checked CUDA calls, plain buffers, memory in use.
 
-Tests and yardsticks must not lean on `trtasync.runtimes.cuda`, or they would share its mistakes.
-Everything that only a GPU machine has is imported on demand, as `Any`.
+Tests and yardsticks must not rely on `trtasync.runtimes.cuda`, or they would share its mistakes.
+Everything that only GPU machines have is imported on demand, as `Any`.
 """
 
 import ctypes
@@ -24,10 +24,10 @@ ALIGNMENT = 256
 
 @cache
 def load(name: str) -> Any:
-    """Import a module that only some machines have; what it warns of on import is its own affair.
+    """Import a module that only some machines have, ignoring its warnings.
 
     Raises:
-        ImportError: this machine has not got it.
+        ImportError: this machine does not have it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -45,12 +45,12 @@ def driver() -> Any:
 
 
 def why_not() -> str:
-    """Why nothing can run on a GPU here; "" when it can."""
+    """Why nothing can run on a GPU here; "" if it can."""
     try:
         code, count = runtime().cudaGetDeviceCount()
     except ImportError as error:
         return f"cuda-python is not installed ({error})"
-    except Exception as error:  # a missing driver raises whatever the loader felt like
+    except Exception as error:  # a missing driver may raise anything
         return f"no CUDA driver ({error})"
     if int(code) or not count:
         return f"no GPU (cudaGetDeviceCount: {code}, {count})"
@@ -58,7 +58,7 @@ def why_not() -> str:
 
 
 def missing(*modules: str) -> str:
-    """Why these modules cannot all be used here; "" when they can."""
+    """Why these modules cannot all be used here; "" if they can."""
     for name in modules:
         try:
             load(name)
@@ -68,7 +68,7 @@ def missing(*modules: str) -> str:
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of `cuda.bindings` and give what it returns besides its code.
+    """Call a function of `cuda.bindings` and return its results besides the code.
 
     Raises:
         RuntimeError: the code is not success.
@@ -88,7 +88,7 @@ def enter(gpu: int = 0) -> None:
 
 @contextmanager
 def on_gpu(gpu: int) -> Iterator[None]:
-    """The same for a while."""
+    """The same, for the duration of the block."""
     before = int(call(runtime().cudaGetDevice))
     enter(gpu)
     try:
@@ -98,12 +98,12 @@ def on_gpu(gpu: int) -> Iterator[None]:
 
 
 def gpus() -> int:
-    """How many there are; 0 where there is no driver."""
+    """The number of GPUs; 0 without a driver."""
     return 0 if why_not() else int(runtime().cudaGetDeviceCount()[1])
 
 
 def gpu_of(address: int) -> int:
-    """The GPU in whose memory an address lies."""
+    """The GPU in whose memory an address is."""
     found = call(runtime().cudaPointerGetAttributes, address)
     if int(found.type) != int(runtime().cudaMemoryType.cudaMemoryTypeDevice):
         raise RuntimeError(f"{address:#x} is no device memory ({found.type!r})")
@@ -116,7 +116,7 @@ def synchronize() -> None:
 
 
 def free_bytes() -> int:
-    """Device memory that nobody has allocated."""
+    """Free device memory in bytes."""
     return int(call(runtime().cudaMemGetInfo)[0])
 
 
@@ -164,7 +164,7 @@ def pinned(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def release(array: Array) -> None:
-    """Free what `pinned` gave."""
+    """Free what `pinned` returned."""
     call(runtime().cudaFreeHost, array.ctypes.data)
 
 
@@ -194,7 +194,7 @@ class Ledger:
 
     Attributes:
         blocks: address -> bytes, per kind ("device" or "pinned").
-        peak: the most bytes there were at once, per kind.
+        peak: the most bytes held at once, per kind.
     """
 
     blocks: dict[str, dict[int, int]] = field(default_factory=lambda: {"device": {}, "pinned": {}})

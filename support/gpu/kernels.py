@@ -2,8 +2,8 @@
 
 The double's `execute_async_v3` calls `kernel(context, stream)`; these launch on that stream with
 the context's addresses and shapes, so the engine's streams, copies, graphs and events are real.
-Each function has its reference in numpy, equal to the last bit where it says so: a row that reads
-its neighbour's bytes, stale bytes or half a copy cannot come out right by accident.
+Each function has a reference in numpy, bit-identical where it says so: a row that reads its
+neighbour's bytes, stale bytes or half a copy cannot be right by accident.
 """
 
 import ctypes
@@ -154,7 +154,7 @@ def module(gpu: int = 0) -> Any:
 
 @cache
 def function(name: str, gpu: int = 0) -> Any:
-    """One kernel, loaded now and not at its first launch, which may be inside a capture."""
+    """One kernel, loaded now rather than at its first launch, which may be inside a capture."""
     api = driver()
     loaded = module(gpu)
     with on_gpu(gpu):
@@ -219,7 +219,7 @@ class Launcher:
 
 
 def situation(context: Any) -> tuple[Any, ...]:
-    """All that a launch depends on: addresses and shapes, hashable."""
+    """Everything a launch depends on: addresses and shapes, hashable."""
     shapes = tuple((name, tuple(shape)) for name, shape in context._shapes.items())
     return tuple(context._addresses.items()), shapes
 
@@ -289,8 +289,8 @@ def tiny_weights() -> Array:
 def tiny() -> Kernel:
     """y = x @ `tiny_weights()`, float32[n, 3072] -> float32[n, 10].
 
-    The same bits for a row whatever batch it comes in; numpy sums in another order, so against
-    numpy the answers are near and not equal.
+    A row gives the same bits in any batch; numpy sums in another order, so its answers are close
+    but not equal.
     """
     enter()
 
@@ -316,6 +316,6 @@ def tiny() -> Kernel:
 
 
 def spin(stream: int, seconds: float) -> None:
-    """Keep a stream busy for about so long (at 2 GHz)."""
+    """Keep a stream busy for about this long (at 2 GHz)."""
     if not Launch("spin", 1, ctypes.c_longlong(int(seconds * 2e9)), threads=1)(stream):
         raise RuntimeError("the spin kernel was refused")

@@ -1,6 +1,6 @@
 """Plans for the double of TensorRT whose kernels are real, and engines opened on them.
 
-The only place here that knows how the double declares a model.
+Only this module knows how the double declares a model.
 """
 
 import sys
@@ -115,7 +115,7 @@ def bert_plan(kernel: Kernel, size: bert.Size = bert.BASE) -> bytes:
 async def opened(plan: bytes, folder: Path, **options: Any) -> AsyncIterator[Any]:
     """An engine opened as a user would open it, from a file in `folder`.
 
-    `Any`, because some of what is tested here is asked for by argument names of newer engines.
+    `Any`, because some tests use argument names of newer engines.
     """
     path = folder / "model.plan"
     path.write_bytes(plan)

@@ -28,7 +28,7 @@ class ResNet50(TorchModel):
     """
 
     def __init__(self, fuse: bool = True) -> None:
-        """The model is made now; graphs at the first enqueue of each set of addresses.
+        """Create the model now; graphs follow at the first enqueue of each set of addresses.
 
         Args:
             fuse: use cuDNN's fused convolutions, which are twice as fast, where they agree.
@@ -40,7 +40,7 @@ class ResNet50(TorchModel):
     def kernel(self, dtype: str = "float32", source: str = "x", target: str = "y") -> Kernel:
         """float32 or uint8 [n, 3, 224, 224] -> float32 [n, 1000].
 
-        uint8 is for images as a decoder gives them: they are normalised on the GPU.
+        uint8 is for images as they come from a decoder: they are normalised on the GPU.
         """
         if dtype not in TYPES:
             raise ValueError(f"no ResNet-50 for {dtype}")
@@ -75,7 +75,7 @@ class ResNet50(TorchModel):
 
 
 def _agrees(model: Any, gpu: int) -> bool:
-    """This torch has fused convolutions, and they give what the plain ones do."""
+    """Whether this torch has fused convolutions that agree with the plain ones."""
     torch = load("torch")
     with torch.inference_mode():
         sample = torch.rand(2, *IMAGE, device=f"cuda:{gpu}").half()
@@ -83,7 +83,7 @@ def _agrees(model: Any, gpu: int) -> bool:
         plain = model(sample).float()
         try:
             found = run_fused(model, sample).float()
-        except Exception as error:  # whatever this torch or cuDNN has against it
+        except Exception as error:  # whatever this torch or cuDNN raises
             log.warning("no fused convolutions: %s", error)
             return False
         worst = float((found - plain).abs().max() / plain.abs().max())

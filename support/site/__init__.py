@@ -1,1 +1,1 @@
-"""How the pages in docs become a site: `make docs`, which runs mkdocs with `hooks.py`."""
+"""Turns the pages in docs into a site: `make docs`, which runs mkdocs with `hooks.py`."""

@@ -1,8 +1,8 @@
-"""Parts of the site that are made of the code."""
+"""Parts of the site that are generated from the code."""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ def code_page(path: str) -> str:
 
 
 def folder_page(path: str) -> str:
-    """The code in a folder: names, and what each file says of itself."""
+    """The code in a folder: file names, and what each file says about itself."""
     lines = [f"# `{path}`", "", "| | |", "| --- | --- |"]
     for file in contents(path):
         name = file.removeprefix(f"{path}/")
@@ -59,22 +59,27 @@ def _command(name: str, command: Any) -> Iterator[str]:
     yield f"## `trtasync {name}`\n"
     yield f"{_prose(command.help or '')}\n"
     by_panel: dict[str, list[Any]] = {}
-    for each in command.params:
-        if not getattr(each, "hidden", False):
+    context = command.context_class(command)
+    for each in command.get_params(context):
+        if each.name != "help" and not getattr(each, "hidden", False):
             by_panel.setdefault(getattr(each, "rich_help_panel", None) or "", []).append(each)
     for panel, parameters in by_panel.items():
         if panel:
             yield f"\n**{panel}**\n"
         yield "| | |\n| --- | --- |"
-        yield from map(_parameter, parameters)
+        yield from (_parameter(each, context) for each in parameters)
         yield ""
+    yield f"\n```sh\n{(command.epilog or '').removeprefix('Example: ')}\n```\n"
 
 
-def _parameter(parameter: Any) -> str:
-    names = [*parameter.opts, *parameter.secondary_opts]
+def _parameter(parameter: Any, context: Any) -> str:
     if parameter.param_type_name == "argument":
-        names = [parameter.name]
-    shown = ", ".join(f"`{name}`" for name in names)
+        shown = f"`{parameter.name}`"
+    else:
+        names = [*parameter.opts, *parameter.secondary_opts]
+        shown = ", ".join(f"`{name}`" for name in names)
+        if kind := parameter.display_type_rich(context):
+            shown += f" {_cell(kind)}"
     default = parameter.default
     said = "" if default in (None, False, True, "", ()) or callable(default) else f" ({default})"
     return f"| {shown} | {_cell(parameter.help or '')}{said} |"
@@ -88,5 +93,6 @@ def _cell(text: str) -> str:
     return _prose(text).replace("|", "\\|").replace("<", "&lt;")
 
 
-GENERATED = {"commands": commands}
-"""What can stand between `<!-- generated: NAME -->` and `<!-- /generated -->`."""
+GENERATED: dict[str, Callable[[], str]] = {"commands": commands, "nothing": str}
+"""What can stand between `<!-- generated: NAME -->` and `<!-- /generated -->`; what stands there in
+the repository is for who reads it there."""

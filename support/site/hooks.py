@@ -1,4 +1,4 @@
-"""What mkdocs calls while it builds the site (`hooks` in mkdocs.yml)."""
+"""Hooks that mkdocs calls while it builds the site (`hooks` in mkdocs.yml)."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ MARKED = re.compile(r"<!-- generated: (\w+) -->.*?<!-- /generated -->", re.DOTAL
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add README as the first page, and whatever else of the repository the pages lead to."""
+    """Add README as the first page, and everything else in the repository that pages link to."""
     own = [f"docs/{file.src_uri}" for file in files.documentation_pages()]
     found = {"README.md", *beyond(iter([*own, "README.md"]))}
     for path in sorted({each for page in found for each in _with_contents(page)}):
@@ -37,7 +37,7 @@ def _content(path: str) -> str | bytes:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Links as the site needs them, and the parts that are made of the code."""
+    """Rewrite links for the site, and insert the generated parts."""
     source = f"docs/{page.file.src_uri}"
     if (ROOT / source).is_file():
         markdown = for_site(source, markdown)
@@ -45,7 +45,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Hold every page to loading nothing from elsewhere."""
+    """Demand that no page loads anything from elsewhere."""
     if found := loaded(output):
         raise PluginError(
             f"{page.file.src_uri} loads {', '.join(found)}; a page loads nothing from elsewhere."

@@ -1,8 +1,8 @@
 """Links of Markdown pages, as they are read in the repository and on the site.
 
-In the repository a page links to files by relative paths, also to such as lie outside of docs. The
-site has those too: README.md as its first page, other files under `repository/`, code with its
-syntax coloured.
+In the repository a page links to files by relative paths, including files outside docs. The site
+has those too: README.md as its first page, other files under `repository/`, code with syntax
+highlighting.
 """
 
 import posixpath
@@ -23,11 +23,11 @@ ABROAD = re.compile(r"^(?:[a-z]+:|//)")
 
 
 def replaced(text: str, change: Callable[[str, str], str]) -> str:
-    """A page with other links.
+    """A page with its links replaced.
 
     Args:
         text: Markdown; code in fences is left alone.
-        change: from a link's path and anchor ("" or "#...") to what stands there then.
+        change: maps a link's path and anchor ("" or "#...") to its replacement.
     """
     parts = FENCED.split(text)
     for index in range(0, len(parts), 2):
@@ -50,11 +50,11 @@ def links(text: str) -> Iterator[tuple[str, str]]:
 
 
 def target(page: str, path: str) -> str:
-    """What a link leads to, by its path in the repository.
+    """A link's target, by its path in the repository.
 
     Args:
         page: the path of the page that has the link.
-        path: as the link says it; "" for the page itself.
+        path: as in the link; "" for the page itself.
     """
     return posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
 
@@ -71,7 +71,7 @@ def place(path: str) -> str:
 
 
 def language(path: str) -> str:
-    """Of a file of code; "" for any other."""
+    """The language of a code file; "" for any other."""
     name = posixpath.basename(path)
     return LANGUAGES.get(name) or LANGUAGES.get(posixpath.splitext(name)[1], "")
 
@@ -94,7 +94,7 @@ def for_site(page: str, text: str) -> str:
 
 
 def beyond(pages: Iterator[str]) -> set[str]:
-    """Files and folders outside of docs that these pages lead to, and those that these lead to."""
+    """Files and folders outside docs that these pages link to, directly or indirectly."""
     found: set[str] = set()
     todo = list(pages)
     while todo:
@@ -108,7 +108,7 @@ def beyond(pages: Iterator[str]) -> set[str]:
 
 
 def anchors(text: str) -> tuple[set[str], set[str]]:
-    """Of every heading of a page: its anchor on the site, and in the repository."""
+    """For every heading of a page: its anchor on the site, and in the repository."""
     headings = HEADING.findall(FENCED.sub("", text))
     bare = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
     return {re.sub(r"[-\s]+", "-", each) for each in bare}, {
@@ -117,5 +117,5 @@ def anchors(text: str) -> tuple[set[str], set[str]]:
 
 
 def loaded(html: str) -> list[str]:
-    """What a page would have a browser fetch from elsewhere."""
+    """What a page would make a browser fetch from elsewhere."""
     return LOADED.findall(html)

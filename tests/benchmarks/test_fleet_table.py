@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from benchmarks.fleet_table import DOORS, NEEDED, SERVING, WORKS, fleet, fronts
+from benchmarks.fleet_table import (
+    DOORS,
+    EXAMPLE,
+    NEEDED,
+    SERVING,
+    WORKS,
+    example,
+    fleet,
+    fronts,
+)
 
 FIGURES = {"requests_per_second": 1000.0, "cpu_us": 100.0, "host_us": 500.0}
 
@@ -40,3 +49,24 @@ def test_a_core_answers_what_its_time_is_enough_for() -> None:
     first, *_ = fronts({SERVING: result}).splitlines()[2:]
 
     assert first == "| HTTP, binary, 12 KB | 100 | 7,000 |"
+
+
+def test_the_example_follows_from_both_tables() -> None:
+    gpu = _result(EXAMPLE.result)
+    gpu["summary"]["cells"][EXAMPLE.cell] = {
+        "requests_per_second": {"median": 30_000.0},
+        "host_us": {"median": 20.0},
+    }
+    costs = zip(DOORS, (20.0, 148.0, 0.0, 0.0, 0.0), strict=True)
+    doors = {cell: {"cpu_us": {"median": cost}} for cell, cost in costs}
+    serving = _result(SERVING) | {"summary": {"cells": {"": doors}}}
+    text, _, source = example({EXAMPLE.result: gpu, SERVING: serving}).splitlines()
+
+    # 70 % of 30,000 are 21,000; three GPUs take 13,333 each, of 150,528 bytes and 20 us
+    assert "40,000 / 21,000 = 1.9: 2 GPUs, and one more to lose" in text
+    assert "13,333 images/s at most on a common day: 16.1 Gbit/s" in text
+    assert "13,333 × 20 µs = 0.27 of a core" in text
+    # 150,528 bytes lie at 0.234 of the way from 12,288 to 602,112
+    assert "30,000 × 50 µs = 1.5, rounded up: 2 fronts" in text
+    assert "the others have 20,000 images/s each" in text
+    assert f"`{SERVING}.json`: today, 0123456789" in source

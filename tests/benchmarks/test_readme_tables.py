@@ -119,7 +119,7 @@ def _bert() -> dict[str, Any]:
     return _result(
         "gpu_bert",
         {"streams": [2], "padded_lengths": [16, 512]},
-        cells={"trtasync/2": cell},
+        cells={"trtasync/2": cell, "same batches/3": cell},
         ratios={
             "trtasync/2 : same batches/2, requests_per_second": _one(0.95),
             "trtasync/2 : full batches/2, requests_per_second": _one(0.8),

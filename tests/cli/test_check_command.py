@@ -112,7 +112,7 @@ def test_axes_are_found_or_said(model: Path) -> None:
     assert [each["finding"]["axis"] for each in found["outputs"]] == [0, 1]
     assert told(model, *QUICK, "--batch-axis", "x=0")["axes"] == found["axes"]
     wrong = refused(5, "check", model, *QUICK, "--batch-axis", "x=1", "--batch-axis", "state=2")
-    assert "took none of the inputs drawn" in wrong
+    assert "accepted none of the drawn inputs" in wrong
     assert "batch_axes names" in refused(2, "check", model, "--batch-axis", "z=0")
 
 

@@ -68,6 +68,19 @@ def test_nothing_of_a_help_is_taken_for_markup(name: str, monkeypatch: pytest.Mo
         assert told in shown, each.name
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_is_for(name: str) -> None:
+    assert [each.name for each in COMMANDS[name].params if not getattr(each, "help", None)] == []
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_types_are_those_of_what_is_typed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the type of a flag, which takes no value, nor Python's names for texts and lists."""
+    monkeypatch.setenv("COLUMNS", "2000")
+    options = [line for line in run(*name.split(), "--help").stdout.splitlines() if " --" in line]
+    assert [line for line in options if re.search("<(bool|str|list)", line)] == []
+
+
 def test_an_option_that_two_commands_share_takes_the_same_kind_of_value() -> None:
     kinds: dict[str, set[object]] = {}
     for function in (

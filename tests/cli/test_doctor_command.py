@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.doubles.child import ROOT
+from tests.cli.options import COMMANDS
 from tests.cli.support import refused, run, told
 from trtasync import __version__
 
@@ -59,7 +60,17 @@ def test_it_needs_no_packages(package: str) -> None:
     assert without(package, "--version").stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("words", [(), ("bench", "model.onnx"), ("doctor", "--json", "-")])
+@pytest.mark.parametrize("words", [(), ("--help",)])
+def test_help_needs_none_and_names_every_command(words: tuple[str, ...]) -> None:
+    done = without("typer", *words)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pip install 'trtasync[cli]'" in done.stdout
+    assert [name for name in COMMANDS if name not in done.stdout] == []
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [("bench", "model.onnx"), ("doctor", "--json", "-")])
 def test_what_does_need_them_says_so(words: tuple[str, ...]) -> None:
     done = without("typer", *words)
 

@@ -74,7 +74,7 @@ def test_the_module_is_the_command_line() -> None:
 @pytest.mark.parametrize("package", ["typer", "rich"])
 def test_a_missing_package_is_one_line_with_the_remedy(package: str) -> None:
     code = f"import sys; sys.modules['{package}'] = None; import trtasync.__main__ as m; m.main()"
-    done = python("-c", code)
+    done = python("-c", code, "inspect")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 3
     words(line, "trtasync: ", "pip install 'trtasync[cli]'", package)

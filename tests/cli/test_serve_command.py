@@ -88,10 +88,10 @@ def test_only_this_machine_reaches_it_unless_it_is_told(tmp_path: Path) -> None:
     model = times(tmp_path, 2)
     with serving(tmp_path, model) as server:
         assert "//127.0.0.1:" in server.url
-        assert "asks nobody for a token" not in server.log.read_text()
+        assert "requires no token" not in server.log.read_text()
     with serving(tmp_path, model, "--host", "0.0.0.0") as server:
         assert "//127.0.0.1:" in server.url
-        assert "asks nobody for a token" in server.log.read_text()
+        assert "requires no token" in server.log.read_text()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -188,8 +188,8 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         ("--cache-owner", "root", "give both"),
         ("--tls-cert", model, "give both"),
         ("--token-file", tmp_path / "none", "cannot be read: No such file"),
-        ("--host", "192.0.2.1", "nobody can listen at 192.0.2.1, port 0: "),
-        ("--host", "no..name", "nobody can listen at no..name"),
+        ("--host", "192.0.2.1", "cannot listen at 192.0.2.1, port 0: "),
+        ("--host", "no..name", "cannot listen at no..name"),
     ]:
         assert words in refused(2, "serve", model, "--port", 0, option, value)
     blanks = tmp_path / "tokens"
@@ -234,4 +234,4 @@ def test_a_port_that_is_taken(tmp_path: Path, workers: int) -> None:
     with serving(tmp_path, model, "--workers", 2) as server:
         port = int(server.url.rpartition(":")[2])
         line = refused(2, "serve", model, "--port", port, "--workers", workers)
-        assert re.search(rf"nobody can listen at 127\.0\.0\.1, port {port}: .*in use", line)
+        assert re.search(rf"cannot listen at 127\.0\.0\.1, port {port}: .*in use", line)

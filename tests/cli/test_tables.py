@@ -49,6 +49,11 @@ def characters(text: str) -> Counter[str]:
     )
 
 
+def test_numbers_are_never_in_powers_of_ten() -> None:
+    shown = [tune_tables.milliseconds(each) for each in (0.0276e-3, 0.5, 0.9996, 1.083, None)]
+    assert shown == ["0.0276", "500", "1,000", "1,083", "-"]
+
+
 def words(text: str) -> set[str]:
     """What lies between blanks."""
     return set(text.split())

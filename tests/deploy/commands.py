@@ -69,16 +69,16 @@ def containers() -> list[Container]:
     return [
         Container(f"{where}:{manifest['metadata']['name']}", pod, told)
         for where, manifest in MANIFESTS
-        for pod in _pods(manifest)
+        for pod in pods(manifest)
         for told in pod["containers"]
         if told["image"].startswith("trtasync:") and "args" in told
     ]
 
 
-def _pods(manifest: Manifest) -> list[Manifest]:
+def pods(manifest: Manifest) -> list[Manifest]:
     """Specifications of pods, wherever they stand."""
     if "containers" in manifest:
         return [manifest]
     below = [each for each in manifest.values() if isinstance(each, (dict, list))]
     nested = [each for item in below for each in (item if isinstance(item, list) else [item])]
-    return [pod for each in nested if isinstance(each, dict) for pod in _pods(each)]
+    return [pod for each in nested if isinstance(each, dict) for pod in pods(each)]

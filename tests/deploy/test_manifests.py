@@ -4,13 +4,14 @@ import ast
 import copy
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import fastjsonschema
 import pytest
 import yaml
 
-from tests.deploy.commands import Container, containers, ports, read, settings
+from tests.deploy.commands import Container, containers, pods, ports, read, settings
 from tests.deploy.manifests import MANIFESTS, SCHEMAS, Manifest, kind_of, one
 from tests.deploy.recipe import DEPLOY, bakes
 from tests.documents.running import ROOT
@@ -21,6 +22,16 @@ from trtasync.server.prometheus.families import families
 
 ALL = [pytest.param(manifest, id=f"{where}:{manifest['kind']}") for where, manifest in MANIFESTS]
 SERVERS = [pytest.param(each, id=each.where) for each in containers() if each.serves]
+PODS = [
+    pytest.param(pod, id=f"{where}:{manifest['kind']}")
+    for where, manifest in MANIFESTS
+    for pod in pods(manifest)
+]
+BUDGETS = [
+    pytest.param(each, id=each["metadata"]["name"])
+    for _, each in MANIFESTS
+    if each["kind"] == "PodDisruptionBudget"
+]
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
@@ -78,10 +89,54 @@ def test_a_server_may_end_before_it_is_killed(container: Container) -> None:
     doors = len(ports(server))
     longest = server.grace_seconds + doors * server.limits.drain + LAST_SECONDS
 
-    # KServe takes it from whoever uses a runtime
-    user = one("InferenceService", "digits")["spec"]["predictor"]
-    pod = user if container.where == "kserve/runtime.yaml:trtasync" else container.pod
-    assert pod["terminationGracePeriodSeconds"] >= longest
+    assert _whole(container.pod)["terminationGracePeriodSeconds"] >= longest
+
+
+def _whole(pod: Manifest) -> Manifest:
+    """What is told of a pod beside its containers."""
+    if pod is one("ServingRuntime", "trtasync")["spec"]:  # KServe takes it from a runtime's users
+        user: Manifest = one("InferenceService", "digits")["spec"]["predictor"]
+        return user
+    return pod
+
+
+@pytest.mark.parametrize("pod", PODS)
+def test_nobody_has_a_right_or_a_variable_that_it_does_not_need(pod: Manifest) -> None:
+    whole = _whole(pod)
+
+    assert whole["automountServiceAccountToken"] is False
+    assert whole["enableServiceLinks"] is False
+    for container in pod["containers"]:
+        rights = pod.get("securityContext", {}) | container["securityContext"]
+        assert rights["runAsNonRoot"]
+        assert rights["runAsUser"] > 0
+        assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert rights["allowPrivilegeEscalation"] is False
+        assert rights["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_those_who_are_not_to_go_at_once_are_not_in_one_place(budget: Manifest) -> None:
+    told = [constraint for found in _named("topologySpreadConstraints") for constraint in found]
+    spread = [each for each in told if each["labelSelector"] == budget["spec"]["selector"]]
+
+    assert {each["topologyKey"] for each in spread} == {
+        "topology.kubernetes.io/zone",
+        "kubernetes.io/hostname",
+    }
+    # rather two on a node than none, where GPUs are few
+    assert {each["whenUnsatisfiable"] for each in spread} == {"ScheduleAnyway"}
+
+
+def _named(name: str) -> Iterator[Any]:
+    """What a name stands for, wherever it does."""
+    inside: list[Any] = [manifest for _, manifest in MANIFESTS]
+    while inside:
+        value = inside.pop()
+        if isinstance(value, dict):
+            yield from [value[name]] if name in value else []
+        if isinstance(value, dict | list):
+            inside += value.values() if isinstance(value, dict) else value
 
 
 @pytest.mark.parametrize("container", SERVERS)

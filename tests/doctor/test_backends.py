@@ -33,6 +33,19 @@ def test_without_cuda_python_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch)
     assert "pip install 'trtasync[cu13]'" in found["tensorrt"].missing[0]
 
 
+def test_a_remedy_that_brings_both_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cuda", None)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+
+    found = states()
+
+    for name, extra in (("tensorrt", "cu13"), ("tensorrt-rtx", "rtx")):
+        (missing,) = found[name].missing
+        assert "cuda-python" in missing
+        assert missing.count("pip install") == 1
+        assert f"pip install 'trtasync[{extra}]'" in missing
+
+
 def test_without_onnx_runtime_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
 

@@ -1,9 +1,11 @@
 """The code of every page runs, from top to bottom, and prints what it says it prints."""
 
+import ast
 import json
 import re
 import shlex
 import tomllib
+from codeop import CommandCompiler
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -55,6 +57,9 @@ HERE = {
 }
 """Pages whose code needs no more than this."""
 
+TYPED = ["first-engine", "deadlines", "padding", "dependent-rows", "notebooks", "reloading"]
+"""Pages of docs that are tried out by hand."""
+
 ELSEWHERE = {
     "README.md": "test_readme.py",
     "docs/benchmarking.md": "test_gpu_pages.py",
@@ -104,6 +109,20 @@ async def test_its_code_runs(
     assert len(printed) == len(said)
     for line, promise in zip(printed, said, strict=True):
         assert re.fullmatch(re.escape(promise).replace(r"\.\.\.", ".*"), line), (line, promise)
+
+
+@pytest.mark.parametrize("page", TYPED)
+def test_it_can_be_typed_line_by_line(page: str) -> None:
+    """As `python -m asyncio` takes it: an empty line ends a block, and nothing else does."""
+    take = CommandCompiler()
+    take.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for block in python_blocks(f"docs/{page}.md"):
+        typed: list[str] = []
+        for line in [*block.splitlines(), ""]:
+            typed.append(line)
+            if take("\n".join(typed), page) is not None:  # a whole statement
+                typed.clear()
+        assert typed == [], page
 
 
 def test_other_languages_are_well_formed() -> None:

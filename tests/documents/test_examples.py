@@ -25,7 +25,7 @@ PROMISED = {
     **dict.fromkeys(
         ("aiohttp_app", "fastapi_app", "litestar_app", "trio_app"),
         r"64 clients, 5\d lines read.*\n"
-        r"a bad body: 400 \{\"error\": ?\"the body has to be float32 .*\n"
+        r"a bad body: 400 \{\"error\": ?\"the body must be float32 .*\n"
         r"health: \{\"engines\": ?\{\"lines\": ?true\}\}",
     ),
     "open_inference": (

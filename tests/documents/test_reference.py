@@ -22,6 +22,12 @@ def test_every_option_of_open_engine_has_a_line() -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == parameters
 
 
+def test_every_variable_of_the_environment_is_told() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "trtasync").rglob("*.py"))
+    named = set(re.findall(r"TRTASYNC_[A-Z_]+", code))
+    assert named == set(re.findall(r"TRTASYNC_[A-Z_]+", page("options.md")))
+
+
 def test_every_error_has_a_line() -> None:
     rows = re.findall(r"^\| `(\w+)`", page("errors.md"), re.MULTILINE)
     assert sorted(rows) == sorted({*errors.__all__} - {"TrtasyncError"})

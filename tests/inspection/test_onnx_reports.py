@@ -92,7 +92,7 @@ def test_weights_of_more_bytes_than_there_can_be_are_refused(
     proto.graph.initializer[0].dims[:] = dims
     path = tmp_path / "m.onnx"
     path.write_bytes(proto.SerializeToString())
-    with pytest.raises(PlanError, match=r"'table' (claims to have|has a negative)"):
+    with pytest.raises(PlanError, match=r"'table' (claims more|has a negative)"):
         inspect_onnx(path)
 
 
@@ -117,7 +117,7 @@ def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path, name: bytes) -> None
     path = tmp_path / "m.onnx"
     assert name in SMALL
     path.write_bytes(SMALL.replace(name, name[:-1] + b"\xff"))
-    with pytest.raises(BuildError, match="a name in it is no UTF-8"):
+    with pytest.raises(BuildError, match="a name in it is not UTF-8"):
         inspect_onnx(path)
 
 

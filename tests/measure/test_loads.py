@@ -1,5 +1,7 @@
 """Loads: what was asked for on the command line, when requests are due."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,12 @@ def test_times_have_units(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "fast", "1,,x", "-5"])
 def test_a_bad_rate_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
+        read_rates(text, "poisson")
+
+
+@pytest.mark.parametrize(("text", "part"), [("x", "x"), ("50%,y%", "y%"), ("1%%", "1%%")])
+def test_a_bad_rate_is_named_as_it_was_given(text: str, part: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(f"not {part!r}.")):
         read_rates(text, "poisson")
 
 

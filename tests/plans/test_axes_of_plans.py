@@ -141,7 +141,7 @@ async def test_the_user_says_where_rows_lie(machine: Machine, tmp_path: Path) ->
     nodes = [helper.make_node("Relu", ["x"], ["y"])]
     x, y = _value("x", [2, None]), _value("y", [2, None])
     path = save(tmp_path / "columns.onnx", helper.make_graph(nodes, "columns", [x], [y]))
-    with pytest.raises(InvalidInput, match="axis 1 is dynamic and nothing tells its range"):
+    with pytest.raises(InvalidInput, match="axis 1 is dynamic and its range is not known"):
         await build_plan(path)
     plan = await build_plan(path, batch_axes={"x": 1}, max_batch_size=4)
     again = await build_plan(path, batch_axes={"x": -1}, max_batch_size=4)

@@ -304,5 +304,5 @@ async def test_a_build_that_fails_says_why_in_tensorrts_words(
     gpu.builds.workspace_needed = 1 << 30
     config = BuilderConfig(workspace=1 << 20)
     text = await refused(gpu, GATHER, tmp_path, builder_config=config)
-    words(text, gpu.trt.__version__, "made no plan on Double GPU", "Could not find any")
+    words(text, gpu.trt.__version__, "created no plan on Double GPU", "Could not find any")
     assert gpu.builds.failed == 1

@@ -158,7 +158,7 @@ async def test_a_function_and_a_file_of_the_same_cache_key_are_two(
 
 
 async def test_whoever_keeps_nothing_must_say_where_the_plan_goes(machine: Machine) -> None:
-    with pytest.raises(InvalidInput, match=r"nowhere to go: without a cache.*\(output\)"):
+    with pytest.raises(InvalidInput, match=r"no place for the plan: without a cache.*\(output\)"):
         await build_plan(GATHER, cache=False)
     with pytest.raises(InvalidInput, match=r"\(output\), or .* \(cache_key\)"):
         await build_plan(scaled(machine.trt))

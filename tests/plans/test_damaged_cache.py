@@ -298,5 +298,5 @@ async def test_a_lock_that_is_no_plain_file_is_taken_away(
     plan.path.unlink()
     assert not (await build_plan(GATHER, max_batch_size=4)).cached
     assert precious.read_bytes() == b"not ours"
-    words(caplog.text, str(lock), "no plain file; taken away")
+    words(caplog.text, str(lock), "not a regular file; removed")
     assert await looks_up(GATHER)

@@ -180,7 +180,7 @@ async def test_a_kept_plan_that_tensorrt_refuses_is_built_again_once(
     replace_plan(plan.path, b"no plan at all, but whole")
     assert await looks_up(GATHER)
     assert gpu.builds.started == 2
-    words(caplog.text, "the plan in the cache is of no use", "Magic tag does not match")
+    words(caplog.text, "the plan in the cache is not usable", "Magic tag does not match")
     assert await looks_up(GATHER)
     assert gpu.builds.started == 2
 

@@ -117,7 +117,7 @@ def test_a_failed_build_has_tensorrts_own_line(gpu: Installed) -> None:
     phases = Phases()
     builder = phases.builder()
     network = phases.network(builder, identity(gpu.trt, (2, 4)))
-    with pytest.raises(BuildError, match=r"made no plan .*Error Code 10.*Could not find any"):
+    with pytest.raises(BuildError, match=r"created no plan .*Error Code 10.*Could not find any"):
         phases.serialize(builder, network, phases.config(builder))
 
 

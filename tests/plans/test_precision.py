@@ -115,7 +115,7 @@ def test_int8_without_ranges_is_refused() -> None:
     ("flag", "keyword"), [("int8", "int8=True"), ("TF32", "tf32"), ("refit", "refit=True")]
 )
 def test_a_flag_that_has_a_keyword_is_given_by_it(flag: str, keyword: str) -> None:
-    with pytest.raises(InvalidInput, match=f"{flag.upper()} has a keyword of its own, {keyword}"):
+    with pytest.raises(InvalidInput, match=f"{flag.upper()} has its own keyword; use {keyword}"):
         BuilderConfig(flags=[flag])
 
 
@@ -150,7 +150,7 @@ def test_the_calibration_profile_is_the_first_one() -> None:
 @pytest.mark.anyio
 async def test_a_calibrator_without_int8_is_refused(machine: Machine) -> None:
     config = BuilderConfig(calibrator=object())
-    with pytest.raises(InvalidInput, match="calibrator belongs to int8=True"):
+    with pytest.raises(InvalidInput, match="calibrator requires int8=True"):
         await build_plan(GATHER, builder_config=config, cache_key="x")
 
 

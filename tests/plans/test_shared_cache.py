@@ -53,7 +53,7 @@ async def test_whoever_names_the_owner_is_served(
     shared = SharedCache(tmp_path / "shared", owner)
     assert (await build_plan(GATHER, cache=shared)).cached
     before = modes(tmp_path / "shared")
-    with pytest.raises(BuildError, match=r"only read by this user: have its owner build it"):
+    with pytest.raises(BuildError, match=r"this user may only read it: have its owner build it"):
         await build_plan(GATHER, max_batch_size=2, cache=shared)
     assert modes(tmp_path / "shared") == before
     assert machine.builds.started == 1
@@ -103,5 +103,5 @@ async def test_where_there_are_no_owners_it_is_refused(
 
 @pytest.mark.parametrize("owner", [None, True, -1, 1.0])
 def test_an_owner_is_a_name_or_a_number(tmp_path: Path, owner: Any) -> None:
-    with pytest.raises(InvalidInput, match="name or number"):
+    with pytest.raises(InvalidInput, match="name or ID"):
         SharedCache(tmp_path, owner)

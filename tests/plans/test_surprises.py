@@ -202,7 +202,7 @@ async def test_a_slower_worker_takes_what_a_faster_one_has_built_anew(
 @pytest.mark.parametrize(
     ("options", "words_"),
     [
-        ({"max_batch_size": 64, "profiles": "index:1/2/4"}, "takes batches of 4"),
+        ({"max_batch_size": 64, "profiles": "index:1/2/4"}, "allow batches of at most 4"),
         ({"batch_sizes": [1, 2], "max_batch_size": 64}, r"batch_sizes=\[1, 2\] must be"),
     ],
 )
@@ -244,7 +244,7 @@ async def test_the_model_is_not_overwritten(machine: Machine, tmp_path: Path) ->
 async def test_what_is_no_file_is_not_replaced(machine: Machine, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    with pytest.raises(BuildError, match="is no ordinary file"):
+    with pytest.raises(BuildError, match="is not a regular file"):
         await build_plan(GATHER, output=fifo)
     assert fifo.is_fifo()
 

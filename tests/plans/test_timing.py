@@ -149,7 +149,7 @@ def _of_another_version(file: Path) -> None:
     ("damage", "warning"),
     [
         *((damage, TENSORRTS_OWN) for damage in (_corrupt, _truncated, _nonsense)),
-        *((damage, "begun anew") for damage in (_of_another_version, *HOSTILE)),
+        *((damage, "starting afresh") for damage in (_of_another_version, *HOSTILE)),
     ],
 )
 async def test_a_damaged_one_is_a_warning_and_begun_anew(
@@ -166,7 +166,7 @@ async def test_a_damaged_one_is_a_warning_and_begun_anew(
         damage(file)
         await build_plan(model_of(tmp_path, 1), cache=tmp_path)
         words(caplog.text, warning)
-        assert caplog.text.count("begun anew") <= 1
+        assert caplog.text.count("starting afresh") <= 1
         assert gpu.builds.tactics_found == 0
         await build_plan(model_of(tmp_path, 2), cache=tmp_path)
         assert gpu.builds.tactics_found > 0

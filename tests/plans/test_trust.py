@@ -140,7 +140,7 @@ async def test_a_timing_cache_of_another_user_is_not_used(
         await build_plan(write_matmul(tmp_path / "m.onnx", matrix(seed)), cache=tmp_path / "c")
         give_away(tmp_path / "c", "*.timing")
     assert gpu.builds.tactics_found == 0
-    words(caplog.text, ".timing belongs to user ", "begun anew")
+    words(caplog.text, ".timing belongs to user ", "starting afresh")
 
 
 @AS_ROOT

@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,9 @@ Run = Callable[..., Any]
 
 _applications = itertools.count()
 
+SOON_GONE = {"graceful_shutdown_wait_loop_s": 0.1}
+"""How often a replica that is to end looks whether it has answered everything."""
+
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> None:
@@ -82,6 +86,7 @@ def cluster(portal: BlockingPortal) -> Iterator[None]:
         address="local",
         include_dashboard=False,
         num_cpus=8,
+        num_gpus=8,  # Ray believes what it is told; replicas find out that there are none
         object_store_memory=100 << 20,
         log_to_driver=False,
         _temp_dir=str(FOLDER),
@@ -120,22 +125,28 @@ def double(portal: BlockingPortal, cluster: None) -> Any:
 
     from tests.ray.models import scripted
 
-    bound = scripted().bind()
+    bound = scripted().options(**SOON_GONE).bind()
     return portal.call(lambda: serve.run(bound, name="double", route_prefix="/double"))
 
 
 @pytest.fixture
 def run(portal: BlockingPortal, cluster: None) -> Iterator[Run]:
     """Runs a deployment as the application of this test, or another version of it, and gives its
-    handle; deletes it when the test ends."""
+    handle, whose first request waits for a replica; deletes it when the test ends.
+
+    Ray's own waiting for either looks but once a second.
+    """
     from ray import serve
+    from ray.serve.api import RunTarget
 
     name = f"app{next(_applications)}"  # Ray's routers remember who was deleted
 
     def running(deployment: Any, *arguments: Any, **options: Any) -> Any:
-        told = deployment.options(graceful_shutdown_wait_loop_s=0.1, **options)
-        bound = told.bind(*arguments)
-        return portal.call(lambda: serve.run(bound, name=name, route_prefix=f"/{name}"))
+        bound = deployment.options(**SOON_GONE, **options).bind(*arguments)
+        target = RunTarget(bound, name=name, route_prefix=f"/{name}")
+        start = partial(serve.run_many, [target], wait_for_applications_running=False)
+        (handle,) = portal.call(start)
+        return handle
 
     yield running
-    portal.call(serve.delete, name)
+    portal.call(partial(serve.delete, name, _blocking=False))

@@ -88,6 +88,11 @@ async def replicas(handle: Any, count: int) -> None:
     await come_about(are_so_many)
 
 
+async def settled(handle: Any) -> None:
+    """Until Ray has done what it was told of the application last."""
+    await come_about(lambda: serve.status().applications[handle.app_name].status == "RUNNING")
+
+
 def test_a_killed_replica_is_missed_for_a_moment(run: Run, portal: BlockingPortal) -> None:
     handle = run(scripted(), num_replicas=2)
 
@@ -120,6 +125,7 @@ def test_replicas_come_and_go_without_an_error(run: Run, portal: BlockingPortal)
             # other options of the engine: its replica is replaced, and answers until then
             changed = partial(run, scripted(max_batch_size=4), max_surge_percent=100)
             await anyio.to_thread.run_sync(changed)
+            await settled(handle)
             await answered(told, 100)
         return told
 

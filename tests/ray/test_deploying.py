@@ -1,10 +1,12 @@
-"""What a deployment is told before there is any replica; no cluster is asked."""
+"""What a deployment is told before there is any replica."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import yaml
 from anyio.from_thread import BlockingPortal
 from ray.serve.schema import ServeDeploySchema
@@ -51,6 +53,25 @@ def test_a_replica_has_the_gpus_that_its_engine_uses(devices: Any, gpus: int) ->
     assert told.ray_actor_options["num_gpus"] == gpus
 
 
+@pytest.mark.parametrize("devices", [None, [0, 1]])
+def test_gpus_that_ray_knows_of_are_taken(cluster: None, devices: Any) -> None:
+    told = deployment("a.onnx", devices=devices)
+    assert told.ray_actor_options["num_gpus"] == len(devices or [0])
+
+
+@pytest.mark.parametrize("initialized", [False, True])
+def test_where_ray_knows_of_no_gpu_it_is_not_guessed_whether_one_will_come(
+    monkeypatch: pytest.MonkeyPatch, initialized: bool
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: initialized)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0})
+    for make in (partial(deployment, doubling()), partial(multiplexed, {})):
+        with pytest.raises(InvalidInput, match=r"say num_gpus=1, .* or num_gpus=0"):
+            make()
+        assert "num_gpus" not in make(backend="onnxruntime").ray_actor_options
+        assert make(num_gpus=1).ray_actor_options["num_gpus"] == 1
+
+
 def test_a_subclass_that_would_not_open_its_engine_is_refused() -> None:
     class Plain(Replica):
         def __init__(self) -> None:
@@ -79,7 +100,7 @@ def test_a_replica_closes_its_engine(portal: BlockingPortal) -> None:
 def _configurations() -> Iterator[Any]:
     """Those of Serve that this repository has."""
     yield yaml.safe_load((ROOT / "examples/ray_serve.yaml").read_text())
-    service = yaml.safe_load((ROOT / "deploy/ray/service.yaml").read_text())
+    service = next(yaml.safe_load_all((ROOT / "deploy/ray/service.yaml").read_text()))
     yield yaml.safe_load(service["spec"]["serveConfigV2"])
 
 

@@ -18,7 +18,8 @@ from trtasync.integrations.ray_serve.deadlines import Deadline
 from trtasync.integrations.ray_serve.many import Leased
 from trtasync.integrations.ray_serve.progress import Progress
 
-EVICTIONS = 1000
+EVICTIONS = 500
+"""In each of Ray's modes: a thousand in all."""
 
 
 class Churning(ManyModels):

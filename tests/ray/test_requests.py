@@ -1,9 +1,11 @@
 """What callers get by a handle, in whatever mode Ray passes requests on."""
 
 import asyncio
+import gc
 import os
 import time
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import anyio
 import pytest
@@ -222,6 +224,62 @@ def test_a_replica_that_is_punctual_does_not_forestall_the_callers_scope(
     assert portal.call(late, 0.05)
     with pytest.raises(TimeoutError):  # of something else
         portal.call(late, 60.0)
+
+
+class Told:
+    """A handle that answers with what it was told."""
+
+    def options(self, **_: Any) -> "Told":
+        """As Ray's."""
+        return self
+
+    async def remote(self, *arguments: Any, **named: Any) -> tuple[int, dict[str, Any]]:
+        """How many arguments had no name, and those that had."""
+        return len(arguments), named
+
+
+def test_nothing_is_sent_along_that_a_replica_takes_for_granted(portal: BlockingPortal) -> None:
+    async def ask() -> tuple[Any, Any]:
+        client = Client(Told())
+        plain = await client.infer(row(1))
+        with anyio.fail_after(60.0):
+            return plain, await client.infer(row(1), priority=2)
+
+    plain, (arguments, named) = portal.call(ask)
+    assert plain == (1, {})
+    assert arguments == 1
+    assert named["priority"] == 2
+    assert 0.0 < named["deadline"].left() <= 60.0
+
+
+class Echo:
+    """A handle that answers with the model that it is asked for, and counts itself."""
+
+    alive: ClassVar[WeakSet["Echo"]] = WeakSet()
+
+    def __init__(self, model: str = ""):
+        """For one model."""
+        self.model = model
+        self.alive.add(self)
+
+    def options(self, *, multiplexed_model_id: str = "", **_: Any) -> "Echo":
+        """Another one, as Ray's."""
+        return Echo(multiplexed_model_id)
+
+    async def remote(self, *_: Any, **__: Any) -> str:
+        """The answer."""
+        return self.model
+
+
+def test_a_client_keeps_nothing_of_the_models_that_it_asks_for(portal: BlockingPortal) -> None:
+    async def ask(count: int) -> int:
+        client = Client(Echo())
+        for model in ["", *map(str, range(count))]:
+            assert await client.infer(row(1), model=model) == model
+        gc.collect()
+        return len(Echo.alive)
+
+    assert portal.call(ask, 100) == portal.call(ask, 1)
 
 
 class Chain:

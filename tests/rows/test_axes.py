@@ -134,7 +134,7 @@ def test_samples_that_other_axes_do_not_suit_rule_those_out() -> None:
 def test_samples_that_the_guess_does_not_suit_are_refused() -> None:
     trial = FunctionTrial(lambda x, y: x, {"x": ("N", 4), "y": ("N", 4)})
     samples = [np.ones((5, 4)), np.ones((3, 4))]
-    with pytest.raises(InvalidInput, match="equally many rows"):
+    with pytest.raises(InvalidInput, match="the same number of rows"):
         find_axes(trial, {"x": 0, "y": 0}, deadline=30, samples=samples)
 
 

@@ -62,7 +62,7 @@ def test_a_model_that_refuses_everything_is_unknown_and_says_what_it_said() -> N
 def test_rows_that_run_one_by_one_only_are_coupled() -> None:
     finding = only(FunctionTrial(lambda x: x.reshape(1, 4), {"x": ("N", 4)}))
     assert finding.verdict is Verdict.COUPLED
-    assert finding.why.startswith("3 rows are refused, each alone is not: ")
+    assert finding.why.startswith("3 rows are refused as a batch but run alone: ")
 
 
 def test_five_rows_refused_where_three_are_not_are_coupled() -> None:
@@ -297,7 +297,7 @@ def test_samples_are_what_the_model_sees_first() -> None:
     ("samples", "message"),
     [
         ([], "has 1 inputs"),
-        ([np.zeros((2, 4, 4))], "takes no sample of shape"),
+        ([np.zeros((2, 4, 4))], "does not accept a sample of shape"),
         ([np.zeros((0, 4))], "at least one"),
     ],
 )

@@ -211,4 +211,4 @@ def test_functions_that_call_themselves_or_one_another_without_end() -> None:
             function([node("Own", "a", "b", domain="own")], "Other"),
         ]
         made = model([node("Own", "x", "y", domain="own")], {"x": ROW}, "y", functions=functions)
-        assert "deeper in graphs and functions than is followed" in prove(made, {"x": 0})["y"].why
+        assert "nested too deeply in graphs and functions" in prove(made, {"x": 0})["y"].why

@@ -216,7 +216,7 @@ COUPLED: dict[str, tuple[Example, str]] = {
     ),
     "any axis of length 1": (
         Example(node("Squeeze", "x", "y"), {"x": ["N", 1, 4]}),
-        "those of a single row too",
+        "including the batch axis of a single row",
     ),
     "a state that is not per row": (
         Example(
@@ -232,7 +232,7 @@ COUPLED: dict[str, tuple[Example, str]] = {
             {"x": ["N", 5, 4]},
             {"w": np.ones((1, 6, 4)), "r": np.ones((1, 6, 2))},
         ),
-        "goes through the rows",
+        "iterates over the rows",
     ),
     "resized rows": (
         Example(

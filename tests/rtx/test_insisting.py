@@ -145,7 +145,7 @@ async def test_what_is_installed_is_not_recommended(
     with doubles.install(devices=0):
         with pytest.raises(BackendUnavailable) as caught:
             await build_plan(GATHER, backend="tensorrt-rtx")
-        words(str(caught.value), "name those that the plan is for (compute_capabilities)")
+        words(str(caught.value), "name the GPUs that the plan is for (compute_capabilities)")
         assert "pip install" not in str(caught.value)
         for name in RTX.modules:
             monkeypatch.setitem(sys.modules, name, None)

@@ -244,7 +244,7 @@ async def test_an_opening_waits_for_nobody_who_keeps_kernels(
         assert await opened(plan, made) == 2
     assert beside(plan) == []
     assert in_cache() == []  # it would stand before what the other one keeps
-    assert len([line for line in told(caplog, "INFO") if "another process is keeping" in line]) == 1
+    assert len([line for line in told(caplog, "INFO") if "another process is saving" in line]) == 1
 
 
 @pytest.mark.parametrize(
@@ -289,5 +289,5 @@ async def test_without_a_runtime_configuration_a_plan_is_refused(
     made: Made, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tensorrt_rtx.ICudaEngine, "create_runtime_config", lambda _: None)
-    with pytest.raises(PlanError, match=r"RTX 1.7.1.116 made no runtime configuration"):
+    with pytest.raises(PlanError, match=r"RTX 1.7.1.116 created no runtime configuration"):
         await open_engine(plan)

@@ -173,7 +173,7 @@ async def test_what_is_double_in_the_file_and_float_in_the_plan_is_told(
     model = write(tmp_path / "m.onnx", "Relu", kind=TensorProto.DOUBLE)
     await build_plan(model, builder_config=ADA)
     (told,) = [each.getMessage() for each in caplog.records if "float64" in each.getMessage()]
-    words(told, "m.onnx: 'x', 'y': float64 in the file, float32 in the plan")
+    words(told, "m.onnx: 'x', 'y': float64 in the file, but float32 in the plan")
     caplog.clear()
     await build_plan(write(tmp_path / "f.onnx", "Relu"), builder_config=ADA)
     assert not [each for each in caplog.records if "float64" in each.getMessage()]
@@ -264,7 +264,7 @@ def test_where_another_logger_was_first_errors_are_told_all_the_same(rtx: Librar
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    words(done.stdout, "made no plan", "no optimization profile has been defined")
+    words(done.stdout, "created no plan", "no optimization profile has been defined")
 
 
 async def test_who_calls_a_build_off_is_told_while_it_goes_on(rtx: Library, tmp_path: Path) -> None:

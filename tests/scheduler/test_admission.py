@@ -132,11 +132,11 @@ def test_a_request_taken_in_again_after_its_deadline_gives_way_too() -> None:
 def test_priorities_cost_nothing_before_the_queue_is_full_or_after() -> None:
     desk, queue = Desk(max_queue_size=6), Queue()
     crowd(desk, queue, 1, 9, 5, 5)
-    assert desk.policy._unseen == 6
+    assert desk.policy.unseen == 6
     crowd(desk, queue, 9, 9, 1)
-    assert desk.policy._unseen == 0
+    assert desk.policy.unseen == 0
     desk.run()
-    assert desk.policy._unseen == 6
+    assert desk.policy.unseen == 6
 
 
 def test_plain_traffic_is_never_ranked() -> None:
@@ -145,7 +145,7 @@ def test_plain_traffic_is_never_ranked() -> None:
     for _ in range(3):
         with pytest.raises(QueueFull):
             desk.submit(queue)
-    assert desk.policy._unseen == 3
+    assert desk.policy.unseen == 3
 
 
 # -- max_queue_time --------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_when_the_limit_falls_no_row_is_taken_unasked_any_more() -> None:
     for at in (1.0, 2.0):
         desk.launch()
         desk.finish(desk.running[0], at)
-    assert desk.policy._unseen < desk.policy.queued
+    assert desk.policy.unseen < desk.policy.queued
     assert last.room == 0
 
 

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from subprocess import PIPE, Popen
 from typing import Any
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import httpx
 
 from support.helpers import PATIENCE, until
@@ -49,6 +52,23 @@ def held(backend: ScriptedBackend) -> Iterator[None]:
         yield
     finally:
         backend.gate.let()
+
+
+@asynccontextmanager
+async def threads_at_work() -> AsyncIterator[list[float]]:
+    """How many of AnyIO's the loop saw at work, whenever they were others."""
+    limiter, seen = anyio.to_thread.current_default_thread_limiter(), [0.0]
+
+    async def look() -> None:
+        while True:
+            await anyio.lowlevel.checkpoint()
+            if limiter.borrowed_tokens != seen[-1]:
+                seen.append(limiter.borrowed_tokens)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look)
+        yield seen
+        tasks.cancel_scope.cancel()
 
 
 async def filled(engine: AnyEngine, queued: int, in_flight: int = 1) -> None:

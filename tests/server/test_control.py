@@ -9,6 +9,7 @@ from support.helpers import rows
 from tests.server.messages import given
 from tests.server.serving import INFER, client_of, error_of, models_of
 from trtasync import open_engine
+from trtasync.server.control import LONGEST
 from trtasync.server.models import Models
 from trtasync.testing import ScriptedBackend
 
@@ -55,7 +56,7 @@ async def test_nobody_brings_files_or_settings_along(
         ("index", b"[]"),
         ("index", b"{"),
         ("index", b'{"ready": 1}'),
-        ("index", b'{"x": ' + b"[" * 100_000),
+        ("index", b'{"x": ' + b"[" * 50_000),
         ("models/m/load", b'{"parameters": {"\xff": 1}}'),
         ("models/m/unload", b'{"parameters": {"unload_dependents": "yes"}}'),
     ],
@@ -92,3 +93,11 @@ async def test_a_model_that_cannot_be_loaded_says_why(backend: ScriptedBackend) 
         (told,) = (await client.post("/v2/repository/index")).json()
         assert (told["state"], told["reason"]) == ("READY", "no such plan")
         assert (await client.post(INFER, json=IN_JSON)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["index", "models/m/load", "models/m/unload"])
+async def test_a_request_without_tensors_is_short(backend: ScriptedBackend, path: str) -> None:
+    content = b'{"more":"%s"}' % (b"x" * LONGEST)
+    async with client_of(models_of(backend), model_control=True) as client:
+        response = await client.post(f"/v2/repository/{path}", content=content)
+        assert f"more than {LONGEST} bytes" in error_of(response, 413)

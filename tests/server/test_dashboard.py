@@ -91,7 +91,7 @@ async def test_the_second_look_tells_rates(client: httpx.AsyncClient, models: Mo
     await engine.infer({"x": rows([1, 2])})
     page = await look(client)
     told = tiles(page)
-    assert float(told["rows/s"].split()[0].replace(" ", "")) > 0
+    assert float(told["rows/s"].split()[0].replace(",", "")) > 0
     assert page.find(".//polyline") is not None
     assert table(page, "Device, stream")["0, 0"][2].endswith(" %")
 

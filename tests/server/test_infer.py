@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import threading
 import zlib
 from typing import Any
 
@@ -12,11 +13,12 @@ import httpx
 import numpy as np
 import pytest
 
-from support.helpers import rows, tensor
+from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.messages import binary, body, given, parsed
 from tests.server.serving import INFER, URL, client_of, error_of, filled, held, models_of
 from trtasync.server.models import Models
 from trtasync.server.protocol.answers import JSON_LENGTH
+from trtasync.server.receiving import UNPACKED_AT_ONCE
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -184,10 +186,20 @@ async def test_what_nobody_foresaw_is_for_the_log_only(
     assert "ZeroDivisionError: a secret" in caplog.text
 
 
-async def test_what_is_small_and_unpacks_to_much_holds_nobody_up(client: httpx.AsyncClient) -> None:
+async def test_what_is_small_and_unpacks_to_much_holds_nobody_up(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither the loop, nor the threads that others wait for."""
     bomb = gzip.compress(bytes(32 << 20))
     assert len(bomb) < 1 << 16
+    unpack, begun, may_unpack = zlib.decompressobj, [], threading.Event()
+
+    def patient(form: int) -> Any:
+        begun.append(form)
+        assert may_unpack.wait(PATIENCE)
+        return unpack(form)
+
+    monkeypatch.setattr(zlib, "decompressobj", patient)
     threads = anyio.to_thread.current_default_thread_limiter()
     headers = {"content-encoding": "gzip", JSON_LENGTH: "0"}
     statuses: list[int] = []
@@ -196,17 +208,15 @@ async def test_what_is_small_and_unpacks_to_much_holds_nobody_up(client: httpx.A
         response = await client.post(INFER, content=bomb, headers=headers)
         statuses.append(response.status_code)
 
-    turns, taken = 0, 0
     async with anyio.create_task_group() as tasks:
-        for _ in range(5):
-            tasks.start_soon(ask)
-        while len(statuses) < 5:
-            await anyio.sleep(0.001)
-            turns += 1
-            taken = max(taken, threads.borrowed_tokens)
-    assert turns > 20
-    assert taken == 0
-    assert set(statuses) == {400}
+        try:
+            for _ in range(UNPACKED_AT_ONCE + 1):
+                tasks.start_soon(ask)
+            await until(lambda: len(begun) == UNPACKED_AT_ONCE)
+            assert threads.borrowed_tokens == 0
+        finally:
+            may_unpack.set()
+    assert statuses == [400] * (UNPACKED_AT_ONCE + 1)
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "deflate", "gzip, deflate, br"])

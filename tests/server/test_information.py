@@ -1,5 +1,7 @@
 """What servers and models say of themselves over ASGI; what is not there; who is ready."""
 
+import re
+
 import httpx
 import pytest
 
@@ -164,3 +166,12 @@ async def test_versions_and_aliases(backend: ScriptedBackend) -> None:
         assert len((await client.get("/v2/models/m/stats")).json()["model_stats"]) == 3
         await models.find("m", "10").unload()
         assert await factor("m") == (4, "m", "9")
+
+
+async def test_who_asks_for_no_route_is_told_where_all_are_listed(
+    client: httpx.AsyncClient,
+) -> None:
+    error = error_of(await client.get("/"), 404)
+
+    (path,) = re.findall(r"v2/\S+", error)
+    assert (await client.get(f"/{path}")).json()["paths"]

@@ -1,7 +1,7 @@
 """What Prometheus is told: names, values after a scripted load, and that it can read it."""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,12 +12,14 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
+from starlette.routing import Route
 
 from support.helpers import rows, until
-from tests.server.serving import client_of, filled, held, models_of, opener
+from tests.server.serving import client_of, filled, held, models_of, opener, threads_at_work
 from trtasync import DeviceLost, InferenceError, QueueFull, open_engine
 from trtasync.core.metrics import Meter, TimeHistogram
 from trtasync.integrations.prometheus import EngineCollector
+from trtasync.server.dashboard.route import dashboard
 from trtasync.server.models import Models
 from trtasync.server.prometheus.families import SECONDS, Counted, families
 from trtasync.server.prometheus.route import metrics
@@ -315,3 +317,15 @@ async def test_engines_in_a_registry(backend: ScriptedBackend) -> None:
         assert found.value("trtasync_rows_total") == found.value("nv_inference_count") == 2
         with pytest.raises(ValueError, match="Duplicated"):
             registry.register(EngineCollector({"other": engine}))
+
+
+@pytest.mark.parametrize("route", [metrics, dashboard])
+async def test_pages_are_written_beside_the_loop(
+    route: Callable[[Models], Route], backend: ScriptedBackend
+) -> None:
+    """They take a millisecond for each model."""
+    models = models_of(backend)
+    async with client_of(models, routes=[route(models)]) as client, threads_at_work() as seen:
+        response = await client.get(route(models).path)
+        assert response.status_code == 200
+        assert max(seen) == 1

@@ -126,7 +126,7 @@ def test_who_waits_for_the_lock_can_be_called_off(tmp_path: Path) -> None:
 
 @contextmanager
 def impostor(path: Path, answer: bytes) -> Iterator[None]:
-    """Somebody who listens and says the same to everybody."""
+    """Somebody who listens, and says this to the one who has to come inside the block."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.fspath(path))
         listener.listen()
@@ -139,7 +139,7 @@ def impostor(path: Path, answer: bytes) -> Iterator[None]:
                 end.shutdown(socket.SHUT_WR)
                 end.recv(1)  # until it is gone
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield
         thread.join(PATIENCE)

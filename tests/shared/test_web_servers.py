@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -20,19 +21,26 @@ RIGHT = 54
 )
 def test_workers_share_an_engine_and_outlive_it(folder: Path, server: str, package: str) -> None:
     pytest.importorskip(package)
+    answered, engines = Counter[int](), set[int]()
     with serving(server) as address:
-        right, workers, engines = anyio.run(ask, address)
+
+        def several_have_answered() -> bool:
+            right, workers, found = anyio.run(ask, address)
+            assert right == RIGHT
+            answered.update(workers)
+            engines.update(found)
+            return len(answered) > 1
+
+        wait_for(several_have_answered)  # one of them may take all connections that come at once
         (engine,) = engines
-        assert right == RIGHT
-        assert len(workers) > 1
-        assert engine not in workers
+        assert engine not in answered
         (told,) = figures.ask(*sockets(folder))["models"].values()
-        assert told["answered"] == 64
+        assert told["answered"] == answered.total()
         os.kill(engine, signal.SIGKILL)
         wait_for(lambda: anyio.run(ask, address)[0] == RIGHT)
         _, _, after = anyio.run(ask, address)
         (other,) = after
         assert other != engine
-        assert all(map(is_there, workers))
+        assert all(map(is_there, answered))
     os.kill(other, signal.SIGTERM)
     wait_for(lambda: not is_there(other))

@@ -100,7 +100,7 @@ async def test_without_a_name_nothing_is_traced() -> None:
 
 
 async def test_what_cannot_be_exported_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidInput, match=r"no exporter 'nowhere' here, but: .*keeping"):
+    with pytest.raises(InvalidInput, match=r"no exporter 'nowhere' here; there are: .*keeping"):
         provider_of("nowhere")
     with pytest.raises(BackendUnavailable, match=r"'broken' cannot be set up .*no such place"):
         provider_of("broken")

@@ -1,9 +1,10 @@
 """The command line, on typer and rich."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from trtasync import __version__
 from trtasync.cli.bench import bench
@@ -15,13 +16,33 @@ from trtasync.cli.inspect import inspect
 from trtasync.cli.serve import serve
 from trtasync.cli.tune import tune
 
+
+def _with_plain_flags(parameters: list[Any]) -> list[Any]:
+    """Flags take no value, so a help shows no type of one; typer would."""
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+    return parameters
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _with_plain_flags(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _with_plain_flags(super().get_params(ctx))
+
+
 app: typer.Typer = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,  # `failures` prints one line, or with --debug a traceback
-    help="Asynchronous batch inference on TensorRT. Exit codes: 0 done, 1 unexpected, 2 wrong "
-    "arguments, 3 missing GPU or package, 4 bad model or plan, 5 CUDA failed, 6 goal not met or "
-    "check failed, 130 interrupted.",
+    help="Dynamic batching of models: on GPUs with TensorRT, on CPUs with ONNX Runtime.\n\n"
+    "Exit codes: 0 done, 1 unexpected, 2 wrong arguments, 3 missing GPU or package, 4 bad model or "
+    "plan, 5 CUDA failed, 6 goal not met or check failed, 130 interrupted.",
 )
 EXAMPLES: dict[Callable[..., None], str] = {
     build: "build model.onnx --profile x:1x3x224x224/16x3x224x224/64x3x224x224 -o model.plan",
@@ -34,7 +55,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     doctor: "doctor --json machine.json",
 }
 for _command, _example in EXAMPLES.items():
-    app.command(epilog=f"Example: trtasync {_example}")(_command)
+    app.command(cls=_Command, epilog=f"Example: trtasync {_example}")(_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -16,11 +16,16 @@ from trtasync.system.sizes import parse_size
 REQUESTS, ENGINE, OUT = "Requests", "Engine", "Output"
 CACHE = "Plan cache"
 
+TIME, SIZE, NUMBER, NUMBERS = "<time>", "<size>", "<number>", "<numbers>"
+NAME, LEVEL, FILE, SHAPES, PROFILE = "<name>", "<level>", "<file>", "<shapes>", "<profile>"
+"""What a text stands for, where a help shows the types of values."""
+
 ModelArgument = Annotated[Path, typer.Argument(help="An .onnx, .plan or .engine file.")]
 Rows = Annotated[int, typer.Option(help="Rows per request.", rich_help_panel=REQUESTS)]
 RowShapes = Annotated[
     list[str] | None,
     typer.Option(
+        metavar=SHAPES,
         help="Lengths of dynamic axes, e.g. x:1x3x224x224; may be given several times.",
         rich_help_panel=REQUESTS,
     ),
@@ -33,15 +38,32 @@ Samples = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", rich_help_panel=REQUESTS)]
-BackendOption = Annotated[BackendName, typer.Option(rich_help_panel=ENGINE)]
-BuilderOption = Annotated[
-    Literal["auto", "tensorrt", "tensorrt-rtx"], typer.Option(rich_help_panel=ENGINE)
+BackendOption = Annotated[
+    BackendName,
+    typer.Option(
+        metavar=NAME,
+        help="What runs the model: auto (what suits file and machine), tensorrt, tensorrt-rtx or "
+        "onnxruntime.",
+        rich_help_panel=ENGINE,
+    ),
 ]
+BuilderOption = Annotated[
+    Literal["auto", "tensorrt", "tensorrt-rtx"],
+    typer.Option(
+        metavar=NAME,
+        help="What builds the plan: auto (what is installed), tensorrt or tensorrt-rtx.",
+        rich_help_panel=ENGINE,
+    ),
+]
+LoopName = Literal["asyncio", "uvloop", "trio"]
+LOOP_HELP = "Event loop of the callers."
 Devices = Annotated[
-    str | None, typer.Option(help="Indices of the GPUs, e.g. 0,1.", rich_help_panel=ENGINE)
+    str | None,
+    typer.Option(metavar=NUMBERS, help="Indices of the GPUs, e.g. 0,1.", rich_help_panel=ENGINE),
 ]
 OneDevice = Annotated[
-    str | None, typer.Option("--devices", help="Index of one GPU.", rich_help_panel=ENGINE)
+    str | None,
+    typer.Option("--devices", metavar=NUMBER, help="Index of one GPU.", rich_help_panel=ENGINE),
 ]
 Streams = Annotated[
     int | None, typer.Option(help="Batches that run in parallel.", rich_help_panel=ENGINE)
@@ -52,7 +74,9 @@ MaxBatchSize = Annotated[
 ]
 BatchSizes = Annotated[
     str | None,
-    typer.Option(help="The only batch sizes to run, e.g. 1,8,64.", rich_help_panel=ENGINE),
+    typer.Option(
+        metavar=NUMBERS, help="The only batch sizes to run, e.g. 1,8,64.", rich_help_panel=ENGINE
+    ),
 ]
 BatchingOption = Annotated[
     Literal["auto", "on", "off", "proved"],
@@ -66,7 +90,7 @@ BatchAxes = Annotated[
     list[str] | None,
     typer.Option(
         "--batch-axis",
-        metavar="NAME=AXIS",
+        metavar="<name=axis>",
         help="The batch axis of a tensor, or NAME=none; may be given several times.",
         rich_help_panel=ENGINE,
     ),
@@ -74,7 +98,9 @@ BatchAxes = Annotated[
 MaxQueueDelay = Annotated[
     str,
     typer.Option(
-        help="Let batches wait for rows (Triton's rule), e.g. 2ms.", rich_help_panel=ENGINE
+        metavar=TIME,
+        help="Let batches wait for rows (Triton's rule), e.g. 2ms.",
+        rich_help_panel=ENGINE,
     ),
 ]
 MaxQueueSize = Annotated[
@@ -83,7 +109,9 @@ MaxQueueSize = Annotated[
 MaxQueueTime = Annotated[
     str | None,
     typer.Option(
-        help="Reject requests that would wait longer, e.g. 100ms.", rich_help_panel=ENGINE
+        metavar=TIME,
+        help="Reject requests that would wait longer, e.g. 100ms.",
+        rich_help_panel=ENGINE,
     ),
 ]
 Graphs = Annotated[
@@ -92,6 +120,7 @@ Graphs = Annotated[
 ProfileOptions = Annotated[
     list[str] | None,
     typer.Option(
+        metavar=PROFILE,
         help="Optimization profile for building an .onnx file, name:MIN/OPT/MAX,..., as in "
         "`trtasync build`; may be given several times.",
         rich_help_panel=ENGINE,
@@ -99,18 +128,21 @@ ProfileOptions = Annotated[
 ]
 RunTimeout = Annotated[
     str | None,
-    typer.Option(help="Abort runs that take longer, e.g. 10s.", rich_help_panel=ENGINE),
+    typer.Option(
+        metavar=TIME, help="Abort runs that take longer, e.g. 10s.", rich_help_panel=ENGINE
+    ),
 ]
 TracesOption = Annotated[
     str | None,
     typer.Option(
+        metavar=NAME,
         help="Export spans by this exporter of OpenTelemetry, e.g. otlp; OTEL_* variables say "
         "where to, and which.",
     ),
 ]
 MaxRowBytes = Annotated[
     str | None,
-    typer.Option(help="Reject larger rows, e.g. 64MiB.", rich_help_panel=ENGINE),
+    typer.Option(metavar=SIZE, help="Reject larger rows, e.g. 64MiB.", rich_help_panel=ENGINE),
 ]
 HostCode = Annotated[
     bool,
@@ -130,6 +162,7 @@ CacheFolder = Annotated[
 CacheOwner = Annotated[
     str | None,
     typer.Option(
+        metavar=NAME,
         help="The user who fills --cache-dir; only this user's plans are used.",
         rich_help_panel=CACHE,
     ),
@@ -137,7 +170,10 @@ CacheOwner = Annotated[
 AsJson = Annotated[
     str | None,
     typer.Option(
-        "--json", help="Write the full report to this file; - for stdout.", rich_help_panel=OUT
+        "--json",
+        metavar=FILE,
+        help="Write the full report to this file; - for stdout.",
+        rich_help_panel=OUT,
     ),
 ]
 Picture = Annotated[

@@ -8,9 +8,13 @@ import typer
 from rich.console import Console
 
 from trtasync.cli.arguments import (
+    LOOP_HELP,
+    NUMBERS,
     OUT,
+    TIME,
     AsJson,
     Debug,
+    LoopName,
     ModelArgument,
     Picture,
     Quiet,
@@ -65,6 +69,7 @@ def bench(
         typer.Option(
             "--concurrency",
             "-c",
+            metavar=NUMBERS,
             help="Closed loop: number of callers, each of which waits for its answer before it "
             "asks again, e.g. 1,8,64,256 (the default without --rate).",
             rich_help_panel=LOAD,
@@ -73,13 +78,18 @@ def bench(
     rate: Annotated[
         str | None,
         typer.Option(
+            metavar="<rates>",
             help="Open loop: requests per second, e.g. 1000,2000, or percentages of the capacity "
             "measured by the closed loop: 50%,90%. Latency counts from when a request was due.",
             rich_help_panel=LOAD,
         ),
     ] = None,
     arrivals: Annotated[
-        Literal["poisson", "constant"], typer.Option(rich_help_panel=LOAD)
+        Literal["poisson", "constant"],
+        typer.Option(
+            help="How the requests of an open loop come: at random, or evenly.",
+            rich_help_panel=LOAD,
+        ),
     ] = "poisson",
     seconds: Annotated[
         float, typer.Option(help="Measuring time per load and round.", rich_help_panel=LOAD)
@@ -92,14 +102,17 @@ def bench(
     ] = 3,
     deadline: Annotated[
         str | None,
-        typer.Option(help="Time after which callers give up, e.g. 20ms.", rich_help_panel=LOAD),
+        typer.Option(
+            metavar=TIME,
+            help="Time after which callers give up, e.g. 20ms.",
+            rich_help_panel=LOAD,
+        ),
     ] = None,
-    loop: Annotated[
-        Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=LOAD)
-    ] = "asyncio",
+    loop: Annotated[LoopName, typer.Option(help=LOOP_HELP, rich_help_panel=LOAD)] = "asyncio",
     url: Annotated[
         str | None,
         typer.Option(
+            metavar="<url>",
             help="Measure a server of the Open Inference Protocol (ours, Triton) from here: "
             "http://HOST:PORT, https, grpc or grpcs. MODEL is the name of its model.",
             rich_help_panel=LOAD,

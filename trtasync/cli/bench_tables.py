@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
 from trtasync.cli.bars import Bar, Doing, Left
-from trtasync.cli.tables import add_row, bar, new_table, say, show_table
+from trtasync.cli.tables import add_row, bar, new_table, say, show_table, written
 from trtasync.measure import Point, Report
 from trtasync.measure import Progress as News
 from trtasync.measure.samples import STAGES
@@ -200,12 +200,12 @@ def _rate(point: Point, name: str) -> str:
 
 def _time(point: Point, name: str) -> str:
     value = point.median(name)
-    return "-" if value is None else f"{value / 1e3:.3g}"
+    return "-" if value is None else written(value / 1e3)
 
 
 def _number(point: Point, name: str) -> str:
     value = point.median(name)
-    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return "-" if value is None else written(value)
 
 
 def _stage(point: Point, name: str) -> str:

@@ -14,6 +14,11 @@ from rich.console import Console
 
 from trtasync.cli.arguments import (
     CACHE,
+    LEVEL,
+    NAME,
+    PROFILE,
+    SHAPES,
+    SIZE,
     AsJson,
     BatchAxes,
     BuilderOption,
@@ -36,7 +41,7 @@ from trtasync.plans import BuilderConfig, Plan, Profile, build_plan
 from trtasync.runtimes.flavours import RTX, TENSORRT
 from trtasync.system.sizes import parse_size, written_size
 
-SHAPES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
+PROFILES, TUNING, PRECISION = "Shapes", "Tuning", "Precision"
 PLAN, CHECK = "Plan", "Accuracy check"
 
 
@@ -51,84 +56,157 @@ def build(
     profile: Annotated[
         list[str] | None,
         typer.Option(
+            metavar=PROFILE,
             help="Optimization profile name:MIN/OPT/MAX,..., e.g. x:1x3x224/16x3x224/64x3x224; "
             "may be given several times.",
-            rich_help_panel=SHAPES,
+            rich_help_panel=PROFILES,
         ),
     ] = None,
     min_shapes: Annotated[
-        str | None, typer.Option(help="As trtexec's --minShapes.", rich_help_panel=SHAPES)
+        str | None,
+        typer.Option(metavar=SHAPES, help="As trtexec's --minShapes.", rich_help_panel=PROFILES),
     ] = None,
     opt_shapes: Annotated[
-        str | None, typer.Option(help="As trtexec's --optShapes.", rich_help_panel=SHAPES)
+        str | None,
+        typer.Option(metavar=SHAPES, help="As trtexec's --optShapes.", rich_help_panel=PROFILES),
     ] = None,
     max_shapes: Annotated[
-        str | None, typer.Option(help="As trtexec's --maxShapes.", rich_help_panel=SHAPES)
+        str | None,
+        typer.Option(metavar=SHAPES, help="As trtexec's --maxShapes.", rich_help_panel=PROFILES),
     ] = None,
     max_batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Rows of the largest batch, where profiles are derived.", rich_help_panel=SHAPES
+            help="Rows of the largest batch, where profiles are derived.", rich_help_panel=PROFILES
         ),
     ] = None,
     workspace: Annotated[
-        str | None, typer.Option(help="Scratch memory, e.g. 4GiB.", rich_help_panel=TUNING)
+        str | None,
+        typer.Option(
+            metavar=SIZE, help="Scratch memory for tactics, e.g. 4GiB.", rich_help_panel=TUNING
+        ),
     ] = None,
     builder_optimization_level: Annotated[
-        int | None, typer.Option(help="0 to 5.", rich_help_panel=TUNING)
+        int | None,
+        typer.Option(help="0 to 5: how long to look for better tactics.", rich_help_panel=TUNING),
     ] = None,
-    tf32: Annotated[bool, typer.Option(rich_help_panel=PRECISION)] = True,
+    tf32: Annotated[
+        bool, typer.Option(help="Let float32 be computed in TF32.", rich_help_panel=PRECISION)
+    ] = True,
     sparse_weights: Annotated[
-        bool, typer.Option("--sparse-weights", rich_help_panel=TUNING)
+        bool,
+        typer.Option(
+            "--sparse-weights",
+            help="Use 2:4 structured sparsity where weights have it.",
+            rich_help_panel=TUNING,
+        ),
     ] = False,
     max_aux_streams: Annotated[
-        int, typer.Option(help="TensorRT's auxiliary streams.", rich_help_panel=TUNING)
+        int,
+        typer.Option(
+            help="Streams that TensorRT may use inside one run.",
+            rich_help_panel=TUNING,
+        ),
     ] = 0,
     tactic_source: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="May be given several times.", rich_help_panel=TUNING),
+        typer.Option(
+            metavar=NAME,
+            help="A tensorrt.TacticSource to use, instead of the usual ones; may be "
+            "given several times.",
+            rich_help_panel=TUNING,
+        ),
     ] = None,
-    avg_timing_iterations: Annotated[int | None, typer.Option(rich_help_panel=TUNING)] = None,
-    max_num_tactics: Annotated[int | None, typer.Option(rich_help_panel=TUNING)] = None,
+    avg_timing_iterations: Annotated[
+        int | None,
+        typer.Option(help="Runs over which a tactic's time is averaged.", rich_help_panel=TUNING),
+    ] = None,
+    max_num_tactics: Annotated[
+        int | None,
+        typer.Option(help="Tactics that are tried for a layer, at most.", rich_help_panel=TUNING),
+    ] = None,
     tiling_optimization_level: Annotated[
         Literal["none", "fast", "moderate", "full"] | None,
-        typer.Option(metavar="LEVEL", help="none, fast, moderate or full.", rich_help_panel=TUNING),
+        typer.Option(
+            metavar=LEVEL,
+            help="How hard TensorRT looks for tilings: none, fast, moderate or full.",
+            rich_help_panel=TUNING,
+        ),
     ] = None,
     fp16: Annotated[
-        bool, typer.Option("--fp16", help="TensorRT 10 only.", rich_help_panel=PRECISION)
+        bool,
+        typer.Option(
+            "--fp16", help="Let layers run in float16; TensorRT 10 only.", rich_help_panel=PRECISION
+        ),
     ] = False,
     bf16: Annotated[
-        bool, typer.Option("--bf16", help="TensorRT 10 only.", rich_help_panel=PRECISION)
+        bool,
+        typer.Option(
+            "--bf16",
+            help="Let layers run in bfloat16; TensorRT 10 only.",
+            rich_help_panel=PRECISION,
+        ),
     ] = False,
-    refit: Annotated[bool, typer.Option("--refit", rich_help_panel=PLAN)] = False,
-    strip_plan: Annotated[bool, typer.Option("--strip-plan", rich_help_panel=PLAN)] = False,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="Let weights be replaced in the plan later.", rich_help_panel=PLAN
+        ),
+    ] = False,
+    strip_plan: Annotated[
+        bool,
+        typer.Option(
+            "--strip-plan",
+            help="Leave the weights out; they must be refitted before the plan can run.",
+            rich_help_panel=PLAN,
+        ),
+    ] = False,
     version_compatible: Annotated[
-        bool, typer.Option("--version-compatible", rich_help_panel=PLAN)
+        bool,
+        typer.Option(
+            "--version-compatible",
+            help="Let newer TensorRT of the same major version run the plan, too.",
+            rich_help_panel=PLAN,
+        ),
     ] = False,
     exclude_lean_runtime: Annotated[
-        bool, typer.Option("--exclude-lean-runtime", rich_help_panel=PLAN)
+        bool,
+        typer.Option(
+            "--exclude-lean-runtime",
+            help="Leave the runtime out of a version-compatible plan.",
+            rich_help_panel=PLAN,
+        ),
     ] = False,
     hardware_compatibility_level: Annotated[
         Literal["none", "ampere_plus", "same_compute_capability"],
         typer.Option(
-            metavar="LEVEL",
-            help="none, ampere_plus or same_compute_capability.",
+            metavar=LEVEL,
+            help="GPUs that the plan is for, too: none, ampere_plus or same_compute_capability.",
             rich_help_panel=PLAN,
         ),
     ] = "none",
     profiling_verbosity: Annotated[
         Literal["layer_names_only", "detailed", "none"],
         typer.Option(
-            metavar="LEVEL", help="layer_names_only, detailed or none.", rich_help_panel=PLAN
+            metavar=LEVEL,
+            help="What the plan tells of its layers: layer_names_only, detailed or none.",
+            rich_help_panel=PLAN,
         ),
     ] = "layer_names_only",
     weight_streaming: Annotated[
-        bool, typer.Option("--weight-streaming", rich_help_panel=PLAN)
+        bool,
+        typer.Option(
+            "--weight-streaming",
+            help="Let weights stay in host memory; runs are then slower.",
+            rich_help_panel=PLAN,
+        ),
     ] = False,
     flag: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Names of further tensorrt.BuilderFlags.", rich_help_panel=PLAN
+            metavar=NAME,
+            help="A further tensorrt.BuilderFlag; may be given several times.",
+            rich_help_panel=PLAN,
         ),
     ] = None,
     cache_dir: CacheFolder = None,
@@ -142,7 +220,9 @@ def build(
     cache_key: Annotated[
         str | None,
         typer.Option(
-            help="Text that identifies a network function in the cache.", rich_help_panel=CACHE
+            metavar="<text>",
+            help="Text that identifies a network function in the cache.",
+            rich_help_panel=CACHE,
         ),
     ] = None,
     timing_cache: Annotated[
@@ -152,7 +232,7 @@ def build(
     compute_capability: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="X.Y",
+            metavar="<x.y>",
             help="Build with TensorRT for RTX for this kind of GPU, which need not be present; may "
             "be given several times.",
             rich_help_panel=PLAN,

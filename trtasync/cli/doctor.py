@@ -13,7 +13,7 @@ from trtasync.doctor.text import text
 
 
 def doctor(as_json: AsJson = None, debug: Debug = False) -> None:
-    """Say what is installed here, what this machine lends, and what each backend lacks."""
+    """Say what is installed here, what this machine allows, and what each backend lacks."""
     with failures(debug):
         check_outputs(None, as_json)
         report = examine()

@@ -12,6 +12,7 @@ import typer
 
 from trtasync.cli.arguments import (
     OUT,
+    SIZE,
     AsJson,
     Debug,
     HostCode,
@@ -50,12 +51,18 @@ def host(
     ] = None,
     client_memory: Annotated[
         str | None,
-        typer.Option(help="One client may share, e.g. 512MiB.", rich_help_panel=CLIENTS),
+        typer.Option(
+            metavar=SIZE,
+            help="Memory that one client may share, e.g. 512MiB.",
+            rich_help_panel=CLIENTS,
+        ),
     ] = None,
     total_memory: Annotated[
         str | None,
         typer.Option(
-            help="All clients may share; half of what is free by default.", rich_help_panel=CLIENTS
+            metavar=SIZE,
+            help="Memory that all clients may share. Default: half of what is free.",
+            rich_help_panel=CLIENTS,
         ),
     ] = None,
     hang_timeout: Annotated[

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from trtasync.cli.arguments import (
+    NAME,
+    SIZE,
+    TIME,
     Debug,
     HostCode,
     TracesOption,
@@ -48,13 +51,16 @@ def serve(
     host: Annotated[
         str | None,
         typer.Option(
+            metavar=NAME,
             help="Name or address to listen at. Default: 127.0.0.1, for this machine only.",
             rich_help_panel=CLIENTS,
         ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(help="Default: 8000; 0 for any that is free.", rich_help_panel=CLIENTS),
+        typer.Option(
+            help="Of HTTP. Default: 8000; 0 for any that is free.", rich_help_panel=CLIENTS
+        ),
     ] = None,
     grpc_port: Annotated[
         int | None,
@@ -80,11 +86,15 @@ def serve(
     ] = None,
     max_body: Annotated[
         str | None,
-        typer.Option(help="Largest request. Default: 64MiB.", rich_help_panel=CLIENTS),
+        typer.Option(
+            metavar=SIZE, help="Largest request. Default: 64MiB.", rich_help_panel=CLIENTS
+        ),
     ] = None,
     max_connections: Annotated[
         int | None,
-        typer.Option(help="Of each worker. Default: 16384.", rich_help_panel=CLIENTS),
+        typer.Option(
+            help="Connections that each worker keeps open. Default: 16384.", rich_help_panel=CLIENTS
+        ),
     ] = None,
     triton_metrics: Annotated[
         bool,
@@ -104,14 +114,16 @@ def serve(
     grace: Annotated[
         str | None,
         typer.Option(
-            help="After SIGTERM, go on so long, not ready any more. Default: 0s.",
+            metavar=TIME,
+            help="After SIGTERM, go on for this long, no longer ready. Default: 0s.",
             rich_help_panel=LIFE,
         ),
     ] = None,
     drain: Annotated[
         str | None,
         typer.Option(
-            help="Then let what was asked be answered within this. Default: 30s.",
+            metavar=TIME,
+            help="Then answer what was asked, within this. Default: 30s.",
             rich_help_panel=LIFE,
         ),
     ] = None,
@@ -125,7 +137,7 @@ def serve(
     ] = None,
     log_format: Annotated[
         Literal["text", "json"] | None,
-        typer.Option(help="Of the lines on stderr. Default: text.", rich_help_panel=LIFE),
+        typer.Option(help="Form of the lines on stderr. Default: text.", rich_help_panel=LIFE),
     ] = None,
     engine: EngineFlags,
     engine_host_code_allowed: HostCode = False,
@@ -133,7 +145,7 @@ def serve(
 ) -> None:
     """Serve models over HTTP, by the Open Inference Protocol (KServe v2, Triton).
 
-    SIGTERM and Ctrl-C: not ready any more, what was asked is answered, exit code 0. SIGHUP: files
+    SIGTERM and Ctrl-C: no longer ready, what was asked is answered, exit code 0. SIGHUP: files
     that the options name are read again. A model whose file changes is loaded again, and replaces
     the one before when it is ready.
     """

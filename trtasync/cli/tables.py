@@ -94,6 +94,11 @@ def show_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
     console.print(table)
 
 
+def written(value: float) -> str:
+    """A number with three digits, or with all that stand before its point: "1.08" or "1,080"."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
 def bar(console: Console, length: int) -> str:
     """A bar of a histogram."""
     return ("#" if console.options.ascii_only else "\N{LOWER SEVEN EIGHTHS BLOCK}") * length

@@ -2,12 +2,15 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from trtasync.cli.arguments import (
+    LOOP_HELP,
+    NUMBERS,
+    TIME,
     AsJson,
     BackendOption,
     BatchAxes,
@@ -16,6 +19,7 @@ from trtasync.cli.arguments import (
     CacheOwner,
     Debug,
     Devices,
+    LoopName,
     MaxRowBytes,
     ModelArgument,
     Picture,
@@ -60,6 +64,7 @@ def tune(
     p99: Annotated[
         str | None,
         typer.Option(
+            metavar=TIME,
             help="Look for the highest rate with a 99th percentile below this, e.g. 20ms; "
             "default: look for the best throughput.",
             rich_help_panel=GOAL,
@@ -77,19 +82,23 @@ def tune(
     rounds: Annotated[
         int, typer.Option(help="Interleaved rounds of the finals.", rich_help_panel=GOAL)
     ] = 3,
-    loop: Annotated[
-        Literal["asyncio", "uvloop", "trio"], typer.Option(rich_help_panel=GOAL)
-    ] = "asyncio",
+    loop: Annotated[LoopName, typer.Option(help=LOOP_HELP, rich_help_panel=GOAL)] = "asyncio",
     streams: Annotated[
         str | None,
-        typer.Option(help="Numbers of streams to try, e.g. 1,2,3.", rich_help_panel=SPACE),
+        typer.Option(
+            metavar=NUMBERS, help="Numbers of streams to try, e.g. 1,2,3.", rich_help_panel=SPACE
+        ),
     ] = None,
     max_batch_size: Annotated[
-        str | None, typer.Option(help="Largest batches to try, e.g. 8,32.", rich_help_panel=SPACE)
+        str | None,
+        typer.Option(
+            metavar=NUMBERS, help="Largest batches to try, e.g. 8,32.", rich_help_panel=SPACE
+        ),
     ] = None,
     batch_sizes: Annotated[
         str | None,
         typer.Option(
+            metavar="<names>",
             help="Sets of batch sizes to try: any, powers (of two), coarse (every other power), "
             "full (the largest only).",
             rich_help_panel=SPACE,
@@ -97,11 +106,15 @@ def tune(
     ] = None,
     graphs: Annotated[
         str | None,
-        typer.Option(help="CUDA graphs to try: on, off or on,off.", rich_help_panel=SPACE),
+        typer.Option(
+            metavar="<on|off>", help="CUDA graphs to try: on, off or on,off.", rich_help_panel=SPACE
+        ),
     ] = None,
     threads: Annotated[
         str | None,
-        typer.Option(help="CPU threads per run to try, e.g. 1,2.", rich_help_panel=SPACE),
+        typer.Option(
+            metavar=NUMBERS, help="CPU threads per run to try, e.g. 1,2.", rich_help_panel=SPACE
+        ),
     ] = None,
     rows: Rows = 1,
     shape: RowShapes = None,

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from trtasync.cli.bars import Bar, Doing, clock
-from trtasync.cli.tables import add_row, new_table, say, show_table
+from trtasync.cli.tables import add_row, new_table, say, show_table, written
 from trtasync.measure.loads import Open
 from trtasync.tune import CurvePoint, Report, Standing
 from trtasync.tune import Progress as News
@@ -84,15 +84,16 @@ def show(console: Console, report: Report) -> None:
         console,
         f"{report.subject.name} on {report.subject.backend}, {machine}; "
         f"{len(report.results)} measurements in {clock(report.spent)}{reused}",
+        fold=True,
     )
     _configurations(console, report)
     if report.recommended is not None:
         _curve(console, report)
     verdict = report.verdict
     if verdict.recommended is not None:
-        say(console, f"Recommended: {verdict.recommended.config.name}. {verdict.why}")
+        say(console, f"Recommended: {verdict.recommended.config.name}. {verdict.why}", fold=True)
     if ended := ENDED[report.ended]:
-        say(console, ended)
+        say(console, ended, fold=True)
     if report.call:
         console.print()
         for line in report.call.split("\n"):
@@ -175,4 +176,4 @@ def _load(point: CurvePoint) -> str:
 
 def milliseconds(seconds: float | None) -> str:
     """A latency in milliseconds; "-" if there is none."""
-    return "-" if seconds is None else f"{seconds * 1e3:.3g}"
+    return "-" if seconds is None else written(seconds * 1e3)

@@ -70,6 +70,11 @@ class Intake:
         self.stamp: float = 0.0
         self.leaving: tuple[Reservation, ...] = ()
 
+    @property
+    def limit(self) -> int:
+        """Rows that may wait; 0 while it is settled for each request who gives way."""
+        return self._policy.unseen
+
     def reserve(
         self, signature: Signature[Queue], level: int = DEFAULT_LEVEL, deadline: float = NEVER
     ) -> Reservation:

@@ -122,7 +122,7 @@ class Watchdog:
             for index, lane in list(self._lanes.items()):
                 if lane.is_lost(now):
                     del self._lanes[index]
-                    self._lost(index, DeviceLost("a run took longer than run_timeout, and goes on"))
+                    self._lost(index, DeviceLost("a run still goes on after run_timeout"))
 
     def _pause(self) -> float:
         """Seconds until something may be due: a run that has not begun is not before its limit."""

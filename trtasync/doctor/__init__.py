@@ -1,4 +1,4 @@
-"""What is installed here, what the machine lends, and what each backend lacks, in plain words."""
+"""What is installed here, what the machine allows, and what each backend lacks, in plain words."""
 
 from trtasync.doctor.report import Report, examine
 

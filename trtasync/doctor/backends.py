@@ -51,6 +51,9 @@ def _tensorrt(name: str, flavour: Flavour, driver: str) -> BackendState:
     """Its library is imported only where CUDA answers: without a GPU that can kill the process."""
     if driver:
         found = any(find_spec(module) for module in flavour.modules)
+        if not found and not find_spec("cuda"):  # one command brings both
+            neither = f"neither {flavour.title} nor cuda-python is installed: {flavour.needs}."
+            return BackendState(name, "", [neither])
         missing = [] if found else [f"{flavour.title} is not installed: {flavour.needs}."]
         return BackendState(name, "", [driver, *missing])
     from trtasync.plans.phases import require_builder

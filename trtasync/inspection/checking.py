@@ -64,8 +64,8 @@ def check_model(
         seconds: time limit for testing rows.
         tolerance: the largest difference from ONNX Runtime; see `Agreement.relative`.
         profiles: for a plan that is built; see `build_plan`.
-        max_batch_size: likewise.
-        cache: likewise; a plan has to be kept somewhere.
+        max_batch_size: see `build_plan`.
+        cache: see `build_plan`; the plan has to be kept somewhere.
         engine_host_code_allowed: run the code inside a version-compatible plan.
 
     Raises:

@@ -9,7 +9,7 @@ from trtasync.runtimes.plan_files import HEADER_BYTES, PlanFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderReport:
-    """What the header says of a plan that cannot be run on this machine.
+    """What the header says about a plan that cannot be run on this machine.
 
     Attributes:
         file: its path.
@@ -46,7 +46,7 @@ def inspect_header(path: Path, unread: str = "") -> HeaderReport:
     if header.flavour is not None and size < least:
         wanted = f"{'its header speaks of' if header.size else 'a plan needs at least'} {least}"
         raise PlanError(
-            f"{path} begins like a plan of {header.flavour.title} and is no whole one: it has "
+            f"{path} begins like a plan of {header.flavour.title} but is incomplete: it has "
             f"{size} bytes, and {wanted}. Copy or build it again."
         )
     return HeaderReport(

@@ -56,14 +56,14 @@ class PlanReport:
         gpu: the GPU on which it was read.
         network: the name of the network.
         inputs: dynamic axes are None.
-        outputs: likewise.
+        outputs: see `inputs`.
         batched: requests can share a batch.
         profiles: input -> min/opt/max in trtexec's form, per optimization profile.
         aux_streams: TensorRT's own streams per context.
         refittable: its weights can be replaced.
         streamable_bytes: weights that can stay in host memory.
         context_bytes: activation memory of a context, per profile.
-        verbosity: how much it contains on its layers.
+        verbosity: how much it contains about its layers.
         layer_count: layers after fusion.
         layers: objects, names, or nothing, according to the verbosity.
         planned: memory for the requested streams.

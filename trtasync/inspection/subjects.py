@@ -48,7 +48,7 @@ def choose(
     cache: "CacheChoice",
     code_allowed: bool,
 ) -> Target:
-    """Determine what is checked; build a plan if one is wanted but not given.
+    """Determine what is checked; build a plan if one is needed but not given.
 
     Raises:
         InvalidInput: two plans are given, or the model cannot be built like this.

@@ -27,5 +27,5 @@ def array_of(body: bytes, dtype: npt.DTypeLike, shape: Sequence[int]) -> npt.NDA
     if not fits:
         wanted = str(list(shape)).replace("-1", "any")
         size = f"{step} bytes" + (", or a multiple of that" if -1 in shape else "")
-        raise InvalidInput(f"the body has to be {kind} {wanted}: {size}, not {len(body)}.")
+        raise InvalidInput(f"the body must be {kind} {wanted}: {size}, not {len(body)}.")
     return np.frombuffer(body, kind).reshape(tuple(shape))

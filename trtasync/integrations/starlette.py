@@ -122,7 +122,7 @@ async def metrics(request: Request) -> Response:
     """
     counts = await counts_of(engines_of(request.state))
     counted = [Counted(name, "1", statistics) for name, statistics in counts.items()]
-    return exposition(request, families(counted))
+    return await exposition(request, families(counted))
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:

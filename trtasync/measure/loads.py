@@ -101,11 +101,21 @@ def read_concurrency(text: str) -> list[Closed]:
 
 
 def read_rates(text: str, arrivals: Arrivals) -> list[Open]:
-    """Parse "1000,2000" (requests/s), or fractions of the measured capacity: "50%,0.9x"."""
+    """Parse "1000,2000" (requests/s), or fractions of the measured capacity: "50%,0.9x".
+
+    Raises:
+        InvalidInput: the text has another form.
+    """
     found = []
     for part in _parts(text) or [text]:
-        number = read_numbers(part.rstrip("%x"), "--rate", float)[0]
         relative = part.endswith(("%", "x"))
+        try:
+            number = float(part[:-1] if relative else part)
+        except ValueError:
+            raise InvalidInput(
+                "--rate takes requests per second, e.g. 1000,2000, or percentages of what the "
+                f"closed loop reaches, e.g. 50%,90%, not {part!r}."
+            ) from None
         found.append(Open(number / 100 if part.endswith("%") else number, arrivals, relative))
     return found
 

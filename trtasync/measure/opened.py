@@ -122,7 +122,7 @@ def read_options(model: Any, options: Mapping[str, Any]) -> EngineOptions:
     complete["profiles"] = read_profiles(complete["profiles"])
     complete["padding"] = complete["padding"] or {}
     if complete.pop("shared"):
-        raise InvalidInput("what is measured runs in this process: leave shared=True out.")
+        raise InvalidInput("measuring needs the engine in this process: leave shared=True out.")
     for name in ("linger", "reconnect", "traces", "hang_timeout"):
         del complete[name]
     given = EngineOptions(**complete)

@@ -107,7 +107,7 @@ class HostSlot:
 
     def bind(self, layout: Layout) -> Views:
         """Bind the (empty) slot to a layout, and return its views, which stage rows."""
-        if self.copies is not None:  # rows of callers who left may still be being copied
+        if self.copies is not None:  # rows of callers that left may still be being copied
             self.copies.forget()
         views = self._known.get(layout)
         if views is None:
@@ -282,7 +282,7 @@ def _array_writer(array: Array) -> WriteRow:
 
 
 def _padding_writer(array: Array, axis: int, value: float) -> WriteRow:
-    """Rows that are filled up with `value` behind their true length on one axis of a row."""
+    """A writer that fills rows with `value` after their true length on one axis of a row."""
     before = (slice(None),) * (axis + 1)
 
     def write(row: int, count: int, source: Array) -> None:

@@ -49,12 +49,12 @@ class CopyThreads:
         self._threads: list[threading.Thread] = []
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
-        self._lock = threading.RLock()  # the collector may let memory go while it is held
+        self._lock = threading.RLock()  # the garbage collector may free memory while it is held
         self.in_flight: set[Any] = set()
 
     def put(self, job: Callable[[], None]) -> bool:
-        """Let a thread do something; False when they have ended or cannot be started."""
-        with self._lock:  # memory is let go in any thread, also while this is closed in another
+        """Let a thread run a job; False if they have ended or cannot be started."""
+        with self._lock:  # memory is freed in any thread, even while another closes this
             if self._closed:
                 return False
             if not self._threads:
@@ -69,18 +69,18 @@ class CopyThreads:
             try:
                 self._threads.append(start_thread(self._run, f"trtasync copy {index}"))
             except NoThread:
-                return  # fewer do as well
+                return  # fewer will do
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except Exception:  # the next job must not wait for ever
+            except Exception:  # the next job must not wait forever
                 log.exception("a job of a copy thread failed")
             del job  # an idle thread must not keep the last caller's array alive
 
     def close(self) -> None:
-        """Let the threads end after what they were given, and wait for them."""
+        """Let the threads finish their jobs and end, and wait for them."""
         with self._lock:
             self._closed = True
         for _ in self._threads:
@@ -91,13 +91,13 @@ class CopyThreads:
 
 
 class Copies:
-    """The copies into one slot that are on their way. `start` is for the event loop's thread."""
+    """The copies into one slot that are in progress. `start` is for the event loop's thread."""
 
     def __init__(self, threads: CopyThreads, inline_bytes: int):
-        """Start with no copy under way.
+        """Start without copies in progress.
 
         Args:
-            threads: who copies.
+            threads: the threads that copy.
             inline_bytes: requests up to this size are copied by the caller itself.
         """
         self._threads = threads
@@ -110,11 +110,11 @@ class Copies:
     def wrap(self, write: Write, row_bytes: int) -> Write:
         """A writer that copies small requests at once and lets a thread copy large ones."""
         inline_bytes, threads = self._inline_bytes, self._threads
-        top = 0  # the row behind the last one that was handed to a thread
+        top = 0  # the row after the last one that was handed to a thread
 
         def write_or_hand_over(row: int, count: int, source: Any) -> None:
             nonlocal top
-            if row < top:  # it changes hands: its last owner's copy must not come later
+            if row < top:  # it has a new owner: the previous owner's copy must not come later
                 self.wait()
                 top = row
             alone = row == 0 and not threads.in_flight
@@ -150,7 +150,7 @@ class Copies:
         except Exception as error:
             problem = error
         with self._condition:
-            self.problem = self.problem or problem  # first: without copies, nobody locks to look
+            self.problem = self.problem or problem  # first: without copies, readers take no lock
             self.unfinished.discard(copy)
             wake = None
             if not self.unfinished:
@@ -160,7 +160,7 @@ class Copies:
             wake()
 
     def done(self, wake: Callable[[], None]) -> bool:
-        """Every copy so far is there. If not, `wake` is called when it is, from a copy thread.
+        """Whether every copy so far is done. If not, `wake` is called when it is, by a copy thread.
 
         Raises whatever a copy raised.
         """
@@ -175,19 +175,19 @@ class Copies:
         return True
 
     def wait(self) -> None:
-        """Block until every copy so far is there: rare (rows are moved or change hands)."""
+        """Block until every copy so far is done: rare (rows are moved or get new owners)."""
         if self.unfinished:
             with self._condition:
                 self._condition.wait_for(lambda: not self.unfinished)
 
     def forget(self) -> None:
-        """Nobody waits for any of the rows any more: the slot is used anew."""
+        """The slot is reused: nobody waits for any of the rows any more."""
         self.wait()
         self.problem = None
 
 
 class _Copy:
-    """A copy that is made once, or called off before it is begun."""
+    """A copy that is made once, or cancelled before it starts."""
 
     __slots__ = ("_work",)
 
@@ -195,7 +195,7 @@ class _Copy:
         self._work = [work]
 
     def take(self) -> Callable[[], None] | None:
-        """What is to be done, for the first who asks; None for the other."""
+        """Return the work to the first caller; None to the other."""
         try:
             return self._work.pop()
         except IndexError:

@@ -239,7 +239,7 @@ class ModelSpec:
         if deepest := [spec for spec in (*inputs, *outputs) if len(spec.shape) > MOST_AXES]:
             raise PlanError(
                 f"tensor '{deepest[0].name}' has {len(deepest[0].shape)} axes; an array has "
-                f"{MOST_AXES} at most. Reshape it inside the model."
+                f"at most {MOST_AXES}. Reshape it inside the model."
             )
         if largest := [
             spec for spec in (*inputs, *outputs) if spec.least_bytes >= MOST_TENSOR_BYTES

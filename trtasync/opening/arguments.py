@@ -79,7 +79,7 @@ def check_sharing(
     }
     for name, is_usual in usual.items():
         if not (shared or is_usual):
-            raise InvalidInput(f"{name} belongs to shared=True; give both.", name=name)
+            raise InvalidInput(f"{name} requires shared=True; give both.", name=name)
     if shared:
         demand_linux("shared=True")
 
@@ -129,7 +129,7 @@ def check_options(options: EngineOptions) -> None:
         )
     name: Any = options.name
     if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidInput(f"name must be a text that is not empty, not {name!r}.", name="name")
+        raise InvalidInput(f"name must be a non-empty string, not {name!r}.", name="name")
     for name in (
         "streams",
         "threads",
@@ -162,7 +162,7 @@ def check_options(options: EngineOptions) -> None:
         )
     if options.preferred_batch_size and not options.max_queue_delay:
         raise InvalidInput(
-            "preferred_batch_size belongs to max_queue_delay; give both.",
+            "preferred_batch_size requires max_queue_delay; give both.",
             name="preferred_batch_size",
         )
     if not isinstance(options.padding, Mapping):

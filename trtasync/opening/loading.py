@@ -114,8 +114,8 @@ def load(options: EngineOptions, stop: Stop) -> Loaded:
     planned = is_plan(path)
     if planned and (options.profiles or options.builder_config is not None):
         raise InvalidInput(
-            "profiles and builder_config belong to a model that is built; "
-            f"{path.name} is a plan already."
+            f"profiles and builder_config are for building; {path.name} is already a plan: leave "
+            "them out."
         )
     chosen = backend_for(path, options.backend, _devices(options)[0])
     if load_model := BACKENDS[chosen].load:
@@ -230,8 +230,8 @@ def _build(path: Path, chosen: str, options: EngineOptions, stop: Stop) -> Loade
     # what is no configuration is for `make_order` to refuse
     if isinstance(config, BuilderConfig) and (config.calibrator is not None or config.strip_plan):
         raise InvalidInput(
-            "a plan that is calibrated or stripped of its weights is not for open_engine to "
-            "build: build it with build_plan(output=...), and open that."
+            "open_engine cannot build a plan that is calibrated or stripped of its weights: "
+            "build it with build_plan(output=...), and open that."
         )
     with _own_folder() if options.cache is False else nullcontext() as folder:
         output = None if folder is None else Path(folder) / "model.plan"
@@ -264,7 +264,7 @@ def _open_built(job: "Job", built: "Built", options: EngineOptions, stop: Stop) 
     except PlanRefused as error:
         if not built.cached:
             raise
-        log.warning("%s: the plan in the cache is of no use: %s", built.path, error)
+        log.warning("%s: the plan in the cache is not usable: %s", built.path, error)
         built = job.run(useless=built.checksum)
         backend = _load_plan(_plan_file(built, options), options, stop, built.axes)
     return Loaded(backend, RowNote.beside(built))

@@ -81,7 +81,7 @@ def options_from_plain(
 def _pad_to_plain(name: str, pad: Pad) -> dict[str, Any]:
     if pad.outputs:
         raise InvalidInput(
-            f"padding[{name!r}] cuts outputs by functions (Cut), which cannot be told to the "
+            f"padding[{name!r}] cuts outputs by functions (Cut), which cannot be sent to the "
             "process of a shared engine: name the outputs' axes in the model instead, or leave "
             "shared=True out.",
             name="padding",
@@ -99,7 +99,7 @@ def _config_to_plain(config: BuilderConfig | None) -> dict[str, Any] | None:
         return None
     if config.calibrator is not None:
         raise InvalidInput(
-            "builder_config has a calibrator, an object that cannot be told to the process of a "
+            "builder_config has a calibrator, an object that cannot be sent to the process of a "
             "shared engine: build the plan with build_plan(), and open that.",
             name="builder_config",
         )

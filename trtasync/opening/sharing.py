@@ -69,8 +69,9 @@ def _model(options: EngineOptions) -> Path | bytes:
     if isinstance(model, (str, os.PathLike)):
         return Path(os.path.abspath(model))
     raise InvalidInput(
-        f"shared=True opens the model in another process, where a {type(model).__name__} of this "
-        "one is not: give the path of a model or its bytes, or leave shared=True out.",
+        "shared=True opens the model in another process, which cannot use a "
+        f"{type(model).__name__} of this one: give the path of a model or its bytes, or leave "
+        "shared=True out.",
         name="model",
     )
 

@@ -1,4 +1,4 @@
-"""From a model to a cached plan; every step of TensorRT's way there, also on its own (`Phases`)."""
+"""From a model to a cached plan; each TensorRT step on the way is also available (`Phases`)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`Phases` brings in TensorRT's side, which costs more than all of `import trtasync`."""
+    """Import `Phases` lazily: it loads TensorRT's side, which costs more than `import trtasync`."""
     if name == "Phases":
         from trtasync.plans.phases import Phases
 

@@ -1,4 +1,4 @@
-"""A plan held against ONNX Runtime before it is kept: TensorRT miscompiles some graphs."""
+"""Compares a plan with ONNX Runtime before it is kept: TensorRT miscompiles some graphs."""
 
 import math
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from trtasync.runtimes.trials import open_onnx, open_plan
 
 @dataclass(frozen=True, slots=True)
 class AccuracyCheck:
-    """What a plan has to pass.
+    """The check that a plan has to pass.
 
     Attributes:
-        tolerance: by how much an output may differ; see `Agreement.relative`.
+        tolerance: the largest allowed difference of an output; see `Agreement.relative`.
         samples: an array for every input, rows along its batch axis; None to draw them.
     """
 
@@ -34,19 +34,19 @@ class AccuracyCheck:
     def demand(
         self, model: Path, plan: PlanFile, device: int, batch_axes: Mapping[str, int | None]
     ) -> None:
-        """Run both.
+        """Run both and demand that they agree.
 
         Args:
             model: the `.onnx` file.
-            plan: built from it by us.
+            plan: the plan that we built from it.
             device: index of the GPU.
-            batch_axes: what the user says of them.
+            batch_axes: the batch axes that the user gave.
 
         Raises:
             BuildError: an output differs.
             InvalidInput: the samples do not fit.
             BackendUnavailable: onnxruntime is not installed.
-            InferenceError: one of the two does not run.
+            InferenceError: one of the two fails to run.
         """
         with ExitStack() as closing:
             subject = open_plan(plan, device, closing)
@@ -64,6 +64,6 @@ class AccuracyCheck:
         if not agreement.relative <= self.tolerance:
             raise BuildError(
                 f"{model}: the plan is wrong and not kept: {agreement.complaint(self.tolerance)}. "
-                "Build it with another version of TensorRT or less reduced precision, or allow "
-                "more (check)."
+                "Build it with another version of TensorRT or with higher precision, or allow a "
+                "larger difference (check)."
             )

@@ -1,6 +1,6 @@
 """All of TensorRT's builder side that this library uses, as types; see `runtimes/tensorrt/api.py`.
 
-The lean and the dispatch runtime have none of it: `phases.require_builder` asks first.
+The lean and the dispatch runtime have none of it: `phases.require_builder` checks first.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class HostMemory(Protocol):
 
 
 class Tensor(Protocol):
-    """`ITensor`: an input, an output or what lies between two layers."""
+    """`ITensor`: an input, an output or a tensor between two layers."""
 
     name: str
     shape: Dims
@@ -28,7 +28,7 @@ class Tensor(Protocol):
 
 
 class NetworkDefinition(Protocol):
-    """`INetworkDefinition`; what `define(network)` calls on it is its own affair."""
+    """`INetworkDefinition`; `define(network)` may call more on it than is listed here."""
 
     name: str
     num_inputs: int
@@ -54,7 +54,7 @@ class TimingCache(Protocol):
     """`ITimingCache`: how fast tactics were on this GPU; must outlive the build."""
 
     def combine(self, input_cache: "TimingCache", ignore_mismatch: bool) -> bool:
-        """False when the other comes of another TensorRT version or device."""
+        """False if the other is from another TensorRT version or device."""
 
     def serialize(self) -> HostMemory | None: ...
 
@@ -89,7 +89,7 @@ class BuilderConfiguration(Protocol):
     @property
     @only_some
     def num_compute_capabilities(self) -> int:
-        """TensorRT for RTX; 0 is for every GPU that it supports."""
+        """TensorRT for RTX only; 0 means every GPU that it supports."""
 
     @num_compute_capabilities.setter
     def num_compute_capabilities(self, number: int) -> None: ...
@@ -109,7 +109,7 @@ class BuilderConfiguration(Protocol):
 
 
 class Builder(Protocol):
-    """`Builder`. One thread at a time."""
+    """`Builder`. Used by one thread at a time."""
 
     def create_network(self, flags: int) -> NetworkDefinition | None: ...
     def create_builder_config(self) -> BuilderConfiguration | None: ...
@@ -131,12 +131,12 @@ class Builder(Protocol):
 
 
 class ParserError(Protocol):
-    """One thing that the ONNX parser has against a model."""
+    """One error that the ONNX parser reports about a model."""
 
     def code(self) -> Any: ...
     def desc(self) -> str: ...
     def node(self) -> int:
-        """Its index in the graph; -1 where no node is to blame."""
+        """Its index in the graph; -1 if no node is to blame."""
 
     def node_name(self) -> str: ...
     def node_operator(self) -> str: ...
@@ -148,7 +148,7 @@ class OnnxParser(Protocol):
     num_errors: int
 
     def parse(self, model: Any, path: str) -> bool:
-        """`path` tells where external weights lie. False on failure; see `get_error`."""
+        """`path` tells where external weights are. False on failure; see `get_error`."""
 
     def get_error(self, index: int) -> ParserError: ...
 

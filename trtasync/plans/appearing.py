@@ -1,4 +1,4 @@
-"""Files that appear together, or not at all where the work was called off before."""
+"""Files that appear together, or not at all if the work is cancelled first."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from trtasync.system.stopping import Stop
 
 
 class Appearing:
-    """Files that are written, and then appear; with `with`: those that have not are removed."""
+    """Files that are written first and appear later; `with` removes those that did not appear."""
 
     def __init__(self, stop: Stop):
-        """None yet.
+        """Start without files.
 
         Args:
-            stop: calls it off, until they appear.
+            stop: cancels it, until they appear.
         """
         self._stop = stop
         self._drafts: list[tuple[Path, Draft]] = []
@@ -31,16 +31,16 @@ class Appearing:
             draft.drop()
 
     def write(self, path: Path, content: Any, mode: int | None = None) -> None:
-        """One more, from a buffer; see `written_whole` for its mode.
+        """Write one more, from a buffer; see `written_whole` for its mode.
 
         Raises:
-            BuildError: no permission, no space, no such folder. It is not among them then.
+            BuildError: no permission, no space, no such folder. The file is then not added.
         """
         with self._begun(path, mode) as file:
             file.write(memoryview(content))
 
     def copy(self, path: Path, content: IO[bytes]) -> None:
-        """One more, from an open file; see `write`."""
+        """Add one more, from an open file; see `write`."""
         with self._begun(path) as file:
             shutil.copyfileobj(content, file, 1 << 20)
 
@@ -59,14 +59,14 @@ class Appearing:
         self._drafts.append((path, draft))
 
     def appear(self, final: bool = True) -> None:
-        """All of them, in the order in which they were written.
+        """Make all of them appear, in the order in which they were written.
 
         Args:
-            final: they are what the work is for; see `Stop.decision`.
+            final: they are the purpose of the work; see `Stop.decision`.
 
         Raises:
-            Stopped: the work was called off.
-            BuildError: one cannot be put where it belongs, nor those after it.
+            Stopped: the work was cancelled.
+            BuildError: one cannot be put in place; nor are those after it.
         """
         with self._stop.decision(final):
             for path, draft in self._drafts:

@@ -1,4 +1,4 @@
-"""What an ONNX file calls the axes of its inputs and outputs: TensorRT's plans forget it."""
+"""What an ONNX file calls the axes of its inputs and outputs, which plans do not record."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from trtasync.model.tensors import Dim
 
 
 def axis_names(model: Any) -> dict[str, tuple[Dim, ...]]:
-    """Per input and output its axes, as ONNX Runtime gives them: what the file leaves out is
-    inferred from the inputs, so that a padded output is cut alike on the CPU and on a GPU.
+    """The axes of every input and output, as ONNX Runtime reports them: what the file leaves out is
+    inferred from the inputs, so that padded outputs are cut the same way on CPU and GPU.
 
     Args:
         model: an `onnx.ModelProto`.
@@ -36,7 +36,7 @@ def _inferred(model: Any) -> dict[str, tuple[Dim, ...]]:
 
     try:
         return _declared(shape_inference.infer_shapes(model))
-    except Exception:  # of a model that it cannot follow, or of 2 GB: what is declared has to do
+    except Exception:  # a model that it cannot follow, or of 2 GB: the declared axes have to do
         return {}
 
 

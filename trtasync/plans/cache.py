@@ -1,8 +1,8 @@
-"""Plans kept on disk by the content of what they were built from.
+"""Plans kept on disk, keyed by the content of what they were built from.
 
 An entry is two files: `KEY.plan`, and `KEY.json` with the plan's size and SHA-256, which is written
-last. A reader takes no lock: an entry that is not whole does not agree with its own checksum. That
-says nothing against whoever can write both: only files of a trusted owner are read (`trust`).
+last. A reader takes no lock: an incomplete entry does not match its own checksum. That does not
+protect against someone who can write both: only files of a trusted owner are read (`trust`).
 """
 
 import hashlib
@@ -42,9 +42,9 @@ class SharedCache:
     """A cache that one user fills and others read; their processes never write there.
 
     Attributes:
-        folder: where.
-        owner: name or number of the user whose plans are taken, beside root's. When this user
-            builds with the same option, what is kept can be read by everybody.
+        folder: its folder.
+        owner: name or ID of the user whose plans are accepted, besides root's. When this user
+            builds with the same option, the files are readable by everybody.
     """
 
     folder: str | os.PathLike[str]
@@ -54,9 +54,7 @@ class SharedCache:
         owner: object = self.owner
         whole = isinstance(owner, int) and not isinstance(owner, bool) and owner >= 0
         if not whole and not isinstance(owner, str):
-            raise InvalidInput(
-                f"SharedCache(owner=) must be a user's name or number, not {owner!r}."
-            )
+            raise InvalidInput(f"SharedCache(owner=) must be a user's name or ID, not {owner!r}.")
 
 
 CacheChoice = bool | str | os.PathLike[str] | SharedCache
@@ -64,12 +62,12 @@ CacheChoice = bool | str | os.PathLike[str] | SharedCache
 
 @dataclass(frozen=True, slots=True)
 class CachedPlan:
-    """A plan that is kept and whole.
+    """A complete plan in the cache.
 
     Attributes:
-        path: of the plan.
+        path: path of the plan.
         facts: what it was built from, as in its key.
-        seconds: its build took.
+        seconds: the duration of its build.
         checksum: SHA-256 of the plan.
     """
 
@@ -80,7 +78,7 @@ class CachedPlan:
 
 
 def read_cache(choice: CacheChoice) -> "PlanCache | None":
-    """The cache that is meant; None for no cache.
+    """Return the chosen cache; None for no cache.
 
     Raises:
         InvalidInput, BackendUnavailable: see `cache_folder`, and `Owner.named`.
@@ -93,9 +91,9 @@ def read_cache(choice: CacheChoice) -> "PlanCache | None":
 
 
 def cache_folder(choice: bool | str | os.PathLike[str]) -> Path | None:
-    """Where plans are kept: a given folder, the user's cache folder (True), or nowhere (False).
+    """The folder for plans: a given folder, the user's cache folder (True), or None (False).
 
-    The environment variable TRTASYNC_CACHE_DIR stands for the user's cache folder.
+    The environment variable TRTASYNC_CACHE_DIR replaces the user's cache folder.
 
     Raises:
         InvalidInput: it is neither a bool nor a path, or the user has no such folder.
@@ -118,14 +116,14 @@ def cache_folder(choice: bool | str | os.PathLike[str]) -> Path | None:
         folder: Path = user_cache_path("trtasync", appauthor=False)
     except RuntimeError as error:  # a user without a home, as in many containers
         raise InvalidInput(
-            f"there is no cache folder for this user ({error}); name one by cache or the "
+            f"there is no cache folder for this user ({error}); name one with cache or the "
             "environment variable TRTASYNC_CACHE_DIR, or keep no plans (cache=False)."
         ) from error
     return folder
 
 
 def key_of(facts: Mapping[str, Any]) -> str:
-    """SHA-256 of all that makes one plan differ from another."""
+    """SHA-256 of everything by which plans differ."""
     text = json.dumps({"format": CACHE_FORMAT, **facts}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -134,17 +132,17 @@ class PlanCache:
     """The plans in a folder, shared by any number of processes.
 
     Attributes:
-        folder: where; made when something is kept.
-        owner: whose plans are taken.
-        mode: of the files that are kept.
+        folder: its folder; created when something is kept.
+        owner: the owner whose plans are accepted.
+        mode: the mode of the files.
     """
 
     def __init__(self, folder: Path, shared: Owner | None = None):
         """Touch no file yet.
 
         Args:
-            folder: where.
-            shared: whose it is, for everybody to read; None for a cache of this user's own.
+            folder: its folder.
+            shared: the cache readable by everybody; None for a private one.
         """
         self.folder = folder
         self.owner: Owner = Owner.me() if shared is None else shared
@@ -159,15 +157,15 @@ class PlanCache:
         return self.folder / "timing"
 
     def plan_path(self, key: str) -> Path:
-        """Where the plan of this key lies, if it is there."""
+        """Where the plan of this key is, if there is one."""
         return self._plans / f"{key}.plan"
 
     def find(self, key: str, level: int = logging.WARNING) -> CachedPlan | None:
-        """The entry of a key, if it is there, whole, and its owner's; `level` is that of the line
-        in the log where it is not as it should be.
+        """The entry of a key, if it exists, is complete, and belongs to its owner; problems are
+        logged at `level`.
 
         Raises:
-            BuildError: others than the owner can write in the folder.
+            BuildError: users other than the owner can write to the folder.
         """
         self._demand_owned()
         plan, note = self.plan_path(key), self._note_path(key)
@@ -196,11 +194,11 @@ class PlanCache:
     def _is_whole(self, plan: Path, size: object, checksum: object) -> bool:
         with self.owner.open(plan) as file:
             if os.fstat(file.fileno()).st_size != size:
-                return False  # however large it is: it need not be read
+                return False  # however large it is, it need not be read
             return hashlib.file_digest(file, "sha256").hexdigest() == checksum
 
     def _demand_owned(self) -> None:
-        """A folder of others is an error, since building again would not mend it."""
+        """Raise an error for a foreign folder, since building again would not help."""
         try:
             with self.owner.folder(self.folder, sticky=True):
                 if not self._read_only:
@@ -210,11 +208,11 @@ class PlanCache:
         except NotTrusted as error:
             raise cannot_write(self._plans, error) from error
         except OSError:
-            return  # it is not there yet, or whoever writes will see
+            return  # it does not exist yet, or the writer will find out
 
     @contextmanager
     def writing(self, key: str, stop: threading.Event) -> Iterator[None]:
-        """Be the only one who builds this key.
+        """Be the only one that builds this key.
 
         Raises:
             BuildError: the folder cannot be written, or is another user's.
@@ -222,7 +220,7 @@ class PlanCache:
         """
         if self._read_only:
             raise BuildError(
-                f"{self.folder} has no such plan and is only read by this user: have its owner "
+                f"{self.folder} has no such plan, and this user may only read it: have its owner "
                 "build it with the same options, or choose a cache of your own."
             )
         make_private(self._plans, self._folder_mode)
@@ -235,10 +233,10 @@ class PlanCache:
     def keep(
         self, key: str, plan: Any, facts: Mapping[str, Any], seconds: float, files: Appearing
     ) -> CachedPlan:
-        """Add a plan; only within `writing`. It is kept when `files` have appeared.
+        """Add a plan; only within `writing`. It is kept once `files` have appeared.
 
         Raises:
-            BuildError: it cannot be written. What was there before stays or is gone, never torn.
+            BuildError: it cannot be written. What was there before stays or is gone, never partial.
         """
         view = memoryview(plan)
         checksum = hashlib.sha256(view).hexdigest()
@@ -259,13 +257,13 @@ class PlanCache:
         return CachedPlan(path, facts, seconds, checksum)
 
     def forget(self, key: str) -> None:
-        """Remove what is kept of a key; only within `writing`."""
+        """Remove the entry of a key; only within `writing`."""
         for path in self._paths(key):
-            with suppress(OSError):  # a note without its plan is no entry either
+            with suppress(OSError):  # a note without its plan is not an entry either
                 path.unlink()
 
     def _paths(self, key: str) -> tuple[Path, Path, Path]:
-        """The note, which goes first, the note on rows, the plan."""
+        """The note, which is removed first, the note on rows, the plan."""
         plan = self.plan_path(key)
         return self._note_path(key), rows_path(plan), plan
 
@@ -274,5 +272,5 @@ class PlanCache:
 
 
 def rows_path(plan: Path) -> Path:
-    """Where a note on the rows of a kept plan lies, if there is one."""
+    """The path of the note on a plan's rows, whether or not there is one."""
     return plan.with_suffix(".rows.json")

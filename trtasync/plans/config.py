@@ -1,4 +1,4 @@
-"""The builder's configuration, by plain keyword; `configuring` says it in TensorRT's words."""
+"""The builder's configuration as plain keywords; `configuring` translates it for TensorRT."""
 
 import re
 from collections.abc import Sequence
@@ -51,40 +51,40 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuilderConfig:
-    """How TensorRT builds a plan. What is None stays as TensorRT has it.
+    """How TensorRT builds a plan. None keeps TensorRT's default.
 
     Args:
-        workspace: bytes of scratch memory a layer may use; None for all of the device's.
+        workspace: bytes of scratch memory that a layer may use; None for all of the device's.
         builder_optimization_level: 0 (fast build) to 5 (fast plan); TensorRT's default is 3.
         tf32: let float32 products round their inputs to TF32 (on by default, as in TensorRT).
         sparse_weights: use 2:4 structured sparsity where weights have it.
         refit: the plan's weights can be replaced later.
         strip_plan: leave the weights out; they must be refitted before the plan can run.
         version_compatible: the plan also runs on newer TensorRT of the same major version, and on
-            the lean runtime. Opening it takes `engine_host_code_allowed=True`.
-        exclude_lean_runtime: with `version_compatible`: do not put the runtime into the plan.
+            the lean runtime. Opening it requires `engine_host_code_allowed=True`.
+        exclude_lean_runtime: with `version_compatible`: do not include the runtime in the plan.
         hardware_compatibility_level: which other GPUs the plan runs on.
-        max_aux_streams: streams TensorRT may use inside one run; None for its own choice. 0 by
-            default: the engine's lanes are the concurrency, and these would only compete with them.
-        tactic_sources: names of `tensorrt.TacticSource`, the only ones used.
-        avg_timing_iterations: runs a tactic's time is averaged over.
-        max_num_tactics: tactics tried per layer at most.
+        max_aux_streams: streams that TensorRT may use inside one run; None for its own choice. 0 by
+            default: concurrency comes from the engine's streams, with which these would compete.
+        tactic_sources: names of `tensorrt.TacticSource`; only these are used.
+        avg_timing_iterations: runs over which a tactic's time is averaged.
+        max_num_tactics: the most tactics tried per layer.
         tiling_optimization_level: how hard TensorRT looks for ways to tile a network.
-        profiling_verbosity: how much the plan tells of its layers (`trtasync inspect`).
+        profiling_verbosity: how much the plan records about its layers (`trtasync inspect`).
         weight_streaming: weights may stay in host memory; runs are then slower and not captured.
-        timing_cache: keep measured tactics for the next build; None for where TensorRT has any to
-            keep. TensorRT for RTX measures none.
+        timing_cache: keep measured tactics for the next build; None: if TensorRT measures any.
+            TensorRT for RTX measures none.
         compute_capabilities: TensorRT for RTX only: the GPUs that the plan is for, e.g. ["8.6",
             "8.9"]. The plan is then built without a GPU, driver or CUDA. None for all GPUs that it
             supports, built on one.
         fp16: TensorRT 10 only: let TensorRT choose half precision where it is faster.
         bf16: TensorRT 10 only: the same with bfloat16.
-        int8: TensorRT 10 only: the same with int8; takes a `calibrator`.
+        int8: TensorRT 10 only: the same with int8; requires a `calibrator`.
         calibrator: TensorRT 10 only: an `IInt8Calibrator`.
         flags: further names of `tensorrt.BuilderFlag`, e.g. "STRICT_NANS".
 
     Raises:
-        InvalidInput: a value that no TensorRT takes.
+        InvalidInput: a value that no TensorRT accepts.
     """
 
     workspace: int | None = None
@@ -128,7 +128,7 @@ class BuilderConfig:
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and (not _is_whole(value) or not least <= value <= most):
-                raise InvalidInput(f"{name} must be a number of {least} to {most}, not {value!r}.")
+                raise InvalidInput(f"{name} must be from {least} to {most}, not {value!r}.")
         for name in ("flags", "tactic_sources"):
             value = getattr(self, name)
             if value is not None:
@@ -137,31 +137,31 @@ class BuilderConfig:
             object.__setattr__(self, "compute_capabilities", _sorted(self.compute_capabilities))
         for name in self.flags:
             if name in _KEYWORDS:
-                raise InvalidInput(f"flags: {name} has a keyword of its own, {_KEYWORDS[name]}.")
+                raise InvalidInput(f"flags: {name} has its own keyword; use {_KEYWORDS[name]}.")
         if self.int8 and self.calibrator is None:
             raise InvalidInput(
                 "int8=True needs a calibrator (an IInt8Calibrator): without one TensorRT has no "
-                "ranges and builds float32 in silence. A model with Q/DQ nodes needs neither: "
+                "ranges and silently builds float32. A model with Q/DQ nodes needs neither: "
                 "leave int8 out, and its types come from the network."
             )
         if self.exclude_lean_runtime and not self.version_compatible:
-            raise InvalidInput("exclude_lean_runtime belongs to version_compatible; give both.")
+            raise InvalidInput("exclude_lean_runtime requires version_compatible; give both.")
 
     @property
     def carries_code(self) -> bool:
-        """Plans built like this hold a runtime, which is run when they are opened."""
+        """Whether plans built like this contain a runtime, which is run when they are opened."""
         return self.version_compatible and not self.exclude_lean_runtime
 
     @property
     def weak(self) -> tuple[str, ...]:
-        """Flags by which TensorRT chooses types; () for a strongly typed network."""
+        """Flags that let TensorRT choose types; () for a strongly typed network."""
         chosen = [name.upper() for name in ("fp16", "bf16", "int8") if getattr(self, name)]
         return (*chosen, *(name for name in self.flags if name in WEAK_FLAGS))
 
     def facts(self) -> dict[str, Any]:
-        """All that makes one plan differ from another, for the cache's key."""
+        """Everything by which plans differ, for the cache's key."""
         left_out = ["timing_cache", "calibrator"]
-        if self.compute_capabilities is None:  # plans that were kept before it came are found
+        if self.compute_capabilities is None:  # as keys were before this option
             left_out.append("compute_capabilities")
         return {
             field.name: getattr(self, field.name)
@@ -185,7 +185,7 @@ def _names(option: str, value: Any) -> tuple[str, ...]:
 
 
 def _sorted(capabilities: Any) -> tuple[str, ...]:
-    """In one order, so that one set of them is one key in the cache."""
+    """Sort them, so that one set of them is one key in the cache."""
     if (
         isinstance(capabilities, str)
         or not isinstance(capabilities, Sequence)
@@ -193,7 +193,7 @@ def _sorted(capabilities: Any) -> tuple[str, ...]:
         or not all(isinstance(each, str) and _CAPABILITY.fullmatch(each) for each in capabilities)
     ):
         raise InvalidInput(
-            'compute_capabilities must be a list of texts like ["8.6", "8.9"], not '
+            'compute_capabilities must be a list of strings like ["8.6", "8.9"], not '
             f"{capabilities!r}."
         )
     return tuple(sorted(set(capabilities), key=lambda each: tuple(map(int, each.split(".")))))

@@ -1,4 +1,4 @@
-"""A `BuilderConfig` held against the installed TensorRT, and said in its words."""
+"""Checks a `BuilderConfig` against the installed TensorRT, and translates it."""
 
 from typing import Any, cast
 
@@ -20,15 +20,15 @@ _NEEDED = {"BF16": (8, 0), "FP8": (8, 9), "FP4": (10, 0)}
 
 
 def check(config: BuilderConfig, lib: Library, has_gpu: bool) -> None:
-    """Refuse, before anything slow, what the installed TensorRT has not.
+    """Refuse, before anything slow, what the installed TensorRT does not have.
 
     Args:
-        config: what is wanted.
+        config: the requested configuration.
         lib: the library that is to build.
-        has_gpu: it may use one.
+        has_gpu: whether it may use one.
 
     Raises:
-        InvalidInput: naming it, what there is, and the way out.
+        InvalidInput: naming it, what is available, and an alternative.
     """
     trt = cast(FullTensorRT, lib.trt)
     for name in config.weak:
@@ -45,7 +45,7 @@ def check(config: BuilderConfig, lib: Library, has_gpu: bool) -> None:
     if config.tiling_optimization_level is not None and not hasattr(trt, "TilingOptimizationLevel"):
         raise InvalidInput(f"{lib.title} has no tiling_optimization_level.")
     if config.calibrator is not None and not config.int8:
-        raise InvalidInput("a calibrator belongs to int8=True; give both.")
+        raise InvalidInput("a calibrator requires int8=True; give both.")
     rtx.check(config, lib, has_gpu)
 
 
@@ -56,10 +56,10 @@ def _demand_member(lib: Library, what: str, owner: Any, name: str) -> None:
 
 
 def check_hardware(config: BuilderConfig, builder: Builder, capability: tuple[int, int]) -> None:
-    """Refuse precisions that this GPU has not, rather than have TensorRT ignore them.
+    """Refuse precisions that this GPU lacks, rather than have TensorRT ignore them.
 
     Raises:
-        InvalidInput: the GPU computes no faster in it, so TensorRT would not use it.
+        InvalidInput: the GPU is not faster with it, so TensorRT would not use it.
     """
     slow = [name.lower() for name in config.weak if capability < _NEEDED.get(name, (0, 0))]
     if "FP16" in config.weak and hasattr(builder, "platform_has_fast_fp16"):
@@ -89,7 +89,7 @@ def apply(config: BuilderConfig, lib: Library, target: BuilderConfiguration) -> 
             if not hasattr(target, name):
                 raise InvalidInput(f"{lib.title} has no {name}; leave it out.")
             setattr(target, name, value)
-    if config.hardware_compatibility_level != "none":  # to say what holds anyway makes RTX warn
+    if config.hardware_compatibility_level != "none":  # setting the default makes RTX warn
         level = _member(trt.HardwareCompatibilityLevel, config.hardware_compatibility_level)
         target.hardware_compatibility_level = level
     target.profiling_verbosity = _member(trt.ProfilingVerbosity, config.profiling_verbosity)
@@ -110,7 +110,7 @@ def _member(owner: Any, name: str) -> Any:
 def _set_flags(config: BuilderConfig, lib: Library, target: BuilderConfiguration) -> None:
     flags = cast(FullTensorRT, lib.trt).BuilderFlag
     if not config.tf32:
-        target.clear_flag(flags.TF32)  # the only one that TensorRT sets by itself
+        target.clear_flag(flags.TF32)  # the only one that TensorRT sets by default
     wanted = [
         (config.sparse_weights, flags.SPARSE_WEIGHTS),
         (config.refit, flags.REFIT),
@@ -137,5 +137,5 @@ def _set_tactic_sources(
         mask |= 1 << int(getattr(trt.TacticSource, name))
     if not target.set_tactic_sources(mask):
         raise InvalidInput(
-            f"TensorRT takes tactic_sources={list(config.tactic_sources)} for nothing it can use."
+            f"TensorRT cannot use tactic_sources={list(config.tactic_sources)}; leave it out."
         )

@@ -1,4 +1,4 @@
-"""A model file's bytes, read once and hashed on the way, for as long as somebody needs them."""
+"""A model file's bytes, read and hashed in one pass, kept for as long as they are needed."""
 
 import hashlib
 import mmap
@@ -10,11 +10,11 @@ CHUNK: Final = 4 << 20
 
 
 class Content:
-    """What was in a file.
+    """The content of a file.
 
     Attributes:
         size: bytes.
-        hashed: their SHA-256, to be copied and gone on with; None where nobody wanted it.
+        hashed: their SHA-256, to be copied and continued; None if not requested.
     """
 
     def __init__(self, path: Path, hashing: bool):
@@ -29,7 +29,7 @@ class Content:
         """
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            # no file behind it, unlike a mapping of the model: nobody can change or shorten it
+            # not backed by a file, unlike a mapping of the model: nobody can change or truncate it
             self._memory = mmap.mmap(-1, max(size, 1))
             self.hashed: hashlib._Hash | None = hashlib.sha256() if hashing else None
             self.size: int = 0
@@ -40,11 +40,11 @@ class Content:
                     self.size += read
 
     def view(self) -> memoryview:
-        """The bytes; to be released before `let_go`."""
+        """The bytes; must be released before `let_go`."""
         return memoryview(self._memory)[: self.size]
 
     def let_go(self) -> None:
-        """Give the memory back: piece by piece, since nothing else runs meanwhile (0.1 ms a MB)."""
+        """Free the memory piece by piece, since nothing else runs meanwhile (0.1 ms per MB)."""
         if hasattr(mmap, "MADV_DONTNEED"):
             for start in range(0, self.size, CHUNK):
                 piece = min(CHUNK, len(self._memory) - start)

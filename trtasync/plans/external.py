@@ -13,15 +13,15 @@ _WHOLE = re.compile(r"[0-9]{1,18}")
 def external_files(
     path: Path, tensors: Iterable[Any], least: Callable[[Any], int]
 ) -> tuple[Path, ...]:
-    """The files that tensors are kept in, sorted by name.
+    """The files in which tensors are stored, sorted by name.
 
     Args:
-        path: of the model.
-        tensors: `onnx.TensorProto`s of it.
-        least: bytes that a tensor takes at least, for those that do not say.
+        path: the model's path.
+        tensors: its `onnx.TensorProto`s.
+        least: the least bytes that a tensor takes, for those that do not say.
 
     Raises:
-        BuildError: one is missing, too short for what it should hold, or lies elsewhere.
+        BuildError: one is missing, too short for what it should hold, or in another folder.
     """
     from onnx.external_data_helper import uses_external_data
 
@@ -29,7 +29,7 @@ def external_files(
     for tensor in tensors:
         if not uses_external_data(tensor):
             continue
-        # protobuf gives the bytes of a text that is no UTF-8
+        # protobuf returns bytes for a string that is not UTF-8
         entries = {entry.key: entry.value for entry in tensor.external_data}
         name = entries.get("location", "")
         if name not in files:
@@ -41,11 +41,11 @@ def external_files(
 
 
 def _file(path: Path, name: Any) -> Path:
-    """The file of a name, which is beside the model as ONNX Runtime understands it: links may lead
-    to within the model's folder, or to within the folder of what the model is a link to."""
+    """Find a file beside the model by ONNX Runtime's rules: links may lead to inside the model's
+    folder, or, if the model is a link, to inside its target's folder."""
     folder = path.parent
     if not isinstance(name, str) or "\0" in name:
-        raise BuildError(f"{path} keeps weights in {name!r}, which no file is called.")
+        raise BuildError(f"{path} keeps weights in {name!r}, which is not a valid file name.")
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise _elsewhere(path, name)
     file = folder / name
@@ -55,7 +55,7 @@ def _file(path: Path, name: Any) -> Path:
             file.resolve().is_relative_to(each)
             for each in (folder.resolve(), path.resolve().parent)
         )
-    except (OSError, RuntimeError):  # a name too long, links in a circle
+    except (OSError, RuntimeError):  # a name that is too long, or circular links
         found, within = False, True
     if not within:
         raise _elsewhere(path, name)
@@ -75,17 +75,17 @@ def _elsewhere(path: Path, name: str) -> BuildError:
 
 
 def _demand_within(path: Path, name: str, file: Path, entries: Mapping[str, Any]) -> None:
-    """The part of the file that a tensor lies in is there."""
+    """Demand that the part of the file that holds a tensor exists."""
     part = [entries["offset"], entries["length"]]
     if not all(isinstance(each, str) and _WHOLE.fullmatch(each) for each in part):
         raise BuildError(
             f"{path} keeps weights in {name} from byte {part[0]!r:.40} on, {part[1]!r:.40} bytes, "
-            "which are no such numbers; save the model again."
+            "which are not valid numbers; save the model again."
         )
     offset, length = map(int, part)
     size = file.stat().st_size
     if offset + length > size:
         raise BuildError(
             f"{path} keeps weights in {name} up to byte {offset + length}, but that file has "
-            f"{size} bytes: it is truncated, or another model's. Copy it again."
+            f"{size} bytes: it is truncated, or belongs to another model. Copy it again."
         )

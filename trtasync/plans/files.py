@@ -20,17 +20,17 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 
 
 def check_writable(path: Path, sources: Iterable[Path] = ()) -> Path:
-    """Find out before a long build that its result could not be written. Makes the folder.
+    """Find out before a long build whether its result can be written. Creates the folder.
 
     Args:
-        path: the file to be.
+        path: the file to be written.
         sources: the files that it is built from.
 
     Returns:
-        where to write: `path`, or what it is a link to.
+        where to write: `path`, or the target of the link that it is.
 
     Raises:
-        BuildError: it could not be written, or something else than a plan would be lost.
+        BuildError: it cannot be written, or something other than a plan would be lost.
     """
     try:
         target = Path(os.path.realpath(path))
@@ -38,7 +38,7 @@ def check_writable(path: Path, sources: Iterable[Path] = ()) -> Path:
         if target.is_dir():
             raise BuildError(f"{path} cannot be written: it is a folder. Name a file in it.")
         if target.exists() and not target.is_file():
-            raise BuildError(f"{path} is no ordinary file, and would be replaced by one.")
+            raise BuildError(f"{path} is not a regular file; name another file for the plan.")
         for source in sources:
             if target.exists() and target.samefile(source):
                 raise BuildError(
@@ -66,21 +66,22 @@ def write_atomically(path: Path, data: Any, mode: int | None = None) -> None:
 
 
 def remove_unfinished(path: Path) -> None:
-    """What writers of `path` left behind that were killed, as far as that can be removed. Only
-    while nobody else writes it."""
+    """Remove, as far as possible, what killed writers of `path` left behind. Only while nobody else
+    writes it."""
     with suppress(OSError):
         for unfinished in unfinished_files(path):
-            with suppress(OSError):  # a folder that was moved aside is not empty
+            with suppress(OSError):  # a folder that was moved aside and is not empty
                 unfinished.unlink()
 
 
 def clear_the_way(path: Path) -> bool:
-    """Take away what is no plain file where one of ours is to be; whether something was there.
+    """Remove whatever is in the place of one of our files but not a regular file; True if there was
+    anything.
 
-    A folder that holds something is moved aside, whatever that is.
+    A folder that is not empty is moved aside.
 
     Raises:
-        OSError: it stays.
+        OSError: it cannot be removed.
     """
     try:
         kind = path.lstat().st_mode
@@ -99,10 +100,10 @@ def clear_the_way(path: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
+    """Create a folder and its parents.
 
     Raises:
-        BuildError: it cannot be made.
+        BuildError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,11 +112,11 @@ def make_folder(folder: Path) -> None:
 
 
 def make_private(folder: Path, mode: int = 0o700) -> None:
-    """Make a folder that nobody else can write, in one of the same kind; those above it that are
-    not there are made like it.
+    """Create a folder that nobody else can write to, inside one of the same kind; missing parents
+    are created like it.
 
     Raises:
-        BuildError: it cannot be made, or is not this user's own.
+        BuildError: it cannot be created, or is not this user's own.
     """
     above, me = folder.parent, Owner.me()
     try:
@@ -130,7 +131,7 @@ def make_private(folder: Path, mode: int = 0o700) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> BuildError:
-    """Why, and what to do about it."""
+    """The error that says why, and what to do about it."""
     if isinstance(error, NotTrusted):
         return BuildError(f"{error}.")
     if error.errno in _FULL:

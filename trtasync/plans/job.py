@@ -36,25 +36,25 @@ class Job:
     """Carries out an order."""
 
     def __init__(self, order: Order, stop: Stop):
-        """Build nothing yet: `run` does.
+        """Prepare; `run` does the work.
 
         Args:
             order: what to do.
-            stop: set to have it end at its next step, with `Stopped`.
+            stop: set to make it end at its next step, with `Stopped`.
         """
         self._order = order
         self._stop = stop
         self._output: Path | None = None
 
     def run(self, useless: str = "") -> Built:
-        """Everything; blocks for as long as the build takes.
+        """Do everything; blocks for as long as the build takes.
 
         Args:
-            useless: checksum of a plan that was found before and could not be loaded: another one
-                is built in its place, unless somebody has done that already.
+            useless: checksum of a plan that was found earlier and could not be loaded: another one
+                is built in its place, unless another process has already done that.
 
         Raises:
-            Stopped: `stop` was set before the plan was there; nothing is left behind.
+            Stopped: `stop` was set before the plan existed; nothing is left behind.
             BuildError, InvalidInput, BackendUnavailable: see `build_plan`.
         """
         with self._stop.harmless():
@@ -71,7 +71,7 @@ class Job:
             sources = model.file.paths if isinstance(model, OnnxModel) else ()
             self._output = check_writable(order.output, sources)
         facts = self._facts(phases, model)
-        # a calibrator's data is nothing that a key could hold, unless the user names it
+        # a calibrator's data cannot be part of a key, unless the user names it
         known = model.digest is not None and (
             order.config.calibrator is None or order.cache_key is not None
         )
@@ -81,7 +81,7 @@ class Job:
         entry = order.cache.find(key)
         if entry is None or entry.checksum == useless:
             with order.cache.writing(key, self._stop):
-                # somebody else may have built it meanwhile
+                # another process may have built it meanwhile
                 entry = order.cache.find(key, logging.DEBUG)
                 if entry is None or entry.checksum == useless:
                     plan, seconds = self._build(phases, model)
@@ -93,7 +93,7 @@ class Job:
         return self._built(order.cache, entry, key, model.axes, cached=True)
 
     def _phases(self) -> Phases:
-        """With a GPU, unless the plan is for named ones and nobody wants to see it run."""
+        """Phases with a GPU, unless the plan is for named GPUs and need not be run."""
         order = self._order
         if order.config.compute_capabilities is None:
             try:
@@ -101,7 +101,7 @@ class Job:
             except BackendUnavailable as error:
                 missing = "" if is_installed(RTX) else f", {RTX.install}"
                 raise BackendUnavailable(
-                    f"{error} To build without a GPU, name those that the plan is for "
+                    f"{error} To build without a GPU, name the GPUs that the plan is for "
                     f"(compute_capabilities{missing})."
                 ) from error
         else:
@@ -112,7 +112,7 @@ class Job:
         return phases
 
     def _demand_checkable(self) -> None:
-        """Before a build without a GPU, whose plan is to be checked on one."""
+        """Refuse, before building, to check a plan without a GPU to run it."""
         if self._order.check is None:
             return
         try:
@@ -125,18 +125,18 @@ class Job:
     def _keep(
         self, cache: PlanCache, key: str, plan: HostMemory, facts: Mapping[str, Any], seconds: float
     ) -> CachedPlan:
-        """A new plan in the cache, and where it is wanted, at once."""
+        """Put a new plan in the cache and in its destination, at once."""
         with Appearing(self._stop) as files:
             entry = cache.keep(key, plan, facts, seconds, files)
             try:
                 if self._output is not None:
                     files.write(self._output, plan)
-            finally:  # what may have taken hours is kept, even if it cannot be put elsewhere
+            finally:  # what may have taken hours is kept, even if it cannot be copied elsewhere
                 files.appear()
         return entry
 
     def _copy(self, cache: PlanCache, entry: CachedPlan) -> None:
-        """A plan in the cache where it is wanted."""
+        """Copy a plan from the cache to its destination."""
         if self._output is None:
             return
         with Appearing(self._stop) as files:
@@ -144,7 +144,7 @@ class Job:
                 with cache.owner.open(entry.path) as plan:
                     files.copy(self._output, plan)
             except OSError as error:
-                raise BuildError(f"{entry.path} cannot be read any more: {error}.") from error
+                raise BuildError(f"{entry.path} can no longer be read: {error}.") from error
             files.appear()
 
     def _built(
@@ -166,7 +166,7 @@ class Job:
         self, phases: Phases, model: OnnxModel | FunctionModel, facts: Mapping[str, Any]
     ) -> Built:
         output = self._output
-        assert output is not None  # `make_order` has looked
+        assert output is not None  # `make_order` has checked
         plan, seconds = self._build(phases, model)
         with Appearing(self._stop) as files:
             files.write(output, plan)
@@ -193,14 +193,14 @@ class Job:
             "profiles": [profile.sorted_text() for profile in order.profiles],
             "max_batch_size": order.max_batch_size or DEFAULT_MAX_BATCH_SIZE,
             "config": order.config.facts(),
-            # not for everybody, so that plans that were kept before anybody could say it are found
+            # only if set, so that plans kept before this option existed are found
             **({"batch_axes": dict(order.batch_axes)} if order.batch_axes else {}),
         }
 
     def _target(self, phases: Phases) -> dict[str, Any]:
-        """What the plan is for, as part of the key."""
+        """What the plan is built for, as part of the key."""
         flavour, device = phases.library.flavour, phases.device
-        named = {"flavour": flavour.name} if flavour.is_rtx else {}  # as keys were before RTX came
+        named = {"flavour": flavour.name} if flavour.is_rtx else {}  # as keys were before RTX
         if device is None:
             return {**named, "gpu": rtx.written(self._order.config.compute_capabilities)}
         return {
@@ -213,7 +213,7 @@ class Job:
 
     @ranged("build")
     def _build(self, phases: Phases, model: OnnxModel | FunctionModel) -> tuple[HostMemory, float]:
-        """The plan, and the seconds it took."""
+        """Build the plan; return it and the seconds it took."""
         order = self._order
         go_on(self._stop)
         quick = phases.library.flavour.is_rtx
@@ -244,14 +244,15 @@ class Job:
             timing.load_into(target)
         target.progress_monitor = make_monitor(phases.trt, watch)
         try:
-            # it says that it was stopped, at the end of a step that can be most of the build
+            # TensorRT notices that it was stopped only at the end of a step, perhaps most of the
+            # build
             with phases.library.journal.quietly(lambda: watch.stopped):
                 plan = phases.serialize(builder, network, target)
         except BuildError:
             self._explain(watch)
             raise
         self._explain(watch)
-        phases.let_go()  # apart from the plan: nothing else runs while so much memory is freed
+        phases.let_go()  # nothing else runs while this much memory is freed
         _demand_unchanged(model)
         self._check_new(plan, model)
         if timing is not None:
@@ -269,7 +270,7 @@ class Job:
             self._check(path, model, Owner.me())
 
     def _check_kept(self, entry: CachedPlan, key: str, model: OnnxModel | FunctionModel) -> None:
-        """A plan in the cache may be older than the wish to have it checked."""
+        """Check a plan in the cache, which may have been built without a check."""
         cache = self._order.cache
         assert cache is not None
         try:
@@ -296,14 +297,14 @@ class Job:
         )
 
     def _explain(self, watch: Watch) -> None:
-        """Why a build has ended before its time, if not by TensorRT's own will."""
+        """Say why a build has ended early, if TensorRT itself was not the reason."""
         if watch.error is not None:
             raise watch.error
         go_on(self._stop)
 
 
 def _demand_unchanged(model: OnnxModel | FunctionModel) -> None:
-    """The key speaks of the weights that were hashed; TensorRT has read them later."""
+    """Demand unchanged weights: the key is of what was hashed, but TensorRT read them later."""
     if isinstance(model, OnnxModel) and (names := model.file.changed()):
         raise BuildError(
             f"{model.file.path}: {', '.join(names)} changed while the plan was built; build again."

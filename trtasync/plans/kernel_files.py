@@ -36,18 +36,18 @@ SEAL_BYTES: Final = hashlib.sha256().digest_size
 class KernelFiles:
     """The files of one plan: one per version of TensorRT for RTX and kind of GPU.
 
-    They are code, which runs on the GPU: what others can write is neither read nor written. So they
-    lie beside the plan where the folder is this user's, for everybody to read if the plan is; else
-    in the user's cache. Nothing about them may fail an opening; see `KernelStore`.
+    They are code that runs on the GPU: what others can write is neither read nor written. So they
+    are stored beside the plan if the folder is this user's, readable by everybody if the plan is;
+    otherwise in the user's cache. They must never make an opening fail; see `KernelStore`.
     """
 
     def __init__(self, plan: PlanFile, cache: CacheChoice = True):
         """Touch no file yet.
 
         Args:
-            plan: beside which they lie.
-            cache: the cache they lie in if they cannot lie there; a shared one is for plans only,
-                and stands for the user's own.
+            plan: the plan, beside which they are stored.
+            cache: the cache used if that is not possible; a shared cache is for plans only, so the
+                user's own is used instead.
         """
         self._plan = plan
         self._owner = plan.owner or Owner.me()
@@ -55,26 +55,26 @@ class KernelFiles:
         self._known: _Identity | None = None
 
     def load(self, version: str, device: Device) -> Iterator[bytes]:
-        """What is kept for this plan, if it is trusted."""
+        """Yield what is kept for this plan, if it is trusted."""
         try:
             identity = self._identify()
             for place in self._places(identity, _variant(version, device)):
                 if content := place.read(identity.digest):
                     yield content
         except (TrtasyncError, OSError) as error:
-            log.info("kernels are looked for nowhere: %s", error)
+            log.info("compiled kernels are not looked up: %s", error)
 
     def save(self, version: str, device: Device, content: bytes) -> None:
         """Replace what is kept."""
         if reasons := self._save(_variant(version, device), content):
             log.warning(
-                "%s: its kernels are not kept, and compiled again at the next opening: %s",
+                "%s: its kernels cannot be kept, and are compiled again at the next opening: %s",
                 self._plan.path,
                 "; ".join(reasons),
             )
 
     def _save(self, variant: str, content: bytes) -> list[str]:
-        """Why that could not be done anywhere; [] if it was."""
+        """Save them; return why that was not possible anywhere, [] if it was."""
         if len(content) > MOST_KERNEL_BYTES:
             return [f"they have more than {MOST_KERNEL_BYTES} bytes"]
         reasons = []
@@ -101,15 +101,15 @@ class KernelFiles:
         return self._known
 
     def _places(self, identity: "_Identity", variant: str) -> "Iterator[_Place]":
-        """In the order in which they are tried. What is in the cache is there because beside the
-        plan there was no place, and goes on to be the first: what is saved is found again."""
+        """The places in the order in which they are tried. What is in the cache is there because it
+        could not be stored beside the plan, and stays first: what is saved is found again."""
         plan = self._plan.path
         path = plan.with_name(f"{plan.name}.{variant}")
         beside = _Place(path, self._owner, identity.mode, private=False)
         try:
             folder = cache_folder(self._cache)
         except TrtasyncError as error:
-            log.info("there is no cache for kernels: %s", error)
+            log.info("there is no cache for compiled kernels: %s", error)
             folder = None
         if folder is None:
             return iter((beside,))
@@ -119,14 +119,14 @@ class KernelFiles:
 
 
 def _variant(version: str, device: Device) -> str:
-    """The end of a file's name, of a version and a kind of GPU."""
+    """The suffix of a file's name for a version and a kind of GPU."""
     major, minor = device.capability
     kind = re.sub(r"[^A-Za-z0-9.]+", "_", device.name)
     return f"{version}-{kind}-{major}.{minor}.kernels"
 
 
 def _seal(digest: bytes, kernels: bytes) -> bytes:
-    """By which kernels are known to be whole, and those of the plan of this SHA-256."""
+    """The seal that proves kernels complete and made for the plan with this SHA-256."""
     seal = hashlib.sha256(digest)
     seal.update(kernels)
     return seal.digest()
@@ -134,11 +134,11 @@ def _seal(digest: bytes, kernels: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Identity:
-    """Of a plan.
+    """The identity of a plan.
 
     Attributes:
         digest: SHA-256.
-        mode: of files that tell no more than the plan does.
+        mode: the mode of files that reveal no more than the plan does.
     """
 
     digest: bytes
@@ -147,13 +147,13 @@ class _Identity:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where kernels may lie.
+    """Where kernels may be stored.
 
     Attributes:
-        path: of the file.
-        owner: whose file is read.
-        mode: of the file.
-        private: its folder is made, for this user alone.
+        path: path of the file.
+        owner: the owner whose file is read.
+        mode: mode of the file.
+        private: whether its folder is created for this user alone.
     """
 
     path: Path
@@ -162,37 +162,37 @@ class _Place:
     private: bool
 
     def read(self, digest: bytes) -> bytes:
-        """The kernels that lie here for a plan; b"" if they do not, or are not trusted."""
+        """The kernels stored here for a plan; b"" if there are none, or they are not trusted."""
         if not os.path.lexists(self.path):
-            return b""  # whosever the folder is
+            return b""  # whoever owns the folder
         try:
             with self.owner.open(self.path) as file:
                 seal, kernels = file.read(SEAL_BYTES), read_whole(file, MOST_KERNEL_BYTES)
         except (OSError, ValueError) as error:
-            log.warning("%s: kernels that are not used: %s", self.path, error)
+            log.warning("%s: these kernels are not used: %s", self.path, error)
             return b""
         if seal == _seal(digest, kernels):
             return kernels
-        log.info("%s: kernels of another plan, or damaged, which are not used", self.path)
+        log.info("%s: these kernels are for another plan, or damaged, and are not used", self.path)
         return b""
 
     def write(self, whole: bytes) -> None:
-        """Replace what lies here; whoever is doing that already is left alone.
+        """Replace what is stored here, unless another process is doing that.
 
         Raises:
-            BackendUnavailable, BuildError, OSError: it cannot be, or would not be trusted.
+            BackendUnavailable, BuildError, OSError: it cannot be written, or would not be trusted.
         """
         if self.owner != Owner.me():
             raise NotTrusted(f"{self.path.parent} is another user's")
         if self.private:
             make_private(self.path.parent)
-        with self.owner.folder(self.path.parent):  # a lock would make one that is gone anew
+        with self.owner.folder(self.path.parent):  # taking a lock would recreate a missing folder
             pass
         with locked_at_once(self.path) as mine:
             if not mine:
-                log.info("%s: another process is keeping kernels, so these are not", self.path)
+                log.info("%s: another process is saving kernels, so these are not saved", self.path)
                 return
             remove_unfinished(self.path)
             clear_the_way(self.path)
             write_atomically(self.path, whole, self.mode)
-            log.info("%s: %d bytes of kernels are kept", self.path, len(whole))
+            log.info("%s: %d bytes of kernels saved", self.path, len(whole))

@@ -1,4 +1,4 @@
-"""Locks between processes, by the `filelock` package; a killed owner's lock is free at once."""
+"""Locks between processes, using `filelock`; a killed owner's lock is released at once."""
 
 import logging
 import threading
@@ -22,12 +22,12 @@ _PATIENCE = 0.2
 
 @contextmanager
 def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
-    """Be the only one, of all threads and processes, that writes `path`.
+    """Be the only one, among all threads and processes, that writes `path`.
 
-    The lock is a file beside it, which stays: removing it would let two in.
+    The lock is a file beside it, which stays: removing it could let two in.
 
     Args:
-        path: what is to be written.
+        path: the file to be written.
         stop: set to give up waiting.
 
     Raises:
@@ -40,7 +40,7 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
         if stop is not None:
             go_on(stop)
         if not told:
-            log.warning("%s: waiting for whoever is making it", path.name)
+            log.warning("%s: waiting for another process that is building it", path.name)
             told = True
     try:
         yield
@@ -50,7 +50,7 @@ def locked(path: Path, stop: threading.Event | None = None) -> Iterator[None]:
 
 @contextmanager
 def locked_at_once(path: Path) -> Iterator[bool]:
-    """The same without a wait: False where somebody else is writing.
+    """The same without waiting: False if somebody else is writing.
 
     Raises:
         BuildError: the folder cannot be written.
@@ -73,15 +73,15 @@ def _lock_of(path: Path) -> "BaseFileLock":
         ) from error
     file = path.with_name(path.name + ".lock")
     try:
-        if clear_the_way(file):  # the lock would be what a link leads to, or wait for a pipe
-            log.warning("%s: no plain file; taken away", file)
+        if clear_the_way(file):  # it would lock a link's target, or wait for a pipe
+            log.warning("%s: not a regular file; removed", file)
     except OSError as error:
         raise cannot_write(file, error) from error
     return FileLock(file, mode=0o600)
 
 
 def _take(lock: "BaseFileLock", path: Path, seconds: float) -> bool:
-    """Wait for it so long; whether it was to be had."""
+    """Wait this long for it; return whether it was acquired."""
     from filelock import Timeout
 
     try:

@@ -1,4 +1,4 @@
-"""The inputs of a network of TensorRT, as profiles are completed for them."""
+"""The inputs of a TensorRT network, for which profiles are completed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,13 +17,13 @@ def network_inputs(
     batch_axes: Mapping[str, int | None] | None,
     axes: AxisNames,
 ) -> list[resolve.NetworkInput]:
-    """What profiles have to be given for.
+    """The inputs that profiles must cover.
 
     Args:
-        network: of TensorRT.
+        network: the TensorRT network.
         tensors: its inputs.
-        batch_axes: tensor name -> batch axis, or None for none; found by the names by default.
-        axes: tensor name -> its axes, where the network does not know their names.
+        batch_axes: tensor name -> batch axis, or None for none; by default found by names.
+        axes: tensor name -> its axes, if the network does not know their names.
     """
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     spec = ModelSpec.from_tensors(
@@ -36,7 +36,7 @@ def network_inputs(
 
 
 def _spec(tensor: Tensor, axes: AxisNames) -> TensorSpec:
-    """Its axes are all that matters here."""
+    """A spec in which only the axes matter."""
     dims = as_tuple(tensor.shape)
     known = axes.get(tensor.name, ())
     names = known if len(known) == len(dims) else (None,) * len(dims)

@@ -1,4 +1,4 @@
-"""A network filled from a model, with what TensorRT lets pass in silence found out."""
+"""Fills a network from a model, and detects what TensorRT silently lets pass."""
 
 import logging
 from collections import Counter
@@ -22,14 +22,14 @@ LONGEST_NAME: Final = 1024
 
 
 def fill(lib: Library, network: NetworkDefinition, model: OnnxModel | FunctionModel) -> object:
-    """Define an empty network as a model says.
+    """Define an empty network according to a model.
 
     Returns:
-        what its weights lie in: to be kept until the plan is built.
+        what holds its weights: keep it until the plan is built.
 
     Raises:
-        BuildError: TensorRT cannot parse it, the function failed, or TensorRT complained of what
-            it did, or there is no output, or a name twice.
+        BuildError: TensorRT cannot parse it, the function failed or made a call that TensorRT
+            refused, there is no output, or a name occurs twice.
     """
     if isinstance(model, OnnxModel):
         kept: object = _parse(lib, network, model)
@@ -51,13 +51,13 @@ def _call(lib: Library, network: NetworkDefinition, model: FunctionModel) -> obj
     mark = lib.journal.mark()
     try:
         kept = model.call(network, lib.trt)
-    except Exception as error:  # a user's code: TensorRT gives None, and it goes on with that
+    except Exception as error:  # the user's code may go on with a None that TensorRT returned
         said = lib.journal.said(mark)
         raise BuildError(
             f"the network function {model.name} failed: {type(error).__name__}: {error}."
             + (f" TensorRT said: {said}." if said else "")
         ) from error
-    if said := lib.journal.said(mark):  # it drops a call that it refuses, and builds the rest
+    if said := lib.journal.said(mark):  # it ignores a call that it refuses, and builds the rest
         raise BuildError(
             f"the network function {model.name} made a call that TensorRT refused: {said}."
         )
@@ -74,14 +74,14 @@ def _parse(lib: Library, network: NetworkDefinition, model: OnnxModel) -> OnnxPa
         reason = problems_of(parser) or lib.journal.since(mark)
         raise BuildError(f"{lib.title} cannot parse {model.file.path}: {reason}.")
     graph = model.file.model.graph
-    name = graph.name if isinstance(graph.name, str) else ""  # bytes where it is no UTF-8
+    name = graph.name if isinstance(graph.name, str) else ""  # bytes if it is not UTF-8
     network.name = (name or model.file.path.stem)[:LONGEST_NAME]
     _tell_of_doubles(graph, model.name)
     return parser
 
 
 def _tell_of_doubles(graph: Any, name: str) -> None:
-    """TensorRT has no float64, and takes it for float32."""
+    """Warn that TensorRT has no float64, and uses float32 instead."""
     doubles = [
         f"'{value.name}'"
         for value in (*graph.input, *graph.output)
@@ -89,14 +89,14 @@ def _tell_of_doubles(graph: Any, name: str) -> None:
     ]
     if doubles:
         log.warning(
-            "%s: %s: float64 in the file, float32 in the plan: TensorRT computes in no more",
+            "%s: %s: float64 in the file, but float32 in the plan: TensorRT has no float64",
             name,
             ", ".join(doubles),
         )
 
 
 def _demand_names(tensors: Sequence[Tensor], name: str) -> None:
-    """Answers come by name; some versions rename the second of two and say nothing."""
+    """Refuse duplicate names: answers go by name, and some versions silently rename the second."""
     counts = Counter(tensor.name for tensor in tensors)
     twice = [each for each, count in counts.items() if count > 1]
     if twice:
@@ -106,7 +106,7 @@ def _demand_names(tensors: Sequence[Tensor], name: str) -> None:
 
 
 def _demand_shapes(lib: Library, tensors: Sequence[Tensor], name: str) -> None:
-    """A layer that is not valid is found when somebody asks for what follows from it."""
+    """Query all shapes: an invalid layer is only noticed when its output's shape is queried."""
     for tensor in tensors:
         mark = lib.journal.mark()
         try:

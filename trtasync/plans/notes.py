@@ -1,4 +1,4 @@
-"""Notes: small JSON files beside plans, which anything may have happened to."""
+"""Notes: small JSON files beside plans, to which anything may have happened."""
 
 import json
 from pathlib import Path
@@ -22,11 +22,11 @@ UNREADABLE = (
 
 
 def read_note(path: Path, owner: Owner) -> Any:
-    """What a note says.
+    """Read a note.
 
     Raises:
         FileNotFoundError: there is none.
-        UNREADABLE: it is none, or not trusted.
+        UNREADABLE: it is not a note, or not trusted.
     """
     with owner.open(path) as file:
         return json.loads(read_whole(file, MOST_NOTE_BYTES))

@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, read with the `onnx` package; no GPU is needed."""
+"""What an ONNX file says about itself, read with the `onnx` package, without a GPU."""
 
 import hashlib
 import math
@@ -23,14 +23,14 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """An ONNX model that could be read.
+    """An ONNX model that has been read.
 
     Attributes:
         path: the file.
         content: its bytes.
         model: the `onnx.ModelProto` without the numbers of its weights.
         external: the files that hold its other weights, sorted.
-        stamps: what told each of them from another one when the model was read.
+        stamps: what identified each of them when the model was read.
     """
 
     path: Path
@@ -41,12 +41,12 @@ class OnnxFile:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All files that it is read from."""
+        """All files from which it is read."""
         return self.path, *self.external
 
     def digest(self) -> str:
-        """SHA-256 of the file and of all its external files, by their names; where it was read to
-        be hashed."""
+        """SHA-256 of the file and all its external files, with their names; only if it was read
+        with `hashing`."""
         assert self.content.hashed is not None
         total = self.content.hashed.copy()
         for path in self.external:
@@ -59,7 +59,7 @@ class OnnxFile:
         """Its inputs and outputs, symbolic axes by name.
 
         Raises:
-            PlanError: an input or output is no tensor of a known shape rank or type.
+            PlanError: an input or output is not a tensor of known rank and type.
         """
         graph = self.model.graph
         initialized = {tensor.name for tensor in graph.initializer}
@@ -71,15 +71,15 @@ class OnnxFile:
         return {each.domain or "ai.onnx": each.version for each in self.model.opset_import}
 
     def operators(self) -> dict[str, int]:
-        """Operator -> how many nodes of the graph (subgraphs included), the most frequent first."""
+        """Operator -> number of nodes in the graph (subgraphs included), most frequent first."""
         return dict(Counter(node.op_type for node in _nodes(self.model)).most_common())
 
     def weight_bytes(self) -> int:
-        """Of all tensors stored in the model, external ones included."""
+        """Bytes of all tensors stored in the model, external ones included."""
         return sum(map(_bytes_of, _tensors(self.model)))
 
     def changed(self) -> list[str]:
-        """External files that are not what they were when the model was read."""
+        """External files that have changed since the model was read."""
         return [
             path.name
             for path, stamp in zip(self.external, self.stamps, strict=True)
@@ -91,12 +91,12 @@ def read_onnx(path: Path, hashing: bool = False) -> OnnxFile:
     """Read a model, and find the files beside it that hold its weights.
 
     Args:
-        path: of the model.
-        hashing: its `digest` will be asked for.
+        path: the model's path.
+        hashing: whether its `digest` will be needed.
 
     Raises:
         BackendUnavailable: the `onnx` package is not installed.
-        BuildError: it is no file, not ONNX, truncated, or an external file is not as it should be.
+        BuildError: it is not a file, not ONNX, truncated, or an external file is invalid.
     """
     try:
         import onnx
@@ -119,7 +119,7 @@ def read_onnx(path: Path, hashing: bool = False) -> OnnxFile:
     if _lacks_operator_set(model):
         raise _not_onnx(path, "it names no operator set")
     if not all(isinstance(text, str) for text in _texts(model)):
-        raise _not_onnx(path, "a name in it is no UTF-8")
+        raise _not_onnx(path, "a name in it is not UTF-8")
     external = external_files(path, _tensors(model), _stored_bytes)
     return OnnxFile(path, content, model, external, tuple(map(_stamp, external)))
 
@@ -128,7 +128,7 @@ def _outline(content: Content) -> bytes:
     with content.view() as view:
         try:
             return outline(view)
-        except ValueError:  # whoever reads all of it says what is wrong
+        except ValueError:  # reading all of it will tell what is wrong
             return view.tobytes()
 
 
@@ -141,7 +141,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _lacks_operator_set(model: Any) -> bool:
-    """Of the domains of others TensorRT's plugins need none."""
+    """Whether it lacks one; TensorRT's plugins need none for third-party domains."""
     standard = ("", "ai.onnx")
     known = any(each.domain in standard for each in model.opset_import)
     return not known and (
@@ -195,7 +195,7 @@ def _subgraphs(attribute: Any) -> Iterator[Any]:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    """Every tensor stored in a model, those of subgraphs, functions and attributes included."""
+    """Every tensor stored in a model, including subgraphs, functions and attributes."""
     for each in _graphs(model):
         yield from each.initializer
     for node in _nodes(model):
@@ -206,7 +206,7 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 
 def _texts(model: Any) -> Iterator[Any]:
-    """Every name that is read here. Protobuf gives the bytes of one that is no UTF-8."""
+    """Every name that is read here. Protobuf returns bytes for one that is not UTF-8."""
     yield from (model.producer_name, model.producer_version)
     for opset in model.opset_import:
         yield opset.domain
@@ -226,14 +226,13 @@ def _bytes_of(tensor: Any) -> int:
     total: int = math.prod(tensor.dims) * _dtype(tensor.name, tensor.data_type).itemsize
     if total >= MOST_TENSOR_BYTES:
         raise PlanError(
-            f"tensor '{tensor.name}' claims to have more bytes than any memory; export the model "
-            "again."
+            f"tensor '{tensor.name}' claims more bytes than any memory has; export the model again."
         )
     return total
 
 
 def _stored_bytes(tensor: Any) -> int:
-    """Bytes that a tensor takes in a file at least: several elements may share one."""
+    """The least bytes that a tensor takes in a file: several elements may share a byte."""
     packed = re.search(r"(int|float)[1-7](_|$)", _dtype(tensor.name, tensor.data_type).name)
     return 0 if packed else _bytes_of(tensor)
 
@@ -242,7 +241,7 @@ def _tensor(value: Any) -> TensorSpec:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         raise PlanError(
-            f"'{value.name}' is a {kind or 'value of no type'}; only tensors can be run."
+            f"'{value.name}' is a {kind or 'value without a type'}; only tensors can be run."
         )
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):

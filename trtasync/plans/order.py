@@ -18,7 +18,7 @@ from trtasync.system.trust import Owner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be built; see `build_plan`."""
+    """A build request; see `build_plan`."""
 
     source: Source
     profiles: tuple[Profile, ...]
@@ -36,16 +36,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of an order.
+    """The result of an order.
 
     Attributes:
-        path: of the plan.
-        key: of the cache's entry; "" when nothing identifies the network.
+        path: path of the plan.
+        key: key of the cache's entry; "" if nothing identifies the network.
         cached: no build was needed.
-        seconds: the build took, now or when the entry was made.
-        checksum: SHA-256 of the plan; "" when it is not kept.
-        owner: whose file it is; held against what is opened, whatever was found before.
-        mode: of files beside it.
+        seconds: the duration of the build, now or when the entry was made.
+        checksum: SHA-256 of the plan; "" if it is not kept.
+        owner: whose file it is; checked again on what is opened.
+        mode: mode of files beside it.
         facts: what the plan was built from and for.
         axes: tensor name -> its axes, as far as the model names them.
     """

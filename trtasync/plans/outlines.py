@@ -1,8 +1,8 @@
-"""An ONNX model without its weights: what can be said of it at once, however large it is.
+"""An ONNX model without its weights, read quickly however large it is.
 
-`onnx` reads a model of half a gigabyte for half a second, in which no other thread runs, and keeps
-a second copy of it. The few kilobytes that tell its graph are found by walking over protobuf's wire
-format (protobuf.dev/programming-guides/encoding), past everything that is long.
+`onnx` takes half a second to read a model of half a gigabyte, during which no other thread runs,
+and keeps a second copy of it. The few kilobytes that describe its graph are found by walking
+protobuf's wire format (protobuf.dev/programming-guides/encoding) and skipping everything long.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A message of onnx.proto, as far as weights may lie in it.
+    """A message type of onnx.proto, as far as it may contain weights.
 
     Attributes:
-        name: onnx.proto's.
+        name: its name in onnx.proto.
         numbers: fields that hold a tensor's numbers.
-        parts: field -> the kind of message in it.
+        parts: field -> the type of message in it.
     """
 
     name: str
@@ -42,10 +42,10 @@ MODEL = Kind("ModelProto", parts={7: GRAPH, 25: FUNCTION})
 
 
 def outline(data: memoryview) -> bytes:
-    """A serialized `onnx.ModelProto` without long tensors' numbers.
+    """Strip the numbers of long tensors from a serialized `onnx.ModelProto`.
 
     Raises:
-        ValueError: it is none, or it is truncated.
+        ValueError: it is not one, or it is truncated.
     """
     try:
         return b"".join(_message(data, MODEL))
@@ -54,7 +54,7 @@ def outline(data: memoryview) -> bytes:
 
 
 def _message(data: memoryview, kind: Kind) -> Iterator[bytes]:
-    """Its fields as they are, but for long ones."""
+    """Its fields unchanged, except long ones."""
     position = copied = 0
     while position < len(data):
         tag, content, end = _field(data, position)
@@ -70,7 +70,7 @@ def _message(data: memoryview, kind: Kind) -> Iterator[bytes]:
 
 
 def _field(data: memoryview, position: int) -> tuple[int, int, int]:
-    """(tag, where its content begins, where it ends)."""
+    """Return (tag, start of its content, end of it)."""
     tag, content = _read_varint(data, position)
     wire = tag & 7
     if wire == _LENGTH:
@@ -88,7 +88,7 @@ def _field(data: memoryview, position: int) -> tuple[int, int, int]:
 
 
 def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
-    """(number, where the next thing begins)."""
+    """Return (number, position after it)."""
     number = shift = 0
     while True:
         byte = data[position]

@@ -1,7 +1,7 @@
-"""What TensorRT's parser has against a model, as one line: operators grouped, reasons in words.
+"""The errors of TensorRT's parser as one line: operators grouped, reasons in words.
 
-The parser gives an error per node, in the words of its own source code ("false" among them), and a
-large model of an unknown kind makes hundreds.
+The parser reports one error per node, in terms of its own source code ("false" among them), and a
+large model of an unsupported kind has hundreds.
 """
 
 import re
@@ -35,12 +35,12 @@ _ASSERTION = re.compile(r"Assertion failed: .+?[^:]:(?!:)\s+(.+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing, of one node or none.
+    """One problem, of one node or none.
 
     Attributes:
-        reason: in words.
-        operator: of the node; "" for none.
-        node: its index, and its name where it has one.
+        reason: the reason in words.
+        operator: the node's operator; "" for none.
+        node: its index, and its name if it has one.
     """
 
     reason: str
@@ -49,7 +49,7 @@ class Problem:
 
 
 def problems_of(parser: OnnxParser) -> str:
-    """All that a parser says, while it lives: its errors do not outlive it. "" for nothing."""
+    """All that a parser reports, "" for nothing. Its errors do not outlive the parser."""
     errors = (parser.get_error(index) for index in range(parser.num_errors))
     problems = dict.fromkeys(map(_problem, errors))
     reasons = dict.fromkeys(problem.reason for problem in problems)
@@ -73,7 +73,7 @@ def _reason(error: ParserError, operator: str) -> str:
 
 
 def _words_of(text: str) -> str:
-    """Without the condition of the parser's source that did not hold."""
+    """The message without the failed condition from the parser's source."""
     for pattern in (_QUOTED, _ASSERTION):
         if found := pattern.search(text):
             return found[1]
@@ -83,7 +83,7 @@ def _words_of(text: str) -> str:
 def _node(error: ParserError) -> str:
     try:
         name = shown(error.node_name())
-    except UnicodeDecodeError:  # a file may hold any bytes
+    except UnicodeDecodeError:  # a file may contain any bytes
         name = ""
     return f"{error.node()} '{name}'" if name else str(error.node())
 
@@ -103,7 +103,7 @@ def _listed(nodes: list[str]) -> str:
 
 
 def _some(items: Iterable[str], most: int, what: str) -> Iterator[str]:
-    """The first ones, and how many others there are."""
+    """The first ones, and how many more there are."""
     known = list(items)
     yield from known[:most]
     if len(known) > most:

@@ -8,10 +8,10 @@ from trtasync.errors import InvalidInput
 
 
 def read_path(name: str, given: Any, wanted: str = "a path") -> Path:
-    """A path, `~` resolved.
+    """Read a path and expand `~`.
 
     Raises:
-        InvalidInput: it is none, or none that a file can have.
+        InvalidInput: it is not a path, or not one that a file can have.
     """
     text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text or "\0" in text:

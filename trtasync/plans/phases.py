@@ -1,4 +1,4 @@
-"""TensorRT's steps from a model to an execution context, each to be had on its own and checked.
+"""TensorRT's steps from a model to an execution context, each available separately and checked.
 
 What the methods return are TensorRT's own objects: mix these calls with plain ones as you like.
 """
@@ -36,7 +36,7 @@ from trtasync.runtimes.tensorrt.library import Library, library, make_runtime
 
 
 class Phases:
-    """TensorRT on one GPU, or without one, step by step. Use it in one thread at a time.
+    """TensorRT on one GPU, or without one, step by step. To be used by one thread at a time.
 
     ```python
     phases = Phases()
@@ -50,7 +50,7 @@ class Phases:
     ```
 
     Attributes:
-        device: the GPU; made current in the thread of every call. None for none.
+        device: the GPU, made current in the thread of every call; None for none.
         library: the installed TensorRT.
         trt: its module.
         logger: TensorRT's logger, bridged to Python's "trtasync.tensorrt".
@@ -60,14 +60,14 @@ class Phases:
         """Find the GPU, then TensorRT: in the other order its objects can kill the process.
 
         Args:
-            device: the GPU's index; None to build without one, nor CUDA: by TensorRT for RTX.
+            device: the GPU's index; None to build with TensorRT for RTX, without GPU and CUDA.
             flavour: the TensorRT to use; None for the one that the environment variable
-                TRTASYNC_TENSORRT insists on, or else for the one that is installed.
+                TRTASYNC_TENSORRT selects, or else for the one that is installed.
 
         Raises:
             BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
-            InvalidInput: there is no such device; or it is to be built without one, and TensorRT is
-                insisted on.
+            InvalidInput: there is no such device; or TensorRT is selected, which cannot build
+                without one.
         """
         wanted = _without_a_gpu(flavour) if device is None else chosen(flavour)
         self.device: Device | None = None if device is None else find_device(device)
@@ -75,19 +75,19 @@ class Phases:
         self.trt: FullTensorRT = cast(FullTensorRT, self.library.trt)
         self.logger: Any = self.library.logger
         self._calibrates = False
-        self._kept: list[object] = []  # what weights lie in: TensorRT reads them while it builds
+        self._kept: list[object] = []  # what holds the weights: TensorRT reads them while it builds
 
     @property
     def version(self) -> str:
-        """Of TensorRT, e.g. "11.4.0.106"."""
+        """TensorRT's version, e.g. "11.4.0.106"."""
         return self.library.version
 
     def builder(self) -> Builder:
-        """`tensorrt.Builder`.
+        """Create a `tensorrt.Builder`.
 
         Raises:
             BackendUnavailable: the lean or dispatch runtime is installed, which cannot build.
-            BuildError: TensorRT made none.
+            BuildError: TensorRT created none.
         """
         require_builder(self.library)
         self._enter()
@@ -100,27 +100,27 @@ class Phases:
     def network(
         self, builder: Builder, define: NetworkFunction, *, strongly_typed: bool = True
     ) -> NetworkDefinition:
-        """A network that a function defines.
+        """Create the network that a function defines.
 
         What the function returns is kept as long as this object: return whatever holds your
-        weights, for TensorRT does not copy numpy arrays and reads them while it builds.
+        weights, because TensorRT does not copy numpy arrays and reads them while it builds.
 
         Args:
             builder: see `builder`.
-            define: called with the empty network, and with TensorRT's module where it has a
-                parameter `trt`.
+            define: called with the empty network, and with TensorRT's module if it has a parameter
+                `trt`.
             strongly_typed: types come from the network alone; False on TensorRT 10 only.
 
         Raises:
-            BuildError: the function failed, or marked no output, or TensorRT refused a call of
-                it; with what TensorRT said.
+            BuildError: the function failed or marked no output, or TensorRT refused one of its
+                calls; includes what TensorRT said.
         """
         return self.network_of(builder, FunctionModel(define, None), strongly_typed)
 
     def parse(
         self, builder: Builder, path: str | os.PathLike[str], *, strongly_typed: bool = True
     ) -> NetworkDefinition:
-        """The network of an ONNX file; external weights are found beside it.
+        """Create the network of an ONNX file; external weights are found beside it.
 
         Args:
             builder: of `builder`.
@@ -128,8 +128,8 @@ class Phases:
             strongly_typed: as for `network`.
 
         Raises:
-            BuildError: not ONNX, truncated, or with operators that TensorRT has not: every error
-                of the parser, with node, operator and reason.
+            BuildError: not ONNX, truncated, or with operators that TensorRT lacks: every error of
+                the parser, with node, operator and reason.
             BackendUnavailable: the `onnx` package is not installed.
         """
         model = OnnxModel(read_onnx(read_path("path", path)), None)
@@ -138,11 +138,11 @@ class Phases:
     def network_of(
         self, builder: Builder, model: OnnxModel | FunctionModel, strongly_typed: bool
     ) -> NetworkDefinition:
-        """The network of a `model` that was read; see `network`."""
+        """Create the network of a `model` that was read; see `network`."""
         self._enter()
         flag = self.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
         mark = self.library.journal.mark()
-        # On 11 it is always so, and the flag is accepted; on 10.12 and later it must be said.
+        # On 11 it always is, and the flag is accepted; on 10.12 and later the flag is required.
         network = builder.create_network(1 << int(flag) if strongly_typed else 0)
         if network is None:
             self._refuse("no network", mark)
@@ -150,19 +150,19 @@ class Phases:
         return network
 
     def let_go(self) -> None:
-        """Free what the weights of all networks so far lie in; none of them can be built again."""
+        """Free what holds the weights of all networks so far; none of them can be built again."""
         self._kept.clear()
 
     def config(self, builder: Builder, config: BuilderConfig | None = None) -> BuilderConfiguration:
-        """`tensorrt.IBuilderConfig`, set to what a `BuilderConfig` says.
+        """Create a `tensorrt.IBuilderConfig`, set according to a `BuilderConfig`.
 
         Args:
             builder: of `builder`.
-            config: what it is set to; TensorRT's defaults without one.
+            config: what it is set to; None for the defaults.
 
         Raises:
-            InvalidInput: the installed TensorRT or this GPU has not what it asks for.
-            BuildError: TensorRT made none.
+            InvalidInput: the installed TensorRT or this GPU lacks what it requests.
+            BuildError: TensorRT created none.
         """
         config = BuilderConfig() if config is None else config
         if not isinstance(config, BuilderConfig):
@@ -190,18 +190,18 @@ class Phases:
         batch_axes: Mapping[str, int | None] | None = None,
         axes: AxisNames | None = None,
     ) -> list[Profile]:
-        """Complete profiles for a network (see `Profile`) and give them to TensorRT, in order.
+        """Complete profiles for a network (see `Profile`) and pass them to TensorRT, in order.
 
-        Returns what was added; [] where every shape is fixed.
+        Returns what was added; [] if every shape is fixed.
 
         Args:
             builder: of `builder`.
-            network: what the profiles are for.
-            config: what they are added to.
-            profiles: what is known.
-            max_batch_size: of the derived ones.
-            batch_axes: tensor name -> batch axis, or None for none; found by the names by default.
-            axes: tensor name -> its axes, where the network does not know their names.
+            network: the network that the profiles are for.
+            config: the config to which they are added.
+            profiles: those that are given.
+            max_batch_size: for derived ones.
+            batch_axes: tensor name -> batch axis, or None for none; by default found by names.
+            axes: tensor name -> its axes, if the network does not know their names.
 
         Raises:
             InvalidInput: naming the input and the axis.
@@ -239,7 +239,7 @@ class Phases:
             self._refuse(f"the profile {profile} was refused ({error})", mark, error)
         if config.add_optimization_profile(target) < 0:
             self._refuse(f"the profile {profile} was refused", mark)
-        if first and self._calibrates:  # to look at the config's own member is deprecated
+        if first and self._calibrates:  # reading the config's own member is deprecated
             self._calibrate_on(config, target)
 
     def _calibrate_on(self, config: BuilderConfiguration, profile: OptimizationProfile) -> None:
@@ -260,7 +260,7 @@ class Phases:
             config: of `config`, with its profiles.
 
         Returns:
-            TensorRT's block of memory: `bytes(plan)`, or write it to a file as it is.
+            TensorRT's block of memory: call `bytes(plan)`, or write it to a file as it is.
 
         Raises:
             BuildError: TensorRT built nothing; with its own words.
@@ -273,20 +273,20 @@ class Phases:
         return plan
 
     def runtime(self, *, engine_host_code_allowed: bool = False) -> Runtime:
-        """`tensorrt.Runtime`.
+        """Create a `tensorrt.Runtime`.
 
         Args:
             engine_host_code_allowed: run the code that version-compatible plans carry; only for
                 plans you trust.
 
         Raises:
-            BackendUnavailable: these phases have no GPU, or TensorRT made none.
+            BackendUnavailable: these phases have no GPU, or TensorRT created none.
         """
         self._gpu().enter()
         return make_runtime(self.library, engine_host_code_allowed)
 
     def engine(self, runtime: Runtime, plan: Any) -> CudaEngine:
-        """`tensorrt.ICudaEngine`.
+        """Create a `tensorrt.ICudaEngine`.
 
         Args:
             runtime: of `runtime`.
@@ -300,13 +300,13 @@ class Phases:
         return deserialize_bytes(self.library, runtime, plan, self._gpu())
 
     def context(self, engine: CudaEngine) -> ExecutionContext:
-        """`tensorrt.IExecutionContext` with its own activation memory. For one thread at a time.
+        """Create a `tensorrt.IExecutionContext` with its own memory, for one thread at a time.
 
         Args:
             engine: of `engine`.
 
         Raises:
-            PlanError: TensorRT made none.
+            PlanError: TensorRT created none.
         """
         self._enter()
         mark = self.library.journal.mark()
@@ -315,7 +315,7 @@ class Phases:
         )
         if context is None:
             raise PlanError(
-                f"TensorRT made no execution context: {self.library.journal.since(mark)}."
+                f"TensorRT created no execution context: {self.library.journal.since(mark)}."
             )
         return context
 
@@ -326,15 +326,14 @@ class Phases:
     def _gpu(self) -> Device:
         if self.device is None:
             raise BackendUnavailable(
-                "Phases(device=None) builds without a GPU and runs nothing: plans run on one, by "
-                "Phases(0)."
+                "Phases(device=None) builds without a GPU and runs no plans; use Phases(0)."
             )
         return self.device
 
     def _refuse(self, what: str, mark: int, cause: Exception | None = None) -> NoReturn:
         place = "" if self.device is None else f" on {self.device.name}"
         raise BuildError(
-            f"{self.library.title} made {what}{place}: {self.library.journal.since(mark)}."
+            f"{self.library.title} created {what}{place}: {self.library.journal.since(mark)}."
         ) from cause
 
 
@@ -352,16 +351,16 @@ def require_builder(lib: Library) -> None:
 
 
 def _without_a_gpu(flavour: Flavour | None) -> Flavour:
-    """The flavour that builds for named GPUs.
+    """Return the flavour that builds for named GPUs.
 
     Raises:
-        InvalidInput: the other one is insisted on.
+        InvalidInput: the other one was selected.
     """
     if chosen(flavour) not in (None, RTX):
         who = "flavour= insists" if flavour else f"{VARIABLE}={TENSORRT.name} insists"
         raise InvalidInput(
             f"{who} on {TENSORRT.title}, and only {RTX.title} builds without a GPU, for "
-            f"compute_capabilities: leave these out, unset {VARIABLE}, or say "
-            "backend='tensorrt-rtx', which counts more."
+            f"compute_capabilities: leave these out, unset {VARIABLE}, or set "
+            "backend='tensorrt-rtx', which overrides it."
         )
     return RTX

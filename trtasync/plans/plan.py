@@ -33,14 +33,14 @@ class Plan:
 
     Attributes:
         path: the file.
-        key: of its entry in the cache; "" when it is not kept there.
+        key: key of its entry in the cache; "" if it is not kept there.
         cached: it was taken from the cache; nothing was built.
-        seconds: its build took, now or back then.
-        tensorrt: version it was built with.
+        seconds: the duration of its build, now or back then.
+        tensorrt: the version that built it.
         gpu: name of the GPU it was built on, or the compute capabilities it was built for.
         axes: tensor name -> its axes as the model file names them. They are not in the plan itself:
-            `open_engine(plan)` knows by them where padding is to be cut off, `open_engine(path)`
-            has to be told (`Cut`).
+            `open_engine(plan)` uses them to cut off padding, `open_engine(path)` has to be told
+            (`Cut`).
         flavour: "tensorrt", or "rtx" for TensorRT for RTX.
     """
 
@@ -76,40 +76,41 @@ async def build_plan(
 ) -> Plan:
     """Build a TensorRT plan from an ONNX file or a network function, or take it from the cache.
 
-    It runs in a thread of its own. When the awaiting task is cancelled it is told at once, whatever
-    the build is at; this stops at its next step, in the background, and no plan appears any more.
-    Where it has appeared by then, the task gets it all the same. No file is ever left half-written.
+    It runs in a thread of its own. When the awaiting task is cancelled, it returns at once,
+    whatever the build is doing; the build stops at its next step, in the background, and no plan
+    appears any more. If the plan has already appeared, the task gets it all the same. No file is
+    ever left half-written.
 
     Args:
         source: path of an `.onnx` file (external weights beside it), or a function
             `define(network)` that uses TensorRT's own calls; with a second parameter `trt` it gets
             TensorRT's module. What the function returns is kept until the plan is built: TensorRT
             does not copy numpy weights.
-        output: where to put the plan. Default: in the cache only.
-        profiles: optimization profiles, as `Profile` or in trtexec's text form. Inputs left out,
+        output: where to put the plan. Default: only in the cache.
+        profiles: optimization profiles, as `Profile` or in trtexec's format. Inputs left out,
             and all of them by default, are derived from the model and `max_batch_size`.
         max_batch_size: rows of the largest batch of derived profiles. Default: 32.
         builder_config: how to build; see `BuilderConfig`.
         cache: keep plans in the user's cache folder (True), in a given folder, or not (False). Only
             files that this user or root owns, and nobody else can write, are taken from it; see
-            `SharedCache` for what another user keeps.
-        cache_key: what identifies the network, for a function or a calibrator that nobody can look
-            into: without one these are not cached. Added to a file's own content.
+            `SharedCache` for another user's cache.
+        cache_key: identifies a network function or a calibrator, which cannot be inspected: without
+            it they are not cached. For a file, it is added to its content.
         device: index of the GPU to build for; unused where `builder_config` names
             `compute_capabilities`.
-        backend: "tensorrt-rtx" insists on TensorRT for RTX. With "tensorrt" the environment
-            variable TRTASYNC_TENSORRT ("tensorrt", "rtx") may insist; else TensorRT for RTX builds
-            where `builder_config` names compute capabilities, and elsewhere whichever is installed
-            (TensorRT first).
-        batch_axes: tensor name -> the axis along which rows lie, or None for none, where the
-            model's own shapes do not tell: what profiles are derived for.
-        check: refuse a plan, an older one in the cache too, of which an output differs from ONNX
-            Runtime's by more than this share of its largest number. TensorRT 11.1 to 11.3 are known
-            to miscompile some graphs.
+        backend: "tensorrt-rtx" selects TensorRT for RTX. With "tensorrt" the environment variable
+            TRTASYNC_TENSORRT ("tensorrt", "rtx") may select one; otherwise TensorRT for RTX builds
+            if `builder_config` names compute capabilities, else whichever is installed (TensorRT
+            first).
+        batch_axes: tensor name -> the axis along which rows lie, or None for none, if the model's
+            own shapes do not tell; used to derive profiles.
+        check: refuse a plan, even an older one in the cache, if an output differs from ONNX
+            Runtime's by more than this fraction of its largest number. TensorRT 11.1 to 11.3 are
+            known to miscompile some graphs.
         samples: what to check with: an array for every input, rows along its batch axis. Drawn at
             random by default.
         progress: called with every `BuildProgress`, in the building threads, one at a time. It
-            must be quick. What it raises stops the build and comes out here.
+            must be quick. An exception in it stops the build and is raised here.
 
     Raises:
         InvalidInput: an argument makes no sense for this model, TensorRT or GPU.
@@ -133,14 +134,14 @@ async def build_plan(
         samples=samples,
         progress=progress,
     )
-    await checkpoint_if_cancelled()  # whose task is cancelled by now begins nothing
+    await checkpoint_if_cancelled()  # a task that is already cancelled starts nothing
     built = await in_thread(lambda: _carry_out(order, stop), interrupt=stop.call_off, lasting=True)
     return as_plan(built)
 
 
 def _carry_out(order: Order, stop: Stop) -> Built:
     with stop.harmless():
-        from trtasync.plans.job import Job  # and TensorRT's side with it: too much for the loop
+        from trtasync.plans.job import Job  # loads TensorRT's side, too: too slow for the loop
     return Job(order, stop).run()
 
 
@@ -187,8 +188,8 @@ def make_order(
     if output is None and (kept_in is None or not (known or cache_key)):
         why = "without a cache" if kept_in is None else "nobody can tell two such networks apart"
         raise InvalidInput(
-            f"the plan has nowhere to go: {why}. Say where to put it (output), or what identifies "
-            "the network in the cache (cache_key)."
+            f"there is no place for the plan: {why}. Say where to put it (output), or what "
+            "identifies the network in the cache (cache_key)."
         )
     return Order(
         source=source,
@@ -225,7 +226,7 @@ def _demand(name: str, value: Any, wanted: str, holds: bool) -> None:
 
 
 def as_plan(built: Built) -> Plan:
-    """What users get of it."""
+    """Convert it to what users get."""
     facts = built.facts
     return Plan(
         path=built.path,

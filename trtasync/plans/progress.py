@@ -1,24 +1,24 @@
-"""How far a build has got, and the way to stop it."""
+"""The progress of a build, and how to stop it."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-if TYPE_CHECKING:  # this module comes with `import trtasync`, TensorRT's side does not
+if TYPE_CHECKING:  # `import trtasync` loads this module, but not TensorRT's side
     from trtasync.plans.api import FullTensorRT
 
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """One piece of news from a running build.
+    """A progress report from a running build.
 
     Attributes:
-        phase: TensorRT's name of what it is doing.
-        parent: the phase this one is part of; None at the top.
-        step: steps done of this phase.
-        steps: steps it has.
-        finished: the phase is over (also when the build was stopped).
+        phase: TensorRT's name for what it is doing.
+        parent: the phase that this one is part of; None at the top.
+        step: finished steps of this phase.
+        steps: the number of its steps.
+        finished: the phase is over (also if the build was stopped).
     """
 
     phase: str
@@ -32,18 +32,18 @@ ProgressCallback = Callable[[BuildProgress], object]
 
 
 class Watch:
-    """Takes TensorRT's news and tells it when to stop. Safe in any thread.
+    """Receives TensorRT's progress and tells it when to stop. Thread-safe.
 
     Attributes:
-        error: what the callback raised, if it did; the build was stopped for it.
+        error: what the callback raised, if anything; it stopped the build.
     """
 
     def __init__(self, callback: ProgressCallback | None, stop: threading.Event):
-        """Start with no phase under way.
+        """Start without a current phase.
 
         Args:
-            callback: gets every piece of news, one at a time, in whatever thread it comes.
-            stop: set by whoever wants the build to end at its next step.
+            callback: gets every report, one at a time, in whatever thread it comes from.
+            stop: set to end the build at its next step.
         """
         self.error: BaseException | None = None
         self._callback = callback
@@ -53,7 +53,7 @@ class Watch:
 
     @property
     def stopped(self) -> bool:
-        """The build is to end, or has ended, before its time."""
+        """Whether the build is to end, or has ended, early."""
         return self._stop.is_set() or self.error is not None
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
@@ -78,7 +78,7 @@ class Watch:
                 return
             try:
                 self._callback(news)
-            except BaseException as error:  # it must not reach TensorRT's own threads
+            except BaseException as error:  # it must not propagate into TensorRT's own threads
                 self.error = error
 
 
@@ -86,10 +86,10 @@ def make_monitor(trt: "FullTensorRT", watch: Watch) -> Any:
     """An `IProgressMonitor` that reports to `watch`."""
 
     class Monitor(cast(Any, trt).IProgressMonitor):  # type: ignore[misc]  # known at run time only
-        """Nothing may be raised from here: it would end the process."""
+        """Nothing may be raised here: it would end the process."""
 
         def __init__(self) -> None:
-            cast(Any, trt).IProgressMonitor.__init__(self)  # pybind11 demands the direct call
+            cast(Any, trt).IProgressMonitor.__init__(self)  # pybind11 requires the direct call
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             watch.start(phase_name, parent_phase, num_steps)

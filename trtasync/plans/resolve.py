@@ -1,6 +1,6 @@
-"""The user's profiles held against a network: completed, checked, ready for TensorRT.
+"""Completes the user's profiles for a network, and checks them, ready for TensorRT.
 
-It happens after the parse and before the build, so that a mistake costs seconds and no minutes.
+This happens after the parse and before the build, so that a mistake costs seconds, not minutes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ DEFAULT_MAX_BATCH_SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class NetworkInput:
-    """What profiles have to know of an input.
+    """What profiles need to know about an input.
 
     Attributes:
-        name: of the tensor.
+        name: the tensor's name.
         shape: int = fixed, str = named dynamic, None = unnamed dynamic.
-        values: it is a shape tensor, so a profile speaks of its values (so many).
+        values: for a shape tensor, the number of its values, which profiles then limit.
         batch_axis: the axis along which rows lie; None for none.
     """
 
@@ -33,7 +33,7 @@ class NetworkInput:
 
     @property
     def dynamic(self) -> bool:
-        """It needs a range in every profile."""
+        """Whether it needs a range in every profile."""
         return self.values is not None or any(not isinstance(dim, int) for dim in self.shape)
 
     @property
@@ -51,12 +51,12 @@ class NetworkInput:
 
 
 def inputs_of(spec: ModelSpec, values: Mapping[str, int] | None = None) -> list[NetworkInput]:
-    """The inputs of a model, with a range of rows for all that may have them: where nothing tells
-    the batch axis, that is the first one.
+    """The inputs of a model, with a range of rows for all that may have rows: if nothing tells the
+    batch axis, it is the first.
 
     Args:
-        spec: of the model.
-        values: how many each shape tensor has, by its name.
+        spec: the model's spec.
+        values: the number of values of each shape tensor, by name.
     """
     counts = values or {}
     first = None if spec.has_rows else 0
@@ -74,15 +74,15 @@ def inputs_of(spec: ModelSpec, values: Mapping[str, int] | None = None) -> list[
 def complete(
     inputs: Sequence[NetworkInput], profiles: Sequence[Profile], max_batch_size: int | None
 ) -> list[Profile]:
-    """Every profile with a range for every dynamic input; [] for a network of fixed shapes.
+    """Give every profile a range for every dynamic input; [] for a network of fixed shapes.
 
-    Without any profile one is derived: batches from 1 to `max_batch_size`, tuned for the largest,
+    Without profiles, one is derived: batches from 1 to `max_batch_size`, tuned for the largest,
     because that is what a busy engine runs.
 
     Args:
-        inputs: of the network.
-        profiles: what the user gave.
-        max_batch_size: rows of the largest batch; None for a default.
+        inputs: the network's inputs.
+        profiles: those that the user gave.
+        max_batch_size: rows of the largest batch; None for the default.
 
     Raises:
         InvalidInput: naming the input and the axis.
@@ -99,7 +99,7 @@ def complete(
 def _check_batch(
     inputs: Sequence[NetworkInput], profiles: Sequence[Profile], max_batch_size: int | None
 ) -> None:
-    """What no profile allows would be refused by the engine, after the build."""
+    """Refuse now what no profile allows: the engine would refuse it after the build."""
     heads = [
         profile.shapes[each.name].max[each.batches]
         for each in inputs
@@ -108,7 +108,7 @@ def _check_batch(
     ]
     if max_batch_size is not None and heads and max(heads) < max_batch_size:
         raise InvalidInput(
-            f"max_batch_size={max_batch_size}, but the largest of the profiles takes batches of "
+            f"max_batch_size={max_batch_size}, but the profiles allow batches of at most "
             f"{max(heads)}."
         )
 
@@ -142,7 +142,7 @@ def _complete(
 def _batch(
     inputs: Sequence[NetworkInput], profile: Profile, max_batch_size: int | None
 ) -> tuple[int, int, int]:
-    """[min, opt, max] of the batch axis: of the inputs that the profile names, if it names any."""
+    """[min, opt, max] of the batch axis, from the inputs that the profile names, if any."""
     for each in inputs:
         given = profile.shapes.get(each.name)
         axis = each.batches
@@ -161,7 +161,7 @@ def _derive(each: NetworkInput, batch: tuple[int, int, int]) -> Shapes:
     for index, dim in enumerate(each.shape):
         if not isinstance(dim, int) and index != each.batches:
             raise InvalidInput(
-                f"input '{each.name}': {each.axis(index)} is dynamic and nothing tells its range; "
+                f"input '{each.name}': {each.axis(index)} is dynamic and its range is not known; "
                 f"give a profile such as --profile {_example(each, batch)} or "
                 f"Profile.parse('{_example(each, batch)}')."
             )
@@ -169,7 +169,7 @@ def _derive(each: NetworkInput, batch: tuple[int, int, int]) -> Shapes:
 
 
 def _shape(each: NetworkInput, rows: int, other: int) -> Shape:
-    """With `rows` along its batch axis, and `other` along other dynamic axes."""
+    """The shape with `rows` along its batch axis, and `other` along other dynamic axes."""
     return tuple(
         dim if isinstance(dim, int) else rows if index == each.batches else other
         for index, dim in enumerate(each.shape)

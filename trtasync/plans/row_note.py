@@ -1,4 +1,4 @@
-"""What was found of the rows of a plan that is kept, in a file beside it."""
+"""The findings about a cached plan's rows, in a file beside it."""
 
 import json
 import logging
@@ -29,10 +29,10 @@ class RowNote:
     """The note of one plan.
 
     Attributes:
-        path: of the note.
+        path: the note's path.
         plan: SHA-256 of the plan.
-        owner: whose note is taken.
-        mode: of the file.
+        owner: the owner whose note is accepted.
+        mode: the file's mode.
     """
 
     path: Path
@@ -42,18 +42,18 @@ class RowNote:
 
     @classmethod
     def beside(cls, built: Built) -> "RowNote | None":
-        """Of a plan in the cache; None for others."""
+        """The note of a plan in the cache; None for others."""
         if not built.key or built.path.stem != built.key:
             return None
         return cls(rows_path(built.path), built.checksum, built.owner, built.mode)
 
     def find(self, spec: ModelSpec, said: bool, seconds: float) -> Examined | None:
-        """What an examination found that had at least as much time.
+        """Return the findings of an examination that had at least as much time.
 
         Args:
-            spec: what the plan suggests, and the user says.
+            spec: what the plan suggests and the user says.
             said: the user named batch axes.
-            seconds: that an examination may take now.
+            seconds: the time that an examination may take now.
         """
         try:
             known = read_note(self.path, self.owner)
@@ -74,14 +74,14 @@ class RowNote:
         settled: ModelSpec,
         judgement: Judgement,
     ) -> None:
-        """Write what was found, if more time would not have found more.
+        """Write the findings, unless more time could have found more.
 
         Args:
             spec: see `find`.
             said: see `find`.
-            seconds: that the examination could have taken.
-            settled: what came of it.
-            judgement: likewise.
+            seconds: the time that the examination was given.
+            settled: the resulting spec.
+            judgement: the resulting judgement.
         """
         findings = judgement.findings
         open_ends = {Verdict.UNKNOWN} | (
@@ -100,11 +100,11 @@ class RowNote:
             return
         try:
             write_atomically(self.path, text, self.mode)
-        except BuildError as error:  # a cache that others fill may be read-only
-            log.info("what was found of rows is not kept: %s", error)
+        except BuildError as error:  # another user's cache may be read-only
+            log.info("the findings about rows are not kept: %s", error)
 
     def _subject(self, spec: ModelSpec, said: bool) -> dict[str, Any]:
-        """All that makes one examination differ from another."""
+        """Everything by which examinations differ."""
         return {
             "algorithm": ALGORITHM,
             "plan": self.plan,
@@ -115,7 +115,7 @@ class RowNote:
 
 
 def _examined(known: Mapping[str, Any], spec: ModelSpec) -> Examined:
-    """Raises ValueError, LookupError or TypeError where it is not whole."""
+    """Read it. Raises ValueError, LookupError or TypeError if it is incomplete."""
     axes = {tensor.name: _axis(known["axes"][tensor.name], tensor) for tensor in spec.inputs}
     findings = tuple(
         Finding(
@@ -130,14 +130,14 @@ def _examined(known: Mapping[str, Any], spec: ModelSpec) -> Examined:
         if found["output"] == tensor.name
     )
     if len(findings) != len(spec.outputs):
-        raise ValueError("the findings are of other outputs")
+        raise ValueError("the findings are for other outputs")
     return axes, findings
 
 
 def _axis(given: object, tensor: TensorSpec | None = None) -> int | None:
-    """An axis, of a tensor if one is given."""
+    """Read an axis, of a tensor if one is given."""
     if given is None:
         return None
     if type(given) is not int or given < 0 or (tensor and given >= len(tensor.shape)):
-        raise ValueError(f"{given!r} is no axis")
+        raise ValueError(f"{given!r} is not an axis")
     return given

@@ -1,4 +1,4 @@
-"""What TensorRT for RTX does otherwise when it builds: for named GPUs, and without some options."""
+"""How TensorRT for RTX builds differently: for named GPUs, and without some options."""
 
 from typing import Any, cast
 
@@ -21,15 +21,15 @@ TIMING_FLAGS = ("EDITABLE_TIMING_CACHE", "ERROR_ON_TIMING_CACHE_MISS")
 
 
 def check(config: BuilderConfig, lib: Library, has_gpu: bool) -> None:
-    """Refuse what only one of the two flavours has.
+    """Refuse what only the other flavour has.
 
     Args:
-        config: what is wanted.
+        config: the requested configuration.
         lib: the library that is to build.
-        has_gpu: it may use one.
+        has_gpu: whether it may use one.
 
     Raises:
-        InvalidInput: naming the option and the way out.
+        InvalidInput: naming the option and an alternative.
     """
     trt = cast(FullTensorRT, lib.trt)
     if not hasattr(trt, "ComputeCapability"):
@@ -51,7 +51,7 @@ def check(config: BuilderConfig, lib: Library, has_gpu: bool) -> None:
     needing = [name for name in NEED_GPU if flags.get(name) or name in config.flags]
     if needing and not has_gpu:
         raise InvalidInput(
-            f"{lib.title} builds with {', '.join(needing)} on a GPU only: leave out either that or "
+            f"{lib.title} needs a GPU to build with {', '.join(needing)}: leave out either that or "
             "compute_capabilities."
         )
 
@@ -68,8 +68,8 @@ _INSTEAD = {
 def _refuse_targets(config: BuilderConfig, lib: Library) -> None:
     if config.compute_capabilities is not None:
         raise InvalidInput(
-            f"{lib.title} builds for the GPU at hand; compute_capabilities belong to {RTX.title} "
-            f"({RTX.install}). Leave them out, or say hardware_compatibility_level."
+            f"{lib.title} builds for the GPU at hand; only {RTX.title} has compute_capabilities "
+            f"({RTX.install}). Leave them out, or use hardware_compatibility_level."
         )
 
 
@@ -86,11 +86,11 @@ def _check_capabilities(config: BuilderConfig, lib: Library, known: Any) -> None
 
 
 def demand_at_hand(config: BuilderConfig, lib: Library, device: Device) -> None:
-    """Refuse to build a plan that is to run on this GPU and would not.
+    """Refuse to build a plan that should run on this GPU but would not.
 
     Raises:
         BackendUnavailable: no plan of this library would.
-        InvalidInput: naming the GPU, and the way out.
+        InvalidInput: naming the GPU and an alternative.
     """
     demand_gpu(device, lib)
     if not lib.flavour.is_rtx:
@@ -99,7 +99,7 @@ def demand_at_hand(config: BuilderConfig, lib: Library, device: Device) -> None:
     wanted = f"the plan is to run on {device.name} (compute capability {here}), "
     if named is None and here in ONLY_NAMED:
         raise InvalidInput(
-            f"{wanted}for which {lib.title} builds only where it is named: say "
+            f"{wanted}for which {lib.title} builds only if it is named: set "
             f"compute_capabilities=[{here!r}]."
         )
     if named is not None and here not in named:
@@ -110,27 +110,27 @@ def demand_at_hand(config: BuilderConfig, lib: Library, device: Device) -> None:
 
 
 def aim(config: BuilderConfig, trt: FullTensorRT, target: BuilderConfiguration) -> None:
-    """Tell the builder which GPUs the plan is for.
+    """Tell the builder for which GPUs the plan is.
 
     Raises:
-        InvalidInput: it took one of them for none.
+        InvalidInput: it did not accept one of them.
     """
     capabilities = config.compute_capabilities or ()
     if not hasattr(trt, "ComputeCapability") or not hasattr(target, "set_compute_capability"):
-        return  # `check` has seen that nobody wants it
+        return  # `check` has made sure that it is not requested
     if capabilities and hasattr(target, "num_compute_capabilities"):
         target.num_compute_capabilities = len(capabilities)
     for index, each in enumerate(capabilities):
         member = getattr(trt.ComputeCapability, _member(each))
         if not target.set_compute_capability(member, index):
-            raise InvalidInput(f"{RTX.title} takes no compute capability {each}; leave it out.")
+            raise InvalidInput(f"{RTX.title} refuses compute capability {each}; leave it out.")
 
 
 def _member(capability: str) -> str:
-    """The name of a `ComputeCapability`."""
+    """The name of a `ComputeCapability` member."""
     return f"SM{capability.replace('.', '')}"
 
 
 def written(capabilities: Any) -> str:
-    """In place of a GPU's name, e.g. "compute capability 8.6, 8.9"."""
+    """What takes the place of a GPU's name, e.g. "compute capability 8.6, 8.9"."""
     return f"compute capability {', '.join(capabilities)}"

@@ -23,11 +23,11 @@ Source = str | PathLike[str] | NetworkFunction
 
 
 class Model(Protocol):
-    """A source that was read.
+    """A source that has been read.
 
     Attributes:
-        name: for messages and logs.
-        digest: of all that defines the network; None when nobody can tell.
+        name: its name in messages and logs.
+        digest: digest of everything that defines the network; None if that is not known.
         axes: tensor name -> its axes, as far as they are known without TensorRT.
     """
 
@@ -53,7 +53,7 @@ class OnnxModel:
 
     @property
     def axes(self) -> AxisNames:
-        """As the file names them."""
+        """The axes as the file names them."""
         return axis_names(self.file.model)
 
 
@@ -71,19 +71,19 @@ class FunctionModel:
 
     @property
     def axes(self) -> AxisNames:
-        """Nobody has named them."""
+        """Empty: nobody has named them."""
         return {}
 
     def call(self, network: Any, trt: Any) -> object:
-        """Have it define the network; what it returns is to be kept until the plan is built.
+        """Let it define the network; keep what it returns until the plan is built.
 
         Args:
-            network: empty.
-            trt: the module that a parameter of this name gets.
+            network: an empty network.
+            trt: the module to pass to a parameter of this name.
         """
         try:
             parameter = signature(self.define).parameters.get("trt")
-        except (TypeError, ValueError):  # what is written in C need not have one
+        except (TypeError, ValueError):  # a function written in C need not have one
             parameter = None
         if parameter is None:
             return self.define(network)
@@ -93,7 +93,7 @@ class FunctionModel:
 
 
 def check_source(source: Any) -> None:
-    """Refuse at once what is no source.
+    """Refuse at once what is not a source.
 
     Raises:
         InvalidInput: it is neither a path nor a function.
@@ -108,12 +108,13 @@ def check_source(source: Any) -> None:
 
 
 def read_source(source: Source, cache_key: str | None, kept: bool) -> OnnxModel | FunctionModel:
-    """Read a model as far as that goes without TensorRT. In a thread: it may be gigabytes.
+    """Read a model as far as possible without TensorRT. In a thread: it may be gigabytes.
 
     Args:
         source: path of an ONNX file, or a network function.
-        cache_key: what the user says identifies the network; for a file beside its content.
-        kept: there is a cache, for which a digest is needed.
+        cache_key: what identifies the network, according to the user; for a file, in addition to
+        its content.
+        kept: there is a cache, which needs a digest.
 
     Raises:
         BuildError: the file cannot be read.

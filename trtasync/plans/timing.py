@@ -26,12 +26,12 @@ MOST_TIMING_BYTES: Final = 256 << 20
 
 
 def timing_file(folder: Path, version: str, gpu: str, capability: str) -> Path:
-    """One per TensorRT version and GPU: `combine` takes no other."""
+    """One file per TensorRT version and GPU: `combine` accepts no other."""
     return folder / f"{version}-{re.sub(r'[^A-Za-z0-9.]+', '_', gpu)}-{capability}.timing"
 
 
 class TimingCacheFile:
-    """A timing cache on disk. Nothing about it may fail a build: without one it only takes longer.
+    """A timing cache on disk. It must never make a build fail: without one it only takes longer.
 
     Args:
         path: the file; need not exist.
@@ -41,11 +41,11 @@ class TimingCacheFile:
         self.path = path
 
     def load_into(self, config: BuilderConfiguration) -> None:
-        """Give a config what is known; what cannot be read or trusted counts as empty."""
+        """Load it into a config; what cannot be read or trusted counts as empty."""
         try:
             known = self._read()
         except (OSError, ValueError) as error:
-            log.warning("%s: not usable, begun anew: %s", self.path, error)
+            log.warning("%s: not usable, starting afresh: %s", self.path, error)
             known = b""
         if not (known and self._set(config, known)):
             self._set(config, b"")
@@ -61,14 +61,14 @@ class TimingCacheFile:
         cache = config.create_timing_cache(known)
         done = cache is not None and config.set_timing_cache(cache, False)
         if not done and known:
-            log.warning("%s: not usable by this TensorRT and GPU, begun anew", self.path)
+            log.warning("%s: not usable by this TensorRT and GPU, starting afresh", self.path)
         return done
 
     def save_from(self, config: BuilderConfiguration, stop: Stop) -> None:
-        """Combine what a build has learned with what others wrote meanwhile.
+        """Merge what a build has learned with what others wrote meanwhile.
 
         Raises:
-            Stopped: the build was called off.
+            Stopped: the build was cancelled.
         """
         learned = config.get_timing_cache()
         if learned is None:
@@ -91,4 +91,4 @@ class TimingCacheFile:
             known = self._read()
             others = config.create_timing_cache(known) if known else None
             if others is not None and not learned.combine(others, False):
-                log.warning("%s: could not be combined; it is replaced", self.path)
+                log.warning("%s: could not be merged and is replaced", self.path)

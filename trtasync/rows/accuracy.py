@@ -1,4 +1,4 @@
-"""Compares a model on one runtime with the same model on another, with equal inputs."""
+"""Compares a model on one runtime with the same model on another, on equal inputs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,9 +24,9 @@ class Agreement:
         expected: the reference's shape.
         absolute: the largest absolute difference; inf if shapes differ, or if one of two elements
             is finite and the other is not.
-        relative: compared with the tolerance. For floats: `absolute` relative to the largest finite
-            value of the reference, or `absolute` itself if all of that is 0. For integers and
-            booleans: the share of elements that differ, by any amount.
+        relative: what is compared with the tolerance. For floats: `absolute` relative to the
+            largest finite value of the reference, or `absolute` itself if all of that is 0. For
+            integers and booleans: the fraction of elements that differ, by any amount.
     """
 
     output: str
@@ -139,8 +139,8 @@ def _demand_alike(what: str, specs: Sequence[TensorSpec], expected: Sequence[Ten
     names, others = ({spec.name for spec in each} for each in (specs, expected))
     if names != others:
         raise InvalidInput(
-            f"the {what} are {sorted(names)}, those of the model to compare with {sorted(others)}; "
-            "give the model that the plan was built from; one with shape tensors has no match."
+            f"the {what} are {sorted(names)}, but those of the reference model {sorted(others)}; "
+            "give the model that the plan was built from; shape tensors cannot be compared."
         )
 
 
@@ -168,5 +168,5 @@ def _largest(array: Array) -> float:
 
 
 def _wide(array: Array) -> npt.NDArray[Any]:
-    """Convert to a type that can represent all others, including those of `ml_dtypes`."""
+    """Convert to a type wide enough for all others, including those of `ml_dtypes`."""
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)

@@ -53,7 +53,7 @@ def find_axes(
 
     The guess is accepted if it passes. Otherwise other axes are tried, those with a common name
     before those without names, and accepted if exactly one choice passes: among several, only the
-    user knows which are meant.
+    user knows which one is meant.
 
     Args:
         trial: the model.
@@ -100,7 +100,7 @@ def find_axes(
 
 
 class Ground(IntEnum):
-    """Reasons why axes may be batch axes, the best first."""
+    """Reasons why axes may be batch axes, best first."""
 
     NAME = 0
     NAMELESS = 1
@@ -110,11 +110,10 @@ class Ground(IntEnum):
 def guesses(
     inputs: Sequence[TensorSpec], first: Mapping[str, int | None]
 ) -> Iterator[tuple[Ground, FoundAxes]]:
-    """List the choices of axes that the declared shapes allow, except the first; likely ones first.
+    """List the choices of axes that the declared shapes allow, except the first; most likely first.
 
     The batch axis has the same name in all inputs with rows, or no name in any, or different names.
-    A name that occurs twice in a tensor cannot be that of a batch axis: both axes would have to
-    grow.
+    A name that occurs twice in a tensor cannot name a batch axis: both axes would have to grow.
     """
     seen: list[FoundAxes] = [{spec.name: first.get(spec.name) for spec in inputs}]
     for ground, options in _options(inputs):
@@ -167,7 +166,7 @@ def _passed(findings: Sequence[Finding]) -> bool:
 
 
 def _evidence(axes: FoundAxes, findings: Sequence[Finding]) -> str:
-    """Of a coupling found with other axes than those first guessed, to end a clause with."""
+    """End a clause with the evidence of a coupling found along axes other than the first guess."""
     for finding in findings:
         if finding.verdict is Verdict.COUPLED:
             where = f"; with {axes}, {finding.output}: " if axes else "; "

@@ -1,4 +1,4 @@
-"""Runs of a trial within a time budget, enforced by a timer even during a run."""
+"""Runs of a trial within a time budget, which a timer enforces even during a run."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -28,7 +28,7 @@ def check(
 ) -> tuple[Finding, ...]:
     """Run a model on batches that differ only in the neighbours of one row, and compare that row.
 
-    This always ends: a model that raises gets other inputs, and a slow one is stopped (together
+    This always terminates: a model that raises gets other inputs, and a slow one is stopped (along
     with the trial, which accepts no further runs).
 
     Args:
@@ -36,14 +36,14 @@ def check(
         axes: the batch axis of every input, None if it is shared by all rows. Those of outputs are
             found by the test; given ones are used only if the number of rows cannot be varied.
         deadline: time limit in seconds.
-        sizes: the numbers of rows that the model accepts; any by default.
+        sizes: the batch sizes that the model accepts; any by default.
         samples: natural values for the inputs, in their order, with or without the batch axis;
             otherwise drawn by type and name.
-        tolerance: relative, for a row at another position or among more rows, where other kernels
+        tolerance: relative; for a row at another position or among more rows, where other kernels
             may round differently; a plan in TF32 or half precision needs more. Rows with other
             neighbours are always compared bit by bit.
         seed: for all random values: the same seed gives the same runs.
-        clock: returns seconds.
+        clock: returns the time in seconds.
 
     Returns:
         One finding per output, in the model's order: tested, coupled, random or unknown, with the
@@ -58,7 +58,7 @@ def check(
 
 @dataclass(frozen=True, slots=True)
 class CheckSettings:
-    """Arguments of `check` that are common to several examinations."""
+    """Arguments of `check` shared by several examinations."""
 
     sizes: Sequence[int] | None
     samples: Sequence[Array] | None

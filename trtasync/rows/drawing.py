@@ -37,8 +37,8 @@ class Recipe:
     """How inputs are drawn.
 
     Attributes:
-        length: of every free axis; equal names thus have equal lengths.
-        ints: the smallest and the largest integer.
+        length: the length of every free axis, so that equal names have equal lengths.
+        ints: the smallest and largest integer.
         floats: the distribution of floats.
     """
 
@@ -75,7 +75,7 @@ FIXED_RECIPES: Final = 5
 
 
 def undrawable(layout: InputAxes, rows: int) -> str:
-    """Why no inputs of this many rows can be drawn; "" where they can."""
+    """Say why no inputs with this many rows can be drawn; "" if they can."""
     needed = 0
     for index, spec in enumerate(layout.inputs):
         if not is_numeric(spec.dtype):
@@ -90,7 +90,7 @@ def undrawable(layout: InputAxes, rows: int) -> str:
 
 
 def drawn(layout: InputAxes, chance: np.random.Generator) -> Iterator["Drawn"]:
-    """One source after the other, each drawn by another recipe."""
+    """Yield row sources, one per recipe."""
     shapes = [layout.row_shape(index) for index in range(len(layout.inputs))]
     free = any(not isinstance(dim, int) for shape in shapes for dim in shape)
     for recipe in RECIPES if free else RECIPES[:FIXED_RECIPES]:
@@ -98,7 +98,7 @@ def drawn(layout: InputAxes, chance: np.random.Generator) -> Iterator["Drawn"]:
 
 
 class Drawn:
-    """Random rows of one recipe; see `RowSource`."""
+    """Random rows drawn by one recipe; see `RowSource`."""
 
     def __init__(self, layout: InputAxes, recipe: Recipe, chance: np.random.Generator):
         self._layout = layout
@@ -120,7 +120,7 @@ class Drawn:
     def _draw(self, *, shared: bool, ints: int = 0, narrow: bool = False) -> tuple[Array, ...]:
         inputs = zip(self._layout.inputs, self._layout.axes, self._shapes, strict=True)
         return tuple(
-            # int4 and its kin go through int64; floats too wide for their type are no harm here
+            # int4 and the like go through int64; floats too large for their type do no harm here
             np.asarray(self._values(spec, shape, ints, narrow)).astype(spec.dtype)
             for spec, axis, shape in inputs
             if (axis is None) is shared
@@ -149,7 +149,7 @@ class Drawn:
         longest = shape[-1] if shape else 1
         if not narrow:
             return _ramp(shape) < self._chance.integers((longest + 1) // 2, longest + 1)
-        length = int((longest + 2) ** self._chance.random()) - 1  # short as often as long
+        length = int((longest + 2) ** self._chance.random()) - 1  # log-uniform
         if self._chance.random() < 0.5:
             return _ramp(shape) < length
         return self._chance.random(shape) < length / max(1, longest)
@@ -162,7 +162,7 @@ class Drawn:
         return np.asarray(centre + NARROW * (values - centre))
 
     def _ints(self, shape: tuple[int, ...], low: int, high: int, narrow: bool) -> Array:
-        """From the whole range, or from a part of it, a small one as often as a large one."""
+        """Draw from the whole range or part of it; small parts are as likely as large ones."""
         if narrow:
             span = int((high - low + 1) ** self._chance.random())
             low = int(self._chance.integers(low, high - span + 2))
@@ -170,7 +170,7 @@ class Drawn:
         return self._chance.integers(low, high + 1, shape)
 
     def _by_name(self, name: str, shape: tuple[int, ...]) -> Array | None:
-        """Integers whose name says what they are."""
+        """Draw integers whose meaning the input's name gives away."""
         if _RATE.fullmatch(name):
             return np.full(shape, SAMPLE_RATE)
         if _LENGTH.fullmatch(name) and self._longest > 1:
@@ -195,7 +195,7 @@ def _size(shape: Sequence[int | str | None], free: int) -> int:
 
 
 def _longest_free_axis(shape: Sequence[int | str | None], wanted: int, room: int) -> int:
-    """At most `wanted`, and so short that the shape has no more elements than there is room."""
+    """Limit `wanted` so that the shape has no more elements than there is room for."""
     count = sum(not isinstance(dim, int) for dim in shape)
     if not count:
         return wanted

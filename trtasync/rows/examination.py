@@ -1,4 +1,4 @@
-"""One examination of a model: inputs that show something, axes that follow, then exchanges."""
+"""One examination of a model: find informative inputs, then axes that follow, then exchange."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ FURTHER_RUNS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many rows the runs have.
+    """The batch sizes of the runs.
 
     Attributes:
-        base: where neighbours are exchanged.
-        other: to see which axes follow; None where there is one size only.
+        base: used to exchange neighbours.
+        other: used to see which axes follow; None if there is only one size.
         alone: one row may run alone.
     """
 
@@ -44,7 +44,7 @@ class Counts:
 
     @classmethod
     def among(cls, sizes: Sequence[int] | None) -> "Counts | None":
-        """The best of those allowed; None where no two rows ever meet, or too many always do."""
+        """Pick the best allowed sizes; None if no two rows ever meet, or too many always do."""
         if sizes is None:
             return cls(ROWS, OTHER_ROWS, alone=True)
         sizes = [size for size in sizes if size <= MOST_ROWS]
@@ -58,18 +58,18 @@ class Counts:
 
 
 class RefusedTogether(Exception):
-    """Rows that run one by one are refused in company."""
+    """Rows that each run alone are refused as a batch."""
 
 
 class Examination:
-    """What is found of the outputs with one assignment of axes to the inputs.
+    """Examines the outputs for one assignment of axes to the inputs.
 
     Args:
         runs: the model.
         layout: its inputs.
-        counts: how many rows at a time.
-        outputs: their names in the model's order, each with the axis its rows may lie along.
-        tolerance: relative, of rows at another place or among more rows.
+        counts: the batch sizes to use.
+        outputs: their names in the model's order, each with the axis along which its rows may lie.
+        tolerance: relative; for rows at another position or among more rows.
     """
 
     def __init__(
@@ -91,10 +91,11 @@ class Examination:
         self._exchanges: Exchanges | None = None
 
     def findings(self, sources: Iterable[RowSource]) -> tuple[Finding, ...]:
-        """One per output.
+        """Return one finding per output.
 
         Args:
-            sources: of rows; the first one that the model takes and that shows something is used.
+            sources: row sources; the first one that the model accepts and that is informative is
+                used.
         """
         try:
             self._examine(sources)
@@ -135,7 +136,7 @@ class Examination:
         return self._runs.run(self._layout.stack(rows, source.shared))
 
     def _first_base(self, sources: Iterable[RowSource]) -> tuple[RowSource, Base]:
-        """A batch that the model takes and that shows as much as possible in its outputs."""
+        """Find a batch that the model accepts and whose outputs are as informative as possible."""
         tried: list[tuple[int, RowSource, Base]] = []
         refusal = Refused("none could be made")
         for source in sources:
@@ -157,7 +158,7 @@ class Examination:
         return source, base
 
     def _try_alone(self, run: RunRows, rows: Sequence[Row], refusal: Refused) -> None:
-        """Raises RefusedTogether if each row that was refused in company runs alone."""
+        """Raise RefusedTogether if each row of a refused batch runs alone."""
         if not self._counts.alone:
             return
         try:
@@ -165,10 +166,10 @@ class Examination:
                 run([each])
         except Refused:
             return
-        raise RefusedTogether(f"{len(rows)} rows are refused, each alone is not: {refusal}")
+        raise RefusedTogether(f"{len(rows)} rows are refused as a batch but run alone: {refusal}")
 
     def _shows(self, output: Array, hint: int | None) -> bool:
-        """Whether an output is finite and its rows differ, if it has any."""
+        """Whether an output is finite, and its rows, if it has any, differ."""
         axes = following_axes([output.shape], [self._counts.base])
         axis = hint if hint in axes else next(iter(axes), None)
         if axis is None:
@@ -176,7 +177,7 @@ class Examination:
         return finite(output) and not same_bits(row(output, axis, 0), row(output, axis, 1))
 
     def _other_sizes(self, run: RunRows, base: Base) -> dict[int, list[Array]]:
-        """Outputs by the number of rows, which are the base's over and over."""
+        """Run other batch sizes, repeating the base's rows; return the outputs by size."""
         size, other = self._counts.base, self._counts.other
         sized = {size: base.outputs}
         for count in dict.fromkeys((other, 1 if self._counts.alone else None)):
@@ -193,7 +194,7 @@ class Examination:
     def _placed(
         self, index: int, name: str, hint: int | None, sized: Mapping[int, Sequence[Array]]
     ) -> OutputEvidence:
-        """Where the rows of an output lie; settled if they lie nowhere."""
+        """Find the axis of an output's rows; the evidence is settled if there is none."""
         shapes = {count: outputs[index].shape for count, outputs in sized.items()}
         size, other = self._counts.base, self._counts.other
         counts = [size, other] if other in shapes else [size]
@@ -214,10 +215,10 @@ class Examination:
         return OutputEvidence(name, axis)
 
     def _findings(self, stopped: str) -> tuple[Finding, ...]:
-        """What the evidence amounts to.
+        """Turn the evidence into findings.
 
         Args:
-            stopped: why there is no more of it; "" at the end of all exchanges.
+            stopped: why it is incomplete; "" after all exchanges.
         """
         if self._exchanges is None:
             return self._all(Verdict.UNKNOWN, stopped)
@@ -231,7 +232,7 @@ class Examination:
         return Finding(seen.output, Verdict.TESTED, seen.axis, why)
 
     def _lacking(self, seen: OutputEvidence) -> str:
-        """What was not seen of an output that would have to be; "" for nothing."""
+        """Name the evidence that an output still lacks; "" if none."""
         if seen.exchanges < FEWEST_EXCHANGES:
             return f"the model refused all exchanges but {seen.exchanges}"
         if self._exchanges is None or not self._exchanges.reversed:

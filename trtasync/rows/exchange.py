@@ -1,4 +1,4 @@
-"""The exchange test: a row keeps its position in a batch of the same size, its neighbours change.
+"""The exchange test: a row keeps its place in a batch of the same size while its neighbours change.
 
 Independent rows then keep their *bits*, because the same kernels do the same arithmetic. (At
 another position, or in a batch of another size, even independent rows may round differently.)
@@ -45,7 +45,7 @@ MOST_DISTINCT: Final = 16
 
 
 def batch_of(draw: Callable[[], Row], count: int) -> list[Row]:
-    """So many rows, `MOST_DISTINCT` of them different at most."""
+    """A batch of this many rows, at most `MOST_DISTINCT` of them distinct."""
     distinct = [draw() for _ in range(min(count, MOST_DISTINCT))]
     return [distinct[index % len(distinct)] for index in range(count)]
 
@@ -59,8 +59,8 @@ class OutputEvidence:
         axis: its batch axis.
         exchanges: the number of exchanges after which a row had kept its bits.
         moved: batches in which a row differed at another position.
-        live: it changes with the inputs.
-        settled: it is coupled or random; further observations cannot change that.
+        live: whether it changes with the inputs.
+        settled: whether it is known to be coupled or random; more observations cannot change that.
     """
 
     output: str
@@ -101,7 +101,7 @@ class Base:
 
 
 class Exchanges:
-    """Exchanges of neighbours in one batch, which holds the new ones afterwards if they are fresh.
+    """Exchanges of neighbours in one batch, which keeps the new ones if they are fresh.
 
     Args:
         run: runs a batch.
@@ -111,7 +111,7 @@ class Exchanges:
         tolerance: relative, for rows at another position or among more rows.
 
     Attributes:
-        reversed: the batch ran in reverse order as well.
+        reversed: whether the batch also ran in reverse order.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Exchanges:
 
     @property
     def undecided(self) -> list[tuple[int, OutputEvidence]]:
-        """The indices of outputs of which more can be learned."""
+        """The indices of outputs about which more can be learned."""
         return [(index, seen) for index, seen in enumerate(self._evidence) if seen.settled is None]
 
     def exchange(self, place: int, kind: Neighbours) -> None:
@@ -172,7 +172,7 @@ class Exchanges:
             self._settle(base, index, seen, why, kind.value, apart)
             return
         seen.exchanges += 1
-        # a NaN shows in every output that reads the input at all
+        # a NaN shows in every output that depends on the input at all
         seen.live |= kind is not Neighbours.NAN and not same_bits(before, after)
         if kind is Neighbours.COPIES:
             pairs = _pairs(after, after, seen.axis, [place] * len(base.rows))
@@ -215,7 +215,7 @@ class Exchanges:
         how: str,
         several: bool = True,
     ) -> None:
-        """One row that differs elsewhere is no coupling; most of several rows, or batches, is."""
+        """One row that differs elsewhere is no coupling; a majority of rows, or of batches, is."""
         apart = [relative_difference(*pair) for pair in pairs] or [float("inf")]
         most = max(self._tolerance, rounding(base.outputs[index].dtype))
         if max(apart) <= most:
@@ -229,7 +229,7 @@ class Exchanges:
     def _settle(
         self, base: Base, index: int, seen: OutputEvidence, why: str, beside: str, apart: float
     ) -> None:
-        """Attribute a difference to the neighbours, unless the batch is not even repeatable.
+        """Blame the neighbours for a difference, unless the batch is not even repeatable.
 
         Raises:
             OutOfTime: before that was known; the difference stands.
@@ -247,7 +247,7 @@ class Exchanges:
         return self._quiet
 
     def _beside(self, base: Base, place: int, kind: Neighbours) -> Base:
-        """Make the base's batch with other neighbours; the integers of fresh ones grow."""
+        """Build the base's batch with other neighbours; fresh ones have growing integers."""
         if not self._wider or kind not in (Neighbours.FRESH, Neighbours.LOUD):
             return Base(self._run, self._neighbours(base, place, kind, self._ints))
         ints = self._wider.pop(0)
@@ -282,7 +282,7 @@ class Exchanges:
 def _pairs(
     base: Array, other: Array, axis: int, places: Sequence[int]
 ) -> list[tuple[Array, Array]]:
-    """Pair some rows of the base with the same rows in another output, where it has them."""
+    """Pair some rows of the base with the same rows in another output, where it contains them."""
     length = other.shape[axis] if other.ndim == base.ndim else 0
     step = -(-len(places) // MOST_DISTINCT)
     return [

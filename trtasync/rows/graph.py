@@ -1,4 +1,4 @@
-"""An ONNX model as a graph: what it proves, and what its operators give away."""
+"""An ONNX model as a graph: what it proves, and what its operators reveal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MOST_FILE_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class ModelGraph:
-    """What can be read of a model's rows.
+    """What a graph says about a model's rows.
 
     Attributes:
         random: its operators that draw random numbers.
@@ -25,13 +25,15 @@ class ModelGraph:
     _model: Any
 
     def proofs(self, axes: Mapping[str, int | None]) -> dict[str, Proof]:
-        """Output -> what is proved of it, for rows along these axes of the inputs."""
+        """Map each output to its proof, for rows along these axes of the inputs."""
         return prove(self._model, axes)
 
 
 def read_graph(model: str | Path | bytes) -> ModelGraph | None:
-    """The graph of an ONNX file, or of its bytes; None where it cannot be had: without the `onnx`
-    package, of a file that is very large or is no ONNX."""
+    """Read an ONNX file, or its bytes.
+
+    None without the `onnx` package, or if the file is very large or not ONNX.
+    """
     try:
         import onnx
         from google.protobuf.message import DecodeError

@@ -1,4 +1,4 @@
-"""Rows to try a model with, and batches of them; rows made from natural ones that a user gave."""
+"""Rows to try a model with, and batches of them; rows derived from samples that a user gave."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Row = tuple[Array, ...]
 
 
 class RowSource(Protocol):
-    """Where rows come from.
+    """A source of rows.
 
     Attributes:
         shared: the value of every input without rows, in the model's order.
@@ -28,12 +28,12 @@ class RowSource(Protocol):
     shared: tuple[Array, ...]
 
     def row(self, ints: int = 0, *, narrow: bool = False) -> Row:
-        """Another row.
+        """Return another row.
 
         Args:
-            ints: integers that may be anything lie below this, where it is given.
-            narrow: the row as a whole is unlike others, for its values lie close to each other,
-                and its masks may end anywhere or have holes.
+            ints: if given, an upper bound for integers that may have any value.
+            narrow: make the row as a whole unlike others: its values lie close together, and its
+                masks may end anywhere or have holes.
         """
 
 
@@ -51,7 +51,7 @@ class InputAxes:
 
     @classmethod
     def of(cls, inputs: Sequence[TensorSpec], axes: Mapping[str, int | None]) -> "InputAxes":
-        """By name; an input that is not named is shared."""
+        """Build it from axes by name; inputs that are not named are shared."""
         return cls(tuple(inputs), tuple(axes.get(spec.name) for spec in inputs))
 
     def row_shape(self, index: int) -> tuple[int | str | None, ...]:
@@ -60,13 +60,13 @@ class InputAxes:
         return shape if axis is None else (*shape[:axis], *shape[axis + 1 :])
 
     def stack(self, rows: Sequence[Row], shared: Sequence[Array]) -> list[Array]:
-        """The arrays of one run."""
+        """Stack rows into the arrays of one run."""
         columns, rest = iter(zip(*rows, strict=True)), iter(shared)
         return [next(rest) if axis is None else np.stack(next(columns), axis) for axis in self.axes]
 
 
 class Natural:
-    """Rows a user gave, as they are; then variations of them. See `RowSource`."""
+    """The rows a user gave, then variations of them. See `RowSource`."""
 
     def __init__(self, layout: InputAxes, samples: Sequence[Array], chance: np.random.Generator):
         """
@@ -75,7 +75,7 @@ class Natural:
         """
         if len(samples) != len(layout.inputs):
             raise InvalidInput(
-                f"the model has {len(layout.inputs)} inputs; there are samples of {len(samples)}."
+                f"the model has {len(layout.inputs)} inputs; samples are given for {len(samples)}."
             )
         arrays = [
             np.asarray(sample, spec.dtype)
@@ -86,13 +86,15 @@ class Natural:
         columns = [_rows(spec, axis, array) for spec, axis, array in pairs if axis is not None]
         counts = sorted({len(column) for column in columns})
         if len(counts) > 1 or 0 in counts:
-            raise InvalidInput(f"samples need equally many rows, at least one; not {counts}.")
+            raise InvalidInput(
+                f"all samples need the same number of rows, at least one; got {counts}."
+            )
         self._natural = list(zip(*columns, strict=True))
         self._chance = chance
         self._given = 0
 
     def row(self, ints: int = 0, *, narrow: bool = False) -> Row:
-        """See `RowSource`; what is natural keeps its range."""
+        """See `RowSource`; natural values keep their range."""
         self._given += 1
         if self._given <= len(self._natural):
             return self._natural[self._given - 1]
@@ -110,12 +112,12 @@ class Natural:
 
 
 def scaled(row: Row, factor: float) -> Row:
-    """The row's floats times a factor, or times what their type can still hold of it."""
+    """Multiply the row's floats by a factor, or by as much of it as their type can hold."""
     return tuple(_scaled(array, factor) if is_float(array.dtype) else array for array in row)
 
 
 def of_nan(row: Row) -> Row:
-    """The row with NaN for its floats."""
+    """Replace the row's floats by NaN."""
     return tuple(
         np.full(array.shape, np.nan).astype(array.dtype) if is_float(array.dtype) else array
         for array in row
@@ -133,10 +135,10 @@ def _scaled(array: Array, factor: float) -> Array:
 
 
 def _rows(spec: TensorSpec, axis: int, array: Array) -> list[Array]:
-    """The rows of a sample, which may be one row without the batch axis."""
+    """Split a sample, which may be one row without the batch axis, into rows."""
     if array.ndim == len(spec.shape) - 1:
         return [array]
     if array.ndim != len(spec.shape):
-        raise InvalidInput(f"input {spec} takes no sample of shape {array.shape}.")
-    # arrays all of them, where iterating would make scalars of a vector
+        raise InvalidInput(f"input {spec} does not accept a sample of shape {array.shape}.")
+    # all of them arrays: iterating would turn a vector into scalars
     return [np.moveaxis(array, axis, 0)[index, ...] for index in range(array.shape[axis])]

@@ -1,4 +1,4 @@
-"""Decides whether requests share batches, from the file, a proof by its graph, and test runs."""
+"""Decides whether requests share batches, from the file, a proof from its graph, and test runs."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ class Evidence:
     Attributes:
         trial: runs the model; None if its spec is trusted.
         graph: reads its graph, if there is one.
-        said: the user named batch axes, so no others are looked for.
+        said: the user named batch axes, so no others are searched.
         seconds: time limit for all runs.
         sizes: the batch sizes that the model accepts; None for any.
         samples: natural values, an array per input; otherwise drawn by type and name.
@@ -90,7 +90,7 @@ def conclude(
         wanted: see `judge`.
         axes: the batch axis of every input.
         findings: one per output.
-        why: the reason why there are none, as the end of a clause.
+        why: the reason if there are none, as the end of a clause.
         seconds: the duration of the examination.
     """
     settled = _with_axes(spec, axes, findings)
@@ -107,8 +107,8 @@ def report(model: str, judgement: Judgement) -> None:
         log.info("%s: %s", model, judgement)
         return
     log.warning(
-        "%s: every request runs alone: %s. batching=True batches all the same, batching=False says "
-        "that this is meant, batch_axes={...} names other axes.",
+        "%s: every request runs alone: %s. Use batching=True to batch anyway, batching=False if "
+        "this is intended, or batch_axes={...} to name other axes.",
         model,
         judgement.reason,
     )
@@ -150,7 +150,7 @@ def _examine(
         axes: TensorAxes = {each.name: each.batch_axis for each in (*spec.inputs, *spec.outputs)}
         graph, proofs = _reasoned(spec, axes, evidence)
         # Half of the time is enough to guard a proof against a wrong rule, because the first
-        # exchanges show most; where shared inputs are varied too, the other half is for them.
+        # exchanges reveal most; if shared inputs are varied too, the other half is for them.
         half = _all_proved(proofs) or bool(deciding(trial.inputs, axes))
         seconds = _left(end, evidence.seconds / (1 + half))
         tested = check(
@@ -186,7 +186,7 @@ def _all_proved(proofs: Mapping[str, Proof]) -> bool:
 def _reasoned(
     spec: ModelSpec, axes: TensorAxes, evidence: Evidence
 ) -> tuple[ModelGraph | None, Mapping[str, Proof]]:
-    """Return the graph, and what it proves of every output."""
+    """Return the graph, and what it proves about every output."""
     graph = evidence.graph()
     if graph is None:
         return None, {}
@@ -201,7 +201,7 @@ def _search(
     first = [tensor.name for tensor in heads if not isinstance(tensor.shape[0], int)]
     if not first:
         return {}, (), ""
-    decided = any(each.dtype.kind in "biu" for each in spec.inputs)  # by what is varied later
+    decided = any(each.dtype.kind in "biu" for each in spec.inputs)  # as `vary` does later
     seconds = evidence.seconds / (1 + decided)
     found = find_axes(trial, {}, deadline=seconds, sizes=evidence.sizes, samples=evidence.samples)
     axes = found.axes or {}

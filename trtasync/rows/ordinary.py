@@ -1,4 +1,4 @@
-"""Ordinary inputs: those a model is run with to look at its numbers."""
+"""Ordinary inputs, with which a model is run to examine its numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -25,19 +25,19 @@ def ordinary_runs(
     samples: Mapping[str, Array] | None = None,
     seed: int = 0,
 ) -> list[list[Array]]:
-    """Inputs of some runs that the model takes: natural ones, or drawn until its outputs are
-    finite; where they never are, those that it took first.
+    """Inputs of some runs that the model accepts: natural ones, or drawn until its outputs are
+    finite; if they never are, the first ones it accepted.
 
     Args:
         trial: the model.
-        axes: the batch axis of every input, None where it has none.
-        sizes: numbers of rows that the model takes; any by default.
+        axes: the batch axis of every input, None if it has none.
+        sizes: the batch sizes that the model accepts; any by default.
         samples: an array for every input, rows along its batch axis; drawn by default.
-        seed: of what is drawn.
+        seed: for what is drawn.
 
     Raises:
         InvalidInput: the samples do not fit, or none can be drawn.
-        InferenceError: the model refused whatever was drawn.
+        InferenceError: the model refused everything that was drawn.
     """
     layout = InputAxes.of(trial.inputs, axes)
     chance = np.random.default_rng(seed)
@@ -59,7 +59,9 @@ def ordinary_runs(
             return runs
         taken = taken or runs
     if taken is None:
-        raise InferenceError(f"the model took none of the inputs drawn ({refusal}); give samples.")
+        raise InferenceError(
+            f"the model accepted none of the drawn inputs ({refusal}); give samples."
+        )
     return taken
 
 
@@ -71,7 +73,7 @@ def in_order(trial: Trial, samples: Mapping[str, Array]) -> list[Array]:
     """
     names = [spec.name for spec in trial.inputs]
     if samples.keys() != set(names):
-        raise InvalidInput(f"samples are needed for {sorted(names)}, not {sorted(samples)}.")
+        raise InvalidInput(f"samples are needed for {sorted(names)}; got {sorted(samples)}.")
     return [samples[name] for name in names]
 
 
@@ -81,8 +83,8 @@ def _counts(sizes: Sequence[int] | None) -> list[int]:
     counts = sorted({min(sizes, key=lambda size: abs(size - rows)) for rows in BATCHES})
     if counts[-1] > MOST_ROWS:
         raise InvalidInput(
-            f"the model takes {counts[-1]} rows at a time; it can be looked at with {MOST_ROWS} at "
-            "most. Export it with a dynamic batch axis."
+            f"the model takes {counts[-1]} rows at a time, but can be examined with at most "
+            f"{MOST_ROWS}; export it with a dynamic batch axis."
         )
     return counts
 

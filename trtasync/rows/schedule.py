@@ -1,4 +1,4 @@
-"""In what company a row is looked at, in which order."""
+"""Which neighbours a row is tested beside, and in which order."""
 
 from enum import StrEnum
 from typing import Final
@@ -8,7 +8,7 @@ from trtasync.rows.inputs import Row
 
 
 class Neighbours(StrEnum):
-    """What a row is put beside."""
+    """The neighbours of the row that is kept."""
 
     FRESH = "other rows"
     LOUD = "rows times 1e6"
@@ -32,7 +32,7 @@ class Place(StrEnum):
 _FIRST, _MIDDLE, _LAST = Place.FIRST, Place.MIDDLE, Place.LAST
 
 SCHEDULE: Final = (
-    # by how many couplings each alone would find, so that a short budget is well spent
+    # ordered by how many couplings each alone would find, so that a short budget is well spent
     (_FIRST, Neighbours.FRESH),
     (_LAST, Neighbours.LOUD),
     (_MIDDLE, Neighbours.QUIET),
@@ -57,10 +57,10 @@ runs in reverse order as well."""
 
 
 def schedule(sample: Row, rows: int) -> list[tuple[int, Neighbours]]:
-    """The exchanges that make sense for such rows, as (place of the row kept, neighbours)."""
+    """The exchanges that make sense for such rows, as (place of the kept row, neighbours)."""
     if any(is_float(array.dtype) for array in sample):
         return list(dict.fromkeys((place.of(rows), kind) for place, kind in SCHEDULE))
-    # neither loud nor quiet nor NaN: what differs in neighbours is the range of their integers
+    # neither loud nor quiet nor NaN: neighbours differ only in the range of their integers
     return [
         (place.of(rows), kind if kind is Neighbours.COPIES else Neighbours.FRESH)
         for place, kind in SCHEDULE

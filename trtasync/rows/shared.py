@@ -1,7 +1,7 @@
-"""Inputs that all rows share may decide whether rows meet: an axis, a number of steps, a mode.
+"""Shared inputs may decide whether rows meet: an axis, a number of steps, a mode.
 
-A test says something of the values that it tried only. Of whole numbers those are tried here that
-models make decisions by.
+A test speaks only for the values that it tried. Here the integers are tried on which models base
+decisions.
 """
 
 import time
@@ -19,10 +19,10 @@ VALUES = (0, 1, -1, 2)
 
 
 class Pinned:
-    """A trial one of whose inputs has a value of its own, whatever it is given.
+    """A trial that replaces one of its inputs by a fixed value.
 
     Attributes:
-        over: it was stopped, and so is what it stands for.
+        over: it was stopped, and so was the trial it wraps.
     """
 
     def __init__(self, trial: Trial, at: int, value: int):
@@ -30,8 +30,8 @@ class Pinned:
 
         Args:
             trial: the model.
-            at: index of the input.
-            value: for all of its elements.
+            at: the index of the input.
+            value: the value of all of its elements.
         """
         self.inputs: tuple[TensorSpec, ...] = trial.inputs
         self.outputs: tuple[TensorSpec, ...] = trial.outputs
@@ -52,11 +52,11 @@ class Pinned:
         self._trial.stop()
 
     def close(self) -> None:
-        """The trial is its owner's to close."""
+        """Do nothing: the trial's owner closes it."""
 
 
 def deciding(spec_inputs: Sequence[TensorSpec], axes: Mapping[str, int | None]) -> list[int]:
-    """Indices of the inputs that a decision may hang on."""
+    """Indices of the inputs on which a decision may depend."""
     return [
         at
         for at, spec in enumerate(spec_inputs)
@@ -73,15 +73,15 @@ def vary(
     sizes: Sequence[int] | None = None,
     samples: Sequence[Array] | None = None,
 ) -> tuple[Finding, ...]:
-    """What was tested, tested again with other values of shared whole numbers.
+    """Repeat the test with other values of shared integers.
 
-    A value that the model refuses says nothing; a coupling with one of them is one; without the
-    time for all of them nothing is known.
+    A value that the model refuses says nothing; a coupling with any value is a coupling; if time
+    runs out before all values were tried, nothing is known.
 
     Args:
         trial: the model.
         axes: see `check`.
-        tested: what `check` has found with the values that it drew.
+        tested: the findings of `check` with the values that it drew.
         deadline: seconds from now, for everything.
         sizes: see `check`.
         samples: see `check`.

@@ -69,7 +69,7 @@ class Judgement:
 
 
 class Trial(Protocol):
-    """A loaded model that runs on whole arrays: what backends provide for the check.
+    """A loaded model that runs on whole arrays; backends provide it for the check.
 
     Attributes:
         inputs: in the model's order, with the shapes that the file declares.

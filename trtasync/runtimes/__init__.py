@@ -45,11 +45,11 @@ class Slot(Protocol):
         """Copies of rows in progress; None if all copies are made by the caller."""
 
     def bind(self, layout: Layout) -> Views:
-        """Bind the empty slot to a `layout` and return the views that stage rows into it."""
+        """Bind the empty slot to a `layout` and return the views through which rows are staged."""
 
     def let_go(self) -> bool:
-        """Release callers' arrays: the batch has ended and its answers are out. Returns True if the
-        slot holds so much that `shrink` pays when the engine is idle."""
+        """Release callers' arrays after the batch has ended and its answers are out. Returns True
+        if the slot holds so much that `shrink` is worthwhile once the engine is idle."""
 
     def shrink(self) -> None:
         """Free the memory that grew with batches; called only after `let_go` returned True."""
@@ -59,10 +59,10 @@ class Slot(Protocol):
         `Backend.device_outputs`) from row `offset` on."""
 
     def lend(self, count: int, returned: Callable[[Any], None]) -> None:
-        """Lend `count` views of `outputs`; `returned` gets the slot when all have come back."""
+        """Lend `count` views of `outputs`; `returned` is called with the slot when all are back."""
 
     def take_back(self) -> None:
-        """Take back one of them. Thread-safe."""
+        """Take one of them back. Thread-safe."""
 
     def move(self, source: int, target: int, count: int) -> None:
         """Move `count` staged rows from `source` down to `target`."""
@@ -71,7 +71,7 @@ class Slot(Protocol):
         """Copy the rows `start` to `stop`, for `restore`."""
 
     def restore(self, start: int, saved: list[Array]) -> None:
-        """Write rows that were `saved` back, from row `start` on."""
+        """Write `saved` rows back, from row `start` on."""
 
     def pad(self, rows: int, run_rows: int) -> None:
         """Fill rows `rows` to `run_rows` with valid inputs whose outputs are not used."""
@@ -98,7 +98,7 @@ class Lane(Protocol):
 
         Raises:
             InferenceError: the batch was refused; the lane is usable.
-            DeviceLost: the lane is not usable any more.
+            DeviceLost: the lane is no longer usable.
         """
 
     def ready(self, slot: Slot) -> bool:
@@ -111,7 +111,7 @@ class Lane(Protocol):
 
         Raises:
             InferenceError: the batch failed; the lane is usable.
-            DeviceLost: the lane is not usable any more.
+            DeviceLost: the lane is no longer usable.
         """
 
     def close(self) -> None:
@@ -149,8 +149,8 @@ class Backend(Protocol):
         trusted."""
 
     def use(self, spec: ModelSpec) -> None:
-        """Use `spec` from now on, which has the same tensors with the findings on their rows.
-        Called before `open`."""
+        """Use `spec` from now on: the same tensors, with the findings on their rows. Called before
+        `open`."""
 
     def admit(self, layout: Layout) -> None:
         """Raise InvalidInput for a `layout` that the model's profiles do not allow."""
@@ -172,18 +172,18 @@ class Backend(Protocol):
         """
 
     def register(self, memory: Array) -> Array:
-        """Let this backend read memory of others (a shared engine's client) as its own.
+        """Let this backend read foreign memory (a shared engine's client's) like its own.
 
-        From any thread. It ends when the last view of what is returned is gone.
+        Thread-safe. Ends when the last view of the result is gone.
 
         Args:
-            memory: bytes; mapped whole pages.
+            memory: bytes; whole mapped pages.
 
         Returns:
-            the same memory, to make the views of that go into requests.
+            the same memory, from which to make the views that go into requests.
 
         Raises:
-            CudaError: there is not so much memory to lock.
+            CudaError: that much memory cannot be locked.
         """
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
@@ -202,7 +202,7 @@ class Backend(Protocol):
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
     ) -> Sequence["OpenLane"]:
-        """Make the lanes and their slots. Called once, off the event loop.
+        """Create the lanes and their slots. Called once, off the event loop.
 
         Args:
             streams: number of lanes per device.
@@ -241,7 +241,7 @@ class HostMemoryBackend:
         return np.empty(shape, dtype)
 
     def register(self, memory: Array) -> Array:
-        """Whatever a process has mapped is read alike; see `Backend.register`."""
+        """Return it unchanged: all mapped memory is read alike; see `Backend.register`."""
         return memory
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[Any]:
@@ -251,7 +251,7 @@ class HostMemoryBackend:
             InvalidInput: always.
         """
         raise InvalidInput(
-            "outputs='device' needs a GPU; this engine runs on the CPU, leave outputs= out."
+            "outputs='device' needs a GPU, but this engine runs on the CPU; leave outputs= out."
         )
 
 

@@ -11,7 +11,7 @@ from trtasync.model.tensors import ModelSpec, TensorSpec
 
 
 class Arrangement:
-    """Converts batches for one model. Made once, used for every batch."""
+    """Converts batches for one model. Created once, used for every batch."""
 
     def __init__(self, spec: ModelSpec):
         """Read the batch axes of a model's tensors.

@@ -78,11 +78,11 @@ def insisted() -> Flavour | None:
 
 
 def chosen(flavour: Flavour | None) -> Flavour | None:
-    """The only flavour that will do: what the code names, or else what the environment insists on;
-    None where neither does.
+    """The required flavour: the one that the code names, or else the one that the environment
+    selects; None if neither does.
 
     Raises:
-        InvalidInput: the environment insists on one that there is not, whatever the code names.
+        InvalidInput: the environment selects one that does not exist, whatever the code names.
     """
     named = insisted()
     return flavour or named

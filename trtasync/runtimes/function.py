@@ -18,7 +18,7 @@ Function = Callable[..., Any]
 
 
 class FunctionBackend(HostMemoryBackend):
-    """A numpy function as a model: `function(*inputs)` with rows first gives the output(s).
+    """A numpy function as a model: `function(*inputs)`, rows first, returns the output(s).
 
     The function gets views of slot memory, with the axes of the specs. Its results are copied
     unless they own their memory.
@@ -45,7 +45,7 @@ class FunctionBackend(HostMemoryBackend):
             inputs: the specs, whose batch axes are trusted: whether rows are independent is not
                 checked.
             outputs: the specs.
-            slots_per_lane: batches that can form or run at once, per lane.
+            slots_per_lane: batches that can form or run at the same time, per lane.
         """
         self.spec: ModelSpec = ModelSpec.from_tensors(inputs, outputs)
         self._function = function
@@ -71,7 +71,7 @@ class FunctionBackend(HostMemoryBackend):
         return FunctionLane(self._function, self.spec)
 
     def close(self) -> None:
-        """Count the call, so that a test can see it."""
+        """Count the call, for tests."""
         self.closed += 1
 
 
@@ -111,17 +111,19 @@ class FunctionLane:
             slot.outputs = self._arrangement.outputs(given, rows)
         except (InferenceError, DeviceLost):
             raise
-        except Exception as error:  # of the user's function: whatever it likes
+        except Exception as error:  # the user's function may raise anything
             raise InferenceError(f"the model function failed: {error!r}") from error
         return 0.0, perf_counter() - begin, 0.0
 
     def _read(self, result: Any) -> list[Array]:
         results = result if isinstance(result, (list, tuple)) else [result]
         if len(results) != self._expected:
-            raise InferenceError(f"{len(results)} values for {self._expected} outputs.")
+            raise InferenceError(
+                f"the model function returned {len(results)} values for {self._expected} outputs."
+            )
         outputs = map(np.asarray, results)
         return [output if output.base is None else output.copy() for output in outputs]
 
     def close(self) -> None:
-        """Count the call, so that a test can see it."""
+        """Count the call, for tests."""
         self.closed += 1

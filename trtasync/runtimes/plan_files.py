@@ -1,4 +1,4 @@
-"""Plan files, without TensorRT: recognized and opened."""
+"""Recognizes and opens plan files without TensorRT."""
 
 import os
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class PlanHeader:
         """Parse the first `HEADER_BYTES` of a plan."""
         flavour = of_plan(head)
         known = flavour is not None and len(head) >= HEADER_BYTES and not any(head[4:8])
-        sized = known and flavour is RTX  # seen with 1.7; nobody has looked at one of TensorRT
+        sized = known and flavour is RTX  # seen with 1.7; not verified for TensorRT
         return cls(
             flavour,
             version=".".join(map(str, head[24:28])) if known else "",
@@ -58,8 +58,8 @@ class PlanFile:
     code_allowed: bool = False
 
     def open(self) -> BufferedReader:
-        """Open the file for deserialization: the open file is what was checked, whatever happens to
-        its path.
+        """Open the file for deserialization: the open file is the one that was checked, whatever
+        happens to its path.
 
         Raises:
             PlanError: it cannot be read, or is not trusted.
@@ -82,7 +82,7 @@ class PlanFile:
 
 
 def is_plan(path: Path) -> bool:
-    """Whether a file has the name of a plan, or begins like one."""
+    """Whether a file is named like a plan, or begins like one."""
     if path.suffix in SUFFIXES:
         return True
     if not os.path.isfile(path):

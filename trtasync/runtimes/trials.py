@@ -1,4 +1,4 @@
-"""Models opened for a check and not for serving: in ONNX Runtime, or as a plan on one GPU."""
+"""Models opened for a check, not for serving: in ONNX Runtime, or as a plan on one GPU."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ class Tried:
 
 
 def open_plan(plan: PlanFile, device: int, closing: ExitStack) -> Tried:
-    """Open a plan with the lengths that it was optimized for; `closing` closes it.
+    """Open a plan at the lengths that it was optimized for; `closing` closes it.
 
     Raises:
         TrtasyncError: as from `trtasync.runtimes.tensorrt.load`.

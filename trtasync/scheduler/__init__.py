@@ -1,4 +1,4 @@
-"""When which rows run where: pure. It is told the time and what finished; it says what to do.
+"""Decides when which rows run where. Pure: given the time and events, it returns what to do.
 
 No clock, no loop, no thread, no numpy: the same code runs in virtual time.
 """

@@ -1,4 +1,4 @@
-"""Who is let in, and who gives way, when many wait."""
+"""Which requests are admitted, and which give way, when many are waiting."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,14 +17,15 @@ free, and one behind it by which the rate of service is measured."""
 
 
 class Admission:
-    """Holds each request against what may wait.
+    """Checks each request against the limits of the queue.
 
-    `max_queue_time` is a number of rows, too: those that are served in that time. The rate moves
-    with each batch that ends, so a request that comes costs nothing more than comparing rows.
+    `max_queue_time` is converted to a number of rows, too: those that are served in that time. The
+    rate is updated with each batch that ends, so an arriving request costs no more than comparing
+    rows.
 
-    Who gives way is known only while it matters: the waiting requests are ranked when the queue is
-    full for the first time, provided that somebody has used priorities, and forgotten when half of
-    it is empty again. So plain traffic pays nothing, and no request is ranked twice in one rush.
+    Ranks are kept only while they matter: the waiting requests are ranked when the queue first
+    fills up, provided that priorities have been used, and the ranks are dropped when half of it is
+    empty again. So plain traffic pays nothing, and no request is ranked twice in one rush.
 
     Attributes:
         rejected: requests refused so far.
@@ -40,8 +41,8 @@ class Admission:
 
         Args:
             options: `max_queue_size`, `max_queue_time` and the largest batch count here.
-            waiting: all requests that wait, running and done ones not among them.
-            displace: takes a request out of the queue, at the time given; the error is for its
+            waiting: returns all waiting requests, without running and finished ones.
+            displace: takes a request out of the queue at the given time; the error is for its
                 caller.
         """
         self._most = options.max_queue_size
@@ -57,26 +58,27 @@ class Admission:
 
     @property
     def unseen(self) -> int:
-        """As long as no more rows wait, a plain request is let in without being seen here.
+        """While no more rows than this wait, a plain request may be admitted without asking here.
 
-        0 while it is known who gives way: then every request that comes or goes is to be told.
+        0 while ranks are kept: then every arrival and departure must be reported.
         """
         return self._limit if self._ranks is None else 0
 
     def make_room(self, request: Request, queued: int) -> TrtasyncError | None:
-        """Turn out who has to give way to a request.
+        """Displace whatever has to give way to a request.
 
         Args:
             request: the request.
             queued: rows that wait.
 
         Returns:
-            why the request cannot come in: `RequestTooLarge` or `QueueFull`. Nobody gave way then.
+            None if it can be admitted; otherwise why not, `RequestTooLarge` or `QueueFull`, and
+            nothing was displaced.
         """
         self._priorities = self._priorities or request.level != DEFAULT_LEVEL
         rows = request.rows
         if not self._rate.fresh(request.arrival):
-            self._limit = self._most  # measured anew, or nothing would correct a slow measurement
+            self._limit = self._most  # anew, or nothing would ever correct a slow measurement
         excess = queued + rows - (self._limit if queued else self._most)
         if excess <= 0:
             return None
@@ -86,7 +88,7 @@ class Admission:
         if self._priorities:
             if self._ranks is None:
                 self._ranks = Ranks(self._waiting())
-            # A limit that fell asks nobody else to go: what is in the queue was accepted.
+            # A lower limit displaces nothing more: what is in the queue was accepted.
             leaving = self._ranks.give_way(request.level, min(rows, excess))
         if not leaving:
             self.rejected += 1
@@ -96,24 +98,24 @@ class Admission:
         return None
 
     def entered(self, request: Request) -> None:
-        """A request waits."""
+        """A request starts waiting."""
         if self._ranks is not None:
             self._ranks.add(request)
 
     def left(self, request: Request) -> None:
-        """A request does not wait any more, or cannot give way because a chunk of it runs."""
+        """A request no longer waits, or cannot give way because a chunk of it is running."""
         if self._ranks is not None:
             self._ranks.discard(request)
 
     def launched(self, batch: Batch[SlotLike], queued: int) -> None:
-        """A batch goes, and `queued` rows are left."""
+        """A batch was launched, and `queued` rows are left."""
         if 2 * queued <= self._limit:
             self._ranks = None
         for entry in batch.entries:
             self.left(whole(entry))
 
     def finished(self, batch: Batch[SlotLike], queued: int, now: float) -> None:
-        """A batch is done while `queued` rows wait; only for `max_queue_time`."""
+        """A batch ended while `queued` rows wait; used only for `max_queue_time`."""
         assert self._time is not None
         self._rate.finished(batch.size, batch.arrival, queued, now)
         served = self._rate.per_second * self._time
@@ -166,6 +168,6 @@ class Admission:
         )
 
     def _wait(self, queued: int) -> float | None:
-        """Seconds in which all that waits is served; None where that is not measured."""
+        """Seconds until everything that waits is served; None if that is not measured."""
         served = self._rate.per_second
         return queued / served if served < math.inf else None

@@ -1,4 +1,4 @@
-"""Batches, and which rows of them go to whom."""
+"""Batches, and which of their rows belong to which request."""
 
 import math
 from collections import deque
@@ -18,26 +18,26 @@ class Batch(Generic[SlotT_co]):
     """Rows of one queue in one slot: first forming, then running.
 
     Attributes:
-        queue: whose rows.
-        slot: where they lie.
+        queue: the queue of its rows.
+        slot: the slot that holds them.
         state: see `states`.
-        entries: in row order; may hold some that left, until the batch is closed.
-        size: rows taken, those of entries that left included: the next free row.
-        gone: of these, rows of entries that left.
-        room: the size up to which plain requests simply take the next row, while nothing about them
-            is to be asked; 0 otherwise. See `RowAllocator.open_up`.
+        entries: in row order; may include some that left, until the batch is closed.
+        size: rows taken, including those of entries that left; also the next free row.
+        gone: those of them that belong to entries that left.
+        room: the size up to which plain requests simply take the next row without asking the
+            policy; 0 otherwise. See `RowAllocator.open_up`.
         level: the best priority in it.
-        arrival: of its first row.
+        arrival: when its first row arrived.
         deadline: the earliest in it.
-        plain: every request in it has the simplest form; the engine clears it, and every chunk of a
-            split request does.
+        plain: every request in it has the simplest form; cleared by the engine, and by every chunk
+            of a split request.
         run_rows: rows to run (`size`, padded up to an allowed batch size), once launched.
         moves: (source, target, count) row moves to make before the launch.
         lane: index of the lane it runs on, once launched.
         started: when it was launched.
-        began: when nothing was before it on its lane any more.
-        share: what its device's clock said then (see `DeviceState`).
-        pressure: how much of its device it keeps busy, 0 to 1.
+        began: when it was first in line on its lane.
+        share: the reading of its device's clock then (see `DeviceState`).
+        pressure: the fraction of its device that it keeps busy, 0 to 1.
     """
 
     __slots__ = (
@@ -90,12 +90,12 @@ class Batch(Generic[SlotT_co]):
 
     @property
     def rows(self) -> int:
-        """Rows somebody waits for."""
+        """The number of rows that callers are waiting for."""
         return self.size - self.gone
 
     @property
     def urgency(self) -> float:
-        """That of its most urgent row; the smaller goes first."""
+        """The urgency of its most urgent row; smaller goes first."""
         return urgency(self.level, self.arrival, self.deadline)
 
     def add(self, entry: Entry) -> None:
@@ -111,13 +111,13 @@ class Batch(Generic[SlotT_co]):
         self.deadline = min(self.deadline, entry.deadline)
 
     def leave_out(self, request: Request) -> None:
-        """Take a request out whose content is not complete; its rows stay empty."""
+        """Take out a request whose content is incomplete; its rows stay empty."""
         self.entries.remove(request)
         self.gone += request.rows
         request.batch = None
 
     def mend(self) -> bool:
-        """Count anew, without what is gone or half placed; False if nothing is left."""
+        """Recount, without what is gone or half placed; False if nothing is left."""
         self.entries = [entry for entry in self.entries if entry.stays]
         self.size = max([self.size, *(entry.row + entry.rows for entry in self.entries)])
         self.gone = self.size - sum(entry.rows for entry in self.entries)
@@ -125,11 +125,11 @@ class Batch(Generic[SlotT_co]):
         return bool(self.entries)
 
     def compact(self) -> None:
-        """Close up over rows of those who left, noting the moves that the slot has to make."""
+        """Close the gaps of entries that left, recording the moves that the slot has to make."""
         self.keep([entry for entry in self.entries if entry.state is QUEUED])
 
     def keep(self, kept: Collection[Entry]) -> list[Entry]:
-        """Take out and give back all others, and close up over them and over rows left empty."""
+        """Remove and return all other entries, and close the gaps of these and of empty rows."""
         staying = set(kept)
         rest = [entry for entry in self.entries if entry.state is QUEUED and entry not in staying]
         entries = [entry for entry in self.entries if entry in staying]
@@ -142,13 +142,13 @@ class Batch(Generic[SlotT_co]):
 
 
 class RowAllocator(Generic[SlotT]):
-    """Gives requests their rows: in the batch that forms, in a free slot, or when one is free.
+    """Gives requests their rows: in the forming batch, in a free slot, or when one becomes free.
 
     Attributes:
         forming: batches in slots, not launched yet.
-        placements: entries that got their rows outside of `hold`, to be staged there; oldest first.
+        placements: entries that got their rows outside `hold`, still to be staged; oldest first.
         slots: all of them.
-        taken: rows that wait or form, and those that batches have room for besides.
+        taken: rows that wait or form, plus the open room of batches.
     """
 
     def __init__(
@@ -160,16 +160,16 @@ class RowAllocator(Generic[SlotT]):
         set_aside: Callable[[Request, Batch[SlotT]], None],
         keep_content: Callable[[Entry], None],
     ):
-        """Nothing waits or forms.
+        """Start empty.
 
         Args:
             capacity: rows of a slot.
             slots: all of them, free.
-            outlook: says how what waits would fit into a batch that was just opened for it.
-            turn_away: asked before a waiting request gets its rows: True when it was disposed of
+            outlook: tells how waiting requests would fit into a batch just opened for them.
+            turn_away: called before a waiting request gets its rows: True if it was disposed of
                 instead.
-            set_aside: takes over a request, not complete, that loses its rows in a batch.
-            keep_content: told of an entry before it goes to other rows.
+            set_aside: takes over an incomplete request that loses its rows in a batch.
+            keep_content: called with an entry before it moves to other rows.
         """
         self._capacity = capacity
         self.slots = slots
@@ -184,27 +184,27 @@ class RowAllocator(Generic[SlotT]):
 
     @property
     def queued(self) -> int:
-        """Rows that wait or form."""
+        """The number of rows that wait or form."""
         return self.taken - sum(batch.room - batch.size for batch in self.forming if batch.room)
 
     def open_up(self, batch: Batch[SlotT]) -> None:
-        """Plain requests take the rest of this batch without asking anybody, which is why all of it
-        counts as queued from now on. Its slot is turned to its layout."""
+        """Let plain requests take the rest of this batch without asking, which is why all of it
+        counts as queued from now on. Its slot is bound to its layout."""
         if not batch.room:
             batch.room = self._capacity
             self.taken += batch.room - batch.size
 
     def close_up(self, batch: Batch[SlotLike]) -> None:
-        """Nobody takes rows of this batch any more without asking."""
+        """End that: nobody takes rows of this batch without asking any more."""
         if batch.room:
             self.taken -= batch.room - batch.size
             batch.room = 0
 
     def entries(self, also: State = QUEUED) -> list[Entry]:
-        """Whatever forms or waits: in a batch in row order, then in no order.
+        """Everything that forms or waits: per batch in row order, then in no particular order.
 
         Args:
-            also: entries of batches in this state are among them.
+            also: include entries of batches in this state.
         """
         entries = [
             entry
@@ -217,20 +217,20 @@ class RowAllocator(Generic[SlotT]):
         return entries
 
     def open_for(self, request: Request) -> Batch[SlotT] | None:
-        """A new batch for a request that does not fit into the one that forms; None if there is no
-        slot for it, or rows of it have to go elsewhere first."""
+        """A new batch for a request that does not fit into the forming one; None if there is no
+        slot, or some of its rows have to go elsewhere first."""
         queue = request.signature.queue
         batch = queue.forming
         if batch is not None and batch.size < self._capacity:
-            return None  # the room that is left goes to its first rows
+            return None  # its first rows get the room that is left
         if queue.waiting.rows or request.signature.rows > self._capacity:
             return None
         return self._open(queue)
 
     def place(self, request: Request) -> None:
-        """Give a request rows in the forming batch and in fresh slots; what is left over waits.
+        """Give a request rows in the forming batch and in free slots; the rest waits.
 
-        What it gets is in `placements`.
+        What it gets is added to `placements`.
         """
         queue = request.queue
         while request.placed < request.rows:
@@ -246,7 +246,7 @@ class RowAllocator(Generic[SlotT]):
                 return
 
     def _stage(self, batch: Batch[SlotLike], request: Request, size: int) -> bool:
-        """Give a request the next rows of a batch, up to a size; True if it got them whole."""
+        """Give a request the next rows of a batch, up to a size; True if all of it fit."""
         room = size - batch.size
         if not request.placed and request.rows <= room:
             batch.add(request)
@@ -275,7 +275,7 @@ class RowAllocator(Generic[SlotT]):
             self._starved.join(queue)
 
     def give_back(self, slot: SlotT, now: float) -> None:
-        """A slot is free again; it goes to whoever waits for one."""
+        """A slot is free again; give it to a queue that waits for one."""
         if slot.lane is None:
             self.slots.shared.append(slot)
         else:
@@ -295,7 +295,7 @@ class RowAllocator(Generic[SlotT]):
             self._starved.join(queue)
 
     def fill(self, batch: Batch[SlotT], size: int, fit: Fit, now: float) -> None:
-        """Give rows to what waits, most urgent first, up to this size of the batch."""
+        """Give rows to waiting requests, most urgent first, up to this batch size."""
         waiting = batch.queue.waiting
         while batch.size < size and (entry := waiting.head()) is not None:
             if isinstance(entry, Chunk):
@@ -315,12 +315,12 @@ class RowAllocator(Generic[SlotT]):
                     waiting.pop()
 
     def dissolve(self, batch: Batch[SlotT], now: float) -> None:
-        """Give back the slot of a batch that nobody waits for any more."""
+        """Free the slot of a batch that nobody is waiting for any more."""
         self._end(batch)
         self.give_back(batch.slot, now)
 
     def form_anew(self, batch: Batch[SlotT]) -> None:
-        """What was forming waits for another slot."""
+        """Requeue what was forming, to wait for another slot."""
         entries = batch.entries
         for entry in list(entries):
             if isinstance(entry, Request) and entry.state is RESERVED:
@@ -342,7 +342,7 @@ class RowAllocator(Generic[SlotT]):
         batch.clear()
 
     def form_rest(self, queue: Queue, entries: Sequence[Entry], now: float) -> None:
-        """What was taken out of a batch that goes without it forms in another slot, or waits."""
+        """Let what was taken out of a batch about to go form in another slot, or wait."""
         for entry in entries:
             self._keep_content(entry)
             entry.batch = None
@@ -352,13 +352,14 @@ class RowAllocator(Generic[SlotT]):
     # -- when something ends ---------------------------------------------------------------------
 
     def forget_lane(self, index: int) -> None:
-        """A lane died, and the slots bound to it with it; what formed there waits for another."""
+        """A lane died, and with it the slots bound to it; what formed there waits for another
+        slot."""
         self.slots.forget_lane(index)
         for batch in [batch for batch in self.forming if batch.slot.lane == index]:
             self.form_anew(batch)
 
     def clear(self) -> list[Entry]:
-        """Take everything out that waits or forms."""
+        """Remove and return everything that waits or forms."""
         entries: list[Entry] = []
         queues = dict.fromkeys([*self._starved.queues(), *(batch.queue for batch in self.forming)])
         for queue in queues:
@@ -374,13 +375,14 @@ class RowAllocator(Generic[SlotT]):
         return entries
 
     def mend(self, queues: Iterable[Queue], running: Sequence[SlotLike], held: int) -> None:
-        """Derive anew what can be: somebody was interrupted in here, and everything that is gone
-        leaves. Nobody knows which rows are in their slots already: all are staged again.
+        """Recompute everything that can be derived, after an interruption in here, and drop
+        everything that is gone. It is not known which rows are in their slots already, so all are
+        staged again.
 
         Args:
-            queues: of those who left; all others are known.
+            queues: those of the requests that left; all others are known.
             running: slots in which batches run.
-            held: rows of requests that have none.
+            held: the number of rows of requests that have none yet.
         """
         known = dict.fromkeys(
             [*queues, *self._starved.queues(), *(each.queue for each in self.forming)]

@@ -14,7 +14,7 @@ WARMING = 3
 
 
 def bucket(rows: int) -> int:
-    """The power of two at or above `rows`: sizes whose times are learned together."""
+    """The power of two at or above `rows`: sizes that share an estimate."""
     return 1 << (rows - 1).bit_length()
 
 
@@ -62,7 +62,7 @@ class _Estimate:
         self.contended_at = -math.inf
 
     def learn_alone(self, elapsed: float) -> None:
-        """As `CostCurve.learn` does it with all times."""
+        """As `CostCurve.learn` does for all times."""
         self.runs_alone += 1
         if self.runs_alone <= WARMING:
             self.alone = min(self.alone or elapsed, elapsed)
@@ -72,7 +72,7 @@ class _Estimate:
 
 
 class CostCurve:
-    """Seconds of a batch by its size, from measured runs."""
+    """The seconds that a batch takes, by its size, learned from measured runs."""
 
     __slots__ = ("_contended_at", "_estimates", "_excess")
 
@@ -82,8 +82,8 @@ class CostCurve:
         self._contended_at = -math.inf
 
     def learn(self, rows: int, seconds: float, now: float) -> None:
-        """A batch of `rows` rows took `seconds`."""
-        size = 1 << (rows - 1).bit_length()  # `bucket`, written out, here and below
+        """Learn that a batch of `rows` rows took `seconds`."""
+        size = 1 << (rows - 1).bit_length()  # `bucket`, inlined here and below
         known = self._estimates.get(size)
         expected = self._expected(size, seconds) if known is None else known.seconds
         excess = seconds - expected if seconds > expected else 0.0
@@ -96,7 +96,7 @@ class CostCurve:
             return
         if not known.seconds / ALIKE <= seconds <= ALIKE * known.seconds:
             for estimate in self._estimates.values():
-                estimate.trust = TRUST  # times have changed, and perhaps those of other sizes too
+                estimate.trust = TRUST  # times have changed, perhaps those of other sizes too
         elif now - known.at > known.trust:
             known.trust = 2.0 * (now - known.at)
         if known.samples < WARMING:
@@ -104,24 +104,24 @@ class CostCurve:
             known.samples += 1
             known.at = now
         else:
-            # a time too short for the clock (0.0) bounds nothing
+            # a time too short for the clock (0.0) is no bound
             counted = min(seconds, OUTLIER * known.seconds or seconds)
             known.seconds += GAIN * (counted - known.seconds)
             known.at = now
 
     def learn_contention(self, rows: int, elapsed: float, share: float, now: float) -> None:
-        """How much a batch of `rows` rows and those beside it held each other up.
+        """Learn how much a batch of `rows` rows and those beside it slowed each other down.
 
         Args:
-            rows: as run.
+            rows: the number of rows run.
             elapsed: seconds from its beginning to its end.
-            share: seconds of the device that it would have had, were all of its time shared
+            share: seconds of the device that it would have had if it had shared all of its time
                 equally with the batches beside it.
             now: the time.
 
-        A part of a batch goes on beside others (copies, launches, kernels that leave most of the
-        device idle), the rest takes turns. If the part `c` takes turns, a batch that needs `alone`
-        is done after `alone + c (elapsed - share)`.
+        Part of a batch overlaps with others (copies, launches, kernels that leave most of the
+        device idle), the rest takes turns. If the fraction `c` takes turns, a batch that needs
+        `alone` is done after `alone + c (elapsed - share)`.
         """
         known = self._estimates.get(bucket(rows))
         if known is None or elapsed <= 0.0:
@@ -136,13 +136,13 @@ class CostCurve:
             known.contended_at = self._contended_at = now
 
     def contention(self, rows: int, now: float) -> float:
-        """The part of a batch's time in which it takes turns with others on its device, 0 to 1.
+        """The fraction of a batch's time in which it takes turns with others on its device, 0 to 1.
 
-        A size not measured lately is taken to be like the nearest one that was.
+        A size not measured recently is assumed to be like the nearest one that was.
         """
         size, since = 1 << (rows - 1).bit_length(), now - TRUST
         known = self._estimates.get(size)
-        if self._contended_at <= since:  # nearly always, where batches do not meet
+        if self._contended_at <= since:  # nearly always, unless batches overlap
             return UNKNOWN_CONTENTION if known is not None and known.alone else UNTRIED
         if known is None or known.contended_at <= since:
             lately = [key for key, known in self._estimates.items() if known.contended_at > since]
@@ -150,9 +150,9 @@ class CostCurve:
         return known.contention
 
     def seconds(self, rows: int) -> float:
-        """What a batch of `rows` takes, never more than was seen: 0.0 when nothing is known.
+        """The seconds of a batch of `rows`, never more than was observed; 0.0 if nothing is known.
 
-        Between known sizes the smaller one's time counts, so that nothing is dropped on a guess.
+        Between known sizes, the smaller one's time is used, so that nothing is dropped on a guess.
         """
         size = bucket(rows)
         known = self._estimates.get(size)
@@ -162,10 +162,10 @@ class CostCurve:
         return self._estimates[max(smaller)].seconds if smaller else 0.0
 
     def bound(self, rows: int) -> float | None:
-        """What a batch of `rows` takes at most by what is known; None when nothing says so.
+        """An upper bound for a batch of `rows`, from what is known; None if there is none.
 
-        A run that takes longer than expected may be one of many to come, of whatever size: what it
-        took too long is added at once, to all sizes, and wears off with the runs that follow.
+        A run that takes longer than expected may be the first of many, of any size: its excess is
+        added at once, to all sizes, and decays with the runs that follow.
         """
         size = 1 << (rows - 1).bit_length()
         known = self._estimates.get(size)
@@ -175,8 +175,8 @@ class CostCurve:
         return self._estimates[min(larger)].seconds + self._excess if larger else None
 
     def _expected(self, size: int, otherwise: float) -> float:
-        """The most that a run of a size not measured yet should take: what larger ones did, or what
-        smaller ones did, times how much larger it is."""
+        """The most that a run of an unmeasured size should take: the time of a larger size, or that
+        of a smaller one scaled up."""
         if not self._estimates:
             return otherwise
         larger = [key for key in self._estimates if key > size]
@@ -186,13 +186,13 @@ class CostCurve:
         return self._estimates[largest].seconds * size / largest
 
     def known(self, rows: int) -> bool:
-        """A batch of this size was measured."""
+        """Whether a batch of this size was measured."""
         return bucket(rows) in self._estimates
 
     def believed(self, rows: int, now: float) -> float:
-        """What a batch of `rows` takes at least by what was measured lately; 0.0 for nothing known.
+        """A lower bound for a batch of `rows`, from recent measurements; 0.0 if there are none.
 
-        Lately is within the second, or twice as long ago as the time was once found unchanged.
+        Recent means within a second, or within twice the age at which the time was once confirmed.
         """
         size = bucket(rows)
         while size:
@@ -203,6 +203,6 @@ class CostCurve:
         return 0.0
 
     def fresh(self, rows: int, since: float) -> bool:
-        """The estimate for this size was measured at or after `since`."""
+        """Whether the estimate for this size was measured at or after `since`."""
         known = self._estimates.get(bucket(rows))
         return known is not None and known.at >= since

@@ -1,4 +1,4 @@
-"""Where a batch is cut that padding would make much larger."""
+"""Where to cut a batch that padding would make much larger."""
 
 import math
 from bisect import bisect_left
@@ -15,21 +15,21 @@ costs the event loop about 0.05 ms."""
 
 
 def cut_at(batch: Batch[SlotLike], sizes: Sequence[int], begins: float, haste: float) -> int:
-    """Index of the first entry to be left for the next batch; 0 when all should go.
+    """Index of the first entry to leave for the next batch; 0 if all should go.
 
     Without the rest the batch is padded so much less that each of its rows takes less time. Taking
-    all of 17 rows means running 32, in which time 15 more come and 32 are run again: a queue that
-    is in this state stays in it, with twice the latency (docs/policies.md).
+    all of 17 rows means running 32, during which 15 more arrive and 32 are run again: a queue in
+    this state stays in it, at twice the latency (docs/policies.md).
 
     Args:
-        batch: about to go, in no size of its own; no entry of it is withdrawn.
+        batch: about to go; its size is not one of `sizes`, and no entry of it is withdrawn.
         sizes: the only sizes run, ascending.
         begins: when it is predicted to begin.
-        haste: seconds before a deadline by which it must be met.
+        haste: safety margin before a deadline, in seconds.
     """
     if batch.size < sizes[0]:
         return 0
-    # requests stay whole, so fewer rows than the smaller size may be left
+    # requests stay whole, so fewer rows than the smaller size may remain
     less = sizes[bisect_left(sizes, batch.size) - 1]
     first = next(n for n, entry in enumerate(batch.entries) if entry.row + entry.rows > less)
     kept = batch.entries[first].row if first else 0
@@ -39,9 +39,9 @@ def cut_at(batch: Batch[SlotLike], sizes: Sequence[int], begins: float, haste: f
 
 
 def cut(batch: Batch[SlotLike], first: int) -> list[Entry]:
-    """Take out and give back the entries from index `first` on, in the rows they lie in."""
+    """Remove and return the entries from index `first` on, with the rows that they are in."""
     entries, rest = batch.entries[:first], batch.entries[first:]
-    sources = {target: source for source, target, _ in batch.moves}  # not made yet
+    sources = {target: source for source, target, _ in batch.moves}  # not executed yet
     for entry in rest:
         entry.row = sources.get(entry.row, entry.row)
     batch.clear()
@@ -52,7 +52,7 @@ def cut(batch: Batch[SlotLike], first: int) -> list[Entry]:
 
 
 def _is_worth_it(batch: Batch[SlotLike], kept: int, sizes: Sequence[int]) -> bool:
-    """A row of the first `kept` takes less time without the others."""
+    """Whether a row of the first `kept` takes less time without the others."""
     cost, rows = batch.queue.cost, padded(kept, sizes)
     short, long = cost.seconds(rows), cost.seconds(padded(batch.size, sizes))
     if not cost.known(rows) or long - short < EXTRA:
@@ -63,7 +63,8 @@ def _is_worth_it(batch: Batch[SlotLike], kept: int, sizes: Sequence[int]) -> boo
 def _may_wait(
     batch: Batch[SlotLike], first: int, kept: int, sizes: Sequence[int], begins: float, haste: float
 ) -> bool:
-    """The rest goes before nobody of those kept, and makes its deadlines in the next batch."""
+    """Whether the rest is no more urgent than those kept, and meets its deadlines in the next
+    batch."""
     rest = batch.entries[first:]
     if min(entry.level for entry in rest) < max(e.level for e in batch.entries[:first]):
         return False

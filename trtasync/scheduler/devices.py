@@ -1,5 +1,5 @@
-"""Lanes, and what those that share a device have in common: how many batches are at work on it, and
-how much they hold each other up."""
+"""Lanes, and the shared state of those on one device: how many batches are running on it, and how
+much they slow each other down."""
 
 import math
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ device half idle (docs/policies.md)."""
 
 
 class LaneState:
-    """What the scheduler keeps of a lane.
+    """The scheduler's state of a lane.
 
     Attributes:
-        index: which.
-        device: which device it shares.
-        depth: batches it takes at once.
+        index: its index.
+        device: the device that it shares.
+        depth: how many batches it takes at once.
         running: batches in flight on it, in order.
-        alive: False once it died.
-        retrying: batches that its thread runs again in halves; nothing is launched meanwhile.
+        alive: False once it has died.
+        retrying: batches that its thread is rerunning in halves; nothing is launched meanwhile.
     """
 
     __slots__ = ("alive", "depth", "device", "index", "retrying", "running")
@@ -41,11 +41,11 @@ class LaneState:
 
     @property
     def free(self) -> bool:
-        """It takes another batch."""
+        """Whether it takes another batch."""
         return self.alive and not self.retrying and len(self.running) < self.depth
 
     def ends_at(self, now: float) -> float:
-        """When its last batch is predicted to be done (now, when it is idle)."""
+        """When its last batch is predicted to end (now, if it is idle)."""
         end = now
         for index, batch in enumerate(self.running):
             start = batch.started if index == 0 else max(end, batch.started)
@@ -54,17 +54,17 @@ class LaneState:
 
 
 class DeviceState:
-    """What runs on one device.
+    """The batches on one device.
 
-    Its clock tells how far a batch would have come that takes turns with all others at work: with
-    n of them it runs at 1/n of the time. Compared with the time that passed, this measures how
-    much batches really hold each other up (`CostCurve.learn_contention`).
+    Its clock advances like a batch that takes turns with all other running ones: with n of them, at
+    1/n of the speed of time. Compared with elapsed time, this measures how much batches really slow
+    each other down (`CostCurve.learn_contention`).
 
     Attributes:
-        lanes: those on it.
-        running: batches launched and not finished.
-        pressure: how much of the device the batches at work keep busy; 1.0 is all of it.
-        shared: by several lanes.
+        lanes: its lanes.
+        running: the number of batches launched and not finished.
+        pressure: the fraction of the device that the running batches keep busy; 1.0 is all of it.
+        shared: whether it has several lanes.
     """
 
     __slots__ = ("_at", "_at_work", "_clock", "lanes", "pressure", "running", "shared")
@@ -73,36 +73,36 @@ class DeviceState:
         self.lanes: Sequence[LaneState] = lanes
         self.running: int = 0
         self.pressure: float = 0.0
-        self.shared: bool = len(lanes) > 1  # otherwise there is nobody to measure against
+        self.shared: bool = len(lanes) > 1  # otherwise there is nothing to measure against
         self._at_work = 0
         self._clock = 0.0
         self._at = 0.0
 
     @property
     def pressed(self) -> bool:
-        """Somebody who waits for a batch at work has a deadline."""
+        """Whether a caller that waits for a running batch has a deadline."""
         return any(batch.deadline < math.inf for lane in self.lanes for batch in lane.running)
 
     @property
     def full(self) -> bool:
-        """Another batch would only slow down those at work."""
+        """Whether another batch would only slow down the running ones."""
         return self.pressure >= FULL
 
     def launched(self, batch: "AnyBatch", lane: LaneState, now: float) -> None:
-        """A batch goes to one of its lanes."""
+        """A batch was launched on one of its lanes."""
         lane.running.append(batch)
         self.running += 1
         if self.shared and len(lane.running) == 1:
             self._begin(batch, now)
 
     def finished(self, batch: "AnyBatch", lane: LaneState, now: float, learn: bool) -> None:
-        """A batch is done.
+        """A batch has ended.
 
         Args:
-            batch: which.
+            batch: the batch.
             lane: where it ran.
             now: the time.
-            learn: its times say something.
+            learn: whether its times are meaningful.
         """
         at_head = lane.running[0] is batch
         lane.running.remove(batch)
@@ -120,11 +120,11 @@ class DeviceState:
             self._begin(lane.running[0], now)
 
     def ends_at(self, now: float) -> float:
-        """When the first of the batches at work is predicted to be done."""
+        """When the first of the running batches is predicted to end."""
         return min(lane.ends_at(now) for lane in self.lanes if lane.running)
 
     def _begin(self, batch: "AnyBatch", now: float) -> None:
-        """Nothing is before it on its lane any more."""
+        """It is now first in line on its lane."""
         if self._at_work:
             self._clock += (now - self._at) / self._at_work
         self._at = now

@@ -1,4 +1,4 @@
-"""Which of the batches that form goes next, where, and when: the rules of time."""
+"""Which forming batch goes next, where, and when: the rules about time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Dispatch(Generic[SlotT]):
 
     Attributes:
         wake_at: when to choose again if nothing else happens; inf for never.
-        waits: batches wait for company (`max_queue_delay`), unless nothing new will come.
+        waits: batches wait to grow (`max_queue_delay`), unless nothing new will arrive.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Dispatch(Generic[SlotT]):
         Args:
             options: how batches are formed.
             lanes: all lanes, by index.
-            devices: what runs on each.
+            devices: the state of each device.
         """
         self._options = options
         self._capacity = options.max_batch_size
@@ -51,11 +51,11 @@ class Dispatch(Generic[SlotT]):
     def choose(
         self, forming: Sequence[Batch[SlotT]], now: float
     ) -> tuple[Batch[SlotT], LaneState] | None:
-        """Of the batches that should go now the most urgent one: between shapes the oldest first,
-        like inside one.
+        """The most urgent of the batches that should go now: between shapes oldest first, as within
+        one.
 
-        A batch that would still grow goes before its time when it comes before a ripe one of the
-        same device: ripe ones may follow one another for ever and keep a rare shape waiting.
+        A batch that would still grow goes early if it ranks before a ripe one on the same device:
+        ripe ones could follow one another forever and keep a rare shape waiting.
         """
         if self._sole is not None and not self._sole.free:
             return None
@@ -73,7 +73,7 @@ class Dispatch(Generic[SlotT]):
         return min(ripe, key=lambda choice: choice[0].urgency) if len(ripe) > 1 else ripe[0]
 
     def lane_for(self, batch: Batch[SlotT], now: float) -> LaneState | None:
-        """Where it would go: of the idlest device the lane that is done first; None if all its
+        """Where it would go: the lane of the idlest device that is free first; None if all its
         lanes are taken."""
         home = batch.slot.lane
         lanes = self._lanes if home is None else self._devices[self._lanes[home].device].lanes
@@ -87,13 +87,13 @@ class Dispatch(Generic[SlotT]):
         return busy, len(lane.running), lane.ends_at(now), lane.index != home, lane.index
 
     def is_ripe(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
-        """Should it go now? If not, `wake_at` knows when that may change by itself."""
+        """Whether it should go now. If not, `wake_at` is when time alone may change that."""
         options = self._options
         rows = batch.rows
         device = self._devices[lane.device]
         crowded = device.running > 1 and device.full and not self.waits
         if crowded and batch.deadline < math.inf and device.pressed:
-            return False  # it would gain nothing, and those at work might miss their deadlines
+            return False  # it would gain nothing, and running batches might miss their deadlines
         if batch.size >= self._capacity:
             return True
         latest = math.inf
@@ -105,9 +105,9 @@ class Dispatch(Generic[SlotT]):
             return self._due(min(batch.arrival + options.max_queue_delay, latest), now)
         if not device.running:
             return True
-        if not lane.running:  # behind another batch it would begin no sooner for having gone early
+        if not lane.running:  # behind another batch, going early would not make it begin sooner
             if not device.full:
-                # the busier the device, the more it is worth not to split new requests
+                # the busier the device, the more it pays not to split new requests
                 one_row = batch.queue.cost.seconds(self._run_rows(1))
                 patience = PATIENCE * device.pressure**2 * one_row
                 latest = min(latest, batch.arrival + patience)
@@ -115,7 +115,7 @@ class Dispatch(Generic[SlotT]):
                 return True
         if device.running > 1:
             return False  # when the next of them ends, the others leave no gap
-        # never so early that a batch gets no time to grow beside one that is shorter than the lead
+        # never so early that a batch gets no time to grow beside one shorter than the lead
         lead = min(options.lead, batch.queue.cost.seconds(self._run_rows(rows)) / 4)
         return self._due(device.ends_at(now) - lead, now)
 
@@ -130,6 +130,6 @@ class Dispatch(Generic[SlotT]):
 
 
 def _is_incomplete(batch: Batch[SlotT]) -> bool:
-    """Every request in it is still being written."""
+    """Whether every request in it is still being written."""
     entries = batch.entries
     return entries[0].state is RESERVED and all(entry.state is RESERVED for entry in entries)

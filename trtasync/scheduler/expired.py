@@ -1,4 +1,4 @@
-"""Requests that cannot make their deadline, and are not computed; their callers still wait."""
+"""Requests that cannot meet their deadline and are not computed; their callers still wait."""
 
 import heapq
 import math
@@ -13,7 +13,7 @@ scope has ended by then, or its deadline was moved and it is computed after all.
 
 
 class Expired:
-    """A heap by the time at which each is looked at again."""
+    """A heap ordered by when each is examined again."""
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Request]] = []
@@ -23,14 +23,15 @@ class Expired:
         self._serial = count(1)
 
     def add(self, request: Request, now: float) -> None:
-        """Keep one."""
+        """Add one."""
         self.count += 1
         request.state = TRANSITIONS[request.state][EXPIRE]
         due = max(request.deadline, now) + GRACE
         heapq.heappush(self.heap, (due, next(self._serial), request))
 
     def pop_due(self, now: float) -> Request | None:
-        """One whose caller is still there although it is due; None when there is no such."""
+        """Remove and return one that is due although its caller is still there; None if there is
+        none."""
         while self.heap and (self.heap[0][0] <= now or self.heap[0][2].state is not EXPIRED):
             request = heapq.heappop(self.heap)[2]
             if request.state is EXPIRED:  # otherwise its caller went away
@@ -39,7 +40,7 @@ class Expired:
 
     @property
     def next_due(self) -> float:
-        """When to look again; inf for never."""
+        """When to examine the next one; inf for never."""
         return self.heap[0][0] if self.heap else math.inf
 
     def requests(self) -> list[Request]:

@@ -17,14 +17,14 @@ old, and what serves the oldest first in small batches is behind from then on (d
 
 
 class Fit:
-    """The size of one batch, and who is too late for it.
+    """The size of one batch, and which requests are too late for it.
 
-    What counts is answers in time per second: a batch too large comes too late for everybody, one
-    as small as its earliest deadline asks for keeps the device from all others.
+    The objective is answers in time per second: too large a batch is late for everybody; one as
+    small as its earliest deadline demands keeps the device from all others.
 
     Attributes:
-        rows: of the batch, at most.
-        ends: when it is predicted to be done.
+        rows: the most rows of the batch.
+        ends: when it is predicted to end.
     """
 
     __slots__ = ("_begins", "_cost", "_most", "_now", "_sizes", "ends", "rows")
@@ -41,7 +41,7 @@ class Fit:
         """Start without a row.
 
         Args:
-            cost: t(batch). A size of which it believes nothing is taken to be in time, and so
+            cost: t(batch). A size without a believed time is assumed to be in time, and so
                 tried.
             sizes: the only sizes run, ascending; empty for any.
             most: rows of the largest batch.
@@ -58,23 +58,23 @@ class Fit:
         self.ends: float = begins + self._seconds(self.rows)
 
     def is_late(self, entry: Entry) -> bool:
-        """It cannot be done in time, neither in this batch nor in one just for it.
+        """Whether it can be in time neither in this batch nor in one of its own.
 
-        A request of which a chunk has run is never late: it could not be taken in again as a whole.
+        A request of which a chunk has run is never late: it could not be readmitted as a whole.
         """
         need = self._need(entry)
         ends = self.ends if need <= self.rows else self._begins + self._seconds(need)
         return _due(entry) < ends
 
     def shrink(self, entries: Sequence[Entry]) -> None:
-        """Choose the size that answers most rows in time per second, rather a large one.
+        """Choose the size that answers the most rows in time per second, preferring large ones.
 
-        Who has no deadline is answered in any case, and does not count. Among several priorities
-        all but the worst come first, at whatever price. Smaller requests keep nobody waiting for
-        ever: the most urgent one has its place if it can be in time.
+        Requests without a deadline are answered in any case, and do not count. Among several
+        priorities all but the worst come first, at any price. Smaller requests starve nobody: the
+        most urgent one gets its place if it can be in time.
 
         Args:
-            entries: what could go, at least one; withdrawn ones are not among them.
+            entries: what could go, at least one, without withdrawn ones.
         """
         needs = [(_due(entry), self._need(entry), entry.level) for entry in entries]
         worst = max(level for _, _, level in needs)
@@ -95,14 +95,14 @@ class Fit:
             if hasty == size and not mixed:
                 break
         if not best and any(due == math.inf for due, _, _ in needs):
-            return  # nobody else could be in time
+            return  # nothing else could be in time
         self.rows = best or min(need for _, need, _ in needs)
         self.ends = self._begins + self._seconds(self.rows)
         if not best and not self._cost.fresh(padded(self.rows, self._sizes), self._now - TRUST):
-            self.ends = -math.inf  # the smallest that there is: it shows whether that is still so
+            self.ends = -math.inf  # the smallest possible: its run shows whether that is still true
 
     def chosen(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Of what could go the most urgent that are not late, up to `rows`."""
+        """The most urgent of what could go that are not late, up to `rows`."""
         kept, rows = [], 0
         for entry in sorted(entries, key=_urgency):
             if rows + entry.rows <= self.rows and not self.is_late(entry):
@@ -122,7 +122,7 @@ class Fit:
         return need if _due(first) >= self._begins + self._seconds(need) else 0
 
     def _descending(self) -> Iterator[int]:
-        """All that could go, then every smaller size that has a time of its own."""
+        """The size of all that could go, then every smaller size with a time of its own."""
         yield self.rows
         if self._sizes:
             yield from (size for size in reversed(self._sizes) if size < self.rows)

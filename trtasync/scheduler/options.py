@@ -1,4 +1,4 @@
-"""What users may say of how batches are formed."""
+"""User options for forming batches."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ class PolicyOptions:
         max_batch_size: rows of the largest batch.
         batch_sizes: the only sizes run, ascending (padded up to); empty for any size.
         max_queue_size: rows that may wait.
-        max_queue_time: seconds that a request may be expected to wait; None for any.
+        max_queue_time: longest expected wait of a request in seconds; None for any.
         max_queue_delay: seconds; above 0 selects Triton's rule, not the work-conserving one.
         preferred_batch_size: with `max_queue_delay`, sizes that need not wait; empty for the
             largest.
@@ -31,5 +31,5 @@ class PolicyOptions:
 
 
 def padded(rows: int, sizes: Sequence[int]) -> int:
-    """The smallest of the (ascending) sizes that holds `rows`; `rows` where `sizes` is empty."""
+    """The smallest of the (ascending) sizes that holds `rows`; `rows` if `sizes` is empty."""
     return sizes[bisect_left(sizes, rows)] if sizes else rows

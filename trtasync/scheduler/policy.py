@@ -1,8 +1,8 @@
-"""What the engine tells the scheduler and asks it: the one place that decides.
+"""The interface between engine and scheduler: the one place that decides.
 
-The engine tells it what happens (`hold`, `place`, `withdraw`, `finished`, `lane_died`) and asks it
-what to do (`next_batch`, until that returns None; then again at `wake_at`). Entries that got their
-rows outside of `hold` are listed in `placements` until the engine has staged them.
+The engine reports what happens (`hold`, `place`, `withdraw`, `finished`, `lane_died`) and asks what
+to do (`next_batch`, until it returns None; then again at `wake_at`). Entries that got their rows
+outside `hold` are listed in `placements` until the engine has staged them.
 """
 
 import math
@@ -28,10 +28,11 @@ class Policy(Generic[SlotT]):
     """The state of one engine's queues, slots and lanes.
 
     Attributes:
-        in_flight: rows running.
-        forming: batches that form.
+        in_flight: the number of running rows.
+        forming: the forming batches.
         slots: all of them.
         placements: entries to be staged in their `batch` at their `row`, oldest first.
+        unseen: see `Admission.unseen`.
     """
 
     def __init__(
@@ -49,11 +50,11 @@ class Policy(Generic[SlotT]):
             options: how batches are formed.
             lanes: all lanes, by index.
             slots: all slots.
-            abandoned: asked when a batch is about to be launched: which of its entries are not to
-                be run: nobody waits for them, though `withdraw` was not called yet, or their
-                content is not complete.
-            displaced: told of a request that leaves the queue for a more urgent one, and why.
-            keep_content: told of an entry that is about to lose its rows, and will get others.
+            abandoned: called when a batch is about to be launched; returns the entries not to run:
+                those that nobody waits for, although `withdraw` was not called yet, and those whose
+                content is incomplete.
+            displaced: called with a request that leaves the queue for a more urgent one, and why.
+            keep_content: called with an entry that is about to lose its rows and will get others.
         """
         self._options = options
         self._abandoned = abandoned
@@ -63,7 +64,7 @@ class Policy(Generic[SlotT]):
         self._expired = self._roster.expired
         self._admission = self._roster.admission
         self._waits = options.max_queue_delay > 0.0
-        self._unseen = self._admission.unseen
+        self.unseen: int = self._admission.unseen
         self._timed = options.max_queue_time is not None
         self._lanes = lanes
         self._sole = lanes[0] if len(lanes) == 1 else None
@@ -92,23 +93,23 @@ class Policy(Generic[SlotT]):
     # -- what happened ---------------------------------------------------------------------------
 
     def hold(self, request: Request, urgent: bool = True) -> bool:
-        """Let a request in, and give it its rows if they are to be had at once in one batch.
+        """Admit a request, and give it its rows if it can get them at once in one batch.
 
         Args:
             request: the request.
-            urgent: it has a deadline or a priority of its own; only then are these looked at.
+            urgent: it has a deadline or a priority of its own; these are ignored otherwise.
 
         Returns:
-            True when it has its rows: `batch`, `row`. Otherwise it has none until `place`.
+            True if it has its rows: `batch`, `row`. Otherwise it has none until `place`.
 
         Raises:
             QueueFull, RequestTooLarge: `max_queue_size` (or `max_queue_time`) would be exceeded,
-                now or by this request alone; nothing has changed then.
+            now or by this request alone; nothing has changed then.
         """
         rows = self._rows
         signature = request.signature
         count = signature.rows
-        if rows.taken + count > self._unseen or (urgent and request.level != DEFAULT_LEVEL):
+        if rows.taken + count > self.unseen or (urgent and request.level != DEFAULT_LEVEL):
             self._admit(request)
         batch = signature.queue.forming
         if batch is None or batch.size + count > self._capacity:
@@ -118,7 +119,7 @@ class Policy(Generic[SlotT]):
                 rows.taken += count
                 self._roster.held[request] = None
                 return False
-        # Batch.add, written out: this is the path of nearly every request.
+        # Batch.add, inlined: this is the path of nearly every request.
         request.batch = batch
         request.row = batch.size
         batch.entries.append(request)
@@ -132,22 +133,22 @@ class Policy(Generic[SlotT]):
         return True
 
     def open_up(self, batch: Batch[SlotT]) -> None:
-        """Requests come to this batch that are plain, have no urgency of their own, and were staged
-        at once: those that follow may take its next rows unasked, unless the queue is nearly full.
+        """Plain requests without urgency, staged at once, are coming to this batch: those that
+        follow may take its next rows without asking, unless the queue is nearly full.
         """
-        if self._rows.taken + self._capacity - batch.size <= self._unseen:
+        if self._rows.taken + self._capacity - batch.size <= self.unseen:
             self._rows.open_up(batch)
 
     def place(self, request: Request) -> None:
-        """The content of a request held without rows is complete: it gets some, or waits."""
+        """The content of a request held without rows is complete: it gets rows, or waits."""
         self._roster.place(request)
 
     def _admit(self, request: Request) -> None:
-        """Make room where priorities count: the request has one of its own, or the queue is full.
+        """Make room if priorities matter: the request has one of its own, or the queue is full.
 
         Waiting requests of worse priority give way if there is no room otherwise.
         """
-        if self._rows.taken + request.rows > self._unseen:
+        if self._rows.taken + request.rows > self.unseen:
             self._close_up()
         refusal = self._admission.make_room(request, self.queued)
         self._ask_admission()
@@ -156,34 +157,35 @@ class Policy(Generic[SlotT]):
         self._admission.entered(request)
 
     def _ask_admission(self) -> None:
-        """How many rows may wait before a request is to be looked at, by what happened just now."""
+        """Update how many rows may wait before requests must be checked, after what just
+        happened."""
         unseen = self._admission.unseen
-        if unseen < self._unseen:
-            self._close_up()  # requests would come in unseen by the limit of before
-        self._unseen = unseen
+        if unseen < self.unseen:
+            self._close_up()  # requests would be admitted unchecked by the previous limit
+        self.unseen = unseen
 
     def _close_up(self) -> None:
         for batch in self.forming:
             self._rows.close_up(batch)
 
     def expire(self, request: Request, now: float) -> None:
-        """A request came too late to be let in: see `Expired`."""
+        """A request arrived too late to be admitted: see `Expired`."""
         self._expired.add(request, now)
 
     def withdraw(self, request: Request, now: float) -> None:
-        """Nobody waits for this request any more. Rows that are not running are never computed."""
+        """Nobody waits for this request any more. Rows not yet running are never computed."""
         self._roster.withdraw(request, now)
 
     def finished(
         self, batch: Batch[SlotT], now: float, seconds: float | None, lent: bool = False
     ) -> None:
-        """A batch is done, its answers are out and its slot can be used again.
+        """A batch has ended, its answers are out and its slot can be reused.
 
         Args:
             batch: as `next_batch` returned it.
             now: the time.
-            seconds: how long it ran; None when that says nothing (it failed).
-            lent: not its slot: that comes with `returned`. See `SlotPool.can_lend`.
+            seconds: how long it ran; None if that is meaningless (it failed).
+            lent: except for its slot, which follows with `returned`. See `SlotPool.can_lend`.
         """
         batch.state = TRANSITIONS[batch.state][END]
         self.in_flight -= batch.size
@@ -207,42 +209,43 @@ class Policy(Generic[SlotT]):
                 self._rows.give_back(batch.slot, now)
 
     def returned(self, slot: SlotT, now: float) -> None:
-        """A slot that was lent can be used again."""
+        """A lent slot can be reused."""
         if self.slots.returned(slot):
             self._rows.give_back(slot, now)
 
     def lane_died(self, index: int, now: float) -> bool:
-        """A lane cannot be used again; what was forming for it is formed elsewhere.
+        """A lane cannot be used any more; what was forming for it is formed elsewhere.
 
         Returns:
-            False when no lane is left, or no slot.
+            False if no lane is left, or no slot.
         """
         lane = self._lanes[index]
         lane.alive = False
         self._rows.forget_lane(index)
         self._rows.grant(now)
-        # a slot in flight there is lost with it, though it be another lane's
+        # a slot in flight there is lost with it, even if it is another lane's
         return any(lane.alive for lane in self._lanes) and any(
             self.slots.is_usable(slot) for slot in self.slots.all
         )
 
     def drain(self) -> list[Request]:
-        """Take out every request that is not running (for an abort)."""
+        """Remove and return every request that is not running (for an abort)."""
         requests = self._roster.drain()
         self._ask_admission()
         self._wake_at = math.inf
         return requests
 
     def mend(self, left: Sequence[Request], now: float) -> None:
-        """An exception came between any two lines of `hold`, `place`, `expire` or `withdraw`: those
-        who left by it are taken out, and what can be derived is derived anew. O(requests)."""
+        """Recover from an exception between any two lines of `hold`, `place`, `expire` or
+        `withdraw`: remove requests that left because of it, and recompute what can be derived.
+        O(requests)."""
         running = [batch.slot for lane in self._lanes for batch in lane.running]
         self._roster.mend(left, running)
         self._ask_admission()
         self._rows.grant(now)
 
     def close(self) -> None:
-        """Nothing new will come: no batch waits for company any more."""
+        """Nothing new will arrive: no batch waits to grow any more."""
         self._dispatch.waits = self._waits = False
 
     @property
@@ -258,12 +261,12 @@ class Policy(Generic[SlotT]):
 
     @property
     def queued(self) -> int:
-        """Rows waiting or forming."""
+        """The number of rows waiting or forming."""
         return self._rows.queued
 
     @property
     def expired(self) -> int:
-        """Requests left uncomputed so far because they could not make their deadline."""
+        """Requests left uncomputed so far because they could not meet their deadline."""
         return self._expired.count
 
     @property
@@ -272,18 +275,18 @@ class Policy(Generic[SlotT]):
         return self._admission.rejected
 
     def unanswered(self) -> int:
-        """Requests that are in here: waiting, forming, running or expired. O(requests)."""
+        """Requests in here: waiting, forming, running or expired. O(requests)."""
         running = [batch for lane in self._lanes for batch in lane.running]
         return self._roster.unanswered(running)
 
     # -- what to do ------------------------------------------------------------------------------
 
     def next_batch(self, now: float) -> Batch[SlotT] | None:
-        """The batch to launch now, or None until something happens or `wake_at` comes.
+        """The batch to launch now, or None until something happens or `wake_at` is reached.
 
-        When it gives one and nothing is left in `forming`, there is no other. The caller makes the
-        batch's `moves`, then stages `placements`, then launches it on lane
-        `batch.lane` with `batch.run_rows` rows.
+        If it returns one and nothing is left in `forming`, there is no other. The caller executes
+        the batch's `moves`, then stages `placements`, then launches it on lane `batch.lane` with
+        `batch.run_rows` rows.
         """
         dispatch = self._dispatch
         dispatch.wake_at = math.inf
@@ -294,24 +297,24 @@ class Policy(Generic[SlotT]):
         while forming:
             if self._spreading is not None:
                 self._spreading.spread(now)
-                if not forming:  # all of it turned out to be late
+                if not forming:  # everything turned out to be late
                     break
             choice = self._at_once() or dispatch.choose(forming, now)
             if choice is None:
                 break
             if self._launch(*choice, now):
                 chosen = choice[0]
-                if not self._unseen:
+                if not self.unseen:
                     self._admission.launched(chosen, self.queued)
                     self._ask_admission()
                 break
-        # what was said of the chosen batch holds no more
+        # what was decided about the chosen batch is no longer valid
         self._wake_at = dispatch.wake_at if forming else math.inf
         return chosen
 
     def _at_once(self) -> tuple[Batch[SlotT], LaneState] | None:
-        """The oldest batch goes at once to an idle device, where there is nothing to be weighed:
-        what `Dispatch.choose` would say. None: it is to be asked."""
+        """The oldest batch goes at once to an idle device if there is nothing to weigh, as
+        `Dispatch.choose` would decide. None: ask it."""
         forming, sole = self.forming, self._sole
         batch = forming[0]
         home = batch.slot.lane
@@ -329,7 +332,7 @@ class Policy(Generic[SlotT]):
         return batch, lane
 
     def _launch(self, batch: Batch[SlotT], lane: LaneState, now: float) -> bool:
-        """Make a batch ready for a lane; False if nothing was left of it."""
+        """Prepare a batch for a lane; False if nothing was left of it."""
         rows = self._rows
         if batch.room:
             rows.close_up(batch)
@@ -368,7 +371,7 @@ class Policy(Generic[SlotT]):
         return True
 
     def _start(self, batch: Batch[SlotT], lane: LaneState, now: float) -> None:
-        """No row comes or goes any more."""
+        """From now on, no row enters or leaves it."""
         batch.state = TRANSITIONS[batch.state][LAUNCH]
         batch.lane = lane.index
         batch.started = now
@@ -379,19 +382,19 @@ class Policy(Generic[SlotT]):
         device = self._devices[lane.device]
         if device.shared:
             device.launched(batch, lane, now)
-        else:  # nobody it could hold up
+        else:  # nothing that it could slow down
             device.running += 1
             lane.running.append(batch)
 
     def _refill(self, batch: Batch[SlotT], lane: LaneState, now: float) -> None:
-        """Rows of batches that form behind it take the places of those who left a batch."""
+        """Fill the places of requests that left a batch with rows of batches forming behind it."""
         queue = batch.queue
         behind = [each for each in self.forming if each.queue is queue and each is not batch]
         for other in behind:
             for entry in self._abandoned(other):
                 if whole(entry).state is QUEUED:
                     self.withdraw(whole(entry), now)
-        behind = [each for each in behind if each.state is FORMING]  # somebody waits for it
+        behind = [each for each in behind if each.state is FORMING]  # callers wait for it
         if behind:
             self._trimming.refill(batch, behind, lane.ends_at(now), now)
 

@@ -22,11 +22,11 @@ urgent ones cannot keep it waiting for ever."""
 
 
 def urgency(level: int, arrival: float, deadline: float) -> float:
-    """One number that orders everything; the smaller goes first.
+    """One number that orders everything; smaller goes first.
 
     Levels are AGEING apart and virtual deadlines lie within AGEING of the arrival, so a better
-    level always wins until the other has waited AGEING per level longer; inside a level the
-    earlier deadline wins. It never changes while a request waits: no re-sorting.
+    level always wins until the other has waited AGEING per level longer; within a level the earlier
+    deadline wins. It never changes while a request waits, so nothing is re-sorted.
     """
     return level * AGEING + min(deadline, arrival + AGEING)
 
@@ -34,9 +34,9 @@ def urgency(level: int, arrival: float, deadline: float) -> float:
 class WaitingLine:
     """Requests by urgency, then by arrival.
 
-    Plain traffic (one priority, no deadlines) comes in order and costs O(1) in a deque; what comes
-    out of order goes to a heap, O(log n). A withdrawn request is skipped when its turn comes, and
-    swept out when the withdrawn outnumber the rest, so withdrawing is O(1) amortised.
+    Plain traffic (one priority, no deadlines) arrives in order and costs O(1) in a deque; what
+    arrives out of order goes to a heap, O(log n). A withdrawn request is skipped when its turn
+    comes, and swept out when the withdrawn outnumber the rest, so withdrawing is O(1) amortised.
     """
 
     __slots__ = ("_gone", "_heap", "_line", "_serial", "rows")
@@ -80,18 +80,18 @@ class WaitingLine:
         return entry
 
     def took(self, rows: int) -> None:
-        """`rows` rows of the head were placed; it stays the head with the rest."""
+        """`rows` rows of the head were placed; it remains the head with the rest."""
         self.rows -= rows
 
     def withdraw(self, entry: Entry) -> None:
-        """A waiting entry is not queued any more."""
+        """A waiting entry is no longer queued."""
         self.rows -= entry.rows - entry.placed
         self._gone += 1
         if self._gone * 2 > len(self._line) + len(self._heap):
             self.sweep()
 
     def sweep(self) -> None:
-        """Forget withdrawn requests now."""
+        """Remove withdrawn requests now."""
         if self._gone:
             self._line = deque(item for item in self._line if item[2].state is QUEUED)
             self._heap = [item for item in self._heap if item[2].state is QUEUED]
@@ -99,7 +99,7 @@ class WaitingLine:
             self._gone = 0
 
     def mend(self) -> None:
-        """Count anew, without what is gone or has its place: somebody was interrupted in here."""
+        """Recount after an interruption in here, without what is gone or already has its place."""
         self._line = deque(item for item in self._line if item[2].mend())
         self._heap = [item for item in self._heap if item[2].mend()]
         heapq.heapify(self._heap)
@@ -107,18 +107,18 @@ class WaitingLine:
         self.rows = sum(entry.rows - entry.placed for entry in self.entries())
 
     def last(self, count: int) -> list[Entry]:
-        """So many at most of those that came in order, the least urgent first, and as many of the
-        others: under one patience these have the most time left."""
+        """At most this many of those that came in order, least urgent first, and as many of the
+        others: if all wait equally long, these have the most time left."""
         line = (item[2] for item in reversed(self._line) if item[2].state is QUEUED)
         heap = (item[2] for item in self._heap if item[2].state is QUEUED)
         return [*islice(line, count), *islice(heap, count)]
 
     def entries(self) -> list[Entry]:
-        """What waits, in no order."""
+        """What waits, in no particular order."""
         return [item[2] for item in (*self._line, *self._heap) if item[2].state is QUEUED]
 
     def drain(self) -> list[Entry]:
-        """Take everything out."""
+        """Remove and return everything."""
         found = self.entries()
         self._line.clear()
         self._heap.clear()
@@ -147,9 +147,9 @@ class Queue:
 
     Attributes:
         cost: learned t(batch).
-        forming: its batch with room, or None.
+        forming: its batch that has room, or None.
         waiting: requests for which no slot was free.
-        turn: serial of its current place among the queues that wait for a slot; 0 for none.
+        turn: serial number of its current place among the queues that wait for a slot; 0 for none.
     """
 
     __slots__ = ("cost", "forming", "turn", "waiting")
@@ -165,7 +165,7 @@ class StarvedQueues:
     """Queues with requests that wait for a slot, most urgent head first.
 
     Attributes:
-        heap: empty when there are none. It may hold places of which nothing has come.
+        heap: empty if there are none. It may hold obsolete places.
     """
 
     __slots__ = ("_serial", "heap")
@@ -175,7 +175,7 @@ class StarvedQueues:
         self._serial = count(1)
 
     def join(self, queue: Queue) -> None:
-        """It has another head: that has its place, and the queue leaves the one it had."""
+        """A queue has a new head: it gets that one's place, and leaves its old place."""
         head = queue.waiting.head()
         if head is None:
             queue.turn = 0
@@ -186,12 +186,12 @@ class StarvedQueues:
         queue.turn = serial
 
     def first(self) -> Queue | None:
-        """Whose turn it is; None when nothing waits."""
+        """The queue whose turn it is; None if nothing waits."""
         while self.heap:
             _, serial, queue = self.heap[0]
             if queue.turn == serial and queue.waiting.head() is not None:
                 return queue
-            heapq.heappop(self.heap)  # it has a better place by now, or nothing waits
+            heapq.heappop(self.heap)  # by now it has a better place, or nothing waits
         return None
 
     def queues(self) -> list[Queue]:

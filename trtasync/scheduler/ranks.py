@@ -1,4 +1,4 @@
-"""Who gives way when the queue is full."""
+"""Which requests give way when the queue is full."""
 
 import heapq
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ from trtasync.scheduler.requests import LEVELS, Request
 
 
 class Ranks:
-    """Waiting requests, the least urgent first: by priority, then by deadline, then the newest.
+    """Waiting requests, least urgent first: by priority, then by deadline, then newest first.
 
-    A heap of items that a dictionary finds again, so that one who leaves is let go of at once
-    (O(1)) and its empty item is swept out later; coming and giving way are O(log n).
+    A heap of items indexed by a dictionary, so that a request that leaves is released at once
+    (O(1)) and its empty item is swept out later; adding and giving way are O(log n).
     """
 
     def __init__(self, requests: Iterable[Request]):
-        """Rank what waits.
+        """Rank the waiting requests.
 
         Args:
-            requests: what waits, none of it begun; in any order, as long as older ones of equal
-                urgency come first.
+            requests: those that wait, none of them begun, in any order, as long as older ones of
+                equal urgency come first.
         """
         self._heap: list[tuple[int, float, int, Request]] = []
         self._serials: dict[Request, int] = {}
@@ -30,13 +30,13 @@ class Ranks:
             self.add(request)
 
     def add(self, request: Request) -> None:
-        """It waits."""
+        """Add a waiting request."""
         serial = self._serials[request] = next(self._serial)
         self._rows[request.level] += request.rows
         heapq.heappush(self._heap, _item(request, serial))
 
     def discard(self, request: Request) -> None:
-        """It does not wait any more, or a chunk of it runs."""
+        """Remove one that no longer waits, or of which a chunk is running."""
         if self._serials.pop(request, None) is None:
             return
         self._rows[request.level] -= request.rows
@@ -45,10 +45,11 @@ class Ranks:
             heapq.heapify(self._heap)
 
     def give_way(self, level: int, rows: int) -> list[Request]:
-        """Take out requests of worse priority than `level` that make room for this many rows.
+        """Remove requests of worse priority than `level` to make room for this many rows.
 
         Returns:
-            the least urgent first; nobody if all of them together would not make that room.
+            those removed, least urgent first; none if all of them together would not make that
+            room.
         """
         if sum(self._rows[level + 1 :]) < rows:
             return []

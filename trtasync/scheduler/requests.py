@@ -1,4 +1,4 @@
-"""Requests, and the chunks of those that are split over batches."""
+"""Requests, and the chunks of those that are split over several batches."""
 
 import math
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -15,11 +15,11 @@ DEFAULT_LEVEL = 5
 
 
 class Signature(Protocol):
-    """What requests of one shape have in common."""
+    """What requests of one shape share."""
 
     @property
     def queue(self) -> "Queue":
-        """Where they wait: requests of one queue can share batches."""
+        """Their queue: requests of one queue can share batches."""
 
     @property
     def rows(self) -> int:
@@ -34,14 +34,14 @@ class Request:
         state: see `states`.
         level: priority, 1 (first) to 9 (last).
         deadline: when its caller gives up (the scheduler's clock; inf for never).
-        arrival: when it came.
-        batch: the batch it has its rows in as a whole, or None.
+        arrival: when it arrived.
+        batch: the batch that holds all of its rows, or None.
         row: its first row there.
-        chunks: its pieces, when it was split over batches.
-        placed: rows that the chunks hold.
+        chunks: its pieces, if it was split over batches.
+        placed: the number of rows that the chunks hold.
     """
 
-    # One is made per request: what few of them need is a class attribute until it is set, and
+    # One is created per request: what few of them need is a class attribute until it is set, and
     # queue and rows are read through the signature, which requests of one shape share.
     __slots__ = ("__dict__", "arrival", "batch", "row", "signature", "state")
 
@@ -62,7 +62,7 @@ class Request:
         deadline: float = math.inf,
         arrival: float = 0.0,
     ):
-        """A request whose content is there."""
+        """A request whose content is complete."""
         self.signature = signature
         self.state = QUEUED
         self.level = level
@@ -73,7 +73,7 @@ class Request:
 
     @property
     def queue(self) -> "Queue":
-        """Where it waits."""
+        """Its queue."""
         return self.signature.queue
 
     @property
@@ -83,16 +83,16 @@ class Request:
 
     @property
     def begun(self) -> bool:
-        """A chunk of it runs or has run."""
+        """Whether a chunk of it is running or has run."""
         return any(chunk.begun for chunk in self.chunks or ())
 
     @property
     def stays(self) -> bool:
-        """After an interruption: it keeps the rows it has."""
+        """Whether it keeps its rows after an interruption."""
         return self.state in (RESERVED, QUEUED)
 
     def mend(self) -> bool:
-        """Count anew how far it is placed; False if it waits no more."""
+        """Recount how much of it is placed; False if it no longer waits."""
         self.placed = sum(chunk.rows for chunk in self.chunks or ())
         staged = self.batch is not None and self in self.batch.entries
         return self.state is QUEUED and not staged and self.placed < self.rows
@@ -115,7 +115,7 @@ class Chunk:
 
     @property
     def arrival(self) -> float:
-        """When the whole request came."""
+        """When the whole request arrived."""
         return self.whole.arrival
 
     @property
@@ -125,16 +125,16 @@ class Chunk:
 
     @property
     def begun(self) -> bool:
-        """It runs or has run."""
+        """Whether it is running or has run."""
         return self.batch is not None and self.batch.state is not FORMING
 
     @property
     def stays(self) -> bool:
-        """After an interruption: it was noted in its request, and somebody waits for it."""
+        """Whether it survives an interruption: its request knows it, and somebody waits for it."""
         return self.state is QUEUED and self in (self.whole.chunks or ())
 
     def mend(self) -> bool:
-        """False if it waits no more."""
+        """False if it no longer waits."""
         staged = self.batch is not None and self in self.batch.entries
         return self.state is QUEUED and not staged
 
@@ -143,12 +143,12 @@ Entry: TypeAlias = Request | Chunk
 
 
 def whole(entry: Entry) -> Request:
-    """The request that an entry of a batch is, or is a chunk of."""
+    """The request that a batch's entry is, or is a chunk of."""
     return entry.whole if isinstance(entry, Chunk) else entry
 
 
 def give_up(request: Request) -> None:
-    """Whatever it was: it is over, with all its chunks."""
+    """End it, whatever its state, with all its chunks."""
     request.state = OVER
     for chunk in request.chunks or ():
         chunk.state = OVER

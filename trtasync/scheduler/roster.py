@@ -1,4 +1,4 @@
-"""Every request that is in here, wherever it waits or forms, and how it leaves."""
+"""Every request in the scheduler, wherever it waits or forms, and how it leaves."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,13 +24,13 @@ from trtasync.scheduler.states import (
 
 
 class Roster(Generic[SlotT]):
-    """Knows who is in here besides those who have rows, and takes requests out.
+    """Tracks the requests that have no rows, and removes requests.
 
     Attributes:
-        held: requests that were let in and have no rows, since their content is not complete.
-        expired: requests that cannot make their deadline.
-        admission: lets requests in.
-        rows: who has which, or waits for some.
+        held: admitted requests without rows, since their content is incomplete.
+        expired: requests that cannot meet their deadline.
+        admission: admits requests.
+        rows: which requests have rows or wait for them.
     """
 
     rows: RowAllocator[SlotT]
@@ -41,7 +41,7 @@ class Roster(Generic[SlotT]):
         displaced: Callable[[Request, QueueFull], None],
         keep_content: Callable[[Entry], None],
     ):
-        """Nobody is in here.
+        """Start empty.
 
         Args:
             options: how many may wait.
@@ -55,27 +55,27 @@ class Roster(Generic[SlotT]):
         self.admission: Admission = Admission(options, self._waiting, self._displace)
 
     def place(self, request: Request) -> None:
-        """The content of a request that was held without rows is complete: it gets rows, in
-        several batches if need be, or waits for them."""
+        """The content of a request held without rows is complete: it gets rows, in several batches
+        if need be, or waits for them."""
         del self.held[request]
         self.rows.place(request)
 
     def set_aside(self, request: Request, batch: Batch[SlotT]) -> None:
-        """A request that is still being written loses its rows: the batch does not wait for it."""
+        """A request still being written loses its rows: the batch does not wait for it."""
         self._keep_content(request)
         batch.leave_out(request)
         self.held[request] = None
 
     def expire(self, request: Request, now: float) -> None:
-        """It cannot make its deadline any more, and is not computed for now."""
+        """It can no longer meet its deadline, and is not computed for now."""
         self._keep_content(request)
         self.expired.add(request, now)
         self._remove(request, now)
 
     def revive(self, now: float) -> None:
-        """Let those in again whose callers are still there."""
+        """Readmit those whose callers are still there."""
         while (request := self.expired.pop_due(now)) is not None:
-            request.queue.waiting.sweep()  # it must not come back to life there too
+            request.queue.waiting.sweep()  # it must not be revived there as well
             request.state = TRANSITIONS[request.state][REVIVE]
             request.deadline = math.inf
             request.batch, request.chunks, request.placed = None, None, 0
@@ -90,12 +90,12 @@ class Roster(Generic[SlotT]):
             return
         request.state = TRANSITIONS[state][LEAVE]
         if state is RESERVED and request.batch is None and request not in self.held:
-            return  # it came too late to take room
+            return  # it arrived too late to take up room
         if state is not EXPIRED:
             self._remove(request, now)
 
     def _remove(self, request: Request, now: float) -> None:
-        """Nobody wants its rows any more, wherever they wait or form."""
+        """Its rows are no longer needed, wherever they wait or form."""
         rows = self.rows
         self.admission.left(request)
         if request in self.held:
@@ -144,7 +144,7 @@ class Roster(Generic[SlotT]):
         """See `Policy.mend`.
 
         Args:
-            left: who left by an exception.
+            left: requests that left because of an exception.
             running: slots in which batches run.
         """
         for request in left:
@@ -167,7 +167,7 @@ class Roster(Generic[SlotT]):
         return (request for request in requests if not request.begun)
 
     def _displace(self, request: Request, error: QueueFull, now: float) -> None:
-        # who left before it may have freed a slot, and this one been too late
+        # an earlier one may have freed a slot, and this one may have been late for it
         if request.state in (QUEUED, RESERVED):
             self._displaced(request, error)
             self.withdraw(request, now)

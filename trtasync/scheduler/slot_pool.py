@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 class SlotLike(Protocol):
-    """All that the scheduler knows of a slot: the lane it belongs to, which runs it best; every
-    lane of the same device runs it. None: any lane does."""
+    """All that the scheduler knows about a slot: the lane it belongs to, which runs it best; any
+    lane of the same device can run it. None: any lane at all."""
 
     lane: int | None
 
@@ -20,11 +20,11 @@ SlotT = TypeVar("SlotT", bound=SlotLike)
 
 
 class SlotPool(Generic[SlotT]):
-    """All slots. Free are those in which nothing forms or runs, and of which nothing is lent.
+    """All slots. A slot is free if nothing forms or runs in it, and nothing of it is lent.
 
     Attributes:
         all: every slot.
-        shared: the free ones that any lane runs.
+        shared: the free ones that any lane can run.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SlotPool(Generic[SlotT]):
         devices: Mapping[int, DeviceState],
         slots: Sequence[SlotT],
     ):
-        """All slots are free.
+        """Start with all slots free.
 
         Args:
             lanes: all lanes, by index.
@@ -56,14 +56,14 @@ class SlotPool(Generic[SlotT]):
         return slot in self.shared or any(slot in free for free in self._owned.values())
 
     def give(self, slot: SlotT) -> None:
-        """It is free from now on."""
+        """Mark a slot as free."""
         if slot.lane is None:
             self.shared.append(slot)
         else:
             self._owned.setdefault(slot.lane, []).append(slot)
 
     def take(self, forming: Iterable["AnyBatch"]) -> SlotT | None:
-        """A slot of a lane for a new batch: of the one with least to do, on the device that has.
+        """Take a slot for a new batch, of the least busy lane on the least busy device.
 
         Args:
             forming: the batches that form.
@@ -96,19 +96,19 @@ class SlotPool(Generic[SlotT]):
         }
 
     def is_busy(self, lane: int) -> bool:
-        """Something runs on this lane's device."""
+        """Whether something runs on this lane's device."""
         return self._devices[self._lanes[lane].device].running > 0
 
     def forget_lane(self, index: int) -> None:
-        """A lane died, and the slots bound to it with it."""
+        """A lane died, and with it the slots bound to it."""
         self._owned.pop(index, None)
 
     def is_usable(self, slot: SlotLike) -> bool:
-        """It was not lost with its lane."""
+        """Whether it was not lost with its lane."""
         return slot.lane is None or self._lanes[slot.lane].alive
 
     def can_lend(self, slot: SlotT) -> bool:
-        """Whatever becomes of this slot, others are left to serve everybody: one per lane."""
+        """Whether, without this slot, enough are left to serve everybody: one per lane."""
         home = slot.lane
         own = sum(each.lane == home for each in self.all)
         lent = sum(each.lane == home for each in self._lent)
@@ -116,16 +116,16 @@ class SlotPool(Generic[SlotT]):
         return own - lent > kept
 
     def lend(self, slot: SlotT) -> None:
-        """Answers of its batch are looked at: it is not free before it is `returned`."""
+        """Answers of its batch are in use: it is not free before it is `returned`."""
         self._lent.append(slot)
 
     def returned(self, slot: SlotT) -> bool:
-        """It is not lent any more; True if it can be used again."""
+        """It is no longer lent; True if it can be reused."""
         self._lent.remove(slot)
         return self.is_usable(slot)
 
     def mend(self, taken: Collection[SlotLike]) -> None:
-        """Free is whatever is not taken, lent or lost; nobody knows what was so before."""
+        """Recompute the free slots: those not taken, lent or lost; the old record may be wrong."""
         self.shared.clear()
         self._owned.clear()
         for slot in self.all:
@@ -133,7 +133,7 @@ class SlotPool(Generic[SlotT]):
                 self.give(slot)
 
     def release(self) -> None:
-        """Forget all slots: nothing will run any more."""
+        """Drop all slots: nothing will run any more."""
         self.all = ()
         self._lent.clear()
         self.shared.clear()

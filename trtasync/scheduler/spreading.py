@@ -1,4 +1,4 @@
-"""Idle devices take over what forms for busy ones."""
+"""Idle devices take over batches that form for busy ones."""
 
 from collections.abc import Sequence
 from typing import Generic
@@ -9,7 +9,7 @@ from trtasync.scheduler.slot_pool import SlotT
 
 
 class Spreading(Generic[SlotT]):
-    """Forms batches anew that lie in slots of busy devices while others are idle."""
+    """Re-forms batches in slots of busy devices while other devices are idle."""
 
     def __init__(self, lanes: Sequence[LaneState], rows: RowAllocator[SlotT]):
         """Move nothing yet.
@@ -22,13 +22,13 @@ class Spreading(Generic[SlotT]):
         self._rows = rows
 
     def spread(self, now: float) -> None:
-        """What forms in a slot of a busy device is formed anew on a device that is idle."""
+        """Move what forms in a slot of a busy device to an idle device."""
         if not self._idle_devices():
             return
         for batch in sorted(self._stuck(), key=lambda batch: batch.urgency):
             self._rows.form_anew(batch)
             self._rows.give_back(batch.slot, now)
-            if not self._idle_devices():  # it stays so if all of the batch turned out to be late
+            if not self._idle_devices():  # it stays idle if the whole batch turned out to be late
                 return
 
     def _idle_devices(self) -> set[int]:
@@ -36,10 +36,10 @@ class Spreading(Generic[SlotT]):
         return self._rows.slots.idle_devices() - taken
 
     def _stuck(self) -> list[Batch[SlotT]]:
-        """What forms in slots of busy devices."""
+        """The batches that form in slots of busy devices."""
         return [batch for batch, lane in self._owned() if self._rows.slots.is_busy(lane)]
 
     def _owned(self) -> list[tuple[Batch[SlotT], int]]:
-        """What forms in slots that belong to a lane, and to which."""
+        """The batches that form in slots that belong to a lane, each with that lane."""
         forming = self._rows.forming
         return [(batch, batch.slot.lane) for batch in forming if batch.slot.lane is not None]

@@ -1,4 +1,4 @@
-"""The states of requests and batches, and the only ways from one to another.
+"""The states of requests and batches, and the only transitions between them.
 
 A request (and each chunk of a split one):
 
@@ -16,9 +16,9 @@ A batch:
     FORMING    END        OVER      every request left it, or its slot is needed elsewhere
     RUNNING    END        OVER      it is done, or its lane is lost
 
-Where a queued request is (in line for a slot, in a forming batch, in a running one) is said by its
-`batch`. An answered request stays QUEUED: its batch is OVER, and nothing looks at it again.
-Strings, not an Enum: its members hash and compare in Python, which every batch pays.
+A request's `batch` tells where it is queued (in line for a slot, in a forming batch, in a running
+one). An answered request stays QUEUED: its batch is OVER, and nothing looks at it again. Strings,
+not an Enum, whose members hash and compare in Python, a cost for every batch.
 """
 
 from typing import Final, Literal
@@ -42,11 +42,11 @@ END: Final = "END"
 
 
 class ImpossibleTransition(Exception):
-    """A bug in the engine: something happened to a request or batch that cannot happen to it."""
+    """A bug in the engine: an event happened to a request or batch in a state that excludes it."""
 
 
 class _Ways(dict[Event, State]):
-    """Where the events of one state lead."""
+    """The transitions from one state, by event."""
 
     def __missing__(self, event: Event) -> State:
         raise ImpossibleTransition(

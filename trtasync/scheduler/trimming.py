@@ -1,4 +1,4 @@
-"""Who goes with a batch, by deadlines and padding."""
+"""Which requests go with a batch, by deadlines and padding."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic
@@ -15,7 +15,7 @@ from trtasync.scheduler.states import QUEUED
 
 
 class Trimming(Generic[SlotT]):
-    """Leaves out of batches who would be late, and who is better left for the next one."""
+    """Leaves out of batches what would be late, and what is better left for the next one."""
 
     def __init__(
         self,
@@ -27,8 +27,8 @@ class Trimming(Generic[SlotT]):
 
         Args:
             options: how batches are formed.
-            expire: takes a request out that cannot make its deadline any more.
-            keep_content: told of an entry before it goes to other rows.
+            expire: removes a request that can no longer meet its deadline.
+            keep_content: called with an entry before it moves to other rows.
         """
         self._sizes = options.batch_sizes
         self._capacity = options.max_batch_size
@@ -38,11 +38,11 @@ class Trimming(Generic[SlotT]):
         self.rows: RowAllocator[SlotT]
 
     def fit(self, queue: Queue, rows: int, begins: float, now: float) -> Fit:
-        """How `rows` rows fit into a batch that begins at `begins`."""
+        """The fit of `rows` rows in a batch that begins at `begins`."""
         return Fit(queue.cost, self._sizes, self._capacity, rows, begins, now)
 
     def outlook(self, batch: Batch[SlotT], now: float) -> Fit:
-        """How what waits would fit a new batch if that began now."""
+        """The fit of what waits in a new batch that begins now."""
         waiting = batch.queue.waiting
         fit = self.fit(batch.queue, waiting.rows, now, now)
         head = waiting.head()
@@ -51,22 +51,23 @@ class Trimming(Generic[SlotT]):
         return fit
 
     def turn_away(self, request: Request, fit: Fit, now: float) -> bool:
-        """Expire a waiting request that cannot make its deadline any more; True if it was so."""
+        """Expire a waiting request if it can no longer meet its deadline; True if it was
+        expired."""
         if request.placed or not fit.is_late(request):
-            return False  # rows of it are on their way, or it is in time
+            return False  # some of its rows are under way, or it is in time
         self._expire(request, now)
         return True
 
     def shrink(self, batch: Batch[SlotT], fit: Fit, now: float) -> list[Entry]:
-        """Leave out of a batch who would be late, and take out those for whom it gets too large.
+        """Leave late requests out of a batch, and remove those that would make it too large.
 
         Returns:
-            those taken out; they make their deadlines in a batch that is to come, or not at all.
+            those removed; they meet their deadlines in a later batch, or not at all.
         """
         if batch.deadline >= fit.ends:
             return []
         entries = [entry for entry in batch.entries if entry.state is QUEUED]
-        # those behind them too: a device that has them for a full batch is not kept from them
+        # those behind them too: a device that could fill a batch with them is not kept from it
         fit.shrink([*entries, *self._behind(batch)])
         for entry in entries:
             if entry.state is QUEUED and fit.is_late(entry):
@@ -77,19 +78,19 @@ class Trimming(Generic[SlotT]):
     def refill(
         self, batch: Batch[SlotT], behind: Sequence[Batch[SlotT]], begins: float, now: float
     ) -> None:
-        """Fill the holes of a batch from those of its queue that form behind it, in order: with
-        many slots a queue has no line to fill them from.
+        """Fill the holes of a batch from batches of its queue that form behind it, in order: with
+        many slots a queue has no line from which to fill them.
 
         Args:
-            batch: about to go; nobody in it has left.
-            behind: these batches.
+            batch: about to go; no request in it has left.
+            behind: those batches.
             begins: when it is predicted to begin.
             now: the time.
         """
         rows = batch.size + sum(other.rows for other in behind)
         fit = self.fit(batch.queue, rows, begins, now)
         if batch.deadline < fit.ends:
-            return  # it is not to be late for it
+            return  # refilling must not make it late
         for other in behind:
             moved = list(_fitting(other.entries, fit.rows - batch.size, fit))
             for entry in moved:
@@ -103,15 +104,15 @@ class Trimming(Generic[SlotT]):
                 self.rows.dissolve(other, now)
 
     def cut(self, batch: Batch[SlotT], begins: float) -> list[Entry]:
-        """Take out what is better left for the next batch (see `cuts`)."""
+        """Remove what is better left for the next batch (see `cuts`)."""
         if not self._cuts or not self.rows.slots:
             return []
         first = cut_at(batch, self._sizes, begins, HASTE)
         return cut(batch, first) if first else []
 
     def _behind(self, batch: Batch[SlotT]) -> list[Entry]:
-        """The newest requests of its queue outside a batch: about a batch that forms and one that
-        waits."""
+        """The newest requests of its queue outside the batch: about one forming and one waiting
+        batch of them."""
         queue = batch.queue
         found = queue.waiting.last(self._capacity)
         for other in reversed(self.rows.forming):
@@ -121,7 +122,7 @@ class Trimming(Generic[SlotT]):
 
 
 def _fitting(entries: Iterable[Entry], room: int, fit: Fit) -> Iterator[Entry]:
-    """The first of these that find room, none of them late; those behind stay behind."""
+    """The first of these that fit and are not late; the rest stay behind."""
     for entry in entries:
         if entry.state is QUEUED and not fit.is_late(entry):
             if entry.rows > room:

@@ -71,7 +71,7 @@ def _routes(
 ) -> list[Route]:
     infer = Inference(models, max_body, compress_answers)
     about = Information(About(models, model_control))
-    control = Control(Repository(models, model_control), max_body)
+    control = Control(Repository(models, model_control))
     return [
         Route(path, Answering(way.endpoint), methods=[way.method])
         for way in described([*_about_models(infer, about), *_about_the_server(about, control)])

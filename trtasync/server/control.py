@@ -12,6 +12,9 @@ from trtasync.server.protocol.schema import UNREADABLE
 from trtasync.server.receiving import read_body
 from trtasync.server.repository import Repository
 
+LONGEST = 64 << 10
+"""Bytes of a request, which carries no tensors; more would be read on the event loop for long."""
+
 
 class IndexRequest(Struct, frozen=True):
     """With `ready` only what is ready is listed."""
@@ -43,10 +46,9 @@ Asked = TypeVar("Asked", IndexRequest, LoadRequest, UnloadRequest)
 class Control:
     """Endpoints of the repository."""
 
-    def __init__(self, repository: Repository, max_body: int):
-        """See `asgi.application`."""
+    def __init__(self, repository: Repository):
+        """Of this repository."""
         self._repository = repository
-        self._max_body = max_body
 
     async def index(self, request: Request) -> Response:
         """All versions of all models, and how they are."""
@@ -68,7 +70,8 @@ class Control:
         return Response()
 
     async def _read(self, request: Request, kind: type[Asked]) -> Asked:
+        body = await read_body(request, LONGEST)
         try:
-            return msgspec.json.decode(await read_body(request, self._max_body) or b"{}", type=kind)
+            return msgspec.json.decode(body or b"{}", type=kind)
         except UNREADABLE as error:
             raise Refusal(f"the JSON of the request: {error}.") from None

@@ -88,7 +88,7 @@ class Models:
         number = None if version is None else str(version)
         if name not in self._models or (number and number not in self._models[name]):
             target = f"'{name}'" if number is None else f"version {number} of '{name}'"
-            raise InvalidInput(f"alias '{alias}' is for {target}, and there is no such model.")
+            raise InvalidInput(f"alias '{alias}' is for {target}, but there is no such model.")
         if alias in self._models:
             raise InvalidInput(f"'{alias}' is the name of a model, and cannot be an alias too.")
         self._aliases[alias] = name, number

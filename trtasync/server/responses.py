@@ -24,7 +24,9 @@ def failure(error: Exception) -> Response:
 async def no_such_route(request: Request, error: Exception) -> Response:
     """For Starlette's own 404 and 405."""
     assert isinstance(error, HTTPException)
-    body = error_body(HTTPStatus(error.status_code).phrase)
+    status = HTTPStatus(error.status_code)
+    remedy = ": v2/openapi.json lists the routes." if status is HTTPStatus.NOT_FOUND else ""
+    body = error_body(f"{status.phrase}{remedy}")
     return Response(body, error.status_code, error.headers, JSON)
 
 

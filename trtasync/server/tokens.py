@@ -17,11 +17,11 @@ def read_tokens(path: str) -> list[bytes]:
         raise InvalidInput(f"the tokens in {path} cannot be read: {error.strerror}.") from error
     tokens = [line for each in lines if (line := each.strip()) and not line.startswith(b"#")]
     if not tokens:
-        raise InvalidInput(f"{path} holds no token; write one a line.")
+        raise InvalidInput(f"{path} holds no token; write one per line.")
     for number, token in enumerate(tokens, 1):
         if not all(0x21 <= byte <= 0x7E for byte in token):
             raise InvalidInput(
-                f"token {number} in {path} has blanks or other characters that no header carries; "
+                f"token {number} in {path} has blanks or characters that a header cannot carry; "
                 "use visible ASCII."
             )
     return tokens

@@ -38,7 +38,7 @@ def wanted_domain() -> Domain | None:
     if said in ("", "0"):
         return None
     if said != "1":
-        raise InvalidInput(f"{VARIABLE} is 1 for ranges of NVTX and 0 for none, not {said!r}.")
+        raise InvalidInput(f"{VARIABLE} must be 1 (NVTX ranges) or 0 (none), not {said!r}.")
     try:
         import nvtx
     except ModuleNotFoundError as error:

@@ -86,7 +86,7 @@ def provider_of(name: str) -> "tuple[TracerProvider, SpanExporter]":
         provider.add_span_processor(BatchSpanProcessor(exporter))
     except Exception as error:  # it may raise whatever it likes
         raise BackendUnavailable(
-            f"the exporter {name!r} cannot be set up as the OTEL_* variables say: {error!r}."
+            f"the exporter {name!r} cannot be set up according to the OTEL_* variables: {error!r}."
         ) from error
     return provider, exporter
 
@@ -99,8 +99,8 @@ def _exporter(name: str) -> Any:
     if not chosen:
         names = ", ".join(sorted({each.name for each in found})) or "none"
         raise InvalidInput(
-            f"OpenTelemetry has no exporter {name!r} here, but: {names}. Packages bring others: "
-            "opentelemetry-exporter-otlp-proto-http has 'otlp_proto_http', for one.",
+            f"there is no exporter {name!r} here; there are: {names}. Packages add others: "
+            "opentelemetry-exporter-otlp-proto-http has 'otlp_proto_http', for example.",
             name="traces",
             got=name,
         )

@@ -78,7 +78,7 @@ async def examine(model: Any, how: Settings, options: Mapping[str, Any]) -> Subj
     """
     if taken := sorted(set(options) & set(TUNED)):
         raise InvalidInput(
-            f"{', '.join(taken)}: this is what is tuned. Restrict it by the settings instead, e.g. "
+            f"{', '.join(taken)}: these options are tuned. Restrict them in the settings, e.g. "
             "Settings(streams=[2])."
         )
     given = read_options(model, options)

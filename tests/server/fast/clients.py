@@ -138,6 +138,12 @@ class Running:
 
         await until(has_come)
 
+    def time_out(self) -> None:
+        """As if the `timeout` had passed of each request that the engine has."""
+        for connection in list(self.server.connections):
+            if connection._asked is not None:
+                connection._expire(connection._asked)
+
     def pass_time(self, seconds: int) -> None:
         """As if so much had gone by."""
         for _ in range(seconds):

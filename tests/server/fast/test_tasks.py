@@ -12,6 +12,7 @@ from support.helpers import Array, rows, tensor, until
 from tests.server.fast.clients import Running, infer, running
 from tests.server.serving import filled, held
 from trtasync import Engine, Statistics, TensorSpec, open_engine
+from trtasync.server.fast import desk
 from trtasync.server.models import Models
 from trtasync.testing import ScriptedBackend
 
@@ -113,6 +114,24 @@ async def test_a_large_tensor_is_received_where_the_engine_wants_it(rows: int) -
         await client.send(infer(x)[300_000:])
         np.testing.assert_array_equal((await client.answer()).y, 2 * x)
         assert engine.asked[1] is not engine.given[1]
+
+
+async def test_half_sent_bodies_hold_only_so_much_of_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That is shared with the engine's process: what comes beyond is copied into it later."""
+    monkeypatch.setattr(desk, "MOST_HELD", 1_000_000)
+    x = np.random.default_rng(0).random((1, 100_000), np.float32)
+    async with served(doubling()) as server, server.client() as slow, server.client() as other:
+        engine: Any = server.models.deployed("m").engine
+        await slow.send(infer(np.ones((1, 200_000), np.float32))[:1000])
+        await server.begun()
+        assert len(engine.given) == 1
+        np.testing.assert_array_equal((await other.ask(infer(x))).y, 2 * x)
+        assert len(engine.given) == 1
+        server.pass_time(2)
+        np.testing.assert_array_equal((await other.ask(infer(x))).y, 2 * x)
+        assert len(engine.given) == 2
 
 
 async def test_errors() -> None:

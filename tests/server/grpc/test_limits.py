@@ -11,6 +11,7 @@ from support.helpers import rows, tensor
 from tests.server.grpc.clients import connected, raw, refused, request, serving
 from tests.server.serving import filled, held, models_of
 from trtasync.server.grpc import GrpcServer, Limits
+from trtasync.server.grpc.calls import LONGEST_REQUEST
 from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +46,16 @@ async def test_an_answer_may_be_larger_than_any_request() -> None:
     async with serving(models_of(backend), limits=Limits(message=MOST)) as client:
         answer = await client.infer(request(rows([1, 2])))
         assert len(answer.raw_output_contents[0]) == 2 * 4 * (4 << 12)
+
+
+@pytest.mark.parametrize("method", ["ServerLive", "ModelMetadata", "RepositoryModelLoad"])
+async def test_the_bytes_of_a_request_without_tensors(
+    method: str, backend: ScriptedBackend
+) -> None:
+    async with serving(models_of(backend)) as client:
+        call = client.send(method, b"\x12\1m" * LONGEST_REQUEST)
+        assert "has at most" in (await refused(call, "INVALID_ARGUMENT")).details()
+        assert await client.infer(request(rows([1])))
 
 
 async def test_calls_at_once(backend: ScriptedBackend) -> None:

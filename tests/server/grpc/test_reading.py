@@ -12,7 +12,7 @@ from tests.server.grpc.clients import parameters, request
 from tests.server.serving import models_of
 from trtasync.server.grpc import wire
 from trtasync.server.grpc.messages import INFERENCE
-from trtasync.server.grpc.reading import Read, Reader, id_of
+from trtasync.server.grpc.reading import MOST_HEAD, Read, Reader, id_of
 from trtasync.server.models import Models
 from trtasync.server.protocol.codec import KEPT
 from trtasync.server.protocol.refusals import Refusal
@@ -34,6 +34,11 @@ WHOLE = INFERENCE.make(
     outputs=[{"name": "y"}],
     raw_input_contents=[X.tobytes(), b"\1\0"],
 ).SerializeToString()
+
+
+def field(number: int, content: bytes) -> bytes:
+    """One of a message, of bytes."""
+    return wire._begin(number, len(content)) + content
 
 
 def two_inputs() -> Models:
@@ -143,6 +148,32 @@ def test_an_answer_is_one_of_protobuf(id: str, raw: list[bytes]) -> None:
     assert INFERENCE.parse("ModelInferResponse", content) == whole
     stream = INFERENCE.parse("ModelStreamInferResponse", wire.in_stream(content))
     assert stream == INFERENCE.make("ModelStreamInferResponse", infer_response=whole)
+
+
+@pytest.mark.parametrize(
+    ("piece", "whole"),
+    [
+        (WHOLE, MOST_HEAD + 1),  # inputs without end
+        (field(6, b"\x0a\1y"), MOST_HEAD + 1),
+        (field(7, b""), 8 << 20),
+        (field(5, field(5, field(6, b"\0" * (MOST_HEAD + 4)))), MOST_HEAD + 1),  # elements
+        (b"\x0a", MOST_HEAD + 1),
+    ],
+    ids=["inputs", "outputs", "raw", "elements", "nonsense"],
+)
+async def test_a_long_head_is_refused_before_it_is_read(piece: bytes, whole: int) -> None:
+    content = WHOLE + piece * (whole // len(piece) + 1)
+    async with two_inputs() as models:
+        with pytest.raises(Refusal, match="send tensors there") as refused:
+            Reader(models).read(content)
+    assert refused.value.status == 413
+
+
+async def test_raw_contents_are_no_part_of_the_head() -> None:
+    x = np.ones((MOST_HEAD // 8, 4), np.float32)
+    async with models_of(ScriptedBackend()) as models:
+        found = Reader(models).read(request(x).SerializeToString())
+        np.testing.assert_array_equal(found.arrays["x"], x)
 
 
 def test_the_id_of_what_is_refused() -> None:

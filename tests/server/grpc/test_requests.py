@@ -10,7 +10,7 @@ from support.helpers import Array, same, tensor
 from tests.server.grpc.clients import parameters
 from tests.server.messages import codec, simple
 from trtasync.server.grpc.messages import INFERENCE
-from trtasync.server.grpc.requests import read_request
+from trtasync.server.grpc.requests import MOST_ELEMENTS, MOST_PARTS, read_request
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.datatypes import DATATYPES
 from trtasync.server.protocol.refusals import Refusal
@@ -163,6 +163,29 @@ def test_raw_contents_of_another_size() -> None:
 )
 def test_what_does_not_suit_the_model(inputs: list[Any], why: str) -> None:
     assert why in refusal(asked(*inputs, raw_input_contents=[b""] * len(inputs)))
+
+
+def test_more_elements_than_are_read_one_by_one() -> None:
+    request = typed("fp32_contents", [1.0] * (MOST_ELEMENTS + 4), shape=[MOST_ELEMENTS // 4 + 1, 4])
+    assert "send them in raw_input_contents" in refusal(request, status=413)
+    request = typed("fp32_contents", [1.0] * MOST_ELEMENTS, shape=[MOST_ELEMENTS // 4, 4])
+    assert read(request)["x"].size == MOST_ELEMENTS
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        asked(*[given()] * (MOST_PARTS + 1)),
+        asked(given(), outputs=[{"name": "y"}] * MOST_PARTS),
+        asked(given(), parameters=parameters(**{f"p{each}": each for each in range(MOST_PARTS)})),
+        asked(
+            given(parameters=parameters(**{f"p{each}": each for each in range(MOST_PARTS)})),
+        ),
+    ],
+    ids=["inputs", "outputs", "parameters", "of an input"],
+)
+def test_more_parts_than_any_request_has(whole: Any) -> None:
+    assert f"at most {MOST_PARTS} inputs, outputs and parameters, and not" in refusal(whole)
 
 
 def test_as_many_elements_as_a_shape_of_negative_numbers_says() -> None:

@@ -64,8 +64,11 @@ class Server:
         return int(found[1])
 
     def client(self, **options: Any) -> httpx.Client:
-        """Of it."""
-        return httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False, **options)
+        """Of it; it keeps its connection, however long it asks nothing."""
+        kept = httpx.Limits(keepalive_expiry=None)
+        return httpx.Client(
+            base_url=self.url, timeout=PATIENCE, trust_env=False, limits=kept, **options
+        )
 
     def told(self, words: str) -> None:
         """Wait until the log says so."""

@@ -101,9 +101,9 @@ M = "[[models]]\npath = 'm.onnx'\n"
     [
         ("models = 1", ": models: expected list, got int."),
         ("", ": this table lacks the required field models."),
-        ("models = []", ": models is empty; say which models are to be served."),
+        ("models = []", ": models is empty; say which models to serve."),
         ("[[models]]\nname = 'm'", ": models[0]: this table lacks the required field path."),
-        (M + "[server", " is no TOML: Expected "),
+        (M + "[server", " is not valid TOML: Expected "),
         (M + "strems = 1", ": models[0]: this table contains unknown field strems."),
         (M + "streams = '1'", ": models[0].streams: expected int, got str."),
         (M + "streams = 0", ": models[0]: streams"),
@@ -128,13 +128,13 @@ M = "[[models]]\npath = 'm.onnx'\n"
         (M + "[server]\nmax_body = 'x'", ": server: 'x' is not a size"),
         (M + "[server]\nmax_body = '0.1'", ": server: a size here is at least one byte, not"),
         (M + "[server]\ngrace = -1", ": server.grace: expected float >= 0.0."),
-        (M + "[server]\ntls_cert = 'c'", ": server: TLS takes a certificate and its key"),
+        (M + "[server]\ntls_cert = 'c'", ": server: TLS needs a certificate and its key"),
         (M + "[aliases]\na = 1", ": aliases: expected str or table, got int."),
         (M + "[aliases]\na = 'z'", ": aliases.a: alias 'a' is for 'z', and there is no such"),
         (M + "[aliases]\nm = 'm'", ": aliases.m: 'm' is the name of a model"),
         (
             M + "[aliases]\na = { model = 'm', version = 3 }",
-            ": aliases.a: alias 'a' is for version 3 of 'm', and there is no such model.",
+            ": aliases.a: alias 'a' is for version 3 of 'm', but there is no such model.",
         ),
         (M + "[aliases]\na = { version = 3 }", ": aliases: this table lacks the required"),
         (M + "[servers]", ": this table contains unknown field servers."),
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"nothing\.toml cannot be read: No such file"):
         read_config(tmp_path / "nothing.toml", ServerSettings(), EngineSettings())
     (tmp_path / "odd.toml").write_bytes(b"\xff")
-    with pytest.raises(InvalidInput, match="is no TOML"):
+    with pytest.raises(InvalidInput, match="is not valid TOML"):
         read_config(tmp_path / "odd.toml", ServerSettings(), EngineSettings())
 
 

@@ -40,7 +40,7 @@ def test_grpc_beside_http(tmp_path: Path, workers: int) -> None:
             assert called(grpc.insecure_channel(f"127.0.0.1:{port}"), "ServerReady") == TRUE
         other = times(tmp_path, 2, "other")
         line = refused(2, "serve", other, "--port", 0, "--grpc-port", port)
-        assert f"nobody can listen at port {port} for gRPC" in line
+        assert f"cannot listen at port {port} for gRPC" in line
         server.process.terminate()
         assert server.process.wait(PATIENCE) == 0
 

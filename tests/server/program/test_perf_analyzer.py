@@ -20,6 +20,9 @@ sys.modules[__name__] = Driver()
 """
 """NVIDIA's driver, to a server that knows nothing of tests."""
 
+OFTEN = ("--metrics-interval", 20, "--verbose-csv")
+"""Milliseconds: a tenth of a window, since nothing is told of one without a look at the metrics."""
+
 LOADS = [
     pytest.param(["--concurrency-range", "1:2"], "Concurrency", ["1", "2"], id="concurrency"),
     pytest.param(
@@ -77,7 +80,7 @@ def rows(path: Path, factor: float) -> Path:
 def test_a_range_of_loads(
     server: Served, tmp_path: Path, protocol: str, load: list[str], column: str, steps: list[str]
 ) -> None:
-    metrics = ("--collect-metrics", "--metrics-url", f"{server.http}/metrics", "--verbose-csv")
+    metrics = ("--collect-metrics", "--metrics-url", f"{server.http}/metrics", *OFTEN)
     report = ("-f", tmp_path / "report.csv", "--input-data", server.rows)
     done = analyze(*MODEL, *server.over(protocol), *load, *metrics, *report, *QUICKLY)
     assert done.returncode == 0, done.stderr

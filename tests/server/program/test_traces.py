@@ -83,7 +83,7 @@ def test_spans_of_requests_and_batches(tmp_path: Path, workers: int) -> None:
 def test_an_exporter_that_is_not_there(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2), "--traces", "nowhere") as server:
         assert server.process.wait(PATIENCE) == 2
-        assert "no exporter 'nowhere' here, but: " in server.log.read_text()
+        assert "no exporter 'nowhere' here; there are: " in server.log.read_text()
 
 
 def test_a_host_exports_by_what_it_is_told(tmp_path: Path) -> None:
@@ -91,4 +91,4 @@ def test_a_host_exports_by_what_it_is_told(tmp_path: Path) -> None:
     command += ["--socket", str(tmp_path / "host.sock"), "--traces", "nowhere"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
-    assert "no exporter 'nowhere' here, but: " in done.stderr
+    assert "no exporter 'nowhere' here; there are: " in done.stderr

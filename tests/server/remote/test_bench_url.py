@@ -1,6 +1,9 @@
 """`trtasync bench --url`, against all of our doors in processes of their own."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from support.helpers import PATIENCE
 from tests.server.program.serving import serving, times
+from tests.server.program.tls import certificate
 from tests.server.serving import served
 from trtasync.cli import app
 from trtasync.measure import Closed, Inputs, Load, Open, Settings, run
@@ -45,7 +50,8 @@ def test_figures(url: str, loop: Any) -> None:
         pytest.skip("grpcio knows asyncio only")
     loads: list[Load] = [Closed(4), Open(100.0)]
     inputs = Inputs(rows=3)
-    settings = Settings(loads=loads, seconds=0.2, warm_up=0.02, rounds=1, inputs=inputs, loop=loop)
+    # no warm-up, which the open load might not outlast on a machine that is held up meanwhile
+    settings = Settings(loads=loads, seconds=0.2, warm_up=0.0, rounds=1, inputs=inputs, loop=loop)
     report = run(Remote(url, "pair"), settings)
     assert report.ended == "complete"
     assert report.parameters["url"] == url
@@ -119,6 +125,34 @@ def test_a_token(tmp_path: Path) -> None:
             (point, *_) = json.loads(done.stdout)["points"]
             assert point["figures"]["requests"]["median"] > 0
             assert point["figures"]["failed"]["max"] == 0
+
+
+def test_tls(tmp_path: Path) -> None:
+    """With what signs servers named as docs/benchmarking.md says, which grpcio reads only once."""
+    cert, key = certificate(tmp_path, "server")
+    trust = {"SSL_CERT_FILE": str(cert), "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(cert)}
+    doors = ("--grpc-port", 0, "--tls-cert", cert, "--tls-key", key)
+    with serving(tmp_path, times(tmp_path, 2), *doors) as server:
+        secure = f"grpcs://127.0.0.1:{server.grpc_port}"
+        for url in (server.url, secure):
+            assert url.startswith(("https:", "grpcs:"))
+            done = bench_by_itself("m", "--url", url, "--json", "-", *QUICK, **trust)
+            assert done.returncode == 0, done.stderr
+            (point, *_) = json.loads(done.stdout)["points"]
+            assert point["figures"]["requests"]["median"] > 0
+            assert point["figures"]["failed"]["max"] == 0
+        done = bench_by_itself("m", "--url", secure, *QUICK)  # trusts nobody here
+        assert done.returncode == 3, done.stdout
+        assert "no server answers at 127.0.0.1" in done.stderr
+
+
+def bench_by_itself(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "trtasync", "bench", *arguments]
+    environment = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def test_a_token_is_for_a_server() -> None:

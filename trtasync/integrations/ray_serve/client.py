@@ -49,7 +49,7 @@ class Client:
         """Of a handle, such as `serve.run(app)`, `serve.get_app_handle(name)` or what Ray gives a
         deployment for another one that it was bound to."""
         self._handle = handle
-        self._methods: dict[str, Any] = {}
+        self._infer: Any = None
 
     async def infer(self, inputs: Any, *, priority: int = 0, model: str = "") -> Any:
         """Run the model, as `Engine.infer` does.
@@ -73,14 +73,16 @@ class Client:
             TimeoutError: the caller's deadline has passed.
         """
         deadline = Deadline.of_caller()
-        response = self._method(model).remote(inputs, priority=priority, deadline=deadline)
-        return await _answer(response, deadline)
+        named = {"priority": priority, "deadline": deadline}
+        # Ray sends each name and each value by itself; two of them cost it 0.1 ms of CPU
+        told = {name: value for name, value in named.items() if value}
+        return await _answer(self._method(model).remote(inputs, **told), deadline)
 
     def _method(self, model: str) -> Any:
-        if model not in self._methods:
-            options = {"multiplexed_model_id": model} if model else {}
-            self._methods[model] = self._handle.options(method_name="infer", **options)
-        return self._methods[model]
+        if self._infer is None:  # not earlier: it may belong to the loop that it is first used on
+            self._infer = self._handle.options(method_name="infer")
+        # made anew rather than kept, as there may be any number of models; they share one router
+        return self._infer.options(multiplexed_model_id=model) if model else self._infer
 
 
 async def _answer(response: Any, deadline: Deadline | None) -> Any:
@@ -94,7 +96,7 @@ async def _answer(response: Any, deadline: Deadline | None) -> Any:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from None
-        raise EngineClosed("Ray cancelled this request: its replica ends.") from None
+        raise EngineClosed("Ray cancelled this request: its replica is shutting down.") from None
     except Exception as error:  # Ray wraps all there is; `as_ours` leaves what it does not know
         ours = as_ours(error, RAY)
         if isinstance(ours, TimeoutError) and deadline is not None and not deadline.left():

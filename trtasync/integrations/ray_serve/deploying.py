@@ -44,9 +44,9 @@ def deployment(
     Args:
         model: as `open_engine` takes it. A path is one of the replica's machine.
         num_replicas: how many; (least, most) to have as many as the load takes.
-        num_gpus: of a replica. None (default): as many as `devices` has, else 1, if the cluster has
-            GPUs, and 0 for `backend="onnxruntime"`; before `ray.init`, none can be known, and
-            `backend="auto"` needs it said.
+        num_gpus: of a replica. None (default): as many as `devices` has, else 1, and 0 for
+            `backend="onnxruntime"`. With `backend="auto"` it must be said where Ray knows of no
+            GPU: before `ray.init`, or as long as none of the cluster's nodes has one.
         replica: a subclass, to prepare requests and finish answers.
         stalled_after: seconds within which some batch has to end while there is work; after that
             Ray puts another replica in the place of this one. More than `max_queue_delay` and
@@ -216,19 +216,21 @@ def _replicas(number: int | tuple[int, int]) -> dict[str, Any]:
 
 
 def _gpus(options: Mapping[str, Any]) -> float:
-    """How many a replica should have."""
+    """How many a replica should have; refused where a guess could be wrong."""
     backend, wanted = options.get("backend", "auto"), len(options.get("devices") or (0,))
     if backend == "onnxruntime":
         return 0
-    if not ray.is_initialized():
-        if backend == "auto":
-            raise InvalidInput(
-                "whether there are GPUs is not known before ray.init(); call that first, or say "
-                "num_gpus=1 or num_gpus=0.",
-                name="num_gpus",
-            )
-        return wanted
-    return wanted if backend != "auto" or ray.cluster_resources().get("GPU", 0) else 0
+    if backend == "auto" and not _some_gpus():
+        raise InvalidInput(
+            "Ray knows of no GPU, as before ray.init(), or while an autoscaler has no node with "
+            "one; so say num_gpus=1, which waits for one, or num_gpus=0 to compute on CPUs.",
+            name="num_gpus",
+        )
+    return wanted
+
+
+def _some_gpus() -> bool:
+    return bool(ray.is_initialized() and ray.cluster_resources().get("GPU"))
 
 
 def _name(model: object) -> str:

@@ -40,14 +40,14 @@ def as_ours(error: BaseException, known: RayErrors) -> BaseException:
     if isinstance(error, known.unavailable):
         return BackendUnavailable(f"Ray has no replica for this request: {error}")
     if isinstance(error, known.cancelled):
-        return EngineClosed("Ray cancelled this request: its replica ends.")
+        return EngineClosed("Ray cancelled this request: its replica is shutting down.")
     if isinstance(error, known.replica):
         return DeviceLost(f"the replica was lost under this request: {error}")
     return error
 
 
 def _full(error: Any) -> QueueFull:
-    return QueueFull(f"as many requests wait at Ray's router as may: {error}")
+    return QueueFull(f"Ray's router has as many waiting requests as allowed: {error}")
 
 
 def sendable(error: Exception, send: Callable[[Exception], object]) -> Exception:

@@ -100,7 +100,7 @@ class ManyModels:
         """
         model = serve.get_multiplexed_model_id()
         if not model:
-            raise InvalidInput("several models are here; say which: infer(x, model='...').")
+            raise InvalidInput("there are several models here; name one: infer(x, model='...').")
         return await self.infer_on(model, inputs, priority=priority, deadline=deadline)
 
     async def infer_on(

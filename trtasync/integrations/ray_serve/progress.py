@@ -28,7 +28,7 @@ class Progress:
         """
         counts = self._engine.statistics()
         if not any(stream.alive for stream in counts.streams):
-            raise DeviceLost("no stream is left; another replica is to take its place.")
+            raise DeviceLost("no stream is left; this replica must be replaced.")
         has_work = counts.queued + counts.in_flight > 0
         ended = counts.batches + counts.failed + counts.retried
         if not has_work or ended != self._batches:

@@ -1,11 +1,11 @@
-"""Proof that an output's row depends on the same row of the inputs only, from a model's graph.
+"""Proof, from a model's graph, that an output's row depends only on the same row of the inputs.
 
 The rows of every tensor are followed through the graph by one rule per operator. What has no rule,
-or whose rule is in doubt, is not proved; that is no claim that its rows are coupled. The kept
-promise is the other direction: of what is proved, row i depends on row i of the inputs that have
-rows and on shared inputs, not on other rows, on how many there are, or on i. Lengths are
-polynomials in the number of rows and all other free lengths (`sizes`), so that it holds for every
-size, not for those somebody tried.
+or whose rule is in doubt, is not proved, which is no claim that its rows are coupled. The guarantee
+is the other direction: in what is proved, row i depends on row i of the inputs that have rows and
+on shared inputs, but not on other rows, on how many there are, or on i. Lengths are polynomials in
+the number of rows and all other free lengths (`sizes`), so the proof holds for every size, not only
+for those that somebody tried.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ __all__ = ["Proof", "dynamic_quantization", "prove", "random_operators", "rules"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the graph shows of one output.
+    """What the graph shows about one output.
 
     Attributes:
-        axis: along which its rows lie, one element each; None: nothing is proved.
-        why: a clause that names what stopped the proof; "" where it succeeded.
-        mixes: it was stopped where rows are known to meet, or to count, not where a rule is
+        axis: the axis along which its rows lie, one element each; None if nothing is proved.
+        why: a clause that names what stopped the proof; "" if it succeeded.
+        mixes: it was stopped because rows are known to meet or to be counted, not because a rule is
             missing.
     """
 
@@ -41,11 +41,11 @@ class Proof:
 
 
 def prove(model: Any, axes: Mapping[str, int | None]) -> dict[str, Proof]:
-    """Which outputs are row by row, whatever the number of rows.
+    """Determine which outputs are row by row, whatever the number of rows.
 
     Args:
         model: an `onnx.ModelProto`; it may be malformed, and its external weights absent.
-        axes: the axis along which rows lie, by input; None for one that all rows share.
+        axes: the axis along which rows lie, by input; None for an input that all rows share.
 
     Raises:
         BackendUnavailable: the `onnx` package is not installed.
@@ -97,7 +97,7 @@ def _input(given: Any, axes: Mapping[str, int | None], symbols: Symbols) -> Valu
         return Coupled(f"{name} is no tensor")
     if not tensor.HasField("shape"):
         return Tensor(None) if axis is None else Coupled(f"{name} declares no shape")
-    # Axes of one name are not taken to have one length: runtimes do not hold anybody to it.
+    # Axes of one name are not assumed to have the same length: runtimes do not enforce it.
     shape = [_length(dim, symbols) for dim in tensor.shape.dim]
     if axis is None:
         return Tensor(tuple(shape))

@@ -1,6 +1,6 @@
 """Arithmetic with lengths, element by element.
 
-What has no polynomial becomes an atom: equal to itself, and to nothing else.
+What has no polynomial becomes an atom: equal to itself and nothing else.
 """
 
 import math
@@ -65,7 +65,7 @@ def elementwise(call: Call, arrays: Sequence[Values]) -> Values:
 
 
 def _inexact(array: Values, symbols: Symbols) -> Values:
-    """Floats among lengths: known by their bits, and nothing is computed from them."""
+    """Floats among lengths: identified by their bits, and not computed with."""
     if array.dtype == object:
         return array
     return objects(
@@ -100,7 +100,7 @@ _COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "No
 
 
 def _exactly(operator: str, one: Size, *more: Size) -> Size | None:
-    """The result of an operation on whole numbers as a polynomial, if it has one."""
+    """The result of an operation on integers as a polynomial, if it has one."""
     if operator == "Neg":
         return -one
     if operator == "Not":
@@ -167,5 +167,5 @@ def symbolic(array: Values) -> Values:
     if array.dtype == object:
         return array
     if array.dtype.kind not in "iub":
-        raise NotProved("mixes lengths with what is none")
+        raise NotProved("mixes lengths with other values")
     return objects([Size.of(int(number)) for number in array.flat], array.shape)

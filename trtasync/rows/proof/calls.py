@@ -1,4 +1,4 @@
-"""One node of a graph with what is known of its inputs: what a rule is given."""
+"""One node of a graph with what is known about its inputs: the argument of a rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Call:
 
     Attributes:
         operator: its name.
-        version: of the operator set it is from.
+        version: the version of its operator set.
         attributes: as onnx's own helper reads them; strings are bytes.
         inputs: None for one that is left out.
-        outputs: how many it has.
-        symbols: of this proof.
+        outputs: the number of its outputs.
+        symbols: those of this proof.
     """
 
     operator: str
@@ -38,7 +38,7 @@ class Call:
         return index < len(self.inputs) and self.inputs[index] is not None
 
     def raw(self, index: int) -> Tensor:
-        """An input of which only shape or lengths are used."""
+        """An input of which only the shape or lengths are used."""
         tensor = self.inputs[index] if index < len(self.inputs) else None
         if tensor is None:
             raise NotProved("lacks an input")
@@ -55,24 +55,24 @@ class Call:
         return [self.data(index) for index in range(len(self.inputs)) if self.has(index)]
 
     def rows(self, index: int = 0) -> tuple[Tensor, RowLayout]:
-        """An input that has rows, and where."""
+        """An input that has rows, and its layout."""
         tensor = self.data(index)
         if tensor.layout is None:
             raise NotProved("lacks rows where others have them")
         return tensor, tensor.layout
 
     def shared(self, *indices: int) -> None:
-        """These inputs, where they are there, must be the same for all rows."""
+        """Require that these inputs, if present, are the same for all rows."""
         for index in indices:
             if self.has(index) and self.data(index).layout is not None:
-                raise Mixes("takes for all rows what comes from single ones")
+                raise Mixes("uses for all rows what was computed from single ones")
 
     def single(self, *indices: int) -> None:
-        """These inputs, where they are there, are one element for everything."""
+        """Require that these inputs, if present, are a single element."""
         self.shared(*indices)
         for index in indices:
             if self.has(index) and any(size != ONE for size in self.data(index).dims):
-                raise NotProved("takes an element each for what it is not known to be")
+                raise NotProved("has an input that is not known to be a single element")
 
     def integer(self, name: str, default: int) -> int:
         return int(self.attributes.get(name, default))
@@ -85,12 +85,12 @@ class Call:
         return normalized(self.integer(name, default), rank)
 
     def lengths(self, index: int, *, of_rows: bool = False) -> list[Size] | None:
-        """The elements of a small input of lengths or indices, those not known as atoms.
+        """The elements of a small input of lengths or indices; unknown ones are atoms.
 
-        None where not even their number is known.
+        None if not even their number is known.
 
         Args:
-            index: of the input.
+            index: the index of the input.
             of_rows: the rule knows what to do with lengths that count the rows.
         """
         tensor = self.raw(index)
@@ -108,7 +108,7 @@ class Call:
         return [self.symbols.fresh(least=None) for _ in range(count)]
 
     def numbers(self, index: int) -> list[int]:
-        """The elements of an input that must be known numbers."""
+        """The elements of an input, all of which must be known numbers."""
         lengths = self.lengths(index)
         numbers = [size.number for size in lengths or ()]
         if lengths is None or None in numbers:
@@ -116,7 +116,7 @@ class Call:
         return [number for number in numbers if number is not None]
 
     def axes(self, index: int | None, rank: int) -> list[int] | None:
-        """The attribute `axes`, or the input that replaced it; None where neither is there."""
+        """The attribute `axes`, or the input that replaced it; None if there is neither."""
         given: Sequence[int] | None = self.attributes.get("axes")
         if given is None and index is not None and self.has(index):
             given = self.numbers(index)
@@ -127,9 +127,9 @@ Rule = Callable[[Call], Sequence[Value]]
 
 
 def normalized(axis: int, rank: int) -> int:
-    """Counted from the front."""
+    """The axes counted from the front."""
     if not -rank <= axis < rank:
-        raise NotProved("names an axis that is not there")
+        raise NotProved("names an axis that does not exist")
     return axis % rank
 
 
@@ -137,7 +137,7 @@ def sizes_of(values: Any) -> list[Size]:
     if values.dtype == object:
         return list(values.flat)
     if values.dtype.kind not in "iub":
-        raise NotProved("takes lengths that are not whole numbers")
+        raise NotProved("takes lengths that are not integers")
     return [Size.of(int(number)) for number in np.ravel(values)]
 
 

@@ -19,7 +19,7 @@ RANDOM: Final = frozenset(
 
 
 def draws(call: Call) -> bool:
-    """Whether a node draws random numbers; where that cannot be told, it does."""
+    """Whether a node draws random numbers; True if that is not known."""
     if call.operator == "Dropout":
         return _trains(call)
     return call.operator in RANDOM

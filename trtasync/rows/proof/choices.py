@@ -1,4 +1,4 @@
-"""Several ways to go, where it cannot be told which: joined, or followed one by one."""
+"""Branches of which it is not known which is taken: joined, or followed one by one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MOST_CHOICES: Final = 4
 
 
 class Exhausted(Exception):
-    """The proof has taken all the effort that it may."""
+    """The proof has used up its effort."""
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Effort:
     """What one proof may still spend.
 
     Attributes:
-        nodes: to be evaluated.
+        nodes: how many more may be evaluated.
     """
 
     nodes: int
@@ -40,10 +40,10 @@ class Effort:
 
 
 class Choices:
-    """Which way each branch goes that cannot be joined, in the order in which they are met.
+    """Which way each branch that cannot be joined goes, in the order in which they are met.
 
     Attributes:
-        wanted: another choice was asked for.
+        wanted: another choice was requested.
     """
 
     def __init__(self, given: tuple[bool, ...] = ()) -> None:
@@ -60,12 +60,12 @@ class Choices:
 def followed(
     evaluate: Callable[[Choices], list[Value]], symbols: Symbols, effort: Effort
 ) -> list[Value]:
-    """What holds of a graph's outputs whichever way its branches go.
+    """What holds for a graph's outputs whichever way its branches go.
 
     Args:
-        evaluate: from choices to outputs; it comes by the same branches if they go the same way.
+        evaluate: maps choices to outputs; given the same choices, it meets the same branches.
         symbols: of this proof.
-        effort: of this proof; most of it is left for what comes after.
+        effort: that of this proof; most of it is left for what follows.
     """
     waiting: list[tuple[bool, ...]] = [()]
     found: list[Value] | None = None
@@ -94,35 +94,35 @@ def _either(ones: list[Value], others: list[Value], symbols: Symbols) -> list[Va
 
 
 def joined(one: Value, other: Value, symbols: Symbols, widened: set[Size]) -> Value:
-    """What holds of both.
+    """What holds for both.
 
     Args:
         one: a value.
         other: a value.
         symbols: of this proof.
-        widened: lengths of `one` that stand for any length; it gets those that are made here.
+        widened: lengths of `one` that stand for any length; those created here are added.
     """
     if isinstance(one, NeverComputed) or isinstance(other, Coupled):
         return other
     if isinstance(other, NeverComputed) or isinstance(one, Coupled):
         return one
     if one.layout != other.layout:
-        raise NotProved("gives rows along different axes, depending on the way taken")
+        raise NotProved("has rows along different axes, depending on the branch taken")
     if one.places != other.places:
-        raise NotProved("tells rows by their places, depending on the way taken")
+        raise NotProved("depends on the places of rows, depending on the branch taken")
     if one.counts_rows != other.counts_rows:
-        raise NotProved("counts the rows, depending on the way taken")
+        raise NotProved("counts the rows, depending on the branch taken")
     values = one.values if same_values(one.values, other.values) else None
     if values is None and (one.counts_rows or other.counts_rows):
-        raise NotProved("counts the rows, depending on the way taken")
+        raise NotProved("counts the rows, depending on the branch taken")
     if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
         if one.layout is not None:
-            raise NotProved("gives rows in different ranks, depending on the way taken")
+            raise NotProved("has rows of different ranks, depending on the branch taken")
         return Tensor(None)
     shape = []
     for size, two in zip(one.shape, other.shape, strict=True):
         if size != two and size.rows:
-            raise NotProved("gives other numbers of rows, depending on the way taken")
+            raise NotProved("has different numbers of rows, depending on the branch taken")
         if size != two and size not in widened:
             size = symbols.fresh()
             widened.add(size)

@@ -1,4 +1,4 @@
-"""Control flow and functions: nodes that hold or name other nodes."""
+"""Control flow and functions: nodes that contain or call other nodes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -26,11 +26,11 @@ Inputs = Sequence[Value | None]
 
 
 def call_function(function: Any, node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
-    """The function's nodes with the node's inputs and attributes."""
+    """Evaluate the function's nodes with the node's inputs and attributes."""
     names: dict[str, Value | None] = dict.fromkeys(function.input)
     names.update(zip(function.input, inputs, strict=False))
     if len(inputs) > len(function.input):
-        raise NotProved("gives its function more inputs than that has")
+        raise NotProved("passes its function more inputs than it has")
     defaults: Mapping[str, Any] = read_attributes(_Attributes(function.attribute_proto), {})
     given = read_attributes(node, scope.attributes)
     versions = {each.domain: each.version for each in function.opset_import}
@@ -84,7 +84,7 @@ def _loop(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     _shared(results[0], "runs as often as single rows say")
     collected = results[1 + len(first) :]
     if not _surely_turns(inputs[0], inputs[1] if len(inputs) > 1 else None):
-        # of no turns runtimes make a tensor of another rank
+        # with no iterations, runtimes make a tensor of another rank
         collected = [_without_rows(node, value) for value in collected]
     turns = scope.symbols.fresh()
     stacked = [told(node, _stacked, value, 0, turns) for value in collected]
@@ -92,7 +92,7 @@ def _loop(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
 
 
 def _surely_turns(count: Value | None, go_on: Value | None) -> bool:
-    """Whether a loop runs at least once, if the axis that it may follow has any length."""
+    """Whether a loop runs at least once, if the axis that it may follow is not empty."""
     going = go_on is None or (
         isinstance(go_on, Tensor)
         and go_on.values is not None
@@ -113,14 +113,14 @@ def _without_rows(node: Any, value: Value) -> Value:
 
 def _scan(node: Any, scope: Scope, inputs: Inputs, run: Run) -> list[Value]:
     if scope.versions.get("", 1) < 9:
-        raise NotProved("is of an operator set whose Scan is not followed")
+        raise NotProved("is of an operator set whose Scan is not supported")
     body = _subgraphs(node)["body"]
     attributes = read_attributes(node, scope.attributes)
     count = len(inputs) - int(attributes["num_scan_inputs"])
     first, scanned = list(inputs[:count]), inputs[count:]
     axes = attributes.get("scan_input_axes") or [0] * len(scanned)
     before = scope.symbols.made
-    # raises where the number of turns is not that of an axis without rows
+    # raises if the number of iterations is not the length of an axis without rows
     slices = [_slice_of(value, axis) for value, axis in zip(scanned, axes, strict=True)]
     states, results = _settled(
         node, first, lambda states: run.graph(body, scope, [*states, *slices]), 0, scope.symbols
@@ -146,7 +146,7 @@ def _subgraphs(node: Any) -> dict[str, Any]:
 
 
 def _shared(value: Value | None, why: str) -> Tensor:
-    """The value, which decides what is run for all rows."""
+    """The value, which decides what is executed for all rows."""
     if isinstance(value, Coupled):
         raise Inherited(value)
     if isinstance(value, NeverComputed):
@@ -154,7 +154,7 @@ def _shared(value: Value | None, why: str) -> Tensor:
     if value is None or value.layout is not None:
         raise NotProved(why)
     if value.counts_rows:
-        raise Mixes("does what the number of rows says")
+        raise Mixes("branches on the number of rows")
     return value
 
 
@@ -165,14 +165,14 @@ def _settled(
     skipped: int,
     symbols: Symbols,
 ) -> tuple[list[Value], list[Value]]:
-    """What holds of the states in every turn, and of the body's outputs then.
+    """What holds for the states in every iteration, and for the body's outputs then.
 
     Args:
         node: the loop.
-        first: the states before the first turn.
-        body: from states to outputs.
+        first: the states before the first iteration.
+        body: maps states to outputs.
         skipped: how many outputs come before those that are the next states.
-        symbols: of this proof.
+        symbols: those of this proof.
     """
     states = [Coupled("a loop's state is left out") if each is None else each for each in first]
     widened: set[Size] = set()
@@ -180,7 +180,7 @@ def _settled(
         results = body(states)
         following = results[skipped : skipped + len(states)]
         if len(following) != len(states):
-            raise NotProved("has a body that does not give all states")
+            raise NotProved("has a body that does not return all states")
         settled = [
             told(node, joined, one, two, symbols, widened)
             for one, two in zip(states, following, strict=True)
@@ -188,11 +188,11 @@ def _settled(
         if settled == states:
             return states, results
         states = settled
-    raise NotProved("changes in every turn what is known of its states")
+    raise NotProved("has states about which no iteration settles what is known")
 
 
 def told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
-    """What the function returns, or why it did not."""
+    """What the function returns, or why it does not."""
     try:
         return function(*given)
     except NotProved as reason:
@@ -200,7 +200,7 @@ def told(node: Any, function: Callable[..., Value], *given: Any) -> Value:
 
 
 def _slice_of(value: Value | None, axis: int) -> Value:
-    """One element along an axis."""
+    """Take one element along an axis."""
     if isinstance(value, Coupled):
         raise Inherited(value)
     if isinstance(value, NeverComputed):
@@ -208,7 +208,7 @@ def _slice_of(value: Value | None, axis: int) -> Value:
     if value is None:
         raise NotProved("lacks an input")
     if value.counts_rows or value.places:
-        raise Mixes("goes through what tells rows by their number or places")
+        raise Mixes("iterates over what depends on the number or places of rows")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape))
@@ -217,16 +217,16 @@ def _slice_of(value: Value | None, axis: int) -> Value:
     if layout is None:
         return Tensor(shape)
     if layout.axis == axis:
-        raise Mixes("goes through the rows one after another")
+        raise Mixes("iterates over the rows")
     return Tensor(shape, layout.at(layout.axis - (axis < layout.axis)))
 
 
 def _stacked(value: Value, axis: int, turns: Size) -> Value:
-    """The values of all turns along a new axis."""
+    """Stack the values of all iterations along a new axis."""
     if not isinstance(value, Tensor):
         return value
     if value.counts_rows or value.places:
-        raise Mixes("collects what tells rows by their number or places")
+        raise Mixes("collects what depends on the number or places of rows")
     if value.shape is None:
         return value
     axis = normalized(axis, len(value.shape) + 1)
@@ -236,9 +236,9 @@ def _stacked(value: Value, axis: int, turns: Size) -> Value:
 
 
 def _outside(value: Value, before: int, symbols: Symbols) -> Value:
-    """A body's value after the loop: a length made in there was another one in every turn."""
+    """A body's value after the loop: a length made inside differed in every iteration."""
     if isinstance(value, NeverComputed):
-        raise NotProved("may be refused by the runtime, if it runs at all")
+        raise NotProved("may be refused by the runtime if it runs at all")
     if isinstance(value, Coupled):
         return value
     sizes = [] if value.layout is None else [value.layout.outer, value.layout.inner]
@@ -247,7 +247,7 @@ def _outside(value: Value, before: int, symbols: Symbols) -> Value:
     values = value.values
     if values is not None and values.dtype == object and _any_made_since(values, before):
         if value.counts_rows:
-            raise NotProved("counts the rows, in another way in every turn")
+            raise NotProved("counts the rows differently in every iteration")
         values = None
     if value.shape is None:
         return value

@@ -1,4 +1,4 @@
-"""Small tensors whose elements are known: constants, and what is computed from shapes."""
+"""Small tensors whose elements are known: constants and what is computed from shapes."""
 
 import math
 
@@ -12,7 +12,7 @@ from trtasync.rows.proof.tensors import Tensor, Values, constant
 
 
 def folded(call: Call) -> list[Tensor] | None:
-    """The outputs of a node all of whose inputs are small and known, or None."""
+    """Compute the outputs of a node whose inputs are all small and known; None for others."""
     if call.operator == "Shape":
         return [_shape(call)]
     if call.operator == "Size" and (tensor := call.raw(0)).shape is not None:
@@ -36,7 +36,7 @@ def folded(call: Call) -> list[Tensor] | None:
 
 
 def _known(call: Call) -> list[Values] | None:
-    """The elements of all inputs. Beside known ones an unknown element is an atom."""
+    """The elements of all inputs. Among known ones, an unknown element is an atom."""
     tensors = [tensor for tensor in call.inputs if tensor is not None]
     if len(tensors) != len(call.inputs) or all(tensor.values is None for tensor in tensors):
         return None
@@ -64,7 +64,7 @@ def _unknown(tensor: Tensor, symbols: Symbols) -> Values | None:
 
 
 def _plain(array: Values) -> Values:
-    """Numbers where all elements are."""
+    """Plain numbers, if all elements are numbers."""
     if array.dtype != object:
         return array
     numbers = [size.number for size in array.flat]

@@ -21,12 +21,12 @@ def _cast(call: Call, arrays: Sequence[Values]) -> list[Values]:
     [array] = arrays
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(call.integer("to", 0)))
     if dtype.kind not in "iufb":
-        raise NotProved("casts to a type that is not followed")
+        raise NotProved("casts to a type that is not supported")
     if array.dtype != object:
         if array.dtype.kind == "f" and dtype.kind in "iu":
             limits = np.iinfo(dtype)
             if not np.all((array > limits.min // 2) & (array < limits.max // 2)):
-                raise NotProved("casts a number for which there is no room")
+                raise NotProved("casts a number to a type that cannot hold it")
         return [np.asarray(array.astype(dtype))]
     return [objects([_cast_one(size, dtype, call) for size in array.flat], array.shape)]
 
@@ -103,19 +103,19 @@ def _reshape(call: Call, arrays: Sequence[Values]) -> list[Values]:
 
 
 def _total(call: Call, arrays: Sequence[Values]) -> list[Values]:
-    """ReduceProd and ReduceSum of a whole vector."""
+    """ReduceProd and ReduceSum over a whole vector."""
     array = arrays[0]
     if array.ndim != 1 or array.dtype not in (np.int32, np.int64, object):
-        raise NotProved("reduces what is no list of lengths")
+        raise NotProved("reduces what is not a list of lengths")
     if len(arrays) > 1 or call.integer("noop_with_empty_axes", 0):
         axes = _numbers(arrays[1]).ravel().tolist() if len(arrays) > 1 else []
     else:
         axes = call.attributes.get("axes", [0])
     if list(axes) not in ([0], [-1]):
-        raise NotProved("reduces along axes that are not followed")
+        raise NotProved("reduces along axes that are not supported")
     sizes = symbolic(array)
     if not all(size.exact for size in sizes.flat):
-        raise NotProved("reduces what was no whole number")
+        raise NotProved("reduces what was not an integer")
     total = ONE if call.operator == "ReduceProd" else ZERO
     for size in sizes:
         total = total * size if call.operator == "ReduceProd" else total + size
@@ -147,7 +147,7 @@ def _constant_of_shape(call: Call, arrays: Sequence[Values]) -> list[Values]:
 def _range(call: Call, arrays: Sequence[Values]) -> list[Values]:
     start, limit, step = (_numbers(array).ravel()[0] for array in arrays)
     if start.dtype.kind != "i" or step == 0 or abs(int(limit) - int(start)) > MOST_FOLDED:
-        raise NotProved("counts further than is followed")
+        raise NotProved("counts further than is supported")
     return [np.arange(start, limit, step, dtype=start.dtype)]
 
 

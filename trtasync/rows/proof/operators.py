@@ -1,4 +1,4 @@
-"""Operators that tell at load, by their names alone, how it stands with the rows."""
+"""Operators whose names alone tell at load time how they treat rows."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -13,7 +13,7 @@ RANDOM_OF_OTHERS: Final = frozenset({("com.microsoft", "Sampling")})
 
 
 def random_operators(model: Any) -> list[str]:
-    """The nodes that draw random numbers, subgraphs and functions included: operator and name."""
+    """Nodes that draw random numbers, including subgraphs and functions: operator and name."""
     constants = dict(_constants(model))
 
     def draws(node: Any, version: int) -> bool:
@@ -28,7 +28,7 @@ def random_operators(model: Any) -> list[str]:
 
 
 def dynamic_quantization(model: Any) -> list[str]:
-    """The nodes that scale all rows of a batch by one number taken from it."""
+    """Nodes that scale all rows of a batch by one number computed from it."""
 
     def scales(node: Any, version: int) -> bool:
         return ("" if node.domain in STANDARD else node.domain, node.op_type) in DYNAMIC
@@ -41,7 +41,7 @@ def _found(model: Any, wanted: Callable[[Any, int], bool]) -> list[str]:
 
 
 def _trains(node: Any, version: int, constants: dict[str, Any]) -> bool:
-    """Whether a Dropout is in training mode; where that depends on an input, it is taken to be."""
+    """Whether a Dropout is in training mode; assumed if that depends on an input."""
     if version < 7:
         return not any(each.name == "is_test" and each.i for each in node.attribute)
     if version < 12 or len(node.input) < 3 or not node.input[2]:
@@ -56,7 +56,7 @@ def _is_true(tensor: Any) -> bool:
     try:
         return bool(np.any(numpy_helper.to_array(tensor)))
     except Exception:
-        return True  # whatever a file holds
+        return True  # a file may contain anything
 
 
 def _constants(model: Any) -> Iterator[tuple[str, Any]]:
@@ -77,7 +77,7 @@ def _graphs(model: Any) -> Iterator[Any]:
 
 
 def _nodes(model: Any) -> Iterator[tuple[Any, int]]:
-    """All nodes with the version of their operator set."""
+    """Yield all nodes with the version of their operator set."""
     for owner, nodes in (
         (model, model.graph.node),
         *((each, each.node) for each in model.functions),

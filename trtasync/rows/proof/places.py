@@ -1,8 +1,8 @@
-"""Tensors that tell rows by their places: the numbers of all rows, and what is made of them.
+"""Tensors that depend on the places of rows: row numbers, and what is computed from them.
 
 Exporters write "the same row of another tensor" as an index that counts the rows. Such an index is
-followed until it is used so; whatever else is computed from it depends on the places of the rows,
-and only its shape is of use.
+followed until it is used that way; whatever else is computed from it depends on the places of the
+rows, and only its shape is of use.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ MOVING: Final = frozenset(
 
 
 def with_places(rule: Rule) -> Rule:
-    """The rule for a call of which some inputs depend on the places of their rows."""
+    """The rule for a call some of whose inputs depend on the places of their rows."""
 
     def followed(call: Call) -> Sequence[Value]:
         if (picked := PICKING.get(call.operator)) and (result := picked(call)):
@@ -66,7 +66,7 @@ def _keeps_integers(call: Call) -> bool:
 
 
 def _appended(call: Call, tensors: Sequence[Tensor]) -> Places:
-    """Numbers of rows beside other parts of an index."""
+    """Row numbers combined with other parts of an index."""
     rank = tensors[0].rank
     if call.axis("axis", 1, rank) != rank - 1:
         return SOMEHOW
@@ -83,7 +83,7 @@ def _appended(call: Call, tensors: Sequence[Tensor]) -> Places:
 
 
 def _gather(call: Call) -> Tensor | None:
-    """Row i of the data for row i of the indices."""
+    """Take row i of the data for row i of the indices."""
     data, indices = call.raw(0), call.raw(1)
     if not _plain(data) or not _plain(indices) or indices.places != ROW_NUMBERS:
         return None
@@ -110,7 +110,7 @@ def _scatter_nd(call: Call) -> Tensor | None:
 
 
 def _depth(call: Call, data: Tensor, indices: Tensor) -> int | None:
-    """Of indices each of which leads to the row it is in; None if one may not."""
+    """The depth of indices each of which refers to the row it is in; None if one may not."""
     if not _plain(data) or not _plain(indices) or data.places or call.integer("batch_dims", 0):
         return None
     if data.layout is None or indices.layout is None or indices.places is None:

@@ -1,4 +1,4 @@
-"""Where a node is evaluated: names, what is known of them, and limits on the effort."""
+"""Where a node is evaluated: names, what is known about them, and limits on the effort."""
 
 import math
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -21,17 +21,17 @@ Names = MutableMapping[str, Value | None]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a node is evaluated.
+    """The scope in which a node is evaluated.
 
     Attributes:
-        names: what is known of the tensors that can be seen here.
-        versions: of the operator sets, by domain.
-        attributes: of the function that is called, if any.
+        names: what is known about the tensors visible here.
+        versions: the versions of the operator sets, by domain.
+        attributes: those of the function being called, if any.
         functions: the model's own, by domain, name and overload.
-        symbols: of this proof.
+        symbols: those of this proof.
         effort: what may still be spent.
-        choices: of the ways the graph's branches go.
-        depth: of graphs and functions around it.
+        choices: which way the graph's branches go.
+        depth: how many graphs and functions are around it.
     """
 
     names: Names
@@ -47,14 +47,14 @@ class Scope:
         """A scope within this one.
 
         Raises:
-            NotProved: there are too many around it.
+            NotProved: it would be nested too deeply.
         """
         if self.depth >= DEEPEST:
-            raise NotProved("lies deeper in graphs and functions than is followed")
+            raise NotProved("is nested too deeply in graphs and functions")
         return replace(self, names=names, depth=self.depth + 1, **changes)
 
     def value(self, name: str) -> Value | None:
-        """What is known of a tensor; None for an input that is left out."""
+        """What is known about a tensor; None for an input that is left out."""
         if not name:
             return None
         if name not in self.names:
@@ -63,17 +63,17 @@ class Scope:
 
 
 class Run(Protocol):
-    """The walk, for nodes that hold or name other nodes."""
+    """The walk, as seen by nodes that contain or call other nodes."""
 
     def graph(self, graph: Any, scope: Scope, inputs: Sequence[Value | None]) -> list[Value]:
-        """What is known of the outputs of a subgraph that sees what `scope` sees."""
+        """What is known about the outputs of a subgraph that sees what `scope` sees."""
 
     def nodes(self, nodes: Sequence[Any], outputs: Sequence[str], scope: Scope) -> list[Value]:
-        """What is known of these tensors after these nodes."""
+        """What is known about these tensors after these nodes."""
 
 
 def read_attributes(node: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A node's attributes; those that refer to its function's are replaced by them."""
+    """A node's attributes; references to its function's attributes are resolved."""
     from onnx import helper
 
     attributes = {}
@@ -94,7 +94,7 @@ def add_initializers(graph: Any, names: Names) -> None:
 
 
 def stored(tensor: Any) -> Value:
-    """A tensor stored in the file; small ones with their elements, if these are in the file."""
+    """A tensor stored in the file; small ones have known elements if these are in the file."""
     from onnx import TensorProto, numpy_helper
 
     if any(length < 0 for length in tensor.dims):

@@ -1,8 +1,9 @@
-"""Lengths as polynomials with whole coefficients, in the number of rows and what else is free.
+"""Lengths as polynomials with integer coefficients, in the number of rows and other free lengths.
 
-A proof for one or two sizes would hold for these sizes only. Lengths are therefore never numbers
-that stand for the unknown: they are sums of products of atoms, equal only if they are equal for
-every batch, and what cannot be written so (a quotient with a remainder, say) is an atom of its own.
+A proof for one or two sizes would hold for these sizes only. Unknown lengths are therefore never
+represented by sample numbers: they are sums of products of atoms, equal only if they are equal for
+every batch, and what cannot be written that way (a quotient with a remainder, say) is an atom of
+its own.
 """
 
 from collections.abc import Iterable
@@ -19,13 +20,13 @@ class TooLarge(ValueError):
 
 
 class Atom:
-    """A whole number that is not known.
+    """An unknown integer.
 
     Attributes:
-        number: atoms made later have larger ones.
-        rows: it may change with the number of rows.
-        least: it is at least this; None if it may be negative.
-        exact: arithmetic with it is that of whole numbers; False for what was a float on the way.
+        number: its serial number; atoms made later have larger ones.
+        rows: whether it may change with the number of rows.
+        least: a lower bound; None if it may be negative.
+        exact: arithmetic with it is integer arithmetic; False if it was a float along the way.
     """
 
     __slots__ = ("exact", "least", "number", "rows")
@@ -60,7 +61,7 @@ class Size:
             or any(len(factors) > MOST_FACTORS for factors in kept)
             or any(abs(number) > LARGEST for number in kept.values())
         ):
-            raise TooLarge("a length is beyond what can be followed")
+            raise TooLarge("a length is too large to be followed")
         return cls(tuple(sorted(kept.items(), key=_order)))
 
     def __add__(self, other: "Size") -> "Size":
@@ -84,7 +85,7 @@ class Size:
         return Size._from(total)
 
     def divided_by(self, other: "Size") -> "Size | None":
-        """The quotient where there is one without a remainder, whatever the atoms are."""
+        """The quotient, if there is one without a remainder whatever the atoms are."""
         if self == other and self.terms:
             return Size.of(1)
         if len(other.terms) != 1:
@@ -104,7 +105,7 @@ class Size:
 
     @property
     def number(self) -> int | None:
-        """Its value, if it is the same always."""
+        """Its value, if it is constant."""
         if not self.terms:
             return 0
         [(factors, number), *more] = self.terms
@@ -125,7 +126,7 @@ class Size:
 
     @property
     def least(self) -> int | None:
-        """It is at least this; None if nothing is known."""
+        """A lower bound; None if nothing is known."""
         total = 0
         for factors, number in self.terms:
             product = 1
@@ -168,11 +169,11 @@ class Symbols:
 
     @property
     def made(self) -> int:
-        """How many atoms there are; those made from now on have at least this number."""
+        """The number of atoms so far; those made from now on have at least this serial number."""
         return self._made
 
     def fresh(self, *, rows: bool = False, least: int | None = 0, exact: bool = True) -> Size:
-        """Some number, unlike any other."""
+        """Make an atom that is equal to no other."""
         atom = Atom(self._made, rows, least, exact)
         self._made += 1
         return Size((((atom,), 1),))
@@ -180,7 +181,7 @@ class Symbols:
     def result(
         self, operation: str, *of: Size, least: int | None = None, exact: bool = True
     ) -> Size:
-        """What an operation gives that has no polynomial: only equal to itself."""
+        """The result of an operation without a polynomial: equal only to itself."""
         key = (operation, exact, *of)
         if key not in self._known:
             rows = any(size.rows for size in of)
@@ -188,7 +189,7 @@ class Symbols:
         return self._known[key]
 
     def quotient(self, size: Size, by: int) -> Size:
-        """Of whole numbers, rounded down; `size` is taken to be a length."""
+        """The quotient of integers, rounded down; `size` is assumed to be a length."""
         exact = size.divided_by(Size.of(by)) if by else None
         if exact is not None:
             return exact

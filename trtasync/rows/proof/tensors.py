@@ -1,4 +1,4 @@
-"""What is known of a tensor while a proof follows the rows through a graph."""
+"""What is known about a tensor while a proof follows the rows through a graph."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,11 @@ class NotProved(Exception):
 
 
 class Mixes(NotProved):
-    """The same, where it is known that rows meet, or tell by their number or places what they are:
-    more than a rule that is missing."""
+    """The same, but known: rows meet, or their number or places matter. Not just a missing rule."""
 
 
 class Inherited(NotProved):
-    """The same, already told of an operator before.
+    """The same, already reported for an earlier operator.
 
     Attributes:
         mixes: see `Coupled`.
@@ -36,19 +35,19 @@ class Inherited(NotProved):
 
 
 class Refuses(Exception):
-    """Every runtime refuses the operator's inputs for their ranks."""
+    """Every runtime refuses the operator's inputs because of their ranks."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
     """Where rows lie. Along `axis` an element has the index (o * rows + row) * inner + i.
 
-    So an axis that Reshape has merged with its neighbours is followed until they part again.
+    So an axis that Reshape has merged with its neighbours is followed until they are split again.
 
     Attributes:
         axis: that axis.
-        outer: how often all rows follow one another along it.
-        inner: how many elements of one row lie side by side in it.
+        outer: how often the sequence of all rows repeats along it.
+        inner: how many elements of one row are adjacent in it.
     """
 
     axis: int
@@ -86,10 +85,10 @@ class Tensor:
 
     Attributes:
         shape: None if not even the rank is known, which only tensors without rows may have.
-        layout: None if every batch finds the same tensor: it depends on shared inputs only.
-        values: its elements, where they are known; those that count the rows are lengths, and no
-            operator may use them as data.
-        places: if its elements depend on where their row lies in the batch as well.
+        layout: None if the tensor is the same for every batch: it depends on shared inputs only.
+        values: its elements, if known; those that count the rows are lengths, and no operator
+            may use them as data.
+        places: set if its elements also depend on where their row lies in the batch.
     """
 
     shape: Shape | None
@@ -100,23 +99,23 @@ class Tensor:
     def __post_init__(self) -> None:
         if self.shape is None:
             if self.layout is not None:
-                raise NotProved("gives rows in a tensor of unknown rank")
+                raise NotProved("makes a tensor of unknown rank that has rows")
             return
         for axis, size in enumerate(self.shape):
             if size.rows and (self.layout is None or axis != self.layout.axis):
-                raise NotProved("gives a tensor whose other lengths depend on the number of rows")
+                raise NotProved("makes a tensor whose other lengths depend on the number of rows")
 
     @property
     def rank(self) -> int:
         return len(self.dims)
 
     def reshaped(self, shape: Shape, axis: int | None = None) -> "Tensor":
-        """Another shape, the rows along `axis` (where they were, if None)."""
+        """The tensor in another shape, with rows along `axis` (if None, where they were)."""
         layout = self.layout
         return Tensor(shape, layout if layout is None or axis is None else layout.at(axis))
 
     def like(self) -> "Tensor":
-        """The same rows and shape with other elements."""
+        """A tensor with the same rows and shape but other elements."""
         return Tensor(self.shape, self.layout)
 
     @property
@@ -127,7 +126,7 @@ class Tensor:
 
     @property
     def counts_rows(self) -> bool:
-        """Whether an element of it changes with the number of rows."""
+        """Whether any of its elements changes with the number of rows."""
         return (
             self.values is not None
             and self.values.dtype == object
@@ -146,12 +145,12 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Coupled:
-    """A tensor of which nothing is proved.
+    """A tensor about which nothing is proved.
 
     Attributes:
-        why: a clause that names what stood in the way.
-        mixes: rows are known to meet there, or to count; otherwise it is only not known that they
-            do not.
+        why: a clause that names the obstacle.
+        mixes: rows are known to meet there or to be counted; if False, it is merely not known that
+            they are not.
     """
 
     why: str = field(compare=False)
@@ -160,7 +159,7 @@ class Coupled:
 
 @dataclass(frozen=True, slots=True)
 class NeverComputed:
-    """A tensor that no run computes: an operator it is made by refuses its inputs."""
+    """A tensor that no run computes: the operator that makes it refuses its inputs."""
 
 
 Value = Tensor | Coupled | NeverComputed
@@ -181,7 +180,7 @@ def constant(values: Values) -> Tensor:
 
 
 def common_layout(tensors: Iterable[Tensor]) -> RowLayout | None:
-    """Of tensors whose axes correspond one to one."""
+    """The layout of tensors whose axes correspond one to one."""
     layouts = {tensor.layout for tensor in tensors if tensor.layout is not None}
     if len(layouts) > 1:
         raise Mixes("joins tensors whose rows lie along different axes")
@@ -189,7 +188,7 @@ def common_layout(tensors: Iterable[Tensor]) -> RowLayout | None:
 
 
 def broadcast(tensors: Sequence[Tensor], symbols: Symbols) -> Tensor:
-    """Numpy's rules. Where rows meet anything else, that must have length 1 there."""
+    """Broadcast by numpy's rules. Along the rows, anything else must have length 1."""
     if any(tensor.shape is None for tensor in tensors):
         if any(tensor.layout for tensor in tensors):
             raise NotProved("joins rows with a tensor of unknown rank")
@@ -221,16 +220,16 @@ def _broadcast_size(sizes: Sequence[Size], symbols: Symbols) -> Size:
     if len(different) <= 1:
         return different[0] if different else ONE
     numbers = [size for size in different if size.number is not None]
-    if numbers:  # the others are equal to it, or one
+    if numbers:  # the others are equal to it, or 1
         return numbers[0]
     return symbols.result("broadcast", *different, least=0)
 
 
 def reshaped(tensor: Tensor, target: Sequence[Size | None], symbols: Symbols) -> Tensor:
-    """`tensor` in another shape, its elements in the same order.
+    """Reshape `tensor`, keeping the order of its elements.
 
     Args:
-        tensor: of known rank.
+        tensor: a tensor of known rank.
         target: the new lengths; None for the one that follows from the others.
         symbols: of this proof.
     """
@@ -238,7 +237,7 @@ def reshaped(tensor: Tensor, target: Sequence[Size | None], symbols: Symbols) ->
     others = product(size for size in target if size is not None)
     inferred = None
     if None in target:
-        # Without a quotient the length is known at run time only. It changes with the rows, unless
+        # Without a quotient the length is known only at run time. It changes with the rows, unless
         # those are found in another axis.
         inferred = total.divided_by(others)
     if tensor.layout is None:
@@ -257,20 +256,20 @@ def reshaped(tensor: Tensor, target: Sequence[Size | None], symbols: Symbols) ->
 
 
 def _check_fit(total: Size, asked: Size, unmoved: bool) -> None:
-    """Refuse a shape that may hold another number of elements.
+    """Refuse a shape that may hold a different number of elements.
 
-    A runtime would refuse it too, but optimizers have been seen to make another shape of it. Where
-    the numbers cannot be compared, rows that stay where they are are taken to be what was meant.
+    A runtime would refuse it too, but optimizers have been seen to change the shape. If the numbers
+    cannot be compared, rows that stay in place are assumed to be what was meant.
     """
     apart = total.divided_by(asked) is not None or asked.divided_by(total) is not None
     if total != asked and (apart or not unmoved):
-        raise NotProved("gives rows a shape of which it is not known that all elements fit in")
+        raise NotProved("gives rows a shape that is not known to fit all elements")
 
 
 def _found_again(
     shape: Shape, layout: RowLayout, target: Sequence[Size | None], rows: Size
 ) -> RowLayout | None:
-    """The layout of rows after a reshape: the axis that splits the flat order where rows do."""
+    """The layout of rows after a reshape: the axis that splits the flat order between rows."""
     before = product(shape[: layout.axis]) * layout.outer
     after = product(shape[layout.axis + 1 :]) * layout.inner
     for axis, size in enumerate(target):

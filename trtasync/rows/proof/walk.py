@@ -34,12 +34,12 @@ DETERMINISTIC: Final = ("", "ai.onnx.ml")
 
 
 class Walk:
-    """The `Run` of a proof: it has no state but the scopes'."""
+    """The `Run` of a proof: it has no state other than the scopes."""
 
     def graph(self, graph: Any, scope: Scope, inputs: Sequence[Value | None]) -> list[Value]:
         given = [value.name for value in graph.input]
         if len(given) != len(inputs):
-            raise NotProved("gives its subgraph another number of inputs than that has")
+            raise NotProved("passes its subgraph a different number of inputs than it has")
         names: Names = {}
         add_initializers(graph, names)
         names.update(zip(given, inputs, strict=True))
@@ -60,7 +60,7 @@ class Walk:
         return [Coupled("an output has no name") if value is None else value for value in found]
 
     def _evaluated(self, node: Any, scope: Scope) -> list[Value]:
-        """What is known of a node's outputs: one value each."""
+        """What is known about a node's outputs, one value each."""
         count = len(node.output)
         try:
             scope.effort.spend()
@@ -74,7 +74,7 @@ class Walk:
         except NotProved as reason:
             return [Coupled(f"{named(node)} {reason}", isinstance(reason, Mixes))] * count
         except Exception:
-            # whatever a file holds: what cannot be understood is not proved
+            # a file may contain anything: what cannot be understood is not proved
             return [Coupled(f"{named(node)} is not what its operator's definition says")] * count
         missing = Coupled(f"{named(node)} has an output without a rule")
         return [*values[:count], *[missing] * (count - len(values))]
@@ -86,14 +86,14 @@ class Walk:
         own = scope.functions.get((domain, node.op_type, node.overload))
         if own is not None:
             if rule is not None or domain == "":
-                raise NotProved("is a function of the model's own under an operator's name")
+                raise NotProved("is a function of the model with the name of an operator")
             return call_function(own, node, scope, inputs, self)
         if domain == "" and node.op_type in CONTROL:
             return CONTROL[node.op_type](node, scope, inputs, self)
         if any(isinstance(value, NeverComputed) for value in inputs):
             raise Refuses
         coupled = [value for value in inputs if isinstance(value, Coupled)]
-        if coupled:  # what is known to mix tells most
+        if coupled:  # what is known to mix is the most informative
             return [max(coupled, key=lambda value: value.mixes)] * len(node.output)
         call = Call(
             operator=node.op_type,
@@ -140,7 +140,7 @@ def _folded(call: Call) -> Sequence[Tensor] | None:
     try:
         return folded(call)
     except Exception:
-        return None  # its rule may know better
+        return None  # its rule may handle it
 
 
 def _checked(value: Value) -> Value:
@@ -149,5 +149,5 @@ def _checked(value: Value) -> Value:
         and value.shape is not None
         and len(value.shape) > MOST_SYMBOLIC_AXES
     ):
-        raise NotProved("gives a tensor of more axes than are followed")
+        raise NotProved("makes a tensor with more axes than are supported")
     return value

@@ -1,7 +1,8 @@
 """CUDA as this library uses it: checked objects, each with one owner, closed in reverse order.
 
-Nothing here is freed in `__del__`: freeing waits for the device, and the collector runs in any
-thread. No object is made before `find_device` has said that a device and a new enough driver exist.
+Nothing here is freed in `__del__`: freeing waits for the device, and the garbage collector runs in
+any thread. No object is created before `find_device` has confirmed a device and a new enough
+driver.
 """
 
 from trtasync.runtimes.cuda.arrays import ArrayIntake, DeviceArray, LentInput, OutputPool

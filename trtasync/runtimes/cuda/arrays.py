@@ -1,4 +1,4 @@
-"""Arrays in device memory: those that callers bring, and those that they get."""
+"""Arrays in device memory: those that callers pass in, and those that they get back."""
 
 import logging
 import math
@@ -23,13 +23,13 @@ _LEGACY_STREAM = 1
 
 
 class LentInput:
-    """A caller's array that the GPU copies by itself, from device memory or our own pinned memory.
+    """A caller's array that the GPU copies directly, from device memory or our own pinned memory.
 
     Attributes:
         address: of its first byte.
         shape: of the array.
         dtype: of the array.
-        ready: fires when the producer's stream has got so far; None: it is complete already.
+        ready: fires when the producer's stream has produced it; None if it is already complete.
         nbytes: bytes of the whole array.
     """
 
@@ -51,7 +51,7 @@ class LentInput:
         self._owner = owner  # keeps the memory (and the event) alive
 
     def __getitem__(self, rows: slice) -> "LentInput":
-        """Some rows of it."""
+        """Return some of its rows."""
         start, stop, _ = rows.indices(self.shape[0])
         row_bytes = self.nbytes // max(1, self.shape[0])
         return LentInput(
@@ -64,16 +64,17 @@ class LentInput:
 
 
 class ArrayIntake:
-    """Takes callers' arrays over: finds out where they lie and what has to be waited for.
+    """Accepts callers' arrays: finds out where they are and what has to be waited for.
 
-    One stream that nothing runs on: producers make it wait for them, and an event on it tells when.
+    It has one stream on which nothing runs: producers make it wait for them, and an event on it
+    tells when they are done.
     """
 
     def __init__(self, devices: Sequence[Device]):
-        """Create no stream or event before an array needs one.
+        """Streams and events are created only when an array needs one.
 
         Args:
-            devices: whose memory is taken.
+            devices: those whose memory is accepted.
         """
         self._devices = {device.index: device for device in devices}
         self._streams: dict[int, Stream] = {}
@@ -81,10 +82,10 @@ class ArrayIntake:
         self._made: list[Event] = []
 
     def adopt(self, spec: TensorSpec, value: Any) -> LentInput | None:
-        """A device array as an input of the engine; None for anything in host memory.
+        """Return a device array as an input of the engine; None for anything in host memory.
 
         Raises:
-            InvalidInput: it lies on another device, is not contiguous or has another dtype.
+            InvalidInput: it is on another device, is not contiguous or has another dtype.
         """
         if hasattr(value, "__dlpack_device__"):
             kind, index = value.__dlpack_device__()
@@ -97,7 +98,7 @@ class ArrayIntake:
                 capsule = value.__dlpack__(stream=stream.handle)
             except Exception as error:  # e.g. torch refuses tensors that require gradients
                 raise InvalidInput(
-                    f"input {spec} got {type(value).__name__}, which cannot be handed over: {error}"
+                    f"input {spec} got {type(value).__name__}, which cannot be exported: {error}"
                 ) from error
             address, shape, strides, code, _ = dlpack.read(capsule)
             if code != dlpack.dtype_code(spec.dtype):
@@ -125,7 +126,7 @@ class ArrayIntake:
         shape = tuple(interface["shape"])
         _demand_contiguous(spec, shape, interface.get("strides"))
         ready = self._event(device)
-        # version 3: None promises that nothing has to be waited for; older ones say nothing
+        # version 3: None promises that there is nothing to wait for; older versions say nothing
         stream = interface.get("stream", _LEGACY_STREAM)
         ready.record(self._stream(device).handle if stream is None else int(stream))
         held = _Held(value, self, ready)
@@ -135,8 +136,8 @@ class ArrayIntake:
         device = self._devices.get(index)
         if device is None:
             raise InvalidInput(
-                f"input {spec} got an array on GPU {index}; this engine runs on GPU(s) "
-                f"{list(self._devices)}. Move it there, or give a host array."
+                f"input {spec} got an array on GPU {index}, but this engine runs on GPU(s) "
+                f"{list(self._devices)}; move it there, or pass a host array."
             )
         return device
 
@@ -155,7 +156,7 @@ class ArrayIntake:
         return event
 
     def give_back(self, event: Event) -> None:
-        """An input is done with its event; from any thread."""
+        """Take back the event of an input that is done with it. Thread-safe."""
         self._spare[event.device.index].append(event)
 
     def close(self) -> None:
@@ -172,7 +173,7 @@ class ArrayIntake:
 
 
 class _Held:
-    """What an input keeps alive, and the event it gives back."""
+    """What an input keeps alive, and the event that it returns."""
 
     def __init__(self, owner: object, intake: ArrayIntake, event: Event):
         self._owner = owner
@@ -186,13 +187,13 @@ class _Held:
 def _demand_contiguous(
     spec: TensorSpec, shape: tuple[int, ...], strides: tuple[int, ...] | None
 ) -> None:
-    """`strides` are in bytes; None is row-major."""
+    """Refuse arrays that are not row-major; `strides` are in bytes, None means row-major."""
     expected = spec.dtype.itemsize
     for length, stride in zip(reversed(shape), reversed(strides or ()), strict=False):
         if length > 1 and stride != expected:
             raise InvalidInput(
                 f"input {spec} got a device array of shape {shape} with strides {strides}; "
-                "only row-major ones are taken: x.contiguous() in torch, ascontiguousarray in CuPy."
+                "it must be row-major: x.contiguous() in torch, ascontiguousarray in CuPy."
             )
         expected *= length
 
@@ -205,7 +206,7 @@ class DeviceArray:
     """An answer in device memory, complete when it is handed out.
 
     Any library that speaks DLPack or the CUDA array interface can use it without a copy:
-    `torch.from_dlpack(array)`, `cupy.asarray(array)`. The memory is given back when this object and
+    `torch.from_dlpack(array)`, `cupy.asarray(array)`. The memory is released when this object and
     everything made from it is gone.
 
     Attributes:
@@ -223,7 +224,7 @@ class DeviceArray:
         device: int,
         owner: object,
     ):
-        """Not for users."""
+        """Not to be called by users."""
         self.address = address
         self.shape = shape
         self.dtype = dtype
@@ -232,9 +233,9 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """Version 3; there is no stream to wait for, because the answer is complete."""
+        """Version 3, without a stream to wait for, because the answer is complete."""
         if self.dtype.isbuiltin != 1:
-            raise AttributeError(f"{self.dtype} has no type string; use DLPack.")
+            raise AttributeError(f"{self.dtype} has no array-interface type string; use DLPack.")
         return {
             "version": 3,
             "shape": self.shape,
@@ -245,7 +246,7 @@ class DeviceArray:
         }
 
     def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any:
-        """A capsule; the consumer's stream need not wait, because the answer is complete."""
+        """Return a capsule; the consumer's stream need not wait, because the answer is complete."""
         return dlpack.export(self.address, self.shape, self.dtype, self.device, self)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -256,17 +257,17 @@ class DeviceArray:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> "DeviceArray":
-        """One row (`array[3]`) or some (`array[1:3]`): a view."""
+        """Return a view of one row (`array[3]`) or several (`array[1:3]`)."""
         first = index
         if isinstance(index, tuple):
             first = index[0] if index else ...
             if len(index) > 2 or index[1:] not in ((), (...,)):
-                raise IndexError("a device array is indexed by its first axis only.")
+                raise IndexError("a device array can be indexed along its first axis only.")
         row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         if isinstance(first, slice):
             start, stop, step = first.indices(self.shape[0])
             if step != 1:
-                raise IndexError("a device array is sliced without steps.")
+                raise IndexError("a device array can only be sliced with step 1.")
             shape: tuple[int, ...] = (max(0, stop - start), *self.shape[1:])
         else:
             start = range(self.shape[0])[first]
@@ -280,8 +281,8 @@ class DeviceArray:
 class OutputPool:
     """Device memory for answers that stay there: taken per request, reused when released.
 
-    Whoever had an answer may have enqueued work on it before letting go. So released memory is
-    reused only after everything the device had to do at that time is done; `run` waits for that.
+    The holder of an answer may have enqueued work on it before releasing it. So released memory is
+    reused only when all work enqueued on the device at that time is done; `run` waits for that.
     """
 
     SPARE = 64
@@ -291,18 +292,18 @@ class OutputPool:
         """Allocate nothing yet.
 
         Args:
-            device: where.
-            run: runs a function in some thread; False when there is none any more.
+            device: where to allocate.
+            run: runs a function in some thread; returns False if there is none any more.
         """
         self._device = device
         self._run = run
         self._free: dict[int, list[DeviceBuffer]] = {}
         self._released: list[DeviceBuffer] = []
         self._closed = False
-        self._lock = threading.RLock()  # the collector may let memory go while it is held
+        self._lock = threading.RLock()  # the garbage collector may release memory while it is held
 
     def take(self, size: int) -> "Lease":
-        """Memory of this many bytes, given back when the lease is gone."""
+        """Return memory of this many bytes, released when the lease is gone."""
         with self._lock:
             spare = self._free.get(size)
             if spare:
@@ -311,35 +312,35 @@ class OutputPool:
         return Lease(self, DeviceBuffer(self._device, size))
 
     def release(self, buffer: DeviceBuffer) -> None:
-        """From any thread."""
+        """Thread-safe."""
         self._released.append(buffer)
         if self._closed or not self._run(self._reclaim):
             self._reclaim()
 
     def _reclaim(self) -> None:
         released: list[DeviceBuffer] = []
-        with suppress(IndexError):  # another thread may be at it too
+        with suppress(IndexError):  # another thread may be doing the same
             while True:
                 released.append(self._released.pop())
         if not released:
             return
         self._device.enter_to_free()
         if not self._rest():
-            self._released += released  # with the next release then
+            self._released += released  # leave it to the next release
             return
         for buffer in released:
             if not self._keep(buffer):
                 buffer.close()
 
     def _rest(self) -> bool:
-        """Wait until the device is done with what it had to do; False if it could not be asked."""
+        """Wait until the device has finished its work; False if it could not be synchronized."""
         device = self._device
         if not device.lost:
             try:
                 device.call(device.runtime.cudaDeviceSynchronize)
             except CudaError as error:  # another engine is capturing
                 log.debug("%s", error)
-                return self._closed  # freeing waits for the device by itself
+                return self._closed  # freeing itself waits for the device
         return True
 
     def _keep(self, buffer: DeviceBuffer) -> bool:
@@ -350,7 +351,7 @@ class OutputPool:
             return True
 
     def close(self) -> None:
-        """Free what is not in use; what is, goes when it is released."""
+        """Free what is not in use; the rest is freed when it is released."""
         with self._lock:
             self._closed = True
             spare = [buffer for buffers in self._free.values() for buffer in buffers]

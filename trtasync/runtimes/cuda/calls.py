@@ -17,7 +17,7 @@ UNKNOWN = 999
 
 
 class CaptureFailed(Exception):
-    """A stream capture did not give a graph; the stream is usable again."""
+    """A stream capture did not yield a graph; the stream is usable again."""
 
 
 def runtime() -> Any:
@@ -48,7 +48,7 @@ def explain(module: Any, code: int) -> str:
 
 
 def failure(module: Any, code: int, what: str) -> TrtasyncError:
-    """The exception for a return code that is not success."""
+    """Return the exception for a return code other than success."""
     words = f"{what}: {explain(module, code)}"
     if code in STICKY:
         return DeviceLost(f"{words}; restart this process to use the device again.", code=code)

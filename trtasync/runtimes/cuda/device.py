@@ -1,4 +1,4 @@
-"""A GPU, found before anything is made on it."""
+"""A GPU, found before anything is created on it."""
 
 import logging
 import threading
@@ -19,10 +19,10 @@ class Device:
     """One GPU through its primary context.
 
     Attributes:
-        index: CUDA's number of it.
+        index: its CUDA device number.
         name: as the driver calls it, e.g. "NVIDIA H200".
         capability: compute capability, e.g. (9, 0).
-        processors: streaming multiprocessors, fewer on a part of a GPU (MIG) of the same name.
+        processors: streaming multiprocessors; a MIG part of a GPU has fewer under the same name.
         lost: why it cannot be used again by this process; "" while it can.
         fast: the calls of the hot path, which keep the GIL.
     """
@@ -30,7 +30,7 @@ class Device:
     def __init__(self, index: int, module: Any, alone: bool):
         """For `find_device`, which has checked that the device exists."""
         self.index = index
-        self._alone = alone  # then no code of this process can choose another one
+        self._alone = alone  # then no code in this process can select another one
         self.runtime = module
         self.lost: str = ""
         self._local = threading.local()
@@ -41,16 +41,16 @@ class Device:
         self.capability: tuple[int, int] = (int(properties.major), int(properties.minor))
         self.processors: int = int(properties.multiProcessorCount)
         self.fast: FastCalls = fast_calls(module, index)
-        self.free_bytes()  # a lost device answers all of the above, and not this
+        self.free_bytes()  # a lost device answers all of the above, but not this
 
     def enter(self) -> None:
-        """Make this the current device of the calling thread. Before anything else in a thread."""
+        """Make this the calling thread's current device. Do this first in every thread."""
         self.check(int(self.runtime.cudaSetDevice(self.index)[0]), "cudaSetDevice")
         self._local.entered = True
 
     def enter_again(self) -> None:
-        """`enter`, as cheaply as can be: next to nothing where there is only one device, and with
-        the GIL kept where there are several."""
+        """`enter` as cheaply as possible: almost free with only one device, and keeping the GIL
+        with several."""
         if not getattr(self._local, "entered", False):
             self.enter()
         elif not self._alone:
@@ -59,12 +59,12 @@ class Device:
                 self.check(code, "making the device current")
 
     def enter_to_free(self) -> None:
-        """`enter`, without an error when the device is lost: there is nothing to free on it."""
+        """`enter`, but without an error if the device is lost: there is nothing to free on it."""
         if int(self.runtime.cudaSetDevice(self.index)[0]) in STICKY:
             self.lost = self.lost or "it was lost"
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function of the runtime and check its code; returns what else it gave.
+        """Call a function of the runtime and check its code; returns its other results.
 
         Raises:
             DeviceLost: a sticky error; the device is marked lost.
@@ -83,23 +83,23 @@ class Device:
             raise error
 
     def raise_if_lost(self) -> None:
-        """Raise DeviceLost if an error that cannot be recovered from lies behind a refusal."""
+        """Raise DeviceLost if an unrecoverable error is behind a refusal."""
         code = int(self.runtime.cudaPeekAtLastError()[0])
         if code in STICKY:
             self.check(code, "the device's last error")
 
     def free(self, function: Callable[..., Any], handle: Any) -> None:
-        """Give something back. On a lost device the driver has taken it already."""
+        """Free something. On a lost device the driver has already freed it."""
         code = int(function(handle)[0])
         if code and not self.lost and code not in STICKY:
             log.warning("%s", failure(self.runtime, code, function.__name__))
 
     def free_bytes(self) -> int:
-        """Bytes of device memory that nobody has allocated."""
+        """Free device memory, in bytes."""
         return int(self.call(self.runtime.cudaMemGetInfo)[0])
 
     def driver(self) -> str:
-        """The CUDA version that the driver speaks, e.g. "13.0"."""
+        """The CUDA version that the driver supports, e.g. "13.0"."""
         return _dotted(_version(self.runtime.cudaDriverGetVersion()))
 
     def __repr__(self) -> str:
@@ -107,7 +107,7 @@ class Device:
 
 
 def find_device(index: Any) -> Device:
-    """The GPU of this number.
+    """Find the GPU with this number.
 
     Raises:
         BackendUnavailable: no cuda-python, no driver, a driver that is too old, no GPU; the message
@@ -116,7 +116,7 @@ def find_device(index: Any) -> Device:
         InvalidInput: there are GPUs, but not this one.
     """
     if not isinstance(index, int) or isinstance(index, bool):
-        raise InvalidInput(f"a GPU is named by its number, not by {index!r}.")
+        raise InvalidInput(f"a GPU is given by its number, not by {index!r}.")
     module = runtime()
     problem, count = _survey(module)
     if problem:
@@ -127,7 +127,7 @@ def find_device(index: Any) -> Device:
 
 
 def driver_report() -> str:
-    """Why no device can be used on this machine, or "" when one can. Makes no context.
+    """Say why no device can be used on this machine, or "" if one can. Creates no context.
 
     Raises:
         DeviceLost: there is one, which this process has lost.
@@ -139,7 +139,7 @@ def driver_report() -> str:
 
 
 def _survey(module: Any) -> tuple[str, int]:
-    """(what is wrong, number of devices); neither call makes a context."""
+    """Return (what is wrong, number of devices); neither call creates a context."""
     code, count = module.cudaGetDeviceCount()
     if not int(code) and count:
         return "", int(count)

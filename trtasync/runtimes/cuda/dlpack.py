@@ -1,7 +1,8 @@
-"""DLPack: the structure behind the capsules that libraries hand arrays to each other in.
+"""DLPack: the structure behind the capsules in which libraries exchange arrays.
 
 Layout and rules are those of `dlpack.h` version 0.8 and of the Python specification (a capsule is
-named "dltensor" until its consumer takes it over; who keeps the capsule itself need not).
+named "dltensor" until its consumer takes it over; a consumer that keeps the capsule itself need
+not).
 """
 
 import ctypes
@@ -68,7 +69,7 @@ def dtype_code(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def read(capsule: Any) -> tuple[int, tuple[int, ...], tuple[int, ...] | None, tuple[int, int], int]:
-    """(address, shape, strides in elements or None, (code, bits), device index) of a capsule.
+    """Read (address, shape, strides in elements or None, (code, bits), device index) of a capsule.
 
     The memory lives as long as the capsule, which must be kept.
     """
@@ -102,8 +103,8 @@ def _destroyed(
 _delete = _Deleter(_forget)
 _destroy = _Destructor(_destroyed)
 
-# Consumers may let go when the interpreter is being taken down and this module is gone: what they
-# call then must still be there, so it is never freed, and finds all it needs in its defaults.
+# Consumers may release arrays during interpreter shutdown, when this module is gone: what they call
+# then must still exist, so it is never freed, and finds all it needs in its defaults.
 for _immortal in (_exports, _forget, _destroyed, _delete, _destroy):
     _api.Py_IncRef(ctypes.py_object(_immortal))
 
@@ -111,7 +112,7 @@ for _immortal in (_exports, _forget, _destroyed, _delete, _destroy):
 def export(
     address: int, shape: Sequence[int], dtype: np.dtype[Any], device: int, owner: object
 ) -> Any:
-    """A capsule for memory on a GPU; `owner` is kept until the consumer is done with it."""
+    """Make a capsule for GPU memory; `owner` is kept alive until the consumer is done with it."""
     rank = len(shape)
     sizes = (ctypes.c_int64 * max(1, rank))(*shape)
     code, bits = dtype_code(dtype)

@@ -1,10 +1,10 @@
-"""The calls of the hot path, made so that they keep the GIL.
+"""The calls of the hot path, made without releasing the GIL.
 
-`cuda.bindings` releases the GIL around every call. Beside a thread that computes in Python, each
-release costs a whole switch interval (5 ms) until the GIL comes back: 640 requests/s became 18 700
-on an H200 when these calls of a microsecond each kept it. So the driver's own functions are called
-through `ctypes.PYFUNCTYPE`. Their addresses come from the runtime (`cudaGetDriverEntryPoint...`),
-so that they belong to the very driver it uses; where it gives none, the runtime's functions serve.
+`cuda.bindings` releases the GIL around every call. Beside a thread that computes in Python, it
+takes a whole switch interval (5 ms) to get it back: 640 requests/s became 18 700 on an H200 when
+these calls, of a microsecond each, kept it. So the driver's own functions are called through
+`ctypes.PYFUNCTYPE`. Their addresses come from the runtime (`cudaGetDriverEntryPoint...`), so that
+they belong to the very driver that it uses; if it returns none, the runtime's functions are used.
 """
 
 import ctypes
@@ -45,8 +45,8 @@ class FastCalls:
         copy_in: (device address, pinned host address, bytes, stream).
         copy_out: (pinned host address, device address, bytes, stream).
         copy_batch: several copies, of any direction; None where CUDA has no such call.
-        enter: makes the device current (that was so when these calls were made) in this thread.
-        keeps_gil: False where the runtime's functions had to serve.
+        enter: makes current in this thread the device that was current when these were created.
+        keeps_gil: False if the runtime's functions had to be used.
     """
 
     graph_launch: Callable[[int, int], int]
@@ -60,7 +60,7 @@ class FastCalls:
 
 
 def fast_calls(module: Any, device: int) -> FastCalls:
-    """The driver's functions, or the runtime's. In a thread where `device` is current."""
+    """Return the driver's functions, or the runtime's. Call it where `device` is current."""
     found = {name: _entry_point(module, name) for name in _SIGNATURES}
     if all(found.values()):
         launch, record, query, copy_in, copy_out = (
@@ -91,8 +91,8 @@ def fast_calls(module: Any, device: int) -> FastCalls:
 
 
 class _Attributes(ctypes.Structure):
-    """`CUmemcpyAttributes`: sources are read in stream order (they may be written by what was
-    enqueued before); no hints at where anything lies."""
+    """`CUmemcpyAttributes`: sources are read in stream order (work enqueued earlier may write
+    them); no hints about where anything is."""
 
     _fields_ = [("order", ctypes.c_int), ("hints", ctypes.c_int * 4), ("flags", ctypes.c_uint)]
 
@@ -128,8 +128,8 @@ def _runtime_batch(module: Any) -> CopyBatch | None:
 
 
 def _enter(module: Any, device: int) -> Callable[[], int]:
-    """Makes the runtime's own (primary) context of a device current, which is current now: the
-    runtime goes by the driver's current context."""
+    """Return a call that makes current the runtime's own (primary) context of the device that is
+    current now: the runtime follows the driver's current context."""
     ask, choose = (_entry_point(module, name) for name in ("cuCtxGetCurrent", "cuCtxSetCurrent"))
     context = _P()
     if ask and choose:
@@ -140,7 +140,7 @@ def _enter(module: Any, device: int) -> Callable[[], int]:
 
 
 def _entry_point(module: Any, name: str, version: int = _VERSION) -> int:
-    """The address of a driver function, 0 where there is none."""
+    """The address of a driver function, 0 if there is none."""
     ask = getattr(module, "cudaGetDriverEntryPointByVersion", None)
     if ask is None:
         return 0

@@ -28,11 +28,11 @@ class Graph:
 
 
 def capture(device: Device, stream: Stream, work: Callable[[], None]) -> Graph:
-    """Record what `work` enqueues on a stream as a graph; nothing of it runs.
+    """Record what `work` enqueues on a stream as a graph; none of it runs.
 
-    `work` must raise when anything refuses to be enqueued: a capture that goes on after a refusal
-    ends in a graph that lacks it and replays old results for ever. The mode is thread-local, so
-    that an allocation by another thread does not end the capture.
+    `work` must raise if anything cannot be enqueued: a capture that continues after a refusal
+    yields a graph that lacks it and replays old results forever. The mode is thread-local, so that
+    an allocation by another thread does not end the capture.
 
     Raises:
         CaptureFailed: nothing is left behind, and the stream is usable.
@@ -61,7 +61,7 @@ def capture(device: Device, stream: Stream, work: Callable[[], None]) -> Graph:
     finally:
         if not int(code) and int(template):
             device.free(module.cudaGraphDestroy, template)
-        module.cudaGetLastError()  # a failed capture leaves its error for the next one to find
+        module.cudaGetLastError()  # a failed capture leaves an error for the next one to find
     if problem is not None:
         if isinstance(problem, DeviceLost):
             raise problem

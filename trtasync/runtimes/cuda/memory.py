@@ -16,24 +16,24 @@ BATCHED_FROM = 4
 
 
 def aligned(size: int) -> int:
-    """`size` rounded up to the alignment, and never 0: TensorRT wants an address for everything."""
+    """`size` rounded up to the alignment, and never 0: TensorRT needs an address for everything."""
     return max(1, -(-size // ALIGNMENT)) * ALIGNMENT
 
 
 class PinnedBuffer:
-    """Page-locked host memory, zeroed: the GPU's copy engine reads and writes it by itself.
+    """Page-locked host memory, zeroed: the GPU's copy engine reads and writes it directly.
 
     Attributes:
         address: of its first byte.
         size: bytes.
-        array: the whole of it as uint8, without a copy; not to be touched after `close`.
+        array: all of it as uint8, without a copy; must not be used after `close`.
     """
 
     def __init__(self, device: Device, size: int):
-        """Raises CudaError when there is not so much memory to lock."""
+        """Raises CudaError if that much memory cannot be locked."""
         self._device = device
         self.size: int = max(size, 1)
-        # portable: pinned for every device of this process, not only for the current one
+        # portable: pinned for every device of this process, not just the current one
         flags = device.runtime.cudaHostAllocPortable
         self.address: int = int(device.call(device.runtime.cudaHostAlloc, self.size, flags))
         raw: Any = (ctypes.c_uint8 * self.size).from_address(self.address)
@@ -56,7 +56,7 @@ class DeviceBuffer:
     """
 
     def __init__(self, device: Device, size: int):
-        """Raises CudaError when the device has not so much memory."""
+        """Raises CudaError if the device does not have that much memory."""
         self._device = device
         self.size: int = max(size, 1)
         self.address: int = int(device.call(device.runtime.cudaMalloc, self.size))
@@ -71,10 +71,11 @@ class DeviceBuffer:
 def copy_all(
     device: Device, targets: list[int], sources: list[int], sizes: list[int], stream: int
 ) -> None:
-    """Enqueue several copies together; the driver finds out on which side each address lies.
+    """Enqueue several copies together; the driver finds out which memory each address is in.
 
-    One `cudaMemcpyBatchAsync` where there is one and enough copies to gain by it, single ones
-    otherwise. Never inside a capture, where the batched call is not allowed. No size may be 0.
+    Uses one `cudaMemcpyBatchAsync` if that exists and there are enough copies for it to pay off,
+    single copies otherwise. Never inside a capture, where the batched call is not allowed. No size
+    may be 0.
     """
     batch = device.fast.copy_batch
     if batch is not None and len(targets) >= BATCHED_FROM:

@@ -1,4 +1,4 @@
-"""Numpy arrays in pinned memory that the library hands out or is lent, found again in requests."""
+"""Numpy arrays in pinned memory that the library hands out or is lent, recognized in requests."""
 
 import ctypes
 import logging
@@ -36,17 +36,17 @@ class Block:
 
 
 class Registered:
-    """Owns page-locked memory of somebody else for as long as any array on it lives."""
+    """Page-locks foreign memory for as long as any array on it lives."""
 
     def __init__(self, device: Device, memory: Array):
         """Lock it, for all devices of this process.
 
         Args:
             device: any of the engine's.
-            memory: bytes; whole pages, which nobody else locks.
+            memory: bytes; whole pages that nobody else locks.
 
         Raises:
-            CudaError: there is not so much memory to lock, or it is locked already.
+            CudaError: that much memory cannot be locked, or it is locked already.
         """
         device.enter_again()
         runtime, self._address = device.runtime, _address(memory)
@@ -67,10 +67,10 @@ _OWNERS = (Block, Registered)
 
 
 class PinnedPool:
-    """Pinned arrays for requests. Any thread may ask.
+    """Pinned arrays for requests. Thread-safe.
 
-    Memory is given back when the last view of it is gone, and kept for the next array of its size:
-    the pool grows to what was out at once, and no further.
+    Memory comes back when the last view of it is gone, and is kept for the next array of its size:
+    the pool grows to what was in use at once, and no further.
     """
 
     def __init__(self, device: Device):
@@ -83,13 +83,13 @@ class PinnedPool:
         self._free: dict[int, list[PinnedBuffer]] = {}
         self._out = 0
         self._closed = False
-        self._lock = threading.RLock()  # the collector may give back while it is held
+        self._lock = threading.RLock()  # the collector may give memory back while it is held
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array whose content is whatever the memory held before.
+        """Return an uninitialized array.
 
         Raises:
-            CudaError: there is not so much memory to lock.
+            CudaError: that much memory cannot be locked.
         """
         size = aligned(math.prod(shape) * dtype.itemsize)
         with self._lock:
@@ -104,18 +104,18 @@ class PinnedPool:
         return raw[: math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
     def give_back(self, buffer: PinnedBuffer) -> None:
-        """For `Block`."""
+        """Called by `Block`."""
         with self._lock:
             self._out -= 1
             if not self._closed:
                 self._free.setdefault(buffer.size, []).append(buffer)
                 return
-        if not sys.is_finalizing():  # the driver may be gone, and the memory goes anyway
+        if not sys.is_finalizing():  # the driver may be gone, and the memory is freed anyway
             self._device.enter_to_free()
             buffer.close()
 
     def close(self) -> None:
-        """Free what nobody holds; the rest stays valid, and is freed when it is let go."""
+        """Free what nobody holds; the rest stays valid, and is freed when it is released."""
         with self._lock:
             self._closed = True
             spare = [buffer for buffers in self._free.values() for buffer in buffers]
@@ -124,14 +124,14 @@ class PinnedPool:
         for buffer in spare:
             buffer.close()
         if out:
-            log.info("%d array(s) of empty_input() outlive their engine", out)
+            log.info("%d array(s) from empty_input() outlive their engine", out)
 
 
 def as_lent(array: Array) -> LentInput | None:
-    """The array as something that the copy engine reads where it lies, if its
-    memory is a pool's, or registered."""
+    """Return the array as one that the copy engine reads in place, if its memory is a pool's or
+    registered."""
     owner: Any = array.base
-    if type(owner) is np.ndarray:  # numpy names the first array on the memory, not its owner
+    if type(owner) is np.ndarray:  # numpy's base is the first array on the memory, not its owner
         owner = owner.base
     if type(owner) not in _OWNERS or not array.flags.c_contiguous:
         return None
@@ -139,7 +139,7 @@ def as_lent(array: Array) -> LentInput | None:
 
 
 def _address(array: Array) -> int:
-    """Of the first byte. By the buffer protocol that takes a quarter of the time (0.3 us)."""
+    """The address of the first byte. The buffer protocol takes a quarter of the time (0.3 us)."""
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(cast(Any, array)))
     except (TypeError, ValueError):  # read-only; no element; a dtype that exports no buffer

@@ -21,7 +21,7 @@ class Stream:
         self._device.call(self._device.runtime.cudaStreamSynchronize, self.handle)
 
     def wait_event(self, event: "Event") -> None:
-        """What is enqueued from now on runs after the event has fired."""
+        """Make everything enqueued from now on run after the event has fired."""
         self._device.call(self._device.runtime.cudaStreamWaitEvent, self.handle, event.handle, 0)
 
     def close(self) -> None:
@@ -32,7 +32,7 @@ class Stream:
 
 
 class Event:
-    """A point in a stream that can be asked for, waited for and, with `timing`, measured.
+    """A point in a stream that can be queried, waited for and, with `timing`, timed.
 
     Attributes:
         device: where.
@@ -43,8 +43,8 @@ class Event:
 
         Args:
             device: where.
-            blocking: `synchronize` sleeps instead of burning a core.
-            timing: `seconds_since` can be asked.
+            blocking: `synchronize` sleeps instead of spinning.
+            timing: allows `seconds_since`.
         """
         self.device = device
         module = device.runtime
@@ -62,7 +62,7 @@ class Event:
             self.device.check(code, "cuEventRecord")
 
     def fired(self) -> bool:
-        """Everything before it has run. Keeps the GIL.
+        """Whether everything before it has run. Keeps the GIL.
 
         Raises:
             DeviceLost: something before it failed.

@@ -1,4 +1,4 @@
-"""One session that answers all requests: its trial, its slots, and where its outputs lie."""
+"""One session that answers all requests: its trial, its slots, and where its outputs go."""
 
 import math
 from collections.abc import Sequence
@@ -52,9 +52,10 @@ class OnnxRuntimeBackend(HostMemoryBackend):
 
     @property
     def lends_outputs(self) -> bool:
-        """Where every row of an output is declared to have one shape, outputs lie in the slot.
+        """True if all rows of an output are declared to have the same shape: it is then in the
+        slot.
 
-        Not where an input is an output as well: ONNX Runtime leaves what is bound to that alone.
+        Not if an input is also an output: ONNX Runtime ignores what is bound to that.
         """
         spec = self.spec
         tensors = [*spec.inputs, *spec.outputs]
@@ -67,16 +68,16 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         )
 
     def admit(self, layout: Layout) -> None:
-        """Any shape that fits the specs may run."""
+        """Accept any shape that fits the specs."""
 
     def trial(self) -> "SessionTrial":
-        """Runs on the very session that will answer requests."""
+        """A trial on the very session that will answer requests."""
         return SessionTrial(self._runtime, self._session, self.spec)
 
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
     ) -> Sequence[OpenLane]:
-        """`streams` lanes on one session, sharing their slots (host memory suits any lane)."""
+        """Open `streams` lanes on one session, sharing their slots (host memory suits any lane)."""
         if self.lends_outputs:
             self._demand_room(max_batch_size)
         open_one = self._open_bound if self.lends_outputs else self._open_fresh
@@ -98,7 +99,7 @@ class OnnxRuntimeBackend(HostMemoryBackend):
             raise PlanError(
                 f"there is no memory for batches of {capacity} rows: the model declares outputs "
                 f"of {needed} bytes for one, and {free} are free; give a smaller max_batch_size, "
-                "or export it with the lengths that it has."
+                "or export it with its true lengths."
             )
 
     def _open_bound(self, capacity: int) -> OpenLane:
@@ -110,12 +111,12 @@ class OnnxRuntimeBackend(HostMemoryBackend):
         return OpenLane(FreshLane(self._runtime, self._session, self.spec), slots)
 
     def close(self) -> None:
-        """Drop the session; its memory goes with the last lane."""
+        """Drop the session; its memory is freed with the last lane."""
         self._session = None
 
 
 def slot_count(spec: ModelSpec, capacity: int) -> int:
-    """Slots of a lane: as many as batches of such rows may wait in the cache.
+    """Slots of a lane: as many as there may be batches of such rows waiting in the CPU cache.
 
     Args:
         spec: the model.
@@ -140,7 +141,7 @@ class SessionTrial:
         self._session = session
         self._names = [output.name for output in spec.outputs]
         self._options = runtime.RunOptions()
-        self._options.log_severity_level = 4  # a refused input is an answer here, not news
+        self._options.log_severity_level = 4  # a refused input is an answer here, not worth logging
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """One run."""
@@ -149,9 +150,9 @@ class SessionTrial:
         return [np.asarray(result) for result in results]
 
     def stop(self) -> None:
-        """The run under way ends at its next node; later ones at their first."""
+        """End the current run at its next node, and later ones at their first."""
         self._options.terminate = True
 
     def close(self) -> None:
-        """Let the session go."""
+        """Drop the session."""
         self._session = None

@@ -50,7 +50,7 @@ class _CpuLane:
         raise NotImplementedError
 
     def stop(self) -> None:
-        # later runs have others: the flag may come when this one has just ended
+        # later runs have other options: the flag may be set when this one has just ended
         options, self._options = self._options, self._new_options()
         options.terminate = True
 
@@ -59,15 +59,15 @@ class _CpuLane:
 
 
 def _new_options(runtime: Any) -> Any:
-    """Options of a run, with one at its default that ONNX Runtime 1.32 looks for in every run of
-    a binding: where it is missing, an exception of C++ is thrown and caught, which takes 70 us."""
+    """Options of a run, with one set to its default that ONNX Runtime 1.32 looks up in every run of
+    a binding: if it is missing, a C++ exception is thrown and caught, which takes 70 us."""
     options = runtime.RunOptions()
     options.add_run_config_entry("gpu_graph_id", "0")
     return options
 
 
 class FreshLane(_CpuLane):
-    """The runtime allocates the outputs: their shapes are not known, or not along one axis."""
+    """The runtime allocates the outputs: their shapes, or some of their axes, are not known."""
 
     def __init__(self, runtime: Any, session: Any, spec: ModelSpec):
         super().__init__(runtime, session, spec)
@@ -116,8 +116,8 @@ def byte_count(shape: tuple[int, ...], tensor: TensorSpec) -> int:
 class BoundLane(FreshLane):
     """Runs over slot memory in place: inputs and outputs are bound once per batch size.
 
-    The outputs' shapes are what the file declares, which may be wrong: then the runtime allocates
-    them after all.
+    The outputs' shapes are what the file declares. If that is wrong, the runtime allocates them
+    after all.
     """
 
     _trusted = True
@@ -136,7 +136,7 @@ class BoundLane(FreshLane):
         options = self._options
         try:
             self._session.run_with_iobinding(binding, options)
-        except Exception:  # raised again if it was not the binding that failed the run
+        except Exception:  # raised again if it was not the binding that made the run fail
             if options is not self._options:
                 raise  # it was stopped
             declared = [array.shape for array in slot.outputs]

@@ -1,4 +1,4 @@
-"""An ONNX model opened in a session; or why it cannot be."""
+"""Opens an ONNX model in a session, or says why it cannot be opened."""
 
 import os
 from pathlib import Path
@@ -19,13 +19,13 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
     """Open an ONNX model.
 
     Args:
-        model: the file, external weights are found beside it; or what it holds.
+        model: the file, with external weights beside it, or its content.
         threads: threads per run, the calling one included; 0 for one per core.
 
     Raises:
         BackendUnavailable: onnxruntime is not installed.
         InvalidInput: there are too many threads, or they could not all be started.
-        PlanError: the file cannot be read, or has inputs or outputs that are no numeric tensors.
+        PlanError: the file cannot be read, or has inputs or outputs that are not numeric tensors.
     """
     runtime = import_runtime()
     _demand_threads(threads or cores())
@@ -35,7 +35,7 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4  # errors come as exceptions; do not print them as well
+    options.log_severity_level = 4  # errors are raised as exceptions; do not print them as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         given = model if isinstance(model, bytes) else str(model)
@@ -51,7 +51,7 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
 
 
 def _demand_threads(threads: int) -> None:
-    """Refuse what the system would: ONNX Runtime waits for ever for a thread that never starts."""
+    """Refuse what the system would: ONNX Runtime waits forever for a thread that never starts."""
     free = free_threads()
     most = MOST_THREADS if free is None else min(MOST_THREADS, 1 + free)  # one is the caller's
     if threads > most:
@@ -64,7 +64,7 @@ def _demand_threads(threads: int) -> None:
             )
         )
         raise InvalidInput(
-            f"threads must be {most} at most, not {threads}{short}.",
+            f"threads must be at most {most}, not {threads}{short}.",
             name="threads",
             expected=most,
             got=threads,
@@ -72,7 +72,7 @@ def _demand_threads(threads: int) -> None:
 
 
 def import_runtime() -> Any:
-    """Import onnxruntime with its telemetry off: the variable counts at the first import only."""
+    """Import onnxruntime with its telemetry off: the variable only matters at the first import."""
     name = "ORT_DISABLE_TELEMETRY"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -87,5 +87,5 @@ def import_runtime() -> Any:
             del os.environ[name]
         else:
             os.environ[name] = before
-    onnxruntime.disable_telemetry_events()  # when somebody else had imported it already
+    onnxruntime.disable_telemetry_events()  # in case it had already been imported
     return onnxruntime

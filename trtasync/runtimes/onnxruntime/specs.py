@@ -1,4 +1,4 @@
-"""What a session says of its tensors; or why these cannot be batched."""
+"""What a session says about its tensors, or why these cannot be batched."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ _WITHOUT_NUMPY = (
 
 
 def tensor_spec(node: Any, role: str) -> TensorSpec:
-    """The spec of an input or output of a session.
+    """Return the spec of an input or output of a session.
 
     Args:
         node: ONNX Runtime's `NodeArg`.
         role: "input" or "output", for the message.
 
     Raises:
-        PlanError: it is no numeric tensor, or numpy has no dtype for it.
+        PlanError: it is not a numeric tensor, or numpy has no dtype for it.
     """
     dtype = _DTYPES.get(node.type)
     if dtype is None and node.type.startswith(_WITHOUT_NUMPY):
@@ -56,5 +56,5 @@ def tensor_spec(node: Any, role: str) -> TensorSpec:
 
 
 def _dim(dim: int | str | None) -> Dim:
-    """Inferred lengths may be 0 or negative: that is, not known."""
+    """Inferred lengths may be 0 or negative, which means unknown."""
     return None if isinstance(dim, int) and dim <= 0 else dim or None

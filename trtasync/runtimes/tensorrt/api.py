@@ -1,9 +1,9 @@
 """All of TensorRT that this library uses at run time, as types.
 
 TensorRT ships no types. Everything in `runtimes/tensorrt` is typed against these protocols, so mypy
-refuses a name that is not listed here, and `tests/conformance` holds every name and parameter that
-is listed against the genuine bindings of TensorRT 10.16 and 11.4. What only some versions or
-variants have is marked with `only_some` and may be reached behind a `hasattr` only.
+refuses a name that is not listed here, and `tests/conformance` checks every listed name and
+parameter against the genuine bindings of TensorRT 10.16 and 11.4. What only some versions or
+variants have is marked with `only_some` and may be used only behind a `hasattr`.
 
 Facts are from the bindings' own docstrings and `include/NvInferRuntime.h`.
 """
@@ -15,7 +15,7 @@ _Member = TypeVar("_Member", bound=Callable[..., Any])
 
 
 def only_some(member: _Member) -> _Member:
-    """Mark what some supported TensorRT lacks: ask `hasattr` before each use."""
+    """Mark what some supported TensorRT lacks: check `hasattr` before each use."""
     member.only_some = True  # type: ignore[attr-defined]  # a mark on a function
     return member
 
@@ -70,15 +70,15 @@ class CudaEngine(Protocol):
 
     @only_some
     def create_engine_inspector(self) -> "EngineInspector | None":
-        """The lean runtime 11.4 has the method, but not the class it returns."""
+        """The lean runtime 11.4 has the method, but not the class that it returns."""
 
     @only_some
     def get_aliased_input_tensor(self, name: str) -> str:
-        """The input that this output shares its memory with; "" for none. Since 10.15."""
+        """The input with which this output shares memory; "" for none. Since 10.15."""
 
 
 class EngineInspector(Protocol):
-    """What a plan says of its layers; how much, was chosen when it was built."""
+    """What a plan says about its layers; how much was chosen when it was built."""
 
     def get_engine_information(self, format: Any) -> str: ...
 
@@ -94,7 +94,7 @@ class ExecutionContext(Protocol):
         """256-byte aligned and never 0; stays set until overwritten."""
 
     def infer_shapes(self) -> Sequence[str]:
-        """Names of what is still missing. Raises RuntimeError on real errors."""
+        """Names of what is still missing. Raises RuntimeError on actual errors."""
 
     def get_tensor_shape(self, name: str) -> Dims:
         """-1 where the size depends on data."""

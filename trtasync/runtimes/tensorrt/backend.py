@@ -1,4 +1,4 @@
-"""A plan opened on one or several GPUs; see `trtasync.runtimes.Backend`."""
+"""A plan opened on one or more GPUs; see `trtasync.runtimes.Backend`."""
 
 import logging
 import math
@@ -64,13 +64,13 @@ class TensorRTOptions:
 
     Attributes:
         devices: GPU indices.
-        flavour: the only one whose plan will do; None for whatever the plan is of.
+        flavour: the only one whose plan is accepted; None for any.
         graphs: capture CUDA graphs at warm-up.
         copy_threads: threads that stage large requests, for all lanes together; None for a default.
         inline_bytes: requests up to this size are staged by the event loop itself; None for a
             default.
         padding: input name -> rule; its sizes are kept warm.
-        axes: tensor name -> its axes as the model file names them; a plan has no names.
+        axes: tensor name -> its axes as the model file names them; a plan has no axis names.
         kernels: keeps what TensorRT for RTX compiles; None for nothing.
         stop: set to end the opening at its next step, with `Stopped` and nothing left behind.
     """
@@ -87,18 +87,18 @@ class TensorRTOptions:
 
 
 def load(file: PlanFile, options: TensorRTOptions) -> "TensorRTBackend":
-    """Open a plan on every device it is wanted on. In a thread: it takes seconds.
+    """Open a plan on every requested device. Run it in a thread: it takes seconds.
 
     Raises:
         BackendUnavailable: no GPU, no driver, no cuda-python, no TensorRT.
         InvalidInput: there is no such device.
         PlanError: the plan cannot be read, run or batched.
-        Stopped: it was called off.
+        Stopped: it was cancelled.
     """
     if options.flavour is not None:
-        flavour_of(file, options.flavour)  # no GPU would mend that
+        flavour_of(file, options.flavour)  # no GPU would help with that
     devices = [find_device(index) for index in options.devices]
-    # only now: without a GPU, making TensorRT's objects can kill the process
+    # only now: without a GPU, creating TensorRT's objects can kill the process
     lib = library_of(file, options.flavour)
     runtime = make_runtime(lib, file.code_allowed)
     engines: list[CudaEngine] = []
@@ -130,9 +130,9 @@ class TensorRTBackend:
         engines: list[tuple[Device, CudaEngine]],
         options: TensorRTOptions,
     ):
-        """For `load`."""
+        """Called by `load`."""
         self._lib = lib
-        self._runtime: object | None = runtime  # engines live no longer than it
+        self._runtime: object | None = runtime  # it must outlive its engines
         self._plan = plan
         self._engines = engines
         self._kernels = [
@@ -163,12 +163,12 @@ class TensorRTBackend:
 
     @property
     def possible_batch_sizes(self) -> Sequence[int] | None:
-        """See `Backend.possible_batch_sizes`: what the profiles allow, batched or not."""
+        """See `Backend.possible_batch_sizes`: what the profiles allow, whether batched or not."""
         if not self.spec.has_rows:
             return None
         try:
             return self._plan.with_spec(replace(self.spec, batched=True)).sizes_when_tuned()
-        except PlanError:  # none for all inputs
+        except PlanError:  # no size fits all inputs
             return ()
 
     def use(self, spec: ModelSpec) -> None:
@@ -191,7 +191,7 @@ class TensorRTBackend:
                 raise InvalidInput(self._refusal(layout, rows))
 
     def adopt(self, spec: TensorSpec, value: Any) -> Any:
-        """See `Backend.adopt`: anything with DLPack or the CUDA array interface."""
+        """See `Backend.adopt`: accepts anything with DLPack or the CUDA array interface."""
         return self._intake.adopt(spec, value)
 
     def empty_input(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
@@ -199,11 +199,12 @@ class TensorRTBackend:
         return self._pinned.empty(shape, dtype)
 
     def register(self, memory: Array) -> Array:
-        """See `Backend.register`: the copy engines read it where it lies."""
+        """See `Backend.register`: the copy engines read it in place."""
         return np.asarray(Registered(self._engines[0][0], memory))
 
     def device_outputs(self, layout: Layout, rows: int) -> Sequence[DeviceArray]:
-        """See `Backend.device_outputs`. On the first device: which lane will run is not known yet.
+        """See `Backend.device_outputs`. On the first device: it is not known yet which lane will
+        run.
 
         Raises:
             InvalidInput: the outputs' size depends on data, or there are several devices.
@@ -216,7 +217,7 @@ class TensorRTBackend:
         if moved := [spec.name for spec in self.spec.outputs if spec.batch_axis]:
             raise InvalidInput(
                 f"outputs='device': the rows of {moved} do not lie along the first axis, so they "
-                "have to be put in order on the host; leave it out."
+                "have to be transposed on the host; leave it out."
             )
         shapes = self._output_rows(layout)
         arrays = []
@@ -233,16 +234,16 @@ class TensorRTBackend:
         return arrays
 
     def _output_rows(self, layout: Layout) -> list[Shape | None]:
-        """Per output the shape of one row of this layout; None where it depends on data.
+        """Per output, the shape of one row of this layout; None if it depends on data.
 
-        Asked of contexts that nothing else uses: those of the lanes may be at work.
+        Asks contexts that nothing else uses: those of the lanes may be running.
         """
         rows = self._sizes[0]
         numbers = self._plan.numbers(layout, rows)
         known = self._rows_known.get(numbers)
         if known is None:
             profile = self._plan.profile_for(numbers)
-            assert profile is not None  # `admit` has looked
+            assert profile is not None  # `admit` has checked
             device, engine = self._engines[0]
             device.enter_again()
             if self._asking is None:
@@ -274,7 +275,7 @@ class TensorRTBackend:
     def open(
         self, streams: int, max_batch_size: int, batch_sizes: Sequence[int]
     ) -> Sequence[OpenLane]:
-        """`streams` lanes on every device, warmed up one after another."""
+        """Open `streams` lanes on every device, warmed up one after another."""
         self._sizes = tuple(batch_sizes) or (max_batch_size,)
         self._demand_possible()
         inline, options = self._options.inline_bytes, self._options
@@ -312,8 +313,8 @@ class TensorRTBackend:
         return [OpenLane(lane, lane.slots) for lane in lanes]
 
     def trtexec(self, layout: Layout, rows: int, streams: int) -> list[TrtexecStream]:
-        """So many inference streams per device, as trtexec makes them: for benchmarks. In a thread,
-        beside or without the lanes; each is to be closed."""
+        """Open this many inference streams per device, as trtexec does, for benchmarks. Run it in a
+        thread, with or without the lanes; the caller closes each of them."""
         made: list[TrtexecStream] = []
         try:
             for device, engine in self._engines:
@@ -339,7 +340,7 @@ class TensorRTBackend:
         return self._lib.version
 
     def _demand_possible(self) -> None:
-        """Refuse batch sizes with which no request would ever be admitted."""
+        """Refuse batch sizes with which no request could ever be admitted."""
         demand_allowed(self._plan.batches, self._sizes)
         if not self._plan.has_rows_for(self._sizes):
             known = [
@@ -348,8 +349,8 @@ class TensorRTBackend:
                 if profile.batches is not None
             ]
             raise InvalidInput(
-                f"no row shape runs in batches of all of {list(self._sizes)} rows; the profiles of "
-                f"the plan take {'; '.join(known)}. Give batch_sizes that one of them allows."
+                f"no row shape runs in batches of all of {list(self._sizes)} rows; the plan's "
+                f"profiles take {'; '.join(known)}. Give batch_sizes that one of them allows."
             )
 
     def close(self) -> None:
@@ -369,7 +370,7 @@ class TensorRTBackend:
         while self._engines:
             device, engine = self._engines.pop()
             device.enter_to_free()
-            del engine  # now, on its own device and before the runtime
+            del engine  # now, while its own device is current, and before the runtime
         self._runtime = None
 
 

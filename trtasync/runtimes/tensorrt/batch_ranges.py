@@ -9,8 +9,7 @@ BatchRange = tuple[int, int]
 
 
 def merged(ranges: Iterable[BatchRange]) -> tuple[BatchRange, ...]:
-    """The same sizes as ranges without overlap and without neighbours, ascending; of ranges that
-    may be empty."""
+    """Merge ranges, which may be empty, into disjoint, non-adjacent ones, ascending."""
     found: list[BatchRange] = []
     for low, high in sorted((low, high) for low, high in ranges if low <= high):
         if found and low <= found[-1][1] + 1:
@@ -21,7 +20,7 @@ def merged(ranges: Iterable[BatchRange]) -> tuple[BatchRange, ...]:
 
 
 def default_sizes(ranges: Sequence[BatchRange], largest: int) -> tuple[int, ...]:
-    """Both ends of every range and the powers of two within, as far as `largest`, and that."""
+    """Both ends of every range and the powers of two within, up to `largest`, which is included."""
     sizes = {largest}
     for low, high in ranges:
         powers = [1 << bit for bit in range(high.bit_length())]
@@ -33,8 +32,8 @@ def demand_allowed(ranges: Sequence[BatchRange], sizes: Sequence[int]) -> None:
     """Refuse batch sizes that no profile allows.
 
     Args:
-        ranges: as `merged` gives them; () where nothing is batched.
-        sizes: what is to be run.
+        ranges: as `merged` returns them; () if nothing is batched.
+        sizes: those to be run.
 
     Raises:
         InvalidInput: naming the sizes and what is allowed.
@@ -44,8 +43,8 @@ def demand_allowed(ranges: Sequence[BatchRange], sizes: Sequence[int]) -> None:
     beyond = [size for size in sizes if not any(low <= size <= high for low, high in ranges)]
     if beyond:
         raise InvalidInput(
-            f"batches of {_listed(beyond)} rows are in no optimization profile of the plan, which "
-            f"take batches of {written(ranges)}; choose max_batch_size and batch_sizes among these."
+            f"no optimization profile of the plan allows batches of {_listed(beyond)} rows; choose "
+            f"max_batch_size and batch_sizes among those that are allowed: {written(ranges)}."
         )
 
 

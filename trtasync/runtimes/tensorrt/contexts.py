@@ -1,4 +1,4 @@
-"""Execution contexts: made, shaped, bound to memory and enqueued, with every answer checked."""
+"""Execution contexts: created, shaped, bound to memory and enqueued, checking every result."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ OutputShape = Shape | None
 
 
 class Context:
-    """One execution context on one lane, for one profile; it has no other user.
+    """One execution context on one lane, for one profile, without other users.
 
     Attributes:
         numbers: what its inputs are set to (`PlanSpec.numbers`); () while they are not.
-        shapes: per output, for these inputs.
+        shapes: the shape of each output, for these inputs.
         growing: output index -> its memory, for outputs whose size depends on data.
     """
 
@@ -40,13 +40,13 @@ class Context:
         """Create the context, and choose its profile.
 
         Args:
-            lib: what makes it.
-            engine: what it is of.
-            plan: what the engine was read from.
-            profile: the one that it runs.
+            lib: the library that creates it.
+            engine: its engine.
+            plan: the plan of the engine.
+            profile: the profile that it runs.
             device: where it runs.
-            stream: where the profile is chosen.
-            kernels: how it gets them, where TensorRT for RTX is to compile them.
+            stream: on which the profile is selected.
+            kernels: how TensorRT for RTX compiles its kernels; None for TensorRT.
 
         Raises:
             PlanError: TensorRT refuses.
@@ -63,13 +63,14 @@ class Context:
         strategy = lib.trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context = engine.create_execution_context(kernels.config if kernels else strategy)
         if context is None:
-            raise PlanError(f"TensorRT made no execution context: {lib.journal.since(mark)}.")
+            raise PlanError(f"TensorRT created no execution context: {lib.journal.since(mark)}.")
         self._context: ExecutionContext = context
         self._choose(profile, stream)
         self._bind_shape_tensors(profile)
 
     def _choose(self, profile: PlanProfile, stream: Stream) -> None:
-        """Before any shape is set. The copies it may enqueue are waited for: once, at warm-up."""
+        """Select the profile, before any shape is set. Waits, once at warm-up, for copies it
+        enqueues."""
         mark = self._lib.journal.mark()
         try:
             chosen = self._context.set_optimization_profile_async(profile.index, stream.handle)
@@ -80,7 +81,7 @@ class Context:
         stream.synchronize()
 
     def _bind_shape_tensors(self, profile: PlanProfile) -> None:
-        """They stay in host memory of the context's own, and are read when it is enqueued."""
+        """They stay in host memory owned by the context, and are read when it is enqueued."""
         for spec, range_ in zip(self._plan.spec.inputs, profile.ranges, strict=True):
             if spec.host:
                 array = np.array(range_.opt, spec.dtype)
@@ -94,16 +95,16 @@ class Context:
         arena: DeviceBuffer,
         spare: Sequence[GrowingOutput],
     ) -> None:
-        """Tell it, once and for all, where its tensors and its activations lie.
+        """Tell it, once and for all, where its tensors and its activations are.
 
         Args:
             addresses: tensor name -> device address.
             room: tensor name -> bytes there, which no shape set later may exceed.
-            arena: activation memory, shared by the contexts of a lane: they never run at once.
+            arena: activation memory, shared by a lane's contexts, which never run concurrently.
             spare: memory of the outputs whose size depends on data.
         """
         self._room = room
-        self.numbers = ()  # shapes that were set before have not been held against it
+        self.numbers = ()  # shapes that were set before have not been checked against it
         for name, address in addresses.items():
             self._set_address(name, address)
         for growing in spare:
@@ -111,11 +112,11 @@ class Context:
             name = self._plan.spec.outputs[growing.index].name
             mark = self._lib.journal.mark()
             if not self._context.set_output_allocator(name, growing.allocator):
-                raise self._refused(PlanError, f"output '{name}': no allocator was taken", mark)
+                raise self._refused(PlanError, f"output '{name}': the allocator was refused", mark)
         self._context.set_device_memory(arena.address, arena.size)
 
     def unbind(self) -> None:
-        """Its memory is going: sizes are not held against it, until it is bound anew."""
+        """Its memory is about to go: sizes are not checked against it until it is bound again."""
         self._room = {}
         self.numbers = ()
 
@@ -134,7 +135,7 @@ class Context:
         """
         if numbers == self.numbers:
             return self.shapes
-        self.numbers = ()  # whatever happens from here on, the old ones do not hold any more
+        self.numbers = ()  # whatever happens from here on, the old ones are no longer valid
         mark = self._lib.journal.mark()
         for spec, number in zip(self._plan.spec.inputs, numbers, strict=True):
             if spec.host:
@@ -153,19 +154,19 @@ class Context:
         return shapes
 
     def _demand_room(self, numbers: Sequence[Shape], shapes: Sequence[OutputShape]) -> None:
-        """A kernel writes as far as its shapes say, whatever lies there."""
+        """Refuse shapes that exceed their memory: a kernel writes as far as its shapes say."""
         spec = self._plan.spec
         pairs = [*zip(spec.inputs, numbers, strict=True), *zip(spec.outputs, shapes, strict=True)]
         for tensor, shape in pairs:
             room = self._room.get(tensor.name)
             if room is None or shape is None:
-                continue  # a shape tensor, or an output that has memory made for its size
+                continue  # a shape tensor, or an output whose memory grows with it
             size = math.prod(shape) * tensor.dtype.itemsize
             if size > room:
                 raise InferenceError(
                     f"'{tensor.name}' has shape {shape} here, {size} bytes, more than at the "
                     f"largest shapes of the profiles ({room} bytes), which is all that was "
-                    "allocated; ask with values that make it smaller."
+                    "allocated; use input values that make it smaller."
                 )
 
     def _output_shape(self, name: str) -> OutputShape:
@@ -173,24 +174,24 @@ class Context:
         return None if any(dim < 0 for dim in shape) else shape
 
     def max_output_bytes(self, name: str) -> int:
-        """For the shapes that are set; 0 when TensorRT knows no bound."""
+        """The bound for the current shapes; 0 if TensorRT knows none."""
         return max(0, int(self._context.get_max_output_size(name)))
 
     def capturable(self, stream: int) -> bool:
-        """A graph of it as it is now would be whole, as far as TensorRT can say."""
+        """Whether a graph captured now would be complete, as far as TensorRT can tell."""
         context = self._context
         if not hasattr(context, "is_stream_capturable"):
             return True  # trying is the only way to know
         return context.is_stream_capturable(stream)
 
     def enqueue(self, stream: int) -> None:
-        """Put the network on a stream.
+        """Enqueue the network on a stream.
 
         Raises:
-            InferenceError: TensorRT refused; nothing of it must be believed to run.
+            InferenceError: TensorRT refused; do not assume that any of it runs.
             DeviceLost: because the device is gone.
         """
-        assert self.numbers  # the shapes that TensorRT has are those that were checked
+        assert self.numbers  # TensorRT's shapes are those that were checked
         mark = self._lib.journal.mark()
         if not self._context.execute_async_v3(stream):
             self._device.raise_if_lost()

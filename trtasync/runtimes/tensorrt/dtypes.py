@@ -1,4 +1,4 @@
-"""TensorRT's data types as numpy's."""
+"""Maps TensorRT's data types to numpy's."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ def numpy_dtype(trt: TensorRT, dtype: Any, tensor: str) -> np.dtype[Any]:
     """The numpy dtype of a tensor.
 
     Raises:
-        PlanError: numpy has nothing of this layout (INT4, FP4).
-        BackendUnavailable: it takes ml_dtypes, which is not installed.
+        PlanError: numpy has no type of this layout (INT4, FP4).
+        BackendUnavailable: it needs ml_dtypes, which is not installed.
     """
     for name, known in _NUMPY.items():
         if dtype == getattr(trt.DataType, name, None):
@@ -34,7 +34,7 @@ def numpy_dtype(trt: TensorRT, dtype: Any, tensor: str) -> np.dtype[Any]:
         if dtype == getattr(trt.DataType, name, None):
             return _from_ml_dtypes(known, tensor)
     raise PlanError(
-        f"tensor '{tensor}' is {dtype}, of which two elements share a byte: numpy has no such "
+        f"tensor '{tensor}' is {dtype}, which packs two elements into a byte; numpy has no such "
         "type. Cast it inside the network (add_cast) to a type of whole bytes."
     )
 
@@ -44,7 +44,7 @@ def _from_ml_dtypes(name: str, tensor: str) -> np.dtype[Any]:
         import ml_dtypes
     except ImportError as error:
         raise BackendUnavailable(
-            f"tensor '{tensor}' is {name}, which numpy takes from ml_dtypes: pip install ml_dtypes."
+            f"tensor '{tensor}' is {name}, for which numpy needs ml_dtypes: pip install ml_dtypes."
         ) from error
     dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     return dtype

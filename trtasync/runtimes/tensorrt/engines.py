@@ -1,4 +1,4 @@
-"""A plan file made into an engine, and why that may not be possible."""
+"""Turns a plan file into an engine, or says why that is not possible."""
 
 import mmap
 from typing import Any
@@ -22,17 +22,17 @@ NEWER_GPUS = (12, 0)
 
 
 class PlanRefused(PlanError):
-    """TensorRT does not take this plan here, and more memory would not help."""
+    """TensorRT refuses this plan here, and more memory would not help."""
 
 
 def deserialize(lib: Library, runtime: Runtime, plan: PlanFile, device: Device) -> CudaEngine:
-    """Make an engine on a device from a plan file, which is mapped and not read into memory.
+    """Create an engine on a device from a plan file, which is mapped rather than read into memory.
 
     Raises:
-        PlanError: with TensorRT's own words, and with the versions where they can be told.
+        PlanError: with TensorRT's own words, and with the versions if they are known.
         CudaError: the device has no room for its weights.
         DeviceLost: the device is gone.
-        BackendUnavailable: this TensorRT runs on no such GPU.
+        BackendUnavailable: this TensorRT does not run on such a GPU.
     """
     try:
         with (
@@ -47,7 +47,7 @@ def deserialize(lib: Library, runtime: Runtime, plan: PlanFile, device: Device) 
 def deserialize_bytes(
     lib: Library, runtime: Runtime, plan: Any, device: Device, name: str = "the plan"
 ) -> CudaEngine:
-    """The same from a buffer; `name` is what messages call it."""
+    """The same from a buffer; `name` is used in messages."""
     mark = lib.journal.mark()
     device.enter()
     try:
@@ -57,7 +57,7 @@ def deserialize_bytes(
         engine = runtime.deserialize_cuda_engine(plan)
     except PlanError:
         raise
-    except Exception as error:  # what the bindings raise is not documented
+    except Exception as error:  # it is not documented what the bindings raise
         raise PlanError(
             f"{lib.title} cannot read {name}: {error}. {lib.journal.since(mark)}"
         ) from error
@@ -67,17 +67,17 @@ def deserialize_bytes(
 
 
 def _look_at(plan: Any) -> tuple[Flavour | None, int]:
-    """Whose plan a buffer seems to be, and how many bytes it has.
+    """Find out whose plan a buffer seems to be, and its size in bytes.
 
-    TensorRT for RTX gives its memory out as floats of one byte each: whoever asks for an element
-    reads beyond it.
+    TensorRT for RTX exposes its memory as floats of one byte each: accessing an element reads
+    beyond its end.
     """
     with memoryview(plan) as view, view.cast("B") as content:
         return of_plan(content[:HEADER_BYTES].tobytes()), content.nbytes
 
 
 def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> Exception:
-    free = device.free_bytes()  # raises DeviceLost where that is why
+    free = device.free_bytes()  # raises DeviceLost if that is the reason
     if free < size or any(sign in words.lower() for sign in OUT_OF_MEMORY):
         return CudaError(
             f"{name} does not fit on {device.name}: of its memory {free} bytes are free, and the "
@@ -102,7 +102,7 @@ def _refusal(lib: Library, device: Device, name: str, size: int, words: str) -> 
 
 
 def demand_gpu(device: Device, lib: Library, words: str = "") -> None:
-    """Refuse a GPU on which no plan whatever would run.
+    """Refuse a GPU on which no plan at all would run.
 
     Raises:
         BackendUnavailable: with `words` at its end.
@@ -117,7 +117,7 @@ def demand_gpu(device: Device, lib: Library, words: str = "") -> None:
 
 
 def _is_named(lib: Library, device: Device) -> bool:
-    """Plans of TensorRT for RTX can be built for this kind by name."""
+    """Whether plans of TensorRT for RTX can be built for this kind of GPU by naming it."""
     member = f"SM{_capability(device).replace('.', '')}"
     return hasattr(getattr(lib.trt, "ComputeCapability", None), member)
 

@@ -44,16 +44,16 @@ Key = tuple[tuple[Shape, ...], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneOptions:
-    """What the lanes of a backend have in common.
+    """Options shared by the lanes of a backend.
 
     Attributes:
         capacity: rows of a slot.
-        batch_sizes: what is run, ascending.
-        layouts: kept warm, for every batch size.
+        batch_sizes: the sizes that are run, ascending.
+        layouts: those kept warm, for every batch size.
         graphs: capture CUDA graphs.
         graph_copy_bytes: rows (in and out together) up to this size are copied inside the graph.
         inline_bytes: requests up to this size are staged by the caller itself.
-        stop: set to call the opening off.
+        stop: set to cancel the opening.
     """
 
     capacity: int
@@ -67,14 +67,14 @@ class LaneOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Warm:
-    """A context that is set to one shape for good, and the graph of its network, if any."""
+    """A context that is permanently set to one shape, and the graph of its network, if any."""
 
     context: Context
     graph: Graph | None
 
 
 class TensorRTLane:
-    """See `trtasync.runtimes.Lane`. Everything on it happens in the order of its stream."""
+    """See `trtasync.runtimes.Lane`. Everything on it happens in stream order."""
 
     depth = DEPTH
     asynchronous = True
@@ -90,7 +90,7 @@ class TensorRTLane:
         threads: CopyThreads,
         kernels: Kernels | None = None,
     ):
-        """Make everything, run and capture every warm shape once. In a thread: it takes seconds.
+        """Create everything; run and capture every warm shape once. In a thread: it takes seconds.
 
         With kernels compiled here every context costs a gigabyte of host memory and more (seen by
         users of TensorRT for RTX 1.4), so there is one per profile and none per shape.
@@ -98,7 +98,7 @@ class TensorRTLane:
         Raises:
             PlanError: the plan does not run.
             CudaError: not enough memory.
-            Stopped: it was called off.
+            Stopped: it was cancelled.
         """
         self.device: int = device.index
         self._index = index
@@ -179,8 +179,8 @@ class TensorRTLane:
     def _warm_up(self, layout: Layout, rows: int) -> None:
         """Give a shape its own context, run it once (the first run allocates), capture it.
 
-        A context that has to serve other shapes, too, is only run: a graph knows what the context
-        was when it was captured.
+        A context that also serves other shapes is only run: a graph holds the context as it was
+        when it was captured.
         """
         numbers = self._plan.numbers(layout, rows)
         profile = self._plan.profile_for(numbers)
@@ -206,19 +206,21 @@ class TensorRTLane:
             return
         if not context.capturable(self.stream.handle):
             log.info(
-                "stream %d: TensorRT says that a batch of %d rows is no graph", self._index, rows
+                "stream %d: TensorRT cannot capture a batch of %d rows as a graph",
+                self._index,
+                rows,
             )
             return
         try:
-            # of the network alone: also for slots of other lanes, and rows that lie elsewhere
+            # of the network alone: also serves slots of other lanes, and rows that are elsewhere
             graph = self._capture(lambda: context.enqueue(self.stream.handle))
             self._warm[key] = _Warm(context, graph)
             if copies_inside:
                 self._capture_slots(layout, rows, key, context)
         except CaptureFailed as error:
             log.warning(
-                "stream %d: no CUDA graph for a batch of %d rows, which is enqueued plainly "
-                "instead; %s",
+                "stream %d: no CUDA graph for a batch of %d rows, which is enqueued without "
+                "one; %s",
                 self._index,
                 rows,
                 error,
@@ -226,13 +228,13 @@ class TensorRTLane:
 
     def _capture(self, work: Callable[[], None]) -> Graph:
         go_on(self._options.stop)
-        with self._lib.journal.quietly():  # a refusal is no error: the batch is enqueued plainly
+        with self._lib.journal.quietly():  # a refusal is no error: it is enqueued without
             graph = capture(self._gpu, self.stream, work)
         self._graphs.append(graph)
         return graph
 
     def _copies_inside(self, layout: Layout, context: Context) -> bool:
-        """Rows are small, and lie on the device as in the slot."""
+        """Whether rows are small, and arranged on the device as in the slot."""
         plan = self._plan
         row_bytes = sum(
             math.prod(shape) * spec.dtype.itemsize
@@ -255,7 +257,7 @@ class TensorRTLane:
     # -- launching -------------------------------------------------------------------------------
 
     def launch(self, slot: Any, rows: int) -> None:
-        """Copy in, run, copy out, record the event: enqueued, not waited for."""
+        """Enqueue copy in, run, copy out and the event, without waiting."""
         filled, slot.filled, slot.stages, slot.ended = slot.filled or rows, 0, 0, False
         self._threads.in_flight.add(slot)
         try:
@@ -276,14 +278,14 @@ class TensorRTLane:
             raise
         except Exception:
             slot.padded_from = 0
-            # A part of it may be on the stream, and reads the slot: it must not be used meanwhile.
+            # Part of it may be on the stream and read the slot, which must not be reused meanwhile.
             self.stream.synchronize()
             self._threads.in_flight.discard(slot)
             raise
         slot.outputs = launch.outputs
 
     def _find(self, slot: PinnedSlot, rows: int) -> Launch:
-        """The launch of this shape: captured at warm-up, or made now and remembered."""
+        """The launch of this shape: captured at warm-up, or made now and cached."""
         views = slot.bound
         numbers = self._plan.numbers(views.layout, rows)
         key = (numbers, rows)
@@ -296,8 +298,8 @@ class TensorRTLane:
     def _find_foreign(self, slot: PinnedSlot, rows: int) -> Launch:
         """The same for a slot of another lane of this device.
 
-        Copies are apart from the network: whole graphs know only the slots of this lane. It is
-        remembered here and not in the slot, which must not keep contexts of this lane alive.
+        Copies are separate from the network: whole graphs know only the slots of this lane. It is
+        cached here and not in the slot, which must not keep contexts of this lane alive.
         """
         views = slot.bound
         launch = self._apart(slot, rows, (self._plan.numbers(views.layout, rows), rows))
@@ -307,14 +309,14 @@ class TensorRTLane:
         return launch
 
     def _apart(self, slot: PinnedSlot, rows: int, key: Key) -> Launch:
-        """A launch whose copies are apart from the network."""
+        """A launch whose copies are separate from the network."""
         warm = self._warm.get(key)
         if warm is None:
             return self._cold(slot, rows, key)
         return self._preparation.staged(slot, rows, warm.context, key[0], warm.graph)
 
     def _with_copies_apart(self, slot: PinnedSlot, rows: int, launch: Launch) -> Launch:
-        """For a batch with rows from or for device memory, which no captured copy knows of."""
+        """For a batch with rows from or for device memory, which no captured copy covers."""
         if not isinstance(launch, WholeGraph):
             return launch
         views = slot.bound
@@ -334,7 +336,7 @@ class TensorRTLane:
     # -- finishing -------------------------------------------------------------------------------
 
     def ready(self, slot: Any) -> bool:
-        """Ask the event; keeps the GIL."""
+        """Query the event; keeps the GIL."""
         code = self._query(slot.done.handle)
         if code == NOT_READY:
             return False
@@ -342,7 +344,7 @@ class TensorRTLane:
         return True
 
     def wait(self, slot: Any) -> Times | None:
-        """Sleep in `cudaEventSynchronize`, unless the event has fired already."""
+        """Sleep in `cudaEventSynchronize`, unless the event has already fired."""
         try:
             if slot.ended and not slot.stages:
                 return None
@@ -355,9 +357,10 @@ class TensorRTLane:
         return times
 
     def close(self) -> None:
-        """Wait for the stream and free everything, last made first.
+        """Wait for the stream and free everything in reverse order of creation.
 
-        What cannot be freed does not keep the rest; the first failure is raised at the end.
+        What cannot be freed does not keep the rest from being freed; the first failure is raised at
+        the end.
         """
         self._gpu.enter_to_free()
         with ExitStack() as closing:  # unwinds in reverse order
@@ -365,7 +368,7 @@ class TensorRTLane:
                 closing.callback(self._stream.close)
             if self._memory is not None:
                 closing.callback(self._memory.close)
-            closing.callback(self._forget)  # contexts go before the memory they were given
+            closing.callback(self._forget)  # contexts are freed before the memory that they use
             for slot in self.slots:
                 closing.callback(slot.close)
             for graph in self._graphs:
@@ -374,7 +377,7 @@ class TensorRTLane:
                 closing.callback(self._stream.synchronize)
 
     def _forget(self) -> None:
-        """Let go of what holds TensorRT's objects: they free the device's memory as they go."""
+        """Drop the references to TensorRT's objects, which thereby free their device memory."""
         made = (self._graphs, self.slots, self._prepared, self._foreign, self._warm, self._contexts)
         for each in made:
             each.clear()

@@ -16,11 +16,11 @@ two event records and the reading of them cost a tenth of a small batch's launch
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One tensor's way between a slot and the device.
+    """The copy of one tensor between a slot and the device.
 
     Attributes:
-        device: address.
-        host: address.
+        device: address on the device.
+        host: address on the host.
         row_bytes: bytes of one row.
     """
 
@@ -39,24 +39,25 @@ class Launch(Protocol):
     outputs: list[Array]
 
     def enqueue(self, slot: PinnedSlot, rows: int) -> None:
-        """Put a batch on the lane's stream, all but the event that says it is done.
+        """Put a batch on the lane's stream, all but the event that marks its end.
 
         Args:
-            slot: holding it; its `stages` are set.
-            rows: those that are real.
+            slot: the slot that holds it; sets its `stages`.
+            rows: the number of real rows.
         """
 
 
 class WholeGraph:
     """Copy in, network and copy out as one graph launch: for small rows.
 
-    The copies have the size of the batch bucket: a few padding rows cost less than two more calls.
+    The copies have the size of the batch bucket: a few rows of padding cost less than two more
+    calls.
     """
 
     def __init__(
         self, device: Device, stream: int, graph: Graph, context: Context, outputs: list[Array]
     ):
-        """context: whose work the graph replays; kept alive."""
+        """context: the one whose work the graph replays; kept alive."""
         self.outputs = outputs
         self._context = context
         self._device = device
@@ -77,7 +78,7 @@ class WholeGraph:
 
 @dataclass(eq=False)
 class Staged:
-    """Copies at their true size around the network, which is a graph or enqueued plainly.
+    """Copies at their true size around the network, which is enqueued with or without a graph.
 
     Attributes:
         outputs: views of the slot, rows first.
@@ -85,7 +86,7 @@ class Staged:
 
     _device: Device
     _stream: int
-    _context: Context  # its shapes are set at the launch
+    _context: Context  # its shapes are set at launch
     _numbers: tuple[Shape, ...]
     _in: Sequence[Copy]
     _out: Sequence[Copy]
@@ -103,7 +104,7 @@ class Staged:
         self._copy_out(slot, rows)
 
     def record(self, slot: PinnedSlot, rows: int) -> None:
-        """The same without the events: for a capture."""
+        """The same without the events, for a capture."""
         self._copy_in(slot, rows)
         self._run()
         self._copy_out(slot, rows)
@@ -120,13 +121,13 @@ class Staged:
             self._take_lent_rows(slot, rows)
 
     def _take_lent_rows(self, slot: PinnedSlot, rows: int) -> None:
-        """Rows that lie in device memory or in pinned memory of their own, over what came from the
-        slot in their place; not before whatever makes them has run."""
+        """Copy rows in device memory or in pinned memory of their own over what came from the slot
+        in their place, after the work that produces them."""
         targets, sources, sizes = [], [], []
         real = slot.padded_from or rows
         for index, row, _, array in slot.lent_rows:
             if row >= real or not array.nbytes:
-                continue  # its caller left, or it was cut off and goes with another batch
+                continue  # its caller left, or it was cut off and moved to another batch
             if array.ready is not None:
                 self._wait_for(array.ready)
             target = self._in[index]
@@ -142,7 +143,7 @@ class Staged:
         device.call(device.runtime.cudaStreamWaitEvent, self._stream, ready.handle, 0)
 
     def _repeat_last_row(self, real: int, rows: int) -> None:
-        """The host's padding repeats what it has in the last row's place, not a device array."""
+        """The host's padding repeats its own last row, which a device array is not part of."""
         copies = [
             (copy.device + row * copy.row_bytes, copy.device + (real - 1) * copy.row_bytes, size)
             for copy in self._in
@@ -152,7 +153,7 @@ class Staged:
         self._copy(copies)
 
     def _leave_on_device(self, slot: PinnedSlot, rows: int) -> None:
-        """Answers that stay in device memory; not of rows that were cut off."""
+        """Copy answers that stay in device memory, except those of rows that were cut off."""
         real = slot.padded_from or rows
         copies = [
             (array.address, source.device + row * source.row_bytes, count * source.row_bytes)
@@ -163,7 +164,7 @@ class Staged:
         self._copy(copies)
 
     def _copy(self, copies: Sequence[tuple[int, int, int]]) -> None:
-        """(target, source, bytes) of each."""
+        """(target, source, bytes) of each copy."""
         if wanted := [copy for copy in copies if copy[2]]:
             targets, sources, sizes = (list(column) for column in zip(*wanted, strict=True))
             copy_all(self._device, targets, sources, sizes, self._stream)
@@ -208,10 +209,10 @@ class Growing(Staged):
 
 @dataclass(eq=False)
 class Arranged(Staged):
-    """Like `Staged`, for models with rows along other axes than the first, or with shared inputs.
+    """Like `Staged`, for models with rows along axes other than the first, or with shared inputs.
 
     Attributes:
-        moves: (where an input lies as the model takes it, where its rows lie first).
+        moves: (an input as the model takes it, the same input with rows first).
         whole_in: the copies of such inputs; `Copy.row_bytes` is 0 for them.
         whole_out: the copies of such outputs.
     """

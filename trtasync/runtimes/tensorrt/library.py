@@ -27,7 +27,7 @@ ECHO = "catchCudaError"
 class Journal:
     """TensorRT's error lines, so that an exception can carry the reason TensorRT gave.
 
-    TensorRT says what went wrong to its logger only; its calls return False or None.
+    TensorRT reports what went wrong only to its logger; its calls return False or None.
     """
 
     def __init__(self) -> None:
@@ -37,14 +37,14 @@ class Journal:
 
     @contextmanager
     def quietly(self, when: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Ask TensorRT what it may well refuse: what it says in this thread meanwhile is kept for
-        `since`, and logged as no more than a detail.
+        """For calls that TensorRT may well refuse: what it logs in this thread meanwhile is kept
+        for `since`, and logged only at debug level.
 
         Args:
-            when: asked at each line; False lets it be logged.
+            when: called for each line; if it returns False, the line is logged normally.
         """
         thread = threading.get_ident()
-        if thread in self._quiet:  # within another one, with which it ends
+        if thread in self._quiet:  # nested in another one, which ends it
             yield
             return
         self._quiet[thread] = when
@@ -55,49 +55,49 @@ class Journal:
 
     @property
     def is_quiet(self) -> bool:
-        """The calling thread is within `quietly`."""
+        """Whether the calling thread is within `quietly`."""
         when = self._quiet.get(threading.get_ident())
         return when is not None and when()
 
     def add(self, line: str) -> None:
-        """Keep a line. Called by any thread."""
+        """Keep a line. Thread-safe."""
         self._count += 1
         self._lines.append((self._count, threading.get_ident(), line.strip()))
 
     def mark(self) -> int:
-        """A point to ask from."""
+        """A point in time, for `since`."""
         return self._count
 
     def since(self, mark: int) -> str:
-        """What was said since a mark, this thread's lines if it has any; never empty."""
+        """What was logged since a mark, this thread's lines if it has any; never empty."""
         lines = [line for number, _, line in tuple(self._lines) if number > mark]
         return self.said(mark) or _joined(lines) or "TensorRT gave no reason"
 
     def said(self, mark: int) -> str:
-        """What was said in this thread since a mark; "" for nothing."""
+        """What was logged in this thread since a mark; "" for nothing."""
         me = threading.get_ident()
         return _joined([each[2] for each in tuple(self._lines) if each[0] > mark and each[1] == me])
 
 
 def _joined(lines: Sequence[str]) -> str:
-    """Each once. Without a driver a line that says so follows every error of TensorRT for RTX."""
+    """Join lines without repetitions: lacking a driver, RTX adds a line about it to every error."""
     telling = [line for line in lines if ECHO not in line]
     return " | ".join(dict.fromkeys(telling or lines))
 
 
 class Library:
-    """A TensorRT module with its logger. One per flavour: each keeps a single logger.
+    """A TensorRT module with its logger. One per flavour: each has a single logger.
 
     Attributes:
         trt: the module.
         name: how it was imported.
         flavour: which TensorRT it is.
         journal: its recent error lines.
-        logger: to be given to whatever wants one.
+        logger: to be passed to whatever needs one.
     """
 
     def __init__(self, trt: TensorRT, name: str, flavour: Flavour):
-        """For `library`."""
+        """Called by `library`."""
         self.trt = trt
         self.name = name
         self.flavour = flavour
@@ -152,16 +152,16 @@ _making = threading.Lock()
 
 
 def library(flavour: Flavour | None = None) -> Library:
-    """The installed TensorRT. Other than for RTX only after CUDA has answered: without a GPU
-    TensorRT can kill the process.
+    """The installed TensorRT. Unless it is for RTX, call this only after CUDA has answered: without
+    a GPU TensorRT can kill the process.
 
     Args:
-        flavour: the only one that will do; None for what the environment insists on, or else for
-            the first that is installed.
+        flavour: the required one; None for the one that the environment selects, or else for the
+            first that is installed.
 
     Raises:
         BackendUnavailable: none of its modules can be imported.
-        InvalidInput: the environment insists on a flavour that does not exist.
+        InvalidInput: the environment selects a flavour that does not exist.
     """
     wanted = chosen(flavour)
     problems = []
@@ -169,7 +169,7 @@ def library(flavour: Flavour | None = None) -> Library:
         for name in each.modules:
             try:
                 module = importlib.import_module(name)
-            except (ImportError, OSError) as error:  # the latter where its libraries do not load
+            except (ImportError, OSError) as error:  # the latter if its libraries do not load
                 problems.append(f"{name}: {error}")
             else:
                 with _making:
@@ -188,7 +188,7 @@ def _missing(flavour: Flavour | None, wanted: Flavour | None, problems: str) -> 
 
 
 def is_installed(flavour: Flavour) -> bool:
-    """It can be imported."""
+    """Whether it can be imported."""
     try:
         return library(flavour) is not None
     except BackendUnavailable:
@@ -196,11 +196,11 @@ def is_installed(flavour: Flavour) -> bool:
 
 
 def library_of(plan: PlanFile, wanted: Flavour | None = None) -> Library:
-    """The TensorRT that a plan is for, whatever else is installed.
+    """The TensorRT that a plan was built with, whatever else is installed.
 
     Args:
-        plan: whose first bytes decide.
-        wanted: the flavour that somebody insists on.
+        plan: the file whose first bytes decide.
+        wanted: the required flavour, if any.
 
     Raises:
         PlanError: it cannot be read, or is of the other flavour.
@@ -210,7 +210,7 @@ def library_of(plan: PlanFile, wanted: Flavour | None = None) -> Library:
 
 
 def flavour_of(plan: PlanFile, wanted: Flavour | None = None) -> Flavour | None:
-    """Whose plan it is, as far as its first bytes tell; see `library_of`. Needs no TensorRT.
+    """The flavour of a plan, as far as its first bytes tell; see `library_of`. Needs no TensorRT.
 
     Raises:
         PlanError: it cannot be read, or is of the other flavour.
@@ -222,7 +222,7 @@ def flavour_of(plan: PlanFile, wanted: Flavour | None = None) -> Flavour | None:
 
 
 def of_other_flavour(name: str, found: Flavour, reader: str) -> str:
-    """What to say of a plan that `reader` cannot read."""
+    """The message for a plan that `reader` cannot read."""
     return (
         f"{name} is a plan of {found.title}, which {reader} cannot read: open it with "
         f"{found.title} ({found.install}), or build the model again."
@@ -230,17 +230,17 @@ def of_other_flavour(name: str, found: Flavour, reader: str) -> str:
 
 
 def make_runtime(lib: Library, engine_host_code_allowed: bool) -> Runtime:
-    """What deserializes plans, on the current device.
+    """Create what deserializes plans, on the current device.
 
     Raises:
-        BackendUnavailable: TensorRT made none, with its own words.
+        BackendUnavailable: TensorRT created none, with its own words.
     """
     mark = lib.journal.mark()
     try:
         runtime = lib.trt.Runtime(lib.logger)
-    except Exception as error:  # pybind11 raises TypeError where C++ gives null
+    except Exception as error:  # pybind11 raises TypeError if C++ returns null
         raise BackendUnavailable(
-            f"{lib.title} made no runtime: {error}. {lib.journal.since(mark)}."
+            f"{lib.title} created no runtime: {error}. {lib.journal.since(mark)}."
         ) from error
     if engine_host_code_allowed:
         runtime.engine_host_code_allowed = True

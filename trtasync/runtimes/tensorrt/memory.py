@@ -1,4 +1,4 @@
-"""The device memory of one lane: one place per tensor, one activation arena."""
+"""The device memory of one lane: one buffer per tensor, one activation arena."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ from trtasync.runtimes.tensorrt.sizes import Sizes
 class LaneMemory:
     """Device memory that all batches of a lane use, one after another on its stream.
 
-    Slots need none of their own: on one stream a batch's copy in runs after the copy out of the
-    batch before. So every tensor has one address for good, whatever the slot, bucket or shape.
+    Slots need none of their own: on one stream a batch's copy in runs after the previous batch's
+    copy out. So every tensor has one fixed address, whatever the slot, bucket or shape.
 
     Attributes:
         addresses: tensor name -> device address; outputs whose size depends on data left out.
@@ -23,7 +23,7 @@ class LaneMemory:
     """
 
     def __init__(self, lib: Library, plan: PlanSpec, device: Device, stream: Stream, sizes: Sizes):
-        """Raises CudaError when the device has not so much memory."""
+        """Raises CudaError if the device does not have that much memory."""
         self._closables: list[DeviceBuffer | GrowingOutput] = []
         self.addresses: dict[str, int] = {}
         self.room: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Outputs whose size depends on data: TensorRT asks for their memory while it is enqueued."""
+"""Outputs whose size depends on data: TensorRT requests their memory during enqueueing."""
 
 from functools import cache
 from typing import Any, cast
@@ -15,8 +15,8 @@ class GrowingOutput:
     """The memory of one such output on one lane.
 
     Attributes:
-        index: of the output.
-        allocator: what TensorRT asks; to be given to each context once, because every call of
+        index: the index of the output.
+        allocator: called by TensorRT; set it once per context, because every call of
             `set_output_allocator` keeps one more reference until the context dies.
         address: where the last batch put it.
         shape: of the last batch's output.
@@ -27,9 +27,9 @@ class GrowingOutput:
 
         Args:
             trt: the module.
-            device: where the memory lies.
-            index: of the output.
-            size: bytes to begin with: the upper bound, where TensorRT knows one.
+            device: where the memory is.
+            index: the index of the output.
+            size: initial bytes: the upper bound, if TensorRT knows one.
         """
         self._device = device
         self._buffers = [DeviceBuffer(device, size)]
@@ -56,7 +56,7 @@ class GrowingOutput:
 @cache
 def _allocator_class(trt: Any) -> Any:
     class Allocator(trt.IOutputAllocator):  # type: ignore[misc]  # a base known at run time only
-        """Hands TensorRT's questions on. Exceptions in here would be swallowed: None says no."""
+        """Forwards TensorRT's requests. Exceptions in here would be swallowed: None means no."""
 
         def __init__(self, owner: GrowingOutput):
             trt.IOutputAllocator.__init__(self)

@@ -1,4 +1,4 @@
-"""What an engine says of its plan: tensors, profiles, and which batches they allow."""
+"""What an engine says about its plan: tensors, profiles, and which batches they allow."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -32,9 +32,9 @@ class PlanProfile:
     """One optimization profile of a plan.
 
     Attributes:
-        index: TensorRT's number of it.
+        index: its number in TensorRT.
         ranges: per input, in order: of its shape, or of its values (shape tensors).
-        batches: rows of the smallest and the largest batch; None where nothing is batched.
+        batches: rows of the smallest and the largest batch; None if nothing is batched.
     """
 
     index: int
@@ -43,15 +43,15 @@ class PlanProfile:
 
     @property
     def width(self) -> int:
-        """How many batch sizes it takes; 0 where nothing is batched."""
+        """How many batch sizes it allows; 0 if nothing is batched."""
         return 0 if self.batches is None else max(0, self.batches[1] - self.batches[0] + 1)
 
     def takes(self, rows: int) -> bool:
-        """Batches of this many rows are within it."""
+        """Whether it allows batches of this many rows."""
         return self.batches is None or self.batches[0] <= rows <= self.batches[1]
 
     def allows(self, numbers: Sequence[Shape]) -> bool:
-        """`numbers`: per input its shape, or its values (shape tensors)."""
+        """Whether it allows `numbers`: per input its shape, or its values (shape tensors)."""
         return all(range_.allows(shape) for range_, shape in zip(self.ranges, numbers, strict=True))
 
     def distance(self, numbers: Sequence[Shape]) -> int:
@@ -81,7 +81,7 @@ class PlanSpec:
     def of(
         cls, spec: ModelSpec, ranges: Iterable[tuple[Shapes, ...]], aliases: dict[str, str]
     ) -> "PlanSpec":
-        """A plan whose batches follow from where the rows of its inputs lie.
+        """Derive the plan's batches from where the rows of its inputs lie.
 
         Args:
             spec: with batch axes.
@@ -104,7 +104,7 @@ class PlanSpec:
         return cls(spec, profiles, aliases, batches)
 
     def with_spec(self, spec: ModelSpec) -> "PlanSpec":
-        """The same plan, with something else found of its rows.
+        """The same plan, with other findings about its rows.
 
         Raises:
             PlanError: see `of`.
@@ -113,24 +113,25 @@ class PlanSpec:
 
     @property
     def largest_batch(self) -> int | None:
-        """Rows that some profile takes at most; None when nothing is batched."""
+        """The most rows that some profile allows; None if nothing is batched."""
         return self.batches[-1][1] if self.batches else None
 
     @property
     def is_fixed(self) -> bool:
-        """It runs in one shape only (and with one value of every shape tensor)."""
+        """Whether it runs in one shape only (and with one value of every shape tensor)."""
         return len(self.profiles) == 1 and all(
             range_.min == range_.max for range_ in self.profiles[0].ranges
         )
 
     @property
     def is_plain(self) -> bool:
-        """Rows come first in every tensor that has memory on the device, as in slots."""
+        """Whether rows come first in every tensor in device memory, as in slots."""
         tensors = [*(each for each in self.spec.inputs if not each.host), *self.spec.outputs]
         return not self.spec.batched or all(each.batch_axis == 0 for each in tensors)
 
     def numbers(self, layout: Layout, rows: int) -> tuple[Shape, ...]:
-        """Per input what the profiles speak of, for a batch of `rows` rows of a layout."""
+        """Per input, what profiles limit (shape or values), for a batch of `rows` rows of a
+        layout."""
         shapes, values, shared = iter(layout.shapes), iter(layout.values), iter(layout.shared)
         return tuple(
             next(values)
@@ -142,27 +143,27 @@ class PlanSpec:
         )
 
     def with_rows(self, spec: TensorSpec, row: Shape, rows: int) -> Shape:
-        """The shape of a tensor for this many rows of a shape."""
+        """The shape of a tensor with this many rows of a given shape."""
         axis = spec.batch_axis
         if axis is None or not self.spec.batched:
             return row
         return (*row[:axis], rows, *row[axis:])
 
     def row_of(self, spec: TensorSpec, shape: Shape) -> Shape:
-        """The shape of one row of a tensor: the other way round."""
+        """The shape of one row of a tensor: the inverse of `with_rows`."""
         axis = spec.batch_axis
         if axis is None or not self.spec.batched:
             return shape
         return (*shape[:axis], *shape[axis + 1 :])
 
     def reached(self, batch_sizes: Sequence[int]) -> list[PlanProfile]:
-        """The profiles that a batch of one of these sizes may run on."""
+        """The profiles on which a batch of one of these sizes may run."""
         return [
             profile for profile in self.profiles if any(profile.takes(size) for size in batch_sizes)
         ]
 
     def has_rows_for(self, batch_sizes: Sequence[int]) -> bool:
-        """Some row shape (and values) runs in batches of every one of these sizes."""
+        """Whether some row shape (and values) runs in batches of every one of these sizes."""
         common: set[Box] = {()}
         for size in batch_sizes:
             boxes = [self._rows_of(profile) for profile in self.reached((size,))]
@@ -181,16 +182,16 @@ class PlanSpec:
 
     @property
     def tuned(self) -> PlanProfile:
-        """The profile whose optimum stands for all rows: the smallest in which batches of several
-        sizes can be tried, else the one for most sizes."""
+        """The profile whose optimum represents all rows: the smallest in which batches of several
+        sizes can be tried, else the one that allows the most sizes."""
         enough = [profile for profile in self.profiles if profile.width >= SEVERAL]
         if enough:
             return min(enough, key=lambda profile: profile.batches or ())
         return max(self.profiles, key=lambda profile: profile.width)
 
     def sizes_when_tuned(self) -> list[int]:
-        """The batch sizes in which rows run as `tuned` is tuned for them; without other profiles
-        where its own will do."""
+        """The batch sizes in which rows of the shape that `tuned` was tuned for run; from its own
+        profile alone if that suffices."""
         tuned = self.tuned
         best = [
             number
@@ -216,13 +217,13 @@ class PlanSpec:
         )
 
     def profile_for(self, numbers: Sequence[Shape]) -> PlanProfile | None:
-        """The fitting profile that was tuned for the nearest shape, or None."""
+        """The matching profile that was tuned for the nearest shape, or None."""
         fitting = [profile for profile in self.profiles if profile.allows(numbers)]
         return min(fitting, key=lambda profile: profile.distance(numbers)) if fitting else None
 
 
 def _intersection(one: Box, other: Box) -> Box | None:
-    """() is everything."""
+    """Intersect ranges; () means everything."""
     if not one or not other:
         return one or other
     box = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
@@ -230,7 +231,7 @@ def _intersection(one: Box, other: Box) -> Box | None:
 
 
 def _batches(spec: ModelSpec, ranges: Sequence[Shapes]) -> BatchRange | None:
-    """The numbers of rows that all inputs of a profile allow, maybe none."""
+    """The numbers of rows that all inputs of a profile allow, possibly none."""
     if not spec.batched:
         return None
     heads = [
@@ -247,7 +248,7 @@ def read_plan(lib: Library, engine: CudaEngine, axes: AxisNames | None = None) -
     Args:
         lib: TensorRT.
         engine: made from the plan.
-        axes: what the model file called the axes, as far as it is known.
+        axes: what the model file called the axes, as far as known.
 
     Raises:
         PlanError: it has tensors that cannot be staged or batched.
@@ -263,7 +264,7 @@ def read_plan(lib: Library, engine: CudaEngine, axes: AxisNames | None = None) -
         if output.host:
             raise PlanError(
                 f"output '{output.name}' is a shape tensor in host memory, which belongs to the "
-                "whole batch and to no request; leave it out of the network's outputs."
+                "whole batch, not to a request; leave it out of the network's outputs."
             )
     ranges = [
         tuple(_range(engine, tensor, index) for tensor in inputs)
@@ -272,7 +273,7 @@ def read_plan(lib: Library, engine: CudaEngine, axes: AxisNames | None = None) -
     spec, aliases = _model_spec(inputs, outputs), _aliases(engine, outputs)
     try:
         return PlanSpec.of(spec, ranges, aliases)
-    except PlanError as error:  # what was taken for a batch axis is none
+    except PlanError as error:  # what was taken for a batch axis is not one
         log.info("%s", error)
         return PlanSpec.of(replace(spec, batched=False), ranges, aliases)
 
@@ -304,7 +305,7 @@ def _model_spec(inputs: list[TensorSpec], outputs: list[TensorSpec]) -> ModelSpe
     spec = ModelSpec.from_tensors(inputs, outputs)
     if all(output.shape for output in outputs):
         return spec
-    # what has no axis here is a scalar, and no tensor of a rank that nobody knows
+    # what has no axis here is a scalar, not a tensor of unknown rank
     given = tuple(out if out.shape else replace(out, batch_axis=None) for out in spec.outputs)
     return replace(spec, outputs=given, batched=False)
 

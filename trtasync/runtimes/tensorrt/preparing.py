@@ -17,7 +17,7 @@ from trtasync.runtimes.tensorrt.slots import PinnedSlot
 
 
 class Preparation:
-    """Makes the launches of a lane."""
+    """Prepares the launches of a lane."""
 
     def __init__(self, device: Device, stream: int, plan: PlanSpec, memory: LaneMemory):
         """Keep what all launches of a lane share.
@@ -25,8 +25,8 @@ class Preparation:
         Args:
             device: the lane's.
             stream: the lane's.
-            plan: what it runs.
-            memory: where its tensors lie.
+            plan: the plan that it runs.
+            memory: where its tensors are.
         """
         self._device = device
         self._stream = stream
@@ -42,17 +42,17 @@ class Preparation:
         numbers: tuple[Shape, ...],
         graph: Graph | None,
     ) -> Staged:
-        """The launch of a batch whose copies are apart from the network.
+        """The launch of a batch whose copies are separate from the network.
 
         Args:
-            slot: turned to the layout, and idle.
-            rows: of the batch.
-            context: set to `numbers` or to be set.
+            slot: bound to the layout, and idle.
+            rows: the size of the batch.
+            context: the context; set to `numbers` already, or at launch.
             numbers: input shapes and values.
-            graph: of the network alone, if there is one.
+            graph: the graph of the network alone, if there is one.
 
         Raises:
-            InferenceError: TensorRT refuses these shapes, or an output's rows cannot be told apart.
+            InferenceError: TensorRT refuses these shapes, or an output cannot be split into rows.
         """
         shapes = context.shape(numbers)
         copies_in = [
@@ -76,7 +76,7 @@ class Preparation:
         return launch
 
     def demand_rows(self, rows: int, shapes: Sequence[OutputShape]) -> None:
-        """Refuse outputs whose rows cannot be told apart.
+        """Refuse outputs that cannot be split into rows.
 
         Raises:
             InferenceError: naming the output.
@@ -88,14 +88,14 @@ class Preparation:
             if shape is not None and axis is not None and shape[axis : axis + 1] != (rows,):
                 raise InferenceError(
                     f"output '{spec.name}' has shape {shape} for a batch of {rows} rows, which do "
-                    f"not lie along its axis {axis}: they cannot be told apart. Open the model "
-                    "with batching=False, or name the axis: batch_axes={...}."
+                    f"not lie along its axis {axis}: it cannot be split. Open the model with "
+                    "batching=False, or name the axis: batch_axes={...}."
                 )
 
     def _outputs(
         self, slot: PinnedSlot, shapes: Sequence[OutputShape]
     ) -> tuple[list[Array], list[Copy]]:
-        """(views of the slot, rows first; how they come there)."""
+        """Return (views of the slot, rows first; the copies that fill them)."""
         outputs: list[Array] = []
         copies: list[Copy] = []
         for index, (spec, shape) in enumerate(zip(self._plan.spec.outputs, shapes, strict=True)):

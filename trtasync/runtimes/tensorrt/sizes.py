@@ -1,4 +1,4 @@
-"""How many bytes the tensors of a plan take at most, asked of TensorRT before any is allocated."""
+"""The most bytes that a plan's tensors take, queried from TensorRT before any allocation."""
 
 import logging
 import math
@@ -23,10 +23,10 @@ class Sizes:
     """Bytes at the largest shapes that are run.
 
     Attributes:
-        inputs: by name (shape tensors left out).
-        outputs: per output; where the size depends on data, TensorRT's bound or 0.
+        inputs: by name (without shape tensors).
+        outputs: per output; if the size depends on data, TensorRT's bound or 0.
         dynamic: indices of the outputs whose size depends on data.
-        activation: of any one context.
+        activation: the activation memory of one context.
     """
 
     inputs: Mapping[str, int]
@@ -42,18 +42,18 @@ def measure(
     contexts: Mapping[int, Context],
     batch_sizes: Sequence[int],
 ) -> Sizes:
-    """Ask one context per profile for its largest shapes.
+    """Measure the largest shapes, with one context per profile.
 
     Args:
         lib: TensorRT.
         plan: the plan.
         engine: made from it.
-        contexts: of the profiles that `batch_sizes` reach, by index; their shapes are set here.
-        batch_sizes: what is run, in rows.
+        contexts: one per profile that `batch_sizes` reach, by index; their shapes are set here.
+        batch_sizes: the sizes that are run, in rows.
 
     Raises:
-        PlanError: a profile's largest shapes are refused, or outputs that depend on data would
-            have to be told apart by rows.
+        PlanError: a profile's largest shapes are refused, or outputs whose size depends on data
+            would have to be split into rows.
     """
     inputs = {spec.name: 0 for spec in plan.spec.inputs if not spec.host}
     outputs = [0] * len(plan.spec.outputs)
@@ -74,8 +74,8 @@ def measure(
     if plan.spec.batched and dynamic:
         names = [plan.spec.outputs[index].name for index in sorted(dynamic)]
         raise PlanError(
-            f"the size of output(s) {names} depends on data, so rows of a batch cannot be told "
-            "apart. Open it with batching=False, or give the outputs a fixed size per row and a "
+            f"the size of output(s) {names} depends on data, so a batch cannot be split into "
+            "rows. Open it with batching=False, or give the outputs a fixed size per row and a "
             "count."
         )
     activation = max(engine.get_device_memory_size_for_profile_v2(index) for index in contexts)
@@ -89,11 +89,11 @@ def _outputs_of(
     corners: Sequence[tuple[Shape, ...]],
     most: tuple[Shape, ...],
 ) -> list[Found]:
-    """What the outputs take at the largest shapes of a profile and at its corners.
+    """The sizes of the outputs at the largest shapes of a profile and at its corners.
 
-    Not every corner need be possible: the mask of a text has its length, and the values of a
-    Reshape have to fit its input. What no corner has foreseen is refused when it comes. The largest
-    shapes have to be possible, unless they are values, which are no sizes.
+    Not every corner need be possible: the mask of a text has the text's length, and the values of a
+    Reshape have to fit its input. Anything larger than at the corners is refused at run time. The
+    largest shapes have to be possible, unless they are values, which are not sizes.
     """
     found: list[Found] = []
     # an output may also grow as an input, or a value such as a stride, becomes smaller
@@ -110,7 +110,7 @@ def _outputs_of(
         if not found or not any(spec.host for spec in plan.spec.inputs):
             raise PlanError(
                 f"a profile of the plan allows shapes that its network refuses: {error} "
-                "Build it with a profile whose largest shapes go together."
+                "Build it with a profile whose largest shapes are compatible."
             ) from error
         log.debug("%s", error)
     return found
@@ -128,8 +128,8 @@ def _outputs_at(plan: PlanSpec, context: Context, numbers: tuple[Shape, ...]) ->
 def _corners(
     plan: PlanSpec, profile: PlanProfile, most: tuple[Shape, ...], rows: int
 ) -> list[tuple[Shape, ...]]:
-    """What the profile was tuned for, and the largest shapes with each input in turn at its
-    smallest; all with as many rows."""
+    """The profile's optimum, and its largest shapes with each input in turn at its smallest, all
+    with the same number of rows."""
     least = plan.resized([range_.min for range_ in profile.ranges], rows)
     found = [plan.resized([range_.opt for range_ in profile.ranges], rows)]
     found += [(*most[:at], least[at], *most[at + 1 :]) for at in range(len(most))]

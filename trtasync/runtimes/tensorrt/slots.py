@@ -1,4 +1,4 @@
-"""Slots in pinned memory: what the copy engine reads the rows from and writes the answers to."""
+"""Slots in pinned memory, from which the copy engine reads rows and to which it writes answers."""
 
 import math
 from collections.abc import Sequence
@@ -23,26 +23,26 @@ from trtasync.runtimes.tensorrt.sizes import Sizes
 
 
 class PinnedSlot(HostSlot):
-    """The host memory of one batch of one lane, and the events that tell how far it is.
+    """The host memory of one batch of one lane, and the events that track its progress.
 
-    All of it is allocated at once at the largest size that the plan allows, so that a running
-    engine allocates nothing. It starts zeroed, and only rows that were checked are ever written. So
-    with one input of one fixed shape what lies behind a batch's rows is always a valid row, and
-    padding needs no copy; otherwise the last row is repeated, because pieces of rows of another
-    shape, or of different requests, need not go together.
+    All of it is allocated upfront at the largest size that the plan allows, so that a running
+    engine allocates nothing. It starts zeroed, and only checked rows are ever written. So with one
+    input of one fixed shape, whatever is behind a batch's rows is always a valid row, and padding
+    needs no copy; otherwise the last row is repeated, because pieces of rows of another shape, or
+    of different requests, may not be valid together.
 
     Attributes:
-        lent_rows: (input, row, rows, array) of what the GPU copies from where the callers have it:
-            device memory, or pinned memory of `Engine.empty_input`.
+        lent_rows: (input, row, rows, array) of what the GPU copies directly from the callers'
+            memory: device memory, or pinned memory of `Engine.empty_input`.
         device_outputs: (row, rows, arrays) of the answers that stay there.
-        filled: rows to be copied: those that somebody waits for, and padding that repeats them.
-        padded_from: the first row of such padding; 0 when there is none.
+        filled: rows to be copied: those that callers wait for, and padding that repeats them.
+        padded_from: the first row of such padding; 0 if there is none.
         done: fires when the batch and its copies are done.
         begin: fires when a batch that is measured starts.
         copied: fires when its inputs are on the device.
         computed: fires when its network has run.
         stages: how many of them were recorded for this batch: 0 (not measured), 1 or 3.
-        ended: `done` has fired, and was asked.
+        ended: `done` is known to have fired.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class PinnedSlot(HostSlot):
             spec: the model.
             capacity: rows.
             lane: index of the lane that owns it.
-            device: whose pinned memory it is.
+            device: the device for which it is pinned.
             sizes: bytes per input and per output.
-            copies: how large rows come here.
+            copies: how large rows are staged.
             inline_bytes: arrays up to this size are copied even if they are pinned: that takes less
                 than a copy of their own on the stream.
         """
@@ -93,7 +93,7 @@ class PinnedSlot(HostSlot):
         self._inline_bytes = inline_bytes
         self.lent_rows: list[tuple[int, int, int, LentInput]] = []
         self.device_outputs: list[tuple[int, int, list[DeviceArray]]] = []
-        self._noted = 0  # the row behind the last one of which something is noted in these lists
+        self._noted = 0  # the row after the last one with an entry in these lists
         self.filled: int = 0
         self.padded_from: int = 0
         dims = [dim for tensor in spec.row_inputs for dim in spec.row_dims(tensor)]
@@ -117,13 +117,13 @@ class PinnedSlot(HostSlot):
         return event
 
     def bind(self, layout: Layout) -> Views:
-        """See `HostSlot.bind`; a batch that was given up may have left something here."""
+        """See `HostSlot.bind`; an abandoned batch may have left something here."""
         self.let_go()
         self.filled = self.padded_from = 0
         return super().bind(layout)
 
     def let_go(self) -> bool:
-        """The callers' memory is their own again; what is locked here is kept."""
+        """Release the callers' memory; the memory locked here is kept."""
         self.lent_rows.clear()
         self.device_outputs.clear()
         self._noted = 0
@@ -152,9 +152,9 @@ class PinnedSlot(HostSlot):
         return write_one if len(writers) == 1 else write
 
     def _lending(self, index: int, write_host: WriteRow) -> WriteRow:
-        """A writer that notes what the GPU can copy by itself, and copies the rest."""
+        """A writer that records what the GPU can copy directly, and copies the rest."""
 
-        # `bind` sets the views only after this, so the layout is asked for per row that is large
+        # `bind` sets the views only after this, so the layout is looked up per large row
         def write(row: int, count: int, array: Any) -> None:
             if type(array) is not LentInput:
                 lent = as_lent(array) if array.nbytes > self._inline_bytes else None
@@ -169,28 +169,30 @@ class PinnedSlot(HostSlot):
         return write
 
     def _is_bare(self, index: int) -> bool:
-        """Rows of this input go in as they are: first on the device too, and without padding."""
+        """Whether rows of this input are copied as they are: rows first on the device, no
+        padding."""
         return self._lends[index] and self.bound.layout.fills[index] is None
 
     @property
     def bound(self) -> Views:
-        """The views of the layout that it is turned to."""
+        """The views of the layout that it is bound to."""
         assert self.views is not None
         return self.views
 
     def area(self, name: str, shape: Shape) -> Array:
-        """Memory of an input as the model takes it, where that is not rows first."""
+        """Memory of an input as the model takes it, if that is not rows first."""
         dtype = self._dtypes[name]
         size = math.prod(shape) * dtype.itemsize
         return self._areas[name][:size].view(dtype).reshape(shape)
 
     def lends_all(self, index: int, rows: int) -> bool:
-        """Every one of the first rows of an input is lent, so none has to be copied from here."""
+        """Whether all of the first rows of an input are lent, so none has to be copied from
+        here."""
         lent = sum(entry[2] for entry in self.lent_rows if entry[0] == index and entry[1] < rows)
         return lent >= rows
 
     def _take_over(self, row: int, count: int) -> None:
-        """Rows change hands: forget what was noted for those who had them and left."""
+        """Rows get new owners: forget what was recorded for owners that have left."""
         self.lent_rows = [
             entry for entry in self.lent_rows if not _overlap(entry[1], entry[2], row, count)
         ]
@@ -205,7 +207,7 @@ class PinnedSlot(HostSlot):
         self.device_outputs.append((row, rows, [array[offset : offset + rows] for array in arrays]))
 
     def move(self, source: int, target: int, count: int) -> None:
-        """See `HostSlot.move`; what is noted of rows moves with them."""
+        """See `HostSlot.move`; what is recorded about rows moves with them."""
         super().move(source, target, count)
         self.lent_rows = [
             (index, row - source + target, rows, array)
@@ -219,7 +221,7 @@ class PinnedSlot(HostSlot):
         ] + [entry for entry in self.device_outputs if not target <= entry[0] < source + count]
 
     def pad(self, rows: int, run_rows: int) -> None:
-        """Make the rows behind the real ones valid; remember how many have to be copied."""
+        """Make the rows after the real ones valid; remember how many have to be copied."""
         if self._repeats:
             super().pad(rows, run_rows)
             self.padded_from, self.filled = rows, run_rows
@@ -227,7 +229,7 @@ class PinnedSlot(HostSlot):
             self.filled = rows
 
     def result(self, index: int, size: int) -> Array:
-        """`size` bytes for an output; grown where its size depends on data. The slot is idle."""
+        """`size` bytes for an output, grown if its size depends on data. The slot must be idle."""
         region = self._results[index]
         if size > region.size:
             grown = PinnedBuffer(self._device, 2 * size)
@@ -238,7 +240,7 @@ class PinnedSlot(HostSlot):
         return region[:size]
 
     def times(self) -> Times | None:
-        """How long the stages of the finished batch took; None when it was not measured."""
+        """How long the stages of the finished batch took; None if it was not measured."""
         if self.stages == 0:
             return None
         if self.stages == 1:
@@ -252,7 +254,8 @@ class PinnedSlot(HostSlot):
     def close(self) -> None:
         """Free everything. Nothing may be in flight on the device.
 
-        What is lent is freed when it comes back: a view of freed memory would end the process.
+        What is lent is freed when it comes back: using a view of freed memory would crash the
+        process.
         """
         with self._lock:
             if self._loans:
@@ -265,7 +268,7 @@ class PinnedSlot(HostSlot):
         self._free()
 
     def _free(self) -> None:
-        self._settle()  # copies for callers who left may still be writing
+        self._settle()  # copies for callers that left may still be writing
         self.let_go()
         self._known.clear()
         self.views: Views | None = None

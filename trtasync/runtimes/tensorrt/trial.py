@@ -29,10 +29,10 @@ FEW = 3
 
 
 class PlanTrial:
-    """Runs a plan on a stream of its own, with the kernels that requests will get.
+    """Runs a plan on a stream of its own, with the same kernels as requests.
 
-    A context for each profile, and memory for one set of shapes at a time. All calls but `stop`
-    come from one thread.
+    It has a context for each profile, and memory for one set of shapes at a time. All calls but
+    `stop` come from one thread.
 
     Attributes:
         inputs: all but shape tensors, which have the values that the plan was tuned for. Where it
@@ -57,7 +57,7 @@ class PlanTrial:
             engine: as for a lane.
             plan: as for a lane.
             device: as for a lane.
-            off: set when the opening that this belongs to is called off.
+            off: set when the opening that this belongs to is cancelled.
             kernels: as for a lane.
 
         Raises:
@@ -90,12 +90,12 @@ class PlanTrial:
             raise
 
     def _warm_up(self) -> None:
-        """One run of zeros, which nobody waits for: the first loads the kernels, and may take as
-        long as all others together."""
+        """Run once on zeros, without waiting: the first run loads the kernels, and may take as long
+        as all others together."""
         rows = min(self._plan.sizes_when_tuned(), key=lambda size: abs(size - FEW), default=1)
         best = [range_.opt for range_ in self._tuned.ranges]
         numbers = zip(self._plan.spec.inputs, self._plan.resized(best, rows), strict=True)
-        with suppress(InferenceError, InvalidInput):  # whoever asks for a run will see
+        with suppress(InferenceError, InvalidInput):  # the caller of a run will get it
             self.run([np.zeros(shape, spec.dtype) for spec, shape in numbers if not spec.host])
 
     def _at_its_best(self, spec: TensorSpec, best: Shape) -> TensorSpec:
@@ -107,11 +107,11 @@ class PlanTrial:
         Raises:
             InvalidInput: an array is not of its input's type, or no profile allows the shapes.
             InferenceError: TensorRT refused them, or the trial was stopped.
-            Stopped: the opening was called off.
+            Stopped: the opening was cancelled.
         """
         go_on(self._off)
         if self._stopped.is_set():
-            raise InferenceError("the trial was stopped; it takes no further runs.")
+            raise InferenceError("the trial was stopped; it accepts no further runs.")
         for spec, array in zip(self.inputs, arrays, strict=True):
             if array.dtype != spec.dtype:
                 raise InvalidInput(f"input {spec} got dtype {array.dtype}.")
@@ -210,7 +210,7 @@ class PlanTrial:
         self._stream.synchronize()
 
     def _host(self, size: int) -> PinnedBuffer:
-        """Pinned memory of at least so many bytes; nothing is in flight on it."""
+        """Pinned memory of at least this many bytes; nothing is in flight on it."""
         if self._pinned is None or self._pinned.size < size:
             if self._pinned is not None:
                 self._pinned.close()
@@ -219,11 +219,11 @@ class PlanTrial:
         return self._pinned
 
     def stop(self) -> None:
-        """Refuse further runs; one on the GPU cannot be ended. From any thread."""
+        """Refuse further runs; one on the GPU cannot be ended. Thread-safe."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Free everything but the plan itself, last made first."""
+        """Free everything but the plan itself, in reverse order of creation."""
         self._device.enter_to_free()
         with ExitStack() as closing:  # unwinds in reverse order
             closing.callback(self._stream.close)
@@ -231,7 +231,7 @@ class PlanTrial:
                 closing.callback(self._pinned.close)
             if self._memory is not None:
                 closing.callback(self._memory.close)
-            closing.callback(self._contexts.clear)  # before the memory they were given
+            closing.callback(self._contexts.clear)  # before the memory that they use
         self._engine = None
 
 

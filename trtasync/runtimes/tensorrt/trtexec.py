@@ -3,8 +3,8 @@
 Each of its inference streams has one context, one set of buffers, and three CUDA streams for the
 copy in, the network and the copy out; two iterations are enqueued at once. Its next copy in does
 not wait for the network that still reads the buffer, so its answers would be wrong for changing
-inputs: a legal upper bound for a benchmark, no pipeline. Rules of `Device` threads hold: all calls
-come from one thread, which has entered the device.
+inputs: a legitimate upper bound for a benchmark, but no pipeline. The rules for `Device` and
+    threads apply: all calls come from one thread, which has entered the device.
 """
 
 import math
@@ -55,7 +55,7 @@ class TrtexecStream:
 
     Attributes:
         views: the pinned input rows, to be written once.
-        rows: of each iteration.
+        rows: the batch size of each iteration.
         times: (copy in, compute, copy out) seconds of every finished iteration.
     """
 
@@ -69,7 +69,7 @@ class TrtexecStream:
         rows: int,
         graph: bool,
     ):
-        """Allocate, warm up and, if asked to, capture.
+        """Allocate, warm up and, if requested, capture.
 
         Args:
             lib: as for a lane.
@@ -77,7 +77,7 @@ class TrtexecStream:
             plan: as for a lane.
             device: as for a lane.
             layout: row shapes.
-            rows: of every iteration.
+            rows: the batch size of every iteration.
             graph: replay a CUDA graph of the network, if it can be captured.
 
         Raises:
@@ -153,7 +153,7 @@ class TrtexecStream:
     ) -> list[tuple[int, int, int]]:
         copies = []
         for spec, shape in zip(plan.spec.outputs, shapes, strict=True):
-            if shape is not None:  # else its size depends on data: left where it is
+            if shape is not None:  # otherwise its size depends on data: not copied out
                 size = math.prod(shape) * spec.dtype.itemsize
                 copies.append((self._pinned(size).address, memory.addresses[spec.name], size))
         return copies
@@ -176,7 +176,7 @@ class TrtexecStream:
         return launch
 
     def query(self) -> None:
-        """Enqueue one iteration, unless two are enqueued already."""
+        """Enqueue one iteration, unless two are already enqueued."""
         marks = self._marks[self._next]
         if marks.active:
             return
@@ -205,7 +205,7 @@ class TrtexecStream:
         marks[1].record(stream.handle)
 
     def sync(self) -> bool:
-        """Wait for the older iteration; False when there is none."""
+        """Wait for the older iteration; False if there is none."""
         marks = self._marks[self._next]
         if not marks.active:
             return False
@@ -224,11 +224,11 @@ class TrtexecStream:
             self._next ^= 1
 
     def _forget(self) -> None:
-        """TensorRT's objects go before the memory they were given."""
+        """Drop TensorRT's objects before the memory that they use."""
         self._run = lambda: None
 
     def close(self) -> None:
-        """Free everything, last made first."""
+        """Free everything in reverse order of creation."""
         self._device.enter_to_free()
         if not self._device.lost:
             for name in ("_in", "_compute", "_out"):

@@ -1,4 +1,4 @@
-"""Which row shapes of a plan have their contexts and graphs made before the first request."""
+"""Which row shapes of a plan get their contexts and graphs before the first request."""
 
 import itertools
 import logging
@@ -24,7 +24,7 @@ def warm_layouts(
     """Fixed row shapes, the sizes that `padding` gives, and what each profile was tuned for.
 
     Args:
-        plan: what runs.
+        plan: the plan.
         batch_sizes: in rows.
         padding: input name -> rule.
     """
@@ -34,19 +34,17 @@ def warm_layouts(
         each for profile in plan.reached(batch_sizes) for each in _rows_of(plan, profile, padding)
     )
     if len(shapes) > MAX_WARM_LAYOUTS:
-        log.warning(
-            "%d row shapes would have to be kept warm; %d are", len(shapes), MAX_WARM_LAYOUTS
-        )
+        log.warning("%d row shapes should be kept warm; only %d are", len(shapes), MAX_WARM_LAYOUTS)
     return [_layout(plan, each) for each in itertools.islice(shapes, MAX_WARM_LAYOUTS)]
 
 
 def _rows_of(
     plan: PlanSpec, profile: PlanProfile, padding: Mapping[str, Pad]
 ) -> Iterator[tuple[Shape, ...]]:
-    """Per input the shape of one row.
+    """Per input, the shape of one row.
 
     Inputs that are padded to the same sizes have the same length (tokens and their mask): other
-    combinations may be no shapes of the network at all.
+    combinations may not be valid shapes of the network at all.
     """
     inputs = list(zip(plan.spec.inputs, profile.ranges, strict=True))
     pads = [padding.get(spec.name) for spec, _ in inputs]
@@ -61,7 +59,7 @@ def _rows_of(
 
 
 def _sizes_within(pad: Pad | None, range_: Shapes) -> tuple[int, ...]:
-    """The lengths that padding gives an input and a profile allows; () without any."""
+    """The lengths to which padding extends an input and that a profile allows; () for none."""
     if pad is None or not pad.sizes:
         return ()
     axis = pad.axis % len(range_.opt)
@@ -69,7 +67,7 @@ def _sizes_within(pad: Pad | None, range_: Shapes) -> tuple[int, ...]:
 
 
 def _with_length(shape: Shape, pad: Pad | None, length: int | None) -> Shape:
-    """What a profile was tuned for, with another length on the padded axis."""
+    """A profile's optimum, with another length on the padded axis."""
     if pad is None or length is None:
         return shape
     axis = pad.axis % len(shape)
@@ -77,7 +75,7 @@ def _with_length(shape: Shape, pad: Pad | None, length: int | None) -> Shape:
 
 
 def _layout(plan: PlanSpec, shapes: tuple[Shape, ...]) -> Layout:
-    """Of rows of these shapes, beside zeros for what rows share."""
+    """The layout of rows of these shapes, with zeros for shared inputs."""
     inputs = list(zip(plan.spec.inputs, shapes, strict=True))
     rows = tuple(shape for spec, shape in inputs if not plan.spec.is_shared(spec))
     shared = tuple(

@@ -8,20 +8,19 @@ from trtasync.server.dashboard.markup import Markup, element
 WIDTH, HEIGHT = 300, 60
 
 
-def curve(title: str, points: Sequence[tuple[float, float]], unit: str) -> Markup:
+def curve(title: str, points: Sequence[tuple[float, float]]) -> Markup:
     """A curve over time, from zero to its highest point.
 
     Args:
         title: what is shown.
         points: times in seconds, ascending, and values.
-        unit: of the values.
     """
     top = max((value for _, value in points), default=0.0)
     begin, end = (points[0][0], points[-1][0]) if points else (0.0, 0.0)
-    caption = element("figcaption", title, element("span", f"at most {number(top)} {unit}"))
+    caption = element("figcaption", title, element("span", f"peak {number(top)}"))
     if end <= begin:
         return element(
-            "figure", caption, element("p", "It is drawn while you look.", class_="note")
+            "figure", caption, element("p", "Drawn while this page is open.", class_="note")
         )
     places = [
         f"{(time - begin) / (end - begin) * WIDTH:.1f},{HEIGHT - value / (top or 1) * HEIGHT:.1f}"
@@ -35,7 +34,7 @@ def curve(title: str, points: Sequence[tuple[float, float]], unit: str) -> Marku
         viewBox=f"0 -2 {WIDTH} {HEIGHT + 2}",
         preserveAspectRatio="none",
         role="img",
-        aria_label=f"{title}: at most {number(top)} {unit} in {number(end - begin)} s",
+        aria_label=f"{title}: peak {number(top)} in {number(end - begin)} s",
     )
     return element("figure", caption, picture)
 

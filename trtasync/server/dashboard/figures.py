@@ -10,11 +10,11 @@ _SHORT = ((1.0, "s"), (1e-3, "ms"), (0.0, "µs"))
 
 
 def number(value: float | None) -> str:
-    """E.g. "0", "12.3", "4 567", "1.23 M"."""
+    """E.g. "0", "12.3", "4,567", "1.23 M"."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if value < 10_000:
-        return f"{value:,.0f}".replace(",", " ") if value >= 100 else _short(value)
+        return f"{value:,.0f}" if value >= 100 else _short(value)
     size, unit = next(each for each in _LARGE if value >= each[0])
     return f"{_short(value / size)} {unit}"
 

@@ -53,13 +53,15 @@ def page(surveyed: list[Surveyed], history: History, state: str, refresh: int) -
 
 
 def _top(state: str, refresh: int) -> Markup:
-    keep = element("a", "hold still", href="?refresh=0")
-    go_on = element("a", "go on", href="?refresh=2")
+    keep = element("a", "pause", href="?refresh=0")
+    go_on = element("a", "resume", href="?refresh=2")
     return element(
         "header",
         element("h1", "trtasync ", element("small", __version__)),
         _badge(state, state == READY),
-        element("nav", f"anew every {refresh} s · " if refresh else "", keep if refresh else go_on),
+        element(
+            "nav", f"refreshed every {refresh} s · " if refresh else "", keep if refresh else go_on
+        ),
     )
 
 
@@ -99,8 +101,8 @@ def _figures(model: Surveyed, counted: Statistics, history: History) -> list[Mar
     waiting = [(look.time, float(look.counted.queued)) for look in looks]
     charts = element(
         "div",
-        curve("Throughput", steps, "rows/s"),
-        curve("Queue", waiting, "rows"),
+        curve("Rows per second", steps),
+        curve("Rows waiting", waiting),
         sizes(recent.counted.batch_sizes),
         class_="charts",
     )

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from trtasync.server.beside import beside
 from trtasync.server.dashboard.history import History
 from trtasync.server.dashboard.page import READY, STYLE, page
 from trtasync.server.models import Models
@@ -46,7 +47,7 @@ def dashboard(models: Models, *, path: str = "/dashboard") -> Route:
         async with looking:  # or an older survey could come after a newer one
             surveyed = await survey(models)
             history.add(monotonic(), surveyed)
-        html = page(surveyed, history, _state(models), refresh)
+            html = await beside(page, surveyed, history, _state(models), refresh)
         return Response(html, headers=_HEADERS, media_type="text/html")
 
     return Route(path, Answering(show), methods=["GET"])

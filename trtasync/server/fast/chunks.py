@@ -8,6 +8,9 @@ from trtasync.server.protocol.refusals import Refusal
 LONGEST_LINE = 18
 """Bytes of the line before a chunk: 16 digits and its end."""
 
+LINES_AT_ONCE = 2048
+"""Lines that are read in one go. They take a millisecond or two, however small the chunks are."""
+
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}\r\n")
 
 
@@ -19,26 +22,28 @@ class Chunks:
     Attributes:
         body: what came so far.
         is_complete: the last chunk was read.
+        is_behind: more has come than was read in one go; feeding nothing reads on.
     """
 
     def __init__(self, most: int):
         """`most`: bytes that are taken."""
         self.body: bytearray = bytearray()
         self.is_complete: bool = False
+        self.is_behind: bool = False
         self._most = most
         self._missing = 0  # bytes of the chunk at hand
         self._begun = b""  # of a line that is not complete
         self._after_data = self._after_last = False
 
     def feed(self, data: bytes) -> bytes:
-        """Read on; returns what follows the body, once it is complete.
+        """Read on, `LINES_AT_ONCE` at most; returns what follows the body, once it is complete.
 
         Raises:
             Refusal: these are no chunks, or too many bytes.
         """
         data = self._begun + data
-        at = 0
-        while not self.is_complete:
+        at = lines = 0
+        while lines < LINES_AT_ONCE and not self.is_complete:
             if self._missing:
                 piece = data[at : at + self._missing]
                 self.body += piece
@@ -54,6 +59,8 @@ class Chunks:
                 break
             self._read_line(data[at:end])
             at = end
+            lines += 1
+        self.is_behind = lines == LINES_AT_ONCE and not self.is_complete
         self._begun = b"" if self.is_complete else data[at:]
         return data[at:] if self.is_complete else b""
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, cast
 
 from anyio import to_thread
 
-from trtasync.core.reservations import Reservation
 from trtasync.server.fast.bridge import Exchange
 from trtasync.server.fast.heads import Head
 from trtasync.server.fast.reading import Reading
@@ -117,8 +116,6 @@ class Connection(Reading):
         except Exception as error:
             self._wire.fail(request.head, error)
         else:
-            if isinstance(place, Reservation) and not request.done():
-                request.reservation = place
             self._await(request)
 
     def _await(self, request: Asked) -> None:

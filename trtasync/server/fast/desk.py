@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 from typing import Any
@@ -20,12 +20,16 @@ from trtasync.scheduler import Queue
 from trtasync.scheduler.requests import DEFAULT_LEVEL
 from trtasync.server.deployments import Deployment
 from trtasync.server.fast.heads import Head
+from trtasync.server.fast.places import ArrayPlace, Held, ReservedPlace
 from trtasync.server.fast.replies import Asked, Asker, ObservedAsked
 from trtasync.server.fast.sinks import Place
 from trtasync.server.protocol.answers import Answer, is_large
 from trtasync.server.protocol.codec import Codec
 from trtasync.server.protocol.requests import Plan, raw_request
 from trtasync.server.protocol.tensors import Bytes, DType, Tensor
+
+MOST_HELD = 256 << 20
+"""Bytes of memory of another process that bodies which are not complete hold."""
 
 
 class Desk(ABC):
@@ -40,6 +44,7 @@ class Desk(ABC):
         self.asked: Callable[[Asker, Desk, Head, Plan, bytes], Asked] = Asked
         if observer is not None:
             self.asked = partial(ObservedAsked, observer)
+        self._held = Held()
         self._codec = codec
         self._interface = interface = codec.interface
         self._sole = interface.sole
@@ -121,25 +126,6 @@ class Desk(ABC):
         return array[0]
 
 
-class ArrayPlace:
-    """An array of the engine's own choice as a `Place`."""
-
-    def __init__(self, desk: "TaskDesk", array: Array):
-        self._desk = desk
-        self._array = array
-
-    def rows_to_write(self) -> Sequence[Array]:
-        """See `Place`."""
-        return (self._array,)
-
-    def commit(self, request: Asked, /) -> None:
-        """See `Place`."""
-        self._desk.start(request, self._array)
-
-    def drop(self) -> None:
-        """See `Place`."""
-
-
 class StraightDesk(Desk):
     """Of an engine of this process: no task and no future for any request."""
 
@@ -181,9 +167,10 @@ class StraightDesk(Desk):
             return None
         shape = plan.given[0].shape
         signature = self._signature(shape[1:] if request.bare else shape, tensor.dtype)
-        if not signature.lies_as_given:
+        rows = signature.rows
+        if not signature.lies_as_given or 2 * (self._held.amount + rows) > self._intake.limit:
             return None
-        return self._intake.reserve(signature, _level(plan))
+        return ReservedPlace(self._held, rows, self._intake.reserve(signature, _level(plan)))
 
     def _signature(self, shape: Shape, dtype: DType) -> Signature[Queue]:
         known = self._signatures.get(shape)
@@ -207,13 +194,13 @@ class TaskDesk(Desk):
     def reserve(self, request: Asked, size: int) -> Place | None:
         """See `Desk.reserve`: memory that the engine's process reads, if it is another one."""
         tensor = self._rows_of(request, size)
-        if tensor is None:
+        if tensor is None or self._held.amount + size > MOST_HELD:
             return None
         rows, *row = request.plan.given[0].shape
         array = self._engine.empty_input(
             None if request.bare else rows, name=tensor.name, shape=row
         )
-        return ArrayPlace(self, array)
+        return ArrayPlace(self._held, array, self.start)
 
     def start(self, request: Asked, content: Any) -> None:
         """Let a task ask, whose context is not that of who has started the server: of whose span

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 AHEAD = 64 << 10
 """Bytes that a client may send before it has the answer to what it sent first."""
 
+FAILED_AT_ONCE = 16
+"""Requests of one client that are refused in one turn of the loop; then others have theirs."""
+
 
 class Reading(BufferedProtocol, ABC):
     """The part of a connection that takes bytes in."""
@@ -27,6 +30,7 @@ class Reading(BufferedProtocol, ABC):
         self._wire = cast(Wire, None)  # before `connection_made`
         self._rest = b""  # came, and was not looked at yet
         self._is_paused = False  # nothing is read, there is enough of that
+        self._is_behind = False  # the rest of that is for the next turn
         self._sink: Sink | None = None  # takes the body that is being received
         self._came = 0  # bytes of it
 
@@ -74,10 +78,7 @@ class Reading(BufferedProtocol, ABC):
         if sink is not None:
             self._receive(count)
             if sink.took(count):
-                self._end_body()
-                self._rest = sink.rest
-                sink.finish()
-                self.go_on()
+                self._complete(sink)
         elif not self._rest and self._is_free():
             self._read(self._server.buffer, count)
         elif not self._wire.is_ending:
@@ -87,14 +88,42 @@ class Reading(BufferedProtocol, ABC):
                 self._is_paused = True
                 self._wire.pause()
 
+    def _complete(self, sink: Sink) -> None:
+        self._end_body()
+        self._rest = sink.rest
+        sink.finish()
+        self.go_on()
+
+    def _fall_behind(self) -> None:
+        """What has come is too much for one turn of the loop; others have theirs in between."""
+        self._is_behind = True
+        if not self._is_paused:
+            self._is_paused = True
+            self._wire.pause()
+        self._server.loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._is_behind = False
+        sink = self._sink
+        try:
+            if isinstance(sink, InChunks) and sink.feed(b""):
+                self._complete(sink)
+            else:
+                self.go_on()
+        except Exception as error:
+            self._send_away(error)
+
     def go_on(self) -> None:
         """Look at what has come meanwhile."""
         if self._rest and self._is_free():
             rest = bytearray(self._rest)
             self._read(rest, len(rest))
-        if self._is_paused and len(self._rest) <= AHEAD:
-            self._is_paused = False
-            self._wire.resume()
+        if self._is_paused and len(self._rest) <= AHEAD and not self._is_behind:
+            self._read_again()
+
+    def _read_again(self) -> None:
+        self._is_paused = False
+        self._wire.resume()
 
     def _read(self, buffer: bytearray, stop: int) -> None:
         """Take requests up while this is free; what is left of `buffer[:stop]` is kept."""
@@ -109,7 +138,7 @@ class Reading(BufferedProtocol, ABC):
         self._rest = bytes(buffer[start:stop])
 
     def _take_up(self, buffer: bytearray, stop: int) -> int:
-        start = 0
+        start = failed = 0
         while start < stop:
             if buffer.startswith(b"\r\n", start):  # some clients send one behind a body
                 start += 2
@@ -124,12 +153,18 @@ class Reading(BufferedProtocol, ABC):
             start = end + self._begin(head, memoryview(buffer)[end:stop])
             if not self._is_free():
                 break
+            failed += 1
+            if failed == FAILED_AT_ONCE:
+                self._fall_behind()
+                break
         return start
 
     def _send_away(self, error: Exception) -> None:
         """Nobody knows where the next request would begin."""
         self._drop_body()
         self._rest = b""
+        if self._is_paused:
+            self._read_again()  # what is left unread would reset the connection
         self._wire.send_away(error)
 
     def _begin(self, head: Head, came: memoryview) -> int:
@@ -146,7 +181,7 @@ class Reading(BufferedProtocol, ABC):
             self._sink = self._row(head, length, came) or Memory(head, length, came, self._deliver)
             self._receive(len(came))
             return len(came)
-        chunks = InChunks(head, most, self._server.scratch, self._deliver)
+        chunks = InChunks(head, most, self._server.scratch, self._deliver, self._fall_behind)
         if not chunks.feed(bytes(came)):
             self._sink = chunks
             self._receive(len(came))

@@ -60,9 +60,14 @@ class Memory:
         """Of `length` bytes, of which `taken` are here; no page exists before it is filled."""
         self.head: Head = head
         self._body = np.empty(length, np.uint8).data
-        self._taken = len(taken)
-        self._body[: self._taken] = taken
+        self._taken = 0
         self._deliver = deliver
+        self.take(taken)
+
+    def take(self, content: Bytes) -> None:
+        """More is here, from elsewhere."""
+        self._body[self._taken : self._taken + len(content)] = content
+        self._taken += len(content)
 
     def room(self) -> memoryview:
         return self._body[self._taken :]
@@ -119,10 +124,11 @@ class Row:
 
     def step_out(self, deliver: Deliver) -> Memory:
         """Leave the rows; what came goes on in memory of its own."""
-        came = bytes(self._rows()[: self._taken])
-        self._place.drop()
         length = len(self._json) + self._request.plan.size
-        return Memory(self.head, length, self._json + came, deliver)
+        memory = Memory(self.head, length, self._json, deliver)
+        memory.take(self._rows()[: self._taken])
+        self._place.drop()
+        return memory
 
     def drop(self) -> None:
         """The client has left."""
@@ -132,13 +138,29 @@ class Row:
 class InChunks:
     """A body of a length that only its end tells. See `Sink`."""
 
-    def __init__(self, head: Head, most: int, scratch: Scratch, deliver: Deliver):
-        """`scratch`: where its bytes are received before they are put together."""
+    def __init__(
+        self,
+        head: Head,
+        most: int,
+        scratch: Scratch,
+        deliver: Deliver,
+        fall_behind: Callable[[], None],
+    ):
+        """Nothing of it is here.
+
+        Args:
+            head: of the request.
+            most: bytes that are taken.
+            scratch: where its bytes are received before they are put together.
+            deliver: is given the whole.
+            fall_behind: is told when more has come than is read in one go: `feed` nothing later.
+        """
         self.head: Head = head
         self.rest: bytes = b""
         self._chunks = Chunks(most)
         self._scratch = scratch
         self._deliver = deliver
+        self._fall_behind = fall_behind
 
     def room(self) -> memoryview:
         return self._scratch
@@ -149,6 +171,8 @@ class InChunks:
     def feed(self, data: bytes) -> bool:
         """`took`, for bytes that came elsewhere. Raises Refusal."""
         self.rest = self._chunks.feed(data)
+        if self._chunks.is_behind:
+            self._fall_behind()
         return self._chunks.is_complete
 
     def finish(self) -> None:

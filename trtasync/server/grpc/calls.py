@@ -8,7 +8,7 @@ from grpc import StatusCode, unary_unary_rpc_method_handler
 from trtasync.server.failures import log_unexpected
 from trtasync.server.grpc.descriptors import Messages
 from trtasync.server.grpc.views import Call, Message
-from trtasync.server.protocol.refusals import retry_after, status_of, text_of
+from trtasync.server.protocol.refusals import Refusal, retry_after, status_of, text_of
 from trtasync.tracing.context import current_trace, read_trace
 
 CODES = {
@@ -22,6 +22,9 @@ CODES = {
     504: StatusCode.DEADLINE_EXCEEDED,
 }
 """By the status that HTTP has for it; INTERNAL for any other."""
+
+LONGEST_REQUEST = 64 << 10
+"""Bytes of a request that carries no tensors."""
 
 LONGEST_TEXT = 500
 """Characters that a client is told: a status goes as a header, of which clients take 8 KiB, and
@@ -43,9 +46,22 @@ def unary(
     """
 
     async def answer_bytes(content: bytes, call: Call) -> bytes:
-        return (await answer(messages.parse(asked, content), call)).SerializeToString()
+        return (await answer(read(messages, asked, content), call)).SerializeToString()
 
     return unary_bytes(answer_bytes)
+
+
+def read(messages: Messages, asked: str, content: bytes) -> Any:
+    """The request without tensors that these bytes are.
+
+    Raises:
+        Refusal: they are none, or too many.
+    """
+    if len(content) > LONGEST_REQUEST:
+        raise Refusal(
+            f"a {asked} has at most {LONGEST_REQUEST} bytes, not {len(content)}.", status=413
+        )
+    return messages.parse(asked, content)
 
 
 def unary_bytes(answer: Callable[[bytes, Call], Awaitable[bytes]]) -> Handler:

@@ -3,7 +3,7 @@
 import anyio
 from grpc import unary_stream_rpc_method_handler
 
-from trtasync.server.grpc.calls import Handler, follow_trace, refuse, unary
+from trtasync.server.grpc.calls import Handler, follow_trace, read, refuse, unary
 from trtasync.server.grpc.messages import HEALTH
 from trtasync.server.grpc.views import Call, HealthRequest, Message
 from trtasync.server.models import Models
@@ -55,7 +55,7 @@ class Health:
         """The status now, and whenever it changes."""
         follow_trace(call)
         try:
-            service = HEALTH.parse("HealthCheckRequest", content).service
+            service = read(HEALTH, "HealthCheckRequest", content).service
         except Refusal as refusal:
             await refuse(call, refusal)
         told = ""

@@ -7,11 +7,16 @@ from trtasync.server.deployments import Deployment
 from trtasync.server.grpc.messages import INFERENCE
 from trtasync.server.grpc.requests import read_request
 from trtasync.server.grpc.views import InferRequest
-from trtasync.server.grpc.wire import cut
+from trtasync.server.grpc.wire import Cut, cut
 from trtasync.server.models import Models
 from trtasync.server.protocol.codec import KEPT, LONGEST_KEPT, Codec
+from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.requests import Plan
 from trtasync.server.protocol.tensors import from_binary
+
+MOST_HEAD = 1 << 20
+"""Bytes of a request beside its raw contents. protobuf and Python read these on the event loop, a
+hundred times slower than those."""
 
 Key = tuple[bytes, tuple[int, ...]]
 """Of a request all but its id and the bytes of its tensors, whose sizes are here."""
@@ -63,7 +68,7 @@ class Reader:
         """
         parts = cut(content)
         if parts is None or not parts.raw or not _is_text(parts.id):
-            return self._read_anew(content)
+            return self._read_anew(content, parts)
         key = parts.head, tuple(map(len, parts.raw))
         known = self._known.get(key)
         if known is not None:
@@ -74,10 +79,11 @@ class Reader:
                     for given, raw in zip(known.plan.given, parts.raw, strict=True)
                 }
                 return Read(deployment, known.plan, parts.id, arrays)
-        return self._read_anew(content, key if len(parts.head) <= LONGEST_KEPT else None)
+        return self._read_anew(content, parts, key if len(parts.head) <= LONGEST_KEPT else None)
 
-    def _read_anew(self, content: bytes, key: Key | None = None) -> Read:
+    def _read_anew(self, content: bytes, parts: Cut | None, key: Key | None = None) -> Read:
         """By protobuf; it is remembered by its `key`."""
+        _check_head(len(content) - (0 if parts is None else sum(map(len, parts.raw))))
         request: InferRequest = INFERENCE.parse("ModelInferRequest", content)
         model = request.model_name, request.model_version or None
         deployment = self._models.deployed(*model)
@@ -87,6 +93,15 @@ class Reader:
                 del self._known[next(iter(self._known))]  # the oldest
             self._known[key] = Known(model, deployment.codec, plan)
         return Read(deployment, plan, request.id.encode(), arrays)
+
+
+def _check_head(size: int) -> None:
+    if size > MOST_HEAD:
+        raise Refusal(
+            f"a request has at most {MOST_HEAD} bytes beside its raw_input_contents, not {size}; "
+            "send tensors there.",
+            status=413,
+        )
 
 
 def id_of(content: bytes) -> str:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from trtasync.model.arrays import Array
+from trtasync.model.tensors import MOST_AXES
 from trtasync.server.grpc.descriptors import CHOICE
 from trtasync.server.grpc.views import InferRequest, InputTensor, Parameters
 from trtasync.server.protocol import schema
@@ -17,6 +18,12 @@ from trtasync.server.protocol.tensors import Interface, from_binary
 
 MEANINGLESS = "triton_enable_empty_final_response"
 """A parameter of Triton's clients: the last answer is marked as such here without it."""
+
+MOST_PARTS = 1024
+"""Inputs, outputs and parameters of a request."""
+
+MOST_ELEMENTS = 1 << 18
+"""Elements of an input that come one by one: they take some hundredths of a second."""
 
 _DTYPES = {datatype: name for name, datatype in DATATYPES.items()}
 _FIELDS = {
@@ -37,6 +44,7 @@ def read_request(request: InferRequest, interface: Interface) -> tuple[Plan, dic
     Raises:
         Refusal: it does not suit the model.
     """
+    _check_parts(request)
     own = [_parameters(each.parameters) for each in request.inputs]
     for each, parameters in zip(request.inputs, own, strict=True):
         input_parameters(each.name, parameters)  # shared memory, before its data are missed
@@ -47,6 +55,18 @@ def read_request(request: InferRequest, interface: Interface) -> tuple[Plan, dic
         for (tensor, shape, *_), content in zip(plan.given, contents, strict=True)
     }
     return plan, arrays
+
+
+def _check_parts(request: InferRequest) -> None:
+    """What stands for something here takes microseconds each: too many would stop everybody."""
+    tensors = [request.inputs, request.outputs]
+    count = len(request.parameters) + sum(map(len, tensors))
+    if count <= MOST_PARTS:
+        count += sum(len(tensor.parameters) for each in tensors for tensor in each)
+    if count > MOST_PARTS:
+        raise Refusal(
+            f"a request has at most {MOST_PARTS} inputs, outputs and parameters, and not {count}."
+        )
 
 
 def _canonical(
@@ -64,7 +84,7 @@ def _canonical(
     inputs = [
         {
             "name": each.name,
-            "shape": tuple(each.shape),
+            "shape": tuple(each.shape[: MOST_AXES + 1]),
             "datatype": each.datatype,
             "parameters": its | {"binary_data_size": len(content)},
         }
@@ -123,6 +143,12 @@ def _typed(given: InputTensor) -> bytes:
     if found not in ([], [field]):
         raise Refusal(f"input '{name}' is {datatype}, which goes in {field}, not in {found}.")
     elements = getattr(given.contents, field)
+    if len(elements) > MOST_ELEMENTS:
+        raise Refusal(
+            f"{field} of input '{name}' holds at most {MOST_ELEMENTS} elements, not "
+            f"{len(elements)}; send them in raw_input_contents.",
+            status=413,
+        )
     array: Array = np.fromiter(elements, dtype, len(elements))
     narrow = array.astype(_DTYPES[datatype])
     if narrow.dtype != array.dtype and (narrow != array).any():

@@ -124,7 +124,7 @@ def _bind(server: Any, address: str, credentials: Any) -> int:
         else:
             port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise InvalidInput(f"nobody can listen at {address!r}: {error}.") from None
+        raise InvalidInput(f"cannot listen at {address!r}: {error}.") from None
     return port
 
 

@@ -16,6 +16,9 @@ ID_OF_ANSWER, RAW_OF_ANSWER = 3, 6
 INFER_RESPONSE = 2
 """The field of ModelStreamInferResponse."""
 
+MOST_FIELDS = 4096
+"""Fields of a request that are looked at here, which takes a millisecond or two."""
+
 _BYTES = 2
 """The wire type of what has a length: strings, bytes and messages."""
 
@@ -38,12 +41,15 @@ class Cut(NamedTuple):
 
 
 def cut(content: bytes) -> Cut | None:
-    """The parts of a request; None where it is not written as clients do, be it right or wrong."""
+    """The parts of a request; None where it is not written as clients do, be it right or wrong, or
+    is of more than `MOST_FIELDS`."""
     view, at, end = memoryview(content), 0, len(content)
     head: list[memoryview] = []
     raw: list[memoryview] = []
     id = b""
-    while at < end:
+    for _ in range(MOST_FIELDS):
+        if at == end:
+            return Cut(b"".join(head), id, raw)
         tag = content[at]
         begin, size = _length(content, at + 1, end)
         stop = begin + size
@@ -56,7 +62,7 @@ def cut(content: bytes) -> Cut | None:
         else:
             head.append(view[at:stop])
         at = stop
-    return Cut(b"".join(head), id, raw)
+    return None
 
 
 def _length(content: bytes, at: int, end: int) -> tuple[int, int]:

@@ -44,8 +44,8 @@ class Held:
         if fault is not None and self._has_answered:
             await engine.aclose()
             raise PlanError(
-                "it opens, but fails on a request of random numbers, which the one before did not "
-                f"(restart the server to have it all the same): {fault}"
+                "it opens, but fails on a request of random numbers, which the previous model "
+                f"answered (restart the server to use it anyway): {fault}"
             )
         if fault is not None:
             log.warning("%s fails on a request of random numbers: %s", self.source.served, fault)

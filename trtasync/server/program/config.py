@@ -95,11 +95,11 @@ def read_config(path: Path, server: ServerSettings, engine: EngineSettings) -> W
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is no TOML: {error}.") from error
+        raise InvalidInput(f"{path} is not valid TOML: {error}.") from error
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{path}: {_said(error)}.") from error
     if not told.models:
-        raise InvalidInput(f"{path}: models is empty; say which models are to be served.")
+        raise InvalidInput(f"{path}: models is empty; say which models to serve.")
     for name in ("tls_cert", "tls_key", "token_file"):
         setattr(told.server, name, absolute(path.parent, getattr(told.server, name)))
     wanted = Wanted(
@@ -151,7 +151,7 @@ def check_server(server: ServerSettings) -> None:
     """
     _ = server.limits, server.grace_seconds, server.hang_seconds
     if (server.tls_cert is None) is not (server.tls_key is None):
-        raise InvalidInput("TLS takes a certificate and its key (tls_cert, tls_key); give both.")
+        raise InvalidInput("TLS needs a certificate and its key (tls_cert, tls_key); give both.")
 
 
 def _served(folder: Path, told: ModelSettings, engine: EngineSettings) -> Served:

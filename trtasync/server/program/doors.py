@@ -42,7 +42,7 @@ def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
     except (OSError, UnicodeError) as error:
         for door in doors:
             door.close()
-        raise InvalidInput(f"nobody can listen at {host}, port {port}: {error}.") from error
+        raise InvalidInput(f"cannot listen at {host}, port {port}: {error}.") from error
     return doors
 
 
@@ -76,7 +76,7 @@ def hold_port(door: socket.socket, port: int) -> socket.socket:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:
         held.close()
-        raise InvalidInput(f"nobody can listen at port {port} for gRPC: {error}.") from error
+        raise InvalidInput(f"cannot listen at port {port} for gRPC: {error}.") from error
     return held
 
 

@@ -94,7 +94,7 @@ async def _serve(wanted: Wanted, orders: ObjectReceiveStream[Offer], ready: Read
         for door in doors:
             closing.enter_context(door)
         if server.token_file is None and not is_loopback(doors[0]):
-            log.warning("other machines can reach this server, and it asks nobody for a token")
+            log.warning("other machines can reach this server, and it requires no token")
         if server.grpc_port is not None:
             held = closing.enter_context(hold_port(doors[0], server.grpc_port))
             shared = msgspec.structs.replace(server, grpc_port=held.getsockname()[1])
@@ -115,7 +115,7 @@ async def _heed_reloads(
         try:
             wanted = reread()
             if wanted.server != server:
-                log.warning("what is said of the server otherwise than before needs a restart")
+                log.warning("changed settings of the server take effect only after a restart")
             await send.send(wanted.offer)
         except TrtasyncError as error:
             log.error("what was served before goes on: %s", error)

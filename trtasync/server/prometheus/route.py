@@ -3,7 +3,8 @@
 app = application(models, routes=[metrics(models)])
 """
 
-from anyio import to_thread
+from collections.abc import Iterator
+
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -37,13 +38,18 @@ def metrics(
     """
 
     async def scrape(request: Request) -> Response:
-        surveyed = await survey(models)
-        own = [_ready(surveyed), _batched(surveyed), *_families(surveyed, triton_names)]
-        if triton_names:
-            own += await to_thread.run_sync(gpu_families)
-        return exposition(request, own, registry)
+        own = _told(await survey(models), triton_names)
+        return await exposition(request, own, registry)
 
     return Route(path, Answering(scrape), methods=["GET"])
+
+
+def _told(surveyed: list[Surveyed], triton_names: bool) -> Iterator[Metric]:
+    yield _ready(surveyed)
+    yield _batched(surveyed)
+    yield from _families(surveyed, triton_names)
+    if triton_names:
+        yield from gpu_families()
 
 
 def _ready(surveyed: list[Surveyed]) -> Metric:

@@ -16,8 +16,8 @@ from trtasync.model.arrays import Array, Shape
 PIECE = 64 << 10
 """Bytes of JSON that are read at once: some tenths of a millisecond."""
 
-LARGE_JSON = 256 << 10
-"""Bytes of JSON that are read beside the event loop: it takes more than a millisecond."""
+LARGE_JSON = 128 << 10
+"""Bytes of JSON that are read beside the event loop: it takes milliseconds."""
 
 MOST_JSON = 8 << 20
 """Bytes of JSON that are read at all. Where its tensors end is looked for in one go, which stops
@@ -89,7 +89,7 @@ def _size(shape: Shape) -> int:
 def _structure(shape: Shape) -> bytes:
     """The brackets and commas of lists of this shape."""
     inner = _structure(shape[1:]) if len(shape) > 1 else b""
-    return b"[" + b",".join([inner] * shape[0]) + b"]"
+    return b"[" + ((inner + b",") * shape[0])[:-1] + b"]"
 
 
 def _let_others() -> None:

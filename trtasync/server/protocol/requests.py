@@ -13,6 +13,8 @@ import msgspec
 
 from trtasync.model.arrays import Array, Shape
 from trtasync.model.tensors import MOST_TENSOR_BYTES
+from trtasync.server.protocol.numbers import LARGE_JSON
+from trtasync.server.protocol.outlines import check_outline
 from trtasync.server.protocol.parameters import (
     input_parameters,
     output_parameters,
@@ -116,6 +118,8 @@ def read_request(header: Bytes, interface: Interface) -> Plan:
         Refusal: it is no such JSON, or does not suit the model.
     """
     try:
+        if len(header) > LARGE_JSON:
+            check_outline(header)
         request = _requests.decode(header)
     except UNREADABLE as error:
         raise Refusal(f"the JSON of the request: {error}.{_hint(header)}") from None

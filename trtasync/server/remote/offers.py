@@ -99,7 +99,7 @@ def _dtype(told: ToldTensor) -> np.dtype[Any]:
         if datatype == told.datatype and name != "bfloat16":  # which numpy has not by itself
             return np.dtype(name)
     raise InvalidInput(
-        f"input '{told.name}' is {told.datatype}, of which no requests are made here."
+        f"input '{told.name}' is {told.datatype}, for which no requests can be made."
     )
 
 

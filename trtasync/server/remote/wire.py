@@ -122,7 +122,7 @@ class Connection:
     async def _read(self, came: bytes) -> Answer:
         while (end := came.find(b"\r\n\r\n")) < 0:
             if len(came) > LONGEST:
-                raise BackendUnavailable("the server's answer has no end of its head.")
+                raise BackendUnavailable("the head of the server's answer does not end.")
             came += await self._stream.receive(CHUNK)
         status, headers = _read_head(came[: end + 2])
         length = headers.get("content-length", "")
@@ -144,7 +144,7 @@ class Connection:
 def _read_head(head: bytes) -> tuple[int, dict[str, str]]:
     found = _STATUS.match(head)
     if found is None:
-        raise BackendUnavailable("what answers there does not speak HTTP/1.1.")
+        raise BackendUnavailable("the server does not speak HTTP/1.1.")
     lines = head[found.end() :].decode("latin-1").split("\r\n")[:-1]
     pairs = (line.partition(":")[::2] for line in lines)
     return int(found[1]), {name.lower(): value.strip() for name, value in pairs}

@@ -1,6 +1,6 @@
-"""Rules by operator: each gives what is known of the outputs, or says why nothing is.
+"""Rules by operator: each returns what is known about the outputs, or says why nothing is.
 
-A rule may rely on the inputs being proved, and must not prove an output of which a row depends on
+A rule may rely on the inputs being proved. It must not prove an output any row of which depends on
 another row, on the number of rows or on its place among them.
 """
 

@@ -1,4 +1,4 @@
-"""The operators of ai.onnx.ml: one row of features each, axis 0 of two."""
+"""The operators of ai.onnx.ml: each takes a matrix whose axis 0 is rows and axis 1 features."""
 
 from collections.abc import Sequence
 

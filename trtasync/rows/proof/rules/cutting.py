@@ -1,4 +1,4 @@
-"""Operators that leave elements out or append others."""
+"""Operators that drop elements or append others."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -36,7 +36,7 @@ def split(call: Call) -> Sequence[Value]:
     tensor = call.data()
     axis = call.axis("axis", 0, tensor.rank)
     if tensor.layout is not None and axis == tensor.layout.axis:
-        raise NotProved("parts the rows from one another")
+        raise NotProved("splits the rows apart")
     sizes = call.attributes.get("split")
     lengths = None if sizes is None else [Size.of(length) for length in sizes]
     if lengths is None and call.has(1):

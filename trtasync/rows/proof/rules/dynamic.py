@@ -1,4 +1,4 @@
-"""Operators that choose one scale from all that a tensor holds."""
+"""Operators that compute one scale from all elements of a tensor."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""Operators that compute each element from the elements at its place."""
+"""Operators that compute each element from the elements at the same place."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def unary(call: Call) -> Sequence[Value]:
 @RULES.of("BiasGelu", "FastGelu", domain="com.microsoft")
 def joined(call: Call) -> Sequence[Value]:
     if call.integer("broadcast", 0):
-        raise NotProved("broadcasts in the way of operator sets before 7")
+        raise NotProved("broadcasts as operator sets before 7 do")
     return [broadcast(call.all_data(), call.symbols)]
 
 
@@ -44,7 +44,7 @@ def cast_like(call: Call) -> Sequence[Value]:
 
 @RULES.of("Dropout")
 def dropout(call: Call) -> Sequence[Value]:
-    """Outside training, which the walk has refused: nothing is dropped."""
+    """Nothing is dropped outside training, which the walk has refused."""
     return [call.data().like()] * 2
 
 
@@ -77,4 +77,4 @@ def _check_scale(call: Call, tensor: Tensor, scale: Tensor) -> None:
     by_blocks = call.integer("block_size", 0)
     axis = call.axis("axis", 1, tensor.rank)
     if by_blocks or scale.rank != 1 or tensor.layout is None or axis == tensor.layout.axis:
-        raise NotProved("has scales for other rows than there may be")
+        raise NotProved("has scales for rows that may not exist")

@@ -1,4 +1,4 @@
-"""Operators that repeat elements, or make them up."""
+"""Operators that repeat elements or generate them."""
 
 from collections.abc import Sequence
 
@@ -28,23 +28,23 @@ def _expanded(call: Call, size: Size, asked: Size, layout: RowLayout | None, axi
     if asked in (ONE, size):
         return size
     if layout is not None and axis == layout.axis:
-        raise NotProved("repeats rows as often as is not known to be once")
+        raise NotProved("repeats rows, not provably just once")
     if size == ONE:
         return asked
     if asked.rows:
         raise Mixes("joins rows with a tensor that has other elements along them")
     if size.number is not None:
-        return size  # the other one is equal to it, or one
+        return size  # the other one is equal to it, or 1
     return call.symbols.fresh()
 
 
 def _grown(call: Call, shape: Sequence[Size], layout: RowLayout | None) -> Tensor:
-    """A tensor whose elements are the same all along an axis as long as there are rows."""
+    """A tensor with equal elements along an axis whose length is the number of rows."""
     grown = [axis for axis, size in enumerate(shape) if size.rows]
     if layout is None and len(grown) == 1:
         inner = shape[grown[0]].divided_by(call.symbols.rows)
         if inner is None:
-            raise NotProved("gives a length from which the rows cannot be told")
+            raise NotProved("makes a length from which the rows cannot be recovered")
         layout = RowLayout(grown[0], inner=inner)
     return Tensor(tuple(shape), layout)
 

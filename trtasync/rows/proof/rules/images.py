@@ -1,4 +1,4 @@
-"""Convolutions, pooling, resizing: axis 0 is the batch, axis 1 channels, the others places."""
+"""Convolutions, pooling, resizing: axis 0 is the batch, axis 1 channels, the rest spatial."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def image(call: Call, index: int = 0) -> Tensor:
     """An input whose rows, if it has any, lie along axis 0."""
     tensor = call.data(index)
     if tensor.layout is not None and tensor.layout.axis != 0:
-        raise NotProved("takes rows for something else, as they lie along another axis than 0")
+        raise NotProved("takes rows for something else, as they do not lie along axis 0")
     return tensor
 
 
@@ -51,7 +51,7 @@ def _convolved(call: Call, tensor: Tensor, weight: Tensor) -> Tensor:
 
 
 def _windows(call: Call, sizes: Shape, kernel: Sequence[int | None]) -> Shape:
-    """How many places a window has along each axis."""
+    """The number of positions of a window along each axis."""
     rank = len(sizes)
     strides = call.attributes.get("strides") or [1] * rank
     dilations = call.attributes.get("dilations") or [1] * rank
@@ -115,7 +115,7 @@ def pool(call: Call) -> Sequence[Value]:
 def quantized_pool(call: Call) -> Sequence[Value]:
     call.single(1, 2, 3, 4)
     if call.integer("channels_last", 0):
-        raise NotProved("has its channels in another place than is followed")
+        raise NotProved("has its channels in a place that is not supported")
     return pool(call)[:1]
 
 
@@ -129,7 +129,7 @@ def global_pool(call: Call) -> Sequence[Value]:
 def quantized_global_pool(call: Call) -> Sequence[Value]:
     call.single(1, 2, 3, 4)
     if call.integer("channels_last", 0):
-        raise NotProved("has its channels in another place than is followed")
+        raise NotProved("has its channels in a place that is not supported")
     return global_pool(call)
 
 

@@ -47,7 +47,7 @@ def gather_nd(call: Call) -> Sequence[Value]:
 def _gathered(data: Tensor, indices: Tensor, batch: int, depth: int) -> RowLayout | None:
     one, two = data.layout, indices.layout
     if two is not None and two.axis == indices.rank - 1:
-        raise Mixes("takes an index together from several rows")
+        raise Mixes("combines several rows into one index")
     if one is None:
         if two is not None and two.axis < batch:
             raise Mixes("picks by the places of the rows")
@@ -75,7 +75,7 @@ def scatter_elements(call: Call) -> Sequence[Value]:
 def scatter_nd(call: Call) -> Sequence[Value]:
     data, indices, updates = call.data(0), call.data(1), call.data(2)
     if indices.layout is not None:
-        raise Mixes("places elements where single rows say")
+        raise Mixes("places elements at indices computed from single rows")
     depth = indices.dims[-1].number
     if depth is None:
         raise NotProved("places elements by indices of unknown depth")
@@ -115,15 +115,15 @@ def rotary(call: Call) -> Sequence[Value]:
     tensor = call.data()
     tables, positions = (1, 2), 3
     if tensor.layout is not None and tensor.layout.axis != 0:
-        raise Mixes("turns elements along the rows")
+        raise Mixes("rotates elements along the rows")
     if not call.has(positions):
         for index in tables:
             if call.data(index).layout != RowLayout(0):
-                raise Mixes("turns rows by their places")
+                raise Mixes("rotates rows by their places")
         if tensor.layout != RowLayout(0):
-            raise Mixes("turns for all rows what comes from single ones")
+            raise Mixes("rotates all rows by what was computed from single ones")
         return [tensor.like()]
     call.shared(*tables)
     if tensor.layout is None or call.data(positions).layout != tensor.layout:
-        raise Mixes("turns rows by their places")
+        raise Mixes("rotates rows by their places")
     return [tensor.like()]

@@ -1,4 +1,4 @@
-"""Losses: of single rows only if they are not reduced."""
+"""Losses: row by row only if they are not reduced."""
 
 from collections.abc import Sequence
 

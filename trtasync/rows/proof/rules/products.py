@@ -21,7 +21,7 @@ def multiplied(call: Call, one: Tensor, other: Tensor) -> Tensor:
     for tensor, axis in ((one, one.rank - 1), (other, max(other.rank - 2, 0))):
         if tensor.layout is not None and tensor.layout.axis == axis:
             raise Mixes("sums products along the rows")
-    # a vector has no rows left then
+    # then a vector has no rows left
     left = Tensor((ONE, *one.dims)) if one.rank == 1 else one
     right = Tensor((*other.dims, ONE)) if other.rank == 1 else other
     batch = broadcast([_front(left), _front(right)], call.symbols)
@@ -62,13 +62,13 @@ def gemm(call: Call) -> Sequence[Value]:
     for index, name in ((0, "transA"), (1, "transB")):
         tensor = call.data(index)
         if tensor.rank != 2:
-            raise NotProved("multiplies what is no matrix")
+            raise NotProved("multiplies what is not a matrix")
         matrices.append(_turned(tensor) if call.integer(name, 0) else tensor)
     result = multiplied(call, *matrices)
     if not call.has(2):
         return [result]
     if call.data(2).rank > 2 or call.version < 7:
-        raise NotProved("adds a tensor in a way that is not followed")
+        raise NotProved("adds a tensor in a way that is not supported")
     return [broadcast([result, call.data(2)], call.symbols)]
 
 
@@ -81,7 +81,7 @@ def _turned(tensor: Tensor) -> Tensor:
 def fused_matmul(call: Call) -> Sequence[Value]:
     names = ("transA", "transB", "transBatchA", "transBatchB")
     if any(call.integer(name, 0) for name in names):
-        raise NotProved("transposes in a way that is not followed")
+        raise NotProved("transposes in a way that is not supported")
     return matmul(call)
 
 
@@ -144,7 +144,7 @@ def einsum(call: Call) -> Sequence[Value]:
 
 
 def _equation(equation: str, ranks: Sequence[int]) -> tuple[list[list[str]], list[str]]:
-    """The letters of every axis; those of an ellipsis are named by their place from the end."""
+    """The letters of every axis; those of an ellipsis are named by their position from the end."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):

@@ -15,7 +15,7 @@ def recurrent(call: Call) -> Sequence[Value]:
     tensor, layout = call.rows(0)
     batch_first = bool(call.integer("layout", 0))
     if layout.axis != (0 if batch_first else 1):
-        raise Mixes("goes through the rows one after another")
+        raise Mixes("iterates over the rows")
     call.shared(1, 2, 3, 7)
     states = 0 if batch_first else 1
     for index, axis in ((4, 0), (5, states), (6, states)):

@@ -1,4 +1,4 @@
-"""Operators that join the elements along some axes: sound as long as the rows' is none of them."""
+"""Operators that combine the elements along some axes: sound if the batch axis is not one."""
 
 from collections.abc import Sequence
 
@@ -70,7 +70,7 @@ def lp_normalization(call: Call) -> Sequence[Value]:
 def mean_variance(call: Call) -> Sequence[Value]:
     tensor = call.data()
     if call.version < 9:
-        raise NotProved("normalizes in the way of operator sets before 9")
+        raise NotProved("normalizes as operator sets before 9 do")
     axes = call.axes(None, tensor.rank)
     apart(tensor, [0, 2, 3] if axes is None else axes, "normalizes")
     return [tensor.like()]
@@ -113,7 +113,7 @@ def layer_normalization(call: Call) -> Sequence[Value]:
 
 @RULES.of("SkipLayerNormalization", "SkipSimplifiedLayerNormalization", domain="com.microsoft")
 def skip_layer_normalization(call: Call) -> Sequence[Value]:
-    """Over the last axis of the sum of two tensors of one shape."""
+    """Normalizes the sum of two tensors of the same shape over its last axis."""
     tensor, layout = call.rows(0)
     if call.rows(1)[1] != layout or tensor.rank != 3:
         raise Mixes("joins tensors whose rows lie along different axes")

@@ -1,4 +1,4 @@
-"""Operators that give elements another place."""
+"""Operators that move elements to other places."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def constant_value(call: Call) -> Sequence[Value]:
             return [constant(np.array(numbers, dtype))]
     if "value" in attributes:
         return [stored(attributes["value"])]
-    raise NotProved("holds what is not looked into")
+    raise NotProved("holds a value that is not supported")
 
 
 @RULES.of("Reshape")
@@ -45,7 +45,7 @@ def reshape(call: Call) -> Sequence[Value]:
         elif size == ZERO and not call.integer("allowzero", 0):
             target.append(tensor.dims[axis])
         else:
-            # what may be 0 or -1 has another meaning then: some length, equal to no other
+            # what may be 0 or -1 then has another meaning: some length, equal to no other
             target.append(call.symbols.fresh() if size.least is None else size)
     if target.count(None) > 1:
         raise NotProved("leaves more than one length open")
@@ -66,7 +66,7 @@ def transpose(call: Call) -> Sequence[Value]:
     tensor = call.data()
     order = call.attributes.get("perm") or tuple(reversed(range(tensor.rank)))
     if sorted(order) != list(range(tensor.rank)):
-        raise NotProved("has an order of axes that is none")
+        raise NotProved("has an invalid order of axes")
     shape = tuple(tensor.dims[axis] for axis in order)
     layout = tensor.layout
     return [Tensor(shape, layout and layout.at(list(order).index(layout.axis)))]
@@ -78,7 +78,7 @@ def squeeze(call: Call) -> Sequence[Value]:
     axes = call.axes(1, tensor.rank)
     if axes is None:
         if any(size.number is None for size in tensor.dims):
-            raise Mixes("removes any axis of length 1, those of a single row too")
+            raise Mixes("removes any axis of length 1, including the batch axis of a single row")
         axes = [axis for axis, size in enumerate(tensor.dims) if size == ONE]
     if tensor.layout is not None and tensor.layout.axis in axes:
         raise NotProved("removes the axis of the rows")
@@ -87,7 +87,7 @@ def squeeze(call: Call) -> Sequence[Value]:
 
 
 def _moved(tensor: Tensor, kept: Sequence[int]) -> Tensor:
-    """Only these axes of it, in this order."""
+    """Keep only these axes, in this order."""
     shape = tuple(tensor.dims[axis] for axis in kept)
     layout = tensor.layout
     return Tensor(shape, layout and layout.at(list(kept).index(layout.axis)))
@@ -149,5 +149,5 @@ def reverse_sequence(call: Call) -> Sequence[Value]:
     if batch == time or tensor.layout is None or tensor.layout.axis != batch:
         raise Mixes("reverses the order of the rows")
     if lengths.layout != tensor.layout.at(0):
-        raise Mixes("takes for all rows what comes from single ones")
+        raise Mixes("uses for all rows what was computed from single ones")
     return [tensor.like()]

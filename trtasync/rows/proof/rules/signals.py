@@ -1,4 +1,4 @@
-"""Fourier transforms and words."""
+"""Fourier transforms and word counts."""
 
 from collections.abc import Sequence
 
