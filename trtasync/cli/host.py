@@ -13,6 +13,7 @@ import typer
 from trtasync.cli.arguments import (
     OUT,
     SIZE,
+    TIME,
     AsJson,
     Debug,
     HostCode,
@@ -68,8 +69,9 @@ def host(
     hang_timeout: Annotated[
         str | None,
         typer.Option(
-            help="Give up a stream whose batch does not end for so long, and for ten times what is "
-            "usual. 0: never. Default: 30s."
+            metavar=TIME,
+            help="Give up a stream whose batch does not end for this long, and for ten times what "
+            "is usual. 0: never. Default: 30s.",
         ),
     ] = None,
     status: Annotated[

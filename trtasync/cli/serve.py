@@ -130,8 +130,9 @@ def serve(
     hang_timeout: Annotated[
         str | None,
         typer.Option(
-            help="End what stands still for so long, a worker, the process of an engine, or a "
-            "stream whose batch does not end, and go on with others. 0: never. Default: 30s.",
+            metavar=TIME,
+            help="Kill and replace what makes no progress for this long: a worker, the process of "
+            "an engine, or a stream whose batch does not end. 0: never. Default: 30s.",
             rich_help_panel=LIFE,
         ),
     ] = None,
