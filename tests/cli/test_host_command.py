@@ -19,11 +19,15 @@ from support.doubles.child import ROOT
 from support.helpers import PATIENCE
 from tests.cli.support import refused, run, told
 from tests.host.processes import connected, product
+from tests.shared.processes import sockets, wait_for
 from trtasync import connect, open_engine
 from trtasync.shared.places import VARIABLE, runtime_folder
 from trtasync.shared.records import Op
 
 pytestmark = pytest.mark.anyio
+
+KILLED = "killed"
+"""A host that has left its socket behind."""
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -117,17 +121,18 @@ def test_status_as_json_is_what_the_host_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of their own; sockets have short paths."""
+    """A folder of their own; sockets have short paths. They end by themselves."""
     with tempfile.TemporaryDirectory(prefix="trtasync-") as folder:
         monkeypatch.setenv(VARIABLE, f"{folder}/run")
         yield
+        wait_for(lambda: {each.stem for each in sockets(runtime_folder())} <= {KILLED})
 
 
 @pytest.mark.usefixtures("hosts")
 async def test_status_is_of_all_hosts_where_none_is_named(tmp_path: Path) -> None:
     model = product(tmp_path)
     with socket.socket(socket.AF_UNIX) as killed:
-        killed.bind(str(runtime_folder() / "killed.sock"))
+        killed.bind(str(runtime_folder() / f"{KILLED}.sock"))
     nobody = refused(3, "host", "--status")
     assert f"none listens in {runtime_folder()}, neither" in nobody
     async with open_engine(model, batching=True, shared=True, linger=0.1, name="one") as one:

@@ -26,6 +26,7 @@ from trtasync.cli.outputs import check_outputs, deliver
 from trtasync.errors import InvalidInput
 from trtasync.measure.loads import read_seconds
 from trtasync.measure.opened import read_options
+from trtasync.opening.arguments import HANG_TIMEOUT
 from trtasync.system.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -66,13 +67,13 @@ def host(
         ),
     ] = None,
     hang_timeout: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar=TIME,
-            help="Give up a stream whose batch has not ended after this time, and after ten times "
-            "what is usual. 0: never.",
+            help="Give up a stream whose batch does not end for this long, and for ten times what "
+            "is usual. 0: never. Default: 30s.",
         ),
-    ] = "30s",
+    ] = None,
     status: Annotated[
         bool,
         typer.Option(
@@ -102,7 +103,7 @@ def host(
         limits = default_limits(
             bytes_per_client=None if client_memory is None else parse_size(client_memory),
             total_bytes=None if total_memory is None else parse_size(total_memory),
-            hang_timeout=read_seconds(hang_timeout, "--hang-timeout") or math.inf,
+            hang_timeout=_hang_timeout(hang_timeout),
         )
         wanted = Wanted(
             [read_options(model, options) for model in models or ()],
@@ -111,6 +112,11 @@ def host(
             traces=traces,
         )
         run(wanted, partial(_say_ready, wanted))
+
+
+def _hang_timeout(said: str | None) -> float:
+    seconds = HANG_TIMEOUT if said is None else read_seconds(said, "--hang-timeout")
+    return seconds or math.inf
 
 
 def default_path() -> Path:

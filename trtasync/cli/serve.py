@@ -131,8 +131,8 @@ def serve(
         str | None,
         typer.Option(
             metavar=TIME,
-            help="End what stands still for this long, a worker, the process of an engine, or a "
-            "stream whose batch does not end, and go on with others. 0: never. Default: 30s.",
+            help="Kill and replace what makes no progress for this long: a worker, the process of "
+            "an engine, or a stream whose batch does not end. 0: never. Default: 30s.",
             rich_help_panel=LIFE,
         ),
     ] = None,

@@ -106,7 +106,7 @@ class Started:
 
     def _end(self, silent: Silent) -> None:
         """End a hanging host. Nobody starts another one meanwhile: this has the lock."""
-        log.error("%s; it hangs, or is stopped, and is ended", str(silent).rstrip("."))
+        log.error("%s It is ended, and another one is started", silent)
         try:
             end_hanging(silent.pid)
         except OSError as error:
@@ -114,7 +114,10 @@ class Started:
                 f"{str(silent).rstrip('.')}, and it cannot be ended: {error}; end process "
                 f"{silent.pid} yourself."
             ) from error
-        log.error("where it hung: %s", last_words(self.place.log, STACKS))
+        log.error(
+            "what that wrote last, its stacks if it could still tell them: %s",
+            last_words(self.place.log, STACKS),
+        )
 
     def _start(self, lock: int, stop: threading.Event) -> None:
         note_start(self.place.starts)

@@ -119,6 +119,11 @@ def factor_of(response: httpx.Response) -> float:
     return float(factor)
 
 
+def children(pid: int) -> set[int]:
+    """Of a process."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def until(condition: Callable[[], bool]) -> None:
     """Wait for what happens in another process."""
     end = time.monotonic() + PATIENCE

@@ -14,7 +14,15 @@ import pytest
 
 from support.helpers import PATIENCE
 from support.onnx_models import FLOAT, node, value, write_model
-from tests.server.program.serving import Server, ask, factor_of, serving, times, until
+from tests.server.program.serving import (
+    Server,
+    ask,
+    children,
+    factor_of,
+    serving,
+    times,
+    until,
+)
 from tests.shared.processes import is_there
 from trtasync.server.program.opening import Manner, Source
 from trtasync.server.program.settings import EngineSettings, Served
@@ -240,11 +248,6 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, workers: int) -> None:
             assert factor_of(ask(client)) == 2
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(PATIENCE) == 130
-
-
-def children(pid: int) -> set[int]:
-    """Of a process."""
-    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:

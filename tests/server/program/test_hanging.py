@@ -12,8 +12,7 @@ import pytest
 from support.helpers import PATIENCE, until
 from tests.core.endless import FOREVER, endless_model
 from tests.server.program import serving
-from tests.server.program.serving import ask, factor_of, times
-from tests.server.program.test_changes import children
+from tests.server.program.serving import ask, children, factor_of, times
 from tests.shared.processes import is_there
 from trtasync.server.program import pulse
 from trtasync.server.program.pulse import BEAT, beat, silence
