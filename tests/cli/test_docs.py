@@ -37,14 +37,16 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_line_is_one_that_exists(page: str) -> None:
-    for name, rest in re.findall(r"^ *trtasync ([a-z]+)([^#\n]*)", (ROOT / page).read_text(), re.M):
+    for name, rest in re.findall(
+        r"^ *trtasync ([a-z]+)([^#\n]*)", (ROOT / page).read_text(encoding="utf-8"), re.M
+    ):
         given = {word.partition("=")[0] for word in rest.split() if re.match("--?[a-z]", word)}
         assert given <= OPTIONS[name], f"{page}: trtasync {name}{rest}"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_that_is_named_exists(page: str) -> None:
-    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", (ROOT / page).read_text()))
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", (ROOT / page).read_text(encoding="utf-8")))
     assert named - ELSEWHERE <= set().union(*OPTIONS.values())
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -56,6 +57,7 @@ def test_a_model_is_served_until_a_signal_comes(
     assert end.endswith(": ended")
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_what_it_says_can_be_pasted(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2)) as server:
         _, line = server.said.splitlines()

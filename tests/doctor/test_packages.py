@@ -55,7 +55,7 @@ def test_what_is_too_old_is_missing(
 
 
 def test_every_extra_for_users_is_known() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     developers = {"demo", "check", "release", "models", "bench", "clients", "docs"}
     all_extras = {name for name in project["optional-dependencies"] if "test" not in name}
 

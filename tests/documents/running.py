@@ -44,7 +44,9 @@ def all_pages() -> list[str]:
 def python_blocks(page: str, sections: Sequence[str] | None = None) -> list[str]:
     """The Python code in a Markdown file: all of it, or that of some sections, "" being what
     stands before the first."""
-    first, *others = re.split(r"^## ", (ROOT / page).read_text(), flags=re.MULTILINE)
+    first, *others = re.split(
+        r"^## ", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     parts = {"": first, **{part.partition("\n")[0]: part for part in others}}
     chosen = parts.values() if sections is None else [parts[section] for section in sections]
     return re.findall(r"```python\n(.*?)```", "".join(chosen), re.DOTALL)
@@ -52,7 +54,9 @@ def python_blocks(page: str, sections: Sequence[str] | None = None) -> list[str]
 
 def code_blocks(page: str) -> list[tuple[str, str]]:
     """All fenced code of a Markdown file, each with its language."""
-    return re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        r"^```(\w+)\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 async def run_block(block: str, names: dict[str, object]) -> None:

@@ -137,8 +137,10 @@ def test_other_languages_are_well_formed() -> None:
 
 def test_make_and_pip_are_told_what_there_is() -> None:
     """Targets of the Makefile, and extras of the package."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = set(project["optional-dependencies"])
     for page in all_pages():
         text = (ROOT / page).read_text(encoding="utf-8")

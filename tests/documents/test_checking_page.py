@@ -46,7 +46,7 @@ async def test_the_code_runs(folder: Path, caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_the_commands_run(folder: Path) -> None:
-    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / PAGE).read_text(), re.DOTALL)
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / PAGE).read_text(encoding="utf-8"), re.DOTALL)
     lines = [shlex.split(line, comments=True) for line in block.splitlines()]
     commands = [words[1:] for words in lines if words[:1] == ["trtasync"]]
     assert len(commands) == 5

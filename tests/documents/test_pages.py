@@ -2,7 +2,6 @@
 
 import re
 import socket
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +55,9 @@ async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend
         block = server.replace("8000", "0").replace("anyio.sleep_forever()", "ask_the_server(door)")
         await run_block(block, names)
         await names["main"]()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = str(free.getsockname()[1])
-        names = {"ask_over_grpc": partial(ask_over_grpc, f"127.0.0.1:{port}")}
-        block = over_grpc.replace("8001", port).replace("anyio.sleep_forever()", "ask_over_grpc()")
+        names = {"ask_over_grpc": ask_over_grpc}
+        block = over_grpc.replace(':8001"):', ':0") as port:')
+        block = block.replace("anyio.sleep_forever()", "ask_over_grpc(port)")
         await run_block(block, names)
         await names["main"]()
 
@@ -111,9 +109,9 @@ async def ask_the_server(door: socket.socket) -> None:
             assert answer.json()["model_version"] == version
 
 
-async def ask_over_grpc(address: str) -> None:
+async def ask_over_grpc(port: int) -> None:
     """Its model."""
-    async with InferenceServerClient(address) as client:
+    async with InferenceServerClient(f"127.0.0.1:{port}") as client:
         asked = InferInput("x", [1, 4], "FP32")
         asked.set_data_from_numpy(np.array([[1, 2, 3, 4]], np.float32))
         answer = await client.infer("digits", [asked])

@@ -13,7 +13,11 @@ PLACE = re.compile(r"`((?:tests|support|benchmarks|examples|trtasync)/[\w./]+)`"
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_place_that_a_page_names_is_there(page: Path) -> None:
-    missing = [place for place in PLACE.findall(page.read_text()) if not (ROOT / place).exists()]
+    missing = [
+        place
+        for place in PLACE.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / place).exists()
+    ]
     assert not missing
 
 

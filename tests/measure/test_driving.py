@@ -80,6 +80,19 @@ async def test_callers_of_a_closed_loop_ask_one_at_a_time() -> None:
     assert [done - due for due, done in zip(seen.due, seen.done, strict=True)][:3] == [2.0] * 3
 
 
+async def test_callers_of_a_closed_loop_ask_once_at_least() -> None:
+    """However short the window is, or however long the machine pauses in it."""
+
+    async def window(seen: Seen) -> None:
+        seen.counting = True  # and no other task has run before its end
+
+    backend = ScriptedBackend()
+    backend.bad = lambda each: bool(each[0] == 2)
+    async with opened(backend, max_batch_size=1) as engine:
+        seen = await Driver(engine.infer, ROWS, Hand()).closed(Closed(4), window)
+    assert (len(seen.done), seen.failed) == (2, 2)
+
+
 async def test_what_is_refused_or_fails_is_counted_and_the_load_goes_on() -> None:
     backend, time = ScriptedBackend(), Hand()
     backend.bad = lambda each: bool(each[0] == 2)

@@ -28,7 +28,7 @@ def floors(extras: Sequence[str], pyproject: Path = PYPROJECT) -> dict[str, str]
     Raises:
         ValueError: a package has no lowest version.
     """
-    project = tomllib.loads(pyproject.read_text())["project"]
+    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     found: dict[str, str] = {}
     asked = [*project["dependencies"], *(f"{project['name']}[{each}]" for each in extras)]
     for name, floor in _flat(asked, project["name"], project["optional-dependencies"]):

@@ -48,7 +48,7 @@ def test_a_package_without_a_lowest_version_is_refused(example: Path) -> None:
 
 
 def test_every_requirement_of_ours_has_a_lowest_version() -> None:
-    project = tomllib.loads(PYPROJECT.read_text())["project"]
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].values()
     asked = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
     open_ended = {

@@ -27,14 +27,14 @@ def test_every_test_lies_in_the_folder_of_what_it_tests() -> None:
 def test_no_test_module_is_imported() -> None:
     """What several use lies in a module beside them, or in `support`."""
     modules = (ROOT / "tests").rglob("*.py")
-    assert [path for path in modules if OF_A_TEST.search(path.read_text())] == []
+    assert [path for path in modules if OF_A_TEST.search(path.read_text(encoding="utf-8"))] == []
     assert OF_A_TEST.search("from tests.cli.test_terminals import PAIR")
 
 
 def test_every_file_of_tests_is_short() -> None:
     """One idea each; what several need lies in a module beside them."""
     lengths = {
-        path.relative_to(ROOT): len(path.read_text().splitlines())
+        path.relative_to(ROOT): len(path.read_text(encoding="utf-8").splitlines())
         for path in (ROOT / "tests").rglob("*.py")
     }
     assert {path: lines for path, lines in lengths.items() if lines >= LINES} == {}

@@ -20,7 +20,7 @@ from tests.documents.running import python_blocks
 from tests.package.dist import differences, homeless, metadata
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAME = f"trtasync-{trtasync.__version__}"
 
 

@@ -3,10 +3,12 @@
 import importlib.util
 import itertools
 import os
+import random
 import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,13 @@ collect_ignore_glob = [] if HAS_RAY else ["test_*.py"]
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+    """Below those that a system gives to whoever asks for any, as Ray's processes do before its
+    proxies begin; and above those of Ray's workers."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
 
 
 HTTP, GRPC = _free_port(), _free_port()

@@ -93,7 +93,7 @@ class Driver:
         self._deadline = deadline
 
     async def closed(self, load: Closed, window: WindowTask) -> Seen:
-        """Run callers that ask again and again, until `window` returns."""
+        """Run callers that ask again and again, until `window` returns, and once at least."""
 
         def begin(start: Starter, seen: Seen) -> None:
             for index in range(load.concurrency):
@@ -113,7 +113,7 @@ class Driver:
         clock, infer, deadline = self._time.clock, self._infer, self._deadline
         due, done = seen.due, seen.done
         start = clock()
-        while not seen.over:
+        while True:
             try:
                 if deadline is None:
                     await infer(request)
@@ -122,10 +122,12 @@ class Driver:
             except (QueueFull, InferenceError, TimeoutError) as error:
                 await _lost(seen, error)
                 start = clock()
-                continue
-            due.append(start)
-            start = clock()  # the end of this request, and the start of the next
-            done.append(start)
+            else:
+                due.append(start)
+                start = clock()  # the end of this request, and the start of the next
+                done.append(start)
+            if seen.over:
+                return
 
     async def _arrivals(self, seen: Seen, schedule: Seconds, start: Starter) -> None:
         time, requests = self._time, self._requests

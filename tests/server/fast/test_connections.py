@@ -1,7 +1,6 @@
 """Connections: what follows what, who may stay how long, and how a server ends."""
 
 import ssl
-import subprocess
 from contextlib import AsyncExitStack
 
 import anyio
@@ -10,6 +9,7 @@ import pytest
 
 from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.fast.clients import Client, infer, request, running
+from tests.server.program.tls import certificate, trusting
 from tests.server.serving import filled, held, models_of
 from trtasync.server.fast.limits import SLOWEST, Limits
 from trtasync.testing import ScriptedBackend
@@ -447,19 +447,10 @@ async def test_a_server_does_not_wait_for_ever_to_end() -> None:
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """TLS of a server, and of clients that trust it."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-            *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    cert, key = certificate(tmp_path_factory.mktemp("tls"), "localhost")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, key)
-    return tls, ssl.create_default_context(cafile=str(certificate))
+    tls.load_cert_chain(cert, key)
+    return tls, trusting(cert)
 
 
 async def test_tls(certified: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:

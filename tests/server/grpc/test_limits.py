@@ -1,6 +1,5 @@
 """What a client may use."""
 
-import subprocess
 from pathlib import Path
 
 import grpc
@@ -9,6 +8,7 @@ import pytest
 
 from support.helpers import rows, tensor
 from tests.server.grpc.clients import connected, raw, refused, request, serving
+from tests.server.program.tls import certificate
 from tests.server.serving import filled, held, models_of
 from trtasync.server.grpc import GrpcServer, Limits
 from trtasync.server.grpc.calls import LONGEST_REQUEST
@@ -69,18 +69,9 @@ async def test_calls_at_once(backend: ScriptedBackend) -> None:
 
 
 async def test_tls(tmp_path: Path, backend: ScriptedBackend) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(  # noqa: ASYNC221 - there is nobody else to be held up
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    server_side = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
-    client_side = grpc.ssl_channel_credentials(certificate.read_bytes())
+    cert, key = certificate(tmp_path, "localhost")
+    server_side = grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
+    client_side = grpc.ssl_channel_credentials(cert.read_bytes())
     models = models_of(backend)
     async with models, GrpcServer(models).listening("127.0.0.1:0", server_side) as port:
         async with connected(port, client_side) as client:

@@ -1,12 +1,17 @@
 """Certificates for tests."""
 
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
 
+import pytest
+
 
 def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Signed by itself, and its key."""
+    """Of a host of this name or of this machine, signed by itself; and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl")
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     words = [
         "req",
@@ -19,7 +24,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
         "-days",
         "2",
     ]
-    names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    names = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1"]
     subprocess.run(
         ["openssl", *words, *names, "-keyout", str(key), "-out", str(cert)],
         check=True,
