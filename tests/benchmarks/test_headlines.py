@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.headlines import FIXED, FUSED_GPU, GPU, NAMES, headlines
+from benchmarks.headlines import FIXED, NAMES, headlines
 from benchmarks.report import RESULTS
 
 
@@ -28,18 +28,26 @@ def test_they_are_those_of_the_files(results: dict[str, Any]) -> None:
     cells["trtasync/in process"]["1"]["p50_us"]["median"] = 123.0
     cells["ray/in process"]["1"]["p50_us"]["median"] = 45600.0
     cells["ray-best/in process"]["1"]["p50_us"]["median"] = 78.0
-    results["gpu_resnet"]["summary"]["ratios"][GPU] = {"median": 0.5, "min": 0.4, "max": 0.6}
-    results["gpu_resnet"]["summary"]["ratios"][FUSED_GPU] = {"median": 0.3, "min": 0.2, "max": 0.4}
+    for number, kind in enumerate(("float32", "fused float32")):
+        resnet, ours = results["gpu_resnet"]["summary"], f"trtasync/{kind}/3"
+        resnet["cells"][ours]["requests_per_second"]["median"] = 12_000.0
+        alone = resnet["cells"][f"plain spinning/{kind}/one client"]
+        alone["requests_per_second"]["median"] = 1000.0 * (1 + number)
+        ceiling = resnet["ratios"][f"{ours} : ceiling/{kind}/3, requests_per_second"]
+        ceiling |= {"median": 0.5, "min": 0.4, "max": 0.6}
     ways = [*results["model_coverage"]["summary"].values()]
     ways += results["real_models"]["summary"].values()
     for number, counts in enumerate(ways):
         counts |= {"wrong": 2 * number, "shared": 100, "refusals": {FIXED: number}}
-    lone, gpu, wrong = headlines(results).splitlines()[2:5]
+    gpu, lone, wrong = headlines(results).splitlines()[2:5]
     assert "**0.123 ms**. " in lone
     at_once, unhurried = lone.split("with their default wait")
     assert "Ray's `@serve.batch` 0.078;" in at_once
     assert "Ray's `@serve.batch` 45.6." in unhurried
-    assert "**0.50** (0.400 .. 0.600); **0.30** (0.200 .. 0.400) with fused" in gpu
+    plain, fused = gpu.split("With fused convolutions")
+    assert "**12,000**, **12.0 times** as many as image by image" in plain
+    assert "and 0.50 (0.400 .. 0.600) of full batches" in plain
+    assert "**12,000**, **6.0 times** as many" in fused
     assert "**30 of " in wrong
     assert "; 600 of them shared batches." in wrong
     assert ": 15 take only a fixed number" in wrong
