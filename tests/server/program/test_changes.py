@@ -193,7 +193,7 @@ def test_the_configuration_is_read_again(tmp_path: Path, workers: int) -> None:
         until(lambda: ask(client, "other").status_code == 404)
         assert client.get("/v2/health/ready").status_code == 200
         order(f"[server]\ndrain = 1\n{model}")
-        server.told("needs a restart")
+        server.told("take effect only after a restart")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
