@@ -96,6 +96,5 @@ def test_an_option_that_two_commands_share_takes_the_same_kind_of_value() -> Non
         for name, kind in get_type_hints(function).items():
             kinds.setdefault(name, set()).add(kind)
     differing = {name for name, found in kinds.items() if len(found) > 1}
-    # `build` takes module:function, too, and no backend that cannot build; what `serve` is not told
-    # its file may say
-    assert differing == {"model", "backend", "hang_timeout"}
+    # `build` takes module:function, too, and no backend that cannot build
+    assert differing == {"model", "backend"}

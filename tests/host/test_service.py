@@ -256,7 +256,7 @@ def test_no_engine_is_none_to_serve(tmp_path: Path) -> None:
 def test_other_users_are_refused() -> None:
     check_client(os.geteuid())
     check_client(0)
-    with pytest.raises(InvalidInput, match=f"user {os.geteuid() + 1} asks"):
+    with pytest.raises(InvalidInput, match=f"the client is user {os.geteuid() + 1};"):
         check_client(os.geteuid() + 1)
 
 

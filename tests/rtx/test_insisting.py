@@ -169,7 +169,7 @@ async def test_a_build_of_seconds_is_not_said_to_take_minutes(
 
 
 def test_build_offers_the_backends_that_it_takes(rtx: Library) -> None:
-    words(run("build", "--help").stdout, "auto|tensorrt|tensorrt-rt")
+    words(run("build", "--help").stdout, "tensorrt or tensorrt-rtx.")
     error = run(*BUILD, "--backend", "onnxruntime", code=2).stderr
     words(error, "'onnxruntime' is not one of", "'tensorrt-rtx'")
-    assert "|onnxruntime" in run("bench", "--help").stdout
+    words(run("bench", "--help").stdout, "onnxruntime")

@@ -213,6 +213,14 @@ def test_who_is_ended_as_it_hangs_tells_where() -> None:
     assert "in stand_still" in told
 
 
+@pytest.mark.parametrize("stderr", ["io.StringIO()", "None"])
+def test_a_process_whose_stderr_is_no_file_goes_without_stacks(stderr: str) -> None:
+    program = f"import io, sys\nsys.stderr = {stderr}{HANGING.partition('def')[0]}"
+    subprocess.run(
+        [sys.executable, "-c", f"{program}\nlog_to_stderr()"], check=True, timeout=PATIENCE
+    )
+
+
 def test_any_descriptor_can_be_waited_for() -> None:
     """A server has thousands, and starts the process of an engine all the same."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

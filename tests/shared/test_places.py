@@ -65,7 +65,7 @@ def test_what_is_no_folder_is_refused(variable: pytest.MonkeyPatch, tmp_path: Pa
         with pytest.raises(InvalidInput, match="is no plain folder"):
             runtime_folder()
     variable.setenv(VARIABLE, str(file / "below"))
-    with pytest.raises(InvalidInput, match="cannot be made"):
+    with pytest.raises(InvalidInput, match="cannot be created"):
         runtime_folder()
 
 

@@ -156,7 +156,7 @@ async def test_a_host_is_not_started_anew_with_another_model(folder: Path, model
         exchange(model)
         assert (await engine.infer(ROW)).tolist() == ANSWER  # that was read long ago
         os.kill(engine.host_pid, signal.SIGKILL)
-        await until(lambda: "is not what it was" in repr(_refusal(engine)))
+        await until(lambda: "has changed since" in repr(_refusal(engine)))
         await anyio.Path(model).write_bytes(content)
         await until(lambda: _refusal(engine) is None)
         assert (await engine.infer(ROW)).tolist() == ANSWER

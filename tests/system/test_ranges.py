@@ -21,7 +21,7 @@ def test_nobody_wants_any(said: str | None, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "yes")
-    with pytest.raises(InvalidInput, match=r"TRTASYNC_NVTX is 1 .* and 0 for none, not 'yes'"):
+    with pytest.raises(InvalidInput, match=r"TRTASYNC_NVTX must be 1 .* or 0 \(none\), not 'yes'"):
         wanted_domain()
     monkeypatch.setenv(VARIABLE, "1")
     monkeypatch.setitem(sys.modules, "nvtx", None)

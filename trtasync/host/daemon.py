@@ -19,7 +19,8 @@ def log_to_stderr() -> None:
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
     log.setLevel(logging.INFO)
     if not faulthandler.is_enabled():
-        faulthandler.enable()
+        with suppress(RuntimeError, AttributeError, ValueError):  # stderr is no file
+            faulthandler.enable()
 
 
 def want_descriptors() -> None:

@@ -29,7 +29,8 @@ class TrioLoop:
         self.due: float = math.inf
         self._scope: trio.CancelScope | None = None
         self._token = trio.lowlevel.current_trio_token()
-        self.now: Callable[[], float] = trio.current_time
+        # the clock itself, unlike trio.current_time, can be read from any thread at any time
+        self.now: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self.wrong: Callable[[], WrongLoop] = Origin(lambda: self._ended).error
         self.deadline: Callable[[], float] = self._deadline
         self.future: Callable[[], Future] = _TrioFuture

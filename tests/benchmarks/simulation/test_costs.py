@@ -12,7 +12,7 @@ from benchmarks.simulation.device import Device, Run
 
 CELLS = json.loads((RESULTS / "gpu_streams.json").read_text())["summary"]["cells"]
 SIZES = (1, 2, 4, 8, 16, 32, 64)
-NEAR = 0.11
+NEAR = 0.12
 
 
 def simulated(cost: Cost, rows: int, streams: int, batches: int = 2000) -> float:

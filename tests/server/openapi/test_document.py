@@ -162,7 +162,7 @@ async def test_mounted_it_says_where() -> None:
 
 def test_the_page_has_the_same_statuses() -> None:
     page = (ROOT / "docs" / "protocol.md").read_text()
-    table = page[page.index("| status |") : page.index("A client that leaves takes")]
+    table = page[page.index("| status |") : page.index("A client that disconnects")]
     rows = re.findall(r"^\| ([0-9, ]+) \|", table, re.MULTILINE)
     told = {int(each) for row in rows for each in row.split(",")}
     assert told == set(MEANINGS) | FOR_LOGS | UNDESCRIBED
