@@ -9,7 +9,6 @@ import pytest
 
 from support.helpers import PATIENCE, rows, tensor, until
 from tests.server.fast.clients import Client, infer, request, running
-from tests.server.program.tls import certificate, trusting
 from tests.server.serving import filled, held, models_of
 from trtasync.server.fast.limits import SLOWEST, Limits
 from trtasync.testing import ScriptedBackend
@@ -442,15 +441,6 @@ async def test_a_server_does_not_wait_for_ever_to_end() -> None:
             await client.send(content[:100_000])
             await server.begun()
         assert await client.rest() == b""
-
-
-@pytest.fixture(scope="module")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """TLS of a server, and of clients that trust it."""
-    cert, key = certificate(tmp_path_factory.mktemp("tls"), "localhost")
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(cert, key)
-    return tls, trusting(cert)
 
 
 async def test_tls(certified: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
