@@ -53,6 +53,7 @@ MODELS: dict[str, tuple[Model, ...]] = {
     "sharing": (PRODUCT_OF_FILE,),
     "sharing_web": (PRODUCT_OF_FILE,),
     "serving": (PRODUCT, IMAGES),
+    "serving_fronts": (PRODUCT_OF_FILE,),
     "fronts": (PRODUCT, IMAGES),
     "fleet": (*_SHARED, TEXTS, TINY),
     "gpu": (*_COPIED, TEXTS, TINY),

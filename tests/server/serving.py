@@ -2,13 +2,13 @@
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from subprocess import PIPE, Popen
 from typing import Any
 
 import anyio
-import anyio.lowlevel
+import anyio
 import anyio.to_thread
 import httpx
 
@@ -54,21 +54,24 @@ def held(backend: ScriptedBackend) -> Iterator[None]:
         backend.gate.let()
 
 
-@asynccontextmanager
-async def threads_at_work() -> AsyncIterator[list[float]]:
-    """How many of AnyIO's the loop saw at work, whenever they were others."""
-    limiter, seen = anyio.to_thread.current_default_thread_limiter(), [0.0]
+async def by_a_thread(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """What it gets, for which it needs one of AnyIO's threads: it waits while there is none."""
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    taken = [object() for _ in range(int(limiter.available_tokens))]
+    found: list[httpx.Response] = []
 
-    async def look() -> None:
-        while True:
-            await anyio.lowlevel.checkpoint()
-            if limiter.borrowed_tokens != seen[-1]:
-                seen.append(limiter.borrowed_tokens)
+    async def get() -> None:
+        found.append(await ask())
 
+    for each in taken:
+        limiter.acquire_on_behalf_of_nowait(each)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(look)
-        yield seen
-        tasks.cancel_scope.cancel()
+        tasks.start_soon(get)
+        await until(lambda: limiter.statistics().tasks_waiting == 1)
+        assert not found
+        for each in taken:
+            limiter.release_on_behalf_of(each)
+    return found[0]
 
 
 async def filled(engine: AnyEngine, queued: int, in_flight: int = 1) -> None:
