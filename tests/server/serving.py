@@ -8,7 +8,6 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 import anyio
-import anyio
 import anyio.to_thread
 import httpx
 
