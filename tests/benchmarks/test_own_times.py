@@ -25,7 +25,7 @@ STATED = {
     "overload": "A batch of n rows takes ",
     "ray_serve": "A batch takes ",
 }
-"""Tables of models that only wait, and how these say so."""
+"""Tables that say it themselves, and how they begin to."""
 
 SIMULATED = {"policies", "deadlines", "ablation"}
 NO_TIMES = {"installs", "model_coverage", "genuine_builder", "real_models", "fleet_example"}

@@ -73,7 +73,7 @@ def test_models_are_asked_by_their_ids(run: Run, portal: BlockingPortal) -> None
 
     assert same(portal.call(ask, "a"), row(2))
     assert same(portal.call(ask, "b"), row(2))
-    with pytest.raises(InvalidInput, match="say which"):
+    with pytest.raises(InvalidInput, match="name one"):
         portal.call(ask, "")
 
 
