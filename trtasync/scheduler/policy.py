@@ -134,8 +134,7 @@ class Policy(Generic[SlotT]):
 
     def open_up(self, batch: Batch[SlotT]) -> None:
         """Plain requests without urgency, staged at once, are coming to this batch: those that
-        follow may take its next rows without asking, unless the queue is nearly full.
-        """
+        follow may take its next rows without asking, unless the queue is nearly full."""
         if self._rows.taken + self._capacity - batch.size <= self.unseen:
             self._rows.open_up(batch)
 
@@ -157,8 +156,7 @@ class Policy(Generic[SlotT]):
         self._admission.entered(request)
 
     def _ask_admission(self) -> None:
-        """Update how many rows may wait before requests must be checked, after what just
-        happened."""
+        """Update how many rows may wait before requests must be checked."""
         if (unseen := self._admission.unseen) < self.unseen:
             self._close_up()  # requests would be admitted unchecked by the previous limit
         self.unseen = unseen

@@ -17,6 +17,7 @@ WORK = work()
 class Rows:
     """The model as a BentoML service."""
 
+    # BentoML has no types here
     @bentoml.api(batchable=True, max_batch_size=WORK.max_batch_size)  # type: ignore[untyped-decorator]
     def infer(self, rows: list[str]) -> list[list[float]]:
         """Base64 rows to lists of numbers."""

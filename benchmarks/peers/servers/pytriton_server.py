@@ -16,6 +16,7 @@ from benchmarks.systems import CLASSES, COLUMNS, MAX_BATCH_SIZE, model
 from benchmarks.yardsticks import Array
 
 
+# PyTriton's decorator has no types
 @batch  # type: ignore[untyped-decorator]
 def infer(x: Array) -> dict[str, Array]:
     """The model."""

@@ -18,6 +18,7 @@ from benchmarks.yardsticks import Array
 class Rows:
     """The model as a deployment."""
 
+    # Ray has no types here
     @serve.batch(max_batch_size=work().max_batch_size)  # type: ignore[untyped-decorator]
     async def batch(self, rows: list[Array]) -> list[Array]:
         """The model."""

@@ -45,5 +45,6 @@ async def silence(beats: AnyByteReceiveStream, patience: float) -> None:
 async def _hear(beats: AnyByteReceiveStream) -> None:
     try:
         await beats.receive()
-    except (anyio.EndOfStream, anyio.BrokenResourceError):  # it ends, or is to have ended in time
+    except (anyio.EndOfStream, anyio.BrokenResourceError):
+        # it is ending; if it does not, that is silence, too
         await anyio.sleep_forever()
