@@ -2,16 +2,11 @@
 
 import pytest
 
+from tests.server.grpc.loops import BOTH
 from trtasync.testing import ScriptedBackend
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-        pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
-    ],
-    scope="module",
-)
+@pytest.fixture(params=BOTH, scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> object:
     """See `tests.conftest`."""
     return request.param

@@ -12,6 +12,7 @@ import pytest
 
 from support.helpers import rows
 from tests.server.grpc.looking import Looking
+from tests.server.grpc.loops import BOTH
 from tests.server.serving import filled, held, models_of
 from trtasync.errors import (
     BackendUnavailable,
@@ -31,10 +32,10 @@ from trtasync.testing import ScriptedBackend
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
+@pytest.fixture(params=BOTH[:1], scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> object:
     """That of grpcio."""
-    return "asyncio"
+    return request.param
 
 
 @asynccontextmanager
