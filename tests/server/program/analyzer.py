@@ -15,7 +15,8 @@ PROGRAM = FOLDER / "bin" / "perf_analyzer"
 LIBRARIES = FOLDER / "nvidia" / "cuda_runtime" / "lib"
 
 QUICKLY = ("--measurement-interval", 200, "--stability-percentage", 999, "--max-trials", 50)
-"""Three windows are enough, however they differ."""
+"""Three windows are enough, however they differ. Not `--request-count`: on a busy machine it waits
+for ever, now and then (5 times in 750), for requests that it has made long ago."""
 
 
 def analyze(*arguments: object) -> "subprocess.CompletedProcess[str]":

@@ -1,6 +1,7 @@
 """Triton's perf_analyzer against `trtasync serve`: what it sends is answered, and rightly."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -107,15 +108,15 @@ def test_a_range_of_loads(
 def test_other_ways_to_ask(server: Served, options: list[str]) -> None:
     over = server.over("grpc" if "grpc" in options else "http")
     given = () if "-b" in options else ("--input-data", server.rows)
-    done = analyze(*MODEL, *over, *options, *given, "--request-count", 20)
+    done = analyze(*MODEL, *over, *options, *given, *QUICKLY)
     assert done.returncode == 0, done.stderr
-    assert "Request count: 20" in done.stdout
+    assert re.search("Request count: [1-9]", done.stdout)
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_it_would_notice_a_wrong_answer(server: Served, protocol: str) -> None:
-    asked = (*MODEL, *server.over(protocol), "--request-count", 20, "--input-data", server.wrong)
-    done = analyze(*asked)
+    asked = (*MODEL, *server.over(protocol), "--input-data", server.wrong)
+    done = analyze(*asked, *QUICKLY)
     assert done.returncode != 0
     assert "doesn't match expected output" in done.stderr
 
@@ -142,7 +143,7 @@ def test_a_token(tmp_path: Path) -> None:
     with serving(tmp_path, times(tmp_path, 2), *options) as server:
         http = ("-u", server.url.removeprefix("http://"))
         for over in (http, ("-i", "grpc", "-u", f"127.0.0.1:{server.grpc_port}")):
-            asked = (*MODEL, *over, "--request-count", 10)
+            asked = (*MODEL, *over, *QUICKLY)
             assert "wants a token" in analyze(*asked).stderr
             done = analyze(*asked, "-H", "authorization:Bearer secret")
             assert done.returncode == 0, done.stderr
