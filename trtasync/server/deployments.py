@@ -40,7 +40,7 @@ class Deployment:
     users: Users = field(default_factory=Users)
 
     async def aclose(self) -> None:
-        """Wait until it has no users, then close the engine; if cancelled, close it all the same."""
+        """Wait until it has no users, then close the engine, which is closed even if cancelled."""
         try:
             await self.users.wait_none()
         finally:
