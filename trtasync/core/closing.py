@@ -55,9 +55,9 @@ class Closing:
         """Wait until every accepted request has its answer and nothing is running.
 
         Args:
-            patience: seconds for the running batches, or ten times the longest that one of them
-                should take if that is more. What still runs then is stopped, and its lane given up
-                if that does not help.
+            patience: seconds, or ten times the longest that a running batch should take if that is
+                more. A batch that ran all that time is stopped, and its lane given up if that does
+                not help.
         """
         stopping = False
         while not self._failing.is_idle():

@@ -233,7 +233,7 @@ class Intake:
     # -- content -----------------------------------------------------------------------------
 
     def views(self, batch: Batch[Slot]) -> Views:
-        """Return the views of a batch's slot, which is first bound to the batch's layout."""
+        """Return the views of a batch's slot, bound to the batch's layout first if need be."""
         slot = batch.slot
         if slot.batch is not batch:
             self.turn(batch, reservation_of(batch.entries[0]).signature.layout)
@@ -259,8 +259,8 @@ class Intake:
     def _stage_fresh(self, reservation: Reservation, special: bool) -> None:
         """Write a whole request to rows that no other request has held in this batch.
 
-        One in `STAGE_SAMPLE` first rows is timed. From its second plain request on, a batch is
-        opened up, as more are likely to follow.
+        One batch in `STAGE_SAMPLE` has its first row timed. A plain request that is not the first
+        opens the batch up, as more are likely to follow.
         """
         batch, signature, content = reservation.batch, reservation.signature, reservation.source
         assert batch is not None

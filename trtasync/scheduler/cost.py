@@ -61,7 +61,7 @@ class _Estimate:
         self.contended_at = -math.inf
 
     def learn_alone(self, elapsed: float) -> None:
-        """As `CostCurve.learn` does for all times."""
+        """Learn the time of a run alone, as `CostCurve.learn` does for all runs."""
         self.runs_alone += 1
         if self.runs_alone <= WARMING:
             self.alone = min(self.alone or elapsed, elapsed)

@@ -15,8 +15,8 @@ HASTE = 0.002
 late and runs vary, and a request is left out of a batch that goes too late for it."""
 
 PATIENCE = 2.0
-"""How long a batch waits for company before it goes beside others on a device that has room: at
-most so many times what one row takes, less the emptier the device is (docs/policies.md)."""
+"""How long a batch waits for more rows before it goes beside others on a device that has room: at
+most this many times what one row takes, less the emptier the device is (docs/policies.md)."""
 
 
 class Dispatch(Generic[SlotT]):

@@ -9,7 +9,7 @@ from trtasync.scheduler.queues import urgency
 from trtasync.scheduler.requests import Entry, whole
 
 SOON = 1e-9
-"""Seconds that stand for a time of which nothing is believed: such a size is tried."""
+"""Seconds that stand for the time of a size without recent measurements: such a size is tried."""
 
 WORTH = 3.0
 """How many times as many answers per second make up for a smaller batch: requests left behind get

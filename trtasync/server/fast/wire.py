@@ -60,7 +60,8 @@ class Wire:
         self.since = self._server.tick
 
     def keeps(self, wanted: bool) -> bool:
-        """Whether the connection goes on after this answer; it may be `wanted` in vain."""
+        """Whether the connection goes on after this answer: if that is `wanted`, and not while the
+        server drains."""
         return wanted and not self._server.is_draining
 
     def last_lines(self, head: Head | None, keeps: bool) -> bytes:
