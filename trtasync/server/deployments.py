@@ -40,7 +40,7 @@ class Deployment:
     users: Users = field(default_factory=Users)
 
     async def aclose(self) -> None:
-        """Wait until it has no users, then close the engine, which is closed even if cancelled."""
+        """Wait until it has no users, then close the engine; cancellation only ends the waiting."""
         try:
             await self.users.wait_none()
         finally:

@@ -32,8 +32,8 @@ class Exchange:
         self._left = Event()
         self._writable = Event()
         self._lines = b""  # of the head of the answer
-        self._is_told = False  # the length of the answer
-        self._missing = 0  # bytes of it still to come, if so
+        self._is_told = False  # the head tells the length of the answer
+        self._missing = 0  # bytes of the answer still to come, if so
         self._has_body = self._in_chunks = False
         self._is_begun = self._is_complete = False
         self._keeps = head.keeps

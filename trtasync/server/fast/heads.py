@@ -32,7 +32,7 @@ _NUMBER = re.compile(rb"[0-9]{1,18}")
 _INFER = re.compile(rb"/v2/models/([A-Za-z0-9_.:@+~-]+)(?:/versions/([0-9]+))?/infer")
 
 _BY_APPLICATION = {b"content-encoding", b"traceparent"}
-"""Headers whose infer requests the application answers."""
+"""Infer requests with one of these headers go to the application."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 ModelName = tuple[str, str | None]
@@ -51,8 +51,8 @@ class Head:
         keeps: the client keeps the connection open.
         expects: the client waits for 100 (Continue) with its body.
         encoding: the compression of answers that the client prefers; None for none.
-        model: name and version of the model, for an infer request without special wishes; None for
-            any other request, which the application answers.
+        model: name and version of the model, for an infer request that the fast door may answer
+            itself; None for any other request, which the application answers.
         json_length: bytes of JSON in front of binary data; None if all of the body is JSON.
     """
 

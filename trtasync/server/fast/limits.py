@@ -35,7 +35,7 @@ class Limits:
     drain: float = 30
 
     def for_body(self, length: int | None) -> float:
-        """Seconds for a body of this many bytes; None if they are not known yet."""
+        """Seconds for a body of `length` bytes; None if the length is not known yet."""
         return self.first + (self.body if length is None else length) / SLOWEST
 
     def for_answer(self, owed: int) -> float:
