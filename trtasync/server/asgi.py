@@ -46,9 +46,9 @@ def application(
         models: may still be added to, and may be served by others at the same time.
         max_body: most bytes of a request's body, before and after decompression.
         model_control: clients may load (also again) and unload models.
-        compress_answers: compress as `Accept-Encoding` asks. Tensors hardly shrink, and some
-            clients ask for it without meaning to.
-        routes: further routes, such as a dashboard's.
+        compress_answers: as `Accept-Encoding` asks. Tensors hardly shrink, and some clients ask for
+            it without meaning to.
+        routes: further ones, such as a dashboard's.
     """
 
     @asynccontextmanager

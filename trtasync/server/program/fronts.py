@@ -78,7 +78,7 @@ async def answer_by_several(
 
 
 async def _end(fronts: "Sequence[Front]", seconds: float) -> None:
-    """Let all fronts answer what they have; kill those that do not end, or all if cancelled."""
+    """Let all of them answer what they were asked; kill who does not end, or all if cancelled."""
     try:
         with anyio.move_on_after(seconds):
             for front in fronts:
@@ -126,7 +126,7 @@ class Front:
         await self._say(self._wanted)
 
     async def greeting(self) -> Started:
-        """Wait until clients can come, and return what it says then.
+        """What it says when clients can come.
 
         Raises:
             TrtasyncError: it cannot serve.
@@ -183,7 +183,7 @@ class Front:
                 self._door = replace_door(self._door)
 
     async def _watch(self) -> None:
-        """End it when its event loop stands still, of which silence is the only sign."""
+        """End it when its event loop stands still, for which it shows no other sign."""
         patience = self._wanted.server.hang_seconds or math.inf
         assert self._process is not None
         assert self._process.stdout is not None

@@ -1,4 +1,4 @@
-"""A front's signs of life: every second its event loop sends one to the process that started it."""
+"""A front's signs of life: its event loop says every second that it turns; who started it hears."""
 
 import os
 from contextlib import suppress
@@ -7,17 +7,17 @@ import anyio
 from anyio.abc import AnyByteReceiveStream
 
 BEAT = b"\n"
-"""An empty line, which the reader of the first line skips."""
+"""Means nothing where lines are read."""
 
 INTERVAL = 1.0
-"""Seconds between two beats."""
+"""Seconds between two."""
 
 
 async def beat(descriptor: int) -> None:
-    """Send beats for ever, whether or not anybody hears them.
+    """Say it, for ever, whether or not anybody hears.
 
     Args:
-        descriptor: of a pipe. It is made non-blocking: its reader may be stopped.
+        descriptor: of a pipe. It is made non-blocking: who reads it may be stopped.
     """
     os.set_blocking(descriptor, False)
     while True:
@@ -27,13 +27,13 @@ async def beat(descriptor: int) -> None:
 
 
 async def silence(beats: AnyByteReceiveStream, patience: float) -> None:
-    """Return when no beat has come for long enough.
+    """Return when no sign of life came for long enough.
 
     Args:
         beats: the other end of the pipe.
-        patience: seconds, of which each wait for an interval counts as one interval, however long
-            it took. So only time in which this process was awake itself counts: a machine that
-            sleeps or is overloaded, or a stopped process group, is no silence.
+        patience: seconds. Only those count in which this process was awake itself: each wait for an
+            interval, however long it took. So a machine that sleeps, or is overloaded, or a group
+            of processes that is stopped, is no silence.
     """
     silent = 0.0
     while silent < patience:
@@ -46,5 +46,5 @@ async def _hear(beats: AnyByteReceiveStream) -> None:
     try:
         await beats.receive()
     except (anyio.EndOfStream, anyio.BrokenResourceError):
-        # the front is ending; if it never does, that is silence, too
+        # it is ending; if it does not, that is silence, too
         await anyio.sleep_forever()
