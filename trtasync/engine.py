@@ -1,4 +1,4 @@
-"""The engine, the object that users work with: requests are checked, admitted and awaited here."""
+"""The engine, the object that users work with: it checks, admits and awaits requests."""
 
 import os
 import warnings
@@ -43,7 +43,7 @@ DRAINING, ABORTING = 60.0, 10.0
 """Seconds within which a batch must end while the engine closes, with and without drain."""
 
 UNWANTED = 1.0
-"""The same for runs that no caller awaits. One that was told to stop before it began is told
+"""The same for runs whose callers have all gone. A run told to stop before it began is told
 again."""
 
 _CLOSED = "the engine is closed; open another one."
@@ -55,11 +55,11 @@ class Engine:
 
     An engine belongs to the event loop that opened it. The `async with` that opened it closes it;
     an engine that was awaited is closed by `aclose` (`contextlib.aclosing` calls it at the end of a
-    block). One that is never closed warns when it is collected, and its threads and memory are
-    freed nevertheless.
+    block). An engine that is never closed emits a ResourceWarning when it is collected; its threads
+    and memory are freed all the same.
 
     Attributes:
-        name: its name in log lines, warnings and names of threads.
+        name: its name in log lines, warnings and thread names.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Engine:
             copy: False to borrow large answers instead of copying them: `infer` returns a context
                 manager, `with await engine.infer(x, copy=False) as y:`, and `y` holds views of the
                 batch's own memory, which must not be used after the block. A stream has few such
-                memories; if all but one are borrowed, answers are copied.
+                buffers; while all but one are borrowed, answers are copied.
 
         Returns:
             one array if one array was given and the model has one output, otherwise a dict by
@@ -214,7 +214,7 @@ class Engine:
                 displaced this one while it waited.
             InferenceError: the model failed on this request.
             EngineClosed: the engine is closing or closed.
-            DeviceLost: the stream died under this request.
+            DeviceLost: the stream died while it ran this request, or no stream is left.
             WrongLoop: called from another event loop, thread or process.
         """
         deadline = self._deadline()
@@ -244,7 +244,7 @@ class Engine:
     def _choose_answer(
         self, reservation: Reservation, signature: Signature[Queue], outputs: str, copy: bool
     ) -> None:
-        """Let the answer be lent, or stay on the device."""
+        """Mark a reservation whose answer is to be lent, or to stay on the device."""
         if outputs == "host":
             reservation.lend = reservation.unusual = not copy
             return
@@ -258,7 +258,7 @@ class Engine:
 
     @property
     def is_alive(self) -> bool:
-        """There is a stream to compute on; not if the device of each is lost."""
+        """Whether a stream is left to compute on; False once all of them are lost."""
         return any(stream.alive for stream in self.statistics().streams)
 
     def statistics(self) -> Statistics:
@@ -319,7 +319,7 @@ class Engine:
                     problem = error
             try:
                 await free_in_thread(core.closing.teardown)
-            except (cancellation, Exception) as error:  # or others who close would wait forever
+            except (cancellation, Exception) as error:  # other calls of `aclose` must not hang
                 problem = error
         core.closing.release()
         self._is_closed = True
@@ -360,9 +360,10 @@ def watch(engine: Engine, watcher: Callable[[BatchRecord], None] | None) -> None
 
 
 def observe(engine: Engine, observer: Observer | None) -> None:
-    """Tell `observer`, the engine's only watcher, of requests and batches; None ends it.
+    """Tell `observer` of requests and batches, in place of any watcher; None ends it.
 
-    For tracing. Servers look for it when they begin to serve an engine. Without it nothing is paid.
+    For tracing. Servers look for it when they begin to serve an engine. Without it there is no
+    cost.
     """
     core, future = engine._core, engine._core.loop.future
     core.observer = observer

@@ -1,1 +1,1 @@
-"""What happens between `infer` and a runtime: batches start, end and are answered."""
+"""Everything between `infer` and a runtime: batches start, end and are answered."""

@@ -25,14 +25,14 @@ class Core:
 
     Attributes:
         loop: the event loop that the engine belongs to.
-        policy: decides.
+        policy: decides which batch runs when and where.
         intake: lets requests in.
         pump: launches and completes batches.
         completion: answers requests, and counts.
-        failing: fails those for whom nothing can be done.
-        closing: ends all of it.
+        failing: fails requests that can no longer be served.
+        closing: closes the engine.
         stalls: gives up lanes whose batches do not end, whenever it is told to look.
-        observer: is told of requests and batches; None, or nobody is.
+        observer: is told of requests and batches; None for nobody.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Core:
             name, self.loop, self.pump, self.failing, self._workers, watchdog, backend.close
         )
 
-        # where a limit is set, it alone says what is too long
+        # with a `run_timeout`, the watchdog alone decides what takes too long
         running = list if watchdog is not None else self.failing.running
         self.stalls: Stalls = Stalls(self._workers, running, self._thread_died)
 
@@ -124,7 +124,7 @@ class Core:
         return Watchdog(f"trtasync {name} watchdog", watched, self._thread_died)
 
     def statistics(self) -> Statistics:
-        """A frozen picture."""
+        """Return a snapshot."""
         policy, now = self.policy, self.loop.now()
         streams = tuple(
             StreamStatistics(

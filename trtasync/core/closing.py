@@ -1,4 +1,4 @@
-"""How an engine ends: what runs is waited for, then everything is given back."""
+"""Closing an engine: wait for what runs, then free everything."""
 
 import logging
 import sys
@@ -37,10 +37,10 @@ class Closing:
         Args:
             name: of the engine.
             loop: is woken.
-            pump: goes on until all is idle.
+            pump: goes on until the engine is idle.
             failing: knows when that is.
             workers: the lanes, by index.
-            watchdog: watches them.
+            watchdog: watches the lanes; None without a `run_timeout`.
             close_backend: frees the model.
         """
         self._name = name
@@ -52,11 +52,12 @@ class Closing:
         self._close_backend = close_backend
 
     async def wait_idle(self, patience: float) -> None:
-        """Until everything accepted has its answer and nothing is running.
+        """Wait until every accepted request has its answer and nothing is running.
 
         Args:
-            patience: seconds in which some batch has to end, or ten times what it should take;
-                what runs is stopped then, and its lane given up if that is of no use.
+            patience: seconds, or ten times the longest that a running batch should take if that is
+                more. A batch that ran all that time is stopped, and its lane given up if that does
+                not help.
         """
         stopping = False
         while not self._failing.is_idle():
@@ -75,8 +76,8 @@ class Closing:
             stopping = bool(still) and not stopping
 
     def stop_unwanted(self) -> bool:
-        """End runs for whose answers nobody waits, on lanes that can do that; whether that is all
-        that runs."""
+        """Stop runs whose callers have all gone, on lanes that can stop; True if no other run is
+        left."""
         running = self._failing.running()
         wanted = {batch.lane for batch in running if not is_unwanted(batch)}
         for index in {batch.lane for batch in running} - wanted:
@@ -88,7 +89,7 @@ class Closing:
         return not wanted
 
     def _give_up(self, index: int, stopped: bool) -> None:
-        """A run does not end: stop it, or, if it was stopped already or cannot be, its lane."""
+        """Stop a run that does not end; give up its lane if it cannot be stopped, or was before."""
         lane = self._workers[index].lane
         if isinstance(lane, Stoppable) and not stopped:
             lane.stop()
@@ -97,9 +98,9 @@ class Closing:
             self._pump.lane_died(index, lost)
 
     def let_go(self) -> None:
-        """Nobody is left to close the engine. From any thread.
+        """End an engine that nobody can close any more. From any thread.
 
-        If the loop still runs, it ends the engine, for it may be launching a batch just now.
+        If the loop still runs, it ends the engine, as it may be launching a batch right now.
         """
         for worker in self._workers:
             worker.thread.stop()
@@ -107,7 +108,7 @@ class Closing:
             self._end_forgotten()
 
     def _end_forgotten(self) -> None:
-        """Free everything in a thread that nobody waits for."""
+        """Free everything, in a thread that nobody waits for."""
         self._loop.close()
 
         def end() -> None:
@@ -117,7 +118,7 @@ class Closing:
                 log.exception("%s: it was forgotten, and does not close", self._name)
             self.release()
 
-        if sys.is_finalizing():  # a thread would not run any more, and its start wait for it
+        if sys.is_finalizing():  # a new thread would not run, and starting it would hang
             return
         try:
             start_thread(end, f"trtasync {self._name} end")
@@ -125,15 +126,15 @@ class Closing:
             end()
 
     def release(self) -> None:
-        """Forget all slots: their memory goes now, though the engine may be kept for long."""
+        """Drop all slots, which frees their memory even if the engine object is kept for long."""
         self._loop.close()
         self._pump.release()
 
     def teardown(self) -> None:
         """Join the threads and free the lanes and the model; in a thread, when idle.
 
-        What fails to close does not keep the rest open; the first failure is raised at the end. A
-        lane in which a run goes on is left to the process, and the model with it.
+        A part that fails to close does not keep the rest open; the last failure is raised at the
+        end. A lane whose run goes on is left to the process, and the model with it.
         """
         if self._watchdog is not None:
             self._watchdog.close()

@@ -23,18 +23,18 @@ SHARED_ROW_BYTES = 1024
 long keeps max_batch_size such rows alive at most. Larger rows are copied one by one."""
 
 LARGE_ANSWER_BYTES = 1 << 20
-"""From this size on an answer that is the whole of an output is not copied once more. Smaller ones
-are: memory of a runtime's own keeps its arena alive, which may be hundreds of megabytes."""
+"""An answer of at least this size that is a whole output is not copied. Smaller ones are: an array
+in a runtime's own memory keeps the runtime's arena alive, which may be hundreds of megabytes."""
 
 _arrival: Callable[[Entry], float] = attrgetter("arrival")
 
 
 class Completion:
-    """Hands out what batches gave, and counts it.
+    """Hands out the results of batches, and counts them.
 
     Attributes:
-        meter: what was counted.
-        watcher: is told of every batch that went well; None, or nobody is.
+        meter: the running counts.
+        watcher: is called with every batch that succeeds; None for nobody.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Completion:
 
         Args:
             names: of the outputs.
-            lent: outputs are memory of the slot, which will be written again.
-            done_error: what a reply may raise that is done already.
+            lent: outputs are the slot's memory, which the next batch overwrites.
+            done_error: what a reply that is already done may raise.
             withdraw: takes the rest of a failed request out of the queue.
-            can_lend: a slot is to spare for as long as its answers are held.
-            returned: takes a slot of which the last lent answer came back. From any thread.
+            can_lend: whether a slot can be spared while its answers are borrowed.
+            returned: called with a slot, from any thread, once its last lent answer is back.
         """
         self.meter: Meter = Meter()
         self.watcher: Callable[[BatchRecord], None] | None = None
@@ -67,7 +67,7 @@ class Completion:
         self._returned = returned
 
     def answer(self, batch: Batch[Slot]) -> int:
-        """Answer everybody in a batch that went well; returns how many answers are only lent."""
+        """Answer every request of a batch that succeeded; return how many answers are only lent."""
         outputs = batch.slot.outputs
         if batch.plain and self._one_output:
             rows = plain_rows(outputs[0], batch.size, self._lent)
@@ -95,14 +95,14 @@ class Completion:
         for entry in copied:
             try:
                 self._answer_entry(entry, take(outputs, entry.row, entry.rows))
-            except Exception as error:  # one answer's own, be it memory
+            except Exception as error:  # concerns this answer only, such as a lack of memory
                 self.fail(reservation_of(entry), unanswered(error))
         if lent:
             self._lend(batch, outputs, lent)
         return len(lent) if self._lent else 0
 
     def _lend(self, batch: Batch[Slot], outputs: list[Array], lent: Sequence[Reservation]) -> None:
-        """Hand out views; where the outputs belong to the answers alone, nothing comes back."""
+        """Hand out views, which must come back only if the outputs are the slot's memory."""
         if self._lent:
             batch.slot.lend(len(lent), self._returned)
         give_back = batch.slot.take_back if self._lent else _nothing
@@ -110,7 +110,7 @@ class Completion:
             views = borrow(outputs, each.row, each.rows)
             try:
                 answer = shape_answer(each.signature, self._names, views, lent=True)
-            except Exception as error:  # one answer's own, be it memory
+            except Exception as error:  # concerns this answer only, such as a lack of memory
                 give_back()
                 self.fail(each, unanswered(error))
                 continue
@@ -120,11 +120,11 @@ class Completion:
     def count(
         self, batch: Batch[Slot], times: Times | None, ended: float, delivered: float
     ) -> None:
-        """Count a batch that went well.
+        """Count a batch that succeeded.
 
         Args:
-            batch: which.
-            times: how long its stages took; None when that was not measured.
+            batch: the batch.
+            times: seconds that its stages took; None if they were not measured.
             ended: when its end was seen.
             delivered: when its answers were handed out.
         """
@@ -134,7 +134,7 @@ class Completion:
         counted = [(meter.deliver, delivered - ended, 1)]
         first = entries[0].arrival
         arrivals: Mapping[float, int] = {first: len(entries)}
-        if entries[-1].arrival != first:  # of several turns of the loop
+        if entries[-1].arrival != first:  # they came in several turns of the loop
             arrivals = Counter(map(_arrival, entries))
         for arrival, often in arrivals.items():
             counted.append((meter.latency, ended - arrival, often))
@@ -151,14 +151,14 @@ class Completion:
             self.watcher(record_of(batch, times, ended, delivered))
 
     def answer_pieces(self, batch: Batch[Slot], pieces: Sequence[list[Array] | Exception]) -> None:
-        """Answer or fail everybody in a batch that was run again in halves."""
+        """Answer or fail every request of a batch that was run again in halves."""
         for entry, piece in zip(batch.entries, pieces, strict=True):
             if isinstance(piece, Exception):
                 self._end(entry, piece)
             elif entry.state is QUEUED:
                 try:
                     self._answer_entry(entry, piece)
-                except Exception as error:  # one answer's own
+                except Exception as error:  # concerns this answer only
                     self.fail(reservation_of(entry), unanswered(error))
 
     def _answer_entry(self, entry: Entry, outputs: list[Array]) -> None:
@@ -168,7 +168,7 @@ class Completion:
             if whole is None:
                 return
             outputs = whole
-            reservation.chunks = None  # they point back: its memory would wait for the collector
+            reservation.chunks = None  # they point back: a cycle would wait for the collector
         if reservation.reply.done():
             return
         if reservation.on_device is not None:
@@ -183,13 +183,13 @@ class Completion:
         reservation.reply.set_result(answer)
 
     def fail_batch(self, batch: Batch[Slot], error: Exception) -> None:
-        """Fail everybody in a batch."""
+        """Fail every request of a batch."""
         for entry in batch.entries:
             self._end(entry, error)
 
     def _end(self, entry: Entry, error: Exception) -> None:
-        """Fail who was run in vain; what ran by itself, whole and unpadded, needs no rows to be
-        told apart, and gets what the model gave."""
+        """Fail an entry whose run failed. If only the rows could not be told apart, a request that
+        ran alone, whole and unpadded, gets the outputs as they are."""
         reservation = reservation_of(entry)
         if not isinstance(error, UnevenRows):
             self.fail(reservation, error)
@@ -226,19 +226,19 @@ class Completion:
 
 
 def is_unwanted(batch: Batch[Slot]) -> bool:
-    """All callers of a batch have gone."""
+    """Whether all callers of a batch have gone."""
     return len(not_to_run(batch)) == len(batch.entries)
 
 
 def not_to_run(batch: Batch[Slot]) -> list[Entry]:
-    """Entries of a batch that nobody waits for, or whose content is not complete."""
+    """Return the entries that nobody waits for, or whose content is not complete."""
     if batch.plain:  # no chunks
         return [each for each in cast(list[Reservation], batch.entries) if each.reply.done()]
     return [entry for entry in batch.entries if reservation_of(entry).reply.done()]
 
 
 def _collect(reservation: Reservation, offset: int, outputs: list[Array]) -> list[Array] | None:
-    """Keep the outputs of a chunk; all of them, joined, once the last one is here."""
+    """Keep the outputs of a chunk; return those of all chunks, joined, once the last is here."""
     if reservation.pieces is None:
         reservation.pieces = {}
     reservation.pieces[offset] = outputs
@@ -248,12 +248,12 @@ def _collect(reservation: Reservation, offset: int, outputs: list[Array]) -> lis
 
 
 def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
-    """The first `rows` rows of an output, as arrays of their own.
+    """Return the first `rows` rows of an output as arrays of their own.
 
     Args:
         output: rows first.
         rows: how many are wanted.
-        lent: the output's memory will be written again.
+        lent: the next batch overwrites the output's memory.
     """
     if output.ndim == 1:
         return [output[row : row + 1].copy().reshape(()) for row in range(rows)]
@@ -269,11 +269,11 @@ def plain_rows(output: Array, rows: int, lent: bool) -> list[Array]:
 
 
 def _is_whole(entry: Entry, reservation: Reservation, error: UnevenRows) -> bool:
-    """These outputs are one request's, and nobody has to cut or place them."""
+    """Whether the outputs belong to one request that takes them without cutting or placing."""
     signature = reservation.signature
     untouched = not signature.bare and not signature.cuts and reservation.on_device is None
     return untouched and error.rows == reservation.rows and entry is reservation
 
 
 def _nothing() -> None:
-    """The answer's memory is its own."""
+    """Return nothing: the answer's memory is its own."""

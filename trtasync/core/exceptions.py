@@ -1,4 +1,4 @@
-"""What requests fail with."""
+"""The exceptions that requests fail with."""
 
 from copy import copy
 
@@ -6,7 +6,7 @@ from trtasync.errors import DeviceLost, InferenceError, TrtasyncError
 
 
 def own_error(cause: BaseException) -> TrtasyncError:
-    """A new exception for one caller: one object shared by many would collect all tracebacks."""
+    """Make an exception for one caller: one object shared by many would collect all tracebacks."""
     if not isinstance(cause, TrtasyncError):
         error: TrtasyncError = InferenceError(f"the model failed on this request: {cause}")
         error.__cause__ = cause
@@ -14,7 +14,7 @@ def own_error(cause: BaseException) -> TrtasyncError:
     try:
         error = copy(cause)
         error.__cause__ = cause.__cause__
-    except TypeError:  # a backend's own class, whose args are not those it is made from
+    except TypeError:  # a backend's own class, whose `args` are not its constructor's arguments
         kind = DeviceLost if isinstance(cause, DeviceLost) else InferenceError
         error = kind(cause, **vars(cause))
         error.__cause__ = cause
@@ -22,17 +22,17 @@ def own_error(cause: BaseException) -> TrtasyncError:
 
 
 def unstaged(error: Exception) -> TrtasyncError:
-    """What a request fails with that could not be staged."""
+    """Return the error of a request that could not be staged."""
     return _explained(error, "the request could not be staged")
 
 
 def unanswered(error: Exception) -> TrtasyncError:
-    """What a request fails with that was run, and of which no answer could be made."""
+    """Return the error of a request that ran but could not be answered."""
     return _explained(error, "the answer could not be handed out")
 
 
 def not_run(error: Exception) -> TrtasyncError:
-    """What the requests of a batch fail with that could not be started."""
+    """Return the error of the requests of a batch that could not be started."""
     return _explained(error, "the batch could not be run")
 
 

@@ -1,4 +1,4 @@
-"""What fails with a lane, or with the engine."""
+"""Failing the requests that a dead lane or a broken engine takes down."""
 
 import logging
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 
 class Failing:
-    """Fails requests that nothing can be done for, each with an exception of its own.
+    """Fails requests that can no longer be served, each with an exception of its own.
 
     Attributes:
         broken: a bug ended the engine.
@@ -36,11 +36,11 @@ class Failing:
 
         Args:
             name: of the engine.
-            policy: knows who waits.
+            policy: knows the waiting requests.
             loop: knows the time.
             workers: the lanes, by index.
             intake: refuses new requests when no lane is left.
-            completion: tells those who fail.
+            completion: fails each request.
         """
         self._name = name
         self._policy = policy
@@ -61,14 +61,14 @@ class Failing:
         lost = DeviceLost(f"stream {index} died: {words}{end}", stream=index, code=code)
         lost.__cause__ = cause
         for batch in cast(list[Batch[Slot]], list(state.running)):
-            # It may run on and write its outputs when nobody expects them: the slot, if it is one
-            # that all lanes share, goes with the lane.
+            # The batch may run on and write its outputs at any time. So its slot is lost with the
+            # lane, even one that all lanes share.
             batch.slot.lane = index
             self._completion.fail_batch(batch, lost)
             batch.slot.let_go()
             self._policy.finished(batch, self._loop.now(), None)
         if not self._policy.lane_died(index, self._loop.now()):
-            # what a lost device says of itself names the one thing to do
+            # a DeviceLost names its own remedy
             remedy = "" if isinstance(cause, DeviceLost) else "; close this engine, open another"
             lost = DeviceLost(f"no stream is left: {words}{remedy}.", code=code)
             self._intake.refuse(lost)
@@ -76,7 +76,7 @@ class Failing:
         self._intake.stage_placements()
 
     def break_down(self, error: BaseException) -> None:
-        """A bug in here must not leave callers waiting for ever."""
+        """End the engine after a bug in trtasync, so that no caller waits forever."""
         message = f"internal error in trtasync, please report it: {error!r}"
         log.critical("%s: %s", self._name, message, exc_info=error)
         self.broken = True
@@ -97,5 +97,5 @@ class Failing:
             self._completion.fail(cast(Reservation, request), error)
 
     def is_idle(self) -> bool:
-        """Nothing waits and nothing runs (or nothing ever will, after a bug)."""
+        """Whether nothing waits and nothing runs (or ever will, after a bug)."""
         return self.broken or not (self._policy.in_flight or self._policy.unanswered())

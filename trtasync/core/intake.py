@@ -1,8 +1,8 @@
-"""The way in: a request reserves its rows, writes them, and commits to them.
+"""The way in: a request reserves rows, writes them and commits them.
 
-`Engine.infer` does the three in one turn of the event loop (`Intake.enter`). Others may take longer
-between them, a server that receives a body into the rows, say: nobody waits for such a reservation.
-A batch that goes meanwhile goes without it, and what was written moves to memory of its own.
+`Engine.infer` does all three in one turn of the event loop (`Intake.enter`). Others take longer: a
+server, for example, receives a body straight into the rows. No batch waits for such a reservation:
+a batch launched meanwhile leaves it out, and what was written moves to memory of its own.
 """
 
 import math
@@ -27,21 +27,21 @@ NEVER = math.inf
 LEFT = "the engine was closed before this request was complete."
 
 STAGE_SAMPLE = 8
-"""In one of this many batches the staging of the first row is timed."""
+"""One in this many batches has the staging of its first row timed."""
 
 REFUSED = (QueueFull, RequestTooLarge)
-"""What `Policy.hold` raises when it has changed nothing."""
+"""What `Policy.hold` raises without having changed anything."""
 
 
 class Intake:
     """Lets requests in and out. Lives on the event loop's thread.
 
     Attributes:
-        refusal: what requests fail with from now on, a copy of it; None while all is well.
-        stamp: the time stamp of this turn's requests; 0.0 before the first, who looks at
-            `refusal` and `leaving` for all of them. So who sets these sets it back to 0.0.
-        leaving: those who left by an exception, and whose rows were not seen to yet.
-        meter: counts.
+        refusal: the error that new requests get a copy of; None while requests are accepted.
+        stamp: the time stamp of this turn's requests; 0.0 before the first one, which checks
+            `refusal` and `leaving` for the whole turn. Setting either must reset it to 0.0.
+        leaving: requests that left by an exception and are not cleaned up yet.
+        meter: the running counts.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Intake:
         meter: Meter,
         fail: Callable[[Reservation, Exception], None],
     ):
-        """Let everybody in.
+        """Start accepting requests.
 
         Args:
-            policy: gives the rows.
-            loop: is woken for every request.
-            meter: counts.
-            fail: tells a request that it failed.
+            policy: assigns rows.
+            loop: is woken in every turn with a request.
+            meter: the counts to add to.
+            fail: fails a request.
         """
         self._policy = policy
         self._loop = loop
@@ -72,18 +72,18 @@ class Intake:
 
     @property
     def limit(self) -> int:
-        """Rows that may wait; 0 while it is settled for each request who gives way."""
+        """Rows that may wait before requests are ranked; 0 while they are ranked."""
         return self._policy.unseen
 
     def reserve(
         self, signature: Signature[Queue], level: int = DEFAULT_LEVEL, deadline: float = NEVER
     ) -> Reservation:
-        """Hold rows for a request that is to be written.
+        """Reserve rows for a request whose content is still to come.
 
         Args:
             signature: of the request.
             level: its priority, 1 (first) to 9 (last).
-            deadline: when nobody will wait for it any more, by the loop's clock.
+            deadline: when its caller gives up, by the loop's clock.
 
         Raises:
             QueueFull, RequestTooLarge, EngineClosed, DeviceLost: see `Engine.infer`.
@@ -122,24 +122,25 @@ class Intake:
         reply: Reply,
         special: bool = False,
     ) -> None:
-        """Reserve, write and commit in one.
+        """Reserve, write and commit in one call.
 
         Args:
-            reservation: a new one; its maker takes it back (`leave`) if an exception ends this.
+            reservation: a new one. If this raises anything but `REFUSED`, the caller must pass it
+                to `leave`.
             signature: of the request.
             content: see `Reservation.write`.
-            reply: who is told of the answer.
+            reply: receives the outcome.
             special: the reservation has a `level` or a `deadline` of its own, or is `unusual`.
 
         Raises:
             QueueFull, RequestTooLarge, EngineClosed, DeviceLost: see `Engine.infer`.
-            BaseException: what reading the content raises.
+            BaseException: whatever reading the content raises.
         """
         reservation.arrival = self.stamp or self.tick()
         reservation.signature = signature
         reservation.state = QUEUED
         reservation.source = content
-        reservation.reply = reply  # the last: `leave` knows by it that there is something
+        reservation.reply = reply  # last: it tells `leave` that the request was let in
         batch: Batch[Slot] | None = signature.queue.forming  # type: ignore[assignment]  # our slots
         if (
             batch is not None
@@ -147,8 +148,7 @@ class Intake:
             and signature.plain
             and not special
         ):
-            # One of a crowd, as nearly every request of a busy engine is: `Policy.hold` and
-            # `_write_row`, written out.
+            # The common case on a busy engine: `Policy.hold` and `_write_row`, inlined.
             reservation.batch = batch
             reservation.row = row
             batch.entries.append(reservation)
@@ -170,10 +170,10 @@ class Intake:
             self.content_without_rows(reservation)
 
     def tick(self) -> float:
-        """Requests of one turn of the loop share one time stamp and wake it once.
+        """Begin a turn, whose requests share one time stamp and wake the loop once.
 
         Raises:
-            EngineClosed, DeviceLost: whatever refuses all requests.
+            EngineClosed, DeviceLost: the `refusal`, if there is one.
             WrongLoop: another loop is running.
         """
         if self.refusal is not None:
@@ -188,7 +188,7 @@ class Intake:
         return now
 
     def commit_late(self, reservation: Reservation, reply: Reply) -> None:
-        """`Reservation.commit`, for one that has no rows yet, or is of an earlier turn."""
+        """`Reservation.commit` for one without rows or `source`, or from an earlier turn."""
         if reservation.state is OVER:
             raise own_error(reservation.refused or self.refusal or EngineClosed(LEFT))
         if self.refusal is not None:
@@ -206,7 +206,7 @@ class Intake:
             self.content_without_rows(reservation)
 
     def content_without_rows(self, reservation: Reservation) -> None:
-        """A request that holds no rows was written; if it is committed to as well, it gets some."""
+        """Find rows for a written request that holds none, if it is committed and not too late."""
         if reservation.state is not QUEUED:
             return
         if reservation.deadline <= reservation.arrival:
@@ -216,24 +216,24 @@ class Intake:
             self.stage_placements()
 
     def refuse(self, error: TrtasyncError) -> None:
-        """From now on requests get this. Closing is overruled by worse news only."""
+        """Refuse all requests from now on. Replaces an EngineClosed, but no other refusal."""
         if self.refusal is None or isinstance(self.refusal, EngineClosed):
             self.refusal = error
             self.stamp = 0.0
 
     def withdraw(self, request: Request) -> None:
-        """Nobody waits for a request any more."""
+        """Remove a request that nobody waits for any more."""
         self._policy.withdraw(request, self._now())
 
     def drop(self, reservation: Reservation) -> None:
-        """See `Reservation.drop`. Whoever waits for its rows gets them in a turn to come."""
+        """See `Reservation.drop`. Requests that wait get its rows in a later turn of the loop."""
         self._loop.wake()
         self.withdraw(reservation)
 
     # -- content -----------------------------------------------------------------------------
 
     def views(self, batch: Batch[Slot]) -> Views:
-        """Where the rows of a batch lie: its slot, turned to its layout."""
+        """Return the views of a batch's slot, bound to the batch's layout first if need be."""
         slot = batch.slot
         if slot.batch is not batch:
             self.turn(batch, reservation_of(batch.entries[0]).signature.layout)
@@ -241,25 +241,26 @@ class Intake:
         return slot.views
 
     def turn(self, batch: Batch[Slot], layout: Layout) -> None:
-        """Turn the slot of a new batch to its layout."""
+        """Bind the slot of a new batch to its layout."""
         slot, views, copies = batch.slot, batch.slot.views, batch.slot.copies
-        # most slots see one layout, and nothing of the batch before is left or on its way there
+        # rarely needed: most slots see one layout, and the last batch left nothing behind
         busy = copies is not None and (copies.unfinished or copies.problem is not None)
         if slot.holds_more or busy or views is None or views.layout is not layout:
             slot.bind(layout)
         slot.batch = batch
 
     def written(self, reservation: Reservation) -> None:
-        """The content of a request was given as a whole."""
+        """Take in the content of a request, given as a whole."""
         if reservation.batch is None:
             self.content_without_rows(reservation)
         else:
             self._stage_fresh(reservation, True)
 
     def _stage_fresh(self, reservation: Reservation, special: bool) -> None:
-        """Write a whole request to rows that nobody had before it in this batch.
+        """Write a whole request to rows that no other request has held in this batch.
 
-        Of the first rows of batches some are timed. Once two requests have come, more may follow.
+        One batch in `STAGE_SAMPLE` has its first row timed. A plain request that is not the first
+        opens the batch up, as more are likely to follow.
         """
         batch, signature, content = reservation.batch, reservation.signature, reservation.source
         assert batch is not None
@@ -283,7 +284,7 @@ class Intake:
             self._note_output(batch, reservation, 0)
 
     def stage_placements(self) -> None:
-        """Stage what got its rows outside of `Policy.hold`."""
+        """Stage the entries that got their rows outside `Policy.hold`."""
         placements = self._policy.placements
         while placements:
             entry = placements[0]
@@ -292,14 +293,14 @@ class Intake:
                     self._stage(entry)
                 except Exception as error:  # one caller's array must not stop the others
                     self._fail(reservation_of(entry), unstaged(error))
-                    self._loop.wake()  # who gets its slot is staged then
-            placements.popleft()  # not before it is staged: it may be another caller's
+                    self._loop.wake()  # to stage the requests that get its slot
+            placements.popleft()  # only now: an interruption must not lose another caller's entry
 
     def _stage(self, entry: Entry) -> None:
-        """Stage an entry in rows that others may have had before it."""
+        """Stage an entry in rows that other entries may have held."""
         reservation = reservation_of(entry)
         if reservation.source is None:
-            return  # it lies in its rows already
+            return  # its content is in its rows already
         batch = cast(Batch[Slot], entry.batch)
         chunk = entry if isinstance(entry, Chunk) else None
         content = reservation.source if chunk is None else reservation.rows_of(chunk)
@@ -310,21 +311,21 @@ class Intake:
             self._note_output(batch, entry, 0 if chunk is None else chunk.offset)
 
     def _note_output(self, batch: Batch[Slot], entry: Entry, offset: int) -> None:
-        """The answer to an entry is not simply a row of the batch's output."""
+        """Note that the answer to an entry is more than a copy of the batch's output rows."""
         batch.plain = False
         reservation = reservation_of(entry)
         if reservation.on_device is not None:
             batch.slot.keep_on_device(entry.row, entry.rows, reservation.on_device, offset)
 
     def keep_content(self, entry: Entry) -> None:
-        """The rows of an entry will be somebody else's: what lies only there is copied."""
+        """Copy content that lies only in an entry's rows, which another entry will get."""
         reservation = reservation_of(entry)
         if (
             not reservation.handed_out
             or reservation.source is not None
             or reservation.draft is not None
         ):
-            return  # it lies elsewhere too, or nothing was written
+            return  # the content is elsewhere too, or nothing was written
         rows = [array.copy() for array in reservation.rows_to_write()]
         content = rows[0] if len(rows) == 1 else tuple(rows)
         if reservation.state is RESERVED:
@@ -332,18 +333,19 @@ class Intake:
         else:
             reservation.source = content
 
-    # -- who leaves --------------------------------------------------------------------------
+    # -- leaving -----------------------------------------------------------------------------
 
     def leave(self, reservation: Reservation, error: BaseException) -> None:
-        """A caller goes without an answer, by an exception: its request leaves the queue.
+        """Remove the request of a caller that an exception ended.
 
-        It may have come between any two lines of what let the request in, near the limit of the
-        stack too. So it is noted first, by opcodes that call nothing; whoever comes next then sees
-        to what is left undone here. Every request wakes the loop before it changes anything.
+        The exception may have come between any two lines of the admission, even near the limit of
+        the stack. So the request is noted first, by opcodes that call nothing; the next `mend` then
+        does what is left undone here. It will run: every request wakes the loop before it changes
+        anything.
 
         Args:
             reservation: the caller's; its reply is a future.
-            error: why; a request that could not be staged fails with one of ours instead.
+            error: what ended it. An Exception in staging is raised again as a TrtasyncError.
         """
         self.leaving = (*self.leaving, reservation)
         self.stamp = 0.0
@@ -358,7 +360,7 @@ class Intake:
                 reservation.lent.release()
             self._forget(reservation)
         elif reply is not UNCOMMITTED and reply.cancelled() and len(self.leaving) == 1:
-            # it was waiting for its answer, so all is in order
+            # it was waiting for its answer, so nothing was interrupted halfway
             self._loop.wake()
             self.withdraw(reservation)
             reservation.chunks = None
@@ -377,8 +379,8 @@ class Intake:
         self.leaving = tuple(other for other in self.leaving if other is not reservation)
 
     def mend(self) -> None:
-        """Somebody who left was interrupted, in the midst of the scheduler perhaps; or there twice,
-        before the scheduler knew of the request and while it was forgotten again."""
+        """Clean up after requests that were interrupted, perhaps inside the scheduler, or twice:
+        before the scheduler knew of the request and while it was being forgotten."""
         left = [each for each in self.leaving if hasattr(each, "reply")]  # see `leave`
         self._policy.mend(left, self._now())
         for reservation in left:
@@ -389,7 +391,7 @@ class Intake:
 
 
 def _write_row(slot: Slot, row: int, content: Staged) -> None:
-    """Write a row as it is, by the cheapest way that there is."""
+    """Write one row as it is, in the cheapest way."""
     views = slot.views
     assert views is not None
     if views.vectors is not None:

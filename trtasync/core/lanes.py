@@ -1,4 +1,4 @@
-"""Driving a lane: one batch, a failed batch in halves, and the thread for what takes long."""
+"""Driving a lane: one batch, a failed batch in halves, and the thread for long runs."""
 
 import queue
 import threading
@@ -15,10 +15,10 @@ class Outcome:
     """How a batch ended.
 
     Attributes:
-        times: per stage; None when it failed.
-        error: why the batch failed as a whole; None when it did not.
+        times: seconds per stage; None if it failed or was not timed.
+        error: why the batch failed as a whole; None if it did not.
         lost: the lane cannot be used again.
-        pieces: after a run in halves: per entry its outputs, or why it failed.
+        pieces: after a run in halves, the outputs or the error of each entry.
     """
 
     __slots__ = ("error", "lost", "pieces", "times")
@@ -31,7 +31,7 @@ class Outcome:
 
 
 def run(lane: Lane, slot: Slot, rows: int) -> Outcome:
-    """Launch a batch and wait for it. Never raises an Exception: it is in the outcome."""
+    """Launch a batch and wait for it. Raises no Exception: the outcome has it."""
     try:
         lane.launch(slot, rows)
     except Exception as error:
@@ -64,15 +64,15 @@ def check_outputs(outputs: Sequence[Array], rows: int) -> None:
 def run_in_halves(
     lane: Lane, slot: Slot, counts: Sequence[int], padded: Callable[[int], int]
 ) -> Outcome:
-    """Run a failed batch again in halves until what fails, fails alone. A part that takes too long
-    fails as a whole: run one by one, its rows would hold the lane for as many times as long.
+    """Run a failed batch again in halves until each failing entry has failed alone. A part that
+    takes too long fails as a whole: one by one, its entries would hold the lane that many times.
 
     Entries lie in the slot one after another. A range is moved down to row 0 before it runs, which
     overwrites only rows that are done: ranges are taken from the left.
 
     Args:
-        lane: idle, and not to be touched by anybody else meanwhile.
-        slot: holding the batch.
+        lane: an idle lane that nothing else uses meanwhile.
+        slot: holds the batch.
         counts: rows of each entry.
         padded: rows -> rows to run.
 
@@ -88,7 +88,7 @@ def run_in_halves(
     def run_padded(rows: int) -> Outcome:
         if padded(rows) == rows:
             return run(lane, slot, rows)
-        behind = slot.save(rows, padded(rows))  # the padding lies where later ranges still wait
+        behind = slot.save(rows, padded(rows))  # the padding overwrites rows of later ranges
         slot.pad(rows, padded(rows))
         result = run(lane, slot, padded(rows))
         slot.restore(rows, behind)
@@ -126,13 +126,13 @@ class Worker:
     """A lane with its thread and its counts.
 
     Attributes:
-        lane: what runs batches.
-        state: what the scheduler keeps of it.
+        lane: runs batches.
+        state: the scheduler's state of it.
         thread: runs what takes long.
-        batches: that ended.
-        on_loop: of these, run on the event loop.
-        measured: of these, batches whose times were taken.
-        compute: seconds that these computed.
+        batches: how many have ended.
+        on_loop: how many ran on the event loop.
+        measured: how many were timed.
+        compute: seconds that the timed ones computed, all together.
     """
 
     __slots__ = ("batches", "compute", "lane", "measured", "on_loop", "state", "thread")
@@ -151,7 +151,7 @@ class LaneThread:
     """One worker thread, started when first needed: it runs jobs in order and posts nothing itself.
 
     Guarantees: a job that raises does not end the thread unseen (`died` is called); the thread
-    never waits for the event loop; idle it sleeps in a queue.
+    never waits for the event loop; an idle thread sleeps in a queue.
     """
 
     def __init__(self, name: str, died: Callable[[BaseException], None]):
@@ -161,7 +161,7 @@ class LaneThread:
         self._thread: threading.Thread | None = None
 
     def put(self, job: Callable[[], None]) -> None:
-        """Run a job in the thread, after those given before; raises NoThread if there is none."""
+        """Run a job in the thread, after earlier ones; raises NoThread if it cannot be started."""
         if self._thread is None:
             self._thread = start_thread(self._run, self._name)
         self._jobs.put(job)

@@ -1,4 +1,4 @@
-"""Which layouts of rows an engine admits, each of which has a queue of its own."""
+"""Which layouts of rows an engine admits; each has a queue of its own."""
 
 import math
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from trtasync.scheduler import Queue
 
 
 def queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout], Queue]:
-    """What admits a layout that is new and gives it a queue.
+    """Return a function that admits a new layout and gives it a queue.
 
-    Not a method: an engine that refers to itself is not freed before the collector comes.
+    Not a method: an engine that refers to itself would be freed only by the garbage collector.
     """
 
     def new_queue(layout: Layout) -> Queue:
@@ -26,7 +26,7 @@ def queue_maker(backend: Backend, max_row_bytes: int | None) -> Callable[[Layout
 
 
 def _check_size(spec: ModelSpec, layout: Layout, limit: int) -> None:
-    """Refuse rows for a batch of which there may be no memory, before it is asked for."""
+    """Refuse rows of which a batch may not fit into memory, before the memory is allocated."""
     sizes = [
         math.prod(shape) * tensor.dtype.itemsize
         for tensor, shape in zip(spec.row_inputs, layout.shapes, strict=True)

@@ -1,4 +1,4 @@
-"""What an engine counts: cheap to add to, frozen when looked at."""
+"""What an engine counts: cheap to add to, frozen when read."""
 
 import math
 from bisect import bisect_left
@@ -11,8 +11,8 @@ BOUNDS: tuple[float, ...] = (
     *(float(f"{number}e{decade}") for decade in range(-6, 2) for number in _R10),
     100.0,
 )
-"""Upper edges of the buckets of a histogram, in seconds: the preferred numbers R10 (ISO 3), of
-which every third is twice as much, so that fewer buckets can be made of them."""
+"""Upper edges of a histogram's buckets, in seconds: the preferred numbers R10 (ISO 3). They double
+every three steps, so coarser histograms can be made from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class TimeSummary:
         return self.total / self.count if self.count else math.nan
 
     def quantile(self, q: float) -> float:
-        """The upper edge of the bucket that holds quantile `q` (0 to 1): true within 28 %.
+        """The upper edge of the bucket that holds quantile `q` (0 to 1), at most 28 % too high.
 
         Returns nan when nothing was measured, inf past the last edge.
         """
@@ -52,7 +52,7 @@ class TimeSummary:
 
 
 class TimeHistogram:
-    """Times of one kind, being counted.
+    """The running count of times of one kind.
 
     Attributes:
         counts: per bucket of `BOUNDS`; the last one holds what is longer.
@@ -102,7 +102,7 @@ class StreamStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A picture of an engine, as plain data. Rows are counted where it says rows, else requests.
+    """A snapshot of an engine's counters, as plain data.
 
     Attributes:
         queued: rows waiting or forming a batch.
@@ -184,7 +184,7 @@ def difference(after: Statistics, before: Statistics) -> Statistics:
 
 
 class Meter:
-    """The running counts behind `Statistics`. The engine adds to them, once a batch."""
+    """The running counts behind `Statistics`, most of which change once a batch."""
 
     __slots__ = (
         "answered",

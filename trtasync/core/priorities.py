@@ -1,4 +1,4 @@
-"""What callers mean by `priority`."""
+"""Reads the `priority` that callers give."""
 
 from operator import index
 
@@ -7,10 +7,10 @@ from trtasync.scheduler.requests import DEFAULT_LEVEL, LEVELS
 
 
 def read_level(priority: object) -> int:
-    """The level that a `priority` of `Engine.infer` means.
+    """Return the level, 1 to 9, of a `priority` given to `Engine.infer`.
 
     Raises:
-        InvalidInput: it means none.
+        InvalidInput: it is not an integer from 0 to 9.
     """
     # A check against `typing.SupportsIndex` would take as long as a refused request.
     if hasattr(priority, "__index__") and not isinstance(priority, bool):

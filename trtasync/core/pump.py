@@ -21,16 +21,16 @@ from trtasync.scheduler import Batch, Policy
 from trtasync.system.threads import NoThread
 
 WORTH_A_HOP = 300e-6
-"""Seconds from which a run gains by its own thread when another lane has work to do meanwhile.
+"""Runs longer than this (seconds) gain by a thread of their own when another lane has work too.
 Shorter runs were faster one after another on the loop (benchmarks/results/thread_hop.json)."""
 
 LONGEST_PASS = 4
-"""Times `loop_budget`: for so long short runs may follow one another on the loop at most, however
-long others had it. A burst of 256 requests a turn is served at 53 k/s then, without at 6 k/s, with
-most of it refused (2 cores, runs of 30 us, batches of 8)."""
+"""Times `loop_budget`: the longest series of short runs on the loop, however long other callbacks
+had it. Bursts of 256 requests per turn are served at 53 k/s with such series; at 6 k/s without,
+most of them refused (2 cores, runs of 30 us, batches of 8)."""
 
 SPIN = 100e-6
-"""Seconds for which the loop stays with batches that are predicted to end by then."""
+"""Seconds for which the loop keeps polling batches that are predicted to end by then."""
 
 
 class Pump:
@@ -38,7 +38,7 @@ class Pump:
 
     Attributes:
         flushes: called at the end of every turn in which something may have been answered.
-        idle: set when nothing waits and nothing runs; who closes the engine waits for it.
+        idle: a future, done when nothing waits and nothing runs; closing the engine awaits it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Pump:
             workers: the lanes, by index.
             intake: lets requests in.
             completion: answers them.
-            failing: fails what a lane or a bug takes along.
+            failing: fails what a dead lane or a bug takes down.
             loop_budget: seconds a run may take on the event loop.
         """
         self._policy = policy
@@ -72,7 +72,7 @@ class Pump:
         self._completion = completion
         self._failing = failing
         self._loop_budget = loop_budget
-        # Runs that are shorter still may follow one another without a turn of the loop between.
+        # Runs may follow one another for this long without a turn of the loop between them.
         self._pass_budget = self._pass = loop_budget / 4
         self._longest_pass = LONGEST_PASS * loop_budget
         self._spin_budget = min(SPIN, loop_budget)
@@ -107,8 +107,8 @@ class Pump:
             if self._notes or self._deaths or self._polled or self._staging or self._returned:
                 self._collect()
             begin = self._now()
-            # As long as the others had the loop, within reason: with less, a burst of requests per
-            # turn would be taken in faster than it is served, and mostly to be refused.
+            # As long as other callbacks had the loop, within bounds: with less, a burst of requests
+            # per turn would come in faster than it is served, and most of it would be refused.
             self._pass = min(max(self._pass_budget, begin - self._left), self._longest_pass)
             self._launch_all(begin)
             while self._polled and self._spin(begin):
@@ -141,22 +141,22 @@ class Pump:
             ran_here = self._launch(batch)
             now = self._now()
             if ran_here and now - begin > self._pass:
-                # Enough run on the loop: others get their turn before the next batch.
+                # The loop ran batches for long enough: other callbacks get a turn before the next.
                 if policy.queued:
                     self._loop.wake()
                 break
             batch = policy.next_batch(now) if policy.forming else None
 
     def _spin(self, begin: float) -> bool:
-        """Stay with a batch that is about to end; True if some batch ended.
+        """Keep polling a batch that is about to end; True if some batch ended.
 
-        A turn of the loop takes as long as a small batch does on a GPU, and lets go of the GIL:
-        beside a thread that computes in Python that is 5 ms.
+        A turn of the loop takes as long as a small batch does on a GPU, and it releases the GIL:
+        beside a thread that computes in Python, getting it back takes 5 ms.
         """
         state = self._workers[self._polled[0].lane].state
         limit = begin + self._spin_budget
         now = self._now()
-        # ends_at is never in the past: an overdue batch is not waited for in here
+        # ends_at is never before `begin`: an overdue batch is polled for the spin budget at most
         while now < limit and state.ends_at(begin) < limit:
             if self._poll():
                 return True
@@ -164,7 +164,7 @@ class Pump:
         return False
 
     def _collect(self) -> None:
-        """Take in what finished or died elsewhere since the last time."""
+        """Take in what ended, died or came back since the last call."""
         while self._notes:
             self._ended(*self._notes.popleft())
         while self._deaths:
@@ -176,9 +176,9 @@ class Pump:
             for batch in waiting:
                 state = self._workers[batch.lane].state
                 if not state.alive:
-                    continue  # it died under the batch before this one, and failed both
+                    continue  # the lane died under the batch before this one, which failed both
                 if state.retrying:
-                    self._staging.append(batch)  # its lane's thread runs another one again
+                    self._staging.append(batch)  # its lane's thread is rerunning another batch
                 else:
                     self._launch(batch)
         if self._polled:
@@ -205,11 +205,11 @@ class Pump:
                 self._staging.append(batch)
                 return False
             if rows > batch.size:
-                slot.pad(batch.size, rows)  # not before the row that it repeats is there
+                slot.pad(batch.size, rows)  # only now: the row that it repeats must be staged
             if not lane.asynchronous and not self._is_for_loop(batch):
                 self._in_thread(batch, partial(run, lane, slot, rows))
                 return False
-        except Exception as error:  # a batch's own: its memory, a copy of a row, a thread for it
+        except Exception as error:  # concerns this batch only: memory, a row's copy, a thread
             self._retrying.end_failed(batch, not_run(error))
             return False
         try:
@@ -231,10 +231,10 @@ class Pump:
         batch.moves.clear()
 
     def _is_for_loop(self, batch: Batch[Slot]) -> bool:
-        """Short by what was measured, and no other lane would gain by the hop to a thread.
+        """Whether a batch is known to be short, and no other lane would gain by a hop to a thread.
 
-        With one lane, or nothing else to run, a thread never gained anything; with two lanes and
-        more work the runs' length decides (benchmarks/results/thread_hop.json).
+        With one lane, or nothing else to run, a thread never gained anything; with several lanes
+        and more work the length of the run decides (benchmarks/results/thread_hop.json).
         """
         bound = batch.queue.cost.bound(batch.run_rows)
         if bound is None or bound > self._loop_budget:
@@ -244,7 +244,7 @@ class Pump:
         return batch.queue.cost.seconds(batch.run_rows) <= WORTH_A_HOP
 
     def _follow(self, batch: Batch[Slot]) -> None:
-        """A batch goes on by itself: poll it if it is short, else let a thread wait for it."""
+        """Poll a batch on an asynchronous lane if it is short, else let a thread wait for it."""
         bound = batch.queue.cost.bound(batch.run_rows)
         if bound is not None and bound <= self._loop_budget:
             self._workers[batch.lane].on_loop += 1
@@ -253,7 +253,7 @@ class Pump:
             self._wait_in_thread(batch)
 
     def _wait_in_thread(self, batch: Batch[Slot]) -> None:
-        """Let a thread wait for a batch that goes on by itself; without one it is polled."""
+        """Let a thread wait for a batch on an asynchronous lane; poll it if there is no thread."""
         lane = self._workers[batch.lane].lane
         try:
             self._in_thread(batch, partial(finish, lane, batch.slot, batch.run_rows))
@@ -267,7 +267,7 @@ class Pump:
         for batch in polled:
             worker = self._workers[batch.lane]
             if not worker.state.alive:
-                continue  # it died under the batch before this one, and failed both
+                continue  # the lane died under the batch before this one, which failed both
             if worker.lane.ready(batch.slot):
                 self._finish(batch, worker.lane)
             elif batch.started < overdue:  # not so short after all: polling keeps the loop busy
@@ -277,7 +277,7 @@ class Pump:
         return len(self._polled) < len(polled)
 
     def _finish(self, batch: Batch[Slot], lane: Lane) -> None:
-        """A launched batch is done, or runs inside `wait`."""
+        """Wait for a launched batch, which is done already or runs inside `wait`; complete it."""
         try:
             times = lane.wait(batch.slot)
             outputs, rows = batch.slot.outputs, batch.run_rows
@@ -297,12 +297,12 @@ class Pump:
         self._workers[batch.lane].thread.put(job)
 
     def thread_died(self, index: int, error: BaseException) -> None:
-        """Called by a lane's thread as its last act, or by who watches it."""
+        """Note that a lane is dead: its thread has ended, or its run does not. From any thread."""
         self._deaths.append((index, error))
         self._loop.wake_from_thread()
 
     def returned(self, slot: Slot) -> None:
-        """Every answer lent of a slot came back. From any thread."""
+        """Take back a slot of which no answer is lent any more. From any thread."""
         self._returned.append(slot)
         if self._released:
             self._returned.clear()
@@ -312,7 +312,7 @@ class Pump:
     # -- a batch ends ----------------------------------------------------------------------------
 
     def _ended(self, batch: Batch[Slot], outcome: Outcome) -> None:
-        """A batch ended elsewhere."""
+        """Take in a batch that ended in a thread."""
         state = self._workers[batch.lane].state
         if not state.alive:
             return  # a straggler: its requests failed when the lane died
@@ -325,7 +325,7 @@ class Pump:
             self._retrying.failed(batch, outcome.error)
 
     def _completed(self, batch: Batch[Slot], times: Times | None) -> None:
-        """A batch went well: hand out its answers, and count it."""
+        """Hand out the answers of a batch that succeeded, and count it."""
         ended = self._now()
         seconds = None
         if times is not None:
@@ -338,7 +338,7 @@ class Pump:
             lent = self._completion.answer(batch)
             delivered = self._now()
             self._completion.count(batch, times, ended, delivered)
-        except Exception as error:  # a batch's own: there is no memory for its answers
+        except Exception as error:  # concerns this batch only: no memory for its answers
             self._retrying.unanswered(batch, error)
             delivered = self._now()
         self._let_go(batch, delivered, seconds, lent > 0)
@@ -346,7 +346,7 @@ class Pump:
     def _let_go(
         self, batch: Batch[Slot], now: float, seconds: float | None, lent: bool = False
     ) -> None:
-        """Nothing of a batch is needed any more."""
+        """Give back the slot of a batch that has ended."""
         self._workers[batch.lane].batches += 1
         slot = batch.slot
         if slot.holds_more and slot.let_go():
@@ -365,7 +365,7 @@ class Pump:
         self._failing.lane_died(index, cause)
 
     def release(self) -> None:
-        """Forget all slots: their memory goes now, though the engine may be kept for long."""
+        """Drop all slots, which frees their memory even if the engine object is kept for long."""
         self._released = True
         self._shrinking.forget()
         self._returned.clear()

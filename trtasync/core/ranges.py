@@ -1,6 +1,6 @@
-"""The parts of an engine that mark what they do for NVIDIA's profilers; see `system.ranges`.
+"""The parts of an engine that mark their work for NVIDIA's profilers; see `system.ranges`.
 
-They take the place of those that do not, when an engine is opened: so nothing asks per batch.
+They replace the plain parts when an engine is opened, so that no batch pays for a check.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from trtasync.system.ranges import Domain, within
 
 
 class RangedPump(Pump):
-    """`batch`, with its rows: it is launched, and run to its end where that is on the loop."""
+    """Marks `batch`, with its rows: the launch, and the run itself if it is on the loop."""
 
     def __init__(self, domain: Domain, *parts: Any):
         """`parts`: see `Pump`."""
@@ -30,7 +30,8 @@ class RangedPump(Pump):
 
 
 class RangedIntake(Intake):
-    """`stage`: what waited in line is written to its rows. Other requests are when they come."""
+    """Marks `stage`: requests that waited in line are written to their rows. All others are written
+    on arrival, unmarked."""
 
     def __init__(self, domain: Domain, *parts: Any):
         """`parts`: see `Intake`."""
@@ -45,7 +46,7 @@ class RangedIntake(Intake):
 
 
 class RangedCompletion(Completion):
-    """`deliver`, with the batch's rows: answers are handed out."""
+    """Marks `deliver`, with the batch's rows: answers are handed out."""
 
     def __init__(self, domain: Domain, *parts: Any):
         """`parts`: see `Completion`."""
@@ -64,9 +65,9 @@ class RangedCompletion(Completion):
 
 
 class RangedLane:
-    """`launch`, with rows as they run, and `wait`, in whichever thread; otherwise the lane itself.
+    """Wraps a lane and marks its `launch`, with the rows that run, and its `wait`, in any thread.
 
-    On the CPU the model runs while it is waited for.
+    On the CPU the model runs inside `wait`.
     """
 
     def __init__(self, domain: Domain, lane: Lane):
@@ -75,7 +76,7 @@ class RangedLane:
         self.asynchronous: bool = lane.asynchronous
         self.ready: Callable[[Slot], bool] = lane.ready
         self.close: Callable[[], None] = lane.close
-        if isinstance(lane, Stoppable):  # otherwise this one must not look as if it were
+        if isinstance(lane, Stoppable):  # having `stop` makes this one `Stoppable` too
             self.stop: Callable[[], None] = lane.stop
         self._domain = domain
         self._lane = lane

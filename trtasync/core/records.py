@@ -1,4 +1,4 @@
-"""What is told of requests and batches to who watches an engine."""
+"""What the watcher or observer of an engine is told of requests and batches."""
 
 from typing import NamedTuple, Protocol
 
@@ -10,22 +10,22 @@ from trtasync.scheduler import Batch
 
 
 class BatchRecord(NamedTuple):
-    """One batch that went well, for who watches an engine. Times are the event loop's clock.
+    """One batch that succeeded, as a watcher sees it. Points in time are on the event loop's clock.
 
     Attributes:
         lane: index of the lane it ran on.
-        slot: tells the slot it lay in from others.
-        rows: that somebody asked for.
-        run_rows: that were run, padding included.
+        slot: identifies its slot.
+        rows: number of rows in it, padding not included.
+        run_rows: number of rows run, padding included.
         arrivals: of its requests and chunks of split requests, in row order.
         started: when it was launched.
         ended: when its end was seen.
         delivered: when its answers were handed out.
-        times: seconds of copy in, compute, copy out; None when they were not measured.
+        times: seconds of copy in, compute, copy out; None if they were not measured.
         shapes: per input (shape tensors left out) the shape of one row as it was run, padding
             included.
-        replies: who was told of these requests, likewise in row order. What an observer knows one
-            by, and what another process said of one, is its attribute `observed`.
+        replies: the replies to these requests, likewise in row order. The attribute `observed` of a
+            reply is what an observer knows it by, or what another process said of it.
     """
 
     lane: int
@@ -44,7 +44,7 @@ class BatchRecord(NamedTuple):
 def record_of(
     batch: Batch[Slot], times: Times | None, ended: float, delivered: float
 ) -> BatchRecord:
-    """What a watcher is told of a batch that went well."""
+    """Return what a watcher is told of a batch that succeeded."""
     return BatchRecord(
         batch.lane,
         id(batch.slot),
@@ -64,21 +64,22 @@ class Observed(Protocol):
     """A request, as its observer knows it."""
 
     def end(self, error: BaseException | None) -> None:
-        """It is over.
+        """The request is over.
 
         Args:
-            error: why it has no answer; of a request that nobody waits for any more no Exception.
+            error: why it has no answer, a BaseException that is no Exception if its caller gave up;
+                None if it has one.
         """
 
 
 class Observer(Protocol):
-    """Who is told of the requests and batches of an engine."""
+    """Is told of the requests and batches of an engine."""
 
     def future(self, future: Future, /) -> Future:
-        """What stands for the future of an `infer`, made in its caller's task and context."""
+        """Return what `infer` awaits in place of `future`; called in its caller's task."""
 
     def begin(self) -> Observed:
-        """A request has come to a server, which has no task and no future for it."""
+        """A request has reached a server, which has neither a task nor a future for it."""
 
     def batch(self, record: BatchRecord, /) -> None:
-        """A batch went well; see `engine.watch`."""
+        """A batch succeeded; see `engine.watch`."""

@@ -1,23 +1,23 @@
-"""Who is told how a request ended."""
+"""What receives the outcome of a request."""
 
 from typing import Any, Protocol
 
 
 class Reply(Protocol):
-    """Who is told how a request ended, once. A future is one; a connection can be."""
+    """Receives the outcome of a request, once. A future is one; a connection can be."""
 
     def done(self) -> bool:
-        """It was told already, or nobody wants to know any more: the request is not computed."""
+        """Whether it has its outcome, or nobody waits for one: the request is not computed."""
 
     def set_result(self, result: Any, /) -> None:
-        """The answer. May raise the event loop's `done_error` when done."""
+        """Take the answer. May raise the event loop's `done_error` when done."""
 
     def set_exception(self, exception: BaseException, /) -> None:
-        """The failure."""
+        """Take the failure."""
 
 
 class _Uncommitted:
-    """Stands for the reply of a request that has none yet: such a request is not run."""
+    """Stands in for the reply of a request that has none yet: such a request is not run."""
 
     def done(self) -> bool:
         return True

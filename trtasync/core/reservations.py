@@ -1,4 +1,4 @@
-"""What a request holds: rows to write, and then the request itself."""
+"""What a request holds: rows that it may write until it is committed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class Reservation(Request):
-    """Rows for one request, and then the request itself.
+    """Rows held for one request, and from `commit` on the request itself.
 
-    Made by `Intake.reserve`, and then exactly one of `commit` and `drop` ends it. What
-    `Engine.infer` hands to `Intake.enter` is one too, without the methods that need the intake.
+    `Intake.reserve` makes it; exactly one of `commit` and `drop` then ends the reserving. The one
+    that `Engine.infer` passes to `Intake.enter` has no `intake`, nor the methods that need it.
 
     Attributes:
         signature: what is known of the request from its shapes.
-        intake: which let it in.
-        source: what is staged, rows first; None while it lies nowhere but in the rows.
-        reply: who is told how it ended.
-        on_device: device arrays that the answer is written to, when it stays on the device.
+        intake: the intake that made it.
+        source: the content to stage, rows first; None while the content is only in the rows.
+        reply: receives the outcome.
+        on_device: device arrays that the answer is written to; None if it goes to the host.
         lend: the answer may be views of the slot's memory.
-        unusual: its answer is not a copy of its rows: one of the two.
-        lent: the answer, if it is such views.
+        unusual: `lend` or `on_device` is set: the answer is not a plain copy of its rows.
+        lent: the answer, once views of the slot's memory were lent.
         refused: why it lost its place before it was committed.
-        handed_out: its rows were asked for, to be written.
-        draft: what was written, where that is not in the rows.
-        pieces: outputs of its chunks, by the row they begin with.
+        handed_out: `rows_to_write` was called.
+        draft: content that was written outside the rows.
+        pieces: outputs of its chunks, by their first row.
     """
 
     __slots__ = ("intake", "reply", "source")
@@ -63,14 +63,14 @@ class Reservation(Request):
         __init__ = object.__init__
 
     def rows_to_write(self) -> Sequence[Array]:
-        """Where the content goes: per row input, its rows, batch axis first.
+        """Return the arrays to write the content to: per row input, its rows, batch axis first.
 
-        Valid until control returns to the event loop, and to be asked for again then: rows of a
-        batch that goes meanwhile are moved. What is padded or arranged otherwise inside a batch is
-        written to memory of its own, and copied when it is complete.
+        They are valid until control returns to the event loop; ask again after that, as the content
+        moves if its batch is launched without it. Content that is padded or rearranged in a batch
+        is written to memory of its own, and copied when it is complete.
         """
         self.handed_out = True
-        # who lost the place is told by `commit`; the rows may be somebody else's by now
+        # a request that lost its place learns so by `commit`; its rows may be another's by now
         batch = None if self.state is OVER else self.batch
         if self.draft is None and batch is not None and self.signature.lies_as_given:
             views = self.intake.views(batch)
@@ -80,24 +80,24 @@ class Reservation(Request):
         return self.draft if isinstance(self.draft, tuple) else (self.draft,)
 
     def write(self, content: Staged) -> None:
-        """The whole content, to be read until the answer is here.
+        """Give the whole content, which must not change until the answer has arrived.
 
-        The rows are fresh: nobody had them before in this batch.
+        The rows are fresh: no other request has held them in this batch.
 
         Args:
             content: rows first: an array, or, for several row inputs, a tuple of them.
 
         Raises:
-            BaseException: what reading it raises.
+            BaseException: whatever reading it raises.
         """
         self.source = content
         self.intake.written(self)
 
     def commit(self, reply: Reply) -> None:
-        """The content is complete: from now on the request counts, and `reply` is told.
+        """Declare the content complete: the request is queued, and `reply` gets its outcome.
 
         Raises:
-            InvalidInput: nothing was written: the rows may hold what others left there.
+            InvalidInput: nothing was written: the rows may hold another request's content.
             QueueFull: a more urgent request took its place meanwhile.
             EngineClosed, DeviceLost: the engine ended meanwhile.
         """
@@ -108,12 +108,12 @@ class Reservation(Request):
         self.state = TRANSITIONS[self.state][COMMIT]
 
     def drop(self) -> None:
-        """Nobody wants the rows any more. After `commit`, or twice: nothing happens."""
+        """Give up the rows. After `commit`, or when called twice, nothing happens."""
         if self.state is RESERVED:
             self.intake.drop(self)
 
     def rows_of(self, chunk: Chunk) -> Staged:
-        """What is staged for one chunk of a split request."""
+        """Return the content of one chunk of a split request."""
         assert self.source is not None
         rows = slice(chunk.offset, chunk.offset + chunk.rows)
         if isinstance(self.source, tuple):

@@ -1,4 +1,4 @@
-"""Batches that failed are run again in halves, until only those fail who are at fault."""
+"""Running failed batches again in halves, until only the requests at fault fail."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -33,14 +33,14 @@ class Retrying:
 
         Args:
             name: of the engine.
-            run_rows: rows to run for a number of rows.
+            run_rows: rows -> rows to run, padding included.
             now: the loop's clock.
             workers: the lanes, by index.
             completion: answers requests, or fails them.
-            in_thread: does something about a batch in its lane's thread, and tells the pump of the
-                outcome. Raises NoThread.
+            in_thread: runs a job for a batch in its lane's thread, and passes the outcome to the
+                pump. Raises NoThread.
             lane_died: goes on without a lane.
-            let_go: takes a batch back of which nothing is needed any more.
+            let_go: takes back a batch that has ended.
         """
         self._name = name
         self._run_rows = run_rows
@@ -54,7 +54,7 @@ class Retrying:
         self._warned = False
 
     def completed_in_pieces(self, batch: Batch[Slot], outcome: Outcome) -> None:
-        """A batch was run again in halves: what could be answered is."""
+        """Answer or fail each request of a batch that was run again in halves."""
         ended = self._now()
         try:
             self._completion.answer_pieces(batch, outcome.pieces)
@@ -67,13 +67,13 @@ class Retrying:
             self._lane_died(batch.lane, next(lost, None))
 
     def unanswered(self, batch: Batch[Slot], error: Exception) -> None:
-        """A batch went well, and could not be answered: there is no memory for it."""
+        """Fail a batch that succeeded but could not be answered, say for lack of memory."""
         log.exception("%s: a batch could not be answered", self._name)
         self._completion.fail_batch(batch, unanswered(error))
 
     def failed(self, batch: Batch[Slot], error: Exception) -> None:
-        """A batch was run in vain. One bad row must not take its neighbours along."""
-        if isinstance(error, RunTooLong):  # so the next such run is not for the loop
+        """Run a failed batch again, or fail it: one bad row must not take its neighbours along."""
+        if isinstance(error, RunTooLong):  # keeps the next such run off the loop
             batch.queue.cost.learn(batch.run_rows, error.seconds, self._now())
         lost = isinstance(error, DeviceLost)
         if len(batch.entries) > 1 and not lost and not is_unwanted(batch):
@@ -101,6 +101,6 @@ class Retrying:
         self._meter.retried += 1
 
     def end_failed(self, batch: Batch[Slot], error: Exception) -> None:
-        """A batch fails as a whole, and is not run again."""
+        """Fail a batch as a whole, without running it again."""
         self._completion.fail_batch(batch, error)
         self._let_go(batch, self._now(), None)

@@ -1,4 +1,4 @@
-"""Large slots that nobody uses give their memory back."""
+"""Freeing the memory of large slots that are not used."""
 
 import math
 
@@ -6,14 +6,14 @@ from trtasync.runtimes import Slot
 from trtasync.scheduler.slot_pool import SlotPool
 
 UNUSED = 1.0
-"""Seconds after the last large batch from which slots do not keep the memory of such."""
+"""Seconds after the last large batch at which slots free the memory that it took."""
 
 
 class Shrinking:
-    """Remembers which slots hold much.
+    """Remembers which slots hold much memory.
 
     Attributes:
-        large: these.
+        large: those slots.
     """
 
     def __init__(self, slots: SlotPool[Slot]):
@@ -27,12 +27,13 @@ class Shrinking:
         self._since = 0.0
 
     def note(self, slot: Slot, now: float) -> None:
-        """A batch that has ended left much memory in its slot."""
+        """Note that a batch that has ended left much memory in its slot."""
         self.large.add(slot)
         self._since = now
 
     def shrink(self, now: float) -> float:
-        """Shrink those that nobody used for a while; when to look again, inf for never."""
+        """Shrink free large slots once none was used for a while; return when to call again, inf
+        for never."""
         due = self._since + UNUSED
         if now < due:
             return due
@@ -42,5 +43,5 @@ class Shrinking:
         return now + UNUSED if self.large else math.inf
 
     def forget(self) -> None:
-        """Nothing will run any more."""
+        """Forget all slots: nothing will run any more."""
         self.large.clear()

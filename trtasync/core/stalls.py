@@ -1,4 +1,4 @@
-"""Batches that do not end, where no `run_timeout` bounds them: their lanes are given up."""
+"""Giving up lanes whose batches do not end, where no `run_timeout` bounds them."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,15 +9,15 @@ from trtasync.runtimes import Slot
 from trtasync.scheduler import Batch
 
 TIMES_LONGER = 10
-"""Than what was measured of batches of its size a batch may run."""
+"""A batch may run this many times as long as was measured for its size."""
 
 UNMEASURED = 10
-"""Times the usual limit for a batch of a size that nothing is known of: its first run may allocate
-and compile."""
+"""Factor on the limit for a batch of a size that was never measured: its first run may allocate and
+compile."""
 
 
 class Stalls:
-    """Looks at what runs, whenever it is told to. On the loop."""
+    """Checks the running batches whenever it is told to. On the loop."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class Stalls:
         self._workers = workers
         self._running = running
         self._lost = lost
-        # by lane and launch: a batch itself would keep its memory
+        # by lane and time of launch: a batch as the key would keep its memory alive
         self._ages: dict[tuple[int, float], float] = {}
 
     def look(self, seconds: float, limit: float) -> None:
         """Give up lanes whose batches do not end.
 
         Args:
-            seconds: since the last look, without those in which this process did not run: a
-                machine that was suspended makes no batch older.
-            limit: seconds that a batch may take in any case; inf for whatever it takes.
+            seconds: since the last look, not counting those in which this process did not run: a
+                suspended machine makes no batch older.
+            limit: seconds that any batch may take; inf for no limit.
         """
         before, self._ages = self._ages, {}
         for batch in self._running():
@@ -57,12 +57,12 @@ class Stalls:
     def _longest(self, batch: Batch[Slot], limit: float) -> float:
         known = batch.queue.cost.bound(batch.run_rows)
         longest = UNMEASURED * limit if known is None else max(limit, TIMES_LONGER * known)
-        if self._workers[batch.lane].state.retrying:  # in halves, down to each request
+        if self._workers[batch.lane].state.retrying:  # in halves, down to single requests
             return longest * 2 * len(batch.entries)
         return longest
 
     def _end(self, index: int, age: float, is_stopping: bool) -> None:
-        """Stop a run, or give up its lane if that is of no use."""
+        """Stop a run, or give up its lane if it cannot be stopped or stopping did not help."""
         lane = self._workers[index].lane
         if isinstance(lane, Stoppable) and is_stopping:
             lane.stop()

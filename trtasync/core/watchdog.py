@@ -1,4 +1,4 @@
-"""Runs that do not end: one thread watches all lanes of an engine, where a time limit is set."""
+"""Ending runs that exceed `run_timeout`: one thread watches all lanes of an engine."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from trtasync.runtimes import Lane, Slot, Times
 from trtasync.system.threads import start_thread
 
 STOPPING = 5.0
-"""Seconds that a run which was told to stop may take to do so: an operator is not interrupted."""
+"""Seconds within which a stopped run must end: the operator at work is not interrupted."""
 
 
 @runtime_checkable
@@ -18,15 +18,14 @@ class Stoppable(Protocol):
     """A lane whose run can be ended from outside."""
 
     def stop(self) -> None:
-        """End the run under way, which raises then; runs that come later are not concerned. From
-        any thread."""
+        """End the current run, which then raises; later runs are not affected. From any thread."""
 
 
 class WatchedLane:
-    """A lane that remembers since when it is waited for; otherwise the lane itself.
+    """Wraps a lane and notes when each run began and was told to stop, by the monotonic clock.
 
     Attributes:
-        since: when the run under way began; 0.0 when there is none.
+        since: when `wait` was called for the current run; 0.0 if there is none.
         stopped: when that run was told to stop; 0.0 if it was not.
     """
 
@@ -43,7 +42,7 @@ class WatchedLane:
         self.launch: Callable[[Slot, int], None] = lane.launch
         self.ready: Callable[[Slot], bool] = lane.ready
         self.close: Callable[[], None] = lane.close
-        if isinstance(lane, Stoppable):  # otherwise this one must not look as if it were
+        if isinstance(lane, Stoppable):  # having `stop` makes this one `Stoppable` too
             self.stop: Callable[[], None] = lane.stop
         self.since: float = 0.0
         self.stopped: float = 0.0
@@ -72,7 +71,7 @@ class WatchedLane:
                 self.since = self.stopped = 0.0
 
     def is_lost(self, now: float) -> bool:
-        """Stop a run that takes too long; True if that is of no use."""
+        """Stop a run that takes too long; True if it cannot be stopped or did not stop."""
         with self._lock:
             if not self.since or now - self.since < self._timeout:
                 return False
@@ -87,13 +86,13 @@ class WatchedLane:
     def due(self, now: float) -> float:
         """When to look again."""
         since, stopped = self.since, self.stopped
-        if stopped:  # and its next run is not to be looked at later than any other
+        if stopped:  # its next run must not be looked at later than any other
             return min(stopped + STOPPING, now + self._timeout)
         return (since or now) + self._timeout
 
 
 class Watchdog:
-    """Ends runs that take too long, and gives up lanes that go on all the same."""
+    """Stops runs that take too long, and gives up lanes on which that does not help."""
 
     def __init__(
         self,
@@ -125,11 +124,11 @@ class Watchdog:
                     self._lost(index, DeviceLost("a run still goes on after run_timeout"))
 
     def _pause(self) -> float:
-        """Seconds until something may be due: a run that has not begun is not before its limit."""
+        """Seconds until a run may be due; one that begins later cannot be due sooner."""
         now = monotonic()
         return max(0.0, min(lane.due(now) for lane in self._lanes.values()) - now)
 
     def close(self) -> None:
-        """Watch no more, and wait for the thread."""
+        """Stop watching, and wait for the thread to end."""
         self._ended.set()
         self._thread.join()

@@ -21,7 +21,7 @@ requests/s. Larger rows take so long to copy that holding the GIL would be worse
 """
 
 SHARED_BYTES = 4096
-"""Most bytes of shared inputs in a remembered layout: each of their values is a layout."""
+"""Most bytes of shared inputs in a remembered layout: each value of theirs makes another layout."""
 
 MAX_LAYOUTS = 64
 """Most layouts whose views a slot remembers."""

@@ -35,8 +35,8 @@ class CopyThreads:
     """A few threads and their queue; shared by the slots of one backend.
 
     Attributes:
-        in_flight: what runs on the device now, kept by the lanes: while it is empty, the first row
-            of a batch is copied inline, because its caller is all there is to wait.
+        in_flight: what runs on the device now, kept by the lanes. While it is empty, the first row
+            of a batch is copied inline, because nobody but its caller waits.
     """
 
     def __init__(self, threads: int):

@@ -112,12 +112,12 @@ def open_engine(
             implements `trtasync.runtimes.Backend`. On a GPU an ONNX model is built into a plan
             first, which takes minutes, and kept for the next time.
         backend: "onnxruntime", "tensorrt", "tensorrt-rtx", or "auto": what suits the file and this
-            machine. "tensorrt" is of the flavour that a plan was built by; a model is built by the
+            machine. "tensorrt" takes the flavour that a plan was built by; a model is built by the
             one that is installed (TensorRT, else TensorRT for RTX), or that the environment
             variable TRTASYNC_TENSORRT ("tensorrt", "rtx") names.
         devices: GPU indices, default [0]; must be None on the CPU.
-        streams: batches that run side by side; on a GPU a CUDA stream for each, so many on every
-            device. Default: 1 on the CPU, 2 on a GPU.
+        streams: batches that run side by side on each device, on a GPU each in a CUDA stream of its
+            own. Default: 1 on the CPU, 2 on a GPU.
         max_batch_size: rows of the largest batch. Default: 8 on the CPU, where large batches help
             few models and delay every caller; the largest profile of a plan.
         batch_sizes: the only batch sizes run; smaller batches are padded up. Default: any size on
@@ -140,8 +140,8 @@ def open_engine(
             says why. "proved": only where the graph proves it. True: by all means, unchecked.
             False: never; nothing is examined.
         batch_axes: tensor name -> the axis along which its rows lie, or None for an input that all
-            rows of a batch share; what is left out follows the names of axes.
-        check_seconds: that the model may be run for, to test its rows, while it is opened.
+            rows of a batch share; for other tensors the names of their axes decide.
+        check_seconds: seconds for which the model may be run while it is opened, to test its rows.
         threads: CPU threads per run. Default: the cores this process may use, divided by `streams`.
         loop_budget: seconds a run may take on the event loop itself. A run measured to be shorter
             is not worth a thread hop; 0 keeps every run off the loop.
@@ -151,9 +151,9 @@ def open_engine(
             goes on 5 s later, or on a GPU, where nothing can be stopped, takes its stream along
             (`DeviceLost`). Without it a run that never ends on the event loop itself
             (`loop_budget`) blocks it for ever.
-        max_row_bytes: of a row of all inputs together, padded (of a request, where these run
-            alone); larger ones are refused. Default: so that the largest batch takes half of the
-            memory that is free when the model is opened.
+        max_row_bytes: most bytes of a row of all inputs together, padded (of a request, if requests
+            run alone); larger ones are refused. Default: so that the largest batch takes half of
+            the memory that is free when the model is opened.
         graphs: on a GPU, capture a CUDA graph for every batch size at warm-up.
         copy_threads: on a GPU, threads that copy large requests into pinned memory, for all streams
             together. Default: a quarter of the cores, 4 at most.
@@ -166,22 +166,22 @@ def open_engine(
             TensorRT for RTX compiles: where that is kept if not beside the plan; False for nowhere.
         engine_host_code_allowed: run the code that version-compatible plans carry. Only for plans
             you trust; those built here, or kept where only this user can write, are trusted anyway.
-        name: of the engine in its `repr`, in log lines, warnings and names of threads. Default: the
-            file's, without its suffix.
+        name: the engine's name in its `repr`, log lines, warnings and thread names. Default: the
+            file's name without suffix.
         shared: open the model in a process of its own, or join the one that does for another
             process of this user with the same model (its content) and the same options. The GPU
             then has one model, one context and one queue for all workers. Linux only.
-        linger: with `shared`: seconds that the process stays when the last engine is closed.
+        linger: with `shared`: seconds that the process stays after the last engine is closed.
         reconnect: with `shared`: seconds that requests wait for another process when that one has
             ended. 0 (default): they raise `EngineRestarting` at once.
-        traces: with `shared`: name of the exporter of OpenTelemetry ("otlp", "console") by which
-            the process tells of its batches; see `trtasync.integrations.opentelemetry`.
-        hang_timeout: with `shared`: seconds for which the process may say nothing, until it is
-            taken to hang: requests fail with `DeviceLost`, it is ended, and another one started.
-            A batch there that does not end is found by it, too; see docs/deploying.md. 0: never.
+        traces: with `shared`: name of the OpenTelemetry exporter ("otlp", "console") by which the
+            process tells of its batches; see `trtasync.integrations.opentelemetry`.
+        hang_timeout: with `shared`: seconds of silence after which the process is taken to hang:
+            requests fail with `DeviceLost`, it is ended, and another one is started. Also bounds
+            batches there that do not end; see docs/deploying.md. 0: never.
 
     Returns:
-        what is to be entered or awaited, once.
+        an object to be entered or awaited, once.
 
     Raises:
         InvalidInput: an argument makes no sense.
@@ -233,25 +233,25 @@ def connect(
     reconnect: float = 0.0,
     hang_timeout: float = HANG_TIMEOUT,
 ) -> Opening[AnyEngine]:
-    """Join an engine that somebody else runs (`trtasync host MODEL --socket PATH`).
+    """Join an engine that another process runs (`trtasync host MODEL --socket PATH`).
 
     `async with connect(path) as engine:`, or `await connect(path)`. Closing it leaves the other
     process as it is.
 
     Args:
-        path: of the socket.
-        model: by its name; None where there is only one.
-        reconnect: seconds that requests wait when that process has ended, until there is another
-            one. 0 (default): they raise `EngineRestarting` at once.
-        hang_timeout: seconds for which that process may say nothing, until it is taken to hang:
-            requests fail with `DeviceLost`, and it is for its manager to end. 0: never.
+        path: path of the socket.
+        model: its name; None if there is only one.
+        reconnect: seconds that requests wait for another process when that one has ended. 0
+            (default): they raise `EngineRestarting` at once.
+        hang_timeout: seconds of silence after which that process is taken to hang: requests fail
+            with `DeviceLost`; whatever manages the process has to end it. 0: never.
 
     Returns:
-        what is to be entered or awaited, once.
+        an object to be entered or awaited, once.
 
     Raises:
         InvalidInput: an argument makes no sense, or there is no such model.
-        BackendUnavailable: nobody listens there, or somebody of another version.
+        BackendUnavailable: no process listens there, or one of another version of trtasync.
     """
     demand_linux("connect()")
     check_seconds("reconnect", reconnect)
@@ -265,7 +265,7 @@ def connect(
 
 
 def engine_of(options: EngineOptions) -> Opening[Engine]:
-    """An engine of this process, of options that were checked."""
+    """An engine in this process, from options that were checked."""
     return Opening(partial(_open_engine, options))
 
 

@@ -23,7 +23,7 @@ class Batch(Generic[SlotT_co]):
         state: see `states`.
         entries: in row order; may include some that left, until the batch is closed.
         size: rows taken, including those of entries that left; also the next free row.
-        gone: those of them that belong to entries that left.
+        gone: how many of these belong to entries that left.
         room: the size up to which plain requests simply take the next row without asking the
             policy; 0 otherwise. See `RowAllocator.open_up`.
         level: the best priority in it.
@@ -35,7 +35,7 @@ class Batch(Generic[SlotT_co]):
         moves: (source, target, count) row moves to make before the launch.
         lane: index of the lane it runs on, once launched.
         started: when it was launched.
-        began: when it was first in line on its lane.
+        began: when it became first in line on its lane.
         share: the reading of its device's clock then (see `DeviceState`).
         pressure: the fraction of its device that it keeps busy, 0 to 1.
     """
@@ -195,7 +195,7 @@ class RowAllocator(Generic[SlotT]):
             self.taken += batch.room - batch.size
 
     def close_up(self, batch: Batch[SlotLike]) -> None:
-        """End that: nobody takes rows of this batch without asking any more."""
+        """Undo `open_up`: requests must ask for rows of this batch again."""
         if batch.room:
             self.taken -= batch.room - batch.size
             batch.room = 0

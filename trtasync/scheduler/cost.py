@@ -4,13 +4,13 @@ import math
 
 OUTLIER = 4.0
 """A sample counts as at most this many times the estimate: one pause must not look like a trend,
-a real change is followed within a few batches all the same."""
+but a real change is still followed within a few batches."""
 
 GAIN = 0.25
 """Weight of a new sample."""
 
 WARMING = 3
-"""Samples of which the least is taken: the first runs of a shape allocate and compile."""
+"""The least of this many first samples is taken: the first runs of a shape allocate and compile."""
 
 
 def bucket(rows: int) -> int:
@@ -23,16 +23,15 @@ ALONE, BESIDE = 0.9, 0.75
 beside others when it was at most that part. What lies between says little."""
 
 UNKNOWN_CONTENTION = 0.5
-"""Until it was measured: one batch may be tried beside another, which measures it."""
+"""The contention assumed until it is measured: one batch may run beside another, to measure it."""
 
 UNTRIED = 1.0
-"""Until the time alone is known. Batches that are never alone could not be measured, and would stay
-together although they only take turns."""
+"""The contention assumed until the time alone is known. Batches that are never alone could not be
+measured, and would stay together although they only take turns."""
 
 TRUST = 1.0
-"""Seconds for which what was measured may keep something from running: a time leave requests
-uncomputed, a contention keep batches apart. Past that it is measured anew, or nothing would ever
-correct a single slow run."""
+"""Seconds for which a measured time may leave requests uncomputed, and a measured contention keep
+batches apart. After that it is measured anew, or nothing would ever correct a single slow run."""
 
 
 ALIKE = 2.0
@@ -62,7 +61,7 @@ class _Estimate:
         self.contended_at = -math.inf
 
     def learn_alone(self, elapsed: float) -> None:
-        """As `CostCurve.learn` does for all times."""
+        """Learn the time of a run alone, as `CostCurve.learn` does for all runs."""
         self.runs_alone += 1
         if self.runs_alone <= WARMING:
             self.alone = min(self.alone or elapsed, elapsed)

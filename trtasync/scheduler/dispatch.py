@@ -12,11 +12,11 @@ from trtasync.scheduler.states import RESERVED
 
 HASTE = 0.002
 """Seconds before the last moment at which a batch goes because a deadline presses: timers fire
-late and runs vary, and a request for which it went too late would be left out of it."""
+late and runs vary, and a request is left out of a batch that goes too late for it."""
 
 PATIENCE = 2.0
-"""How long a batch waits for company before it goes beside others on a device that has room: at
-most so many times what one row takes, less the emptier the device is (docs/policies.md)."""
+"""How long a batch waits for more rows before it goes beside others on a device that has room: at
+most this many times what one row takes, less the emptier the device is (docs/policies.md)."""
 
 
 class Dispatch(Generic[SlotT]):
@@ -51,8 +51,7 @@ class Dispatch(Generic[SlotT]):
     def choose(
         self, forming: Sequence[Batch[SlotT]], now: float
     ) -> tuple[Batch[SlotT], LaneState] | None:
-        """The most urgent of the batches that should go now: between shapes oldest first, as within
-        one.
+        """The most urgent batch that should go now, with its lane; None if none should.
 
         A batch that would still grow goes early if it ranks before a ripe one on the same device:
         ripe ones could follow one another forever and keep a rare shape waiting.
@@ -73,8 +72,8 @@ class Dispatch(Generic[SlotT]):
         return min(ripe, key=lambda choice: choice[0].urgency) if len(ripe) > 1 else ripe[0]
 
     def lane_for(self, batch: Batch[SlotT], now: float) -> LaneState | None:
-        """Where it would go: the lane of the idlest device that is free first; None if all its
-        lanes are taken."""
+        """The lane that a batch would go to: a free one on the idlest device that can run it; None
+        if all are taken."""
         home = batch.slot.lane
         lanes = self._lanes if home is None else self._devices[self._lanes[home].device].lanes
         free = [lane for lane in lanes if lane.free]

@@ -9,11 +9,11 @@ from trtasync.scheduler.queues import urgency
 from trtasync.scheduler.requests import Entry, whole
 
 SOON = 1e-9
-"""Seconds that stand for a time of which nothing is believed: such a size is tried."""
+"""Seconds that stand for the time of a size without recent measurements: such a size is tried."""
 
 WORTH = 3.0
-"""How many times as many answers per second make up for a smaller batch: who is left behind gets
-old, and what serves the oldest first in small batches is behind from then on (docs/policies.md)."""
+"""How many times as many answers per second make up for a smaller batch: requests left behind get
+old, and serving the oldest first in small batches stays behind from then on (docs/policies.md)."""
 
 
 class Fit:
@@ -102,7 +102,7 @@ class Fit:
             self.ends = -math.inf  # the smallest possible: its run shows whether that is still true
 
     def chosen(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The most urgent of what could go that are not late, up to `rows`."""
+        """The most urgent of these entries that are not late, up to `rows`."""
         kept, rows = [], 0
         for entry in sorted(entries, key=_urgency):
             if rows + entry.rows <= self.rows and not self.is_late(entry):

@@ -107,8 +107,8 @@ class WaitingLine:
         self.rows = sum(entry.rows - entry.placed for entry in self.entries())
 
     def last(self, count: int) -> list[Entry]:
-        """At most this many of those that came in order, least urgent first, and as many of the
-        others: if all wait equally long, these have the most time left."""
+        """At most `count` entries that arrived in order, least urgent first, and as many of the
+        others: if all wait equally long, the former have the most time left."""
         line = (item[2] for item in reversed(self._line) if item[2].state is QUEUED)
         heap = (item[2] for item in self._heap if item[2].state is QUEUED)
         return [*islice(line, count), *islice(heap, count)]
@@ -175,7 +175,7 @@ class StarvedQueues:
         self._serial = count(1)
 
     def join(self, queue: Queue) -> None:
-        """A queue has a new head: it gets that one's place, and leaves its old place."""
+        """Give a queue the place of its new head, in exchange for its old place."""
         head = queue.waiting.head()
         if head is None:
             queue.turn = 0

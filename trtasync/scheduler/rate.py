@@ -5,8 +5,8 @@ import math
 from trtasync.scheduler.cost import TRUST
 
 MEMORY = 0.25
-"""Seconds after which what was measured counts by a third. A pause of whole seconds is forgotten
-within one second of service, and a service that became slower or faster is followed as soon."""
+"""Seconds after which a measurement counts by a third. A pause of whole seconds is forgotten within
+one second of service, and a service that became slower or faster is followed as soon."""
 
 
 class ServiceRate:

@@ -108,7 +108,7 @@ class SlotPool(Generic[SlotT]):
         return slot.lane is None or self._lanes[slot.lane].alive
 
     def can_lend(self, slot: SlotT) -> bool:
-        """Whether, without this slot, enough are left to serve everybody: one per lane."""
+        """Whether enough slots are left without this one: one per lane."""
         home = slot.lane
         own = sum(each.lane == home for each in self.all)
         lent = sum(each.lane == home for each in self._lent)

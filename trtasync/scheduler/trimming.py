@@ -67,7 +67,7 @@ class Trimming(Generic[SlotT]):
         if batch.deadline >= fit.ends:
             return []
         entries = [entry for entry in batch.entries if entry.state is QUEUED]
-        # those behind them too: a device that could fill a batch with them is not kept from it
+        # with those behind: they may fill a large batch, which a deadline must not prevent
         fit.shrink([*entries, *self._behind(batch)])
         for entry in entries:
             if entry.state is QUEUED and fit.is_late(entry):

@@ -1,4 +1,4 @@
-"""What is asked of the server and its models at any door, inference apart."""
+"""What any door tells of the server and its models, apart from inference."""
 
 from collections.abc import Iterable
 
@@ -21,8 +21,8 @@ from trtasync.server.protocol.statistics import ModelStatistics, model_statistic
 class About:
     """Answers in the protocol's terms; a `version` of None is the highest that is ready.
 
-    Every method raises Refusal for a model, or a version of one, that there is not, or that cannot
-    tell because it is not open.
+    Every method raises Refusal for a model or version that does not exist, or that is not open and
+    so cannot tell.
     """
 
     def __init__(self, models: Models, model_control: bool):
@@ -31,12 +31,12 @@ class About:
         self._model_control = model_control
 
     def check_ready(self) -> None:
-        """Every model answers, and the server is not about to end; otherwise raises Refusal."""
+        """Raise Refusal unless every model answers and the server is not about to end."""
         if not self._models.are_ready:
             raise Refusal("the server is not ready.", status=503)
 
     def check_model_ready(self, name: str, version: str | None) -> None:
-        """The model answers, and the server is not about to end; otherwise raises Refusal."""
+        """Raise Refusal unless the model answers and the server is not about to end."""
         model = self._models.find(name, version)
         if self._models.is_closing or not model.is_ready:
             raise Refusal(f"model '{model.name}' is not ready.", status=503)
@@ -46,7 +46,7 @@ class About:
         return server_metadata(__version__, self._model_control)
 
     def model(self, name: str, version: str | None) -> ModelMetadata:
-        """The model's inputs, its outputs, and its versions that are ready."""
+        """The model's inputs, outputs and ready versions."""
         model = self._models.find(name, version)
         interface = model.deployment.codec.interface
         versions = [each.version for each in _ready(self._models.versions(name))]
@@ -65,14 +65,15 @@ class About:
         )
 
     async def statistics(self, name: str | None, version: str | None) -> list[ModelStatistics]:
-        """The counts of one version, or of all that are ready: of a model, or of all models."""
+        """The counts of one version, or of all ready versions of a model or, without a `name`, of
+        all models."""
         if name is None:
             asked = _ready(self._models)
         elif version is None:
             asked = _ready(self._models.versions(name)) or [self._models.find(name)]
         else:
             asked = [self._models.find(name, version)]
-        engines = [(each, each.deployment.engine) for each in asked]  # which may be others soon
+        engines = [(each, each.deployment.engine) for each in asked]  # may be replaced meanwhile
         return [
             model_statistics(each.name, each.version, await statistics_of(engine))
             for each, engine in engines

@@ -26,7 +26,7 @@ from trtasync.server.repository import IndexEntry, Repository
 from trtasync.server.responses import Answering, Endpoint, no_such_route
 
 MAX_BODY = 64 << 20
-"""Bytes of a request, before and after decompression."""
+"""Most bytes of a request's body, before and after decompression."""
 
 
 def application(
@@ -37,15 +37,15 @@ def application(
     compress_answers: bool = False,
     routes: Iterable[BaseRoute] = (),
 ) -> Starlette:
-    """An application that serves `models`.
+    """Make an application that serves `models`.
 
-    Its lifespan opens and closes them. Mounted in another application its lifespan is not run, as
-    Starlette has it: the outer one's then says `async with models:`.
+    Its lifespan opens and closes them. Starlette does not run the lifespan of an application that
+    is mounted in another: the outer one's must then use `async with models:`.
 
     Args:
-        models: may still be added to, and be used by others at the same time.
-        max_body: bytes of a request that are taken, before and after decompression.
-        model_control: clients may have models loaded again and unloaded.
+        models: may still be added to, and may be served by others at the same time.
+        max_body: most bytes of a request's body, before and after decompression.
+        model_control: clients may load (also again) and unload models.
         compress_answers: as `Accept-Encoding` asks. Tensors hardly shrink, and some clients ask for
             it without meaning to.
         routes: further ones, such as a dashboard's.
@@ -62,7 +62,7 @@ def application(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.compress_answers = compress_answers  # the fast door does as it does
+    app.state.compress_answers = compress_answers  # for the fast door, which follows it
     return app
 
 

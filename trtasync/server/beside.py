@@ -1,4 +1,4 @@
-"""Work that would hold up the event loop, in a thread."""
+"""Running work that would hold up the event loop in a thread."""
 
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
@@ -16,10 +16,10 @@ async def beside(
     *args: *Arguments,
     limiter: CapacityLimiter | None = None,
 ) -> Result:
-    """`work(*args)`, in one of the threads of `limiter`; None for those that everybody has.
+    """Return `work(*args)`, run in a thread under `limiter`; None for AnyIO's default limiter.
 
-    What it refuses is raised without the frames that it came from: they would be in a cycle with
-    the future that brought it, and keep a body of megabytes until the next collection of garbage.
+    A TrtasyncError is raised without the frames that it came from: with the future that carries it
+    they would form a cycle, which keeps a body of megabytes until the next garbage collection.
     """
     outcome = await to_thread.run_sync(_outcome, work, args, limiter=limiter)
     try:
@@ -27,7 +27,7 @@ async def beside(
             raise outcome.error
         return outcome
     finally:
-        del outcome  # which this frame would keep, and it this frame
+        del outcome  # it and this frame would refer to each other
 
 
 class _Refused:

@@ -13,17 +13,17 @@ from trtasync.server.receiving import read_body
 from trtasync.server.repository import Repository
 
 LONGEST = 64 << 10
-"""Bytes of a request, which carries no tensors; more would be read on the event loop for long."""
+"""Most bytes of a request, which carries no tensors: it is read on the event loop."""
 
 
 class IndexRequest(Struct, frozen=True):
-    """With `ready` only what is ready is listed."""
+    """With `ready`, only models that are ready are listed."""
 
     ready: bool = False
 
 
 class LoadRequest(Struct, frozen=True):
-    """How a model is loaded: as the server was told, so there must be no parameters."""
+    """How a model is loaded: as the server was told, so parameters are not accepted."""
 
     parameters: Annotated[dict[str, msgspec.Raw], Meta(extra_json_schema={"maxProperties": 0})] = {}
 
@@ -47,23 +47,23 @@ class Control:
     """Endpoints of the repository."""
 
     def __init__(self, repository: Repository):
-        """Of this repository."""
+        """Serve this repository."""
         self._repository = repository
 
     async def index(self, request: Request) -> Response:
-        """All versions of all models, and how they are."""
+        """List all versions of all models, with their states."""
         asked = await self._read(request, IndexRequest)
         return JSONResponse(self._repository.index(asked.ready))
 
     async def load(self, request: Request) -> Response:
-        """Open all versions of a model; those that are open are replaced."""
+        """Open all versions of a model; open ones are replaced."""
         self._repository.check_allowed()
         asked = await self._read(request, LoadRequest)
         await self._repository.load(request.path_params["model"], asked.parameters)
         return Response()
 
     async def unload(self, request: Request) -> Response:
-        """Close all versions of a model, when they have answered what they took."""
+        """Close all versions of a model, each once its accepted requests are answered."""
         self._repository.check_allowed()
         await self._read(request, UnloadRequest)
         await self._repository.unload(request.path_params["model"])

@@ -1,4 +1,4 @@
-"""What an engine counted, whichever process it is in."""
+"""The counts of an engine, whichever process it is in."""
 
 from anyio import to_thread
 
@@ -8,7 +8,7 @@ from trtasync.shared.protocol import AnyEngine
 
 
 async def statistics_of(engine: AnyEngine) -> Statistics:
-    """`engine.statistics()`. A shared engine's process is asked, which may be slow, so in a thread.
+    """Return `engine.statistics()`, in a thread for a shared engine, whose process may be slow.
 
     Raises:
         TrtasyncError: that process does not answer.

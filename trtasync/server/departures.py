@@ -1,4 +1,4 @@
-"""A client who leaves takes the request along: ASGI only tells those who listen."""
+"""Cancelling the request of a client that leaves: ASGI tells only an application that listens."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
@@ -16,15 +16,15 @@ Receive = Callable[[], Awaitable[Message]]
 async def while_connected(receive: Receive, call: Callable[[], Awaitable[Answer]]) -> Answer:
     """Await `call()`, which is cancelled when the client disconnects.
 
-    An exception of the call is raised as it is, and in no group.
+    An exception of the call is raised as it is, not in an exception group.
 
     Args:
-        receive: of the request, whose body has been read to its end.
+        receive: of a request whose body has been read to its end.
         call: what the client waits for.
 
     Raises:
         ClientGone: the client left before the answer.
-        TrtasyncError: the body was not read.
+        TrtasyncError: the body was not read to its end.
     """
     answers: list[Answer] = []
     failures: list[BaseException] = []

@@ -17,7 +17,7 @@ Opener = Callable[[], Awaitable[AnyEngine]]
 
 
 class State(StrEnum):
-    """Of a version of a model, as the protocol names it."""
+    """The state of a version of a model, as the protocol names it."""
 
     LOADING = "LOADING"
     READY = "READY"
@@ -27,12 +27,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What answers the requests for a version of a model now.
+    """The engine that answers requests for a version of a model, and what goes with it.
 
     Attributes:
-        engine: runs them.
+        engine: runs the requests.
         codec: reads and answers them.
-        users: must hold those who keep it over an `await`.
+        users: whoever keeps the deployment over an `await` must be one of them.
     """
 
     engine: AnyEngine
@@ -40,7 +40,7 @@ class Deployment:
     users: Users = field(default_factory=Users)
 
     async def aclose(self) -> None:
-        """Answer who knows it, and close the engine; cancelled, it closes it all the same."""
+        """Wait until it has no users, then close the engine; cancellation only ends the waiting."""
         try:
             await self.users.wait_none()
         finally:
@@ -53,10 +53,10 @@ class Model:
     Attributes:
         name: without version.
         version: a number, as text.
-        platform: what clients are told of what runs it.
-        max_rows: what clients are told of the most rows of a request.
+        platform: what runs it, as clients are told.
+        max_rows: most rows of a request, as clients are told.
         state: READY as long as it answers, also while it is being replaced.
-        reason: why it is in this state, where something went wrong; otherwise "".
+        reason: why it is in this state, if something went wrong; otherwise "".
         is_missed: the server is not ready without it.
     """
 
@@ -70,7 +70,7 @@ class Model:
         is_missed: bool,
         changed: Callable[[], None],
     ):
-        """Nothing is opened yet; `changed` is called when something else answers than before."""
+        """Nothing is opened yet; `changed` is called whenever the deployment changes."""
         self.name = name
         self.version = version
         self.platform = platform
@@ -86,11 +86,11 @@ class Model:
 
     @property
     def deployment(self) -> Deployment:
-        """What answers now. Not to be kept over an `await`, without being one of its `users`: the
-        next moment it may be another.
+        """The deployment that answers now. Only its `users` may keep it over an `await`: it may be
+        replaced at any moment.
 
         Raises:
-            Refusal: nothing does.
+            Refusal: there is none (503).
         """
         if self._deployment is None:
             why = f": {self.reason}" if self.reason else ""
@@ -101,12 +101,12 @@ class Model:
 
     @property
     def is_ready(self) -> bool:
-        """It answers, and has a stream left to compute on."""
+        """Whether it answers, and has a stream left to compute on."""
         return self._deployment is not None and self._deployment.engine.is_alive
 
     @property
     def is_lost(self) -> bool:
-        """It is open, and has no stream left to compute on."""
+        """Whether it is open, and has no stream left to compute on."""
         return self._deployment is not None and not self._deployment.engine.is_alive
 
     def look(self, seconds: float, limit: float) -> None:
@@ -115,10 +115,11 @@ class Model:
             inside(self._deployment.engine).core.stalls.look(seconds, limit)
 
     async def load(self) -> None:
-        """Open the model; one that is open is replaced by what its opener gives now.
+        """Open the model, or replace an open one by what its opener gives now.
 
-        What was answering answers until the new engine is ready, and then ends what it has begun.
-        Raises what the opener raises; then all is as it was.
+        The old engine answers until the new one is ready, and then finishes what it has begun.
+        Raises what the opener raises, or Refusal if the model is unloaded meanwhile; the old engine
+        then stays as it was.
         """
         async with self._changing:
             before = self._deployment
@@ -152,9 +153,9 @@ class Model:
         return Deployment(engine, Codec(self.name, self.version, interface))
 
     async def unload(self) -> None:
-        """Take no more requests, answer those that were taken, close. Twice is fine.
+        """Accept no more requests, answer those already accepted, and close. Twice is fine.
 
-        A loading under way is given up. Cancelled, it closes the engine all the same.
+        A load in progress is given up. If cancelled, this closes the engine all the same.
         """
         if self._loading is not None:
             self._loading.cancel()

@@ -1,4 +1,4 @@
-"""What a client is told of an error, and what the log is."""
+"""What a client, and what the log, is told of an error."""
 
 import logging
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ WAYS_OUT: Mapping[int, Mapping[str, str]] = {
     401: {"www-authenticate": "Bearer"},
     415: {"accept-encoding": ", ".join(FORMS)},
 }
-"""Headers that say how to do better, by status."""
+"""Headers that tell a client how to do better, by status."""
 
 log: logging.Logger = logging.getLogger("trtasync")
 
@@ -21,9 +21,9 @@ class Failure(NamedTuple):
     """An error as an answer.
 
     Attributes:
-        status: of HTTP.
+        status: the HTTP status.
         body: JSON.
-        headers: besides its type and length.
+        headers: besides those for the body's type and length.
     """
 
     status: int
@@ -32,7 +32,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The answer to a request that ends in `error`; what nobody foresaw goes to the log as well."""
+    """Return the answer to a request that ends in `error`; log the error if it is unexpected."""
     log_unexpected(error)
     wait = retry_after(error)
     status = status_of(error)
@@ -43,6 +43,6 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def log_unexpected(error: BaseException) -> None:
-    """Tell the log of an error that nobody foresaw: its client is told nothing of it."""
+    """Log an error if it is unexpected: its client learns nothing about it."""
     if not isinstance(error, TrtasyncError | TimeoutError):
         log.error("a request failed unexpectedly", exc_info=error)

@@ -19,7 +19,8 @@ from trtasync.server.protocol.requests import Plan
 from trtasync.server.receiving import one_value, read_body
 
 BESIDE_THE_LOOP = 1 << 16
-"""Bytes of an answer that are compressed in a thread: it takes a millisecond or more."""
+"""An answer of at least this many bytes is compressed in a thread: it takes a millisecond or
+more."""
 
 
 class Inference:
@@ -32,7 +33,7 @@ class Inference:
         self._compress_answers = compress_answers
 
     async def __call__(self, request: Request) -> Response:
-        """Read, run, answer. Raises what becomes of the request otherwise."""
+        """Read, run and answer a request. Raises whatever it fails with."""
         answer = await self._answer(request)
         return await self._respond(answer, request.headers.get("accept-encoding", ""))
 

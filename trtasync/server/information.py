@@ -1,4 +1,4 @@
-"""What is asked of the server and its models over ASGI, inference apart."""
+"""What the server and its models tell of themselves over ASGI."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,36 +8,36 @@ from trtasync.server.protocol.statistics import AllStatistics
 
 
 class Information:
-    """Endpoints that only look."""
+    """Endpoints that change nothing."""
 
     def __init__(self, about: About):
-        """What `about` tells."""
+        """Serve what `about` tells."""
         self._about = about
 
     async def live(self, request: Request) -> Response:
-        """The server answers, as this shows."""
+        """Show, by answering, that the server answers."""
         return Response()
 
     async def ready(self, request: Request) -> Response:
-        """Every model answers, and the server is not about to end."""
+        """Answer if every model does and the server is not about to end; else raise Refusal."""
         self._about.check_ready()
         return Response()
 
     async def server(self, request: Request) -> Response:
-        """Its name, version and extensions."""
+        """The server's name, version and extensions."""
         return JSONResponse(self._about.server())
 
     async def model_ready(self, request: Request) -> Response:
-        """The model answers, and the server is not about to end."""
+        """Answer if the model does and the server is not about to end; else raise Refusal."""
         self._about.check_model_ready(*_model(request))
         return Response()
 
     async def model(self, request: Request) -> Response:
-        """Its inputs, its outputs, and its versions that are ready."""
+        """The model's inputs, outputs and ready versions."""
         return JSONResponse(self._about.model(*_model(request)))
 
     async def config(self, request: Request) -> Response:
-        """Its configuration in Triton's form."""
+        """The model's configuration in Triton's form."""
         return JSONResponse(self._about.config(*_model(request)))
 
     async def statistics(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Logs for machines: each record an object of JSON, in a line of its own."""
+"""Logs for machines: each record is a JSON object on a line of its own."""
 
 import json
 import logging
@@ -12,15 +12,15 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 def log_as_json() -> None:
-    """Whatever the root logger's handlers write, from now on."""
+    """Let the root logger's handlers write JSON from now on."""
     for handler in logging.getLogger().handlers:
         handler.setFormatter(JsonFormatter())
 
 
 class JsonFormatter(logging.Formatter):
-    """Time (UTC), level, logger and message of a record; the exception, the trace, what is extra.
+    """Writes time (UTC), level, logger and message of a record; also exception, trace and extras.
 
-    `trace_id` and `parent_id` are those of the request that is served, where its client traces.
+    `trace_id` and `parent_id` are those of the request being served, if its client traces.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -40,6 +40,6 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(more | told, default=str)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
-        """In ISO 8601, to the millisecond."""
+        """The record's time in ISO 8601, to the millisecond."""
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         return f"{seconds}.{int(record.msecs):03}Z"

@@ -1,4 +1,4 @@
-"""The models of a server: versions by name, aliases, and what answers whom."""
+"""The models of a server: versions by name, aliases, and which of them answers a request."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from trtasync.server.deployments import Deployment, Model, Opener, State
 from trtasync.server.protocol.refusals import Refusal
 
 MAX_ROWS = 4096
-"""Of a request that an engine takes, unless its `max_queue_size` says otherwise."""
+"""Most rows of a request that an engine accepts, unless its `max_queue_size` says otherwise."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.:@+~-]+")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -23,13 +23,13 @@ class Models:
     """Models by name: `async with models:` opens all of them, and closes them again.
 
     Attributes:
-        is_closing: they are being closed, so none is ready any more, whatever it still answers.
-        watchers: are called when a name means something else than before, or nothing any more.
-            What answered before goes on for as long as they take.
+        is_closing: they are being closed, so none counts as ready, even if it still answers.
+        watchers: are called when another deployment, or none any more, answers to a name. The
+            previous one is closed only after they return.
     """
 
     def __init__(self) -> None:
-        """There is none yet; see `add`."""
+        """Start without models; see `add`."""
         self._models: dict[str, dict[str, Model]] = {}
         self._aliases: dict[str, tuple[str, str | None]] = {}
         self._are_open = False
@@ -45,19 +45,19 @@ class Models:
         platform: str = "trtasync",
         max_rows: int = MAX_ROWS,
     ) -> Model:
-        """Add a model, or a further version of one. While others are open it is to be loaded by
-        itself, and nobody misses it before.
+        """Add a model, or another version of one. If the models are open already, load it yourself;
+        until then the server is ready without it.
 
         Args:
             name: as it stands in paths: letters, digits and `_.:@+~-`.
-            opener: opens an engine, e.g. `lambda: open_engine("model.onnx")`; again at each load.
+            opener: opens an engine, e.g. `lambda: open_engine("model.onnx")`; called at each load.
                 The engine is closed with the models.
-            version: the highest that is ready answers requests that name none.
-            platform: what clients are told of what runs it.
-            max_rows: what clients are told of the most rows of a request (`max_queue_size`).
+            version: the highest ready version answers requests that name none.
+            platform: what runs the model, as clients are told.
+            max_rows: most rows of a request, as clients are told (`max_queue_size`).
 
         Raises:
-            InvalidInput: no such name or version can be, or it is there already.
+            InvalidInput: the name or version is invalid, or it exists already.
         """
         _check_name(name)
         if name in self._aliases:
@@ -74,12 +74,12 @@ class Models:
         return model
 
     def alias(self, alias: str, name: str, version: int | None = None) -> None:
-        """Let a model answer to another name too; an alias that is there is moved.
+        """Let a model answer to another name too; an existing alias is moved.
 
         Args:
             alias: the other name.
             name: of the model.
-            version: only this one; None for the highest that is ready.
+            version: the only version meant; None for all of them.
 
         Raises:
             InvalidInput: there is no such model, or `alias` is the name of one.
@@ -98,20 +98,20 @@ class Models:
         """Forget an alias.
 
         Raises:
-            InvalidInput: there is none of this name.
+            InvalidInput: there is no such alias.
         """
         if self._aliases.pop(alias, None) is None:
             raise InvalidInput(f"there is no alias '{alias}'.")
         self._changed()
 
     def remove(self, name: str, version: int = 1) -> Model:
-        """Take a version of a model out: no request finds it any more.
+        """Remove a version of a model, so that requests no longer find it.
 
         Returns:
-            it, still to be unloaded.
+            the version, which the caller has to unload.
 
         Raises:
-            InvalidInput: there is none.
+            InvalidInput: there is no such version.
         """
         versions = self._models.get(name, {})
         model = versions.pop(str(version), None)
@@ -127,7 +127,7 @@ class Models:
             watcher()
 
     def versions(self, name: str) -> list[Model]:
-        """The versions of a model, or the one that an alias is for, the lowest first.
+        """The versions of a model, or those that an alias stands for, lowest first.
 
         Raises:
             Refusal: there is no such model (404).
@@ -154,10 +154,10 @@ class Models:
         raise Refusal(f"model '{name}' has no version {version!r}.", status=404)
 
     def deployed(self, name: str, version: str | None = None) -> Deployment:
-        """What answers requests for a model now; see `Model.deployment`.
+        """The deployment that answers requests for a model now; see `Model.deployment`.
 
         Raises:
-            Refusal: there is no such model (404), or nothing does (503).
+            Refusal: there is no such model or version (404), or it is not open (503).
         """
         return self.find(name, version).deployment
 
@@ -167,11 +167,11 @@ class Models:
 
     @property
     def are_ready(self) -> bool:
-        """All that are missed otherwise are, and stay so for a while."""
+        """Whether all models that count (`Model.is_missed`) are ready, and none is being closed."""
         return not self.is_closing and all(model.is_ready for model in self if model.is_missed)
 
     async def aclose(self) -> None:
-        """Close all, each after it has answered what it has taken."""
+        """Close all models, each after it has answered the requests that it accepted."""
         self.is_closing, self._are_open = True, False
         async with AsyncExitStack() as closing:
             for model in self:

@@ -1,6 +1,6 @@
-"""What the server answers, for programs: an OpenAPI 3.1 document, made of what answers.
+"""A description of the server for programs: an OpenAPI 3.1 document, made from what answers.
 
-The application's routes are made of the same ways, and requests are read as the same structs.
+The application's routes are made from the same `Way`s, and requests are read as the same structs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,10 +36,10 @@ MEANINGS: Mapping[int, str] = {
     503: "Not ready, closing, busy, or its device is lost.",
     504: "Its timeout passed.",
 }
-"""Of the statuses that clients see of requests for what is described."""
+"""What each status means that a described request may get."""
 
 EVERYWHERE = (400, 401, 408, 413, 417, 431, 500, 501, 503)
-"""Statuses that say nothing of what was asked for, but of how, or of the server's state."""
+"""Statuses that any request may get, because of its form or of the server's state."""
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer."},
@@ -52,18 +52,18 @@ _VERSION = "/versions/{version}"
 
 
 class Way(NamedTuple):
-    """A method and a path, and what they lead to.
+    """A method and a path, and what they do.
 
     Attributes:
-        method: of HTTP.
+        method: the HTTP method.
         path: `{model}` in it stands for any name.
-        endpoint: answers.
-        name: of what it does, for programs.
-        summary: the same for people.
-        takes: of the JSON that may come; None where no body is read.
-        gives: of the JSON that goes; None for an empty body.
+        endpoint: answers requests.
+        name: what it does, for programs.
+        summary: what it does, for people.
+        takes: type of the JSON in requests; None if no body is read.
+        gives: type of the JSON in answers; None for an empty body.
         fails: statuses of its own, besides `EVERYWHERE`.
-        has_versions: there is the same for a version of the model.
+        has_versions: the same exists for a version of the model.
         has_tensors: tensors may follow the JSON, both ways.
     """
 
@@ -80,14 +80,14 @@ class Way(NamedTuple):
 
     @property
     def paths(self) -> Iterator[tuple[str, str]]:
-        """All of its paths, and the names of what they lead to."""
+        """All of its paths, and the name of what each one does."""
         yield self.path, self.name
         if self.has_versions:
             yield self.path.replace("{model}", "{model}" + _VERSION), f"{self.name}_of_version"
 
 
 def described(ways: Sequence[Way]) -> list[Way]:
-    """These, and one to their description."""
+    """Return these ways, and one more that describes them all."""
 
     @lru_cache(maxsize=4)  # it takes milliseconds
     def written(root: str) -> bytes:
@@ -102,11 +102,11 @@ def described(ways: Sequence[Way]) -> list[Way]:
 
 
 def document(ways: Sequence[Way], root: str) -> dict[str, Any]:
-    """The description.
+    """Return the OpenAPI document.
 
     Args:
-        ways: all there are.
-        root: the path that all of theirs begin with, where the application is mounted in another.
+        ways: all of them.
+        root: the path that all of theirs begin with, if the application is mounted in another.
     """
     bodies = [body for way in ways for body in (way.takes, way.gives) if body is not None]
     kinds = [*bodies, ErrorBody, *KNOWN_PARAMETERS, *KNOWN_PARAMETERS.values()]

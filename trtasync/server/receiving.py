@@ -1,4 +1,4 @@
-"""The body of a request over ASGI: read up to a limit, decompressed up to the same."""
+"""Reading the body of a request over ASGI, up to a limit before and after decompression."""
 
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
@@ -10,20 +10,20 @@ from trtasync.server.protocol.bodies import decompress, form_of, too_large
 from trtasync.server.protocol.refusals import ClientGone, Refusal
 
 UNPACKED_AT_ONCE = 4
-"""Bodies, by threads of their own: one that is small may be large when it is unpacked."""
+"""Most bodies that are decompressed at once, in threads: a small one may turn out large."""
 
 _unpacking: RunVar[CapacityLimiter] = RunVar("unpacking")
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The body as the client meant it.
+    """Return the body, decompressed.
 
     Args:
-        request: nothing of it has been read yet.
-        most: bytes that are taken, before and after decompression.
+        request: a request of which nothing has been read yet.
+        most: most bytes, before and after decompression.
 
     Raises:
-        Refusal: it is larger (413), damaged, or of a Content-Encoding that nobody here knows (415).
+        Refusal: it is larger (413), damaged (400), or has an unknown Content-Encoding (415).
         ClientGone: the client left before the end of it.
     """
     form = form_of(request.headers.get("content-encoding", ""))
@@ -37,7 +37,7 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 def _limiter() -> CapacityLimiter:
-    """Of this event loop."""
+    """The limiter of this event loop."""
     limiter = _unpacking.get(None)
     if limiter is None:
         limiter = CapacityLimiter(UNPACKED_AT_ONCE)
@@ -61,10 +61,10 @@ async def _receive(request: Request, most: int) -> bytes:
 
 
 def one_value(headers: Headers, name: str) -> str | None:
-    """The value of a header that may not come twice; None without it.
+    """The value of a header that may come once at most; None if it does not.
 
     Raises:
-        Refusal: it comes twice.
+        Refusal: it comes more than once.
     """
     values = headers.getlist(name)
     if len(values) > 1:

@@ -1,4 +1,4 @@
-"""The repository: which models there are; where that is allowed, they are loaded and unloaded."""
+"""The repository: lists the models, and loads and unloads them if clients may do that."""
 
 from collections.abc import Collection
 from typing import TypedDict
@@ -9,7 +9,7 @@ from trtasync.server.protocol.refusals import Refusal
 
 
 class IndexEntry(TypedDict):
-    """A version of a model, its state, and why it is so where something went wrong."""
+    """A version of a model, its state, and the reason for that if something went wrong."""
 
     name: str
     version: str
@@ -26,7 +26,7 @@ class Repository:
         self._model_control = model_control
 
     def index(self, only_ready: bool) -> list[IndexEntry]:
-        """All versions of all models, and how they are."""
+        """All versions of all models, or only the ready ones, with their states."""
         return [
             {
                 "name": model.name,
@@ -39,14 +39,14 @@ class Repository:
         ]
 
     async def load(self, name: str, parameters: Collection[str]) -> None:
-        """Open all versions of a model; those that are open are replaced.
+        """Open all versions of a model; open ones are replaced.
 
         Args:
             name: of the model.
-            parameters: names of those that the client sent along; there may be none.
+            parameters: names of the parameters that the client sent, of which none is accepted.
 
         Raises:
-            Refusal: it is not allowed, or so it is not, or there is no such model.
+            Refusal: loading is not allowed, parameters came along, or there is no such model.
         """
         self.check_allowed()
         if parameters:
@@ -58,16 +58,16 @@ class Repository:
             await model.load()
 
     async def unload(self, name: str) -> None:
-        """Close all versions of a model, when they have answered what they took.
+        """Close all versions of a model, each once its accepted requests are answered.
 
         Raises:
-            Refusal: it is not allowed, or there is no such model.
+            Refusal: unloading is not allowed, or there is no such model.
         """
         self.check_allowed()
         for model in self._models.versions(name):
             await model.unload()
 
     def check_allowed(self) -> None:
-        """Raises Refusal where nobody may load or unload models."""
+        """Raise Refusal unless clients may load and unload models."""
         if not self._model_control:
             raise Refusal("this server lets nobody load or unload models.", status=403)

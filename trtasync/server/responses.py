@@ -1,4 +1,4 @@
-"""Errors as Starlette's responses, in the protocol's form."""
+"""Errors as Starlette responses, in the protocol's form."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -22,7 +22,7 @@ def failure(error: Exception) -> Response:
 
 
 async def no_such_route(request: Request, error: Exception) -> Response:
-    """For Starlette's own 404 and 405."""
+    """Give Starlette's own 404 and 405 the protocol's form."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     remedy = ": v2/openapi.json lists the routes." if status is HTTPStatus.NOT_FOUND else ""
@@ -31,10 +31,10 @@ async def no_such_route(request: Request, error: Exception) -> Response:
 
 
 class Answering:
-    """An endpoint as an ASGI application that answers its errors, and knows who traces it."""
+    """An endpoint as an ASGI application that answers its errors and follows its client's trace."""
 
     def __init__(self, endpoint: Endpoint):
-        """`endpoint` may raise whatever it likes."""
+        """`endpoint` may raise any Exception."""
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""A look at all models of a server, for those who show how they are."""
+"""A survey of all models of a server, for metrics and the dashboard."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -18,9 +18,9 @@ class Surveyed(NamedTuple):
         name: of the model.
         version: as text.
         state: of the version.
-        reason: why it is in this state, where something went wrong; otherwise "".
-        statistics: of its engine; None where it has none, or one in a process that does not answer.
-        batching: whether its requests share batches; None where it has no engine.
+        reason: why it is in this state, if something went wrong; otherwise "".
+        statistics: of its engine; None if it has none, or one in a process that does not answer.
+        batching: whether its requests share batches; None if it has no engine.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Surveyed(NamedTuple):
 
     @property
     def computes(self) -> bool:
-        """It is ready, and a stream of it is alive."""
+        """Whether it is ready and one of its streams is alive."""
         return self.statistics is not None and any(each.alive for each in self.statistics.streams)
 
 
 async def survey(models: Models) -> list[Surveyed]:
-    """How the models are, one after the other."""
+    """Look at the models, one after the other."""
     return [await _look_at(model) for model in models]
 
 

@@ -1,4 +1,4 @@
-"""Files of tokens: servers let in who shows one, and clients show the first."""
+"""Files of tokens: a server lets in whoever shows one of them; a client shows the first."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from trtasync.errors import InvalidInput
 
 
 def read_tokens(path: str) -> list[bytes]:
-    """The tokens of a file: one a line, empty lines and those that begin with # left out.
+    """The tokens of a file: one per line, without empty lines and lines that begin with #.
 
     Raises:
-        InvalidInput: it cannot be read, or holds none that could be sent.
+        InvalidInput: it cannot be read, holds no token, or holds one that cannot be sent.
     """
     try:
         lines = Path(path).read_bytes().splitlines()

@@ -1,4 +1,4 @@
-"""Who asks an engine, so that it is not closed before they have reached it."""
+"""The users of an engine, which must not be closed before their requests have reached it."""
 
 from types import TracebackType
 
@@ -6,29 +6,29 @@ import anyio
 
 
 class Users:
-    """Of one engine: from when they know it to when they have what they asked for.
+    """Counts the users of one engine, from choosing it to having its answer.
 
-    An engine answers what it has taken before it closes. Whoever asks in a task, or waits for
-    something first, has chosen it some turns of the loop before it takes anything.
+    An engine answers what it has accepted before it closes. But a user that asks in a task, or
+    awaits something first, chooses it some turns of the loop before it accepts the request.
     """
 
     def __init__(self) -> None:
-        """Nobody."""
+        """Start without users."""
         self._count = 0
         self._none = anyio.Event()
 
     def come(self) -> None:
-        """One more."""
+        """Count one more user."""
         self._count += 1
 
     def go(self, _: object = None) -> None:
-        """One less; also as a callback of a task."""
+        """Count one user less; also usable as a task's done callback."""
         self._count -= 1
         if not self._count:
             self._none.set()
 
     async def wait_none(self) -> None:
-        """Until there are none; nobody new may come by then."""
+        """Wait until there are none; no new ones may come from now on."""
         if self._count:
             self._none = anyio.Event()
             await self._none.wait()

@@ -3,7 +3,7 @@
 import math
 
 NOTHING = "\N{EN DASH}"
-"""Where there is no number."""
+"""Stands where there is no number."""
 
 _LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SHORT = ((1.0, "s"), (1e-3, "ms"), (0.0, "µs"))

@@ -1,4 +1,4 @@
-"""What was counted when somebody looked, so that the next look can tell how it goes on."""
+"""The counts at earlier looks, from which the next look tells rates and recent times."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -8,17 +8,17 @@ from trtasync.core.metrics import Statistics, difference
 from trtasync.server.survey import Surveyed
 
 LOOKS = 90
-"""That are remembered of each model."""
+"""Most looks that are remembered of each model."""
 
 APART = 0.5
-"""Seconds between two that are: several people may look at once."""
+"""Least seconds between two remembered looks: several people may look at once."""
 
 RECENT = 10.0
-"""Seconds that rates and times are told of."""
+"""Seconds that rates and times cover."""
 
 
 class Look(NamedTuple):
-    """What was counted at a time, in seconds."""
+    """The counts at a time, in seconds."""
 
     time: float
     counted: Statistics
@@ -28,15 +28,16 @@ class Recent(NamedTuple):
     """What happened lately.
 
     Attributes:
-        seconds: for how long it happened; None where that is not known yet: since the beginning.
-        counted: in that time; what waits and runs is that of now.
+        seconds: the time that this covers; None if unknown, after a single look.
+        counted: the counts of that time, or, if it is unknown, since the engine was opened; gauges
+            such as `queued` are of now.
     """
 
     seconds: float | None
     counted: Statistics
 
     def rate(self, count: float) -> float | None:
-        """Per second; None where that is not known yet."""
+        """`count` per second; None if the time is unknown."""
         return None if self.seconds is None else count / self.seconds
 
 
@@ -44,11 +45,11 @@ class History:
     """The latest looks at all models."""
 
     def __init__(self) -> None:
-        """Nobody has looked yet."""
+        """Start without looks."""
         self._looks: dict[tuple[str, str], deque[Look]] = {}
 
     def add(self, time: float, surveyed: Iterable[Surveyed]) -> None:
-        """Somebody looks. A model that is not there any more, or begins anew, has no past."""
+        """Add a look. A model that is gone, or counts anew from zero, loses its past."""
         before, self._looks = self._looks, {}
         for each in surveyed:
             counted, model = each.statistics, (each.name, each.version)
@@ -63,7 +64,7 @@ class History:
             self._looks[model] = looks
 
     def looks(self, name: str, version: str) -> list[Look]:
-        """At a model, the oldest first."""
+        """The looks at a model, oldest first."""
         return list(self._looks[name, version])
 
     def recent(self, name: str, version: str) -> Recent:
@@ -79,13 +80,14 @@ class History:
 
 
 def _is_in_the_way(looks: Sequence[Look], time: float) -> bool:
-    """The newest, of one at `time`: only the newest is kept if it is too near to the one before."""
+    """Whether a look at `time` replaces the newest one, which is too near to the one before it, or
+    is not older."""
     newest = looks[-1].time
     return time <= newest or (len(looks) > 1 and newest - looks[-2].time < APART)
 
 
 def _goes_on(before: Statistics, after: Statistics) -> bool:
-    """Nothing became less: they are counts of one engine."""
+    """Whether no count became less, so that they are of one engine."""
     pairs = [
         (before.requests, after.requests),
         (before.batches, after.batches),

@@ -1,4 +1,4 @@
-"""Elements of HTML. What is not one already is text, and escaped."""
+"""HTML elements. Whatever is not one already is text, and is escaped."""
 
 from html import escape
 
@@ -9,18 +9,18 @@ _EMPTY = {"meta", "polygon", "polyline", "rect"}
 
 
 class Markup(str):
-    """HTML, and not a text that happens to look like it."""
+    """HTML, as opposed to text that happens to look like it."""
 
     __slots__ = ()
 
 
 def element(kind: str, /, *content: str, **attributes: object) -> Markup:
-    """An element, which is XML as well.
+    """Make an element, which is XML as well.
 
     Args:
         kind: such as "p".
         content: elements and texts, in order.
-        attributes: by their names, with `_` for `-`; one that Python has a use for ends with `_`.
+        attributes: by their names, with `_` for `-`, and with `_` after a keyword of Python.
     """
     told = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(shown(str(value)))}"'

@@ -24,16 +24,16 @@ _STAGES = {
     "copy_out": "copying out",
     "deliver": "handing out",
 }
-"""Of `Statistics`, times that the page tells."""
+"""Times of `Statistics` that the page tells, and their names there."""
 
 
 def page(surveyed: list[Surveyed], history: History, state: str, refresh: int) -> str:
     """The page as HTML.
 
     Args:
-        surveyed: the models; the history knows this look already.
-        history: of the looks.
-        state: of the whole server, in a word or two; `READY` where it is well.
+        surveyed: the models; the history has this look already.
+        history: the looks at them.
+        state: of the whole server, in a word or two; `READY` if all is well.
         refresh: seconds after which the browser asks again; 0 for never.
     """
     style = Markup(STYLE)
@@ -154,7 +154,8 @@ def _streams(recent: Recent) -> Markup:
 
 
 def _busy(stream: StreamStatistics, seconds: float | None) -> float | None:
-    """The part of the time in which it computed; what was not timed took as long as what was."""
+    """The part of the time in which a stream computed; batches that were not timed are taken to
+    have computed as long as those that were."""
     if seconds is None or not stream.measured:
         return None
     return stream.compute / stream.measured * stream.batches / seconds

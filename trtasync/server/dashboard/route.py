@@ -21,7 +21,7 @@ from trtasync.server.responses import Answering
 from trtasync.server.survey import survey
 
 REFRESH, SLOWEST = 2, 3600
-"""Seconds between two pages: of who says nothing, and at most."""
+"""Seconds between two pages: by default, and at most."""
 
 _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _HEADERS = {

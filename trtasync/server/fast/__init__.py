@@ -1,10 +1,10 @@
-"""The fast door: HTTP/1.1 on asyncio, without a task or a copy more than a request needs.
+"""The fast door: HTTP/1.1 on asyncio, with no task or copy that a request does not need.
 
-It answers what is asked of models itself, and hands everything else to the ASGI application.
-`heads` reads what comes before a body, `chunks` and `sinks` take the body in, `reading` leads from
-one to the other; `connection` is one client, `wire` the way back to it; `desk` asks the engine,
-`replies` is who it answers, `outbox` when, `bridge` the way to the application; `arrivals`
-lets clients in, `server` watches the clock (`limits`) and ends.
+It answers infer requests itself, and hands everything else to the ASGI application. `heads` reads
+what comes before a body, `chunks` and `sinks` take the body in, `reading` leads from one to the
+other; `connection` is one client, `wire` the way back to it; `desk` submits requests to an engine,
+`replies` receives their outcomes, `outbox` has them written at the end of a turn; `bridge` leads to
+the application; `arrivals` lets clients in; `server` watches the clock (`limits`) and shuts down.
 """
 
 from trtasync.server.fast.limits import Limits

@@ -1,5 +1,5 @@
-"""Clients of a socket that listens: those who come, however many at a time, and at the end those
-who came too early to be turned away."""
+"""Accepting the clients of a listening socket, many per turn; at the end also all of those that
+have connected already."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -9,18 +9,18 @@ from socket import socket
 from ssl import SSLContext
 
 BACKLOG = 1024
-"""Clients that wait to be accepted."""
+"""Most clients that may wait to be accepted."""
 
 AT_ONCE = 64
-"""Clients that are accepted along with one whom the loop accepts; then others have their turn.
+"""Clients that are accepted along with one that the loop accepts, before others get their turn.
 
-uvloop accepts one per turn, which lasts as long as all who are there already take together: the
-last of N clients who come at once would wait for some N * N / 2 requests.
+uvloop accepts one per turn, and a turn serves all clients that are there already: the last of N
+clients that come at once would wait for some N * N / 2 requests.
 """
 
 POLLS = 2
-"""Turns of a loop until whatever lay in its sockets before has been read: what the first one finds,
-asyncio hands out in the second."""
+"""Turns of a loop until all that lay in its sockets has been read: what asyncio finds in the first,
+it hands out in the second."""
 
 Factory = Callable[[], asyncio.BaseProtocol]
 
@@ -29,17 +29,17 @@ Factory = Callable[[], asyncio.BaseProtocol]
 async def accepting(
     door: socket, protocol: Factory, tls: SSLContext | None, handshake: float
 ) -> AsyncIterator[None]:
-    """Accept clients until the end of the block, and everybody who had connected until then.
+    """Accept clients until the end of the block, and all that have connected by then.
 
-    After it, what all of them had sent by then is read: a connection that is closed with something
-    unread gives its client a reset for an answer.
+    On leaving, what all of them had sent by then has been read: a connection that is closed with
+    something unread gives its client a reset for an answer.
 
     Args:
-        door: a socket that listens; it is closed at the end.
-        protocol: is made for each client.
-        tls: for TLS.
-        handshake: seconds for a client to agree on that: before it is over there is no connection
-            here that could be looked at.
+        door: a listening socket; it is closed at the end.
+        protocol: makes the protocol of each client.
+        tls: for TLS; None for plain TCP.
+        handshake: seconds for a TLS handshake. Until it is over there is no protocol that could
+            enforce a limit.
     """
     loop = asyncio.get_running_loop()
     timeout = None if tls is None else handshake
@@ -57,11 +57,11 @@ async def accepting(
             coming.add(task)
             task.add_done_callback(coming.discard)
 
-    with door.dup() as spare:  # asyncio and uvloop have the other one to themselves
+    with door.dup() as spare:  # asyncio and uvloop need the original for themselves
         spare.setblocking(False)
 
         def usher() -> asyncio.BaseProtocol:
-            """For a client that the loop has accepted; those behind it come in as well."""
+            """Make the protocol of a client that the loop has accepted; accept more behind it."""
             welcome(islice(_waiting(spare), AT_ONCE))
             return protocol()
 
@@ -70,20 +70,20 @@ async def accepting(
         )
         try:
             yield
-            welcome(_waiting(spare))  # the kernel resets who waits at a socket that is closed
+            welcome(_waiting(spare))  # the kernel resets clients that wait when the socket closes
         finally:
             listener.close()
-    await asyncio.gather(*coming, return_exceptions=True)  # one client's trouble is not the others'
+    await asyncio.gather(*coming, return_exceptions=True)  # one failure must not stop the others
     for _ in range(POLLS):
         await asyncio.sleep(0)
 
 
 def _waiting(door: socket) -> Iterator[socket]:
-    """Whoever waits to be accepted."""
+    """Accept the clients that wait."""
     while True:
         try:
             client, _ = door.accept()
-        except OSError:  # nobody more, or there are no descriptors for them
+        except OSError:  # no more clients, or no file descriptors for them
             return
         client.setblocking(False)
         yield client

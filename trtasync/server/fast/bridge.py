@@ -21,10 +21,10 @@ _BREAKS = b"\r\n\0"
 
 
 class Exchange:
-    """One request and its answer, as ASGI has them."""
+    """One request and its answer over ASGI."""
 
     def __init__(self, wire: Wire, head: Head, body: bytes, ended: Callable[[], None]):
-        """Of a request that is complete; `ended` is called when its answer is."""
+        """For a complete request; `ended` is called when its answer is complete."""
         self._wire = wire
         self._head = head
         self._body: bytes | None = body
@@ -32,8 +32,8 @@ class Exchange:
         self._left = Event()
         self._writable = Event()
         self._lines = b""  # of the head of the answer
-        self._is_told = False  # how long it is
-        self._missing = 0  # bytes, if so
+        self._is_told = False  # the head tells the length of the answer
+        self._missing = 0  # bytes of the answer still to come, if so
         self._has_body = self._in_chunks = False
         self._is_begun = self._is_complete = False
         self._keeps = head.keeps
@@ -60,12 +60,12 @@ class Exchange:
             self._ended()
 
     def leave(self) -> None:
-        """The client has left: the application is told when it asks."""
+        """Note that the client has left: the application learns it when it receives."""
         self._left.set()
         self._writable.set()
 
     def go_on(self) -> None:
-        """The client reads again."""
+        """Let the application send again: the client reads."""
         self._writable.set()
 
     def _scope(self) -> "Scope":
@@ -150,5 +150,5 @@ class Exchange:
 
 
 def _address(known: object) -> tuple[str, int] | None:
-    """Host and port, of what asyncio knows; a Unix socket has none."""
+    """Host and port, from what asyncio knows; None for a Unix socket."""
     return known[:2] if isinstance(known, tuple) else None

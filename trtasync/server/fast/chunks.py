@@ -9,37 +9,37 @@ LONGEST_LINE = 18
 """Bytes of the line before a chunk: 16 digits and its end."""
 
 LINES_AT_ONCE = 2048
-"""Lines that are read in one go. They take a millisecond or two, however small the chunks are."""
+"""Most lines read in one go, which takes a millisecond or two, however small the chunks are."""
 
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}\r\n")
 
 
 class Chunks:
-    """Puts a body together.
+    """Puts the chunks of a body together.
 
-    Extensions of chunks and trailers are refused: nobody sends them, and servers disagree on them.
+    Chunk extensions and trailers are refused: nobody sends them, and servers disagree on them.
 
     Attributes:
-        body: what came so far.
+        body: what has come so far.
         is_complete: the last chunk was read.
-        is_behind: more has come than was read in one go; feeding nothing reads on.
+        is_behind: more has come than was read in one go; `feed(b"")` reads on.
     """
 
     def __init__(self, most: int):
-        """`most`: bytes that are taken."""
+        """`most`: bytes of the largest body accepted."""
         self.body: bytearray = bytearray()
         self.is_complete: bool = False
         self.is_behind: bool = False
         self._most = most
-        self._missing = 0  # bytes of the chunk at hand
-        self._begun = b""  # of a line that is not complete
+        self._missing = 0  # bytes of the current chunk that are still to come
+        self._begun = b""  # what was fed and not read yet, such as part of a line
         self._after_data = self._after_last = False
 
     def feed(self, data: bytes) -> bytes:
-        """Read on, `LINES_AT_ONCE` at most; returns what follows the body, once it is complete.
+        """Read on, `LINES_AT_ONCE` at most; return what follows the body once it is complete.
 
         Raises:
-            Refusal: these are no chunks, or too many bytes.
+            Refusal: these are no chunks, or the body is too large.
         """
         data = self._begun + data
         at = lines = 0

@@ -1,4 +1,4 @@
-"""One client: its requests are read, handed on and answered one after another."""
+"""One client, whose requests are read, handed on and answered one after another."""
 
 from asyncio import BaseTransport, Transport
 from typing import TYPE_CHECKING, cast
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from trtasync.server.fast.server import FastServer
 
 IN_ROW = 64 << 10
-"""Bytes of a body from which on it is received into the rows of a batch: then a copy saved is worth
-more than what that costs."""
+"""A body of at least this many bytes is received into the rows of a batch: the copy that this saves
+is then worth more than it costs."""
 
 
 class Connection(Reading):
     """See the module's docstring."""
 
     def __init__(self, server: "FastServer"):
-        """Of this server."""
+        """For a client of this server."""
         super().__init__(server)
-        self._asked: Asked | None = None  # is with an engine
-        self._exchange: Exchange | None = None  # is with the application
+        self._asked: Asked | None = None  # the request that an engine has
+        self._exchange: Exchange | None = None  # the request that the application has
 
     @property
     def is_blocked(self) -> bool:
-        """The client does not read what it is answered."""
+        """Whether the client does not read its answers."""
         return self._wire.is_blocked
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """A client came."""
+        """Register the client, or send it away."""
         self._wire = Wire(self._server, cast(Transport, transport))
         if not self._server.welcome(self):
             self._wire.send_away(Refusal("the server has too many connections.", status=503))
 
     def eof_received(self) -> bool:
-        """The client sends nothing more, which is how clients leave."""
+        """Close the connection: a client that sends nothing more has left."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has left, and takes its request along."""
+        """The client has left: withdraw its request."""
         self._wire.is_ending = True
         self._drop_body()
         if self._asked is not None:
@@ -58,11 +58,11 @@ class Connection(Reading):
         self._server.farewell(self)
 
     def pause_writing(self) -> None:
-        """The client reads slower than it asks."""
+        """Take up no more requests: the client reads slower than it is answered."""
         self._wire.block()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Go on: the client has caught up."""
         self._wire.unblock()
         if self._exchange is not None:
             self._exchange.go_on()
@@ -110,7 +110,7 @@ class Connection(Reading):
             self._await(request)
 
     def _commit(self, request: Asked, place: Place) -> None:
-        """A tensor has been received into its rows."""
+        """Submit a request whose tensor has been received into its rows."""
         try:
             place.commit(request)
         except Exception as error:
@@ -131,11 +131,11 @@ class Connection(Reading):
         self.go_on()
 
     def answered(self, request: Asked) -> None:
-        """See `Asker.answered`: at the end of the turn comes `answer`."""
+        """See `Asker.answered`; `answer` follows at the end of the turn."""
         self._server.outbox.put(self, request)
 
     def answer(self, request: Asked) -> None:
-        """Write how a request ended. Not to be called by the engine, which may be at work."""
+        """Write the outcome of a request. Must not be called from inside the engine's work."""
         if self._asked is not request:
             return  # the client has left
         if request.plan.in_json and request.is_large():
@@ -163,21 +163,21 @@ class Connection(Reading):
         self.go_on()
 
     def exchanged(self) -> None:
-        """The application has answered."""
+        """Go on: the application has answered."""
         self._exchange = None
         self.go_on()
 
     def abort(self) -> None:
-        """End now, whatever there is to be said."""
+        """End now, whatever is still to be written."""
         self._wire.abort()
 
     # -- time ------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Has the client had its time? Called once a tick, and when the server ends."""
+        """Enforce the client's time limits. Called once a tick, and when the server shuts down."""
         wire, sink, limits = self._wire, self._sink, self._server.limits
         if self._exchange and not (wire.unread or wire.is_ending):
-            wire.began()  # an application may take as long as it likes, its client still reads
+            wire.began()  # no limit holds for the application while its client reads
         if wire.is_stuck():
             wire.abort()
             return

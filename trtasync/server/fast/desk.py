@@ -1,4 +1,4 @@
-"""Where requests are handed to an engine."""
+"""Submitting requests to an engine."""
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
@@ -29,14 +29,14 @@ from trtasync.server.protocol.requests import Plan, raw_request
 from trtasync.server.protocol.tensors import Bytes, DType, Tensor
 
 MOST_HELD = 256 << 20
-"""Bytes of memory of another process that bodies which are not complete hold."""
+"""Most bytes of another process's memory that incomplete bodies may hold."""
 
 
 class Desk(ABC):
-    """Of one engine, whatever it is.
+    """Submits requests to one engine, of whatever kind.
 
     Attributes:
-        asked: makes a request of who asks, this desk, its head, its plan and its id.
+        asked: makes a request from asker, desk, head, plan and id.
     """
 
     def __init__(self, codec: Codec, observer: Observer | None = None):
@@ -55,7 +55,8 @@ class Desk(ABC):
 
         Args:
             json: of the request.
-            json_length: as the head tells it; 0 for a request without JSON.
+            json_length: as the head tells it; 0 for a request without JSON, None for one without
+                binary data.
             size: bytes of binary data.
         """
         if json_length == 0:
@@ -64,33 +65,33 @@ class Desk(ABC):
 
     @abstractmethod
     def ask(self, request: Asked, binary: Bytes) -> None:
-        """Let the engine have a request.
+        """Submit a request to the engine.
 
         Args:
-            request: is told how it ends.
-            binary: what follows its JSON; not to be written to before that.
+            request: receives the outcome.
+            binary: what follows its JSON; must not change until then.
 
         Raises:
-            TrtasyncError: the engine does not take it, and tells the request nothing.
+            TrtasyncError: the engine refuses the request, which then receives no outcome.
         """
 
     @abstractmethod
     def reserve(self, request: Asked, size: int) -> Place | None:
-        """Rows for a request of which `size` bytes of binary data are still to come.
+        """Reserve rows for a request whose `size` bytes of binary data are still to come.
 
         Returns:
-            None where they have to be collected elsewhere first.
+            the rows; None if the data must be collected elsewhere first.
 
         Raises:
-            TrtasyncError: the engine does not take it.
+            TrtasyncError: the engine refuses the request.
         """
 
     def answer(self, request: Asked) -> Answer:
-        """The answer to a request that has its result; raises what stands against it."""
+        """The answer to a request that has its result. Raises why it cannot be answered so."""
         return self._codec.answer(request.plan, request.id, self._outputs(request))
 
     def is_large(self, request: Asked) -> bool:
-        """The answer to a request that has its result takes too long to write for a loop."""
+        """Whether the answer to a request that has its result takes too long to write on a loop."""
         return is_large(request.plan, self._outputs(request))
 
     def _outputs(self, request: Asked) -> dict[str, Array]:
@@ -103,8 +104,8 @@ class Desk(ABC):
         return {self._sole_output: result[np.newaxis] if request.bare else result}
 
     def _rows_of(self, request: Asked, size: int) -> Tensor | None:
-        """The only tensor of a request, if that is all that is still to come of it, and needs not
-        be looked at."""
+        """The only tensor of a request, if its data are exactly what is still to come, and need no
+        check; sets `request.bare` then."""
         given, sole = request.plan.given[0], self._sole
         if sole is None or given.array is not None or sole.datatype == "BOOL":
             return None
@@ -114,7 +115,7 @@ class Desk(ABC):
         return sole
 
     def _content(self, request: Asked, binary: Bytes) -> Any:
-        """What an engine is asked with: one row of the only input bare, for that is fastest."""
+        """The arrays to submit. One row of the only input goes bare, which is fastest."""
         plan, sole = request.plan, self._sole
         if plan.row is not None and len(binary) == plan.size:
             request.bare = True
@@ -127,7 +128,7 @@ class Desk(ABC):
 
 
 class StraightDesk(Desk):
-    """Of an engine of this process: no task and no future for any request."""
+    """For an engine of this process: a request needs no task and no future."""
 
     def __init__(self, codec: Codec, engine: Engine):
         """See `Desk`."""
@@ -145,7 +146,7 @@ class StraightDesk(Desk):
         if not request.bare or (signature := self._signatures.get(content.shape)) is None:
             signature, content = self._reader.read(content)
         reservation = Reservation()
-        reservation.intake = self._intake  # whom a client that goes leaves
+        reservation.intake = self._intake  # `Asked.leave` needs it if the client leaves
         special = plan.priority != 0 or plan.timeout is not None
         if special:
             reservation.level = _level(plan)
@@ -161,7 +162,7 @@ class StraightDesk(Desk):
             request.reservation = reservation
 
     def reserve(self, request: Asked, size: int) -> Place | None:
-        """See `Desk.reserve`. Not with a timeout, which counts from when all is here."""
+        """See `Desk.reserve`. None with a timeout, which counts from when the body is complete."""
         plan, tensor = request.plan, self._rows_of(request, size)
         if tensor is None or plan.timeout is not None:
             return None
@@ -178,7 +179,7 @@ class StraightDesk(Desk):
 
 
 class TaskDesk(Desk):
-    """Of any other engine, such as one that is shared with other processes: a task asks it."""
+    """For any other engine, such as a shared one in another process: a request needs a task."""
 
     def __init__(self, deployment: Deployment, loop: AbstractEventLoop):
         """See `Desk`; `loop` is the engine's."""
@@ -192,7 +193,7 @@ class TaskDesk(Desk):
         self.start(request, self._content(request, binary))
 
     def reserve(self, request: Asked, size: int) -> Place | None:
-        """See `Desk.reserve`: memory that the engine's process reads, if it is another one."""
+        """See `Desk.reserve`. An array from `empty_input`, which another process reads directly."""
         tensor = self._rows_of(request, size)
         if tensor is None or self._held.amount + size > MOST_HELD:
             return None
@@ -203,12 +204,12 @@ class TaskDesk(Desk):
         return ArrayPlace(self._held, array, self.start)
 
     def start(self, request: Asked, content: Any) -> None:
-        """Let a task ask, whose context is not that of who has started the server: of whose span
-        no request is a child."""
+        """Submit in a task with an empty context: no request may become a child of the span in
+        which the server was started."""
         self._users.come()
         task = self._loop.create_task(self._run(request, content), context=Context())
         task.add_done_callback(self._users.go)
-        if not request.done():  # as it may be, where tasks begin at once
+        if not request.done():  # it may be, if the loop starts tasks eagerly
             request.task = task
 
     async def _run(self, request: Asked, content: Any) -> None:

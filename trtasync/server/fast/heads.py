@@ -15,15 +15,15 @@ from trtasync.server.protocol.refusals import Refusal
 END = b"\r\n\r\n"
 
 LONGEST = 16 << 10
-"""Bytes of a head that is read."""
+"""Most bytes of a head."""
 
 MOST_HEADERS = 100
 
 KEPT, LONGEST_KEPT = 1024, 1024
 """Heads that are remembered, and the bytes of the longest of them."""
 
-# RFC 9112 without what it lets servers forgive: single spaces in the first line; then names, colons
-# and visible characters, so no bare CR or LF, and no line that goes on with the one before.
+# RFC 9112 without the leniency that it allows servers: single spaces in the first line; then names,
+# colons and visible characters, so no bare CR or LF, and no folded lines.
 _HEAD = re.compile(
     rb"([A-Z-]+) (/[\x21-\x7e]*) HTTP/(1\.[01])\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
@@ -32,7 +32,7 @@ _NUMBER = re.compile(rb"[0-9]{1,18}")
 _INFER = re.compile(rb"/v2/models/([A-Za-z0-9_.:@+~-]+)(?:/versions/([0-9]+))?/infer")
 
 _BY_APPLICATION = {b"content-encoding", b"traceparent"}
-"""Headers of infer requests that the application sees to."""
+"""Infer requests with one of these headers go to the application."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 ModelName = tuple[str, str | None]
@@ -48,12 +48,12 @@ class Head:
         version: of HTTP, "1.0" or "1.1".
         headers: names in lower case.
         length: of the body in bytes; 0 for none; None where it comes in chunks.
-        keeps: the client keeps the connection.
+        keeps: the client keeps the connection open.
         expects: the client waits for 100 (Continue) with its body.
-        model: name and version of the model that is asked, where nothing in the head wants more
-            than that; otherwise None, and the request is the application's.
-        encoding: of answers, that the client likes best; None where it wants them as they are.
-        json_length: bytes of JSON in front of binary data; None where all of the body is JSON.
+        encoding: the compression of answers that the client prefers; None for none.
+        model: name and version of the model, for an infer request that the fast door may answer
+            itself; None for any other request, which the application answers.
+        json_length: bytes of JSON in front of binary data; None if all of the body is JSON.
     """
 
     method: str
@@ -72,8 +72,8 @@ class Heads:
     """Reads heads, and remembers them."""
 
     def __init__(self, admit: Callable[[Head], None] = lambda _: None):
-        """None is known. `admit` raises on a head that is not let in; of equal ones it is asked
-        about one."""
+        """Start without known heads. `admit` raises on a head that is not let in; it is not asked
+        again about a head that is remembered."""
         self._known: dict[bytes, Head] = {}
         self._admit = admit
 
@@ -81,7 +81,7 @@ class Heads:
         """The head in `block`, which ends with its empty line.
 
         Raises:
-            Refusal: it is none, or one that others could read differently, or it is not let in.
+            Refusal: it is malformed, others could read it differently, or it is not let in.
         """
         head = self._known.get(block)
         if head is None:
@@ -134,7 +134,8 @@ def _values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def _length(headers: Headers, version: str) -> int | None:
-    """Of the body. Whatever two readers could take differently is refused (request smuggling)."""
+    """The length of the body. Heads that two readers could understand differently are refused
+    (request smuggling)."""
     lengths = _values(headers, b"content-length")
     codings = _values(headers, b"transfer-encoding")
     if not codings:

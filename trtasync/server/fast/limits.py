@@ -3,24 +3,24 @@
 from dataclasses import dataclass
 
 SLOWEST = 64 << 10
-"""Bytes of a body that have to come, or of an answer that have to go, in a second."""
+"""Bytes per second at which a body must come, and an answer be read, at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one server. Times are seconds, and kept to within one.
+    """The limits of one server. Times are in seconds, and enforced to within one.
 
     Attributes:
-        body: bytes of a request's body.
-        bodies: bytes that have come of bodies which are not complete, of all clients together.
-        connections: at once; more are told so and sent away.
-        idle: between requests.
-        head: for a head, from its first byte to its last; and for a handshake of TLS.
-        first: for a body, besides what its bytes need at `SLOWEST`.
-        in_row: for a body that is received into rows of a batch, before it has to leave them.
-        unread: for a client to read what it asked for, besides what that needs at `SLOWEST`.
-        linger: for a client that was sent away to take notice.
-        drain: for requests to be answered when the server ends.
+        body: most bytes of a request's body.
+        bodies: most bytes that may have come of incomplete bodies, of all clients together.
+        connections: most connections at once; further clients are told so and sent away.
+        idle: time between two requests.
+        head: time for a head, from its first byte to its last; and for a TLS handshake.
+        first: time for a body, besides what its bytes need at `SLOWEST`.
+        in_row: time for a body that is received into rows of a batch, before it has to leave them.
+        unread: time for a client to read an answer, besides what its bytes need at `SLOWEST`.
+        linger: time for a client that was sent away to take notice.
+        drain: time to answer requests when the server shuts down.
     """
 
     body: int = 64 << 20
@@ -35,9 +35,9 @@ class Limits:
     drain: float = 30
 
     def for_body(self, length: int | None) -> float:
-        """Seconds for a body; None: of a length that nobody knows yet."""
+        """Seconds for a body of `length` bytes; None if the length is not known yet."""
         return self.first + (self.body if length is None else length) / SLOWEST
 
     def for_answer(self, owed: int) -> float:
-        """Seconds for the bytes of an answer that a client has not read yet."""
+        """Seconds for a client to read the `owed` bytes of an answer."""
         return self.unread + owed / SLOWEST

@@ -1,4 +1,4 @@
-"""Answers that wait for the end of a turn: while an engine gives them, it may be at work."""
+"""Answers that wait for the end of a turn: the engine that hands them out may still be at work."""
 
 import asyncio
 import logging
@@ -14,33 +14,33 @@ log: logging.Logger = logging.getLogger("trtasync")
 
 
 class Outbox:
-    """They go at the end of the turn of an engine that joined, or else at that of the loop's."""
+    """Has answers written at the end of the turn of an engine that joined, or else of the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
-        """Of what runs on `loop`."""
+        """For engines and connections on `loop`."""
         self._loop = loop
         self._answers: list[tuple[Connection, Asked]] = []
         self._pumps: list[Pump] = []
 
     def join(self, pump: Pump) -> None:
-        """The turns of an engine end here, from now on."""
+        """Flush at the end of each turn of an engine from now on."""
         pump.flushes = (*pump.flushes, self.flush)
         self._pumps.append(pump)
 
     def leave(self) -> None:
-        """Those of no engine do any more."""
+        """Flush at the end of no engine's turns any more."""
         for pump in self._pumps:
             pump.flushes = tuple(each for each in pump.flushes if each != self.flush)
         self._pumps.clear()
 
     def put(self, connection: "Connection", request: Asked) -> None:
-        """A request has ended."""
+        """Add a request that is over."""
         if not self._answers:
             self._loop.call_soon(self.flush)  # not every answer comes from a turn of an engine
         self._answers.append((connection, request))
 
     def flush(self) -> None:
-        """Write what there is."""
+        """Write all answers that wait."""
         if not self._answers:
             return
         answers, self._answers = self._answers, []
@@ -52,6 +52,6 @@ class Outbox:
 
 
 def give_up(connection: "Connection") -> None:
-    """A bug ends the connection that it shows in, and no other."""
+    """End a connection in which a bug has shown, and no other."""
     log.exception("a connection failed, and is given up")
     connection.abort()

@@ -1,7 +1,7 @@
 """Rows that bodies are received into.
 
-They are counted: bodies that are not complete may hold only so much of an engine, however many
-clients are slow or stop half-way, and the rest is for requests that are complete.
+They are counted: incomplete bodies may hold only a part of an engine, however many clients are slow
+or stop half-way; the rest is for complete requests.
 """
 
 from abc import ABC, abstractmethod
@@ -13,20 +13,20 @@ from trtasync.server.fast.replies import Asked
 
 
 class Held:
-    """What bodies that are not complete hold of an engine, in rows or in bytes.
+    """What incomplete bodies hold of an engine.
 
     Attributes:
-        amount: of all of them.
+        amount: rows, or bytes, that all of them hold together.
     """
 
     amount: int = 0
 
 
 class HeldPlace(ABC):
-    """A `Place` that is counted for as long as nobody has committed or dropped it."""
+    """A `Place` that is counted until it is committed or dropped."""
 
     def __init__(self, held: Held, amount: int):
-        """`amount`: of this one."""
+        """`amount`: rows, or bytes, of this one."""
         held.amount += amount
         self._held = held
         self._amount = amount
@@ -74,10 +74,10 @@ class ReservedPlace(HeldPlace):
 
 
 class ArrayPlace(HeldPlace):
-    """An array of the engine's own choice."""
+    """An array that the engine has allocated."""
 
     def __init__(self, held: Held, array: Array, start: Callable[[Asked, Array], None]):
-        """`start`: asks the engine with it."""
+        """`start`: submits a request with the array."""
         super().__init__(held, array.nbytes)
         self._array = array
         self._start = start

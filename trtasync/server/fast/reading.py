@@ -1,4 +1,4 @@
-"""What comes from one client: bytes, and then requests one after another."""
+"""Reading from one client: bytes, and from these requests one after another."""
 
 from abc import ABC, abstractmethod
 from asyncio import BufferedProtocol
@@ -15,61 +15,61 @@ if TYPE_CHECKING:
     from trtasync.server.fast.server import FastServer
 
 AHEAD = 64 << 10
-"""Bytes that a client may send before it has the answer to what it sent first."""
+"""Bytes that a client may send ahead, before it has the answer to its current request."""
 
 FAILED_AT_ONCE = 16
-"""Requests of one client that are refused in one turn of the loop; then others have theirs."""
+"""Requests of one client that are refused in one turn of the loop, before others get their turn."""
 
 
 class Reading(BufferedProtocol, ABC):
     """The part of a connection that takes bytes in."""
 
     def __init__(self, server: "FastServer"):
-        """Of this server."""
+        """For a client of this server."""
         self._server = server
         self._wire = cast(Wire, None)  # before `connection_made`
-        self._rest = b""  # came, and was not looked at yet
-        self._is_paused = False  # nothing is read, there is enough of that
-        self._is_behind = False  # the rest of that is for the next turn
+        self._rest = b""  # has come, but was not looked at yet
+        self._is_paused = False  # nothing is received: enough has come ahead
+        self._is_behind = False  # `_catch_up` goes on in the next turn
         self._sink: Sink | None = None  # takes the body that is being received
-        self._came = 0  # bytes of it
+        self._came = 0  # bytes of that body so far
 
     @abstractmethod
     def _is_busy(self) -> bool:
-        """A request is being answered."""
+        """Whether a request is being answered."""
 
     @abstractmethod
     def _deliver(self, head: Head, body: Body, lent: bool = False) -> None:
-        """A request is complete. A `body` that is only lent will be overwritten."""
+        """Handle a complete request. A `body` that is only lent is overwritten afterwards."""
 
     @abstractmethod
     def _row(self, head: Head, length: int, came: memoryview) -> Sink | None:
-        """Rows for a large tensor, of which `came` is here; None where it is collected first."""
+        """Return rows for a large tensor that begins with `came`; None to collect it first."""
 
     @property
     def pending(self) -> int:
-        """Bytes of a request that is not complete."""
+        """Bytes that have come of an incomplete request."""
         return self._came + len(self._rest)
 
     @property
     def is_paused(self) -> bool:
-        """It is not read from: it has sent enough ahead."""
+        """Whether nothing is received from the client, which has sent enough ahead."""
         return self._is_paused
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go."""
+        """See `asyncio.BufferedProtocol`."""
         sink = self._sink
         return self._server.scratch if sink is None else sink.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """They came."""
+        """See `asyncio.BufferedProtocol`."""
         try:
             self._take(nbytes)
         except Exception as error:
             self._send_away(error)
 
     def _is_free(self) -> bool:
-        """The next request may be read."""
+        """Whether the next request may be read."""
         wire = self._wire
         return not (self._is_busy() or self._sink or wire.is_blocked or wire.is_ending)
 
@@ -95,7 +95,7 @@ class Reading(BufferedProtocol, ABC):
         self.go_on()
 
     def _fall_behind(self) -> None:
-        """What has come is too much for one turn of the loop; others have theirs in between."""
+        """Leave the rest of what has come to the next turn of the loop, as others need theirs."""
         self._is_behind = True
         if not self._is_paused:
             self._is_paused = True
@@ -114,7 +114,7 @@ class Reading(BufferedProtocol, ABC):
             self._send_away(error)
 
     def go_on(self) -> None:
-        """Look at what has come meanwhile."""
+        """Read what has come meanwhile, and receive more if there is room."""
         if self._rest and self._is_free():
             rest = bytearray(self._rest)
             self._read(rest, len(rest))
@@ -126,21 +126,21 @@ class Reading(BufferedProtocol, ABC):
         self._wire.resume()
 
     def _read(self, buffer: bytearray, stop: int) -> None:
-        """Take requests up while this is free; what is left of `buffer[:stop]` is kept."""
-        known, self._rest = self._rest, b""  # an answer at once must not look at it again
+        """Take up requests while this is free; keep what is left of `buffer[:stop]`."""
+        known, self._rest = self._rest, b""  # an answer at once must not read it again
         try:
             start = self._take_up(buffer, stop)
         except Exception as error:
             self._send_away(error)
             return
         if start or not known:
-            self._wire.began()  # what is left is of another request
+            self._wire.began()  # what is left belongs to another request
         self._rest = bytes(buffer[start:stop])
 
     def _take_up(self, buffer: bytearray, stop: int) -> int:
         start = failed = 0
         while start < stop:
-            if buffer.startswith(b"\r\n", start):  # some clients send one behind a body
+            if buffer.startswith(b"\r\n", start):  # some clients end a body with one
                 start += 2
                 continue
             end = buffer.find(END, start, min(stop, start + LONGEST))
@@ -160,15 +160,15 @@ class Reading(BufferedProtocol, ABC):
         return start
 
     def _send_away(self, error: Exception) -> None:
-        """Nobody knows where the next request would begin."""
+        """Answer with an error and end: it is unknown where the next request would begin."""
         self._drop_body()
         self._rest = b""
         if self._is_paused:
-            self._read_again()  # what is left unread would reset the connection
+            self._read_again()  # unread bytes would reset the connection
         self._wire.send_away(error)
 
     def _begin(self, head: Head, came: memoryview) -> int:
-        """A request, of whose body, and what follows that, this came; returns what it took."""
+        """Begin a request; `came` is all that follows its head. Returns the bytes used of that."""
         length, most = head.length, self._server.limits.body
         if length is not None and length <= min(len(came), most):
             self._deliver(head, came[:length], lent=True)
@@ -190,7 +190,7 @@ class Reading(BufferedProtocol, ABC):
         return len(came) - len(chunks.rest)
 
     def step_out(self) -> None:
-        """Leave the rows of a batch: others want them, or their engine ends."""
+        """Move the body out of the rows of a batch: others need them, or their engine closes."""
         if isinstance(self._sink, Row):
             self._sink = self._sink.step_out(self._deliver)
 

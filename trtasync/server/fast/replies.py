@@ -1,4 +1,4 @@
-"""A request that the engine has, and what becomes of it: whom the engine answers."""
+"""Requests that an engine has, and the outcomes that they receive from it."""
 
 from asyncio import CancelledError, InvalidStateError, Task, TimerHandle
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 class Asker(Protocol):
-    """Who waits for answers, and is told at the end of the turn in which they came."""
+    """Waits for the outcomes of requests."""
 
     def answered(self, request: "Asked") -> None:
-        """The engine has done with a request."""
+        """A request has its outcome. Called from inside the engine's work, so just note it."""
 
 
 class Asked:
-    """See the module's docstring; to the engine it is a `core.replies.Reply`.
+    """One request; to the engine it is a `core.replies.Reply`.
 
-    A request has one of its own: what is left of an earlier one of the same connection, in a batch
-    that runs, can never be taken for its answer.
+    Each request has one of its own: the late outcome of an earlier request of the same connection,
+    in a batch that still runs, can never be taken for its answer.
 
     Attributes:
         head: of the request.
-        plan: likewise.
+        plan: of the request.
         id: as JSON; empty for none.
-        bare: the engine was given a row without batch axis, and answers so.
-        result: from the engine; None before it, and where there is none.
-        reservation: by which an engine knows it; None when it has done with it.
-        task: that asks another engine; None if none does.
-        timer: ends it when its timeout has passed; None without one.
+        bare: the engine was given a row without batch axis, and its result has none either.
+        result: from the engine; None as long as there is none.
+        reservation: its reservation, for an engine of this process; None once it is over.
+        task: the task that submits it to any other engine; None if there is none.
+        timer: ends it when its timeout has passed; None without a timeout.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Asked:
     )
 
     def __init__(self, asker: Asker, desk: "Desk", head: Head, plan: Plan, id: bytes):
-        """Of `asker`, who is told when it is over."""
+        """`asker` is told when it is over."""
         self._asker = asker
         self._desk = desk
         self._error: BaseException | None = None
@@ -75,7 +75,7 @@ class Asked:
         return self._over
 
     def cancelled(self) -> bool:
-        """Nobody wanted the answer any more."""
+        """Whether it was given up by `leave`."""
         return self._cancelled
 
     def set_result(self, result: Any, /) -> None:
@@ -92,34 +92,34 @@ class Asked:
         if self._over:
             raise InvalidStateError
         self._over = True
-        self.reservation = self.task = None  # which know this: a cycle
+        self.reservation = self.task = None  # they refer to this: a cycle
         if self.timer is not None:
             self.timer.cancel()
         self._asker.answered(self)
 
     def read(self) -> Answer:
-        """The answer to it, when it has ended; once. Raises why there is none."""
+        """The answer to it; to be called once, when it is over. Raises why there is none."""
         error, self._error = self._error, None
         if error is not None:
             try:
                 raise error
             finally:
-                del error  # it knows this frame, and keeps it and the request: a cycle
+                del error  # it refers to this frame, and so to the request: a cycle
         return self._desk.answer(self) if self._answer is None else self._answer
 
     def compose(self) -> None:
-        """Have ready what `read` gives or raises. In a thread, if it takes long."""
+        """Prepare what `read` returns or raises. In a thread, if it takes long."""
         try:
             self._answer = self._desk.answer(self)
-        except Exception as error:  # whatever it is, it belongs to who reads
+        except Exception as error:  # `read` raises it
             self._error = error
 
     def is_large(self) -> bool:
-        """The answer to it takes too long to write for the loop."""
+        """Whether the answer to it takes too long to write on the loop."""
         return bool(self.plan.in_json) and self._error is None and self._desk.is_large(self)
 
     def leave(self) -> None:
-        """Nobody wants the answer any more: what is not running is never computed."""
+        """Give it up: rows that are not running yet are never computed."""
         if self._over:
             return
         self._over = self._cancelled = True
@@ -133,8 +133,8 @@ class Asked:
 
 
 class ObservedAsked(Asked):
-    """One whose engine has an observer, who is told of it when its answer is about to be written:
-    the observer hears of the batch before that.
+    """A request whose engine has an observer. The observer is told that it is over when its answer
+    is about to be written, and so after it is told of the batch.
 
     Attributes:
         observed: what the observer knows it by.

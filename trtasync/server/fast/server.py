@@ -1,4 +1,4 @@
-"""The server: it listens, watches the clock for its connections, and ends in order."""
+"""The server: it listens, watches the clock for its connections, and shuts down in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 READ = 256 << 10
-"""Bytes that are read at once."""
+"""Most bytes that are read at once."""
 
 TICK = 1.0
 """Seconds between two looks at the clock."""
@@ -40,16 +40,16 @@ class FastServer:
 
     Attributes:
         limits: for clients.
-        loop: of all of it.
-        buffer: into which heads and short bodies are received; nothing is kept in it.
-        scratch: the same, to be written to.
-        heads: that were seen before.
-        connections: that are open.
-        outbox: takes answers of engines.
-        exchanges: tasks that answer, most of them by the application.
+        loop: the loop that the server runs on.
+        buffer: receives heads and short bodies; nothing is kept in it.
+        scratch: a writable view of `buffer`.
+        heads: reads heads, and remembers them.
+        connections: the open ones.
+        outbox: takes the outcomes of requests.
+        exchanges: tasks that answer requests, most of them by the application.
         tick: grows by one each second.
         date: the line of an answer's head that tells the time.
-        compresses: who accepts compressed answers gets them, by the application.
+        compresses: the application answers requests that accept compressed answers.
         is_draining: every answer is the last of its connection.
     """
 
@@ -64,12 +64,12 @@ class FastServer:
         """Not listening yet.
 
         Args:
-            models: to be opened and closed by others.
-            application: over the same models, for all that is not asked of one. Its lifespan is
+            models: the caller opens and closes them.
+            application: over the same models; it answers all but infer requests. Its lifespan is
                 not run.
-            limits: for clients; None for the usual ones.
-            compress_answers: who asks for compressed answers gets his from `application`, which was
-                told so as well; None: if it says that it was (`asgi.application` does).
+            limits: for clients; None for the default ones.
+            compress_answers: `application`, told the same, answers requests that accept compressed
+                answers; None: as its `state.compress_answers` says (`asgi.application` sets it).
         """
         self.limits: Limits = limits or Limits()
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
@@ -93,11 +93,11 @@ class FastServer:
 
     @asynccontextmanager
     async def listening(self, door: socket, tls: SSLContext | None = None) -> AsyncIterator[None]:
-        """Serve until the end of the block; then answer what was asked, and end.
+        """Serve until the end of the block; then answer the requests in progress, and shut down.
 
         Args:
-            door: a socket that listens; it is closed at the end.
-            tls: for TLS.
+            door: a listening socket; it is closed at the end.
+            tls: for TLS; None for plain HTTP.
         """
         self._models.watchers.append(self._models_changed)
         ticking = self.loop.create_task(self._tick())
@@ -140,11 +140,11 @@ class FastServer:
             self.look_round()
 
     def look_round(self) -> None:
-        """Has a client had its time?"""
+        """Enforce the time limits of all clients."""
         self._for_all(Connection.check)
 
     def _for_all(self, act: Callable[[Connection], None]) -> None:
-        """One client's trouble is not the others'."""
+        """Call `act` on all connections; one that fails is given up without harm to the others."""
         for connection in tuple(self.connections):
             try:
                 act(connection)
@@ -154,31 +154,31 @@ class FastServer:
     # -- for connections -------------------------------------------------------------------------
 
     def welcome(self, connection: Connection) -> bool:
-        """A client has come; False if it is one too many."""
+        """Register a new client; False if it is one too many."""
         self.connections.add(connection)
         return len(self.connections) <= self.limits.connections
 
     def farewell(self, connection: Connection) -> None:
-        """It has gone."""
+        """Forget a client that has left."""
         self.connections.discard(connection)
         self._none_left.set()
 
     def receive(self, count: int) -> None:
-        """So many bytes of a body have come, which is not complete.
+        """Count bytes that have come of an incomplete body.
 
         Raises:
-            Refusal: there are too many such.
+            Refusal: incomplete bodies exceed `Limits.bodies`.
         """
         self._coming += count
         if self._coming > self.limits.bodies:
             raise Refusal("the server is receiving as much as it can; come back soon.", status=503)
 
     def received(self, count: int) -> None:
-        """They are part of a request now, or nobody wants them."""
+        """Stop counting bytes: their body is complete, or was given up."""
         self._coming -= count
 
     def desk(self, head: Head) -> Desk | None:
-        """Where a request is handed to its engine; None if it is the application's."""
+        """The desk that submits a request to its engine; None if the application answers it."""
         model = head.model
         if model is None or (self.compresses and head.encoding is not None):
             return None
@@ -189,7 +189,7 @@ class FastServer:
         try:
             deployment = self._models.deployed(*model)
         except Refusal:
-            return None  # the application says it
+            return None  # the application tells the client why
         if isinstance(deployment.engine, Engine):
             desk: Desk = StraightDesk(deployment.codec, deployment.engine)
             self.outbox.join(inside(deployment.engine).core.pump)
@@ -199,7 +199,7 @@ class FastServer:
         return desk
 
     def _models_changed(self) -> None:
-        """What is being received into rows of an engine that may end now goes on elsewhere."""
+        """Forget all desks, and move bodies out of the rows of engines, which may close now."""
         self._desks.clear()
         self.outbox.leave()
         self._for_all(Connection.step_out)
@@ -209,7 +209,7 @@ class FastServer:
         self.beside(exchange.run(self._application))
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let a task see to an answer; the server waits for it when it ends."""
+        """Run `work`, which answers a request, in a task that shutting down waits for."""
         task = self.loop.create_task(work)
         self.exchanges.add(task)
         task.add_done_callback(self._applied)

@@ -1,4 +1,4 @@
-"""Where the rest of a body goes that did not come together with its head."""
+"""Where a body goes that did not come whole together with its head."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -21,34 +21,33 @@ class Sink(Protocol):
 
     Attributes:
         head: of the request.
-        rest: what came behind the body, once it is complete.
+        rest: the bytes that came after the body, once it is complete.
     """
 
     head: Head
     rest: bytes
 
     def room(self) -> memoryview:
-        """Where the next bytes go; asked for anew each time."""
+        """The memory for the next bytes; ask again each time."""
 
     def took(self, count: int) -> bool:
-        """So many bytes were written there; True if the body is complete."""
+        """Note that `count` bytes were written there; True if the body is complete."""
 
     def finish(self) -> None:
-        """The body is complete: whoever waits for it gets it."""
+        """Deliver the complete body."""
 
 
 class Place(Protocol):
     """Rows that are written before their request is complete; see `core.reservations`."""
 
     def rows_to_write(self) -> Sequence[Array]:
-        """Where they lie until control returns to the event loop, and to be asked for again then:
-        one array of them."""
+        """One array, valid until control returns to the event loop; ask again after that."""
 
     def commit(self, request: Asked, /) -> None:
-        """They are written: let the engine have the request. Raises why it does not take it."""
+        """Submit the request, whose rows are written. Raises why the engine refuses it."""
 
     def drop(self) -> None:
-        """Nobody wants them any more."""
+        """Give the rows up."""
 
 
 class Memory:
@@ -57,7 +56,7 @@ class Memory:
     rest = b""
 
     def __init__(self, head: Head, length: int, taken: Bytes, deliver: Deliver):
-        """Of `length` bytes, of which `taken` are here; no page exists before it is filled."""
+        """For `length` bytes, which begin with `taken`. Memory is touched only as it is filled."""
         self.head: Head = head
         self._body = np.empty(length, np.uint8).data
         self._taken = 0
@@ -65,7 +64,7 @@ class Memory:
         self.take(taken)
 
     def take(self, content: Bytes) -> None:
-        """More is here, from elsewhere."""
+        """Append content that was received elsewhere."""
         self._body[self._taken : self._taken + len(content)] = content
         self._taken += len(content)
 
@@ -83,8 +82,8 @@ class Memory:
 class Row:
     """A tensor that is received into rows of a batch. See `Sink`.
 
-    A batch that goes meanwhile goes without it. Its rows count as waiting, so whoever is slow has
-    to leave them: `step_out`.
+    A batch launched meanwhile leaves it out. Its rows count as waiting, so a slow client has to
+    leave them: `step_out`.
     """
 
     rest = b""
@@ -97,7 +96,7 @@ class Row:
         taken: Bytes,
         deliver: Callable[[Asked, Place], None],
     ):
-        """The rows of `place`, for the tensor behind `json`, of which `taken` is here."""
+        """For the tensor behind `json`, which begins with `taken`, in the rows of `place`."""
         self.head: Head = request.head
         self._request = request
         self._place = place
@@ -123,7 +122,7 @@ class Row:
         self._deliver(self._request, self._place)
 
     def step_out(self, deliver: Deliver) -> Memory:
-        """Leave the rows; what came goes on in memory of its own."""
+        """Leave the rows; return a sink that goes on in memory of its own."""
         length = len(self._json) + self._request.plan.size
         memory = Memory(self.head, length, self._json, deliver)
         memory.take(self._rows()[: self._taken])
@@ -131,12 +130,12 @@ class Row:
         return memory
 
     def drop(self) -> None:
-        """The client has left."""
+        """Give the rows up: the client has left."""
         self._place.drop()
 
 
 class InChunks:
-    """A body of a length that only its end tells. See `Sink`."""
+    """A body in chunks, whose length only its end tells. See `Sink`."""
 
     def __init__(
         self,
@@ -146,14 +145,14 @@ class InChunks:
         deliver: Deliver,
         fall_behind: Callable[[], None],
     ):
-        """Nothing of it is here.
+        """Nothing of it has come yet.
 
         Args:
             head: of the request.
-            most: bytes that are taken.
+            most: bytes of the largest body accepted.
             scratch: where its bytes are received before they are put together.
-            deliver: is given the whole.
-            fall_behind: is told when more has come than is read in one go: `feed` nothing later.
+            deliver: is called with the whole body.
+            fall_behind: is called when more has come than is read in one go; `feed(b"")` later.
         """
         self.head: Head = head
         self.rest: bytes = b""
@@ -180,7 +179,7 @@ class InChunks:
 
 
 class Discarded:
-    """The rest of a body that nobody wants: its request has failed. See `Sink`."""
+    """Discards the rest of a body whose request has failed. See `Sink`."""
 
     rest = b""
 
@@ -192,7 +191,7 @@ class Discarded:
         error: Exception,
         fail: Callable[[Head, Exception], None],
     ):
-        """Of which `missing` bytes are still to come; then `fail` is told the `error`."""
+        """`missing` bytes are still to come; then `fail` is called with the `error`."""
         self.head: Head = head
         self._error = error
         self._missing = missing

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trtasync.server.fast.server import FastServer
 
 JOINED = 64 << 10
-"""Bytes of an answer up to which it is joined to its head, to leave in one piece."""
+"""The body of an answer is joined to its head up to this many bytes, to leave in one piece."""
 
 
 class Wire:
@@ -21,50 +21,51 @@ class Wire:
 
     Attributes:
         is_blocked: the client does not read, or not as fast as it is answered.
-        is_ending: nothing of it is looked at any more.
-        since: when the client or the server began to do what it does, in ticks of the server.
+        is_ending: nothing more is written to the client, and no request of it is read.
+        since: the server's tick at which client or server began its current activity.
     """
 
     def __init__(self, server: "FastServer", transport: Transport):
-        """Open."""
+        """Wrap an open connection."""
         self.is_blocked: bool = False
         self.is_ending: bool = False
         self.since: int = server.tick
         self._server = server
         self._transport = transport
-        self._owed = 0  # bytes, when the client ceased to read
+        self._owed = 0  # bytes unread when the client stopped reading
 
     @property
     def scheme(self) -> str:
-        """Of its URLs."""
+        """The scheme of the client's URLs."""
         return "http" if self.about("sslcontext") is None else "https"
 
     def about(self, name: str) -> Any:
-        """What asyncio knows of it; see `asyncio.BaseTransport.get_extra_info`."""
+        """See `asyncio.BaseTransport.get_extra_info`."""
         return self._transport.get_extra_info(name)
 
     def block(self) -> None:
-        """The client reads slower than it is answered."""
+        """Note that the client reads slower than it is answered."""
         self.is_blocked = True
         self._owed = self.unread
         self.began()
 
     def unblock(self) -> None:
-        """It has caught up."""
+        """Note that the client has caught up."""
         self.is_blocked = False
         self._owed = 0
         self.began()
 
     def began(self) -> None:
-        """It does something else now."""
+        """Note that another activity begins, whose time is limited anew."""
         self.since = self._server.tick
 
     def keeps(self, wanted: bool) -> bool:
-        """The connection goes on after this answer, if that is wanted."""
+        """Whether the connection goes on after this answer: if that is `wanted`, and not while the
+        server drains."""
         return wanted and not self._server.is_draining
 
     def last_lines(self, head: Head | None, keeps: bool) -> bytes:
-        """What ends the head of an answer to `head`, with the empty line."""
+        """The end of the head of an answer to `head`, up to the empty line."""
         if not keeps:
             return self._server.date + b"connection: close\r\n\r\n"
         if head is not None and head.version == "1.0":
@@ -91,26 +92,26 @@ class Wire:
         self.ended_answer(keeps)
 
     def write(self, content: Bytes) -> None:
-        """Write some of an answer, unless nobody is there to read it."""
+        """Write a part of an answer, unless the connection is ending."""
         if not self.is_ending:
             self._transport.write(content)
 
     def ended_answer(self, keeps: bool) -> None:
-        """An answer is out; `keeps`: the next request may come."""
+        """Note that an answer is complete; close the connection unless it `keeps`."""
         self.since = self._server.tick
         if not keeps:
             self.close()
 
     def fail(self, head: Head, error: BaseException) -> None:
-        """Answer a request, of whose body nothing is to come any more, with an error."""
+        """Answer a request with an error; no byte of its body may still be to come."""
         failure = failure_of(error)
         self.answer(head, head_of_failure(failure), [failure.body], len(failure.body))
 
     def send_away(self, error: BaseException) -> None:
-        """Answer with an error, and end the connection: nobody knows where its next request begins.
+        """Answer with an error, and end the connection: its next request begins somewhere unknown.
 
-        Closed at once, with something unread, the client would get a reset, and perhaps no answer;
-        so it may take notice first.
+        Closing at once, with something unread, would reset the connection, and the client might not
+        get the answer. So it gets time to take notice first.
         """
         failure = failure_of(error)
         self.write(head_of_failure(failure) + self.last_lines(None, False) + failure.body)
@@ -122,7 +123,7 @@ class Wire:
             self.close()
 
     def close(self) -> None:
-        """Write what is to be written, and end."""
+        """Write what is still to be written, and end."""
         if not self.is_ending:
             self.began()
             self.is_ending = True
@@ -134,21 +135,21 @@ class Wire:
         self._transport.abort()
 
     def pause(self) -> None:
-        """Read nothing more for a while."""
+        """Stop receiving for a while."""
         self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read again."""
+        """Receive again."""
         if not self.is_ending:
             self._transport.resume_reading()
 
     @property
     def unread(self) -> int:
-        """Bytes that the client has not taken yet, beyond what lies in the sockets."""
+        """Bytes that the client has not taken yet, beyond those in the sockets' buffers."""
         return self._transport.get_write_buffer_size()
 
     def is_stuck(self) -> bool:
-        """The client does not read what it asked for, or does not go."""
+        """Whether the client took too long to read an answer, or to go."""
         waited, limits = self._server.tick - self.since, self._server.limits
         if self.unread:
             return waited > limits.for_answer(self._owed)

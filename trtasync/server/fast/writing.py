@@ -29,7 +29,7 @@ def head_of_answer(answer: Answer, size: int) -> bytes:
 
 
 def head_of(status: int, headers: Headers) -> bytes:
-    """Another head, without the line that ends it."""
+    """The head of any other answer, without the line that ends it."""
     lines = b"".join([b"%s: %s\r\n" % header for header in headers])
     return b"HTTP/1.1 %d %s\r\n%s" % (status, _phrase(status), lines)
 
@@ -41,7 +41,7 @@ def head_of_failure(failure: Failure) -> bytes:
 
 
 def chunk(content: bytes) -> bytes:
-    """A piece of a body whose length nobody told."""
+    """A chunk of a body whose length was not declared; empty for no content."""
     return b"%x\r\n%s\r\n" % (len(content), content) if content else b""
 
 

@@ -1,10 +1,10 @@
 """The gRPC door: the protocol's service, with Triton's calls, on grpcio's asyncio server.
 
-`descriptors` makes messages of protobuf from the tables in `messages`, whose request types `views`
-tells to type checkers. `requests` reads one, `reading` what was seen before and
-`wire` cut from its bytes, `inference` answers it, `streams` many on one call;
-`services` is every call of the protocol, `health` that of gRPC itself, `calls` how any of them is
-answered or refused; `server` listens, bounds (`limits`) and ends.
+`descriptors` makes protobuf messages from the tables in `messages`; `views` has the types of
+requests for type checkers. `wire` cuts a request from its bytes, `reading` knows those seen before,
+`requests` reads a new one; `inference` answers it, `streams` many on one call. `services` has the
+other calls of the protocol, `health` those of gRPC itself, and `calls` answers or refuses any of
+them; `server` listens, enforces `limits`, and shuts down.
 """
 
 from trtasync.server.grpc.limits import Limits

@@ -16,17 +16,17 @@ OPEN = (
     f"/{INFERENCE.package}.GRPCInferenceService/ServerLive",
     f"/{INFERENCE.package}.GRPCInferenceService/ServerReady",
 )
-"""How calls begin that whoever looks after processes may make without a token."""
+"""Beginnings of the calls that need no token, for whatever looks after processes."""
 
 Admits = Callable[[str | None], bool]
-"""Whether the `authorization` of a call, or None, is one that is let in."""
+"""Whether a call with this `authorization`, or None, is let in."""
 
 
 class Admission(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio comes without types
     """Refuses calls before anything of them is read."""
 
     def __init__(self, admits: Admits):
-        """Ask this about each call."""
+        """Ask `admits` about each call."""
         self._admits = admits
 
     async def intercept_service(
@@ -48,5 +48,5 @@ async def _refuse(requests: Any, call: Call) -> None:
 
 
 def tls_credentials(certificate: str, key: str) -> Any:
-    """For `GrpcServer.listening`, of files that were found to be good."""
+    """Credentials for `GrpcServer.listening`, from files that were checked before."""
     return grpc.ssl_server_credentials([(Path(key).read_bytes(), Path(certificate).read_bytes())])

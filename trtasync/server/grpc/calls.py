@@ -15,23 +15,23 @@ CODES = {
     400: StatusCode.INVALID_ARGUMENT,
     403: StatusCode.PERMISSION_DENIED,
     404: StatusCode.NOT_FOUND,
-    413: StatusCode.INVALID_ARGUMENT,  # as long as it is so large; RESOURCE_EXHAUSTED would pass
+    413: StatusCode.INVALID_ARGUMENT,  # RESOURCE_EXHAUSTED would invite clients to try again
     429: StatusCode.RESOURCE_EXHAUSTED,
     501: StatusCode.UNIMPLEMENTED,
     503: StatusCode.UNAVAILABLE,
     504: StatusCode.DEADLINE_EXCEEDED,
 }
-"""By the status that HTTP has for it; INTERNAL for any other."""
+"""By HTTP status; INTERNAL for any other."""
 
 LONGEST_REQUEST = 64 << 10
-"""Bytes of a request that carries no tensors."""
+"""Most bytes of a request that carries no tensors."""
 
 LONGEST_TEXT = 500
-"""Characters that a client is told: a status goes as a header, of which clients take 8 KiB, and
+"""Most characters of what a client is told: it goes in a header, of which clients take 8 KiB, and
 one character of a name that they have sent may need twelve bytes there."""
 
 Handler = Any
-"""Of a call, as grpcio has it, which comes without types."""
+"""grpcio's handler of a call; grpcio comes without types."""
 
 
 def unary(
@@ -41,8 +41,8 @@ def unary(
 
     Args:
         messages: of the service.
-        asked: the name of the request's.
-        answer: gives the other; what it raises becomes the status of the call.
+        asked: the name of the request's message.
+        answer: makes the answer; what it raises becomes the status of the call.
     """
 
     async def answer_bytes(content: bytes, call: Call) -> bytes:
@@ -52,10 +52,10 @@ def unary(
 
 
 def read(messages: Messages, asked: str, content: bytes) -> Any:
-    """The request without tensors that these bytes are.
+    """Read a request without tensors from its bytes.
 
     Raises:
-        Refusal: they are none, or too many.
+        Refusal: they are no such request, or too many.
     """
     if len(content) > LONGEST_REQUEST:
         raise Refusal(
@@ -65,7 +65,7 @@ def read(messages: Messages, asked: str, content: bytes) -> Any:
 
 
 def unary_bytes(answer: Callable[[bytes, Call], Awaitable[bytes]]) -> Handler:
-    """The same where `answer` reads and writes the bytes itself."""
+    """Like `unary`, for an `answer` that reads and writes the bytes itself."""
 
     async def handle(content: bytes, call: Call) -> bytes:
         follow_trace(call)
@@ -78,7 +78,7 @@ def unary_bytes(answer: Callable[[bytes, Call], Awaitable[bytes]]) -> Handler:
 
 
 async def refuse(call: Call, error: Exception) -> NoReturn:
-    """End a call with the status that tells of `error`."""
+    """End a call with the status of `error`."""
     log_unexpected(error)
     wait = retry_after(error)
     more = () if wait is None else (("grpc-retry-pushback-ms", f"{wait}000"),)
@@ -92,12 +92,12 @@ def told(error: Exception) -> str:
 
 
 def metadata_of(call: Call, key: str) -> str | None:
-    """The values of a key in the head of the call; None without any."""
+    """The values of a key in the call's metadata, joined by commas; None without any."""
     found = [value for known, value in call.invocation_metadata() or () if known == key]
     return ",".join(map(str, found)) if found else None
 
 
 def follow_trace(call: Call) -> None:
-    """What this task does is for the trace that the call tells of."""
+    """Let this task work for the trace that the call names."""
     state = metadata_of(call, "tracestate") or ""
     current_trace.set(read_trace(metadata_of(call, "traceparent"), state))

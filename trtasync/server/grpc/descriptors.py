@@ -1,7 +1,7 @@
-"""Messages of protobuf from a table, without generated code.
+"""Protobuf messages from a table, without generated code.
 
-They live in a pool of descriptors of their own. protobuf's default pool takes each name once in a
-process, and a client of the same protocol (Triton's, for one) has put its own messages there.
+They live in a descriptor pool of their own: protobuf's default pool takes each name once per
+process, and a client of the same protocol (such as Triton's) puts its own messages there.
 """
 
 import re
@@ -46,10 +46,10 @@ class Messages:
 
         Args:
             package: of all of them.
-            fields: of each message, as `kind name number`, with commas between them; bars where
-                only one of them can be set. `kind*` is a list, `kind{}` a map from strings. A kind
-                is a scalar of protobuf, or the name of a message or an enum.
-            enums: of each enum the names of its values, from 0 on.
+            fields: per message its fields, as `kind name number`, separated by commas, or by bars
+                if only one of them can be set. `kind*` is a list, `kind{}` a map from strings. A
+                kind is a scalar of protobuf, or the name of a message or an enum.
+            enums: per enum the names of its values, from 0 on.
         """
         self.package: str = package
         file = FileDescriptorProto(
@@ -71,15 +71,15 @@ class Messages:
         self._classes: dict[str, Any] = {name: GetMessageClass(found[name]) for name in fields}
 
     def make(self, name: str, /, **fields: object) -> Message:
-        """A message; those within it may be given as dicts."""
+        """Make a message; those within it may be given as dicts."""
         message: Message = self._classes[name](**fields)
         return message
 
     def parse(self, name: str, content: bytes) -> Any:
-        """The message that these bytes are; see `views` for what it has.
+        """Parse a message; see `views` for its fields.
 
         Raises:
-            Refusal: they are none.
+            Refusal: the bytes are no such message.
         """
         try:
             return self._classes[name].FromString(content)

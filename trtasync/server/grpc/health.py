@@ -10,17 +10,17 @@ from trtasync.server.models import Models
 from trtasync.server.protocol.refusals import Refusal
 
 LIVE = "live"
-"""A service that is there as long as the server is; for probes of life, not of readiness."""
+"""A service that serves as long as the server runs: for liveness probes, not readiness probes."""
 
 TICK = 1.0
-"""Seconds between two looks for a watching client: a lost device calls nobody."""
+"""Seconds between two looks for a watching client: a lost device notifies nobody."""
 
 
 class Health:
-    """Whether services serve: all of them while every model is ready and the server stays."""
+    """Whether services serve: all do while every model is ready and the server is not ending."""
 
     def __init__(self, models: Models, services: tuple[str, ...]):
-        """Of servers of these `models`; "" is the whole, `services` are the names of its parts."""
+        """`models`: of the server; `services`: the names of its parts; "" names all of it."""
         self._models = models
         self._ready_ones = ("", *services)
         self._is_draining = False
@@ -35,24 +35,24 @@ class Health:
         }
 
     def look(self) -> None:
-        """Something has changed: tell those who watch."""
+        """Look again for all watching clients: something has changed."""
         self._changed.set()
         self._changed = anyio.Event()
 
     def drain(self) -> None:
-        """Nothing serves any more; those who watch are told so, and that was it."""
+        """Stop serving: watching clients are told so, and their calls end."""
         self._is_draining = True
         self.look()
 
     async def check(self, request: HealthRequest, call: Call) -> Message:
-        """The status now. Raises Refusal for a service that is not here."""
+        """The status now. Raises Refusal for an unknown service."""
         status = self._status(request.service)
         if status == "SERVICE_UNKNOWN":
             raise Refusal(f"there is no service '{request.service}' here.", status=404)
         return _response(status)
 
     async def _watch(self, content: bytes, call: Call) -> None:
-        """The status now, and whenever it changes."""
+        """Write the status now, and whenever it changes."""
         follow_trace(call)
         try:
             service = read(HEALTH, "HealthCheckRequest", content).service

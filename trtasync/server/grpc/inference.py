@@ -1,4 +1,4 @@
-"""Answers requests for models: ModelInfer, and what a stream of them is made of."""
+"""Answers requests for models: ModelInfer, and each request of a stream."""
 
 from collections.abc import Mapping
 
@@ -17,14 +17,14 @@ from trtasync.server.protocol.requests import Plan
 from trtasync.server.protocol.tensors import Bytes
 
 LAST = {"triton_final_response": INFERENCE.make("InferParameter", bool_param=True)}
-"""Parameters of an answer that no further one to the same request follows: in streams, each."""
+"""Parameters that mark the last answer to a request, which every answer in a stream is."""
 
 
 class Inference:
     """From a request to its answer, both as bytes."""
 
     def __init__(self, models: Models):
-        """Of these models."""
+        """Serve these models."""
         self._reader = Reader(models)
 
     async def infer(self, content: bytes, call: Call, *, in_stream: bool = False) -> bytes:
@@ -32,13 +32,13 @@ class Inference:
 
         Args:
             content: the request as it came.
-            call: that brought it.
+            call: the call that brought it.
             in_stream: the answer says that it is the last one to its request.
 
         Raises:
             Refusal: it is no request for a model here.
-            TimeoutError: neither its `timeout` nor the deadline of its call is later.
-            TrtasyncError: what becomes of it otherwise.
+            TimeoutError: its `timeout`, or the deadline of its call, has passed.
+            TrtasyncError: it failed otherwise.
         """
         request = self._reader.read(content)
         with request.deployment.users:
@@ -66,13 +66,13 @@ def _patience(plan: Plan, call: Call) -> float | None:
 
 
 def _tensors(plan: Plan, outputs: Mapping[str, Array]) -> tuple[Form, list[Bytes]]:
-    """The shape and the bytes of each output: Triton's clients read none but raw ones."""
+    """The shape and the bytes of each output: raw, as Triton's clients read nothing else."""
     found = [content_of(wanted, outputs[wanted.tensor.name]) for wanted in plan.wanted]
     return tuple([(shape, None) for shape, _ in found]), [content for _, content in found]
 
 
 def _head(codec: Codec, plan: Plan, form: Form, in_stream: bool) -> bytes:
-    """What an answer says of its outputs; kept with the plan."""
+    """The part of an answer that describes its outputs; kept with the plan."""
     key = in_stream, form
     known = plan.texts.get(key)
     if known is None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one server. Times are seconds.
+    """The limits of one server. Times are in seconds.
 
     Attributes:
-        message: bytes of a request, before and after decompression.
-        calls: at once; more are refused.
-        of_stream: requests of one stream that are at work, or whose answers are not read yet.
-            A stream is not read further meanwhile.
-        drain: for calls to be answered when the server ends.
+        message: most bytes of a request, before and after decompression.
+        calls: most calls at once; more are refused.
+        of_stream: most requests of one stream that are in progress, or whose answers are not read
+            yet. No more of the stream is read meanwhile.
+        drain: time to answer calls when the server shuts down.
     """
 
     message: int = 64 << 20

@@ -1,7 +1,7 @@
 """The messages of the Open Inference Protocol and Triton's, and those of gRPC's health service.
 
-Names and numbers are the protocols' own; see `descriptors` for how a field is written. Of Triton's
-ModelConfig there is what `protocol.descriptions` tells.
+Names and numbers are the protocols' own; see `descriptors` for how a field is written. Triton's
+ModelConfig has only what `protocol.descriptions` tells.
 """
 
 from trtasync.server.grpc.descriptors import Messages

@@ -1,4 +1,4 @@
-"""Requests of ModelInfer, with what was seen before at hand."""
+"""Reading requests of ModelInfer; plans of those seen before are remembered."""
 
 from typing import NamedTuple
 
@@ -15,19 +15,19 @@ from trtasync.server.protocol.requests import Plan
 from trtasync.server.protocol.tensors import from_binary
 
 MOST_HEAD = 1 << 20
-"""Bytes of a request beside its raw contents. protobuf and Python read these on the event loop, a
-hundred times slower than those."""
+"""Most bytes of a request beside its raw contents: protobuf and Python read them on the event loop,
+a hundred times slower than raw contents."""
 
 Key = tuple[bytes, tuple[int, ...]]
-"""Of a request all but its id and the bytes of its tensors, whose sizes are here."""
+"""All of a request but its id and its tensors' bytes, and the sizes of these."""
 
 
 class Read(NamedTuple):
     """A request.
 
     Attributes:
-        deployment: that it is for.
-        plan: of it.
+        deployment: the deployment that answers it.
+        plan: its plan.
         id: in UTF-8.
         arrays: its inputs, by name.
     """
@@ -39,12 +39,12 @@ class Read(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is remembered of requests that differ in ids and tensors only.
+    """What is remembered of requests that differ only in ids and tensors.
 
     Attributes:
         model: its name, and its version if that was asked for.
-        codec: of what answered then; of no other is this known.
-        plan: of all of them.
+        codec: of the deployment that answered then; the plan holds for no other.
+        plan: the plan of all of them.
     """
 
     model: tuple[str, str | None]
@@ -56,15 +56,15 @@ class Reader:
     """Reads requests, and remembers them."""
 
     def __init__(self, models: Models):
-        """For these models. Nothing is known yet."""
+        """Read requests for these models. Nothing is known yet."""
         self._models = models
         self._known: dict[Key, Known] = {}
 
     def read(self, content: bytes) -> Read:
-        """The request that these bytes are.
+        """Read a request from its bytes.
 
         Raises:
-            Refusal: they are none, or none for a model here.
+            Refusal: they are no request, or none for a model here.
         """
         parts = cut(content)
         if parts is None or not parts.raw or not _is_text(parts.id):
@@ -82,7 +82,7 @@ class Reader:
         return self._read_anew(content, parts, key if len(parts.head) <= LONGEST_KEPT else None)
 
     def _read_anew(self, content: bytes, parts: Cut | None, key: Key | None = None) -> Read:
-        """By protobuf; it is remembered by its `key`."""
+        """Read a request by protobuf, and remember it by its `key` if there is one."""
         _check_head(len(content) - (0 if parts is None else sum(map(len, parts.raw))))
         request: InferRequest = INFERENCE.parse("ModelInferRequest", content)
         model = request.model_name, request.model_version or None
@@ -105,7 +105,7 @@ def _check_head(size: int) -> None:
 
 
 def id_of(content: bytes) -> str:
-    """The id of a request that is refused; empty where it has none that can be told."""
+    """The id of a request that is refused; empty if it has none that can be read."""
     parts = cut(content)
     return parts.id.decode(errors="replace") if parts is not None else ""
 

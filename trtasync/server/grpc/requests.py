@@ -1,4 +1,4 @@
-"""From ModelInferRequest to a plan and arrays, in the terms that the other doors have."""
+"""From ModelInferRequest to a plan and arrays, the same as at the other doors."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ from trtasync.server.protocol.requests import Plan, plan_of
 from trtasync.server.protocol.tensors import Interface, from_binary
 
 MEANINGLESS = "triton_enable_empty_final_response"
-"""A parameter of Triton's clients: the last answer is marked as such here without it."""
+"""A parameter of Triton's clients that changes nothing: the last answer is marked without it."""
 
 MOST_PARTS = 1024
-"""Inputs, outputs and parameters of a request."""
+"""Most inputs, outputs and parameters of a request, all together."""
 
 MOST_ELEMENTS = 1 << 18
-"""Elements of an input that come one by one: they take some hundredths of a second."""
+"""Most elements of an input that come one by one, which takes some hundredths of a second."""
 
 _DTYPES = {datatype: name for name, datatype in DATATYPES.items()}
 _FIELDS = {
@@ -35,7 +35,7 @@ _FIELDS = {
     "FP32": ("fp32_contents", "float32"),
     "FP64": ("fp64_contents", "float64"),
 }
-"""Of each datatype the field of InferTensorContents, and the dtype of its elements there."""
+"""Per datatype the field of InferTensorContents, and the dtype of its elements there."""
 
 
 def read_request(request: InferRequest, interface: Interface) -> tuple[Plan, dict[str, Array]]:
@@ -47,7 +47,7 @@ def read_request(request: InferRequest, interface: Interface) -> tuple[Plan, dic
     _check_parts(request)
     own = [_parameters(each.parameters) for each in request.inputs]
     for each, parameters in zip(request.inputs, own, strict=True):
-        input_parameters(each.name, parameters)  # shared memory, before its data are missed
+        input_parameters(each.name, parameters)  # refuses shared memory, before its data are missed
     contents = _contents(request)
     plan = plan_of(_canonical(request, own, contents), interface)
     arrays = {
@@ -58,7 +58,7 @@ def read_request(request: InferRequest, interface: Interface) -> tuple[Plan, dic
 
 
 def _check_parts(request: InferRequest) -> None:
-    """What stands for something here takes microseconds each: too many would stop everybody."""
+    """Refuse too many parts: each takes microseconds, in which the event loop stands still."""
     tensors = [request.inputs, request.outputs]
     count = len(request.parameters) + sum(map(len, tensors))
     if count <= MOST_PARTS:
@@ -117,7 +117,7 @@ def _parameters(given: Parameters) -> schema.Parameters:
 
 
 def _contents(request: InferRequest) -> Sequence[bytes]:
-    """The bytes of each input, wherever they came."""
+    """The bytes of each input, in whichever field they came."""
     raw = request.raw_input_contents
     if not raw:
         return [_typed(each) for each in request.inputs]

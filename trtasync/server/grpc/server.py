@@ -1,4 +1,4 @@
-"""The server: it listens, keeps the limits, and ends in order."""
+"""The server: it listens, enforces the limits, and shuts down in order."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,10 +25,10 @@ from trtasync.server.repository import Repository
 
 INFERENCE_SERVICE = f"{INFERENCE.package}.GRPCInferenceService"
 PING = 5_000
-"""Milliseconds between two pings of a client: one that pings more often loses its connection."""
+"""Least milliseconds between two pings of a client: pinging more often loses it the connection."""
 
 SILENCE = 60_000
-"""Milliseconds after which the server asks by a ping whether there is still a client."""
+"""Milliseconds of silence after which the server pings a client to see if it is still there."""
 
 HEALTH_SERVICE = f"{HEALTH.package}.Health"
 
@@ -51,11 +51,11 @@ class GrpcServer:
         """Not listening yet.
 
         Args:
-            models: to be opened and closed by others.
-            model_control: clients may have models loaded again and unloaded.
-            limits: for clients; None for the usual ones.
-            admit: says of the `authorization` of a call whether it is let in; None: all are.
-                Health is told to all.
+            models: the caller opens and closes them.
+            model_control: clients may load (also again) and unload models.
+            limits: for clients; None for the default ones.
+            admit: says by the `authorization` of a call whether it is let in; None: all are. Calls
+                that ask for health always are.
         """
         self._interceptors = [] if admit is None else [Admission(admit)]
         self.limits: Limits = limits or Limits()
@@ -78,20 +78,21 @@ class GrpcServer:
     async def listening(
         self, address: str, credentials: Any = None, *, share_port: bool = False
     ) -> AsyncIterator[int]:
-        """Serve until the end of the block; then answer what was asked, and end. Once per server.
+        """Serve until the end of the block; then answer the calls in progress, and shut down. Once
+        per server.
 
         Args:
-            address: "host:port", with port 0 for any that is free, or "unix:path".
-            credentials: for TLS, of `grpc.ssl_server_credentials`.
-            share_port: other processes may listen at the same address, and the system deals
-                connections out to them.
+            address: "host:port", with port 0 for any free port, or "unix:path".
+            credentials: for TLS, from `grpc.ssl_server_credentials`.
+            share_port: other processes may listen at the same address, and the system distributes
+                connections among them.
 
         Yields:
             the port.
 
         Raises:
-            InvalidInput: nobody can listen there.
-            WrongLoop: the loop that runs is not asyncio's, and grpcio knows no other.
+            InvalidInput: the server cannot listen there.
+            WrongLoop: the running loop is not asyncio's, and grpcio supports no other.
         """
         if not isinstance(current_loop(), AsyncioLoop):
             raise WrongLoop("grpcio serves on asyncio and uvloop only; run the server on one.")
@@ -113,7 +114,7 @@ class GrpcServer:
             try:
                 await server.stop(self.limits.drain)
             finally:
-                with anyio.CancelScope(shield=True):  # who is cancelled waits for nobody
+                with anyio.CancelScope(shield=True):  # without waiting, if this was cancelled
                     await server.stop(None)
 
 

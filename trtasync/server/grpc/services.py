@@ -12,10 +12,10 @@ from trtasync.server.repository import Repository
 
 
 class Information:
-    """Calls that only look. Readiness is told and not refused, whatever model it is asked of."""
+    """Calls that change nothing. A model that does not exist is not ready, which is no refusal."""
 
     def __init__(self, about: About):
-        """What `about` tells."""
+        """Serve what `about` tells."""
         self._about = about
 
     @property
@@ -32,7 +32,7 @@ class Information:
         }
 
     async def live(self, request: Any, call: Call) -> Message:
-        """The server answers, as this shows."""
+        """Show, by answering, that the server answers."""
         return INFERENCE.make("ServerLiveResponse", live=True)
 
     async def ready(self, request: Any, call: Call) -> Message:
@@ -40,7 +40,7 @@ class Information:
         return INFERENCE.make("ServerReadyResponse", ready=_holds(self._about.check_ready))
 
     async def server(self, request: Any, call: Call) -> Message:
-        """Its name, version and extensions."""
+        """The server's name, version and extensions."""
         return INFERENCE.make("ServerMetadataResponse", **self._about.server())
 
     async def model_ready(self, request: ModelRequest, call: Call) -> Message:
@@ -49,11 +49,11 @@ class Information:
         return INFERENCE.make("ModelReadyResponse", ready=is_ready)
 
     async def model(self, request: ModelRequest, call: Call) -> Message:
-        """Its inputs, its outputs, and its versions that are ready."""
+        """The model's inputs, outputs and ready versions."""
         return INFERENCE.make("ModelMetadataResponse", **self._about.model(*_asked(request)))
 
     async def config(self, request: ModelRequest, call: Call) -> Message:
-        """Its configuration in Triton's form."""
+        """The model's configuration in Triton's form."""
         config = self._about.config(*_asked(request))
         return INFERENCE.make("ModelConfigResponse", config=config)
 
@@ -67,7 +67,7 @@ class Control:
     """Calls of the repository."""
 
     def __init__(self, repository: Repository):
-        """What `repository` allows."""
+        """Serve what `repository` allows."""
         self._repository = repository
 
     @property
@@ -80,17 +80,17 @@ class Control:
         }
 
     async def index(self, request: IndexRequest, call: Call) -> Message:
-        """All versions of all models, and how they are."""
+        """List all versions of all models, with their states."""
         models = self._repository.index(request.ready)
         return INFERENCE.make("RepositoryIndexResponse", models=models)
 
     async def load(self, request: ControlRequest, call: Call) -> Message:
-        """Open all versions of a model; those that are open are replaced."""
+        """Open all versions of a model; open ones are replaced."""
         await self._repository.load(request.model_name, request.parameters)
         return INFERENCE.make("RepositoryModelLoadResponse")
 
     async def unload(self, request: ControlRequest, call: Call) -> Message:
-        """Close all versions of a model, when they have answered what they took."""
+        """Close all versions of a model, each once its accepted requests are answered."""
         await self._repository.unload(request.model_name)
         return INFERENCE.make("RepositoryModelUnloadResponse")
 

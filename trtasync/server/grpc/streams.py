@@ -18,14 +18,14 @@ from trtasync.server.grpc.wire import in_stream
 from trtasync.server.protocol.refusals import Refusal
 
 ENDS_ON_FAILURE = "triton_grpc_error"
-"""Metadata of a client that has the first failure end its stream, with the status of that."""
+"""Metadata by which a client has its first failure end the stream, with that failure's status."""
 
 
 class Streams:
-    """All that are open. Each is answered in the order of its requests: they need no ids."""
+    """All open streams. Each is answered in the order of its requests, which need no ids."""
 
     def __init__(self, inference: Inference, most: int):
-        """Of one stream at most `most` requests are taken at once."""
+        """`most`: requests of one stream that are in progress at once."""
         self._inference = inference
         self._most = most
         self._reading: set[anyio.CancelScope] = set()
@@ -39,20 +39,20 @@ class Streams:
             follow_trace(call)
             failure = await self._serve(call)
             if isinstance(failure, BaseError):
-                raise failure  # grpcio's own, which it knows what to do about
+                raise failure  # grpcio's own, which grpcio handles
             if failure is not None:
                 await refuse(call, failure)
 
         return stream_stream_rpc_method_handler(serve)
 
     def drain(self) -> None:
-        """Read no more requests: streams end when those that were taken are answered."""
+        """Read no more requests: streams end when those already read are answered."""
         self._is_draining = True
         for scope in self._reading:
             scope.cancel()
 
     async def _serve(self, call: Call) -> Exception | None:
-        """Answer one stream; what ended it before its client did."""
+        """Answer one stream; return what ended it, if its client did not."""
         stream = _Stream(self._inference, call, self._most)
         async with anyio.create_task_group() as tasks:
             with self._while_open() as reading:
@@ -64,7 +64,7 @@ class Streams:
 
     @contextmanager
     def _while_open(self) -> Iterator[anyio.CancelScope]:
-        """What is cancelled when no more is to be read."""
+        """A scope that `drain` cancels."""
         with anyio.CancelScope() as scope:
             if self._is_draining:
                 scope.cancel()
@@ -76,10 +76,10 @@ class Streams:
 
 
 class _Stream:
-    """One of them.
+    """One stream.
 
     Attributes:
-        failure: what ended the stream.
+        failure: what ended it; None as long as nothing has.
     """
 
     def __init__(self, inference: Inference, call: Call, most: int):
@@ -92,7 +92,7 @@ class _Stream:
         self._turn.set()
 
     async def take(self, content: bytes, tasks: TaskGroup) -> None:
-        """Begin with a request as soon as there is room for it."""
+        """Start a request as soon as there is room for it."""
         await self._room.acquire()
         turn, self._turn = self._turn, anyio.Event()
         tasks.start_soon(self._answer, content, turn, self._turn, tasks.cancel_scope)
@@ -100,7 +100,7 @@ class _Stream:
     async def _answer(
         self, content: bytes, turn: anyio.Event, next_turn: anyio.Event, whole: anyio.CancelScope
     ) -> None:
-        """Answer a request when it is its turn."""
+        """Run a request, and answer it when it is its turn."""
         answer, failure = await self._outcome(content)
         await turn.wait()
         if failure is None or not self._ends_on_failure:
@@ -113,7 +113,7 @@ class _Stream:
         self._room.release()
 
     async def _write(self, answer: bytes) -> Exception | None:
-        """Give the client an answer; the error if it is gone."""
+        """Write an answer to the client; return the error if it is gone."""
         gone: Exception | None = None
         try:
             await self._call.write(answer)
@@ -122,7 +122,7 @@ class _Stream:
         return gone
 
     async def _outcome(self, content: bytes) -> tuple[bytes, Exception | None]:
-        """The answer to a request, and what it failed with, if so."""
+        """The answer to a request, and the error if it failed."""
         try:
             return in_stream(await self._inference.infer(content, self._call, in_stream=True)), None
         except Exception as error:
@@ -132,7 +132,7 @@ class _Stream:
 
 
 def _refusal(id: str, error: Exception) -> bytes:
-    """What a client is told of a request that failed: besides that, its id and nothing else."""
+    """The answer to a request that failed: why, its id, and nothing else."""
     answer = INFERENCE.make("ModelInferResponse", id=id, parameters=LAST)
     return INFERENCE.make(
         "ModelStreamInferResponse", error_message=told(error), infer_response=answer

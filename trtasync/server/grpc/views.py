@@ -34,7 +34,7 @@ class InputTensor(Protocol):
     """InferTensorContents; the names of its fields are data here."""
 
     def HasField(self, name: str) -> bool:  # noqa: N802 - protobuf's name
-        """Whether a message of this name is there."""
+        """Whether the field of this name is set."""
 
 
 class OutputTensor(Protocol):
@@ -57,7 +57,7 @@ class InferRequest(Protocol):
 
 
 class ModelRequest(Protocol):
-    """What is asked about one model; an empty version is the highest that is ready."""
+    """A question about one model; an empty version is the highest that is ready."""
 
     name: str
     version: str
@@ -92,10 +92,10 @@ class Call(Protocol):
         """Seconds to the client's deadline; None without one."""
 
     async def read(self) -> Any:
-        """The bytes of the next request of a stream, or `grpc.aio.EOF`."""
+        """Read the bytes of the next request of a stream, or `grpc.aio.EOF`."""
 
     async def write(self, message: bytes) -> None:
-        """The bytes of the next answer of a stream; not before the one before has gone."""
+        """Write the bytes of the next answer of a stream; one write at a time."""
 
     async def abort(self, code: Any, details: str, trailing_metadata: Metadata = ()) -> NoReturn:
         """End the call with this status, by an exception."""

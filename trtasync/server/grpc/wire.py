@@ -17,22 +17,22 @@ INFER_RESPONSE = 2
 """The field of ModelStreamInferResponse."""
 
 MOST_FIELDS = 4096
-"""Fields of a request that are looked at here, which takes a millisecond or two."""
+"""Most fields of a request that is cut here, which takes a millisecond or two."""
 
 _BYTES = 2
 """The wire type of what has a length: strings, bytes and messages."""
 
 _LONGEST_LENGTH = 5
-"""Bytes of the length of anything that protobuf carries."""
+"""Most bytes of a length in protobuf."""
 
 
 class Cut(NamedTuple):
-    """A ModelInferRequest.
+    """A ModelInferRequest, cut into parts.
 
     Attributes:
-        head: all of it but the rest here.
-        id: in UTF-8, if it is right.
-        raw: `raw_input_contents`, where they came.
+        head: all of it but `id` and `raw`.
+        id: its id, in UTF-8 if it is valid.
+        raw: `raw_input_contents`, as views of the request's bytes.
     """
 
     head: bytes
@@ -41,8 +41,8 @@ class Cut(NamedTuple):
 
 
 def cut(content: bytes) -> Cut | None:
-    """The parts of a request; None where it is not written as clients do, be it right or wrong, or
-    is of more than `MOST_FIELDS`."""
+    """The parts of a request; None if it has more than `MOST_FIELDS`, or is not written as clients
+    do it, which need not be wrong."""
     view, at, end = memoryview(content), 0, len(content)
     head: list[memoryview] = []
     raw: list[memoryview] = []
@@ -66,7 +66,7 @@ def cut(content: bytes) -> Cut | None:
 
 
 def _length(content: bytes, at: int, end: int) -> tuple[int, int]:
-    """Where what begins with its length goes on, and the length; nowhere if that is none."""
+    """Read a length: where its content begins, and the length; 0 and 0 if it is none."""
     size = 0
     for shift, place in enumerate(range(at, min(at + _LONGEST_LENGTH, end))):
         byte = content[place]
@@ -80,7 +80,7 @@ def answer(head: bytes, id: bytes, raw: Iterable[Bytes]) -> bytes:
     """A ModelInferResponse.
 
     Args:
-        head: all of it but the rest here, as bytes.
+        head: all of it but `id` and `raw`, as bytes.
         id: in UTF-8; empty for none.
         raw: `raw_output_contents`.
     """
@@ -98,7 +98,7 @@ def in_stream(content: bytes) -> bytes:
 
 
 def _begin(field: int, size: int) -> bytes:
-    """What stands before so many bytes of a field."""
+    """The tag and length that stand before `size` bytes of a field."""
     found = bytearray((field << 3 | _BYTES,))
     while size > 0x7F:
         found.append(size & 0x7F | 0x80)

@@ -1,6 +1,7 @@
-"""The server as a program: what `trtasync serve` does when its arguments are read.
+"""The server as a program: what `trtasync serve` does once its arguments are read.
 
-`settings` is what can be said and `config` the file that says it, `catalogue` the models kept as
-they are wanted and as their files are, `front` a process that answers, `fronts` several of them
-over the same engines; `doors` are where they listen, `admission` whom they let in.
+`settings` are what can be set, and `config` the file that sets it; `catalogue` keeps the models as
+they are wanted and as their files are; `front` is a process that answers, `fronts` are several of
+them over the same engines; `doors` are the sockets they listen at, `admission` decides whom they
+let in.
 """

@@ -32,13 +32,13 @@ STDIN = 0
 
 
 def main() -> int:
-    """Be a front until the end; returns the exit code."""
+    """Be a front until the end; return the exit code."""
     log_to_stderr()
     want_descriptors()
     word = take_stdout()
     door = socket.socket(fileno=int(sys.argv[1]))
     door.set_inheritable(False)  # the process of an engine would keep it open
-    with open(STDIN, "rb", buffering=0, closefd=False) as stdin:  # and nothing of the next line
+    with open(STDIN, "rb", buffering=0, closefd=False) as stdin:  # reads one line and no more
         wanted = msgspec.json.decode(stdin.readline(), type=Wanted)
     if wanted.server.log_format == "json":
         log_as_json()
@@ -56,7 +56,7 @@ async def _serve(
     os.set_blocking(STDIN, False)
     send, orders = anyio.create_memory_object_stream[Offer](math.inf)
     is_ready = anyio.Event()
-    pulse = os.dup(word.fileno())  # the word itself is closed when it has been said
+    pulse = os.dup(word.fileno())  # `tell` closes `word`
     async with orders, anyio.create_task_group() as beside:
 
         async def ready(started: Started) -> None:
@@ -67,7 +67,7 @@ async def _serve(
         async def read() -> None:
             await _read_orders(send)
             if not is_ready.is_set():
-                beside.cancel_scope.cancel()  # nobody waits for it any more
+                beside.cancel_scope.cancel()  # nobody waits for this front any more
 
         beside.start_soon(read)
         beside.start_soon(beat, pulse)
@@ -79,7 +79,7 @@ async def _serve(
 
 
 async def _read_orders(send: ObjectSendStream[Offer]) -> None:
-    """Until there is nobody who gives them, or who takes them."""
+    """Pass orders on until stdin ends; drop them once nobody takes them."""
     rest = b""
     async with send:
         while True:
@@ -94,7 +94,7 @@ async def _read_orders(send: ObjectSendStream[Offer]) -> None:
 
 
 async def _heed_end(send: ObjectSendStream[Offer], *, task_status: TaskStatus[None]) -> None:
-    """A service manager may tell all processes of a service."""
+    """End at SIGTERM, too: a service manager may send it to all processes of a service."""
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
         task_status.started()
         async for _ in signals:

@@ -11,20 +11,20 @@ from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.tokens import read_tokens
 
 OPEN = (b"/v2/health/live", b"/v2/health/ready")
-"""Whoever looks after processes may ask these without a token."""
+"""Paths that need no token, for whatever looks after processes."""
 
 SCHEME = b"bearer "
 
 
 class Tokens:
-    """What clients show to be let in."""
+    """The tokens of which clients must show one to be let in."""
 
     def __init__(self, tokens: list[bytes]):
-        """Any of these will do."""
+        """Let in clients that show any of these."""
         self._tokens = tokens
 
     def admit(self, head: Head) -> None:
-        """Let a request pass.
+        """Check that a request may pass.
 
         Raises:
             Refusal: it has no `Authorization: Bearer TOKEN` with one of the tokens (401).
@@ -40,8 +40,8 @@ class Tokens:
             )
 
     def know(self, authorization: bytes) -> bool:
-        """Whether this value of an Authorization header holds one of them. The time that it takes
-        does not tell how much of a token is right."""
+        """Whether this value of an Authorization header holds one of the tokens. The time that this
+        takes does not tell how much of a token is right."""
         if authorization[: len(SCHEME)].lower() != SCHEME:
             return False
         shown = authorization[len(SCHEME) :].strip()
@@ -49,7 +49,7 @@ class Tokens:
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
-    """For a server.
+    """Make the TLS context of a server.
 
     Raises:
         InvalidInput: the files cannot be read, or do not belong together.
@@ -61,7 +61,7 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext:
 
 
 def load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """Let the connections that follow have this certificate.
+    """Let later connections have this certificate.
 
     Raises:
         InvalidInput: see `tls_context`.
@@ -80,13 +80,13 @@ def load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> Non
 
 
 class Gate:
-    """Whom the server lets in, by the files that say so."""
+    """Decides whom the server lets in, by its files for TLS and tokens."""
 
     def __init__(self, server: ServerSettings):
-        """Read them.
+        """Read the files.
 
         Raises:
-            InvalidInput: one cannot be used.
+            InvalidInput: one of them cannot be used.
         """
         self._server = server
         self.tls: ssl.SSLContext | None = None
@@ -101,24 +101,24 @@ class Gate:
 
     @property
     def tokens(self) -> Tokens | None:
-        """That are shown to be let in; None: everybody is."""
+        """The tokens that let clients in; None if everybody is let in."""
         return self._tokens
 
     def admits(self, authorization: str | None) -> bool:
-        """Whether who shows this is let in."""
+        """Whether a client with this Authorization header, or None, is let in."""
         if self._tokens is None:
             return True
         return authorization is not None and self._tokens.know(authorization.encode())
 
     def heads(self) -> Heads:
-        """That reads heads of requests and lets them in."""
+        """Make a reader of heads that refuses requests which are not let in."""
         return Heads() if self._tokens is None else Heads(self._tokens.admit)
 
     def read_again(self) -> None:
-        """Take what the files say now; where one cannot be used, nothing changes.
+        """Read the files again; if one of them cannot be used, nothing changes.
 
         Raises:
-            InvalidInput: one cannot be used.
+            InvalidInput: one of them cannot be used.
         """
         certificate, key = self._server.tls_cert, self._server.tls_key
         if self.tls is not None and certificate is not None and key is not None:

@@ -26,7 +26,7 @@ class Held:
 
     Attributes:
         source: what it is opened from the next time.
-        model: it.
+        model: the version itself.
     """
 
     def __init__(self, models: Models, served: Served, manner: Manner):
@@ -38,7 +38,7 @@ class Held:
         )
 
     async def _open(self) -> AnyEngine:
-        """An engine. Where the one before answered a request of random numbers, this one has to."""
+        """Open an engine. If the last one answered a request of random numbers, this one must."""
         engine = await self.source.open()
         fault = self.source.fault
         if fault is not None and self._has_answered:
@@ -53,7 +53,8 @@ class Held:
         return engine
 
     async def load(self, otherwise: str) -> bool:
-        """Open it, or open it again; True if that went well. `otherwise`: what happens if not."""
+        """Open it, or open it again; True on success. `otherwise`: for the log, what happens if it
+        fails."""
         served = self.source.served
         try:
             await self.model.load()
@@ -65,10 +66,10 @@ class Held:
 
 
 class Catalogue:
-    """See the module's docstring. What goes wrong is for the log: the models that answer go on."""
+    """See the module's docstring. Errors go to the log: the models that answer go on."""
 
     def __init__(self, models: Models, offer: Offer, manner: Manner):
-        """Fill `models`, which others open and close; they are opened in this `manner`.
+        """Fill `models`, which the caller opens and closes, with models opened in this `manner`.
 
         Raises:
             InvalidInput: two models have one name.
@@ -83,7 +84,7 @@ class Catalogue:
         self._name(offer)
 
     async def watch(self) -> None:
-        """Load models again whose files change, for ever."""
+        """Reload models whose files change, for ever."""
         while True:
             await anyio.sleep(INTERVAL)
             async with self._changing:
@@ -94,9 +95,9 @@ class Catalogue:
     async def apply(self, offer: Offer) -> None:
         """Offer this from now on.
 
-        Models that are new, or wanted otherwise than before, are loaded first; then aliases move,
-        and what is not wanted any more ends when it has answered what it took. A new model that
-        cannot be loaded is left out.
+        Models that are new, or wanted with other settings, are loaded first; then aliases move, and
+        models that are no longer wanted close once their accepted requests are answered. A new
+        model that cannot be loaded is left out.
         """
         async with self._changing:
             wanted = {key_of(served): served for served in offer.models}
@@ -140,7 +141,7 @@ class Catalogue:
         for alias, target in offer.aliases.items():
             try:
                 self._models.alias(alias, target.model, target.version)
-            except InvalidInput as error:  # of a model that was left out
+            except InvalidInput as error:  # its model was left out
                 log.error("%s", error)
             else:
                 self._aliases.add(alias)

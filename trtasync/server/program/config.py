@@ -54,16 +54,16 @@ _WORDS = {
     "array": "list",
     " | ": " or ",
 }
-"""Its words, and those of TOML."""
+"""Its words, and the words of TOML for them."""
 
 
 class ModelSettings(EngineSettings, kw_only=True, forbid_unknown_fields=True):
     """One of [[models]].
 
     Attributes:
-        path: of its file.
-        name: that clients know it by; None for the file's, without its suffix.
-        version: of it.
+        path: the path of its file.
+        name: its name for clients; None for the file's name without suffix.
+        version: its version.
     """
 
     path: str
@@ -80,15 +80,15 @@ class ConfigFile(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_config(path: Path, server: ServerSettings, engine: EngineSettings) -> Wanted:
-    """What a file wants.
+    """Read what a file wants to be served.
 
     Args:
-        path: of it.
-        server: what was said elsewhere, and has the last word.
-        engine: what holds for models of which the file does not say otherwise.
+        path: the path of the file.
+        server: settings from elsewhere, which override the file's.
+        engine: settings for models, which the file's override.
 
     Raises:
-        InvalidInput: the file cannot be read, or makes no sense; names the place.
+        InvalidInput: the file cannot be read, or makes no sense; the message names the place.
     """
     try:
         told = msgspec.convert(tomllib.loads(path.read_text()), ConfigFile)
@@ -119,11 +119,11 @@ def read_config(path: Path, server: ServerSettings, engine: EngineSettings) -> W
 
 
 def offer_of(paths: list[Path], engine: EngineSettings) -> Offer:
-    """Models by the names of their files.
+    """Offer models by the names of their files.
 
     Args:
-        paths: of these; at least one.
-        engine: how they are opened.
+        paths: the paths of these, at least one.
+        engine: how the models are opened.
 
     Raises:
         InvalidInput: two have one name, or an option makes no sense.
@@ -144,10 +144,10 @@ def offer_of(paths: list[Path], engine: EngineSettings) -> Offer:
 
 
 def check_server(server: ServerSettings) -> None:
-    """Refuse what makes no sense before anything is opened.
+    """Refuse settings that make no sense, before anything is opened.
 
     Raises:
-        InvalidInput: a time or a size is none, or half of what TLS needs is there.
+        InvalidInput: a time or a size is invalid, or one of the two files for TLS is missing.
     """
     _ = server.limits, server.grace_seconds, server.hang_seconds
     if (server.tls_cert is None) is not (server.tls_key is None):
@@ -168,7 +168,7 @@ def _served(folder: Path, told: ModelSettings, engine: EngineSettings) -> Served
 
 
 def _check(path: Path, offer: Offer) -> None:
-    """Names, versions, options and aliases, as the server will find them."""
+    """Check names, versions, options and aliases as the server will."""
     models = Models()
     for at, each in enumerate(offer.models):
         with _at(f"{path}: models[{at}]"):
@@ -196,7 +196,7 @@ def _at(place: str) -> Iterator[None]:
 
 
 def _said(error: msgspec.ValidationError) -> str:
-    """What is wrong, behind where it is."""
+    """What is wrong, after the place where it is."""
     found = _PLACE.fullmatch(str(error))
     assert found is not None  # everything matches
     words, place = found.groups()

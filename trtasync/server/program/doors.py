@@ -7,22 +7,22 @@ from typing import Any
 from trtasync.errors import InvalidInput
 
 BACKLOG = 1024
-"""Clients that wait to be accepted."""
+"""Most clients that may wait to be accepted."""
 
 
 def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
-    """Sockets of one address that listen; the kernel shares clients among them.
+    """Open listening sockets at one address; the kernel distributes clients among them.
 
-    Whoever opens them keeps them open: so a process that ends leaves its clients who wait to be
-    accepted to the next one that has the same socket.
+    The caller keeps them open: so a process that ends leaves the clients that wait to be accepted
+    to the next one with the same socket.
 
     Args:
         host: name or address.
-        port: 0 for any that is free.
-        count: of them.
+        port: 0 for any free one.
+        count: number of sockets.
 
     Raises:
-        InvalidInput: nobody can listen there.
+        InvalidInput: the address cannot be listened at.
     """
     doors: list[socket.socket] = []
     try:
@@ -34,7 +34,7 @@ def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
             doors.append(door)
             _bind(door, address, is_shared=len(doors) > 1)
             if count > 1:
-                # only now for the first: nobody else may have been there
+                # for the first one only now: binding it must fail if somebody else listens there
                 door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             address = door.getsockname()
         for door in doors:
@@ -47,8 +47,8 @@ def open_doors(host: str, port: int, count: int = 1) -> list[socket.socket]:
 
 
 def replace_door(door: socket.socket) -> socket.socket:
-    """Close one of several, and have its clients go to the others: another at its address, which
-    does not listen before a server does it."""
+    """Close one of several sockets, whose clients then go to the others. Return another one at its
+    address, which does not listen until a server makes it."""
     other = socket.socket(door.family)
     _bind(other, door.getsockname(), is_shared=True)
     door.close()
@@ -63,12 +63,12 @@ def _bind(door: socket.socket, address: Any, is_shared: bool) -> None:
 
 
 def hold_port(door: socket.socket, port: int) -> socket.socket:
-    """A port at the address of `door`, which only those can have from now on who share it.
+    """Hold a port at the address of `door`: from now on only sockets that share it can bind it.
 
-    What is returned does not listen, so it gets no clients, and is to be kept open.
+    The socket that is returned does not listen, so it gets no clients; it must be kept open.
 
     Raises:
-        InvalidInput: somebody else has it.
+        InvalidInput: the port is taken.
     """
     held = socket.socket(door.family)
     try:
@@ -81,13 +81,13 @@ def hold_port(door: socket.socket, port: int) -> socket.socket:
 
 
 def numeric(door: socket.socket) -> str:
-    """Its address, as it stands before a port."""
+    """The address of a socket, as it stands before a port."""
     host = door.getsockname()[0]
     return f"[{host}]" if ":" in host else str(host)
 
 
 def url_of(door: socket.socket, has_tls: bool) -> str:
-    """Where clients of this machine find it."""
+    """The URL at which clients on this machine find a socket."""
     host, port, *_ = door.getsockname()
     address = ipaddress.ip_address(host)
     if address.is_unspecified:
@@ -97,5 +97,5 @@ def url_of(door: socket.socket, has_tls: bool) -> str:
 
 
 def is_loopback(door: socket.socket) -> bool:
-    """Only this machine can reach it."""
+    """Whether only this machine can reach a socket."""
     return ipaddress.ip_address(door.getsockname()[0]).is_loopback

@@ -7,7 +7,7 @@ from pathlib import Path
 from trtasync.shared.identity import external_files
 
 Look = tuple[tuple[int, ...] | None, ...]
-"""What tells a file from what was there before, for each of several; None for one that is gone."""
+"""Per file, what tells it from the file that was there before; None if it is gone."""
 
 
 class ModelFiles:
@@ -20,7 +20,7 @@ class ModelFiles:
         self._beside: Sequence[Path] = ()
 
     def look(self) -> Look:
-        """How they are now; equal for as long as nobody changes or replaces one. Blocks."""
+        """The state of the files; equal as long as none is changed or replaced. Blocks."""
         state = _state(self._path)
         if state != self._known:
             self._beside = () if state is None else self._find()

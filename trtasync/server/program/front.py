@@ -32,7 +32,7 @@ from trtasync.tracing.exporting import exporting
 log: logging.Logger = logging.getLogger("trtasync")
 
 FOR_OTHERS = 128
-"""Descriptors that are not for clients: files of models, memory of engines, and what listens."""
+"""Descriptors kept from clients: for files of models, memory of engines and listening sockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Started:
     """What a front says when clients can come.
 
     Attributes:
-        places: where.
+        places: the addresses.
         models: names of what is served, with versions.
-        hint: how to ask for the first of them.
+        hint: a command that asks the first of them.
     """
 
     places: str
@@ -64,17 +64,17 @@ async def answer(
     *,
     shared: bool,
 ) -> None:
-    """Serve until there are no more orders; then answer what was asked, and end.
+    """Serve until there are no more orders; then answer the requests in progress, and end.
 
     Args:
         wanted: what is served.
-        door: a socket that listens; it is closed at the end.
-        orders: what is offered from then on; with each, the files of the gate are read again.
-        ready: is told when clients can come.
+        door: a listening socket; it is closed at the end.
+        orders: each is what to offer from then on, and has the files of the gate read again.
+        ready: is called once clients can come.
         shared: engines are shared with other processes.
 
     Raises:
-        TrtasyncError: a model cannot be opened, or nobody could be let in.
+        TrtasyncError: a model cannot be opened, or the files of the gate cannot be used.
         DeviceLost: a model has lost its device.
     """
     traces = wanted.server.traces
@@ -102,7 +102,7 @@ async def _answer(
         ):
             beside.start_soon(catalogue.watch)
             with anyio.CancelScope() as serving:
-                if not manner.shared:  # the process of a shared engine is started anew
+                if not manner.shared:  # a shared engine gets another process instead
                     limit = manner.hang_timeout or math.inf
                     beside.start_soon(_look_after, models, limit, serving)
                 await ready(_started(server, door, models))
@@ -121,7 +121,8 @@ async def _answer(
 
 
 async def _look_after(models: Models, hang_timeout: float, serving: anyio.CancelScope) -> None:
-    """Give up batches that do not end; and only another process gets a lost device back."""
+    """Give up batches that do not end; stop serving when a model has lost its device, which only
+    another process gets back."""
     while True:
         await anyio.sleep(INTERVAL)
         for model in models:
@@ -132,8 +133,8 @@ async def _look_after(models: Models, hang_timeout: float, serving: anyio.Cancel
 
 
 def within_descriptors(limits: Limits) -> Limits:
-    """The same, for as many connections as this process can have: one that is too many for the
-    system is lost without a word, and a model that changes could not be opened any more."""
+    """Lower the limit of connections to what this process can have: the system would drop further
+    clients without a word, and a changed model could not be opened any more."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if most == resource.RLIM_INFINITY or limits.connections <= most - FOR_OTHERS:
         return limits
@@ -153,7 +154,7 @@ def _routes(models: Models, server: ServerSettings) -> list[BaseRoute]:
 def _grpc_door(
     models: Models, server: ServerSettings, door: socket, gate: Gate
 ) -> AbstractAsyncContextManager[Any]:
-    """At the address of the other door, where gRPC is wanted."""
+    """The gRPC door, at the address of the other one; none if it is not wanted."""
     if server.grpc_port is None:
         return nullcontext()
     try:

@@ -1,4 +1,4 @@
-"""Several fronts, each a process, over the same engines: they are kept running, and told."""
+"""Several fronts, each a process, over the same engines: kept running, and given orders."""
 
 import json
 import logging
@@ -29,13 +29,13 @@ from trtasync.shared.refusals import restore
 log: logging.Logger = logging.getLogger("trtasync")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
-"""Seconds before a front that ended is started again: they double, and begin anew when it ran for
-`HEALTHY` seconds."""
+"""Seconds before a front that ended is started again: none at first, then from the first to the
+longest, doubling. They begin anew after a front has run for `HEALTHY` seconds."""
 
 HEALTHY = 60.0
 
 LAST_SECONDS = 10.0
-"""For a front to end, besides what it may take to answer."""
+"""Seconds for a front to end, besides those that it may take to answer."""
 
 LAST_WORDS = 5.0
 """Seconds for a front that hangs to write its stacks to stderr."""
@@ -49,10 +49,10 @@ async def answer_by_several(
     """See `front.answer`; one front for each of `doors`.
 
     Raises:
-        TrtasyncError: what the first front that cannot serve says.
+        TrtasyncError: the error of the first front that cannot serve.
     """
     demand_linux("serving by several workers")
-    gate = Gate(wanted.server)  # what is wrong with it is said once
+    gate = Gate(wanted.server)  # so that an error in its files is told once
     fronts = [Front(number, door, wanted) for number, door in enumerate(doors, 1)]
     try:
         for front in fronts:
@@ -73,7 +73,7 @@ async def answer_by_several(
             keeping.cancel_scope.cancel()
     finally:
         for front in fronts:
-            front.shut()  # who has not been accepted yet may go elsewhere
+            front.shut()  # clients that are not accepted yet may go elsewhere
         await _end(fronts, wanted.server.ending_seconds + LAST_SECONDS)
 
 
@@ -93,14 +93,14 @@ async def _end(fronts: "Sequence[Front]", seconds: float) -> None:
 
 
 class Front:
-    """A process that answers; see `program.__main__`, which is the other side."""
+    """A process that answers; `program.__main__` is the other side."""
 
     def __init__(self, number: int, door: socket, wanted: Wanted):
         """Not started yet.
 
         Args:
-            number: of it, for people.
-            door: where it is to listen.
+            number: its number, for people.
+            door: the socket that it is to listen at.
             wanted: what it is to serve.
         """
         self._number = number
@@ -111,7 +111,7 @@ class Front:
         self._pause = 0.0
 
     async def start(self) -> None:
-        """A fresh Python, of this interpreter and with its `sys.path`. Ctrl-C does not reach it."""
+        """Start it, with this interpreter and this `sys.path`. Ctrl-C does not reach it."""
         door = self._door.fileno()
         self._since = time.monotonic()
         self._process = await anyio.open_process(
@@ -148,7 +148,7 @@ class Front:
         return Started(**told)
 
     async def tell(self, offer: Offer) -> None:
-        """This is to be offered from now on; by who takes its place, too."""
+        """Let it, and any front that takes its place, offer this from now on."""
         self._wanted = Wanted(self._wanted.server, offer)
         await self._say(offer)
 
@@ -161,8 +161,8 @@ class Front:
     async def keep(self) -> None:
         """Start it again whenever it ends, and end it when it hangs, for ever.
 
-        Who waits to be accepted meanwhile is left to the next one; but if that cannot serve, to the
-        other fronts.
+        Clients that wait to be accepted meanwhile are left to the next one or, if that cannot
+        serve, to the other fronts.
         """
         while True:
             async with anyio.create_task_group() as watching:
@@ -200,16 +200,16 @@ class Front:
         self.kill()
 
     def shut(self) -> None:
-        """Nobody is to be left to it any more."""
+        """Close its door in this process, so that no more clients wait for it."""
         self._door.close()
 
     async def let_end(self) -> None:
-        """Tell it that there is nothing more to come."""
+        """Let it answer what it has, and end: its stdin is closed."""
         if self._process is not None and self._process.stdin is not None:
             await self._process.stdin.aclose()
 
     async def wait(self) -> int:
-        """Until it has ended; returns its exit code."""
+        """Wait until it has ended; return its exit code."""
         return 0 if self._process is None else await self._process.wait()
 
     def kill(self) -> None:

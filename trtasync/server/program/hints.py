@@ -1,4 +1,4 @@
-"""How a model can be asked from a shell, to be read and pasted."""
+"""A command for the shell that asks a model, to be read and pasted."""
 
 import json
 import math
@@ -7,22 +7,23 @@ import shlex
 from trtasync.server.protocol.tensors import Interface
 
 MOST_NUMBERS = 160
-"""Of a request that is written out."""
+"""Most numbers of a request that is written out."""
 
 
 def curl_for(url: str, name: str, interface: Interface, options: str = "") -> str:
-    """A command that asks a model, with zeros where a request can be told by what it declares.
+    """A command that runs a model on zeros or, if what it declares determines no such request, asks
+    for its description.
 
     Args:
         url: of the server.
         name: of the model.
-        interface: of it.
-        options: further ones of curl, with a blank behind.
+        interface: of the model.
+        options: further options of curl, with a blank after them.
     """
     model = f"curl -s {options}{url}/v2/models/{name}"
     inputs = list(interface.inputs.values())
     if any(-1 in tensor.shape[1:] for tensor in inputs) or not interface.takes_batches:
-        return model  # which lengths it takes is not for this to guess
+        return model  # the lengths that it takes are not guessed
     shapes = {tensor.name: [1, *tensor.shape[1:]] for tensor in inputs}
     count = sum(map(math.prod, shapes.values()))
     if all(tensor.goes_as_json for tensor in inputs) and count <= MOST_NUMBERS:

@@ -1,4 +1,4 @@
-"""A model of a server is opened: from its file as it is now, checked, and warm."""
+"""Opening a model of a server: from its file as it is now, tried out and warm."""
 
 import math
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from trtasync.shared.protocol import AnyEngine
 from trtasync.tracing.exporting import Tracing
 
 LINGER = 1.0
-"""Seconds for which the process of a shared engine stays when no front asks it any more."""
+"""Seconds for which the process of a shared engine stays after its last front has left."""
 
 MOST_BYTES = 256 << 20
-"""Of a trial request."""
+"""Most bytes of a trial request."""
 
 
 class Manner(NamedTuple):
@@ -30,9 +30,9 @@ class Manner(NamedTuple):
 
     Attributes:
         shared: they are shared with other processes.
-        traces: what exports the spans of their batches then; None: nothing does.
-        tracing: is told of each of them.
-        hang_timeout: of `open_engine`, where they are shared.
+        traces: exporter of the spans of their batches, if they are shared; None for none.
+        tracing: traces each of them.
+        hang_timeout: as `open_engine` takes it, if they are shared.
     """
 
     shared: bool
@@ -46,9 +46,9 @@ class Source:
 
     Attributes:
         served: what is wanted now.
-        tried: how its files were when it was opened last, or that was tried.
-        seen: how they were when they were looked at last.
-        fault: what the engine that was opened last failed with when it was asked; None if nothing.
+        tried: the state of its files at the last attempt to open it.
+        seen: the state of its files at the last look.
+        fault: what the trial request to the last opened engine failed with; None if it did not.
     """
 
     def __init__(self, served: Served, manner: Manner):
@@ -61,16 +61,16 @@ class Source:
         self._files = ModelFiles(served.path)
 
     async def has_changed(self) -> bool:
-        """The files are others than were tried, and nobody has touched them since the last look:
-        they may be being written."""
+        """Whether the files differ from those tried, and are as they were at the last look; until
+        then they may still be being written."""
         before, self.seen = self.seen, await to_thread.run_sync(self._files.look)
         return self.tried != self.seen == before
 
     async def open(self) -> AnyEngine:
-        """An engine that was asked once, see `try_out`.
+        """Open an engine, and try it out.
 
         Raises:
-            TrtasyncError: the file is no model that could be served in this way.
+            TrtasyncError: the file is no model that can be served in this way.
         """
         served = self.served
         self.tried = self.seen = await to_thread.run_sync(self._files.look)
@@ -94,12 +94,12 @@ class Source:
 
 
 async def try_out(engine: AnyEngine) -> TrtasyncError | None:
-    """Ask once, where a request follows from what the model declares: what is slow the first time
-    is over then.
+    """Send a trial request, if what the model declares determines one, so that whatever is slow the
+    first time is over.
 
     Returns:
-        what it failed with. That may be its fault or that of random numbers, which are no request
-        for every model.
+        what the request failed with; None if it did not. It need not be the model's fault: random
+        numbers are no valid request for every model.
     """
     if any(spec.host or not _is_static(spec) for spec in engine.inputs):
         return None
@@ -113,7 +113,7 @@ async def try_out(engine: AnyEngine) -> TrtasyncError | None:
 
 
 def _random_request(inputs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """Of hundreds of megabytes at worst, so in a thread."""
+    """Make a request. For a thread: it may have hundreds of megabytes."""
     chance = np.random.default_rng(0)
     return {spec.name: random_array(chance, spec.dtype, _row(spec)) for spec in inputs}
 

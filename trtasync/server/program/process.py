@@ -1,4 +1,4 @@
-"""The process that is started: what it is told by signals, and whom it tells that it is ready."""
+"""The process of the program: it heeds signals, and tells the service manager that it is ready."""
 
 import math
 import os
@@ -29,20 +29,20 @@ from trtasync.server.program.settings import Offer, ServerSettings, Wanted
 HOST, PORT = "127.0.0.1", 8000
 
 Reread = Callable[[], Wanted]
-"""What is wanted now; raises InvalidInput where that makes no sense."""
+"""Returns what is wanted now; raises InvalidInput if that makes no sense."""
 
 
 def run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP has what is wanted read again.
 
     Args:
-        wanted: at first.
+        wanted: what is wanted at first.
         reread: reads it again.
-        say: is told, in a few lines, when clients can come.
+        say: is called with a few lines once clients can come.
 
     Raises:
         TrtasyncError: it cannot be served.
-        KeyboardInterrupt: Ctrl-C came before it was, or once more.
+        KeyboardInterrupt: Ctrl-C came before clients could, or a second signal ended it by force.
     """
     log_to_stderr()
     if wanted.server.log_format == "json":
@@ -72,7 +72,7 @@ async def _run(wanted: Wanted, reread: Reread, say: Callable[[str], None]) -> No
             try:
                 await _serve(wanted, orders, ready)
             except TrtasyncError as error:
-                failure = error  # as it is, and not as a group
+                failure = error  # raised as it is, not in an exception group
             beside.cancel_scope.cancel()
     if failure is not None:
         raise failure
@@ -130,7 +130,7 @@ async def _heed_end(
     *,
     task_status: TaskStatus[None],
 ) -> None:
-    """The first signal lets what was asked be answered; the second does not."""
+    """Drain at the first signal; end by force at the second."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         is_ending = False

@@ -1,4 +1,4 @@
-"""What can be said of a server and its models, in a file or by options."""
+"""What can be set of a server and its models, in a file or by options."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ _CACHE = ("cache_dir", "cache_owner")
 
 
 class EngineSettings(Struct, kw_only=True, omit_defaults=True):
-    """Options of `open_engine`; None for what it does by itself."""
+    """Options of `open_engine`; None for its defaults."""
 
     backend: str | None = None
     devices: list[int] | None = None
@@ -63,9 +63,9 @@ class Served(Struct, frozen=True):
     """A version of a model.
 
     Attributes:
-        name: that clients know it by.
-        version: of it.
-        path: absolute, of its file.
+        name: its name for clients.
+        version: its version.
+        path: the absolute path of its file.
         engine: how it is opened.
     """
 
@@ -83,13 +83,13 @@ class Served(Struct, frozen=True):
         """Refuse options that make no sense, before anything is opened.
 
         Raises:
-            InvalidInput: naming one.
+            InvalidInput: an option makes no sense; the message names it.
         """
         read_options(self.path, self.options)
 
     @property
     def max_rows(self) -> int:
-        """That clients are told of."""
+        """Most rows of a request, as clients are told."""
         return self.engine.max_queue_size or MAX_ROWS
 
     def __str__(self) -> str:
@@ -97,11 +97,11 @@ class Served(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True, forbid_unknown_fields=True):
-    """What an alias is for.
+    """What an alias stands for.
 
     Attributes:
-        model: its name.
-        version: only this one; None for the highest that is ready.
+        model: the name of the model.
+        version: the only version meant; None for all of them.
     """
 
     model: str
@@ -112,8 +112,8 @@ class Offer(Struct, frozen=True):
     """What clients are to find.
 
     Attributes:
-        models: to be served.
-        aliases: other names of them.
+        models: the versions of models to be served.
+        aliases: other names of models.
     """
 
     models: list[Served]
@@ -121,24 +121,24 @@ class Offer(Struct, frozen=True):
 
 
 class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How models are served; None for what is usual.
+    """How models are served; None for the default.
 
     Attributes:
         host: name or address to listen at.
-        port: 0 for any that is free.
-        grpc_port: for gRPC, at the same address; 0 for any that is free; None: not at all.
-        workers: processes that answer.
-        tls_cert: path of a file in PEM form: with it HTTPS is spoken.
-        tls_key: path of its key.
-        token_file: path of a file with tokens, a line each.
-        max_body: bytes.
-        max_connections: of each process.
-        grace: seconds for which it goes on after SIGTERM, not ready any more.
-        drain: seconds in which what was asked has to be answered then.
+        port: the port for HTTP; 0 for any free one.
+        grpc_port: the port for gRPC, at the same address; 0 for any free one; None for no gRPC.
+        workers: number of processes that answer.
+        tls_cert: path of a certificate in PEM form: the server then speaks HTTPS.
+        tls_key: path of the certificate's key.
+        token_file: path of a file with tokens, one per line.
+        max_body: most bytes of a request's body.
+        max_connections: most connections of each process.
+        grace: seconds for which the server goes on after SIGTERM, no longer ready.
+        drain: seconds after that in which requests in progress must be answered.
         hang_timeout: seconds for which something may stand still before it is ended.
         triton_metrics: metrics are told under Triton's names, too.
-        traces: exporter of OpenTelemetry that is given spans.
-        log_format: of what goes to stderr.
+        traces: OpenTelemetry's exporter of spans.
+        log_format: of the log on stderr.
     """
 
     host: str | None = None
@@ -159,10 +159,10 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def limits(self) -> Limits:
-        """For clients.
+        """The limits for clients.
 
         Raises:
-            InvalidInput: a size or a time is none.
+            InvalidInput: a size or a time is invalid.
         """
         usual = Limits()
         return Limits(
@@ -178,15 +178,14 @@ class ServerSettings(Struct, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def hang_seconds(self) -> float:
-        """See `hang_timeout`; 0 for whatever it takes."""
+        """See `hang_timeout`; 0 for no limit."""
         if self.hang_timeout is None:
             return HANG_TIMEOUT
         return _seconds("hang_timeout", self.hang_timeout)
 
     @property
     def ending_seconds(self) -> float:
-        """From SIGTERM until nobody is answered any more, at most: one door after the other
-        drains."""
+        """Most seconds from SIGTERM to the last answer: one door drains after the other."""
         doors = 1 if self.grpc_port is None else 2
         return self.grace_seconds + doors * self.limits.drain
 
@@ -195,8 +194,8 @@ class Wanted(Struct):
     """A server and what it is to serve.
 
     Attributes:
-        server: how.
-        offer: what.
+        server: how it serves.
+        offer: what it serves.
     """
 
     server: ServerSettings
@@ -204,13 +203,13 @@ class Wanted(Struct):
 
 
 def added(settings: Struct, over: Mapping[str, Any]) -> dict[str, Any]:
-    """What `settings` say, and where they say nothing, what `over` says."""
+    """The values of `settings`, or, where they are None, those of `over`."""
     said = msgspec.structs.asdict(settings)
     return {name: over.get(name) if value is None else value for name, value in said.items()}
 
 
 def absolute(folder: Path, path: str | None) -> str | None:
-    """A path that may be said as seen from a folder."""
+    """Make a path absolute that may be relative to `folder`."""
     return None if path is None else str(folder.absolute() / Path(path).expanduser())
 
 

@@ -1,4 +1,4 @@
-"""GET /metrics: engines' counts for Prometheus, made when it asks and at no other time.
+"""GET /metrics: engines' counts for Prometheus, collected only when it asks.
 
 `families` are the metrics, `triton` the same under Triton's names, `route` and
 `exposition` tell them over HTTP.

@@ -1,4 +1,4 @@
-"""Metrics as the answer that who scrapes them asks for."""
+"""Metrics in the format that a scrape asks for."""
 
 from collections.abc import Callable, Iterable
 
@@ -23,8 +23,8 @@ async def exposition(
 
     Args:
         request: the scrape.
-        own: what is told first; asked for in a thread.
-        registry: whose metrics follow, by default those of this process; None for none.
+        own: the metrics that come first; iterated in a thread.
+        registry: its metrics follow; by default those of this process; None for none.
     """
     encode, kind = _encoder(request.headers.get("accept", ""))
     text = await beside(_write, encode, kind, _Together(own, registry))
@@ -32,16 +32,16 @@ async def exposition(
 
 
 def _write(encode: Callable[[Collector], bytes], kind: str, told: Collector) -> bytes:
-    """In a thread: it takes a millisecond for each model."""
+    """Write the metrics. For a thread: it takes a millisecond per model."""
     text = encode(told)
     return without_exponents(text) if kind.startswith("text/plain") else text
 
 
 def _encoder(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
-    """What writes the format that is asked for, and its name."""
+    """The encoder of the format that is asked for, and its content type."""
     try:
         return choose_encoder(accepted)
-    except (TypeError, ValueError):  # of a version that is none
+    except (TypeError, ValueError):  # an invalid version is asked for
         return choose_encoder("")
 
 

@@ -25,11 +25,11 @@ STAGES = ("stage", "copy_in", "compute", "copy_out", "deliver")
 """Histograms of `Statistics` that are stages of a batch."""
 
 OUTCOMES = ("answered", "failed", "cancelled", "rejected", "displaced")
-"""Counts of `Statistics` that are ends of requests, of which each has one."""
+"""Counts of `Statistics` by outcome; each request that has ended is in one of them."""
 
 
 class Counted(NamedTuple):
-    """What an engine has counted.
+    """The counts of a model's engine.
 
     Attributes:
         model: its name.

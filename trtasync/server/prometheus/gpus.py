@@ -1,7 +1,7 @@
-"""What NVIDIA's driver says of the machine's GPUs, under the names that Triton gives it.
+"""What NVIDIA's driver says of the machine's GPUs, under Triton's names.
 
-`nv_gpu_utilization` is the part of the time in which anything ran, of whatever process; what an
-engine used of it is in `trtasync_stream_compute_seconds_total`.
+`nv_gpu_utilization` is the part of the time in which anything ran, of whatever process; the time
+that an engine computed is in `trtasync_stream_compute_seconds_total`.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ _METRICS: dict[str, tuple[str, Callable[[Any, Any], float]]] = {
 def gpu_families() -> list[Metric]:
     """Metrics of all GPUs of this machine; none without a driver, or without `nvidia-ml-py`.
 
-    It asks the driver, which may take milliseconds.
+    Asking the driver may take milliseconds.
     """
     try:
         import pynvml

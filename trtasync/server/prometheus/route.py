@@ -27,14 +27,14 @@ def metrics(
     triton_names: bool = False,
     registry: Collector | None = OF_PROCESS,
 ) -> Route:
-    """A route that tells the counts of all models, in the format that is asked for.
+    """A route that tells the counts of all models, in the format that a scrape asks for.
 
     Args:
         models: of the server.
         path: of the route.
-        triton_names: have the metrics under Triton's names as well, and those of the GPUs.
-        registry: whose metrics are told too, by default those of this process; None for none: of
-            several processes behind one address nobody knows which one is asked.
+        triton_names: tell the metrics under Triton's names as well, and those of the GPUs.
+        registry: its metrics are told too; by default those of this process. None for none: behind
+            an address of several processes, any one of them may be asked.
     """
 
     async def scrape(request: Request) -> Response:

@@ -1,6 +1,6 @@
-"""The same under Triton's names, for boards and tools that were made for these.
+"""The same metrics under Triton's names, for dashboards and tools that were made for these.
 
-They are without a type: Prometheus wants counters to end in `_total`, and Triton's do not.
+They have no type: Prometheus wants counters to end in `_total`, and Triton's do not.
 """
 
 import re
@@ -56,7 +56,7 @@ def triton_families(all_counted: Iterable[Counted]) -> Iterator[Metric]:
 
 def without_exponents(text: bytes) -> bytes:
     """The text format with large numbers of these metrics written out, as Triton does:
-    perf_analyzer takes 1.5e+09 for 1."""
+    perf_analyzer reads 1.5e+09 as 1."""
     return _LARGE.sub(lambda found: b"%s %.6f" % (found[1], float(found[2])), text)
 
 

@@ -17,10 +17,10 @@ OCTETS = "application/octet-stream"
 JSON_LENGTH = "inference-header-content-length"
 
 FORMS = 16
-"""Forms of answers that are kept with a plan: as many as there are shapes of its outputs."""
+"""Most forms of answers that are kept with a plan; outputs of other shapes make another form."""
 
 Form = tuple[tuple[Shape, int | None], ...]
-"""Of each output of an answer its shape, and its bytes where it does not go as JSON."""
+"""Per output of an answer its shape, and its size in bytes unless it goes as JSON."""
 
 Texts = tuple[bytes, ...]
 """The JSON of all answers of a form, cut where data goes in; without the first brace, behind which
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
     Attributes:
         parts: the JSON, and the tensors behind it.
-        json_size: of the JSON; None where nothing follows it.
+        json_size: bytes of the JSON; None if nothing follows it.
     """
 
     parts: Sequence[Bytes]
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the headers say of the body, its length apart."""
+        """The headers that describe the body, apart from its length."""
         if self.json_size is None:
             return {"content-type": JSON}
         return {"content-type": OCTETS, JSON_LENGTH: str(self.json_size)}
@@ -54,12 +54,12 @@ def write_answer(
     Args:
         model: its name, to be told.
         version: likewise.
-        plan: keeps the texts of its answers.
+        plan: of the request; keeps the texts of its answers.
         id: of the request, as JSON; empty for none.
         outputs: of the model, by name.
 
     Raises:
-        Refusal: what is asked for as JSON cannot go so.
+        Refusal: an output is wanted as JSON, which cannot carry it.
         TrtasyncError: an output is not what the model declares.
     """
     form: list[tuple[Shape, int | None]] = []
@@ -89,7 +89,7 @@ def write_answer(
 
 
 def is_large(plan: Plan, outputs: Mapping[str, Array]) -> bool:
-    """The answer takes so long to write as JSON that it is not for an event loop."""
+    """Whether the answer takes too long to write as JSON on an event loop."""
     return sum([outputs[name].size for name in plan.in_json]) > LARGE_ARRAY
 
 
@@ -97,7 +97,7 @@ def content_of(wanted: Wanted, array: Array) -> tuple[Shape, Bytes]:
     """The shape and the bytes of an output in the form that was asked for.
 
     Raises:
-        Refusal: it cannot go so.
+        Refusal: it has no such form.
         TrtasyncError: the array is not what the model declares.
     """
     tensor, binary, classes = wanted

@@ -1,4 +1,4 @@
-"""Compressed bodies: what they hold, up to a limit, and what a client takes."""
+"""Compressed bodies: decompressed up to a limit, and compressed in a form that a client accepts."""
 
 import zlib
 
@@ -10,14 +10,14 @@ GZIP, ZLIB = 31, 15
 FORMS = {"gzip": GZIP, "deflate": ZLIB}
 
 LEVEL = 1
-"""Of compression: tensors hardly get smaller with more of it."""
+"""The level of compression: tensors hardly get smaller with a higher one."""
 
 
 def form_of(encoding: str) -> int | None:
-    """The form that a Content-Encoding names; None for a body that is as it is.
+    """The form that a Content-Encoding names; None for an uncompressed body.
 
     Raises:
-        Refusal: it is none that is understood here.
+        Refusal: it is not understood here (415).
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
@@ -31,17 +31,17 @@ def form_of(encoding: str) -> int | None:
 
 
 def too_large(most: int) -> Refusal:
-    """What is said of a body of more than `most` bytes."""
+    """The refusal of a body of more than `most` bytes (413)."""
     return Refusal(
         f"the body has more than {most} bytes, the most that this server takes.", status=413
     )
 
 
 def decompress(body: bytes, form: int, most: int) -> bytes:
-    """What a compressed body holds.
+    """Return what a compressed body holds.
 
     Raises:
-        Refusal: more than `most` bytes, or it is damaged.
+        Refusal: it holds more than `most` bytes (413), or is damaged (400).
     """
     stream = zlib.decompressobj(form)
     try:
@@ -52,19 +52,19 @@ def decompress(body: bytes, form: int, most: int) -> bytes:
         raise too_large(most)
     if not stream.eof:
         raise Refusal("the compressed body ends too early.")
-    if stream.unused_data:  # of gzip too: a body of many small ones would take for ever
+    if stream.unused_data:  # for gzip too: a body of many small streams would take for ever
         raise Refusal("something follows the compressed body, which has to be one stream.")
     return content
 
 
 def compress(body: bytes, encoding: str) -> bytes:
-    """A body in one of `FORMS`."""
+    """Compress a body in one of `FORMS`."""
     stream = zlib.compressobj(LEVEL, wbits=FORMS[encoding])
     return stream.compress(body) + stream.flush()
 
 
 def choose_encoding(accepted: str) -> str | None:
-    """What an Accept-Encoding likes best of `FORMS`; None where it names none of them."""
+    """The one of `FORMS` that an Accept-Encoding prefers; None if it accepts none of them."""
     weights: dict[str, float] = {}
     for each in accepted.lower().split(","):
         name, *parameters = (part.strip() for part in each.split(";"))

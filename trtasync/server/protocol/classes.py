@@ -16,7 +16,7 @@ def classify(tensor: Tensor, array: Array, most: int) -> tuple[Shape, list[bytes
     Args:
         tensor: which output it is.
         array: its values.
-        most: classes of a row that are wanted.
+        most: classes that are wanted per row, at most.
 
     Returns:
         the shape of the answer, and its elements: `value:index`, the highest first, equal ones by
@@ -43,5 +43,5 @@ def _highest(row: Array) -> Array:
 
 
 def bytes_to_binary(elements: Iterable[bytes]) -> bytes:
-    """Elements of BYTES: of each its length, four bytes, and itself."""
+    """Encode elements of BYTES: the length of each in four bytes, then the element."""
     return b"".join(struct.pack("<I", len(each)) + each for each in elements)

@@ -1,4 +1,4 @@
-"""Requests and answers of one model, with what was seen before at hand."""
+"""Requests and answers of one model; plans for JSON that was seen before are remembered."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from trtasync.server.protocol.requests import Plan, raw_request, read_request
 from trtasync.server.protocol.tensors import Bytes, Interface
 
 KEPT = 256
-"""Plans that are remembered of a model."""
+"""Most plans that are remembered of a model."""
 
 LONGEST_KEPT = 2048
-"""Bytes of JSON whose plan is remembered: what has no data in it is shorter."""
+"""Most bytes of JSON whose plan is remembered: JSON without data is shorter."""
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
@@ -32,7 +32,7 @@ class Codec:
     """
 
     def __init__(self, name: str, version: str, interface: Interface):
-        """Not remembering anything yet."""
+        """Start without remembered plans."""
         self.name = name
         self.version = version
         self.interface = interface
@@ -43,10 +43,10 @@ class Codec:
 
         Args:
             body: the whole of it, decompressed.
-            json_length: what its Inference-Header-Content-Length says, if it has one.
+            json_length: its Inference-Header-Content-Length; None without one.
 
         Returns:
-            its plan, its id as JSON (empty for none), and the bytes that the plan is about.
+            its plan, its id as JSON (empty for none), and the bytes behind its JSON.
 
         Raises:
             Refusal: it is no request for this model.
@@ -66,7 +66,7 @@ class Codec:
     def plan(self, header: Bytes) -> tuple[Plan, bytes]:
         """The plan of a request with this JSON, and its id as JSON (empty for none).
 
-        JSON that differs in its id only has one plan. Raises Refusal.
+        JSON that differs only in its id shares a plan. Raises Refusal.
         """
         if len(header) > LONGEST_KEPT:
             plan = read_request(header, self.interface)
@@ -98,7 +98,7 @@ class Codec:
             outputs: of the model, by name.
 
         Raises:
-            Refusal: what is asked for as JSON cannot go so.
+            Refusal: an output is wanted as JSON, which cannot carry it.
             TrtasyncError: an output is not what the model declares.
         """
         return write_answer(self.name, self.version, plan, id, outputs)

@@ -1,4 +1,4 @@
-"""The protocol's datatypes, and which of ours they are."""
+"""The protocol's datatypes, and the dtypes of numpy that they stand for."""
 
 from functools import lru_cache
 from types import GenericAlias
@@ -28,7 +28,7 @@ DATATYPES = {
     "float32": "FP32",
     "float64": "FP64",
 }
-"""By the name of numpy's dtype. BYTES (strings) is none of them: no engine takes strings."""
+"""By the name of numpy's dtype. BYTES (strings) is left out: no engine takes strings."""
 
 NOT_IN_JSON = frozenset({"FP16", "BF16"})
 """The protocol has no JSON form of these."""
@@ -55,7 +55,7 @@ def _element(datatype: str) -> Any:
         return bool | Literal[0, 1]
     if datatype.startswith("FP"):
         return float
-    if datatype == "UINT64":  # its upper limit is more than msgspec compares with
+    if datatype == "UINT64":  # msgspec cannot compare with its upper limit
         return Annotated[int, Meta(ge=0)]
     limits = np.iinfo(datatype.lower())
     return Annotated[int, Meta(ge=int(limits.min), le=int(limits.max))]
@@ -63,7 +63,7 @@ def _element(datatype: str) -> Any:
 
 @lru_cache(maxsize=512)
 def json_decoder(datatype: str, depth: int) -> msgspec.json.Decoder[Any]:
-    """For the data of a tensor: lists in lists, `depth` of them, of nothing but its elements."""
+    """A decoder for the data of a tensor: lists, nested `depth` deep, of nothing but elements."""
     kind = _element(datatype)
     for _ in range(depth):
         kind = GenericAlias(list, kind)

@@ -14,10 +14,10 @@ EXTENSIONS = (
     "parameters",
     "statistics",
 )
-"""Those of Triton's that there are here, in its order and by its names."""
+"""The extensions of Triton's that the server has, in Triton's order and by its names."""
 
 REPOSITORY = ("model_repository", "model_repository(unload_dependents)")
-"""There too where models may be loaded and unloaded."""
+"""Those that it has, too, if clients may load and unload models."""
 
 
 class ServerMetadata(TypedDict):
@@ -94,7 +94,7 @@ def model_metadata(
 
     Args:
         name: of the model.
-        versions: of it that are ready.
+        versions: its ready versions.
         platform: what runs it.
         interface: of the version asked for. Shapes are told with the batch axis.
     """
@@ -115,8 +115,8 @@ def model_config(
     Args:
         name: of the model.
         platform: what runs it.
-        interface: where it takes batches, dimensions are told without the batch axis.
-        max_rows: of a request of a model that takes batches.
+        interface: of the model. If it takes batches, dimensions are told without the batch axis.
+        max_rows: most rows of a request to a model that takes batches.
         shares: its requests share batches.
     """
     batches = interface.takes_batches

@@ -1,7 +1,7 @@
 """The numbers of large tensors as JSON, a piece at a time.
 
 msgspec and numpy hold the GIL for as long as they read or write, so a tensor of megabytes would
-stop the event loop from whatever thread. Between two pieces others get it.
+stop the event loop from any thread. Between two pieces other threads get the GIL.
 """
 
 import time
@@ -14,27 +14,27 @@ import numpy as np
 from trtasync.model.arrays import Array, Shape
 
 PIECE = 64 << 10
-"""Bytes of JSON that are read at once: some tenths of a millisecond."""
+"""Bytes of JSON that are read at once, which takes some tenths of a millisecond."""
 
 LARGE_JSON = 128 << 10
-"""Bytes of JSON that are read beside the event loop: it takes milliseconds."""
+"""Longer JSON (in bytes) is read beside the event loop: it takes milliseconds."""
 
 MOST_JSON = 8 << 20
-"""Bytes of JSON that are read at all. Where its tensors end is looked for in one go, which stops
-everybody for some hundredths of a second here."""
+"""Most bytes of JSON. The ends of its tensors are looked for in one go, which stops all threads for
+some hundredths of a second at this length."""
 
 LARGE_ARRAY = 16 << 10
-"""Elements that are written as JSON beside the event loop."""
+"""Larger arrays (in elements) are written as JSON beside the event loop."""
 
 ELEMENTS = 8 << 10
-"""Elements that are written at once, likewise."""
+"""Elements that are written at once, which takes as long."""
 
 _BRACKETS = b"[]"
 _ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b"[],"))
 
 
 def read(text: bytes, decoder: msgspec.json.Decoder[list[Any]], dtype: np.dtype[Any]) -> Array:
-    """The elements of lists in lists, one after another.
+    """The elements of nested lists, as a flat array.
 
     Args:
         text: a value that is known to be JSON.
@@ -52,14 +52,14 @@ def read(text: bytes, decoder: msgspec.json.Decoder[list[Any]], dtype: np.dtype[
 
 
 def is_of_shape(text: bytes, shape: Shape) -> bool:
-    """These are lists in lists of this shape, and not empty: `text` has the brackets and commas of
-    such."""
+    """Whether `text` has the brackets and commas of nested lists of this shape, none of them
+    empty."""
     found = b",".join([piece.translate(None, _ALL_BUT_STRUCTURE) for piece in _pieces(text)])
     return 0 not in shape and len(found) == _size(shape) and found == _structure(shape)
 
 
 def write(elements: Array) -> bytes:
-    """An array of one dimension as a list."""
+    """Write an array of one dimension as a list."""
     pieces = []
     for start in range(0, len(elements), ELEMENTS):
         piece = msgspec.json.encode(elements[start : start + ELEMENTS].tolist())
@@ -69,7 +69,7 @@ def write(elements: Array) -> bytes:
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
-    """`text`, cut at commas, without these."""
+    """Cut `text` at commas, which are left out."""
     start = 0
     while start >= 0:
         end = text.find(b",", start + PIECE)
@@ -79,7 +79,7 @@ def _pieces(text: bytes) -> Iterator[bytes]:
 
 
 def _size(shape: Shape) -> int:
-    """Of `_structure`: a shape is a client's, who may say anything."""
+    """The length of `_structure`, known before that is built: clients may claim any shape."""
     size = 0
     for dim in reversed(shape):
         size = 1 + dim * (size + 1)
@@ -93,5 +93,5 @@ def _structure(shape: Shape) -> bytes:
 
 
 def _let_others() -> None:
-    """Whoever waits for the GIL has it now, and not in a switch interval."""
+    """Let a thread that waits for the GIL have it now, not after a switch interval."""
     time.sleep(0)

@@ -1,7 +1,7 @@
-"""What a long JSON consists of: of tensors' data, or it is refused.
+"""Refusing a long JSON that does not consist of tensors' data.
 
 msgspec makes an object of every name, number and parameter, and holds the GIL meanwhile: megabytes
-of these would stop the event loop for seconds. Data it only skips here.
+of these would stop the event loop for seconds. Here it skips data, without making objects of it.
 """
 
 import msgspec
@@ -13,7 +13,7 @@ from trtasync.server.protocol.refusals import Refusal
 from trtasync.server.protocol.tensors import Bytes
 
 MOST_OBJECTS = LARGE_JSON // 16
-"""Pairs of braces in a long JSON: its tensors, and their parameters."""
+"""Most objects in a long JSON: its tensors, and their parameters."""
 
 
 class _Data(Struct, frozen=True):
@@ -28,7 +28,7 @@ _outlines = msgspec.json.Decoder(_Outline)
 
 
 def check_outline(json: Bytes) -> None:
-    """Nearly all of a long JSON has to be the data of its inputs.
+    """Check that nearly all of a long JSON is the data of its inputs.
 
     Raises:
         Refusal: it is not.

@@ -18,10 +18,10 @@ Known = TypeVar("Known", RequestParameters, InputParameters, OutputParameters)
 
 
 def request_parameters(given: Parameters) -> RequestParameters:
-    """Those of the request; what has no meaning here is let pass.
+    """The parameters of the request; those without a meaning here are ignored.
 
     Raises:
-        Refusal: of the wrong type, reserved, or for a sequence, of which no engine knows.
+        Refusal: one is of the wrong type, reserved, or for a sequence, which no engine knows.
     """
     if reserved := [name for name in given if name.startswith(RESERVED) or name == "headers"]:
         raise Refusal(f"the parameters {reserved} are reserved; leave them out.")
@@ -34,14 +34,14 @@ def request_parameters(given: Parameters) -> RequestParameters:
 
 
 def input_parameters(name: str, given: Parameters) -> InputParameters:
-    """Those of the input `name`. Raises Refusal."""
+    """The parameters of the input `name`. Raises Refusal."""
     read = _read(given, InputParameters, f"input '{name}'")
     _refuse_shared_memory(read.shared_memory_region)
     return read
 
 
 def output_parameters(name: str, given: Parameters) -> OutputParameters:
-    """Those of the output `name`. Raises Refusal."""
+    """The parameters of the output `name`. Raises Refusal."""
     read = _read(given, OutputParameters, f"output '{name}'")
     _refuse_shared_memory(read.shared_memory_region)
     return read

@@ -1,4 +1,4 @@
-"""How a request fails: its status, and the protocol's form of saying why."""
+"""How a request fails: its status, and the reason in the protocol's form."""
 
 import json
 import math
@@ -28,7 +28,7 @@ class Refusal(TrtasyncError):
     """A request that the server itself refuses.
 
     Attributes:
-        status: of HTTP.
+        status: the HTTP status.
     """
 
     status: int = 400
@@ -51,18 +51,18 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TimeoutError, 504),
     (ClientGone, 499),  # as nginx has it; nobody reads it but logs
 )
-"""What is tried in order. 429: come back, soon; 503: not here, ask another replica."""
+"""The first kind that fits decides. 429: try again soon; 503: ask another replica."""
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status that tells of an error; 500 for what nobody foresaw."""
+    """The HTTP status of an error; 500 for an unexpected one."""
     if isinstance(error, Refusal):
         return error.status
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
 
 
 def text_of(error: BaseException) -> str:
-    """What a client is told: our own words, and of a stranger's exception nothing."""
+    """What a client is told of an error: trtasync's own message, but nothing of a foreign one."""
     if isinstance(error, TrtasyncError):
         return str(error)
     return "the request's timeout passed." if isinstance(error, TimeoutError) else UNEXPECTED
@@ -75,7 +75,7 @@ def error_body(text: str) -> bytes:
 
 
 def retry_after(error: BaseException) -> str | None:
-    """Whole seconds after which to try again, where there is a point in that."""
+    """Whole seconds after which to try again; None if there is no point in that."""
     if status_of(error) not in (429, 503):
         return None
     wait = error.wait if isinstance(error, QueueFull) else None

@@ -38,8 +38,8 @@ class Given(NamedTuple):
     Attributes:
         tensor: which input of the model.
         shape: of what came.
-        start: of its bytes, counted from the end of the JSON.
-        array: what came as JSON data; None where it lies in the bytes.
+        start: where its bytes begin, counted from the end of the JSON.
+        array: the array, if it came as JSON data; None if it lies in the bytes.
     """
 
     tensor: Tensor
@@ -54,7 +54,8 @@ class Wanted(NamedTuple):
     Attributes:
         tensor: which output of the model.
         binary: as bytes behind the JSON, not as JSON data.
-        classes: so many of the highest values with their indices, instead of the tensor; 0: not.
+        classes: how many of the highest values, with their indices, are wanted instead of the
+            tensor; 0 for the tensor.
     """
 
     tensor: Tensor
@@ -74,9 +75,9 @@ class Plan:
         timeout: seconds that the request may take; None without limit.
         priority: as `Engine.infer` takes it.
         id: as JSON, to be repeated in the answer; empty for none.
-        row: the shape without batch axis of what follows the JSON, if that is one row of the only
-            input, and any bytes are one; otherwise None.
-        texts: of its answers, kept by `answers`.
+        row: the shape, without batch axis, of what follows the JSON, if that is one row of the only
+            input and its bytes need no check; otherwise None.
+        texts: parts of its answers, kept by `answers` and `grpc.inference`.
     """
 
     given: tuple[Given, ...]
@@ -91,11 +92,11 @@ class Plan:
 
     @property
     def is_reusable(self) -> bool:
-        """The next request with the same JSON has the same plan, and this keeps no array alive."""
+        """Whether the next request with the same JSON may use it; it then keeps no array alive."""
         return not self.id and all(each.array is None for each in self.given)
 
     def arrays(self, binary: Bytes) -> dict[str, Array]:
-        """The inputs by name: views of `binary`, the bytes behind the JSON, where they lie there.
+        """The inputs by name; those in `binary`, the bytes behind the JSON, are views of it.
 
         Raises:
             Refusal: there are more bytes, or fewer, than the JSON says.
@@ -115,7 +116,7 @@ def read_request(header: Bytes, interface: Interface) -> Plan:
     """Read the JSON of a request.
 
     Raises:
-        Refusal: it is no such JSON, or does not suit the model.
+        Refusal: it is no JSON of an infer request, or does not suit the model.
     """
     try:
         if len(header) > LARGE_JSON:
@@ -156,7 +157,7 @@ def raw_request(size: int, interface: Interface) -> Plan:
     """The plan of a body of `size` bytes without JSON: the only input's data, for one row.
 
     Raises:
-        Refusal: the model has several inputs or open dimensions, or takes no so many bytes.
+        Refusal: the model has several inputs or open dimensions, or its rows have another size.
     """
     tensors = list(interface.inputs.values())
     tensor = tensors[0]
@@ -201,7 +202,7 @@ def _given(inputs: Sequence[InputTensor], interface: Interface) -> tuple[tuple[G
 
 
 def _check_size(each: InputTensor, tensor: Tensor) -> int:
-    """The bytes of an input of this shape."""
+    """Check an input's datatype and size; return its bytes."""
     if each.datatype != tensor.datatype:
         raise Refusal(f"input '{each.name}' is {tensor.datatype}, not {each.datatype}.")
     if tensor.dtype.itemsize * math.prod(dim or 1 for dim in each.shape) > MOST_TENSOR_BYTES:
@@ -210,7 +211,7 @@ def _check_size(each: InputTensor, tensor: Tensor) -> int:
 
 
 def _is_binary(each: InputTensor, tensor: Tensor, size: int) -> bool:
-    """It comes behind the JSON, and not in it."""
+    """Whether an input comes behind the JSON, not in it."""
     said = input_parameters(each.name, each.parameters).binary_data_size
     has_data = bytes(each.data) not in (b"", b"null")
     if (said is not None) == has_data:
@@ -249,7 +250,7 @@ def _check_names(what: str, names: Sequence[str], known: Mapping[str, Tensor]) -
 
 
 def _hint(header: Bytes) -> str:
-    """What is wrong with JSON most often, where it is to be seen."""
+    """What is most often wrong with JSON, if that shows; otherwise empty."""
     if any(word in bytes(header) for word in (b"NaN", b"Infinity")):
         return " JSON has no NaN and no Infinity; send such a tensor as binary data."
     return ""

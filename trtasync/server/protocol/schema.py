@@ -1,6 +1,6 @@
-"""What the JSON of an infer request may hold, and of its answer.
+"""What the JSON of an infer request, and that of its answer, may hold.
 
-msgspec checks requests, and says what is wrong where. What is described to clients is made of this.
+msgspec checks requests by this, and says what is wrong where; the OpenAPI document is made from it.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ Dimension = Annotated[int, Meta(ge=0, le=MOST_TENSOR_BYTES)]
 Count = Annotated[int, Meta(ge=0)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # as gRPC carries them
 Data = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "array"})]
-"""Read when the datatype is known."""
+"""Decoded once the datatype is known."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises where bytes are no JSON, or not of the kind that is wanted."""
+"""What decoding raises if bytes are no JSON, or not of the wanted type."""
 
 RESERVED = "triton_"
-"""What begins so is between Triton and its own fronts."""
+"""Parameters that begin with this are between Triton and its own frontends."""
 
 
 class InputTensor(Struct, frozen=True):
@@ -54,7 +54,7 @@ class InferRequest(Struct, frozen=True):
 
 
 class RequestParameters(Struct, frozen=True):
-    """Those of a request that mean something here: `timeout` is in microseconds."""
+    """The parameters of a request that have a meaning here; `timeout` is in microseconds."""
 
     timeout: Microseconds = 0
     priority: Count = 0
@@ -65,14 +65,15 @@ class RequestParameters(Struct, frozen=True):
 
 
 class InputParameters(Struct, frozen=True):
-    """Those of an input."""
+    """The parameters of an input that have a meaning here."""
 
     binary_data_size: Count | None = None
     shared_memory_region: str | None = None
 
 
 class OutputParameters(Struct, frozen=True):
-    """Those of an output; `classification` is how many classes are wanted, 0 for the tensor."""
+    """The parameters of an output that have a meaning here; `classification` is how many classes
+    are wanted, 0 for the tensor."""
 
     binary_data: bool | None = None
     classification: Count = 0
@@ -84,17 +85,17 @@ KNOWN_PARAMETERS: Mapping[type[Struct], type[Struct]] = {
     InputTensor: InputParameters,
     OutputTensor: OutputParameters,
 }
-"""What has parameters -> those of them that mean something here."""
+"""What has parameters -> the parameters that have a meaning here."""
 
 
 class AnswerParameters(TypedDict):
-    """Of an output whose data are behind the JSON: how many bytes."""
+    """For an output whose data follow the JSON: how many bytes they take."""
 
     binary_data_size: Count
 
 
 class AnswerTensor(TypedDict):
-    """A tensor that is answered, as `data`, flat, or behind the JSON."""
+    """A tensor of an answer: as `data`, flat, or behind the JSON."""
 
     name: str
     datatype: str
@@ -104,7 +105,7 @@ class AnswerTensor(TypedDict):
 
 
 class InferAnswer(TypedDict):
-    """What a model answers; `id` is that of the request. `answers` writes it, piece by piece."""
+    """A model's answer; `id` is the request's. `answers` writes it, piece by piece."""
 
     id: NotRequired[str]
     model_name: str

@@ -1,4 +1,4 @@
-"""An engine's counts in the form that Triton gives them."""
+"""An engine's counts in Triton's form."""
 
 from typing import TypedDict
 
@@ -22,9 +22,8 @@ class BatchStatistics(TypedDict):
 
 
 class ModelStatistics(TypedDict):
-    """What the engine of a model has counted, in Triton's form. Of `inference_stats` these are
-    told: success, fail, queue, compute_input, compute_infer, compute_output, cache_hit and
-    cache_miss."""
+    """The counts of a model's engine, in Triton's form. `inference_stats` has success, fail, queue,
+    compute_input, compute_infer, compute_output, cache_hit and cache_miss."""
 
     name: str
     version: str
@@ -35,7 +34,7 @@ class ModelStatistics(TypedDict):
 
 
 class AllStatistics(TypedDict):
-    """Of every version that was asked for."""
+    """The statistics of every version that was asked for."""
 
     model_stats: list[ModelStatistics]
 
@@ -43,14 +42,14 @@ class AllStatistics(TypedDict):
 def model_statistics(name: str, version: str, counted: Statistics) -> ModelStatistics:
     """One entry of GET v2/models/stats.
 
-    Triton counts times per request: each is charged the whole of its batch. Here times of batches
-    are measured, so a request is charged the mean. `batch_stats` tells how many batches of each
-    size there were; their times, which nobody took by size, are 0.
+    Triton counts times per request: each is charged its whole batch. Here times of batches are
+    measured, so a request is charged the mean. `batch_stats` tells how many batches of each size
+    there were; their times, which are not measured by size, are 0.
 
     Args:
         name: of the model.
         version: of the model.
-        counted: by its engine.
+        counted: the counts of its engine.
     """
     answered = counted.answered
     unanswered = counted.failed + counted.cancelled + counted.rejected + counted.displaced

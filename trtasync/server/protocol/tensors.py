@@ -19,7 +19,7 @@ DType = np.dtype[Any]
 Bytes = bytes | bytearray | memoryview
 
 COPIED = 4096
-"""Bytes that are copied sooner than a view of them is made."""
+"""Up to this many bytes, copying is faster than making a view."""
 
 _NESTED = re.compile(rb"\s*\[\s*\[")
 
@@ -30,9 +30,9 @@ class Tensor(NamedTuple):
     Attributes:
         name: in the model.
         datatype: the protocol's name of its dtype.
-        dtype: of numpy, native: the protocol is little-endian, and so is every machine it runs on.
+        dtype: numpy's, native: the protocol is little-endian, and so is every machine it runs on.
         shape: with the batch axis; -1 where it may vary.
-        batch_axis: along which rows lie; None where there are none.
+        batch_axis: the axis along which rows lie; None without rows.
         is_shape_tensor: its values shape the batch (TensorRT).
     """
 
@@ -45,13 +45,13 @@ class Tensor(NamedTuple):
 
     @classmethod
     def of(cls, spec: TensorSpec) -> "Tensor":
-        """As an engine declares it. Raises PlanError where the protocol has no such dtype."""
+        """A tensor as an engine declares it. Raises PlanError if the protocol lacks its dtype."""
         shape = tuple(dim if isinstance(dim, int) else -1 for dim in spec.shape)
         return cls(spec.name, datatype_of(spec), spec.dtype, shape, spec.batch_axis, spec.host)
 
     @property
     def goes_as_json(self) -> bool:
-        """The protocol has a JSON form of its elements."""
+        """Whether the protocol has a JSON form of its elements."""
         return self.datatype not in NOT_IN_JSON
 
 
@@ -62,11 +62,11 @@ class Interface:
         inputs: by name, in the model's order.
         outputs: by name, in the model's order.
         takes_batches: rows lie along axis 0 of every tensor, which may be of any length.
-        sole: the only input of a model that takes batches; None where there are others.
+        sole: the only input of a model that takes batches; None for any other model.
     """
 
     def __init__(self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]):
-        """Raises PlanError where the protocol has no name for a tensor's dtype."""
+        """Raises PlanError if the protocol has no name for a tensor's dtype."""
         self.inputs: dict[str, Tensor] = {spec.name: Tensor.of(spec) for spec in inputs}
         self.outputs: dict[str, Tensor] = {spec.name: Tensor.of(spec) for spec in outputs}
         self.takes_batches: bool = all(
@@ -128,10 +128,10 @@ def _not_as_many(tensor: Tensor, shape: Shape, came: str) -> Refusal:
 
 
 def from_binary(tensor: Tensor, shape: Shape, data: Bytes, start: int) -> Array:
-    """The array that lies in `data` from byte `start` on: a view, in no alignment to rely on.
+    """The array that lies in `data` from byte `start` on: a view, perhaps unaligned.
 
     Raises:
-        Refusal: it is of BOOL, and a byte of it neither 0 nor 1.
+        Refusal: it is BOOL, and one of its bytes is neither 0 nor 1.
     """
     count = math.prod(shape)
     array: Array = np.frombuffer(data, tensor.dtype, count, start if count else 0).reshape(shape)
@@ -141,7 +141,7 @@ def from_binary(tensor: Tensor, shape: Shape, data: Bytes, start: int) -> Array:
 
 
 def to_binary(array: Array) -> Bytes:
-    """The bytes of an array, row by row; the memory of a large one where it lies so."""
+    """The bytes of an array in C order; if it is large and lies so, its own memory."""
     if array.nbytes <= COPIED:
         return array.tobytes()
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
@@ -162,7 +162,7 @@ def to_json(tensor: Tensor, array: Array) -> bytes:
 
 
 def check_output(tensor: Tensor, array: Array) -> None:
-    """What an answer says of an array is what the model declares.
+    """Check that an array has the dtype that the model declares, and that answers tell.
 
     Raises:
         TrtasyncError: the array is of another dtype.

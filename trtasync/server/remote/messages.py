@@ -28,7 +28,7 @@ def get(place: Place, path: str) -> bytes:
 
 
 def infer(place: Place, path: str, inputs: Mapping[str, Array]) -> bytes:
-    """A request to a model: all tensors binary, those that are asked for as well.
+    """A request to a model, with all inputs and outputs as binary data.
 
     Args:
         place: of the server.
@@ -70,9 +70,9 @@ def check(answer: Answer) -> bytes:
 
     Raises:
         QueueFull: the server has too much to do (429, 503).
-        TimeoutError: the request came too late (504).
+        TimeoutError: the request's time ran out (504).
         InferenceError: it failed (500).
-        InvalidInput: the server takes no such request (another status).
+        InvalidInput: the server refuses the request (any other status).
     """
     if answer.status == 200:
         return answer.body
@@ -97,10 +97,11 @@ def _reason(body: bytes) -> str:
 
 
 def read(answer: Answer, kind: Any) -> Any:
-    """What an answer tells, of this kind.
+    """Decode the JSON of an answer as a value of this type.
 
     Raises:
-        TrtasyncError: the server refuses, or says something else.
+        TrtasyncError: the server refuses, or its JSON is no such value.
+        TimeoutError: see `check`.
     """
     try:
         return msgspec.json.decode(check(answer), type=kind)
@@ -111,10 +112,11 @@ def read(answer: Answer, kind: Any) -> Any:
 
 
 def check_outputs(answer: Answer) -> None:
-    """An answer to `infer` holds what its JSON says.
+    """Check that an answer to `infer` holds the outputs that its JSON tells of.
 
     Raises:
-        TrtasyncError: it does not, or is none.
+        TrtasyncError: it does not, or is a refusal.
+        TimeoutError: see `check`.
     """
     body = check(answer)
     length = answer.headers.get(JSON_LENGTH, str(len(body)))

@@ -1,4 +1,4 @@
-"""What a server offers: as it tells that, and as arrays that a model there takes."""
+"""What a server offers: its own description, and arrays that a model there takes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from trtasync.server.protocol.datatypes import DATATYPES
 
 
 class ToldTensor(Struct, frozen=True):
-    """As the metadata of a model tell it."""
+    """An input, as the metadata of a model tell it."""
 
     name: str
     datatype: str
@@ -29,7 +29,7 @@ class Metadata(Struct, frozen=True):
 
 
 class Config(Struct, frozen=True):
-    """GET .../config, of Triton and those who follow it."""
+    """GET .../config, of Triton and servers like it."""
 
     max_batch_size: int = 0
 
@@ -42,11 +42,11 @@ class Server(Struct, frozen=True):
 
 
 class Client(Protocol):
-    """Asks a server about one of its models, and asks that one.
+    """Asks a server about one of its models, and sends requests to that one.
 
-    What the server refuses raises QueueFull (it has too much to do), TimeoutError (it came too
-    late), InferenceError (it failed) or InvalidInput (anything else); BackendUnavailable, where it
-    is not there or does not speak the protocol.
+    What the server refuses raises QueueFull (it has too much to do), TimeoutError (the request's
+    time ran out), InferenceError (it failed) or InvalidInput (anything else). BackendUnavailable:
+    there is no server, or it does not speak the protocol.
     """
 
     async def server(self) -> Server:
@@ -56,16 +56,16 @@ class Client(Protocol):
         """What the model takes."""
 
     async def config(self) -> Config:
-        """What only Triton and its likes tell."""
+        """What only Triton and servers like it tell."""
 
     def request(self, inputs: Mapping[str, Array]) -> Any:
-        """A request to the model: all tensors binary, those that are asked for as well."""
+        """Make a request to the model, with all inputs and outputs as binary data."""
 
     async def infer(self, request: Any) -> None:
-        """Have it answered; the first answer is looked at in all its parts.
+        """Send a request and await its answer; the first answer is checked in all its parts.
 
         Raises:
-            TrtasyncError: that does not hold the outputs that it tells of.
+            TrtasyncError: the first answer does not hold the outputs that it tells of.
         """
 
     async def aclose(self) -> None:
@@ -77,10 +77,10 @@ def specs_of(metadata: Metadata, takes_batches: bool) -> list[TensorSpec]:
 
     Args:
         metadata: of the model.
-        takes_batches: the first axis of each is that of the rows.
+        takes_batches: rows lie along the first axis of each.
 
     Raises:
-        InvalidInput: no array holds what one of them is.
+        InvalidInput: numpy has no dtype for one of them.
     """
     axis = 0 if takes_batches else None
     return [
@@ -96,7 +96,7 @@ def specs_of(metadata: Metadata, takes_batches: bool) -> list[TensorSpec]:
 
 def _dtype(told: ToldTensor) -> np.dtype[Any]:
     for name, datatype in DATATYPES.items():
-        if datatype == told.datatype and name != "bfloat16":  # which numpy has not by itself
+        if datatype == told.datatype and name != "bfloat16":  # which plain numpy lacks
             return np.dtype(name)
     raise InvalidInput(
         f"input '{told.name}' is {told.datatype}, for which no requests can be made."

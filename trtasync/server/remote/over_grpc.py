@@ -39,13 +39,13 @@ _KINDS: Mapping[grpc.StatusCode, type[Exception]] = {
 
 
 class OverGrpc:
-    """See `offers.Client`. All requests go over one connection, as grpcio has it."""
+    """See `offers.Client`. All requests share one connection of grpcio's."""
 
     def __init__(self, place: Place, model: str):
-        """Of the model that has this name there, or NAME/versions/NUMBER.
+        """For the model that has this name there, or NAME/versions/NUMBER.
 
         Raises:
-            InvalidInput: the loop that runs is not asyncio's, and grpcio knows no other.
+            InvalidInput: the running loop is not asyncio's, and grpcio supports no other.
         """
         if not isinstance(current_loop(), AsyncioLoop):
             raise InvalidInput("grpcio runs on asyncio and uvloop only; measure on one of these.")
@@ -126,10 +126,10 @@ class OverGrpc:
 
 
 def check_outputs(answer: bytes) -> None:
-    """An answer holds what it tells of: raw contents for every output.
+    """Check that an answer holds raw contents for every output that it tells of.
 
     Raises:
-        TrtasyncError: it does not, or is none.
+        TrtasyncError: it does not, or is no such answer.
     """
     try:
         told = INFERENCE.parse("ModelInferResponse", answer)

@@ -12,10 +12,10 @@ from trtasync.server.remote.wire import Connections
 
 
 class OverHttp:
-    """See `offers.Client`. There are as many connections as requests are under way."""
+    """See `offers.Client`. There are as many connections as there were requests at once."""
 
     def __init__(self, place: Place, model: str):
-        """Of the model that has this name there, or NAME/versions/NUMBER."""
+        """For the model that has this name there, or NAME/versions/NUMBER."""
         self._place = place
         self._path = f"v2/models/{quote(model, safe='/:@+~')}"
         self._connections = Connections(place)

@@ -6,18 +6,18 @@ from urllib.parse import urlsplit
 from trtasync.errors import InvalidInput
 
 PORTS = {"http": 80, "https": 443, "grpc": None, "grpcs": None}
-"""Schemes, and where servers listen if they are named without a port."""
+"""Schemes, and their default ports; None for a scheme without one."""
 
 
 class Place(NamedTuple):
-    """Where a server is, and how it is spoken to.
+    """Where a server is, and how to speak to it.
 
     Attributes:
         scheme: one of `PORTS`.
         host: its name or address.
         port: where it listens.
-        path: before those of the protocol, without a slash at its end.
-        token: is shown to be let in; empty where everybody is.
+        path: what the protocol's paths follow, without a slash at its end.
+        token: is shown to be let in; empty for none.
     """
 
     scheme: str
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
     @property
     def is_tls(self) -> bool:
-        """It wants TLS."""
+        """Whether the server is reached by TLS."""
         return self.scheme in ("https", "grpcs")
 
     @property
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
     @property
     def authorization(self) -> str:
-        """What shows the token; empty without one."""
+        """The Authorization header that shows the token; empty without one."""
         return f"Bearer {self.token}" if self.token else ""
 
 

@@ -12,7 +12,7 @@ from trtasync.server.remote.over_http import OverHttp
 from trtasync.server.remote.places import read_url
 
 SUFFIXES = {".onnx", ".plan", ".engine"}
-"""Of files, which servers are not told."""
+"""Suffixes of model files, whose paths mean nothing to a server."""
 
 
 class Remote(Subject):
@@ -24,10 +24,10 @@ class Remote(Subject):
         Args:
             url: of the server.
             model: its name there, or NAME/versions/NUMBER.
-            token: is shown there to be let in; empty for none.
+            token: is shown to be let in; empty for none.
 
         Raises:
-            InvalidInput: `url` names no server, or `model` is a path of a file.
+            InvalidInput: `url` names no server, or `model` is the path of a file.
         """
         if Path(model).suffix in SUFFIXES:
             raise InvalidInput(
@@ -64,7 +64,7 @@ class Remote(Subject):
         server = await client.server()
         metadata = await client.metadata()
         config = Config()
-        with suppress(InvalidInput):  # which only Triton and its likes have
+        with suppress(InvalidInput):  # only Triton and servers like it have one
             config = await client.config()
         specs = specs_of(metadata, takes_batches=config.max_batch_size > 0)
         about = record(PACKAGES)

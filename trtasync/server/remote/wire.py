@@ -1,4 +1,4 @@
-"""Connections to a server, each of which asks and is answered, again and again."""
+"""Connections to a server, each of which carries one request after another."""
 
 import re
 import ssl
@@ -13,10 +13,10 @@ from trtasync.errors import BackendUnavailable
 from trtasync.server.remote.places import Place
 
 CHUNK = 256 << 10
-"""Bytes that are read at once."""
+"""Most bytes that are read at once."""
 
 LONGEST = 64 << 10
-"""Bytes of a head that is read."""
+"""Most bytes of a head."""
 
 PATIENCE = 10.0
 """Seconds for a server to accept a connection."""
@@ -26,10 +26,10 @@ _ENDED = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceErro
 
 
 class Answer(NamedTuple):
-    """What a server says.
+    """What a server answers.
 
     Attributes:
-        status: of HTTP.
+        status: the HTTP status.
         headers: by their names in lower case.
         body: all of it.
     """
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
 
 class Connections:
-    """To one server; there are as many as are asked at once."""
+    """Connections to one server, as many as there were requests at once."""
 
     def __init__(self, place: Place):
         """None is open yet."""
@@ -87,25 +87,25 @@ class Connections:
             raise BackendUnavailable(f"no server answers at {place.authority}: {why}.") from error
 
     async def aclose(self) -> None:
-        """End all of them."""
+        """End all idle connections."""
         while self._free:
             await self._free.pop().aclose()
 
 
 class Stale(Exception):
-    """A connection had ended before its request: the server keeps none for ever."""
+    """A connection had ended before its request: servers close idle ones after a while."""
 
 
 class Connection:
-    """One of them."""
+    """One connection."""
 
     def __init__(self, stream: ByteStream):
-        """Over a stream."""
+        """Wrap a stream."""
         self._stream = stream
         self._is_used = False
 
     async def ask(self, request: bytes) -> Answer:
-        """See `Connections.ask`. Raises Stale besides, where it had ended before."""
+        """See `Connections.ask`. Also raises Stale, if the connection had ended before."""
         try:
             await self._stream.send(request)
             came = await self._stream.receive(CHUNK)
