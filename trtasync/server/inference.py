@@ -1,5 +1,6 @@
 """POST .../infer over ASGI."""
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -25,11 +26,12 @@ BESIDE_THE_LOOP = 1 << 16
 class Inference:
     """Answers requests for models."""
 
-    def __init__(self, models: Models, max_body: int, compress_answers: bool):
+    def __init__(self, models: Models, max_body: int, compress_answers: bool, watch_clients: bool):
         """See `asgi.application`."""
         self._models = models
         self._max_body = max_body
         self._compress_answers = compress_answers
+        self._watch_clients = watch_clients
 
     async def __call__(self, request: Request) -> Response:
         """Read, run, answer. Raises what becomes of the request otherwise."""
@@ -49,8 +51,9 @@ class Inference:
             else:
                 plan, id, binary = codec.read(body, json_length)
             arrays = plan.arrays(binary)
-            outputs: dict[str, Array] = await while_connected(
-                request.receive, lambda: _run(deployment, plan, arrays)
+            run = partial(_run, deployment, plan, arrays)
+            outputs: dict[str, Array] = await (
+                while_connected(request.receive, run) if self._watch_clients else run()
             )
         if is_large(plan, outputs):
             return await beside(codec.answer, plan, id, outputs)
