@@ -50,7 +50,8 @@ def application(
         compress_answers: as `Accept-Encoding` asks. Tensors hardly shrink, and some clients ask for
             it without meaning to.
         watch_clients: listen for clients who leave, and withdraw what they have asked for. False
-            where the server cancels the task of such a request itself: ASGI's do not, Ray's do.
+            where the server cancels the task of such a request itself, as Ray Serve does; uvicorn
+            and the like do not.
         routes: further ones, such as a dashboard's.
     """
 
