@@ -42,6 +42,27 @@ async def test_a_request_is_withdrawn_when_its_client_leaves() -> None:
     assert 7 not in [computed[0, 0] for computed in backend.computed]
 
 
+async def test_a_server_that_cancels_the_request_may_be_left_to_it() -> None:
+    """Nobody listens for the client then; whoever runs the application ends it."""
+    backend = ScriptedBackend()
+    models = models_of(backend)
+    content, length = body({"inputs": [binary("x", [1, 4], "FP32")]}, rows([7]))
+    client = Client(content)
+    client.leaves.set()
+    app = application(models, watch_clients=False)
+    async with models:
+        engine = models.deployed("m").engine
+        with held(backend):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(app, scope([(JSON_LENGTH, length)]), client.receive, client.send)
+                await filled(engine, queued=0)
+                await anyio.wait_all_tasks_blocked()
+                assert engine.statistics().cancelled == 0
+                tasks.cancel_scope.cancel()
+            assert engine.statistics().cancelled == 1
+    assert client.got == []
+
+
 async def test_who_asks_for_what_is_not_there_need_not_send_the_rest() -> None:
     client = Client(complete=False)  # whose body never comes
     async with models_of(ScriptedBackend()) as models:

@@ -9,7 +9,7 @@ but only in this package.
 
 from trtasync.loops.base import EventLoop, Future, Watch
 from trtasync.loops.choice import current_loop
-from trtasync.loops.tasks import Starter, bare_tasks
+from trtasync.loops.tasks import Starter, accompanied, bare_tasks
 from trtasync.loops.threads import free_in_thread, in_thread
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Future",
     "Starter",
     "Watch",
+    "accompanied",
     "bare_tasks",
     "current_loop",
     "free_in_thread",

@@ -35,6 +35,7 @@ def application(
     max_body: int = MAX_BODY,
     model_control: bool = False,
     compress_answers: bool = False,
+    watch_clients: bool = True,
     routes: Iterable[BaseRoute] = (),
 ) -> Starlette:
     """Make an application that serves `models`.
@@ -48,8 +49,13 @@ def application(
         model_control: clients may load (also again) and unload models.
         compress_answers: as `Accept-Encoding` asks. Tensors hardly shrink, and some clients ask for
             it without meaning to.
+        watch_clients: listen for clients who leave, and withdraw what they have asked for. False
+            where the server cancels the task of such a request itself, as Ray Serve does; uvicorn
+            and the like do not.
         routes: further ones, such as a dashboard's.
     """
+
+    infer = Inference(models, max_body, compress_answers, watch_clients)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -57,7 +63,7 @@ def application(
             yield
 
     app = Starlette(
-        routes=[*_routes(models, max_body, model_control, compress_answers), *routes],
+        routes=[*_routes(models, infer, model_control), *routes],
         exception_handlers={HTTPException: no_such_route},
         lifespan=lifespan,
     )
@@ -66,10 +72,7 @@ def application(
     return app
 
 
-def _routes(
-    models: Models, max_body: int, model_control: bool, compress_answers: bool
-) -> list[Route]:
-    infer = Inference(models, max_body, compress_answers)
+def _routes(models: Models, infer: Inference, model_control: bool) -> list[Route]:
     about = Information(About(models, model_control))
     control = Control(Repository(models, model_control))
     return [

@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 
-import anyio
-
 from trtasync.errors import TrtasyncError
+from trtasync.loops import accompanied
 from trtasync.server.protocol.refusals import ClientGone
 
 Answer = TypeVar("Answer")
@@ -26,34 +25,11 @@ async def while_connected(receive: Receive, call: Callable[[], Awaitable[Answer]
         ClientGone: the client left before the answer.
         TrtasyncError: the body was not read to its end.
     """
-    answers: list[Answer] = []
-    failures: list[BaseException] = []
-    cancelled = anyio.get_cancelled_exc_class()
-
-    async def listen(scope: anyio.CancelScope) -> None:
-        try:
-            await _disconnected(receive)
-        except cancelled:
-            raise
-        except BaseException as error:
-            failures.append(error)
-        scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(listen, tasks.cancel_scope)
-        try:
-            answers.append(await call())
-        except cancelled:
-            raise
-        except BaseException as error:
-            failures.append(error)
-        tasks.cancel_scope.cancel()
-    if answers:
-        return answers[0]
-    raise failures[0] if failures else ClientGone("the client left before the answer.")
+    return await accompanied(call, _until_gone(receive))
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _until_gone(receive: Receive) -> None:
     while (message := await receive())["type"] != "http.disconnect":
         if message.get("body"):
             raise TrtasyncError("the request's body must be read before its model is asked.")
+    raise ClientGone("the client left before the answer.")

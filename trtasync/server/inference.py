@@ -1,5 +1,6 @@
 """POST .../infer over ASGI."""
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -26,11 +27,12 @@ more."""
 class Inference:
     """Answers requests for models."""
 
-    def __init__(self, models: Models, max_body: int, compress_answers: bool):
+    def __init__(self, models: Models, max_body: int, compress_answers: bool, watch_clients: bool):
         """See `asgi.application`."""
         self._models = models
         self._max_body = max_body
         self._compress_answers = compress_answers
+        self._watch_clients = watch_clients
 
     async def __call__(self, request: Request) -> Response:
         """Read, run and answer a request. Raises whatever it fails with."""
@@ -50,8 +52,9 @@ class Inference:
             else:
                 plan, id, binary = codec.read(body, json_length)
             arrays = plan.arrays(binary)
-            outputs: dict[str, Array] = await while_connected(
-                request.receive, lambda: _run(deployment, plan, arrays)
+            run = partial(_run, deployment, plan, arrays)
+            outputs: dict[str, Array] = await (
+                while_connected(request.receive, run) if self._watch_clients else run()
             )
         if is_large(plan, outputs):
             return await beside(codec.answer, plan, id, outputs)

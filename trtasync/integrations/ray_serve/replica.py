@@ -83,7 +83,7 @@ class Replica:
 
     def application(self) -> ASGIApp:
         """What answers HTTP: the Open Inference Protocol. A subclass may have something else."""
-        app = application(self.models)
+        app = application(self.models, watch_clients=False)  # whoever leaves is cancelled by Ray
         app.router.lifespan_context = _nothing  # this replica opens and closes the models
         return app
 
