@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from trtasync import __version__
 from trtasync.cli.bench import bench
@@ -22,7 +22,7 @@ def _with_types_as_typed(parameters: list[Any]) -> list[Any]:
     for each in parameters:
         if getattr(each, "is_flag", False):
             each.metavar = ""
-        elif isinstance(each, TyperArgument):
+        elif each.param_type_name == "argument":
             each.display_type = _path
     return parameters
 
