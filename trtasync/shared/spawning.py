@@ -1,4 +1,4 @@
-"""A host as a child process of its first client: spawned, awaited, ended, and reaped."""
+"""A host as a child process of its first client: spawned, awaited, and ended."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Any
 from trtasync.errors import BackendUnavailable
 from trtasync.shared.hanging import OPENING, end_hanging, is_readable
 from trtasync.shared.joining import GLANCE
+from trtasync.shared.reaping import reaper
 from trtasync.shared.refusals import restore
 from trtasync.system.stopping import go_on
 
@@ -25,9 +26,6 @@ LAST_WORDS = 2000
 
 STACKS = 16_000
 """The same, when it hung."""
-
-_started: set[int] = set()
-"""Hosts that are this process's children, until they are seen to have ended."""
 
 
 def start(
@@ -43,7 +41,7 @@ def start(
         patience: seconds without a sign of life after which it is taken to hang, and ended.
 
     Returns:
-        its process.
+        its process, a child to be reaped (`reaping`).
 
     Raises:
         Stopped: because `stop` was set.
@@ -54,13 +52,19 @@ def start(
     try:
         with suppress(BrokenPipeError), os.fdopen(told, "wb") as stdin:
             stdin.write(json.dumps(wanted).encode())
-        said = _first_line(answer, stop, patience)
+        _demand_ready(pid, _first_line(answer, stop, patience), log, patience)
     except BaseException:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+        reaper().adopt(pid)
         raise
     finally:
         os.close(answer)
+    return pid
+
+
+def _demand_ready(pid: int, said: bytes | None, log: Path, patience: float) -> None:
+    """End a host that hangs; and raise what `start` raises, unless this one is ready."""
     if said is None:
         end_hanging(pid)
         raise BackendUnavailable(
@@ -78,7 +82,6 @@ def start(
         raise BackendUnavailable(
             f"the engine's process ended before it was ready: {last_words(log)}"
         )
-    return pid
 
 
 def spawn(log: Path, lock: int) -> tuple[int, int, int]:
@@ -128,7 +131,6 @@ def spawn(log: Path, lock: int) -> tuple[int, int, int]:
     finally:
         for theirs in (stdin, stdout, stderr):
             os.close(theirs)
-    _started.add(pid)
     return pid, told, answer
 
 
@@ -172,15 +174,3 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     with suppress(ChildProcessError):  # it has already been waited for
         os.waitpid(pid, 0)
-    _started.discard(pid)
-
-
-def reap() -> None:
-    """Reap hosts that have ended, so that no zombies are left."""
-    for pid in list(_started):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else has
-            ended = pid
-        if ended:
-            _started.discard(pid)

@@ -18,8 +18,9 @@ from trtasync.shared.identity import identity
 from trtasync.shared.joining import GLANCE, PATIENCE, Joined, NotThere, Silent, hello, join
 from trtasync.shared.pauses import note_start, pause_between_starts
 from trtasync.shared.places import VARIABLE, Place, runtime_folder
+from trtasync.shared.reaping import reaper
 from trtasync.shared.records import PROTOCOL
-from trtasync.shared.spawning import LOCK, STACKS, end, last_words, reap, start
+from trtasync.shared.spawning import LOCK, STACKS, end, last_words, start
 from trtasync.system.stopping import go_on
 from trtasync.system.version import __version__
 
@@ -68,7 +69,6 @@ class Started:
             BackendUnavailable: the system lacks something that this needs.
             TrtasyncError: whatever opening the model there raised.
         """
-        reap()
         try:
             runtime_folder()  # a clean-up job may have removed it
             with locked(self.place.lock, stop) as lock:
@@ -127,6 +127,7 @@ class Started:
         except BaseException:
             end(pid)
             raise
+        reaper().adopt(pid)
 
     def _demand_same(self) -> None:
         """Demand that the file is still the intended model: a host serves what it finds there.
