@@ -79,8 +79,14 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
 def test_types_are_those_of_what_is_typed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the type of a flag, which takes no value, nor Python's names for texts and lists."""
     monkeypatch.setenv("COLUMNS", "2000")
-    options = [line for line in run(*name.split(), "--help").stdout.splitlines() if " --" in line]
-    assert [line for line in options if re.search("<(bool|str|list)", line)] == []
+    lines = run(*name.split(), "--help").stdout.splitlines()
+    assert [line for line in lines if re.search("<(bool|str|list)", line)] == []
+
+
+@pytest.mark.parametrize("name", ["host", "serve"])
+def test_several_models_are_shown_as_paths(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
+    assert re.search(r" models\.\.\. +<path> +\.onnx", run(name, "--help").stdout)
 
 
 def test_an_option_that_two_commands_share_takes_the_same_kind_of_value() -> None:

@@ -91,7 +91,8 @@ class HostProcess:
         with self.process.stdin as stdin:
             stdin.write(json.dumps(order).encode())
         with self.process.stdout as stdout:
-            self.answer: dict[str, Any] = json.loads(stdout.readline() or "{}")
+            words = (line for line in stdout if line.strip())  # the others are signs of life
+            self.answer: dict[str, Any] = json.loads(next(words, "{}"))
 
     @property
     def has_socket(self) -> bool:

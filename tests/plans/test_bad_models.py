@@ -58,7 +58,7 @@ async def test_what_is_no_onnx_file_is_refused(
 ) -> None:
     model = tmp_path / "m.onnx"
     model.write_bytes(content)
-    words(await refused(machine, model, tmp_path), str(model), "no ONNX model", "truncated")
+    words(await refused(machine, model, tmp_path), str(model), "is no ONNX model")
     with pytest.raises(BuildError, match="no ONNX model"):
         async with open_engine(model):
             pass
@@ -101,7 +101,7 @@ def test_no_end_of_a_file_makes_a_smaller_model_of_it(tmp_path: Path) -> None:
     whole, model = GATHER.read_bytes(), tmp_path / "m.onnx"
     for end in range(len(whole)):
         model.write_bytes(whole[:end])
-        with pytest.raises(BuildError, match="truncated"):
+        with pytest.raises(BuildError, match=r"truncated|but empty"):
             read_onnx(model)
 
 

@@ -1,7 +1,9 @@
 """Several models to a replica: an engine in use is never closed under a request."""
 
 import asyncio
+import gc
 import time
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -149,6 +151,45 @@ def test_an_opening_waits_for_an_eviction_that_another_request_gave_up(
     asked, closed = portal.call(evict)
     assert asked == ["a"]
     assert "closed" in closed
+
+
+def test_a_replica_that_ends_waits_for_evictions(portal: BlockingPortal) -> None:
+    async def end() -> tuple[bool, str]:
+        many = Doubling()
+        leased = await many.load("a")
+        with leased.users:
+            evicting = asyncio.create_task(leased.evict())
+            await until(lambda: leased.closing is not None)
+            ending = asyncio.ensure_future(vars(many)["__del__"]())  # where Ray finds it
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            early = ending.done()
+        await ending
+        closed = repr(leased.engine)
+        await evicting
+        return early, closed
+
+    early, closed = portal.call(end)
+    assert not early
+    assert "closed" in closed
+
+
+def test_what_the_interpreter_frees_is_not_ended_by_it() -> None:
+    """Ray awaits `__del__`; the interpreter would call it, and await nothing."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        Doubling()
+        gc.collect()
+    assert [str(each.message) for each in told if "__del__" in str(each.message)] == []
+
+
+def test_a_subclass_that_the_interpreter_would_end_is_refused() -> None:
+    class Deleting(ManyModels):
+        async def __del__(self) -> None:
+            """As Ray has it."""
+
+    with pytest.raises(InvalidInput, match="Deleting has `__del__`; close things in `aclose`"):
+        multiplexed({}, num_gpus=0, replica=Deleting)
 
 
 def test_a_deadline_holds_while_a_model_is_opened(portal: BlockingPortal) -> None:

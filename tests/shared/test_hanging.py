@@ -3,11 +3,13 @@
 import fcntl
 import logging
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import anyio
@@ -15,17 +17,21 @@ import numpy as np
 import pytest
 
 from support.helpers import PATIENCE, ended, row, same, submit, until
-from tests.host.serving import scripted
+from tests.host.serving import LIMITS, scripted
 from tests.shared.joined import joined
 from tests.shared.processes import is_there, sockets
-from trtasync import DeviceLost, open_engine
+from trtasync import BackendUnavailable, DeviceLost, open_engine
+from trtasync.host import beats
+from trtasync.host.process import Wanted, _beating_host
 from trtasync.loops.base import do_nothing
+from trtasync.measure.opened import read_options
+from trtasync.runtimes import OpenLane
 from trtasync.shared import hanging, starting
 from trtasync.shared.client import SharedEngine
-from trtasync.shared.hanging import end_hanging
+from trtasync.shared.hanging import end_hanging, is_readable
 from trtasync.shared.pulse import QUESTIONS, Pulse
 from trtasync.shared.records import Op, pack
-from trtasync.shared.spawning import is_readable
+from trtasync.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -186,6 +192,63 @@ async def test_who_comes_to_a_host_that_is_stopped_replaces_it(
     async with open_engine(model, **options) as another:  # type: ignore[call-overload]  # likewise
         assert (await another.infer(np.ones(8, np.float32))).tolist() == ANSWER
         assert not is_there(stopped)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_host_that_hangs_before_it_is_ready_is_ended(
+    folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!{sys.executable}\n"
+        "import os, time\n"
+        "print(flush=True)\n"
+        "os.write(2, str(os.getpid()).encode())\n"
+        "time.sleep(600)\n"
+    )
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with (
+        anyio.fail_after(PATIENCE),
+        pytest.raises(BackendUnavailable, match=r"hung before it was ready: for 2 s") as caught,
+    ):
+        await open_engine(model, shared=True, hang_timeout=0.2)
+    told = re.search(r"tell them: (\d+)", str(caught.value))
+    assert told is not None, caught.value
+    assert not is_there(int(told[1]))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_host_says_that_its_loop_turns_while_it_opens_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beats, "INTERVAL", 0.0)  # at every turn
+    may_open, is_open = threading.Event(), anyio.Event()
+
+    class Slow(ScriptedBackend):
+        def open(
+            self, streams: int, max_batch_size: int, batch_sizes: Sequence[int] = ()
+        ) -> Sequence[OpenLane]:
+            may_open.wait()
+            return super().open(streams, max_batch_size, batch_sizes)
+
+    options = read_options(Slow(), {"name": "slow", "batching": True})
+    wanted = Wanted([options], str(tmp_path / "host.sock"), LIMITS)
+    theirs, ours = os.pipe()
+    async with anyio.create_task_group() as hosting:
+        try:
+            hosting.start_soon(_beating_host, wanted, is_open.set, ours)
+            heard = b""
+            while len(heard) < 100:
+                await anyio.wait_readable(theirs)
+                heard += os.read(theirs, 10)
+            assert not is_open.is_set()
+        finally:
+            may_open.set()
+        await is_open.wait()
+        os.close(theirs)  # as who started it does
+        hosting.cancel_scope.cancel()
+    assert set(heard) == set(beats.BEAT)
 
 
 HANGING = """

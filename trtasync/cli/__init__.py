@@ -17,22 +17,28 @@ from trtasync.cli.serve import serve
 from trtasync.cli.tune import tune
 
 
-def _with_plain_flags(parameters: list[Any]) -> list[Any]:
-    """Flags take no value, so a help shows no type of one; typer would."""
+def _with_types_as_typed(parameters: list[Any]) -> list[Any]:
+    """A flag takes no value, and an argument is a model's path; typer would show Python's types."""
     for each in parameters:
         if getattr(each, "is_flag", False):
             each.metavar = ""
+        elif each.param_type_name == "argument":
+            each.display_type = _path
     return parameters
+
+
+def _path(_ctx: object) -> str:
+    return "<path>"
 
 
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
-        return _with_plain_flags(super().get_params(ctx))
+        return _with_types_as_typed(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
-        return _with_plain_flags(super().get_params(ctx))
+        return _with_types_as_typed(super().get_params(ctx))
 
 
 app: typer.Typer = typer.Typer(

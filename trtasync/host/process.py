@@ -10,7 +10,8 @@ from functools import partial
 
 import anyio
 
-from trtasync.errors import InvalidInput
+from trtasync.errors import InvalidInput, TrtasyncError
+from trtasync.host.beats import beat
 from trtasync.host.daemon import (
     asyncio_options,
     log,
@@ -55,19 +56,38 @@ class Wanted:
     traces: str | None = None
 
 
-def run(wanted: Wanted, ready: Callable[[], None]) -> None:
+def run(wanted: Wanted, ready: Callable[[], None], beats: int | None = None) -> None:
     """Run a host until it ends.
 
     Args:
         wanted: its configuration.
         ready: called when clients can connect.
+        beats: descriptor of a pipe for signs of life; see `beat`.
 
     Raises:
         TrtasyncError: a model cannot be opened, or was lost.
     """
     log_to_stderr()
     want_descriptors()
-    anyio.run(_host, wanted, ready, **asyncio_options())
+    if beats is None:
+        anyio.run(_host, wanted, ready, **asyncio_options())
+    else:
+        anyio.run(_beating_host, wanted, ready, beats, **asyncio_options())
+
+
+async def _beating_host(wanted: Wanted, ready: Callable[[], None], beats: int) -> None:
+    """A host that shows signs of life while its models are opened, which its loop leaves to
+    threads."""
+    failure: TrtasyncError | None = None
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(beat, beats)
+        try:
+            await _host(wanted, ready)
+        except TrtasyncError as error:
+            failure = error  # as it is, and not as a group
+        beside.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _host(wanted: Wanted, ready: Callable[[], None]) -> None:

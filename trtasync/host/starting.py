@@ -1,4 +1,5 @@
-"""A host started by a client: its configuration comes on stdin, the outcome goes to stdout."""
+"""A host started by a client: its configuration comes on stdin; signs of life, and then the
+outcome, go to stdout."""
 
 import json
 import os
@@ -19,14 +20,14 @@ from trtasync.shared.refusals import describe
 
 
 def start() -> int:
-    """Run as stdin says, and report once on stdout; returns the exit code."""
+    """Run as stdin says, and report on stdout; returns the exit code."""
     answer = take_stdout()
     try:
         told = json.load(sys.stdin)
         wanted, lock = read_wanted(told), told.get("holds")
         if lock is not None:
             os.set_inheritable(lock, False)
-        run(wanted, partial(_tell_ready, answer, lock))
+        run(wanted, partial(_tell_ready, answer, lock), os.dup(answer.fileno()))
     except TrtasyncError as error:
         tell(answer, describe(error))
         return 1
@@ -77,7 +78,7 @@ def _tell_ready(answer: TextIO, lock: int | None) -> None:
 
 
 def tell(answer: TextIO, told: dict[str, Any]) -> None:
-    """Write the only line, if not yet written; the starter may have been killed."""
+    """Write the only line with words, if not yet written; the starter may have been killed."""
     if not answer.closed:
         with suppress(BrokenPipeError), answer:
             answer.write(json.dumps(told) + "\n")

@@ -17,7 +17,7 @@ from trtasync.plans.plan import Plan
 from trtasync.rows import Batching
 from trtasync.runtimes import Backend
 from trtasync.runtimes.flavours import RTX, insisted, of_backend
-from trtasync.runtimes.plan_files import PlanFile, is_plan, is_plan_data
+from trtasync.runtimes.plan_files import PlanFile, demand_plan, is_plan, is_plan_data
 from trtasync.system.cores import cores
 from trtasync.system.ranges import ranged
 from trtasync.system.stopping import Stop
@@ -117,6 +117,8 @@ def load(options: EngineOptions, stop: Stop) -> Loaded:
             f"profiles and builder_config are for building; {path.name} is already a plan: leave "
             "them out."
         )
+    if planned:
+        demand_plan(path)
     chosen = backend_for(path, options.backend, _devices(options)[0])
     if load_model := BACKENDS[chosen].load:
         if planned:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from trtasync.errors import BackendUnavailable, BuildError, PlanError
+from trtasync.model.foreign import HEAD_BYTES, not_onnx
 from trtasync.model.outlines import outline
 from trtasync.model.tensors import MOST_TENSOR_BYTES, Dim, ModelSpec, TensorSpec
 from trtasync.plans.contents import Content
@@ -113,13 +114,13 @@ def read_onnx(path: Path, hashing: bool = False) -> OnnxFile:
     try:
         model = onnx.load_model_from_string(_outline(content))
     except DecodeError as error:
-        raise _not_onnx(path, str(error) or "its encoding is broken") from error
+        raise _not_onnx(path, content, "its encoding is broken") from error
     if not model.graph.node and not model.graph.output:
-        raise _not_onnx(path, "it holds no graph")
+        raise _not_onnx(path, content, "it holds no graph")
     if _lacks_operator_set(model):
-        raise _not_onnx(path, "it names no operator set")
+        raise _not_onnx(path, content, "it names no operator set")
     if not all(isinstance(text, str) for text in _texts(model)):
-        raise _not_onnx(path, "a name in it is not UTF-8")
+        raise _not_onnx(path, content, "a name in it is not UTF-8")
     external = external_files(path, _tensors(model), _stored_bytes)
     return OnnxFile(path, content, model, external, tuple(map(_stamp, external)))
 
@@ -149,11 +150,10 @@ def _lacks_operator_set(model: Any) -> bool:
     )
 
 
-def _not_onnx(path: Path, why: str) -> BuildError:
-    return BuildError(
-        f"{path} is no ONNX model, or it is truncated: {why}. Export it again, or compare its size "
-        "with the original's."
-    )
+def _not_onnx(path: Path, content: Content, why: str) -> BuildError:
+    with content.view() as view:
+        head = view[:HEAD_BYTES].tobytes()
+    return BuildError(not_onnx(str(path), head, why))
 
 
 def _opened(path: Path) -> Any:

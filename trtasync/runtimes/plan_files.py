@@ -6,6 +6,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from trtasync.errors import PlanError
+from trtasync.model.foreign import head_of, seems
 from trtasync.runtimes.flavours import FLAVOURS, RTX, Flavour, of_plan
 from trtasync.system.trust import Owner
 
@@ -92,6 +93,23 @@ def is_plan(path: Path) -> bool:
             return is_plan_data(file.read(HEADER_BYTES))
     except OSError:
         return False
+
+
+def demand_plan(path: Path) -> None:
+    """Refuse a file that is named like a plan and is known to be something else; whether it is one
+    that runs here only TensorRT can tell.
+
+    Raises:
+        PlanError: it is something else.
+    """
+    if not os.path.isfile(path):
+        return  # opening it will tell
+    try:
+        head = head_of(path)
+    except OSError:
+        return
+    if not is_plan_data(head) and (kind := seems(head)):
+        raise PlanError(f"{path} is no TensorRT plan but {kind}; give the path of a plan.")
 
 
 def is_plan_data(data: bytes) -> bool:

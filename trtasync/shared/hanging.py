@@ -1,9 +1,12 @@
 """Ends a hanging process, which may first report where it hangs."""
 
 import os
+import select
 import signal
 
-from trtasync.shared.spawning import is_readable
+OPENING = 10
+"""How many times as long as later a process may be silent until it is ready: it imports libraries
+and reads models, which may hold the interpreter's lock and so its event loop."""
 
 TELLING, ENDING = 5.0, 10.0
 """Seconds to tell its stacks, by SIGABRT, and to end by SIGKILL."""
@@ -30,3 +33,10 @@ def end_hanging(pid: int) -> None:
     finally:
         os.close(process)
     raise TimeoutError(f"{ENDING:g} s after SIGKILL it is still there")
+
+
+def is_readable(descriptor: int, seconds: float) -> bool:
+    """Wait at most this long; any descriptor will do, where `select` is limited to 1024."""
+    looking = select.poll()
+    looking.register(descriptor, select.POLLIN)
+    return bool(looking.poll(seconds * 1000))

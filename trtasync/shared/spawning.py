@@ -1,8 +1,7 @@
-"""A host as a child process of its first client: spawned, awaited, ended, and reaped."""
+"""A host as a child process of its first client: spawned, awaited, and ended."""
 
 import json
 import os
-import select
 import signal
 import sys
 import threading
@@ -12,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.errors import BackendUnavailable
+from trtasync.shared.hanging import OPENING, end_hanging, is_readable
 from trtasync.shared.joining import GLANCE
+from trtasync.shared.reaping import reaper
 from trtasync.shared.refusals import restore
 from trtasync.system.stopping import go_on
 
@@ -23,11 +24,13 @@ started it is killed."""
 LAST_WORDS = 2000
 """Bytes of a host's standard error that are shown when it ends before it is ready."""
 
-_started: set[int] = set()
-"""Hosts that are this process's children, until they are seen to have ended."""
+STACKS = 16_000
+"""The same, when it hung."""
 
 
-def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event) -> int:
+def start(
+    log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event, patience: float
+) -> int:
     """Start a host, and wait until it can be joined.
 
     Args:
@@ -35,26 +38,40 @@ def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event
         lock: see `locked`; the host holds it, too, until it is ready.
         wanted: its configuration.
         stop: set to give up: the host is ended then.
+        patience: seconds without a sign of life after which it is taken to hang, and ended.
 
     Returns:
-        its process.
+        its process, a child to be reaped (`reaping`).
 
     Raises:
         Stopped: because `stop` was set.
-        BackendUnavailable: it could not be started, or ended without a message.
+        BackendUnavailable: it could not be started, ended without a message, or hung.
         TrtasyncError: the error that it reported.
     """
     pid, told, answer = spawn(log, lock)
     try:
         with suppress(BrokenPipeError), os.fdopen(told, "wb") as stdin:
             stdin.write(json.dumps(wanted).encode())
-        said = _first_line(answer, stop)
+        _demand_ready(pid, _first_line(answer, stop, patience), log, patience)
     except BaseException:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+        reaper().adopt(pid)
         raise
     finally:
         os.close(answer)
+    return pid
+
+
+def _demand_ready(pid: int, said: bytes | None, log: Path, patience: float) -> None:
+    """End a host that hangs; and raise what `start` raises, unless this one is ready."""
+    if said is None:
+        end_hanging(pid)
+        raise BackendUnavailable(
+            f"the engine's process hung before it was ready: for {patience:g} s ({OPENING} times "
+            "hang_timeout) its event loop stood still, or it was stopped. It has been ended; its "
+            f"stacks, if it could still tell them: {last_words(log, STACKS)}"
+        )
     try:
         word = json.loads(said)
     except ValueError:
@@ -65,7 +82,6 @@ def start(log: Path, lock: int, wanted: Mapping[str, Any], stop: threading.Event
         raise BackendUnavailable(
             f"the engine's process ended before it was ready: {last_words(log)}"
         )
-    return pid
 
 
 def spawn(log: Path, lock: int) -> tuple[int, int, int]:
@@ -115,28 +131,27 @@ def spawn(log: Path, lock: int) -> tuple[int, int, int]:
     finally:
         for theirs in (stdin, stdout, stderr):
             os.close(theirs)
-    _started.add(pid)
     return pid, told, answer
 
 
-def _first_line(answer: int, stop: threading.Event) -> bytes:
-    """The host's first line; b"" if it ends without one."""
+def _first_line(answer: int, stop: threading.Event, patience: float) -> bytes | None:
+    """The host's first line after its signs of life; b"" if it ends without one, None if it shows
+    neither for so many seconds, of which only those count in which this process is awake."""
     said = b""
+    silent = 0.0
     while not said.endswith(b"\n"):
         go_on(stop)
         if is_readable(answer, GLANCE):
             more = os.read(answer, 64 * 1024)
             if not more:
                 break
-            said += more
+            said = (said + more).lstrip(b"\n")
+            silent = 0.0
+        elif silent >= patience:
+            return None
+        else:
+            silent += GLANCE
     return said
-
-
-def is_readable(descriptor: int, seconds: float) -> bool:
-    """Wait at most this long; any descriptor will do, where `select` is limited to 1024."""
-    looking = select.poll()
-    looking.register(descriptor, select.POLLIN)
-    return bool(looking.poll(seconds * 1000))
 
 
 def last_words(log: Path, most: int = LAST_WORDS) -> str:
@@ -159,15 +174,3 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     with suppress(ChildProcessError):  # it has already been waited for
         os.waitpid(pid, 0)
-    _started.discard(pid)
-
-
-def reap() -> None:
-    """Reap hosts that have ended, so that no zombies are left."""
-    for pid in list(_started):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else has
-            ended = pid
-        if ended:
-            _started.discard(pid)

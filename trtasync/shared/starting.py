@@ -13,20 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.errors import BackendUnavailable, PlanError
-from trtasync.shared.hanging import end_hanging
+from trtasync.shared.hanging import OPENING, end_hanging
 from trtasync.shared.identity import identity
 from trtasync.shared.joining import GLANCE, PATIENCE, Joined, NotThere, Silent, hello, join
 from trtasync.shared.pauses import note_start, pause_between_starts
 from trtasync.shared.places import VARIABLE, Place, runtime_folder
+from trtasync.shared.reaping import reaper
 from trtasync.shared.records import PROTOCOL
-from trtasync.shared.spawning import LOCK, end, last_words, reap, start
+from trtasync.shared.spawning import LOCK, STACKS, end, last_words, start
 from trtasync.system.stopping import go_on
 from trtasync.system.version import __version__
 
 log: logging.Logger = logging.getLogger("trtasync")
-
-STACKS = 16_000
-"""Bytes of what a host writes to its standard error that are logged when it hung."""
 
 
 @dataclass(slots=True)
@@ -71,7 +69,6 @@ class Started:
             BackendUnavailable: the system lacks something that this needs.
             TrtasyncError: whatever opening the model there raised.
         """
-        reap()
         try:
             runtime_folder()  # a clean-up job may have removed it
             with locked(self.place.lock, stop) as lock:
@@ -123,12 +120,14 @@ class Started:
         note_start(self.place.starts)
         self.path.unlink(missing_ok=True)  # left by a killed host
         with self._file() as model:
-            pid = start(self.place.log, lock, self._wanted(model), stop)
+            patience = OPENING * self.hang_timeout
+            pid = start(self.place.log, lock, self._wanted(model), stop, patience)
         try:
             self._demand_same()  # nobody else can join it before: this has the lock
         except BaseException:
             end(pid)
             raise
+        reaper().adopt(pid)
 
     def _demand_same(self) -> None:
         """Demand that the file is still the intended model: a host serves what it finds there.

@@ -24,9 +24,9 @@ def _truncated(path: Path) -> None:
     [
         (lambda path: None, "not a file"),
         (lambda path: path.mkdir(), "not a file"),
-        (lambda path: path.write_bytes(b""), "cannot read"),
-        (lambda path: path.write_bytes(b"\x00garbage" * 100), "cannot read"),
-        (_truncated, "cannot read"),
+        (lambda path: path.write_bytes(b""), "no ONNX model but empty"),
+        (lambda path: path.write_bytes(b"\x00garbage" * 100), "no ONNX model, or it is truncated"),
+        (_truncated, "no ONNX model, or it is truncated"),
     ],
     ids=["missing", "directory", "empty", "garbage", "truncated"],
 )
@@ -40,6 +40,33 @@ async def test_what_is_no_model_is_refused(
             pass
     assert "broken.onnx" in str(caught.value)
     assert capfd.readouterr().err == ""  # one report is enough
+
+
+FOREIGN: dict[str, tuple[bytes, str]] = {
+    "app.py": ("# umlaute: äöü\n".encode() * 50, "but text;"),
+    "page.onnx": (b"<!DOCTYPE html><html><body>404</body></html>", "but text;"),
+    "picture.png": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "but a PNG image;"),
+    "model.pt": (b"PK\x03\x04\x14\0\0\0\x08\0", "but a zip archive, as PyTorch"),
+    "weights.onnx": (b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+    "opset.onnx": (b"\x08\x07", "it holds no graph"),
+    "letter.plan": (b"Dear Sir or Madam\n", "is no TensorRT plan but text;"),
+    "empty.engine": (b"", "is no TensorRT plan but empty;"),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", FOREIGN)
+async def test_what_a_file_is_instead_of_a_model_is_told(tmp_path: Path, name: str) -> None:
+    """In our words: those of a parser help nobody who named the wrong file."""
+    content, says = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PlanError) as caught:
+        await open_engine(tmp_path / name)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / name} is no ")
+    assert says in message
+    assert "ONNXRuntime" not in message
+    assert "\n" not in message
 
 
 @pytest.mark.anyio

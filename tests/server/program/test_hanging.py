@@ -2,7 +2,10 @@
 
 import os
 import signal
+import socket
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -14,8 +17,13 @@ from tests.core.endless import FOREVER, endless_model
 from tests.server.program import serving
 from tests.server.program.serving import ask, children, factor_of, times
 from tests.shared.processes import is_there
+from trtasync import BackendUnavailable
+from trtasync.host import beats
+from trtasync.host.beats import BEAT, beat
 from trtasync.server.program import pulse
-from trtasync.server.program.pulse import BEAT, beat, silence
+from trtasync.server.program.fronts import Front, _first_greeting
+from trtasync.server.program.pulse import silence
+from trtasync.server.program.settings import Offer, ServerSettings, Wanted
 
 
 def test_a_worker_that_is_stopped_is_replaced(tmp_path: Path) -> None:
@@ -50,6 +58,54 @@ def test_a_run_that_does_not_end_is_given_up(tmp_path: Path) -> None:
         assert asked(2).json()["outputs"][0]["data"] == [4]
 
 
+NEVER_READY = f"#!{sys.executable}\nimport time\ntime.sleep(600)\n"
+"""A worker that shows no sign of life."""
+
+ALIVE = f"#!{sys.executable}\nimport time\nwhile True:\n  print(flush=True)\n  time.sleep(0.05)\n"
+"""One that shows nothing else: it opens a model for long."""
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Front]]:
+    """Makes fronts whose process is such a program."""
+    wanted = Wanted(ServerSettings(hang_timeout="20ms"), Offer([]))
+    with socket.socket() as door:
+
+        def make(program: str) -> Front:
+            python = tmp_path / f"python{len(list(tmp_path.iterdir()))}"
+            python.write_text(program)
+            python.chmod(0o700)
+            monkeypatch.setattr(sys, "executable", str(python))
+            return Front(1, door, wanted)
+
+        yield make
+
+
+@pytest.mark.anyio
+async def test_a_worker_that_hangs_before_it_is_ready_is_ended(
+    front: Callable[[str], Front], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if another one opens a model meanwhile."""
+    monkeypatch.setattr(pulse, "INTERVAL", 0.1)
+    alive = front(ALIVE)
+    await alive.start()
+    hanging = front(NEVER_READY)
+    await hanging.start()
+    try:
+        with (
+            anyio.fail_after(PATIENCE),
+            pytest.raises(BackendUnavailable, match="hung before it could serve"),
+        ):
+            await _first_greeting([alive, hanging])
+        assert await hanging.wait() == -signal.SIGABRT
+        assert "hangs: its event loop has stood still for 0.2 s" in caplog.text
+    finally:
+        for each in (alive, hanging):
+            await each.let_end()
+            each.kill()
+            await each.wait()
+
+
 async def turns(count: int) -> None:
     """Let all tasks have theirs."""
     for _ in range(count):
@@ -60,7 +116,7 @@ async def turns(count: int) -> None:
 async def test_a_loop_that_turns_says_so_whether_or_not_it_is_heard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pulse, "INTERVAL", 0.0)  # a beat per turn of the loop
+    monkeypatch.setattr(beats, "INTERVAL", 0.0)  # a beat per turn of the loop
     theirs, ours = os.pipe()
     os.set_blocking(ours, False)
     os.set_blocking(theirs, False)
@@ -71,10 +127,7 @@ async def test_a_loop_that_turns_says_so_whether_or_not_it_is_heard(
         await turns(10)
         while set(os.read(theirs, full)) != set(BEAT):
             await anyio.wait_readable(theirs)
-        os.close(theirs)
-        await turns(10)
-        tasks.cancel_scope.cancel()
-    os.close(ours)
+        os.close(theirs)  # nobody can hear it any more: it ends
 
 
 @pytest.mark.anyio

@@ -105,6 +105,12 @@ def multiplexed(
     options = _checked(engine_options, stalled_after)
     if most < 1:
         raise InvalidInput(f"most must be at least 1, not {most!r}.", name="most")
+    if hasattr(replica, "__del__"):
+        raise InvalidInput(
+            f"{replica.__name__} has `__del__`; close things in `aclose`, which Ray awaits: "
+            "`async def aclose(self)`, with `await super().aclose()`.",
+            name="replica",
+        )
     find, known = (models, None) if callable(models) else (models.__getitem__, frozenset(models))
     load = serve.multiplexed(max_num_models_per_replica=most)(replica.load)
     fields = {

@@ -18,11 +18,19 @@ from trtasync.opening.arguments import Model
 from trtasync.server.users import Users
 
 
+def ended_by_ray(thing: object, aclose: Callable[[], Awaitable[None]]) -> None:
+    """Have Ray await `aclose`, which it looks for as `__del__`.
+
+    That is an attribute of the object and not of its class: the interpreter, when it frees the
+    object, looks at the class only, and would not await it.
+    """
+    thing.__dict__["__del__"] = aclose
+
+
 class Leased:
     """An engine that is closed when it is evicted, but not before its users have gone.
 
-    Ray evicts by awaiting the model's `__del__`. That is an attribute of the object and not of its
-    class: the interpreter, when it frees the object, looks at the class only.
+    Ray evicts by awaiting the model's `__del__`, which is of the object (`ended_by_ray`).
 
     Attributes:
         engine: open.
@@ -37,7 +45,7 @@ class Leased:
         self.progress: Progress = progress
         self.closing: asyncio.Task[None] | None = None
         self._kept = kept
-        self.__del__: Callable[[], Awaitable[None]] = self.evict
+        ended_by_ray(self, self.evict)
         kept.add(self)
 
     async def evict(self) -> None:
@@ -54,6 +62,8 @@ class Leased:
 
 class ManyModels:
     """Engines by a model's id, asked by handles: `Client(handle).infer(x, model="...")`.
+
+    A subclass that has something to close closes it in `aclose`.
 
     Attributes:
         find: gives the model of an id; set by `multiplexed`, like all that is not told in
@@ -73,6 +83,7 @@ class ManyModels:
         """No model is open yet."""
         self.leased: set[Leased] = set()
         self._openings = Openings()
+        ended_by_ray(self, self.aclose)
 
     async def load(self, model: str) -> Leased:
         """Open a model. `multiplexed` makes Ray keep what it returns, for later requests.
@@ -119,7 +130,7 @@ class ManyModels:
         for leased in self.leased:
             leased.progress.check(anyio.current_time())
 
-    async def __del__(self) -> None:
+    async def aclose(self) -> None:
         """Wait for engines that are being closed; Ray evicts the others itself, after this."""
         await self._openings.aclose()
         await self._evicted()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trtasync.errors import BackendUnavailable, InvalidInput, PlanError
+from trtasync.model.foreign import HEAD_BYTES, head_of, not_onnx
 from trtasync.model.tensors import ModelSpec
 from trtasync.runtimes.onnxruntime.backend import OnnxRuntimeBackend
 from trtasync.runtimes.onnxruntime.specs import tensor_spec
@@ -45,9 +46,21 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
     except PlanError:
         raise
     except Exception as error:  # the runtime's exceptions share no base class
-        shown = f"these {len(model)} bytes" if isinstance(model, bytes) else model
-        raise PlanError(f"ONNX Runtime cannot read {shown}: {error}") from error
+        raise PlanError(_refusal(model, error)) from error
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
+
+
+def _refusal(model: Path | bytes, error: Exception) -> str:
+    """Why it cannot be opened: in the runtime's words only if it is an ONNX model at all."""
+    shown = f"the given content ({len(model)} bytes)" if isinstance(model, bytes) else str(model)
+    if type(error).__name__ == "InvalidProtobuf":
+        why = "its encoding is broken"
+    elif "No graph was found" in str(error):
+        why = "it holds no graph"
+    else:
+        return f"ONNX Runtime cannot read {shown}: {error}"
+    head = model[:HEAD_BYTES] if isinstance(model, bytes) else head_of(model)
+    return not_onnx(shown, head, why)
 
 
 def _demand_threads(threads: int) -> None:

@@ -3,7 +3,7 @@ serve`.
 
 The descriptor of its socket is its argument. The first line of stdin says what it is to serve, each
 further one what it is to offer from then on; the end of it, that it is to end. To stdout goes one
-line, when clients can come or cannot, and signs of life (`pulse`).
+line, when clients can come or cannot, and signs of life (`beats`).
 """
 
 import math
@@ -20,11 +20,11 @@ import msgspec
 from anyio.abc import ObjectSendStream, TaskStatus
 
 from trtasync.errors import TrtasyncError
+from trtasync.host.beats import beat
 from trtasync.host.daemon import asyncio_options, log_to_stderr, want_descriptors
 from trtasync.host.starting import take_stdout, tell
 from trtasync.server.logs import log_as_json
 from trtasync.server.program.front import Started, answer
-from trtasync.server.program.pulse import beat
 from trtasync.server.program.settings import Offer, Wanted
 from trtasync.shared.refusals import describe
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from functools import partial
 from socket import socket
 
 import anyio
@@ -22,8 +23,9 @@ from trtasync.opening.arguments import demand_linux
 from trtasync.server.program.admission import Gate
 from trtasync.server.program.doors import replace_door
 from trtasync.server.program.front import Ready, Started
-from trtasync.server.program.pulse import silence
+from trtasync.server.program.pulse import heard, silence
 from trtasync.server.program.settings import Offer, Wanted
+from trtasync.shared.hanging import OPENING
 from trtasync.shared.refusals import restore
 
 log: logging.Logger = logging.getLogger("trtasync")
@@ -57,8 +59,7 @@ async def answer_by_several(
     try:
         for front in fronts:
             await front.start()
-        started = [await front.greeting() for front in fronts]
-        await ready(started[0])
+        await ready(await _first_greeting(fronts))
         async with anyio.create_task_group() as keeping:
             for front in fronts:
                 keeping.start_soon(front.keep)
@@ -75,6 +76,31 @@ async def answer_by_several(
         for front in fronts:
             front.shut()  # clients that are not accepted yet may go elsewhere
         await _end(fronts, wanted.server.ending_seconds + LAST_SECONDS)
+
+
+async def _first_greeting(fronts: "Sequence[Front]") -> Started:
+    """What the first one says, when all can serve. They are heard at once: what one opens, another
+    may wait for.
+
+    Raises:
+        TrtasyncError: one cannot serve.
+    """
+    started: dict[Front, Started] = {}
+    failures: list[TrtasyncError] = []
+
+    async def hear(front: Front) -> None:
+        try:
+            started[front] = await front.greeting()
+        except TrtasyncError as error:
+            failures.append(error)  # as it is, and not as a group
+            hearing.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as hearing:
+        for front in fronts:
+            hearing.start_soon(hear, front)
+    for failure in failures:
+        raise failure
+    return started[fronts[0]]
 
 
 async def _end(fronts: "Sequence[Front]", seconds: float) -> None:
@@ -126,22 +152,29 @@ class Front:
         await self._say(self._wanted)
 
     async def greeting(self) -> Started:
-        """What it says when clients can come.
+        """What it says when clients can come. It is ended if it hangs before.
 
         Raises:
             TrtasyncError: it cannot serve.
         """
+        patience = OPENING * self._patience
         assert self._process is not None
         assert self._process.stdout is not None
         words = BufferedByteReceiveStream(self._process.stdout)
-        word = b""
+        receive = partial(words.receive_until, b"\n", LONGEST_WORD)
+        word: bytes | None = b""
         try:
-            while not word:  # signs of life may come before
-                word = await words.receive_until(b"\n", LONGEST_WORD)
+            while word == b"":  # signs of life come before
+                word = await heard(receive, patience)
         except (anyio.IncompleteRead, anyio.BrokenResourceError, anyio.DelimiterNotFound) as error:
             raise BackendUnavailable(
                 f"worker {self._number} ended before it could serve; the log says why."
             ) from error
+        if word is None:
+            await self._end_hanging(patience)
+            raise BackendUnavailable(
+                f"worker {self._number} hung before it could serve; the log says where."
+            )
         told = json.loads(word)
         if "error" in told:
             raise restore(told)
@@ -184,19 +217,29 @@ class Front:
 
     async def _watch(self) -> None:
         """End it when its event loop stands still, for which it shows no other sign."""
-        patience = self._wanted.server.hang_seconds or math.inf
         assert self._process is not None
         assert self._process.stdout is not None
-        await silence(self._process.stdout, patience)
+        await silence(self._process.stdout, self._patience)
+        await self._end_hanging(self._patience)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds of silence."""
+        return self._wanted.server.hang_seconds or math.inf
+
+    async def _end_hanging(self, silent: float) -> None:
+        """After so many seconds of silence."""
+        assert self._process is not None
         log.error(
             "worker %d (process %d) hangs: its event loop has stood still for %g s (--hang-timeout)"
             ", or it is stopped; it is ended. Its stacks, if it can still tell them:",
             self._number,
             self._process.pid,
-            patience,
+            silent,
         )
         self._send(signal.SIGABRT)  # see `daemon.log_to_stderr`
-        await anyio.sleep(LAST_WORDS)
+        with anyio.move_on_after(LAST_WORDS):
+            await self.wait()
         self.kill()
 
     def shut(self) -> None:
