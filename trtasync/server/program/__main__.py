@@ -1,9 +1,9 @@
 """`python -m trtasync.server.program`: a front as `fronts` starts it. For people there is `trtasync
 serve`.
 
-The descriptor of its socket is its argument. The first line of stdin says what it is to serve, each
-further one what it is to offer from then on; the end of it, that it is to end. To stdout goes one
-line, when clients can come or cannot, and signs of life (`beats`).
+Its argument is the descriptor of its socket. The first line of stdin says what to serve, each
+further one what to offer from then on; the end of stdin ends the front. To stdout goes one line,
+once clients can come or it is clear that they cannot, and signs of life (`beats`).
 """
 
 import math

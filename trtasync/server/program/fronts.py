@@ -79,8 +79,8 @@ async def answer_by_several(
 
 
 async def _first_greeting(fronts: "Sequence[Front]") -> Started:
-    """What the first one says, when all can serve. They are heard at once: what one opens, another
-    may wait for.
+    """Wait until all fronts can serve; return the greeting of the first. They are awaited together:
+    one of them may wait for what another opens.
 
     Raises:
         TrtasyncError: one cannot serve.
@@ -92,7 +92,7 @@ async def _first_greeting(fronts: "Sequence[Front]") -> Started:
         try:
             started[front] = await front.greeting()
         except TrtasyncError as error:
-            failures.append(error)  # as it is, and not as a group
+            failures.append(error)  # raised as it is, not in an exception group
             hearing.cancel_scope.cancel()
 
     async with anyio.create_task_group() as hearing:
@@ -104,7 +104,7 @@ async def _first_greeting(fronts: "Sequence[Front]") -> Started:
 
 
 async def _end(fronts: "Sequence[Front]", seconds: float) -> None:
-    """Let all of them answer what they were asked; kill who does not end, or all if cancelled."""
+    """Let all fronts answer what they have; kill those that do not end, or all if cancelled."""
     try:
         with anyio.move_on_after(seconds):
             for front in fronts:
@@ -152,7 +152,7 @@ class Front:
         await self._say(self._wanted)
 
     async def greeting(self) -> Started:
-        """What it says when clients can come. It is ended if it hangs before.
+        """Wait until clients can come; return what it says then. It is ended if it hangs before.
 
         Raises:
             TrtasyncError: it cannot serve.
@@ -216,7 +216,7 @@ class Front:
                 self._door = replace_door(self._door)
 
     async def _watch(self) -> None:
-        """End it when its event loop stands still, for which it shows no other sign."""
+        """End it when its event loop stands still, of which silence is the only sign."""
         assert self._process is not None
         assert self._process.stdout is not None
         await silence(self._process.stdout, self._patience)
@@ -224,11 +224,11 @@ class Front:
 
     @property
     def _patience(self) -> float:
-        """Seconds of silence."""
+        """Seconds of silence after which it is taken to hang; inf for never."""
         return self._wanted.server.hang_seconds or math.inf
 
     async def _end_hanging(self, silent: float) -> None:
-        """After so many seconds of silence."""
+        """Have it write its stacks, and kill it, after this many seconds of silence."""
         assert self._process is not None
         log.error(
             "worker %d (process %d) hangs: its event loop has stood still for %g s (--hang-timeout)"

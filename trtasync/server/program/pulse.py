@@ -1,4 +1,4 @@
-"""A front's signs of life (`host.beats`), as who started it hears them."""
+"""A front's signs of life (`host.beats`), as heard by the process that started it."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,13 +9,13 @@ from trtasync.host.beats import INTERVAL
 
 
 async def heard(receive: Callable[[], Awaitable[bytes]], patience: float) -> bytes | None:
-    """What comes next; None if nothing came for long enough.
+    """Return what comes next; None if nothing comes for long enough.
 
     Args:
         receive: waits for it; may be cancelled and called again.
-        patience: seconds. Only those count in which this process was awake itself: each wait for an
-            interval, however long it took. So a machine that sleeps, or is overloaded, or a group
-            of processes that is stopped, is no silence.
+        patience: seconds, of which each wait for an interval counts as one interval, however long
+            it took. So only time in which this process was awake itself counts: a machine that
+            sleeps or is overloaded, or a stopped process group, is no silence.
     """
     silent = 0.0
     while silent < patience:
@@ -26,13 +26,13 @@ async def heard(receive: Callable[[], Awaitable[bytes]], patience: float) -> byt
 
 
 async def silence(beats: AnyByteReceiveStream, patience: float) -> None:
-    """Return when no sign of life came for long enough; see `heard`."""
+    """Return when no sign of life has come for long enough; see `heard`."""
 
     async def receive() -> bytes:
         try:
             return await beats.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError):
-            # it is ending; if it does not, that is silence, too
+            # the front is ending; if it never does, that is silence, too
             await anyio.sleep_forever()
             raise
 
