@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from support.helpers import PATIENCE, rows
+from tests.server.grpc.loops import ONE
 from tests.server.grpc_server import WIDE
 from tests.server.serving import served
 from tests.server.uvicorn_server import DTYPES
@@ -20,10 +21,10 @@ ServerError = pytest.importorskip("tritonclient.utils").InferenceServerException
 X = rows([1, 2, 3])
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
+@pytest.fixture(params=ONE, scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> object:
     """The aio client is for asyncio."""
-    return "asyncio"
+    return request.param
 
 
 @pytest.fixture(scope="module")
