@@ -131,7 +131,8 @@ async def left_behind(serving: Serving, leaving: bool) -> tuple[int, int]:
             for _ in range(CLIENTS):
                 clients.append(await anyio.connect_tcp("127.0.0.1", port))
                 await clients[-1].send(REQUEST)
-            await until(lambda: engine.statistics().queued >= CLIENTS)
+            both = 16 + CLIENTS
+            await until(lambda: engine.statistics().in_flight + engine.statistics().queued == both)
             for each in clients:
                 await each.aclose()
             if leaving:
