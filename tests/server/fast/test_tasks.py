@@ -182,7 +182,7 @@ async def test_a_timeout() -> None:
             # by itself, be it before its task has asked
             late = await client.ask(infer(X, parameters={"timeout": 20_000}))
         assert (late.status, "timeout" in late.error) == (504, True)
-        answer = await client.ask(infer(3 * X, parameters={"timeout": 20_000_000}))
+        answer = await client.ask(infer(3 * X, parameters={"timeout": 100_000_000}))
         np.testing.assert_array_equal(answer.y, 6 * X)
 
 

@@ -160,7 +160,7 @@ def test_compression(client: Any, algorithm: str | None) -> None:
 
 def test_parameters(client: Any) -> None:
     result = client.infer(
-        "double", [infer_input("x", X)], priority=1, timeout=10_000_000, parameters={"own": "free"}
+        "double", [infer_input("x", X)], priority=1, timeout=100_000_000, parameters={"own": "free"}
     )
     np.testing.assert_array_equal(result.as_numpy("y"), 2 * X)
 
@@ -319,7 +319,7 @@ async def test_several_tensors_of_the_aio_client(aio_client: Any, algorithm: str
         outputs=[output("difference"), output("sum", classes=1)],
         compression_algorithm=algorithm,
         priority=1,
-        timeout=10_000_000,
+        timeout=100_000_000,
     )
     np.testing.assert_array_equal(result.as_numpy("difference"), 4 * X)
     assert result.as_numpy("sum").tolist() == [[b"6.0:0"], [b"12.0:0"], [b"18.0:0"]]
