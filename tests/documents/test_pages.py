@@ -21,6 +21,7 @@ from support import doubles
 from support.helpers import PATIENCE
 from tests.documents.running import code_blocks, python_blocks, run, run_block, write_identity
 from tests.integrations.services import behind_uvicorn
+from tests.server.grpc.loops import BOTH
 from tests.server.program.serving import serving
 from trtasync.integrations import starlette
 
@@ -45,7 +46,7 @@ async def test_the_walk_through_runs_on_the_doubles(elsewhere: Path, version: st
 async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend_name: str) -> None:
     for name in ("digits", "better"):
         write_identity(elsewhere / f"{name}.onnx", ["N", 4])
-    _, server, over_grpc, app = python_blocks("docs/serving.md")
+    _, server, _, app = python_blocks("docs/serving.md")
     names: dict[str, Any] = {"np": np, "trtasync": trtasync, "FastAPI": FastAPI}
     names |= {"Request": Request, "Route": Route, **vars(starlette)}
     await run_block(app, names)
@@ -55,11 +56,18 @@ async def test_the_server_in_the_documents_serves(elsewhere: Path, anyio_backend
         block = server.replace("8000", "0").replace("anyio.sleep_forever()", "ask_the_server(door)")
         await run_block(block, names)
         await names["main"]()
-        names = {"ask_over_grpc": ask_over_grpc}
-        block = over_grpc.replace(':8001"):', ':0") as port:')
-        block = block.replace("anyio.sleep_forever()", "ask_over_grpc(port)")
-        await run_block(block, names)
-        await names["main"]()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", BOTH)
+async def test_the_server_in_the_documents_serves_over_grpc(elsewhere: Path) -> None:
+    for name in ("digits", "better"):
+        write_identity(elsewhere / f"{name}.onnx", ["N", 4])
+    names: dict[str, Any] = {"ask_over_grpc": ask_over_grpc}
+    block = python_blocks("docs/serving.md")[2].replace(':8001"):', ':0") as port:')
+    block = block.replace("anyio.sleep_forever()", "ask_over_grpc(port)")
+    await run_block(block, names)
+    await names["main"]()
 
 
 @pytest.mark.anyio

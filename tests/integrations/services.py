@@ -19,7 +19,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from support.helpers import Array, until
+from support.helpers import PATIENCE, Array, until
 from trtasync.integrations import aiohttp, litestar, starlette
 from trtasync.integrations.engines import Opener
 
@@ -33,7 +33,7 @@ ASKED = {"double": "double", "unknown": "unknown", "late": "double"}
 async def numbers(path: str, read: Read, ask: Ask) -> list[float]:
     """The handler of all of them: numbers in, and what the engine makes of them."""
     x = np.array(json.loads(await read()), np.float32)
-    with anyio.fail_after(-1 if path == "late" else 60):
+    with anyio.fail_after(-1 if path == "late" else PATIENCE):
         y: Array = await ask(ASKED[path], x)
     return y.tolist()  # type: ignore[no-any-return]  # numpy's stub
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from anyio.abc import SocketStream
 
-from support.helpers import rows, until
+from support.helpers import PATIENCE, rows, until
 from tests.integrations.services import Serving, on_aiohttp, on_hypercorn, on_uvicorn
 from trtasync import Engine, open_engine
 from trtasync.testing import ScriptedBackend
@@ -57,7 +57,9 @@ async def _first(engines: list[Engine]) -> Engine:
 def client_of(port: int) -> httpx.AsyncClient:
     """A client of a service that may not listen yet."""
     patient = httpx.AsyncHTTPTransport(retries=8)
-    return httpx.AsyncClient(transport=patient, base_url=f"http://127.0.0.1:{port}", timeout=30)
+    return httpx.AsyncClient(
+        transport=patient, base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE
+    )
 
 
 @on_each
@@ -131,7 +133,8 @@ async def left_behind(serving: Serving, leaving: bool) -> tuple[int, int]:
             for _ in range(CLIENTS):
                 clients.append(await anyio.connect_tcp("127.0.0.1", port))
                 await clients[-1].send(REQUEST)
-            await until(lambda: engine.statistics().queued >= CLIENTS)
+            both = 16 + CLIENTS
+            await until(lambda: engine.statistics().in_flight + engine.statistics().queued == both)
             for each in clients:
                 await each.aclose()
             if leaving:

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.helpers import rows
+from support.helpers import PATIENCE, rows
+from tests.server.grpc.loops import ONE
 from tests.server.program.serving import until
 from tests.server.serving import served
 
@@ -35,7 +36,7 @@ class Server(NamedTuple):
     def told(self, metric: str, model: str = "m", **labels: str) -> float:
         """What it tells of a model."""
         labels = {**labels, "model": model}
-        text = httpx.get(f"http://{self.http}/metrics", timeout=20, trust_env=False).text
+        text = httpx.get(f"http://{self.http}/metrics", timeout=PATIENCE, trust_env=False).text
         (value,) = (
             sample.value
             for family in text_string_to_metric_families(text)
@@ -55,10 +56,10 @@ class Server(NamedTuple):
         return self.told("nv_inference_request_failure", reason="CANCELED")
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
+@pytest.fixture(params=ONE, scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> object:
     """The aio clients are for asyncio."""
-    return "asyncio"
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +101,7 @@ def test_over_grpc(server: Server) -> None:
         call.cancel()
         until(lambda: bool(answers))
     assert isinstance(answers[0], ServerError)
-    until(lambda: server.cancelled == before + 1)
-    assert server.waiting == 0
+    until(lambda: server.cancelled > before and server.waiting == 0)
 
 
 def test_a_deadline_over_grpc(server: Server) -> None:
@@ -126,8 +126,7 @@ async def test_over_the_aio_clients(server: Server, kind: Any) -> None:
         tasks.start_soon(client.infer, "m", given(kind))
         await _until(lambda: server.waiting == 1)
         tasks.cancel_scope.cancel()
-    await _until(lambda: server.cancelled == before + 1)
-    assert server.waiting == 0
+    await _until(lambda: server.cancelled > before and server.waiting == 0)
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.helpers import PATIENCE
 from tests.server.messages import binary, body, given, parsed
 from tests.server.serving import served
 
@@ -24,7 +25,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def curl(*arguments: str) -> bytes:
     """What it writes; it fails where the server does."""
-    command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "20"]
+    command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", str(PATIENCE)]
     done = subprocess.run([*command, *arguments], capture_output=True, check=True)
     assert done.stderr == b""
     return done.stdout

@@ -148,7 +148,7 @@ def test_compression(client: Any, sent: str | None, wanted: str | None) -> None:
 
 def test_parameters(client: Any) -> None:
     result = client.infer(
-        "double", [infer_input("x", X)], priority=1, timeout=10_000_000, parameters={"own": "free"}
+        "double", [infer_input("x", X)], priority=1, timeout=100_000_000, parameters={"own": "free"}
     )
     np.testing.assert_array_equal(result.as_numpy("y"), 2 * X)
 
@@ -252,7 +252,7 @@ async def test_several_tensors_of_the_aio_client(aio_client: Any, wanted: str | 
         outputs=[output("difference"), output("sum", binary=False)],
         response_compression_algorithm=wanted,
         priority=1,
-        timeout=10_000_000,
+        timeout=100_000_000,
     )
     np.testing.assert_array_equal(result.as_numpy("sum"), 6 * X)
     np.testing.assert_array_equal(result.as_numpy("difference"), 4 * X)

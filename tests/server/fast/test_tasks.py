@@ -174,10 +174,15 @@ async def test_a_timeout() -> None:
     async with served(backend) as server, server.client() as client:
         engine = server.models.deployed("m").engine
         with held(backend):
-            late = await client.ask(infer(X, parameters={"timeout": 20_000}))
+            await client.send(infer(X, parameters={"timeout": 100_000_000}))
+            await filled(engine, queued=0, in_flight=2)
+            server.time_out()
+            assert (await client.answer()).status == 504
             await until(lambda: engine.statistics().cancelled == 1)
+            # by itself, be it before its task has asked
+            late = await client.ask(infer(X, parameters={"timeout": 20_000}))
         assert (late.status, "timeout" in late.error) == (504, True)
-        answer = await client.ask(infer(3 * X, parameters={"timeout": 20_000_000}))
+        answer = await client.ask(infer(3 * X, parameters={"timeout": 100_000_000}))
         np.testing.assert_array_equal(answer.y, 6 * X)
 
 

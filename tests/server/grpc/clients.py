@@ -102,7 +102,7 @@ def status_of(content: bytes) -> str:
 @asynccontextmanager
 async def connected(port: int, credentials: Any = None) -> AsyncIterator[Client]:
     """A client of a server that listens."""
-    address, options = f"localhost:{port}", [ALONE]
+    address, options = f"127.0.0.1:{port}", [ALONE]
     if credentials is None:
         channel = grpc.aio.insecure_channel(address, options=options)
     else:

@@ -51,3 +51,6 @@ BOTH = [
     pytest.param(("asyncio", {"loop_factory": UvLoop}), id="uvloop"),
 ]
 """See `tests.conftest`."""
+
+ONE = BOTH[:1]
+"""For what is not about loops."""

@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
-from support.helpers import rows, until
+from support.helpers import PATIENCE, rows, until
 from tests.server.grpc.clients import Client, parameters, raw, refused, request, serving
 from tests.server.serving import filled, held, models_of
-from trtasync.scheduler.queues import AGEING
+from trtasync.scheduler import queues
 from trtasync.shared.protocol import AnyEngine
 from trtasync.testing import ScriptedBackend
 
@@ -99,10 +99,13 @@ async def test_the_timeout_of_a_request(backend: ScriptedBackend) -> None:
     assert 7 not in [computed[0, 0] for computed in backend.computed]
 
 
-async def test_who_has_less_time_goes_first(backend: ScriptedBackend) -> None:
+async def test_who_has_less_time_goes_first(
+    backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So the engine knows of the time before it has passed."""
+    monkeypatch.setattr(queues, "AGEING", 2 * PATIENCE)  # who has no deadline is due so late
     async with busy(backend) as (client, engine):
-        call = client.infer(request(rows([7])), timeout=AGEING / 2)
+        call = client.infer(request(rows([7])), timeout=PATIENCE)
         await filled(engine, queued=2)
         backend.gate.let()
         await call

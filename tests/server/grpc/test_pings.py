@@ -10,6 +10,7 @@ from anyio.abc import ByteReceiveStream, ByteSendStream, SocketAttribute, Socket
 
 from support.helpers import rows, until
 from tests.server.grpc.clients import ALONE, Client, raw, request
+from tests.server.grpc.loops import ONE
 from tests.server.serving import filled, held, models_of
 from trtasync.server.grpc import GrpcServer, server
 from trtasync.testing import ScriptedBackend
@@ -20,10 +21,10 @@ OFTEN = 1_000
 """Milliseconds between two pings of a client: grpcio does not ping more often."""
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
+@pytest.fixture(params=ONE, scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> object:
     """One of the loops will do: what is told is told below them, and takes its time."""
-    return "asyncio"
+    return request.param
 
 
 class Relay:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from support.helpers import PATIENCE, rows
+from tests.server.grpc.loops import ONE
 from tests.server.grpc_server import WIDE
 from tests.server.serving import served
 from tests.server.uvicorn_server import DTYPES
@@ -20,10 +21,10 @@ ServerError = pytest.importorskip("tritonclient.utils").InferenceServerException
 X = rows([1, 2, 3])
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
+@pytest.fixture(params=ONE, scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> object:
     """The aio client is for asyncio."""
-    return "asyncio"
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_compression(client: Any, algorithm: str | None) -> None:
 
 def test_parameters(client: Any) -> None:
     result = client.infer(
-        "double", [infer_input("x", X)], priority=1, timeout=10_000_000, parameters={"own": "free"}
+        "double", [infer_input("x", X)], priority=1, timeout=100_000_000, parameters={"own": "free"}
     )
     np.testing.assert_array_equal(result.as_numpy("y"), 2 * X)
 
@@ -318,7 +319,7 @@ async def test_several_tensors_of_the_aio_client(aio_client: Any, algorithm: str
         outputs=[output("difference"), output("sum", classes=1)],
         compression_algorithm=algorithm,
         priority=1,
-        timeout=10_000_000,
+        timeout=100_000_000,
     )
     np.testing.assert_array_equal(result.as_numpy("difference"), 4 * X)
     assert result.as_numpy("sum").tolist() == [[b"6.0:0"], [b"12.0:0"], [b"18.0:0"]]

@@ -223,7 +223,7 @@ def test_a_request_that_is_half_here_is_answered_after_sigterm(tmp_path: Path) -
 
             def is_shut() -> bool:
                 try:
-                    socket.create_connection((host, port), 1).close()
+                    socket.create_connection((host, port), PATIENCE).close()
                 except ConnectionError:
                     return True
                 return False

@@ -12,7 +12,7 @@ import pytest
 
 from support.helpers import rows
 from tests.server.grpc.looking import Looking
-from tests.server.grpc.loops import BOTH
+from tests.server.grpc.loops import ONE
 from tests.server.serving import filled, held, models_of
 from trtasync.errors import (
     BackendUnavailable,
@@ -32,7 +32,7 @@ from trtasync.testing import ScriptedBackend
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=BOTH[:1], scope="module")
+@pytest.fixture(params=ONE, scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> object:
     """That of grpcio."""
     return request.param
