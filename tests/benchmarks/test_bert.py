@@ -168,7 +168,8 @@ def test_a_run_on_the_doubles() -> None:
         ran = bench.table.cells[f"trtasync/{name}"][0]
         same = bench.table.cells[f"same batches/{name}"][0]
         full = bench.table.cells[f"full batches/{name}"][0]
-        assert ran["requests"] == same["requests"] == full["requests"] > 12
+        # each asks once at least, however long the machine pauses
+        assert ran["requests"] == same["requests"] == full["requests"] >= setup.clients
         for figure in ("batches", "rows_per_batch", "padding", "by_length", "by_rows"):
             assert same[figure] == ran[figure]
         assert full["batches"] <= ran["batches"]

@@ -68,7 +68,7 @@ async def test_a_slow_model_of_which_nothing_is_known_is_tried() -> None:
     backend = ScriptedBackend()
     async with opened(backend) as engine, anyio.create_task_group() as tasks:
         backend.gate.shut()
-        caller = await submit(tasks, engine, row(1), deadline=anyio.current_time() + 5)
+        caller = await submit(tasks, engine, row(1), deadline=anyio.current_time() + 60)
         await until(lambda: backend.gate.arrived == 1)
         caller.scope.deadline = anyio.current_time()
         await ended(caller)

@@ -235,7 +235,7 @@ def served(host: Hosted) -> int:
 
 
 async def test_who_does_not_greet_is_sent_away_in_time() -> None:
-    async with scripted(limits={"greeting": 0.05}) as host:
+    async with scripted(limits={"greeting": 0.3}) as host:
         silent, greets = host.connect(), host.connect()
         await greets.greet()
         assert "nothing was said" in str(await sent_away(silent))

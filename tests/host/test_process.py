@@ -16,7 +16,7 @@ import pytest
 
 from support.helpers import PATIENCE, same, until
 from support.onnx_models import FLOAT, node, value, write_model
-from support.wire import hello
+from support.wire import hello, infer
 from tests.host.processes import HostProcess, connected, host, order, product, stuck
 from trtasync.errors import DeviceLost, EngineClosed, PlanError
 from trtasync.host.process import LOST
@@ -134,8 +134,8 @@ async def test_on_sigterm_what_was_accepted_is_answered_first(tmp_path: Path) ->
         await client.greet()
         await client.share(4, 128)
         await client.form(0, (8,))
-        client.ask(0, 0, X)
-        client.say(pack(Op.ASK))
+        client.put(0, 0, X)
+        client.say(infer(0, 0), pack(Op.ASK))  # at once, or it might be answered between the two
         await client.expect(Op.TOLD)  # so the request is in
         started.process.send_signal(signal.SIGTERM)
         record, _ = await client.expect(Op.DONE)

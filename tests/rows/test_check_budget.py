@@ -1,11 +1,13 @@
 """The check ends in time, says how far it got, and leaves nothing behind."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from support.helpers import PATIENCE
 from tests.rows.support import FunctionTrial, OnnxTrial, graph
 from trtasync.model.arrays import Array
 from trtasync.rows.check import check
@@ -41,45 +43,75 @@ class Clock:
         return x + x.max(0)
 
 
-def test_a_run_that_does_not_end_is_stopped() -> None:
-    trial = OnnxTrial(ENDLESS)
-    (finding,) = check(trial, {"x": 0}, deadline=0.05)
+def standing() -> float:
+    """The time: only the timer ends it."""
+    return 0.0
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set by a run that is to be stopped. Timers do not ring before, for however long the machine
+    pauses until then."""
+    stuck = threading.Event()
+
+    class Patient(threading.Timer):
+        def run(self) -> None:
+            assert stuck.wait(PATIENCE)
+            super().run()
+
+    monkeypatch.setattr(threading, "Timer", Patient)
+    return stuck
+
+
+def test_a_run_that_does_not_end_is_stopped(stuck: threading.Event) -> None:
+    class Endless(OnnxTrial):
+        def run(self, arrays: Sequence[Array]) -> list[Array]:
+            stuck.set()
+            return super().run(arrays)
+
+    trial = Endless(ENDLESS)
+    (finding,) = check(trial, {"x": 0}, deadline=0.05, clock=standing)
     assert finding.verdict is Verdict.UNKNOWN
     assert finding.why.startswith("out of time after 0 of")
     assert trial.ended == 1
 
 
-def test_the_timer_stops_the_trial_while_a_run_is_under_way() -> None:
-    def stuck(x: Array) -> Array:
+def test_the_timer_stops_the_trial_while_a_run_is_under_way(stuck: threading.Event) -> None:
+    def wait(x: Array) -> Array:
+        stuck.set()
         trial.stopped.wait()
         raise RuntimeError("stopped")
 
-    trial = FunctionTrial(stuck, {"x": ("N", 4)})
-    (finding,) = check(trial, {"x": 0}, deadline=0.2)
+    trial = FunctionTrial(wait, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0.05, clock=standing)
     assert finding.verdict is Verdict.UNKNOWN
     assert len(trial.runs) == 1
 
 
-def test_a_run_that_was_stopped_is_no_refusal() -> None:
-    def stuck_on_five(x: Array) -> Array:
+def test_a_run_that_was_stopped_is_no_refusal(stuck: threading.Event) -> None:
+    def wait_on_five(x: Array) -> Array:
         if len(x) == 5:
+            stuck.set()
             trial.stopped.wait()
             raise RuntimeError("stopped")
         return x
 
-    trial = FunctionTrial(stuck_on_five, {"x": ("N", 4)})
-    (finding,) = check(trial, {"x": 0}, deadline=0.05)
+    trial = FunctionTrial(wait_on_five, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0.05, clock=standing)
     assert finding.verdict is Verdict.UNKNOWN
     assert finding.why == "out of time after 1 of 21 runs"
 
 
-def test_a_run_that_is_stopped_and_returns_all_the_same_is_the_last() -> None:
-    def stuck(x: Array) -> Array:
+def test_a_run_that_is_stopped_and_returns_all_the_same_is_the_last(
+    stuck: threading.Event,
+) -> None:
+    def wait(x: Array) -> Array:
+        stuck.set()
         trial.stopped.wait()
         return x
 
-    trial = FunctionTrial(stuck, {"x": ("N", 4)})
-    (finding,) = check(trial, {"x": 0}, deadline=0.01)
+    trial = FunctionTrial(wait, {"x": ("N", 4)})
+    (finding,) = check(trial, {"x": 0}, deadline=0.01, clock=standing)
     assert finding.why.startswith("out of time after 1 of")
     assert len(trial.runs) == 1
 
@@ -117,12 +149,17 @@ def test_without_time_nothing_runs() -> None:
     assert not trial.runs
 
 
+def new_threads(before: Sequence[threading.Thread]) -> set[threading.Thread]:
+    """Others end meanwhile: idle workers of the loops of earlier tests."""
+    return {*threading.enumerate()} - {*before}
+
+
 def test_no_thread_is_left_behind_and_the_trial_goes_on() -> None:
-    before = threading.active_count()
+    before = threading.enumerate()
     trial = FunctionTrial(np.abs, {"x": ("N", 4)})
     (finding,) = check(trial, {"x": 0}, deadline=100)
     assert finding.verdict is Verdict.TESTED
-    assert threading.active_count() == before
+    assert new_threads(before) == set()
     assert not trial.stopped.is_set()
 
 
@@ -135,7 +172,7 @@ def test_ctrl_c_passes_and_leaves_no_thread() -> None:
     def interrupted(x: Array) -> Array:
         raise KeyboardInterrupt
 
-    before = threading.active_count()
+    before = threading.enumerate()
     with pytest.raises(KeyboardInterrupt):
         check(FunctionTrial(interrupted, {"x": ("N", 4)}), {"x": 0}, deadline=100)
-    assert threading.active_count() == before
+    assert new_threads(before) == set()

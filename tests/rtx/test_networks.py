@@ -286,7 +286,7 @@ async def test_who_calls_a_build_off_is_told_while_it_goes_on(rtx: Library, tmp_
                 model, builder_config=ADA, progress=hold, cache=tmp_path / "cache", output=output
             ),
         )
-        await to_thread.run_sync(begun.wait, 20)
+        assert await to_thread.run_sync(begun.wait, PATIENCE)
         attempt.scope.cancel()
         await attempt.done.wait()
         assert _builders()  # TensorRT has not noticed yet

@@ -79,7 +79,7 @@ def is_there(pid: int) -> bool:
     """The process runs. One that has ended and that nobody has asked for does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends after the opening
         return False
     return state != "Z"
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -79,14 +80,19 @@ def test_who_was_killed_while_it_started_a_host_leaves_it_to_the_next(
 
 
 def _children(pid: int) -> set[int]:
-    told = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
-    return {int(child) for child in " ".join(told).split()}
+    found = set[int]()
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # a thread that has just ended
+            found |= {int(child) for child in each.read_text().split()}
+    return found
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    return any(
-        os.path.samefile(each, path) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists()
-    )
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has just been closed
+            if os.path.samefile(each, path):
+                return True
+    return False
 
 
 def test_nobody_notices_that_another_client_was_killed(folder: Path, model: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,13 @@ RIGHT = 54
 """Lines of 64 that the model reads without an error."""
 
 
+def listens(address: str) -> bool:
+    """The example's clients wait for a minute at most until it does."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.socket() as end:
+        return not end.connect_ex((host, int(port)))
+
+
 @pytest.mark.parametrize(
     ("server", "package"), [("uvicorn", "uvicorn"), ("gunicorn", "uvicorn_worker")]
 )
@@ -23,6 +31,7 @@ def test_workers_share_an_engine_and_outlive_it(folder: Path, server: str, packa
     pytest.importorskip(package)
     answered, engines = Counter[int](), set[int]()
     with serving(server) as address:
+        wait_for(lambda: listens(address))
 
         def several_have_answered() -> bool:
             right, workers, found = anyio.run(ask, address)

@@ -82,7 +82,8 @@ async def test_a_refused_batch_is_run_again_and_everybody_is_answered(tmp_path: 
         with gpu.world.held():
             async with anyio.create_task_group() as tasks:
                 callers = [start(tasks, engine, row(n)) for n in range(6)]
-                releaser = threading.Thread(target=_release_when_waited_for, args=(gpu,))
+                waits = gpu.world.calls["cudaStreamSynchronize"]
+                releaser = threading.Thread(target=_release_when_waited_for, args=(gpu, waits))
                 releaser.start()
                 await ended(*callers)
                 releaser.join()
@@ -90,9 +91,8 @@ async def test_a_refused_batch_is_run_again_and_everybody_is_answered(tmp_path: 
         assert check_at_rest(engine).retried == 1
 
 
-def _release_when_waited_for(gpu: Installed) -> None:
+def _release_when_waited_for(gpu: Installed, before: int) -> None:
     """The loop's thread blocks in cudaStreamSynchronize, so another one lets the streams go."""
-    before = gpu.world.calls["cudaStreamSynchronize"]
     deadline = threading.Event()
     while gpu.world.calls["cudaStreamSynchronize"] == before and not deadline.wait(0.001):
         pass

@@ -308,9 +308,9 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_thread_is_left() -> None:
-    before = threading.active_count()
+    before = {*threading.enumerate()}  # idle workers of earlier tests may end meanwhile
     tune.run(ScriptedBackend, quick(streams=[1], max_batch_size=[2], buckets=["any"], rounds=1))
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before
 
 
 def test_the_recommended_options_are_those_of_open_engine(report: tune.Report) -> None:

@@ -36,7 +36,7 @@ subprocess.run([sys.executable, "-c", f"import subprocess, sys; {start}"])
 child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE)
 child.stdout.readline()
 used = cpu_below(os.getpid())
-print(end_all(patience=0.3))
+print(end_all(patience=1.0))
 assert used > 0
 try:
     os.waitpid(-1, os.WNOHANG)
