@@ -221,7 +221,7 @@ def test_bad_arguments_and_files(tmp_path: Path) -> None:
     assert "seconds must be" in refused(2, "check", model, "--seconds", 0)
     assert "tolerance must be" in refused(2, "check", model, "--tolerance", "nan")
     assert "is not a file" in refused(4, "check", tmp_path / "none.onnx")
-    assert "no ONNX model but text" in refused(4, "check", tmp_path / "bad.onnx", *QUICK)
+    assert "not an ONNX model but text" in refused(4, "check", tmp_path / "bad.onnx", *QUICK)
     assert refused(3, "check", model, "--backend", "tensorrt")
 
 

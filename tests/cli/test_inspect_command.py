@@ -277,7 +277,7 @@ def test_bad_files_end_with_4(gpu: Installed, tmp_path: Path) -> None:
     (tmp_path / "m.plan").write_bytes(b"no plan")
     (tmp_path / "empty.plan").write_bytes(b"")
     (tmp_path / "m.txt").write_bytes(b"hello")
-    words(refused(4, "inspect", tmp_path / "m.onnx"), "no ONNX model")
+    words(refused(4, "inspect", tmp_path / "m.onnx"), "not an ONNX model")
     words(refused(4, "inspect", tmp_path / "m.plan"), "cannot read", "Magic tag")
     words(refused(4, "inspect", tmp_path / "empty.plan"), "empty.plan")
     words(refused(4, "inspect", tmp_path / "none.plan"), "is not a file")

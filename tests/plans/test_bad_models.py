@@ -58,8 +58,8 @@ async def test_what_is_no_onnx_file_is_refused(
 ) -> None:
     model = tmp_path / "m.onnx"
     model.write_bytes(content)
-    words(await refused(machine, model, tmp_path), str(model), "is no ONNX model")
-    with pytest.raises(BuildError, match="no ONNX model"):
+    words(await refused(machine, model, tmp_path), str(model), "is not an ONNX model")
+    with pytest.raises(BuildError, match="not an ONNX model"):
         async with open_engine(model):
             pass
     assert machine.builds.started == 0
@@ -93,7 +93,7 @@ async def test_a_truncated_model_is_refused_wherever_it_ends(
     model = tmp_path / "m.onnx"
     for end in ends:
         model.write_bytes(whole[:end])
-        words(await refused(machine, model, tmp_path), "no ONNX model", "truncated")
+        words(await refused(machine, model, tmp_path), "not an ONNX model", "truncated")
     assert machine.builds.started == 0
 
 

@@ -46,7 +46,7 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def not_onnx(shown: str, head: bytes, why: str) -> str:
-    """The message about what is no ONNX model.
+    """The message about what is not an ONNX model.
 
     Args:
         shown: what it is called.
@@ -54,8 +54,8 @@ def not_onnx(shown: str, head: bytes, why: str) -> str:
         why: what is wrong with it as a model.
     """
     if kind := seems(head):
-        return f"{shown} is no ONNX model but {kind}; give the path of an .onnx file, or of a plan."
+        return f"{shown} is not an ONNX model but {kind}; give the path of an .onnx file or a plan."
     return (
-        f"{shown} is no ONNX model, or it is truncated: {why}. Export it again, or compare its "
-        "size with the original's."
+        f"{shown} is not an ONNX model, or it is truncated: {why}. Export it again, or compare "
+        "its size with the original's."
     )

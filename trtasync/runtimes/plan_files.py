@@ -109,7 +109,7 @@ def demand_plan(path: Path) -> None:
     except OSError:
         return
     if not is_plan_data(head) and (kind := seems(head)):
-        raise PlanError(f"{path} is no TensorRT plan but {kind}; give the path of a plan.")
+        raise PlanError(f"{path} is not a TensorRT plan but {kind}; give the path of a plan.")
 
 
 def is_plan_data(data: bytes) -> bool:

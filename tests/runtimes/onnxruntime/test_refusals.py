@@ -24,9 +24,12 @@ def _truncated(path: Path) -> None:
     [
         (lambda path: None, "not a file"),
         (lambda path: path.mkdir(), "not a file"),
-        (lambda path: path.write_bytes(b""), "no ONNX model but empty"),
-        (lambda path: path.write_bytes(b"\x00garbage" * 100), "no ONNX model, or it is truncated"),
-        (_truncated, "no ONNX model, or it is truncated"),
+        (lambda path: path.write_bytes(b""), "not an ONNX model but empty"),
+        (
+            lambda path: path.write_bytes(b"\x00garbage" * 100),
+            "not an ONNX model, or it is truncated",
+        ),
+        (_truncated, "not an ONNX model, or it is truncated"),
     ],
     ids=["missing", "directory", "empty", "garbage", "truncated"],
 )
@@ -49,8 +52,8 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "model.pt": (b"PK\x03\x04\x14\0\0\0\x08\0", "but a zip archive, as PyTorch"),
     "weights.onnx": (b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
     "opset.onnx": (b"\x08\x07", "it holds no graph"),
-    "letter.plan": (b"Dear Sir or Madam\n", "is no TensorRT plan but text;"),
-    "empty.engine": (b"", "is no TensorRT plan but empty;"),
+    "letter.plan": (b"Dear Sir or Madam\n", "is not a TensorRT plan but text;"),
+    "empty.engine": (b"", "is not a TensorRT plan but empty;"),
 }
 
 
@@ -63,7 +66,7 @@ async def test_what_a_file_is_instead_of_a_model_is_told(tmp_path: Path, name: s
     with pytest.raises(PlanError) as caught:
         await open_engine(tmp_path / name)
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / name} is no ")
+    assert message.startswith(f"{tmp_path / name} is not a")
     assert says in message
     assert "ONNXRuntime" not in message
     assert "\n" not in message
