@@ -212,7 +212,7 @@ PLAN = models.plan(models.elementwise(double))
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"garbage", "Magic tag does not match"),
+        (b"\0garbage", "Magic tag does not match"),
         (PLAN[:-10], "Magic tag does not match"),
         (PLAN.replace(b"11.4.0", b"10.1.0"), "expecting library version 11.4.0 got 10.1.0"),
         (PLAN.replace(b"9.0", b"8.6"), "generated on an incompatible device"),
@@ -251,7 +251,7 @@ async def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.plan"
     path.write_bytes(b"")
     with doubles.install():
-        assert "empty.plan cannot be read" in await refused_open(path)
+        assert "empty.plan is not a TensorRT plan but empty" in await refused_open(path)
 
 
 async def test_a_missing_file_is_refused(tmp_path: Path) -> None:
