@@ -1,5 +1,9 @@
 """A call with a task beside it: whichever ends first ends the other."""
 
+import asyncio
+import gc
+import weakref
+
 import anyio.lowlevel
 import pytest
 
@@ -81,3 +85,58 @@ async def test_whoever_is_cancelled_ends_both() -> None:
     assert patience.cancelled_caught
     assert call.has_ended
     assert companion.has_ended
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_answer_leaves_the_caller_uncancelled() -> None:
+    """Or its own `asyncio.timeout` takes another's cancellation for its own, and raises none."""
+
+    async def late() -> None:
+        async with asyncio.timeout(0.01):
+            companion = Ending(ValueError("while it was cancelled"))
+            assert await accompanied(five, companion.wait()) == 5
+            await anyio.sleep_forever()
+
+    with pytest.raises(TimeoutError):
+        await late()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_who_fails_in_the_turn_of_the_answer_does_not_cancel_the_caller() -> None:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    answer: asyncio.Future[int] = loop.create_future()
+    end: asyncio.Future[None] = loop.create_future()
+
+    async def call() -> int:
+        loop.call_soon(end.set_exception, ValueError("of the companion"))
+        loop.call_soon(answer.set_result, 5)
+        return await answer
+
+    async def companion() -> None:
+        await end
+
+    assert await accompanied(call, companion()) == 5
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_failure_keeps_nothing_alive() -> None:
+    """A refused request's arrays are freed with it, not by the garbage collector."""
+
+    async def fail() -> "weakref.ref[Ending]":
+        argument = Ending()
+
+        async def call() -> None:
+            assert argument is not None
+            raise ValueError("in it")
+
+        with pytest.raises(ValueError, match="in it"):
+            await accompanied(call, Ending().wait())
+        return weakref.ref(argument)
+
+    gc.disable()
+    try:
+        assert (await fail())() is None
+    finally:
+        gc.enable()

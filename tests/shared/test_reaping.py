@@ -101,6 +101,25 @@ def test_a_child_that_is_gone_already_is_left_alone() -> None:
     assert reaping._thread is None
 
 
+def test_who_has_ended_is_forgotten_where_another_process_has_inherited_the_descriptor() -> None:
+    """As every forked one does: closing it here does not unregister it then."""
+    reaping = Reaper()
+    first, second = spawned(), spawned()
+    reaping.adopt(first)
+    with subprocess.Popen(SLEEP, pass_fds=tuple(reaping._children)) as heir:
+        reaping.adopt(second)
+        thread = reaping._thread
+        assert thread is not None
+        try:
+            os.kill(first, signal.SIGKILL)
+            wait_for(lambda: not exists(first))
+            os.kill(second, signal.SIGKILL)
+            thread.join()
+            assert not exists(second)
+        finally:
+            heir.kill()
+
+
 def test_a_forked_child_has_a_reaper_of_its_own() -> None:
     before = reaper()
     read, write = os.pipe()

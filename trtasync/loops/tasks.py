@@ -54,6 +54,7 @@ async def accompanied(call: Callable[[], Awaitable[Answer]], companion: Work) ->
         await (_in_nursery if _in_trio() else _in_group)(call, companion, answers)
     except BaseExceptionGroup as group:
         failure = group.exceptions[0]
+        group.__traceback__ = None  # of frames that keep it, and it what the call was about
     try:
         if failure is not None and not answers:
             raise failure  # here, where it is not told as a consequence of the group
@@ -71,6 +72,7 @@ async def _in_group(
         task = group.create_task(companion)
         answers.append(await call())
         task.cancel()
+        await asyncio.wait([task])  # failing later, it would leave the caller cancelled
 
 
 async def _in_nursery(

@@ -19,7 +19,7 @@ class Reaper:
     def __init__(self) -> None:
         """Wait for nobody."""
         self._lock = threading.Lock()
-        self._children: dict[int, int] = {}  # by their descriptors
+        self._children: set[int] = set()  # descriptors of them
         self._ended = select.epoll()
         self._thread: threading.Thread | None = None
 
@@ -31,7 +31,7 @@ class Reaper:
         """
         with self._lock, suppress(OSError, NoThread):
             descriptor = os.pidfd_open(pid)
-            self._children[descriptor] = pid
+            self._children.add(descriptor)
             self._ended.register(descriptor, select.EPOLLIN)
             if self._thread is None:
                 self._thread = start_thread(self._reap, "trtasync reap")
@@ -42,8 +42,10 @@ class Reaper:
             with self._lock:
                 for descriptor, _ in ended:
                     with suppress(ChildProcessError):  # somebody else has
-                        os.waitpid(self._children.pop(descriptor), 0)
-                    os.close(descriptor)  # which unregisters it
+                        os.waitid(os.P_PIDFD, descriptor, os.WEXITED)
+                    self._ended.unregister(descriptor)  # a forked child may keep it open
+                    os.close(descriptor)
+                    self._children.remove(descriptor)
                 if not self._children:
                     self._thread = None
                     return

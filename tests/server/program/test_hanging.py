@@ -1,11 +1,13 @@
 """A worker whose event loop stands still does not end by itself: it is found, ended, replaced."""
 
+import json
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
@@ -20,6 +22,7 @@ from tests.shared.processes import is_there
 from trtasync import BackendUnavailable
 from trtasync.host import beats
 from trtasync.host.beats import BEAT, beat
+from trtasync.host.starting import tell
 from trtasync.server.program import pulse
 from trtasync.server.program.fronts import Front, _first_greeting
 from trtasync.server.program.pulse import silence
@@ -128,6 +131,20 @@ async def test_a_loop_that_turns_says_so_whether_or_not_it_is_heard(
         while set(os.read(theirs, full)) != set(BEAT):
             await anyio.wait_readable(theirs)
         os.close(theirs)  # nobody can hear it any more: it ends
+
+
+@pytest.mark.anyio
+async def test_a_word_longer_than_the_pipe_comes_whole_beside_signs_of_life() -> None:
+    told = {"error": "x" * (1 << 20)}
+    theirs, ours = os.pipe()
+    with os.fdopen(theirs, "rb") as reading, ThreadPoolExecutor() as reader:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(beat, os.dup(ours))
+            await turns(2)
+            said = reader.submit(reading.read)
+            tell(os.fdopen(ours, "w"), told)
+            tasks.cancel_scope.cancel()
+        assert json.loads(said.result()) == told
 
 
 @pytest.mark.anyio
