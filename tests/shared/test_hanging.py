@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import numpy as np
@@ -249,6 +250,23 @@ async def test_a_host_says_that_its_loop_turns_while_it_opens_a_model(
         os.close(theirs)  # as who started it does
         hosting.cancel_scope.cancel()
     assert set(heard) == set(beats.BEAT)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_ends_such_a_host_is_told_as_it_is(tmp_path: Path) -> None:
+    """And not as a group of it; what nobody foresaw, too."""
+    nonsense: Any = [None]
+    theirs, ours = os.pipe()
+    try:
+        with pytest.raises(AttributeError):
+            await _beating_host(Wanted(nonsense, str(tmp_path / "host.sock"), LIMITS), ready, ours)
+    finally:
+        os.close(theirs)
+
+
+def ready() -> None:
+    """Nobody waits for it."""
+    raise AssertionError("it cannot serve")
 
 
 HANGING = """

@@ -10,7 +10,7 @@ from functools import partial
 
 import anyio
 
-from trtasync.errors import InvalidInput, TrtasyncError
+from trtasync.errors import InvalidInput
 from trtasync.host.beats import beat
 from trtasync.host.daemon import (
     asyncio_options,
@@ -78,12 +78,12 @@ def run(wanted: Wanted, ready: Callable[[], None], beats: int | None = None) -> 
 async def _beating_host(wanted: Wanted, ready: Callable[[], None], beats: int) -> None:
     """A host that shows signs of life while its models are opened, which its loop leaves to
     threads."""
-    failure: TrtasyncError | None = None
+    failure: Exception | None = None
     async with anyio.create_task_group() as beside:
         beside.start_soon(beat, beats)
         try:
             await _host(wanted, ready)
-        except TrtasyncError as error:
+        except Exception as error:
             failure = error  # as it is, and not as a group
         beside.cancel_scope.cancel()
     if failure is not None:

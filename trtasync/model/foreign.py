@@ -8,14 +8,15 @@ HEAD_BYTES = 512
 SIGNS: dict[bytes, str] = {
     b"version https://git-lfs": "a pointer of Git LFS (`git lfs pull` gets the file itself)",
     b"PK\x03\x04": "a zip archive, as PyTorch saves its own models",
-    b"\x80\x02": "a pickle, as PyTorch once saved its own models",
+    b"\x80\x02\x8a\n": "a pickle, as PyTorch once saved its own models",
     b"\x89HDF": "an HDF5 file, as Keras saves its own models",
     b"GGUF": "a GGUF file, for llama.cpp",
-    b"\x1f\x8b": "compressed by gzip",
+    b"\x1f\x8b\x08": "compressed by gzip",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
 }
-"""First bytes, and what begins with them. A serialized `onnx.ModelProto` begins with none."""
+"""First bytes, and what begins with them. No exporter begins an `onnx.ModelProto` so. They are
+looked at only where the parser has refused a file, or where one named as a plan begins as none."""
 
 _CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\f\r")
 

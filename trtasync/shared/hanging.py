@@ -16,7 +16,8 @@ def end_hanging(pid: int) -> None:
     """End another process, and wait until it has ended.
 
     Args:
-        pid: of a process that was just seen to hold a socket, so the ID cannot have been reused.
+        pid: of a child that was not waited for yet, or of a process that was just seen to hold a
+            socket, so the ID cannot have been reused.
 
     Raises:
         OSError: it cannot be ended: it is in another container or another user's, or it waits for

@@ -31,8 +31,8 @@ class Reaper:
         """
         with self._lock, suppress(OSError, NoThread):
             descriptor = os.pidfd_open(pid)
-            self._children.add(descriptor)
             self._ended.register(descriptor, select.EPOLLIN)
+            self._children.add(descriptor)
             if self._thread is None:
                 self._thread = start_thread(self._reap, "trtasync reap")
 

@@ -108,7 +108,8 @@ def multiplexed(
     if hasattr(replica, "__del__"):
         raise InvalidInput(
             f"{replica.__name__} has `__del__`; close things in `aclose`, which Ray awaits: "
-            "`async def aclose(self)`, with `await super().aclose()`.",
+            "`async def aclose(self)`, with `await super().aclose()`. (A class under "
+            "`serve.ingress` has one, too: several models are asked by handles only.)",
             name="replica",
         )
     find, known = (models, None) if callable(models) else (models.__getitem__, frozenset(models))
