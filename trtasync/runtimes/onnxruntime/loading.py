@@ -50,12 +50,16 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
 
 
+WITHOUT_GRAPH = ("No graph was found", "does not have a graph")
+"""ONNX Runtime's words about a protobuf that is no model: today's, and 1.21's about a file."""
+
+
 def _refusal(model: Path | bytes, error: Exception) -> str:
     """Why it cannot be opened: in the runtime's words only if it is an ONNX model at all."""
     shown = f"the given content ({len(model)} bytes)" if isinstance(model, bytes) else str(model)
     if type(error).__name__ == "InvalidProtobuf":
         why = "its encoding is broken"
-    elif "No graph was found" in str(error):
+    elif any(words in str(error) for words in WITHOUT_GRAPH):
         why = "it holds no graph"
     else:
         return f"ONNX Runtime cannot read {shown}: {error}"
