@@ -15,6 +15,9 @@ from trtasync.system.free_threads import free_threads
 MOST_THREADS = 4096
 """Of a run: no machine has more cores, and each takes memory."""
 
+WITHOUT_GRAPH = ("No graph was found", "does not have a graph")
+"""ONNX Runtime's words about a protobuf that is no model: today's, and 1.21's about a file."""
+
 
 def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
     """Open an ONNX model.
@@ -48,10 +51,6 @@ def load(model: Path | bytes, threads: int) -> OnnxRuntimeBackend:
     except Exception as error:  # the runtime's exceptions share no base class
         raise PlanError(_refusal(model, error)) from error
     return OnnxRuntimeBackend(runtime, session, ModelSpec.from_tensors(inputs, outputs))
-
-
-WITHOUT_GRAPH = ("No graph was found", "does not have a graph")
-"""ONNX Runtime's words about a protobuf that is no model: today's, and 1.21's about a file."""
 
 
 def _refusal(model: Path | bytes, error: Exception) -> str:
