@@ -78,7 +78,9 @@ def _parameter(parameter: Any, context: Any) -> str:
     else:
         names = [*parameter.opts, *parameter.secondary_opts]
         shown = ", ".join(f"`{name}`" for name in names)
-        if kind := parameter.display_type_rich(context):
+        named = "display_type_rich" if hasattr(parameter, "display_type_rich") else "make_metavar"
+        kind_of = getattr(parameter, named)  # the latter by older typers
+        if kind := kind_of(context):
             shown += f" {_cell(kind)}"
     default = parameter.default
     said = "" if default in (None, False, True, "", ()) or callable(default) else f" ({default})"
