@@ -190,7 +190,7 @@ async def test_who_comes_to_a_host_that_is_stopped_replaces_it(
     engine = await open_engine(model, **options)  # type: ignore[call-overload]  # a dict of them
     stopped = stop(engine.host_pid)
     await engine.aclose()
-    async with open_engine(model, **options) as another:  # type: ignore[call-overload]  # likewise
+    async with open_engine(model, **options) as another:  # type: ignore[call-overload]  # a dict
         assert (await another.infer(np.ones(8, np.float32))).tolist() == ANSWER
         assert not is_there(stopped)
 

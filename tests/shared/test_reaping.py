@@ -90,6 +90,7 @@ def test_who_has_been_reaped_by_somebody_else_is_forgotten() -> None:
     with suppress(ChildProcessError):  # the reaper was faster
         os.waitpid(host, 0)
     thread.join()
+    assert (reaping._children, reaping._thread) == (set(), None)
 
 
 def test_a_child_that_is_gone_already_is_left_alone() -> None:
@@ -123,10 +124,11 @@ def test_who_has_ended_is_forgotten_where_another_process_has_inherited_the_desc
 def test_a_forked_child_has_a_reaper_of_its_own() -> None:
     before = reaper()
     read, write = os.pipe()
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os.write(write, b"own" if reaper() is not before else b"old")
         os._exit(0)
-    os.wait()
+    os.waitpid(child, 0)
     assert os.read(read, 3) == b"own"
     assert reaper() is before
     for each in (read, write):

@@ -34,7 +34,8 @@ class AsyncioLoop(asyncio.SelectorEventLoop):
 
 
 class UvLoop(uvloop.Loop):
-    """That of uvloop; likewise."""
+    """That of uvloop; likewise. No base for both: the types of uvloop's methods differ from
+    those of asyncio's, and mypy takes no class that inherits both."""
 
     late = 0
 
